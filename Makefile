@@ -1,0 +1,36 @@
+# `make run` and `make test` are all a fresh machine needs: Python 3.11 or later, pip, git, make.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+INSTALLED := $(VENV)/.installed
+
+.PHONY: run test test-fast check format clean
+
+run: $(INSTALLED)  ## make pictures with the small family, and log them
+	$(VENV)/bin/kandinsky experiment=first_light
+
+test: $(INSTALLED)  ## all tests that need no accelerator, fast ones first
+	$(VENV)/bin/python -m pytest -q -m "not slow and not gpu"
+	$(VENV)/bin/python -m pytest -q -m "slow and not gpu"
+
+test-fast: $(INSTALLED)
+	$(VENV)/bin/python -m pytest -q -x -m "not slow and not gpu"
+
+check: $(INSTALLED)  ## style, types, floors, tests
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+	$(MAKE) test
+
+format: $(INSTALLED)
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "needs Python 3.11 or later")'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet -c constraints.txt -e '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
