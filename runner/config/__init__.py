@@ -1,0 +1,1 @@
+"""From config files and overrides to a frozen `RunConfig`."""

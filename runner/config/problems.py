@@ -1,0 +1,82 @@
+"""What Hydra and OmegaConf raise -> one message that names the key and what is allowed."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+from collections.abc import Iterator
+from typing import Any, get_type_hints
+
+from runner.config.schema import Config
+from runner.errors import ConfigError
+
+NO_OPTION = re.compile(r"Could not find '(?P<group>.+?)/(?P<option>.*)'")
+NO_KEY = re.compile(r"Could not override '(?P<key>[^']+)'")
+KEY_NOT_IN = re.compile(r"Key '(?P<key>[^']+)' not in '\w+'")
+BAD_VALUE = re.compile(r"Error merging override (?P<key>[^=]+)=(?P<value>.*)")
+FULL_KEY = re.compile(r"full_key: (?P<key>\S+)")
+OPTIONS = re.compile(r"Available options in '[^']*':\n(?P<options>(?:\t\S.*\n?)+)")
+NOISE = re.compile(r"\s*(full_key|object_type|reference_type)\b.*|.*HYDRA_FULL_ERROR.*")
+
+
+def config_problem(error: Exception) -> str:
+    """The message of an error while composing, without tracebacks and Hydra's internals."""
+    text = "\n".join(_chain(error))
+    if match := NO_OPTION.search(text):
+        return _no_option(match["group"], match["option"], text)
+    if match := BAD_VALUE.search(text):
+        problem = _lines(text.replace(match[0], ""))
+        return str(ConfigError(match["key"].lstrip("+"), match["value"], problem))
+    if match := NO_KEY.search(text):
+        return _no_key(match["key"])
+    if KEY_NOT_IN.search(text) and (full := FULL_KEY.search(text)):
+        return f"{_where(text)}{_no_key(full['key'])}"
+    return _lines(text) or type(error).__name__
+
+
+def no_such_key(key: str) -> str:
+    """The end of a sentence about a key that is not in the schema."""
+    near = difflib.get_close_matches(key, list(schema_keys(Config)), n=3, cutoff=0.6)
+    return f"no such key (near: {', '.join(near)})" if near else "no such key"
+
+
+def schema_keys(section: type[Any], prefix: str = "") -> Iterator[str]:
+    """All dotted keys of the schema."""
+    hints = get_type_hints(section)
+    for field in dataclasses.fields(section):
+        name = f"{prefix}{field.name}"
+        yield name
+        if dataclasses.is_dataclass(hints[field.name]):
+            yield from schema_keys(hints[field.name], f"{name}.")
+
+
+def _no_option(group: str, option: str, text: str) -> str:
+    listed = OPTIONS.search(text)
+    options = listed["options"].split() if listed else []
+    if group == "weights":
+        options.append("the path of a folder")
+    return str(ConfigError(group, option, "no such option", options))
+
+
+def _no_key(key: str) -> str:
+    return f"{key}: {no_such_key(key)}\n  all keys: kandinsky --cfg job"
+
+
+def _where(text: str) -> str:
+    match = re.search(r"In '([^']+)'", text)
+    return f"conf file {match[1]}: " if match else ""
+
+
+def _chain(error: BaseException | None) -> Iterator[str]:
+    while error is not None:
+        yield str(error)
+        error = error.__cause__
+
+
+def _lines(text: str) -> str:
+    """Distinct lines that say something, indented below the first."""
+    kept = dict.fromkeys(
+        line.strip() for line in text.splitlines() if line.strip() and not NOISE.fullmatch(line)
+    )
+    return "\n  ".join(kept)

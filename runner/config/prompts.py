@@ -1,0 +1,94 @@
+"""Prompts, from the config itself or from a file."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from runner.errors import ConfigError
+
+PROMPT_COLUMN = "prompt"
+FILE_TYPES = (".txt", ".csv", ".jsonl")
+
+
+def prompts_of(prompt: object, prompt_file: str | None) -> tuple[str, ...]:
+    """The prompts of a cell. A prompt file, where one is named, takes the place of `prompt`.
+
+    Raises:
+        ConfigError: a prompt that is empty or no text, or a file that cannot be read.
+    """
+    if prompt_file is not None:
+        return read_prompt_file(Path(prompt_file))
+    if prompt is None:
+        raise ConfigError("prompt", None, "nothing to draw", "a text, a list, or prompt_file=...")
+    prompts = prompt if isinstance(prompt, Sequence) and not isinstance(prompt, str) else [prompt]
+    if not prompts:
+        raise ConfigError("prompt", "[]", "nothing to draw", "at least one text")
+    return tuple(_checked(text, "prompt") for text in prompts)
+
+
+def read_prompt_file(path: Path) -> tuple[str, ...]:
+    """Prompts of a .txt (one a line, empty lines skipped), .csv or .jsonl (column `prompt`)."""
+    suffix = path.suffix.lower()
+    if suffix not in FILE_TYPES:
+        raise ConfigError("prompt_file", path, "not a kind of prompt file", FILE_TYPES)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError("prompt_file", path, f"is not UTF-8 text ({error.reason})") from error
+    except OSError as error:
+        problem = error.strerror or str(error)
+        raise ConfigError("prompt_file", path, f"cannot be read: {problem}") from error
+    prompts = {".txt": _lines, ".csv": _csv_column, ".jsonl": _jsonl_column}[suffix](path, text)
+    if not prompts:
+        raise ConfigError("prompt_file", path, "holds no prompt")
+    return tuple(prompts)
+
+
+def _lines(path: Path, text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _csv_column(path: Path, text: str) -> list[str]:
+    # strict: a file cut off within a quoted prompt is an error, not a short prompt
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    if PROMPT_COLUMN not in (reader.fieldnames or []):
+        found = ", ".join(reader.fieldnames or []) or "none"
+        raise ConfigError(
+            "prompt_file", path, f"has no column named {PROMPT_COLUMN!r}; its columns: {found}"
+        )
+    try:
+        rows = [(reader.line_num, row[PROMPT_COLUMN]) for row in reader]
+    except csv.Error as error:
+        raise ConfigError("prompt_file", path, f"line {reader.line_num}: {error}") from error
+    return [_checked(value, f"prompt_file={path}, line {line}") for line, value in rows]
+
+
+def _jsonl_column(path: Path, text: str) -> list[str]:
+    prompts = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise ConfigError(
+                "prompt_file", path, f"line {number} is not JSON: {error.msg}"
+            ) from error
+        if not isinstance(row, dict) or PROMPT_COLUMN not in row:
+            raise ConfigError("prompt_file", path, f"line {number} has no {PROMPT_COLUMN!r}")
+        prompts.append(_checked(row[PROMPT_COLUMN], f"prompt_file={path}, line {number}"))
+    return prompts
+
+
+def _checked(text: object, key: str) -> str:
+    if not isinstance(text, str):
+        raise ConfigError(
+            key, text, f"is {type(text).__name__}, not text", f"quotes: prompt='\"{text}\"'"
+        )
+    if not text.strip():
+        raise ConfigError(key, text, "is empty", "a text with at least one word")
+    return text

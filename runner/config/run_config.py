@@ -1,0 +1,65 @@
+"""What one cell is to do, in plain frozen dataclasses: the only config that the rest ever sees."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runner.config.schema import (
+    AttentionConfig,
+    CacheMode,
+    DecoderConfig,
+    OffloadMode,
+    PrecisionConfig,
+    PriorConfig,
+    Progress,
+    SchedulerConfig,
+    Seeding,
+    Task,
+    TrackingConfig,
+    Version,
+    WeightsConfig,
+)
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """One cell: checked in itself, not yet against the weights and the machine (`runner.plan`).
+
+    Attributes:
+        height, width: pixels, or None for the size that the weights were trained at.
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
+        threads: CPU threads, or None for "by the size of the model".
+        output_dir: absolute.
+        composed: the config as composed, every interpolation resolved: what is logged.
+        overrides: the command line's own overrides.
+    """
+
+    name: str
+    question: str | None
+    version: Version
+    task: Task
+    weights: WeightsConfig
+    scheduler: SchedulerConfig
+    attention: AttentionConfig
+    offload: OffloadMode
+    precision: PrecisionConfig
+    tracking: TrackingConfig
+    cache: CacheMode
+    prompts: tuple[str, ...]
+    negative_prompt: str | None
+    seeds: tuple[int, ...]
+    seeding: Seeding
+    height: int | None
+    width: int | None
+    prior: PriorConfig
+    decoder: DecoderConfig
+    device: str
+    threads: int | None
+    output_dir: Path
+    progress: Progress
+    debug: bool
+    composed: Mapping[str, Any]
+    overrides: tuple[str, ...]

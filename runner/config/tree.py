@@ -1,0 +1,74 @@
+"""Where the config files are, and the two things that Hydra cannot do by itself.
+
+The schema is registered beside the groups that a user picks from, not as one of them.
+`weights=<folder>` works through a config source of its own, so that a folder may stand wherever
+a group's option may: on the command line, in a sweep, in an experiment's defaults.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hydra._internal.sources_registry import SourcesRegistry
+from hydra.core.config_store import ConfigStore
+from hydra.core.object_type import ObjectType
+from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
+from omegaconf import OmegaConf
+
+from runner.config.schema import Config
+
+CONFIG_NAME = "config"
+WEIGHTS_GROUP = "weights/"
+
+
+def config_dir() -> Path:
+    """The config tree: inside the package where it was installed, beside it in a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "conf"
+    return installed if installed.is_dir() else package.parent / "conf"
+
+
+def register() -> None:
+    """Make the schema and the folder source known to Hydra. May be called again."""
+    ConfigStore.instance().store(name="typed_schema", node=Config)
+    SourcesRegistry.instance().register(WeightsFolderSource)
+
+
+class WeightsFolderSource(ConfigSource):
+    """Reads the option `weights/<path>` of a folder as `{source: folder, path: ...}`."""
+
+    @staticmethod
+    def scheme() -> str:
+        return "weights-folder"
+
+    def available(self) -> bool:
+        return True
+
+    def is_group(self, config_path: str) -> bool:
+        return False
+
+    def is_config(self, config_path: str) -> bool:
+        return self._folder(config_path) is not None
+
+    def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
+        return []
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        folder = self._folder(config_path)
+        if folder is None:
+            raise ConfigLoadError(f"no such folder: {config_path}")
+        config = OmegaConf.create({"source": "folder", "path": str(folder)})
+        return ConfigResult(
+            provider=self.provider,
+            path=self.full_path(),
+            config=config,
+            header={"package": "weights"},
+        )
+
+    @staticmethod
+    def _folder(config_path: str) -> Path | None:
+        if not config_path.startswith(WEIGHTS_GROUP):
+            return None
+        # Hydra asks for `x.yaml` where the user wrote `x`.
+        path = Path(config_path.removeprefix(WEIGHTS_GROUP).removesuffix(".yaml")).expanduser()
+        return path if path.is_dir() else None

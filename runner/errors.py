@@ -1,0 +1,98 @@
+"""The exception tree. One place prints it: `runner.reporting`.
+
+RunnerError                 anything the runner says itself; shown as one message, no traceback
+├── ConfigError             exit 2   a key of the config, or a combination of keys, is wrong
+│   └── WeightsError        exit 2   a checkpoint is missing, truncated, or not what was asked for
+├── StageError              exit 1   a stage failed while it ran
+│   └── NonFiniteError      exit 1   its latents or pixels hold NaN or infinity
+├── StorageError            exit 1   a result could not be written or read (disk full, permissions)
+└── TrackingError           exit 1   MLflow records could not be kept or delivered
+
+Interrupted                 exit 130 / 143   Ctrl-C or SIGTERM; a KeyboardInterrupt, so that no
+                            `except Exception` on the way swallows it
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterable
+
+
+class RunnerError(Exception):
+    """Anything the runner has to say to its user. `exit_status` is what the process ends with."""
+
+    exit_status = 1
+
+
+class ConfigError(RunnerError):
+    """A wrong key, value or combination, found before any weight is read.
+
+    Args:
+        key: the config key to change, as it is written on the command line.
+        value: what it was set to.
+        problem: what is wrong with that, as the end of a sentence.
+        allowed: what it may be instead: a list of values, or words.
+    """
+
+    exit_status = 2
+
+    def __init__(
+        self,
+        key: str,
+        value: object,
+        problem: str,
+        allowed: Iterable[object] | str | None = None,
+    ) -> None:
+        self.key = key
+        self.value = value
+        self.problem = problem
+        self.allowed = allowed
+        super().__init__(self._message())
+
+    def _message(self) -> str:
+        message = f"{self.key}={shown(self.value)}: {self.problem}"
+        if self.allowed is None:
+            return message
+        if isinstance(self.allowed, str):
+            return f"{message}\n  allowed: {self.allowed}"
+        return f"{message}\n  allowed: {', '.join(str(option) for option in self.allowed)}"
+
+
+class WeightsError(ConfigError):
+    """A checkpoint that is missing, unreadable, truncated or of another model."""
+
+
+class StageError(RunnerError):
+    """A stage failed while it ran; the stages that do not need it went on."""
+
+
+class NonFiniteError(StageError):
+    """Latents, embeddings or pixels hold NaN or infinity: diffusers would draw them black."""
+
+
+class StorageError(RunnerError):
+    """A result could not be written or read back."""
+
+
+class TrackingError(RunnerError):
+    """The tracking store could not be reached or would not take a record."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """The run was asked to stop: `signal_number` is SIGINT or SIGTERM."""
+
+    def __init__(self, signal_number: int = signal.SIGINT) -> None:
+        self.signal_number = signal_number
+        super().__init__(f"stopped by {signal.Signals(signal_number).name}")
+
+    @property
+    def exit_status(self) -> int:
+        """The shell's convention: 128 + the signal's number."""
+        return 128 + self.signal_number
+
+
+def shown(value: object) -> str:
+    """A value as it is put into a message: as the user wrote it, shortened, on one line."""
+    text = "null" if value is None else str(value)
+    text = " ".join(text.split()) if text.strip() else repr(text)
+    return text if len(text) <= 120 else text[:117] + "..."

@@ -1,0 +1,29 @@
+"""The one place where errors become messages and exit statuses."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+
+from runner.errors import Interrupted, RunnerError
+
+
+def reported(action: Callable[[], int], debug: bool = False) -> int:
+    """Run an action; what the runner has to say becomes a message and an exit status."""
+    try:
+        return action()
+    except RunnerError as error:
+        if debug:
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_status
+    except Interrupted as error:
+        print(f"\n{error}; what was made is kept", file=sys.stderr)
+        return error.exit_status
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader of our output is gone (`... | head`); nothing more can be said to it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
