@@ -1,0 +1,97 @@
+"""What happens while a graph runs, and who is told: the observer protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from runner.errors import RunnerError
+from runner.graph import Node, PipelineSpec
+from runner.values import Value
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A pipeline that was loaded, and what was read back from it (see `runner.hardware`)."""
+
+    spec: PipelineSpec
+    seconds: float
+    readback: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class NodeResult:
+    """A node's result and what it cost.
+
+    Attributes:
+        reused: taken from the store; then `seconds` says how long that took, not the work.
+        seconds: without the loading of pipelines.
+        peak_memory_bytes: of the device, while it ran.
+    """
+
+    node: Node
+    value: Value
+    reused: bool
+    seconds: float
+    peak_memory_bytes: int | None = None
+
+
+class Observer:
+    """Told what happens, as it happens. Subclasses take what they need."""
+
+    def graph_started(self, nodes: int) -> None:
+        """So many nodes will be taken from the store or run; others are not needed."""
+
+    def pipeline_loaded(self, loaded: Loaded) -> None:
+        """A pipeline is ready."""
+
+    def node_started(self, node: Node) -> None:
+        """Not found in the store: the node runs now."""
+
+    def node_step(self, node: Node, step: int, steps: int) -> None:
+        """A denoising step of the running node is done."""
+
+    def node_finished(self, result: NodeResult) -> None:
+        """A node's result is there."""
+
+    def node_failed(self, node: Node, error: RunnerError) -> None:
+        """A node failed; `error.__cause__` is what was raised, where it was not ours."""
+
+    def node_blocked(self, node: Node, needed: Node) -> None:
+        """A node cannot run, since `needed` failed."""
+
+
+class Observers(Observer):
+    """Several observers as one, told in their order."""
+
+    def __init__(self, observers: Sequence[Observer]) -> None:
+        self._all = tuple(observers)
+
+    def graph_started(self, nodes: int) -> None:
+        for observer in self._all:
+            observer.graph_started(nodes)
+
+    def pipeline_loaded(self, loaded: Loaded) -> None:
+        for observer in self._all:
+            observer.pipeline_loaded(loaded)
+
+    def node_started(self, node: Node) -> None:
+        for observer in self._all:
+            observer.node_started(node)
+
+    def node_step(self, node: Node, step: int, steps: int) -> None:
+        for observer in self._all:
+            observer.node_step(node, step, steps)
+
+    def node_finished(self, result: NodeResult) -> None:
+        for observer in self._all:
+            observer.node_finished(result)
+
+    def node_failed(self, node: Node, error: RunnerError) -> None:
+        for observer in self._all:
+            observer.node_failed(node, error)
+
+    def node_blocked(self, node: Node, needed: Node) -> None:
+        for observer in self._all:
+            observer.node_blocked(node, needed)

@@ -1,0 +1,205 @@
+"""Nodes with keys, the graph they form, its order and its picture. Knows nothing of torch.
+
+A node's key is the hash of what decides its result: stage and its version, plain parameters, the
+pipeline (weights by content, dtype, attention, scheduler), library versions, keys of its inputs.
+How it is run (offload, device, threads, folders) is no part of it.
+The idea, keys before anything runs, follows allenai/tango's steps.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from graphlib import TopologicalSorter
+from types import MappingProxyType
+from typing import TypeAlias
+
+Plain: TypeAlias = "bool | int | float | str | list[Plain] | dict[str, Plain] | None"
+"""What can be hashed and written as JSON, and nothing else."""
+
+KEY_LENGTH = 32
+
+
+@dataclass(frozen=True)
+class SchedulerSpec:
+    """The scheduler to swap in, by its name in the config, with options of its own."""
+
+    name: str
+    options: tuple[tuple[str, str | int | float | bool], ...] = ()
+
+
+@dataclass(frozen=True)
+class PipelineSpec:
+    """A diffusers pipeline as far as it decides the pixels.
+
+    Attributes:
+        pipeline: diffusers class name.
+        weights: fingerprint of the checkpoint's files (never its path).
+        dtype: torch dtype name: float32, float16, bfloat16.
+        attention: backend name.
+        slice_size: attention heads at a time, for the sliced backend; None: half of them.
+        scheduler: None leaves the checkpoint's own.
+    """
+
+    pipeline: str
+    weights: str
+    dtype: str
+    attention: str
+    slice_size: int | None
+    scheduler: SchedulerSpec | None
+
+
+@dataclass(frozen=True)
+class Node:
+    """One piece of work.
+
+    Attributes:
+        stage: its name in `runner.stages.STAGES`.
+        stage_version: raised when the stage's code changes its results.
+        params: plain values that decide the result.
+        inputs: input name -> node whose result it is.
+        pipeline: what it runs on; None for stages without a model.
+        libraries: name -> version of the libraries that decide the result.
+        label: for people; no part of the key.
+    """
+
+    stage: str
+    stage_version: int
+    params: Mapping[str, Plain]
+    inputs: Mapping[str, Node] = field(default_factory=dict)
+    pipeline: PipelineSpec | None = None
+    libraries: Mapping[str, str] = field(default_factory=dict)
+    label: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        for name in ("params", "inputs", "libraries"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+
+    @cached_property
+    def key(self) -> str:
+        """Hex digest of all that decides the result."""
+        identity = {
+            "stage": self.stage,
+            "version": self.stage_version,
+            "params": dict(self.params),
+            "inputs": {name: node.key for name, node in self.inputs.items()},
+            "pipeline": asdict(self.pipeline) if self.pipeline else None,
+            "libraries": dict(self.libraries),
+        }
+        text = json.dumps(identity, sort_keys=True, ensure_ascii=False, allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]
+
+    def integer(self, name: str) -> int:
+        """A whole-number parameter."""
+        value = self.params[name]
+        assert isinstance(value, int), name
+        return value
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Node) and self.key == other.key
+
+
+class Graph:
+    """Distinct nodes: equal keys are one node, so merging graphs shares their work.
+
+    Args:
+        targets: the nodes whose results are wanted; what they need comes with them.
+    """
+
+    def __init__(self, targets: Iterable[Node]) -> None:
+        self.targets: tuple[Node, ...] = tuple(dict.fromkeys(targets))
+        self._nodes: dict[str, Node] = {}
+        for target in self.targets:
+            self._add(target)
+
+    def _add(self, node: Node) -> None:
+        if node.key in self._nodes:
+            return
+        for needed in node.inputs.values():
+            self._add(needed)
+        self._nodes[node.key] = node
+
+    def __len__(self) -> int:
+        return len(self._nodes)
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self._nodes.values())
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._nodes
+
+    def __getitem__(self, key: str) -> Node:
+        return self._nodes[key]
+
+    def merged(self, other: Graph) -> Graph:
+        """Both graphs as one."""
+        return Graph((*self.targets, *other.targets))
+
+    def in_order(self) -> list[Node]:
+        """Inputs first, and of those that are ready all of one pipeline before the next one's,
+        so that each model is loaded once: all priors, then all decoders.
+        """
+        sorter = TopologicalSorter(
+            {node.key: [needed.key for needed in node.inputs.values()] for node in self}
+        )
+        sorter.prepare()
+        rank = {key: position for position, key in enumerate(self._nodes)}
+        ordered: list[Node] = []
+        waiting: list[Node] = []
+        current: PipelineSpec | None = None
+        while sorter.is_active() or waiting:
+            waiting.extend(self._nodes[key] for key in sorter.get_ready())
+            waiting.sort(key=lambda node: rank[node.key])
+            same = [node for node in waiting if node.pipeline == current]
+            current = current if same else waiting[0].pipeline
+            batch = same or [node for node in waiting if node.pipeline == current]
+            waiting = [node for node in waiting if node.pipeline != current]
+            ordered.extend(batch)
+            sorter.done(*(node.key for node in batch))
+        return ordered
+
+    def dependants(self, key: str) -> set[str]:
+        """Keys of all nodes that need this one, directly or through others."""
+        found: set[str] = set()
+        for node in self.in_order():
+            needed = {needed.key for needed in node.inputs.values()}
+            if needed & (found | {key}):
+                found.add(node.key)
+        return found
+
+    def as_mermaid(self) -> str:
+        """The graph as a Mermaid flowchart."""
+        lines = ["flowchart LR"]
+        for node in self:
+            text = f"{node.stage}<br/>{node.label}" if node.label else node.stage
+            lines.append(f'  {node.key[:8]}["{_mermaid_text(text)}"]')
+        for node in self:
+            for name, needed in node.inputs.items():
+                lines.append(f"  {needed.key[:8]} -->|{name}| {node.key[:8]}")
+        return "\n".join(lines) + "\n"
+
+    def as_records(self) -> list[dict[str, Plain]]:
+        """The graph as plain values, in the order of running, for JSON."""
+        return [
+            {
+                "key": node.key,
+                "stage": node.stage,
+                "label": node.label,
+                "params": dict(node.params),
+                "pipeline": json.loads(json.dumps(asdict(node.pipeline)))
+                if node.pipeline
+                else None,
+                "inputs": {name: needed.key for name, needed in node.inputs.items()},
+            }
+            for node in self.in_order()
+        ]
+
+
+def _mermaid_text(text: str) -> str:
+    return text.replace('"', "#quot;").replace("\n", " ")

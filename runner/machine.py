@@ -1,0 +1,88 @@
+"""What this machine has, told without importing torch: for `plan`, `doctor` and the log."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from importlib import metadata, util
+from pathlib import Path
+
+from runner.errors import ConfigError
+
+PIXEL_LIBRARIES = ("torch", "diffusers", "transformers")
+"""Libraries whose version may change pixels: part of every key."""
+
+LOGGED_LIBRARIES = (
+    *PIXEL_LIBRARIES,
+    "accelerate", "hydra-core", "mlflow", "numpy", "omegaconf", "pillow", "safetensors",
+    "tokenizers", "xformers",
+)  # fmt: skip
+
+
+def versions(names: tuple[str, ...]) -> dict[str, str]:
+    """Installed versions; what is not installed is left out."""
+    found = {}
+    for name in names:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def is_installed(module: str) -> bool:
+    """Whether a module could be imported; does not import it."""
+    return util.find_spec(module) is not None
+
+
+def cpu_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def likely_device() -> str:
+    """The device that `device=auto` will most likely find: cuda, mps or cpu.
+
+    A guess from the driver's files and the kind of torch that is installed; torch itself is asked
+    when the pipelines are loaded, and a wrong guess ends there in a clear message.
+    """
+    build = versions(("torch",)).get("torch", "")
+    if "+cpu" not in build and sys.platform == "linux":
+        driver = (Path("/dev/nvidiactl"), Path("/dev/kfd"), Path("/dev/dxg"))
+        if any(path.exists() for path in driver):
+            return "cuda"
+    if sys.platform == "darwin" and platform.machine() == "arm64":
+        return "mps"
+    return "cpu"
+
+
+def settled_device(configured: str) -> str:
+    """`auto` resolved, anything else checked against what the machine seems to have.
+
+    Raises:
+        ConfigError: an accelerator was asked for and there is none.
+    """
+    likely = likely_device()
+    if configured == "auto":
+        return likely
+    if configured != "cpu" and configured.split(":")[0] != likely:
+        raise ConfigError(
+            "device", configured, "this machine has none, or torch is built without it",
+            ("auto", "cpu", *([likely] if likely != "cpu" else [])),
+        )  # fmt: skip
+    return configured
+
+
+def peak_process_bytes() -> int | None:
+    """Peak resident memory of this process; None where the system does not tell."""
+    try:
+        with open(f"/proc/{os.getpid()}/status", encoding="ascii") as status:
+            for line in status:
+                if line.startswith("VmHWM:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return None

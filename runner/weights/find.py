@@ -1,0 +1,167 @@
+"""From the `weights` group to checked checkpoints: the small family, a folder, or the hub."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner.catalog import Checkpoint, Row
+from runner.config.schema import CheckpointConfig, WeightsConfig, WeightsSource
+from runner.errors import WeightsError
+from runner.weights.folder import CheckedFolder, check_folder
+from runner.weights.hashes import FileHashes
+from runner.weights.hub import cached_snapshot, download_snapshot
+
+MINI_DIR = Path(__file__).resolve().parents[1] / "mini" / "weights"
+
+
+@dataclass(frozen=True)
+class FoundCheckpoint:
+    """A checkpoint, and what is known of it before it is loaded.
+
+    Attributes:
+        repo: as configured or in the catalog; for logs where the source is no hub.
+        revision: the commit on the hub; None for local folders.
+        checked: None while a hub checkpoint is not on this disk yet.
+    """
+
+    role: str
+    checkpoint: Checkpoint
+    source: WeightsSource
+    repo: str
+    revision: str | None
+    variant: str | None
+    checked: CheckedFolder | None
+
+    @property
+    def identity(self) -> str:
+        """What stands for the weights in a node's key."""
+        if self.checked is not None:
+            return self.checked.fingerprint
+        return f"{self.repo}@{self.revision}, not on disk"
+
+    @property
+    def parameters(self) -> int:
+        """Number of parameters of the module that is called at each step; 0 if not known."""
+        return self.checked.parameters[self.checkpoint.denoiser] if self.checked else 0
+
+
+@dataclass(frozen=True)
+class FoundWeights:
+    """All checkpoints of a run, by role."""
+
+    checkpoints: Mapping[str, FoundCheckpoint]
+
+    @property
+    def native_size(self) -> int | None:
+        """Pixels that the weights were trained at, where they are on disk to tell."""
+        for found in self.checkpoints.values():
+            if found.checked is not None and found.checked.native_size is not None:
+                return found.checked.native_size
+        return None
+
+    @property
+    def missing(self) -> tuple[FoundCheckpoint, ...]:
+        """What is still to be downloaded."""
+        return tuple(f for f in self.checkpoints.values() if f.checked is None)
+
+
+def find_weights(
+    row: Row, config: WeightsConfig, *, hashes: FileHashes, download: bool
+) -> FoundWeights:
+    """Find and check the checkpoints of a row.
+
+    Args:
+        download: fetch what `weights=hub` does not have on disk. The only use of a network.
+
+    Raises:
+        WeightsError: not there, not whole, or not the model that was asked for.
+    """
+    found = {
+        role: _find(role, checkpoint, config, hashes, download)
+        for role, checkpoint in row.checkpoints.items()
+    }
+    hashes.save()
+    _check_same_embedding(config, found)
+    return FoundWeights(found)
+
+
+def _find(
+    role: str,
+    checkpoint: Checkpoint,
+    config: WeightsConfig,
+    hashes: FileHashes,
+    download: bool,
+) -> FoundCheckpoint:
+    configured: CheckpointConfig = getattr(config, role)
+    repo = configured.repo or checkpoint.repo
+    revision: str | None = None
+    folder: Path | None
+    key = "weights"
+    if config.source is WeightsSource.mini:
+        folder = MINI_DIR / checkpoint.folder
+    elif config.source is WeightsSource.folder:
+        folder = _within(Path(str(config.path)).expanduser().absolute(), checkpoint)
+    else:
+        wanted = configured.revision or "main"
+        key = f"weights.{role}.repo"
+        folder = _on_disk(repo, wanted, checkpoint, configured.variant, key, hashes)
+        if folder is None and download:
+            folder = download_snapshot(repo, wanted, configured.variant, key, checkpoint.folder)
+        revision = folder.name if folder is not None else wanted
+    checked = check_folder(folder, checkpoint, configured.variant, key, hashes) if folder else None
+    return FoundCheckpoint(
+        role=role,
+        checkpoint=checkpoint,
+        source=config.source,
+        repo=repo,
+        revision=revision,
+        variant=configured.variant,
+        checked=checked,
+    )
+
+
+def _on_disk(
+    repo: str,
+    revision: str,
+    checkpoint: Checkpoint,
+    variant: str | None,
+    key: str,
+    hashes: FileHashes,
+) -> Path | None:
+    """The cached snapshot, unless a download was broken off before it was whole."""
+    snapshot = cached_snapshot(repo, revision)
+    if snapshot is None:
+        return None
+    try:
+        check_folder(snapshot, checkpoint, variant, key, hashes)
+    except WeightsError:
+        return None
+    return snapshot
+
+
+def _within(path: Path, checkpoint: Checkpoint) -> Path:
+    if not path.is_dir():
+        raise WeightsError("weights.path", path, "is no folder")
+    if (path / checkpoint.folder).is_dir():
+        return path / checkpoint.folder
+    raise WeightsError(
+        "weights.path", path, f"has no folder {checkpoint.folder}",
+        "a folder that holds the checkpoints under their repositories' names",
+    )  # fmt: skip
+
+
+def _check_same_embedding(config: WeightsConfig, found: Mapping[str, FoundCheckpoint]) -> None:
+    sizes = {
+        role: f.checked.embedding_size
+        for role, f in found.items()
+        if f.checked is not None and f.checked.embedding_size is not None
+    }
+    if len(set(sizes.values())) > 1:
+        shown = ", ".join(f"{role} {size}" for role, size in sizes.items())
+        raise WeightsError(
+            "weights",
+            config.path or config.source.name,
+            f"prior and decoder do not belong together: widths of the image embedding: {shown}",
+        )

@@ -1,0 +1,148 @@
+"""A checkpoint's folder in diffusers layout, read as far as JSON and safetensors headers go."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runner.catalog import Checkpoint
+from runner.errors import WeightsError
+from runner.weights.hashes import FileHashes, fingerprint
+from runner.weights.safetensors_header import DamagedFileError, read_header
+
+IDENTITY_SUFFIXES = (".json", ".txt", ".model", ".safetensors")
+"""What of a folder decides the pixels; its README and pictures do not."""
+
+
+@dataclass(frozen=True)
+class CheckedFolder:
+    """A folder that holds what the catalog says.
+
+    Attributes:
+        fingerprint: hash of all files that decide the pixels, whatever the folder's path.
+        parameters: number of parameters of each module.
+        bytes: of its weights on disk.
+        native_size: pixels the denoiser was trained at; None where that cannot be told.
+        embedding_size: width of the image embedding that passes from prior to decoder.
+        scheduler: the contents of its scheduler_config.json.
+    """
+
+    path: Path
+    fingerprint: str
+    parameters: dict[str, int]
+    bytes: int
+    native_size: int | None
+    embedding_size: int | None
+    scheduler: dict[str, Any]
+
+
+def check_folder(
+    path: Path, checkpoint: Checkpoint, variant: str | None, key: str, hashes: FileHashes
+) -> CheckedFolder:
+    """Check that `path` holds `checkpoint`, whole.
+
+    Raises:
+        WeightsError: missing, unreadable, truncated, of another model, or not safetensors.
+    """
+    index = _read_json(path / "model_index.json", key)
+    found = index.get("_class_name")
+    if found not in checkpoint.accepts:
+        raise WeightsError(key, path, f"holds a {found}", " or ".join(checkpoint.accepts))
+    parameters: dict[str, int] = {}
+    size = 0
+    for module in checkpoint.modules:
+        counted, counted_bytes = _check_module(path / module, variant, key)
+        parameters[module] = counted
+        size += counted_bytes
+    files = _identity_files(path, variant)
+    return CheckedFolder(
+        path=path,
+        fingerprint=fingerprint((str(f.relative_to(path)), hashes.sha256(f)) for f in files),
+        parameters=parameters,
+        bytes=size,
+        native_size=_native_size(path, key),
+        embedding_size=_embedding_size(path, key),
+        scheduler=_read_json(path / "scheduler" / "scheduler_config.json", key),
+    )
+
+
+def _check_module(folder: Path, variant: str | None, key: str) -> tuple[int, int]:
+    """(parameters, bytes) of one module's weight files."""
+    _read_json(folder / "config.json", key)
+    weights = _weight_files(folder, variant)
+    if not weights:
+        if variant is not None and _weight_files(folder, None):
+            raise WeightsError(key, folder, f"has no safetensors file of the variant {variant!r}")
+        pickled = next(iter(sorted(folder.glob("*.bin"))), None)
+        if pickled is not None:
+            raise WeightsError(key, pickled, "is pickled, which is never loaded", "*.safetensors")
+        raise WeightsError(key, folder, "has no weights", "*.safetensors")
+    parameters = 0
+    size = 0
+    for file in weights:
+        try:
+            header = read_header(file)
+        except DamagedFileError as error:
+            raise WeightsError(key, file, str(error), "a whole file: copy it again") from error
+        except OSError as error:
+            raise WeightsError(key, file, f"cannot be read: {error.strerror}") from error
+        parameters += header.parameters
+        size += header.bytes
+    return parameters, size
+
+
+def _weight_files(folder: Path, variant: str | None) -> list[Path]:
+    """The files diffusers would load: `model.safetensors`, `model.fp16.safetensors`, shards."""
+    return [file for file in sorted(folder.glob("*.safetensors")) if _is_of_variant(file, variant)]
+
+
+def _is_of_variant(file: Path, variant: str | None) -> bool:
+    parts = file.name.removesuffix(".safetensors").split(".")
+    named = parts[1].split("-")[0] if len(parts) > 1 else None
+    return named == variant
+
+
+def _identity_files(path: Path, variant: str | None) -> list[Path]:
+    files = [
+        file
+        for file in path.rglob("*")
+        if file.suffix in IDENTITY_SUFFIXES
+        and file.is_file()
+        and not any(part.startswith(".") for part in file.relative_to(path).parts)
+    ]
+    return [f for f in files if f.suffix != ".safetensors" or _is_of_variant(f, variant)]
+
+
+def _native_size(path: Path, key: str) -> int | None:
+    """The UNet's latent size times the MoVQ's scale: 64 x 8 for the published 2.2."""
+    if not (path / "unet").is_dir() or not (path / "movq").is_dir():
+        return None
+    latent = _read_json(path / "unet" / "config.json", key).get("sample_size")
+    blocks = _read_json(path / "movq" / "config.json", key).get("block_out_channels")
+    if not isinstance(latent, int) or not isinstance(blocks, list):
+        return None
+    return latent * int(2 ** (len(blocks) - 1))
+
+
+def _embedding_size(path: Path, key: str) -> int | None:
+    for module, name in (("prior", "embedding_dim"), ("unet", "encoder_hid_dim")):
+        if (path / module).is_dir():
+            size = _read_json(path / module / "config.json", key).get(name)
+            return size if isinstance(size, int) else None
+    return None
+
+
+def _read_json(path: Path, key: str) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise WeightsError(
+            key, path, "is not there", "a checkpoint folder in diffusers layout"
+        ) from error
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise WeightsError(key, path, f"cannot be read: {error}") from error
+    if not isinstance(content, dict):
+        raise WeightsError(key, path, "is not a JSON object")
+    return content

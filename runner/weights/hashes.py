@@ -1,0 +1,83 @@
+"""The content hash of a checkpoint's files, remembered so that large files are read once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+CHUNK_BYTES = 1 << 20
+SHA256_HEX_LENGTH = 64
+
+
+class FileHashes:
+    """sha256 of files, remembered by path, size and modification time.
+
+    Args:
+        memory: JSON file to remember in; None: remember nothing. Small files are never worth it.
+    """
+
+    WORTH_REMEMBERING = 64 << 20
+
+    def __init__(self, memory: Path | None) -> None:
+        self._memory = memory
+        self._known: dict[str, str] = {}
+        self._added = False
+        if memory is not None and memory.is_file():
+            try:
+                self._known = json.loads(memory.read_text())
+            except (OSError, ValueError):
+                self._known = {}  # only a memory: what it held is hashed again
+
+    def sha256(self, path: Path) -> str:
+        """The hex sha256 of the file's bytes."""
+        target = path.resolve()
+        if _is_hub_blob(target):
+            return target.name
+        status = target.stat()
+        if status.st_size < self.WORTH_REMEMBERING:
+            return _read_sha256(target)
+        identity = f"{target}|{status.st_size}|{status.st_mtime_ns}"
+        if identity not in self._known:
+            self._known[identity] = _read_sha256(target)
+            self._added = True
+        return self._known[identity]
+
+    def save(self) -> None:
+        """Keep what was newly hashed. Failing to is no error: it is hashed again next time."""
+        if self._memory is None or not self._added:
+            return
+        temporary = self._memory.with_name(f".{self._memory.name}.{os.getpid()}")
+        try:
+            self._memory.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_text(json.dumps(self._known, indent=0))
+            temporary.replace(self._memory)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+
+
+def fingerprint(files: Iterable[tuple[str, str]]) -> str:
+    """One hash of (relative name, sha256) pairs: 16 hex digits, the same wherever the files lie."""
+    digest = hashlib.sha256()
+    for name, sha256 in sorted(files):
+        digest.update(f"{name}\0{sha256}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def _is_hub_blob(path: Path) -> bool:
+    # The hub's cache names the blob of a large file by its sha256 and never changes it.
+    return (
+        path.parent.name == "blobs"
+        and len(path.name) == SHA256_HEX_LENGTH
+        and set(path.name) <= set("0123456789abcdef")
+    )
+
+
+def _read_sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,59 @@
+"""What a safetensors file holds, from its header alone.
+
+Layout: 8 bytes little-endian header length N, N bytes of JSON, then the tensors' bytes.
+Source: https://huggingface.co/docs/safetensors/index#format
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+LENGTH_BYTES = 8
+MAX_HEADER_BYTES = 100_000_000
+
+
+class DamagedFileError(Exception):
+    """The file is not a whole safetensors file; the message says what is wrong with it."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """Sizes of what a file holds: number of parameters, and bytes of the whole file."""
+
+    parameters: int
+    bytes: int
+
+
+def read_header(path: Path) -> Header:
+    """Read and check the header against the file's size.
+
+    Raises:
+        DamagedFileError: cut off, or no safetensors file.
+        OSError: cannot be read.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(LENGTH_BYTES), "little")
+        if size < LENGTH_BYTES or not 0 < length <= min(size - LENGTH_BYTES, MAX_HEADER_BYTES):
+            if _is_lfs_pointer(path):
+                raise DamagedFileError("is a Git LFS pointer, not the file (run: git lfs pull)")
+            raise DamagedFileError("is no safetensors file, or is cut off in its header")
+        try:
+            entries = json.loads(file.read(length))
+            tensors = [entry for name, entry in entries.items() if name != "__metadata__"]
+            end = max((entry["data_offsets"][1] for entry in tensors), default=0)
+            parameters = sum(prod(entry["shape"]) for entry in tensors)
+        except (ValueError, KeyError, AttributeError, TypeError, IndexError) as error:
+            raise DamagedFileError("is no safetensors file: its header is damaged") from error
+    expected = LENGTH_BYTES + length + end
+    if size != expected:
+        raise DamagedFileError(f"has {size} bytes where its header says {expected}")
+    return Header(parameters=parameters, bytes=size)
+
+
+def _is_lfs_pointer(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(20).startswith(b"version https://git")
