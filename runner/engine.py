@@ -1,0 +1,171 @@
+"""Runs a graph: looks into the store, runs what is missing, tells its observers.
+
+Knows nothing of Hydra, MLflow or any one pipeline. A failed node fails only what needs it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Protocol
+
+from runner.errors import RunnerError, StageError
+from runner.events import Loaded, NodeResult, Observer, Observers
+from runner.graph import Graph, Node, PipelineSpec
+from runner.stages import STAGES, StageFunction
+from runner.store import Store
+from runner.values import Value
+
+
+class PipelineSource(Protocol):
+    """Gives live pipelines; loads each once."""
+
+    def get(self, spec: PipelineSpec) -> Any: ...
+
+    def pop_loaded(self) -> Sequence[Loaded]:
+        """What was loaded since the last call."""
+        ...
+
+    def peak_memory_bytes(self) -> int | None:
+        """Peak device memory since the last call; None on a CPU."""
+        ...
+
+
+@dataclass
+class Outcome:
+    """What became of a graph's nodes, by key. Stored results may make inputs needless."""
+
+    finished: set[str] = field(default_factory=set)
+    failed: dict[str, RunnerError] = field(default_factory=dict)
+    blocked: set[str] = field(default_factory=set)
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether every node has its result."""
+        return not self.failed and not self.blocked
+
+
+class Engine:
+    """Executes graphs.
+
+    Args:
+        open_pipelines: gives the source of live pipelines; called when the first stage needs one,
+            so that a graph whose results are all stored imports no torch.
+        store: where results are looked up and kept.
+        observers: told in this order. What they raise ends the run.
+    """
+
+    def __init__(
+        self,
+        open_pipelines: Callable[[], PipelineSource],
+        store: Store,
+        observers: Sequence[Observer],
+    ) -> None:
+        self._open_pipelines = open_pipelines
+        self._store = store
+        self._observers = Observers(observers)
+
+    def execute(self, graph: Graph) -> Outcome:
+        """Run all nodes that are needed and have no stored result, in the graph's order."""
+        outcome = Outcome()
+        needed = self._needed(graph)
+        open_uses = _uses(graph, needed)
+        self._observers.graph_started(len(needed))
+        for node in graph.in_order():
+            if node.key not in needed:
+                continue
+            self._execute_node(node, outcome)
+            self._release(node, open_uses)
+        return outcome
+
+    def _needed(self, graph: Graph) -> set[str]:
+        """Targets, and the inputs of what the store does not hold."""
+        needed: set[str] = set()
+        waiting = list(graph.targets)
+        while waiting:
+            node = waiting.pop()
+            if node.key not in needed:
+                needed.add(node.key)
+                if not self._store.holds(node):
+                    waiting.extend(node.inputs.values())
+        return needed
+
+    def _execute_node(self, node: Node, outcome: Outcome) -> None:
+        lost = outcome.failed.keys() | outcome.blocked
+        for required in node.inputs.values():
+            if required.key in lost:
+                outcome.blocked.add(node.key)
+                self._observers.node_blocked(node, required)
+                return
+        try:
+            result = self._result(node)
+        except RunnerError as error:
+            outcome.failed[node.key] = error
+            self._observers.node_failed(node, error)
+        else:
+            outcome.finished.add(node.key)
+            self._observers.node_finished(result)
+
+    def _result(self, node: Node) -> NodeResult:
+        started = time.perf_counter()
+        stored = self._store.get(node)
+        if stored is not None:
+            return NodeResult(node, stored, reused=True, seconds=time.perf_counter() - started)
+        # An input is missing here only if this node's own entry turned out to be damaged.
+        inputs = {name: self._input(required) for name, required in node.inputs.items()}
+        return self._run(node, inputs)
+
+    def _input(self, node: Node) -> Value:
+        stored = self._store.get(node)
+        return stored if stored is not None else self._result(node).value
+
+    def _run(self, node: Node, inputs: Mapping[str, Value]) -> NodeResult:
+        try:
+            pipeline = self._pipelines.get(node.pipeline) if node.pipeline else None
+            for loaded in self._pipelines.pop_loaded():
+                self._observers.pipeline_loaded(loaded)
+            self._observers.node_started(node)
+            run: StageFunction = importlib.import_module(STAGES[node.stage].module).run
+            self._pipelines.peak_memory_bytes()
+            started = time.perf_counter()
+            value = run(node, inputs, pipeline, lambda done, of: self._step(node, done, of))
+            seconds = time.perf_counter() - started
+        except RunnerError:
+            raise
+        except Exception as error:
+            raise StageError(
+                f"{node.stage} failed ({node.label}): {type(error).__name__}: {error}"
+            ) from error
+        peak = self._pipelines.peak_memory_bytes()
+        self._store.put(node, value, seconds)
+        return NodeResult(node, value, reused=False, seconds=seconds, peak_memory_bytes=peak)
+
+    @cached_property
+    def _pipelines(self) -> PipelineSource:
+        return self._open_pipelines()
+
+    def _step(self, node: Node, step: int, steps: int) -> None:
+        self._observers.node_step(node, step, steps)
+
+    def _release(self, node: Node, open_uses: dict[str, int]) -> None:
+        """Results that nobody needs any more leave memory: a sweep's do not add up."""
+        for required in node.inputs.values():
+            if required.key in open_uses:
+                open_uses[required.key] -= 1
+        for used in (node, *node.inputs.values()):
+            if open_uses.get(used.key, 0) <= 0:
+                self._store.forget(used)
+
+
+def _uses(graph: Graph, needed: set[str]) -> dict[str, int]:
+    """How many needed nodes take each needed node's result."""
+    counts = dict.fromkeys(needed, 0)
+    for node in graph:
+        if node.key in needed:
+            for required in node.inputs.values():
+                if required.key in counts:
+                    counts[required.key] += 1
+    return counts

@@ -1,0 +1,144 @@
+"""Device, attention and offload of a live pipeline: set, then read back from the modules."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import torch
+
+from runner.config.schema import OffloadMode
+from runner.errors import StageError
+from runner.graph import PipelineSpec
+
+ATTENTION_CLASSES = {
+    # backend: (with added key/value projections, as in the 2.x UNets; all other modules)
+    "sdpa": ("AttnAddedKVProcessor2_0", "AttnProcessor2_0"),
+    "plain": ("AttnAddedKVProcessor", "AttnProcessor"),
+    "sliced": ("SlicedAttnAddedKVProcessor", "SlicedAttnProcessor"),
+    "xformers": ("XFormersAttnAddedKVProcessor", "XFormersAttnProcessor"),
+}
+
+
+def set_threads(threads: int) -> None:
+    """CPU threads of torch, for this process."""
+    torch.set_num_threads(threads)
+    if torch.get_num_threads() != threads:
+        raise StageError(f"threads={threads}: torch uses {torch.get_num_threads()}")
+
+
+def check_device(device: str) -> None:
+    """Ask torch for the device that the plan settled on. Raises StageError where it has none."""
+    kind, _, index = device.partition(":")
+    if kind == "cuda":
+        there = torch.cuda.is_available() and int(index or 0) < torch.cuda.device_count()
+    else:
+        there = kind == "cpu" or torch.backends.mps.is_available()
+    if not there:
+        raise StageError(f"device={device}: torch {torch.__version__} finds none here")
+
+
+def set_attention(pipeline: Any, backend: str, slice_size: int | None) -> None:
+    """Give every attention layer of every module the backend's processor.
+
+    Each layer is set by its kind: the 2.x UNets attend to added key and value projections, which
+    only the AddedKV classes know; diffusers' own shortcuts leave out modules or fall back silently.
+    """
+    for module in _attention_modules(pipeline):
+        processors = {
+            name: _processor(backend, _has_added_kv(layer), layer.heads, slice_size)
+            for name, layer in _attention_layers(module)
+        }
+        for name, layer in _attention_layers(module):
+            layer.set_processor(processors[name])
+
+
+def place(pipeline: Any, device: str, offload: OffloadMode) -> None:
+    """Bring the pipeline to its device, whole or by an offload mode that covers all modules."""
+    if offload is OffloadMode.none:
+        pipeline.to(device)
+        return
+    pipeline._exclude_from_cpu_offload = []  # diffusers leaves the prior out otherwise
+    if offload is OffloadMode.model:
+        pipeline.enable_model_cpu_offload(device=device)
+    else:
+        pipeline.enable_sequential_cpu_offload(device=device)
+
+
+def read_back(pipeline: Any, device: str, offload: OffloadMode) -> dict[str, Any]:
+    """What the live pipeline really is, in plain values for the log."""
+    modules = {name: m for name, m in pipeline.components.items() if _is_module(m)}
+    return {
+        "pipeline": type(pipeline).__name__,
+        "scheduler": type(pipeline.scheduler).__name__,
+        "scheduler_config": {
+            key: value
+            for key, value in sorted(pipeline.scheduler.config.items())
+            if not key.startswith("_")
+        },
+        "dtype": {name: str(m.dtype).removeprefix("torch.") for name, m in modules.items()},
+        "device": {name: str(m.device) for name, m in modules.items()},
+        "execution_device": str(pipeline._execution_device),
+        "attention": {
+            name: dict(Counter(type(layer.processor).__name__ for _, layer in layers))
+            for name, m in modules.items()
+            if (layers := _attention_layers(m))
+        },
+        "offloaded": sorted(name for name, m in modules.items() if _has_hook(m)),
+    }
+
+
+def check(spec: PipelineSpec, offload: OffloadMode, found: dict[str, Any]) -> None:
+    """Raises StageError where what was read back is not what was asked for."""
+    expected = set(ATTENTION_CLASSES[spec.attention])
+    for name, classes in found["attention"].items():
+        if wrong := set(classes) - expected:
+            raise StageError(f"attention={spec.attention}: {name} uses {', '.join(sorted(wrong))}")
+    for name, dtype in found["dtype"].items():
+        if dtype != spec.dtype:
+            raise StageError(f"precision: {name} is {dtype} where {spec.dtype} was asked for")
+    if offload is not OffloadMode.none and set(found["offloaded"]) != set(found["dtype"]):
+        left = sorted(set(found["dtype"]) - set(found["offloaded"]))
+        raise StageError(f"offload={offload.name}: has no effect on {', '.join(left)}")
+
+
+def peak_memory_bytes(device: str) -> int | None:
+    """Peak device memory since the last call, then starts anew; None without an accelerator."""
+    if not device.startswith("cuda"):
+        return None
+    peak = int(torch.cuda.max_memory_allocated(device))
+    torch.cuda.reset_peak_memory_stats(device)
+    return peak
+
+
+def _attention_modules(pipeline: Any) -> list[Any]:
+    return [m for m in pipeline.components.values() if _is_module(m) and _attention_layers(m)]
+
+
+def _attention_layers(module: Any) -> list[tuple[str, Any]]:
+    """diffusers' own attention layers; transformers' encoders have none."""
+    from diffusers.models.attention_processor import Attention
+
+    return [(name, m) for name, m in module.named_modules() if isinstance(m, Attention)]
+
+
+def _has_added_kv(layer: Any) -> bool:
+    return getattr(layer, "added_kv_proj_dim", None) is not None
+
+
+def _processor(backend: str, added_kv: bool, heads: int, slice_size: int | None) -> Any:
+    from diffusers.models import attention_processor
+
+    added, usual = ATTENTION_CLASSES[backend]
+    processor_class = getattr(attention_processor, added if added_kv else usual)
+    if backend == "sliced":
+        return processor_class(min(slice_size or max(heads // 2, 1), heads))
+    return processor_class()
+
+
+def _is_module(component: Any) -> bool:
+    return isinstance(component, torch.nn.Module)
+
+
+def _has_hook(module: Any) -> bool:
+    return any(hasattr(part, "_hf_hook") for part in module.modules())

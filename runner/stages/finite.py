@@ -1,0 +1,19 @@
+"""NaN and infinity, found where they arise: diffusers would turn them into a black image."""
+
+from __future__ import annotations
+
+import torch
+
+from runner.errors import NonFiniteError
+from runner.graph import Node
+
+
+def check_finite(node: Node, what: str, tensor: torch.Tensor) -> None:
+    """Raises NonFiniteError, with what usually helps."""
+    if bool(torch.isfinite(tensor).all()):
+        return
+    dtype = node.pipeline.dtype if node.pipeline else "float32"
+    advice = "try precision=fp32 or bf16" if dtype == "float16" else "the weights may be damaged"
+    raise NonFiniteError(
+        f"{node.stage} failed ({node.label}): {what} hold NaN or infinity at {dtype}; {advice}"
+    )

@@ -1,0 +1,140 @@
+"""Results by key, in memory and on disk.
+
+An entry is a folder `<key[:2]>/<key>/` with the result (safetensors or PNG) and `entry.json`,
+which is written last into a temporary folder that is then renamed: an entry is whole or absent,
+whoever is killed and whoever writes at the same time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runner.config.schema import CacheMode
+from runner.errors import StorageError
+from runner.graph import Node
+from runner.stages import STAGES, ResultKind
+from runner.values import Value
+
+if TYPE_CHECKING:
+    import torch
+
+FILE_NAMES = {ResultKind.tensors: "result.safetensors", ResultKind.image: "result.png"}
+
+
+class Store:
+    """Where the engine looks before it runs a node, and puts what it made.
+
+    Args:
+        folder: of the entries on disk.
+        mode: use, refresh (write, do not read) or off (memory only, within one run).
+    """
+
+    def __init__(self, folder: Path, mode: CacheMode) -> None:
+        self._folder = folder
+        self._mode = mode
+        self._memory: dict[str, Value] = {}
+
+    def holds(self, node: Node) -> bool:
+        """Whether `get` would find an entry, going by the disk's names alone."""
+        return node.key in self._memory or (
+            self._mode is CacheMode.use and (self._entry(node) / "entry.json").is_file()
+        )
+
+    def get(self, node: Node) -> Value | None:
+        """The stored result, or None. An entry whose bytes do not match its hash is dropped."""
+        if node.key in self._memory:
+            return self._memory[node.key]
+        if self._mode is not CacheMode.use:
+            return None
+        value = self._read(node)
+        if value is not None:
+            self._memory[node.key] = value
+        return value
+
+    def put(self, node: Node, value: Value, seconds: float) -> None:
+        """Keep a result. Raises StorageError where the disk does not take it."""
+        self._memory[node.key] = value
+        if self._mode is not CacheMode.off:
+            try:
+                self._publish(node, value, seconds)
+            except OSError as error:
+                raise StorageError(
+                    f"cannot store the result of {node.stage} in {self._folder}: {error.strerror}"
+                ) from error
+
+    def forget(self, node: Node) -> None:
+        """Let a result leave memory; what is on disk stays."""
+        self._memory.pop(node.key, None)
+
+    def _entry(self, node: Node) -> Path:
+        return self._folder / node.key[:2] / node.key
+
+    def _read(self, node: Node) -> Value | None:
+        entry = self._entry(node)
+        kind = STAGES[node.stage].result
+        try:
+            record = json.loads((entry / "entry.json").read_text())
+            content = (entry / FILE_NAMES[kind]).read_bytes()
+        except (OSError, ValueError):
+            return None
+        if hashlib.sha256(content).hexdigest() != record.get("sha256"):
+            shutil.rmtree(entry, ignore_errors=True)
+            return None
+        return _decode(kind, content)
+
+    def _publish(self, node: Node, value: Value, seconds: float) -> None:
+        kind = STAGES[node.stage].result
+        content = _encode(kind, value)
+        entry = self._entry(node)
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{node.key[:8]}-", dir=entry.parent))
+        try:
+            (temporary / FILE_NAMES[kind]).write_bytes(content)
+            record: dict[str, Any] = {
+                "key": node.key,
+                "stage": node.stage,
+                "sha256": hashlib.sha256(content).hexdigest(),
+                "seconds": seconds,
+                "created": time.time(),
+            }
+            (temporary / "entry.json").write_text(json.dumps(record, indent=1))
+            if self._mode is CacheMode.refresh:
+                shutil.rmtree(entry, ignore_errors=True)
+            try:
+                temporary.rename(entry)
+            except OSError:
+                # Another process published the same key first: its bytes are as good.
+                if not (entry / "entry.json").is_file():
+                    raise
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _encode(kind: ResultKind, value: Value) -> bytes:
+    if kind is ResultKind.tensors:
+        from safetensors.torch import save
+
+        assert isinstance(value, dict)
+        content: bytes = save({name: tensor.contiguous() for name, tensor in value.items()})
+        return content
+    from runner.image_files import png_bytes
+
+    assert not isinstance(value, dict)
+    return png_bytes(value)
+
+
+def _decode(kind: ResultKind, content: bytes) -> Value:
+    if kind is ResultKind.tensors:
+        from safetensors.torch import load
+
+        tensors: dict[str, torch.Tensor] = load(content)
+        return tensors
+    from runner.image_files import image_of_png
+
+    return image_of_png(content)
