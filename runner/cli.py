@@ -1,0 +1,37 @@
+"""`kandinsky <verb> ...`: which verb, and the one place where errors become messages."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+
+from runner.reporting import reported
+
+VERBS = {
+    "run": "make images (the default verb)",
+    "plan": "show what would be done; loads nothing",
+    "models": "versions, tasks, repositories, and what is on disk",
+    "doctor": "what works on this machine",
+    "ui": "open the MLflow pages of what was made",
+    "sync": "deliver records that a tracking server did not take yet",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point of the console script. Returns the exit status.
+
+    0 done; 1 something failed while it ran; 2 something the user can fix before running;
+    130 or 143 stopped by Ctrl-C or SIGTERM.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    verb = given.pop(0) if given and given[0] in VERBS else "run"
+    if verb == "run" and given and _is_a_word(given[0]):
+        print(f"{given[0]}: no such verb\n  allowed: {', '.join(VERBS)}", file=sys.stderr)
+        return 2
+    run_verb: Callable[[list[str]], int] = importlib.import_module(f"runner.verbs.{verb}").main
+    return reported(lambda: run_verb(given))
+
+
+def _is_a_word(argument: str) -> bool:
+    return argument.replace("-", "").isalpha() and not argument.startswith("-")

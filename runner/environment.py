@@ -1,0 +1,74 @@
+"""What made a run: versions, code, machine. Never environment variables."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from runner import __version__
+from runner.machine import LOGGED_LIBRARIES, cpu_cores, versions
+from runner.plan import Plan
+
+
+def describe(plan: Plan) -> dict[str, Any]:
+    """Plain values for the log. Device and threads are as settled by the plan."""
+    return {
+        "runner": __version__,
+        "git_commit": git_commit(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cpu_cores": cpu_cores(),
+        "device": plan.device,
+        "threads": plan.threads,
+        "threads_reason": plan.threads_reason,
+        "libraries": versions(LOGGED_LIBRARIES),
+        "weights": {
+            role: {
+                "source": found.source.name,
+                "repo": found.repo,
+                "revision": found.revision,
+                "variant": found.variant,
+                "sha256": found.checked.fingerprint if found.checked else None,
+                "parameters": found.checked.parameters if found.checked else None,
+            }
+            for role, found in plan.weights.checkpoints.items()
+        },
+    }
+
+
+def git_commit() -> str | None:
+    """The commit of the runner's own checkout, "+changes" where files differ; None if installed."""
+    package = Path(__file__).resolve().parent
+    if not (package.parent / ".git").exists():
+        return None
+    try:
+        commit = _git(package, "rev-parse", "HEAD")
+        changed = _git(package, "status", "--porcelain", "--untracked-files=no", "--", ".")
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return f"{commit}+changes" if changed else commit
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        ["git", "-C", str(folder), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=5,
+        check=True,
+    )
+    return done.stdout.strip()
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as info:
+            for line in info:
+                if line.startswith("model name"):
+                    return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

@@ -1,0 +1,192 @@
+"""The folder of one run: images under names that a person can read, and `manifest.json`."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import time
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from runner.errors import RunnerError, StorageError
+from runner.events import NodeResult, Observer
+from runner.graph import Node
+from runner.image_files import pixel_sha256, png_bytes
+from runner.plan import Plan
+
+MANIFEST = "manifest.json"
+MANIFEST_VERSION = 1
+LATEST = "latest"
+SLUG_LENGTH = 60
+SECONDS_BETWEEN_MANIFESTS = 1.0
+
+
+@dataclass(frozen=True)
+class SavedImage:
+    """One image of a run, as in its manifest.
+
+    Attributes:
+        sha256: of the pixels, see `image_files.pixel_sha256`.
+        stage_keys: stage -> key of the nodes that made it.
+        seconds: of those nodes, as far as they ran now.
+        reused: whether the picture came from the store.
+    """
+
+    file: str
+    prompt: str
+    negative_prompt: str | None
+    seed: int
+    height: int
+    width: int
+    sha256: str
+    stage_keys: dict[str, str]
+    seconds: float
+    reused: bool
+
+
+class RunFolder(Observer):
+    """Writes each image as soon as it is there, and keeps the manifest up to date.
+
+    Args:
+        run_id: the runner's own id of this run; in every image's text.
+        on_saved: told of each image once its file is whole.
+    """
+
+    def __init__(
+        self, plan: Plan, run_id: str, on_saved: Callable[[Path, SavedImage], None]
+    ) -> None:
+        self._plan = plan
+        self._run_id = run_id
+        self._on_saved = on_saved
+        self._requests = {image.node.key: image for image in plan.images}
+        self._seconds: dict[str, float] = {}
+        self._written = 0.0
+        self.images: list[SavedImage] = []
+        self.failures: list[dict[str, str]] = []
+        self.mlflow_run_id: str | None = None
+        self.path = _new_folder(plan.run.output_dir / plan.run.name)
+        self.save_manifest("RUNNING")
+        _point_latest(plan.run.output_dir, self.path)
+
+    def node_finished(self, result: NodeResult) -> None:
+        node = result.node
+        self._seconds[node.key] = 0.0 if result.reused else result.seconds
+        if node.key in self._requests:
+            assert isinstance(result.value, Image.Image)
+            image = self._save(node, result.value, result.reused)
+            self.images.append(image)
+            self._on_saved(self.path / image.file, image)
+            if time.monotonic() - self._written > SECONDS_BETWEEN_MANIFESTS:
+                self.save_manifest("RUNNING")
+
+    def node_failed(self, node: Node, error: RunnerError) -> None:
+        self.failures.append({"key": node.key, "stage": node.stage, "error": str(error)})
+
+    def save_manifest(self, status: str) -> None:
+        """Write manifest.json, whole or not at all. Raises StorageError where it cannot."""
+        run = self._plan.run
+        content = {
+            "version": MANIFEST_VERSION,
+            "run_id": self._run_id,
+            "mlflow_run_id": self.mlflow_run_id,
+            "status": status,
+            "name": run.name,
+            "question": run.question,
+            "overrides": list(run.overrides),
+            "images": [asdict(image) for image in self.images],
+            "failures": self.failures,
+            "config": run.composed,
+        }
+        text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+        _write(self.path / MANIFEST, text.encode())
+        self._written = time.monotonic()
+
+    def _save(self, node: Node, image: Image.Image, reused: bool) -> SavedImage:
+        request = self._requests[node.key].request
+        name = f"{request.index:04d}_{_slug(request.prompt)}_seed{request.seed}.png"
+        nodes = {node.stage: node, **{n.stage: n for n in node.inputs.values()}}
+        _write(self.path / name, png_bytes(image, self._text(request.prompt, request.seed)))
+        return SavedImage(
+            file=name,
+            prompt=request.prompt,
+            negative_prompt=self._plan.run.negative_prompt,
+            seed=request.seed,
+            height=image.height,
+            width=image.width,
+            sha256=pixel_sha256(image),
+            stage_keys={stage: n.key for stage, n in nodes.items()},
+            seconds=round(sum(self._seconds.get(n.key, 0.0) for n in nodes.values()), 4),
+            reused=reused,
+        )
+
+    def _text(self, prompt: str, seed: int) -> Mapping[str, str]:
+        run = self._plan.run
+        return {
+            "prompt": prompt,
+            "seed": str(seed),
+            "run_id": self._run_id,
+            "overrides": json.dumps(run.overrides, ensure_ascii=False),
+            "config": json.dumps(run.composed, ensure_ascii=False),
+        }
+
+
+def _new_folder(parent: Path) -> Path:
+    stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    try:
+        for number in range(1, 10_000):
+            path = parent / (stamp if number == 1 else f"{stamp}_{number}")
+            try:
+                path.mkdir(parents=True)
+            except FileExistsError:
+                continue
+            return path
+    except OSError as error:
+        raise StorageError(f"output_dir: {parent} cannot be made: {error.strerror}") from error
+    raise StorageError(f"output_dir: {parent} has thousands of runs of this very second")
+
+
+def _point_latest(output_dir: Path, target: Path) -> None:
+    """`latest` -> the newest run, replaced in one step. Where links are not to be had: nothing."""
+    link = output_dir / f".{LATEST}.{os.getpid()}"
+    try:
+        link.unlink(missing_ok=True)
+        link.symlink_to(os.path.relpath(target, output_dir), target_is_directory=True)
+        link.replace(output_dir / LATEST)
+    except OSError:
+        link.unlink(missing_ok=True)
+
+
+def _write(path: Path, content: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        full = " (what was made before is kept)" if error.errno == errno.ENOSPC else ""
+        raise StorageError(f"cannot write {path}: {error.strerror}{full}") from error
+
+
+def _slug(prompt: str) -> str:
+    """Letters and digits of any script, joined by hyphens."""
+    text = unicodedata.normalize("NFC", prompt).lower()
+    slug = "-".join(re.findall(r"\w+", text.replace("_", " ")))
+    # File systems count bytes; letters of other scripts have up to four.
+    while len(slug) > SLUG_LENGTH or len(slug.encode()) > 3 * SLUG_LENGTH:
+        slug = slug[:-1]
+    return slug.strip("-") or "image"
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a run's folder."""
+    content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    assert isinstance(content, dict)
+    return content

@@ -1,0 +1,158 @@
+"""One cell, from its RunConfig to images, manifest, MLflow run and exit status."""
+
+from __future__ import annotations
+
+import secrets
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from runner.config.credentials import without_credentials
+from runner.config.run_config import RunConfig
+from runner.config.schema import Progress, Tracker
+from runner.engine import Engine, Outcome
+from runner.errors import Interrupted, TrackingError
+from runner.events import Observer
+from runner.machine import peak_process_bytes
+from runner.outputs import MANIFEST, RunFolder, SavedImage
+from runner.plan import Plan, cache_dir, make_plan
+from runner.progress import display_for
+from runner.store import Store
+from runner.tracking.observer import TrackingObserver, start_tracking
+
+if TYPE_CHECKING:
+    from runner.pipelines import Pipelines
+
+SUCCESS, FAILURE = 0, 1
+
+
+def execute(run: RunConfig) -> int:
+    """Plan, generate, record. Returns the exit status: 0, or 1 where a stage failed.
+
+    Raises:
+        RunnerError: it could not go on at all.
+        Interrupted: Ctrl-C or SIGTERM; what was made is kept and recorded.
+    """
+    started = time.perf_counter()
+    plan = make_plan(run, download=True)
+    run_id = f"{datetime.now():%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
+    tracking = start_tracking(plan, run_id) if run.tracking.tracker is Tracker.mlflow else None
+    folder = RunFolder(plan, run_id, tracking.image_saved if tracking else _not_tracked)
+    _announce(plan)
+    status = "FAILED"
+    try:
+        with _signals(_interrupt):
+            if tracking:
+                tracking.describe(plan)
+            outcome = _generate(plan, [folder, *([tracking] if tracking else [])])
+        status = "FINISHED" if outcome.succeeded else "FAILED"
+    except KeyboardInterrupt:
+        status = "KILLED"
+        raise
+    finally:
+        # Whatever happened, what was made is on record; a second Ctrl-C does not cut this off.
+        with _signals(signal.SIG_IGN):
+            _finish(folder, tracking, status, time.perf_counter() - started)
+    _summary(plan, folder, tracking is not None, time.perf_counter() - started)
+    return SUCCESS if outcome.succeeded else FAILURE
+
+
+def _announce(plan: Plan) -> None:
+    for warning in plan.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    if plan.run.progress is Progress.quiet:
+        return
+    images, stages = len(plan.images), len(plan.graph)
+    print(f"{images} images, {stages} stages, device {plan.device}", file=sys.stderr)
+    if plan.device == "cpu":
+        print(f"CPU threads: {plan.threads} ({plan.threads_reason})", file=sys.stderr)
+
+
+def _generate(plan: Plan, recorders: list[Observer]) -> Outcome:
+    store = Store(cache_dir(plan.run) / "results", plan.run.cache)
+    with display_for(plan.run.progress) as shown:
+        engine = Engine(lambda: _open_pipelines(plan), store, [*recorders, shown])
+        return engine.execute(plan.graph)
+
+
+def _open_pipelines(plan: Plan) -> Pipelines:
+    # Here and not above: this imports torch, which a run from the store does not need.
+    from runner import hardware
+    from runner.pipelines import Pipelines, quiet_libraries
+
+    hardware.check_device(plan.device)
+    hardware.set_threads(plan.threads)
+    quiet_libraries()
+    folders = {}
+    for found in plan.weights.checkpoints.values():
+        assert found.checked is not None, "the plan was made with download=True"
+        folders[found.identity] = (found.checked.path, found.variant)
+    return Pipelines(folders, plan.device, plan.run.offload)
+
+
+def _finish(
+    folder: RunFolder, tracking: TrackingObserver | None, status: str, seconds: float
+) -> None:
+    if tracking:
+        try:
+            folder.mlflow_run_id = tracking.finish(
+                status, folder.images, seconds, peak_process_bytes()
+            )
+        except TrackingError as error:
+            print(f"warning: {error}", file=sys.stderr)
+    folder.save_manifest(status)
+
+
+def _summary(plan: Plan, folder: RunFolder, tracked: bool, seconds: float) -> None:
+    run = plan.run
+    reused = sum(image.reused for image in folder.images)
+    from_store = f", {reused} of them from earlier runs" if reused else ""
+    print(f"{len(folder.images)} of {len(plan.images)} images in {seconds:.1f} s{from_store}")
+    print(f"  pictures  {_shown(folder.path)}/   (newest: {_shown(run.output_dir)}/latest)")
+    if folder.failures:
+        print(f"  failed    {len(folder.failures)} stages, see {MANIFEST} there")
+    if not tracked:
+        return
+    if folder.mlflow_run_id is None:
+        print("  MLflow    not reached; the records are kept, deliver them with: kandinsky sync")
+    elif run.tracking.uri is not None:
+        print(f"  MLflow    run {folder.mlflow_run_id} at {without_credentials(run.tracking.uri)}")
+    else:
+        option = (
+            "" if run.output_dir == Path("outputs").absolute() else f" {_shown(run.output_dir)}"
+        )
+        print(f"  MLflow    run {folder.mlflow_run_id}; open it with: kandinsky ui{option}")
+
+
+def _shown(path: Path) -> str:
+    """Relative to the working directory where it lies below it."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _not_tracked(path: Path, image: SavedImage) -> None:
+    """Takes the place of the tracker's `image_saved`."""
+
+
+@contextmanager
+def _signals(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> Iterator[None]:
+    """SIGINT and SIGTERM go to the handler meanwhile; only a main thread may set that."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, previous)
+
+
+def _interrupt(number: int, _: FrameType | None) -> None:
+    raise Interrupted(number)

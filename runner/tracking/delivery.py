@@ -1,0 +1,117 @@
+"""Records -> MLflow, each once. The only module that imports mlflow."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from runner.tracking.spool import Target
+
+RUN_ID_TAG = "runner.run_id"
+MAX_PARAM = 6000
+MAX_TAG = 8000
+BATCH = 100
+"""MLflow's own limits: longer values are cut, larger batches refused."""
+
+
+def prepare_environment() -> None:
+    """Before mlflow is imported: no telemetry, no git, and a lost server is noticed in seconds."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+
+
+class Delivery:
+    """Writes the records of one run to MLflow.
+
+    What was written before a writer died is written again after it: every operation here gives
+    the same result the second time.
+    """
+
+    def __init__(self, target: Target, mlflow_run_id: str | None = None) -> None:
+        from mlflow.tracking import MlflowClient
+
+        self._target = target
+        self._client = MlflowClient(tracking_uri=target.uri)
+        self.mlflow_run_id = mlflow_run_id or self._find_or_create_run()
+
+    def apply(self, record: Mapping[str, Any]) -> None:
+        """Deliver one record."""
+        kind = record["kind"]
+        if kind == "params":
+            self._params(record["params"])
+        elif kind == "tags":
+            for name, value in record["tags"].items():
+                self._client.set_tag(self.mlflow_run_id, name, str(value)[:MAX_TAG])
+        elif kind == "metrics":
+            self._metrics(record["metrics"], record["time_ms"], record["step"])
+        elif kind == "file":
+            self._client.log_artifact(self.mlflow_run_id, record["path"], record["folder"])
+        elif kind == "table":
+            self._client.set_tag(
+                self.mlflow_run_id,
+                "mlflow.loggedArtifacts",
+                json.dumps([{"path": Path(record["path"]).name, "type": "table"}]),
+            )
+            self._client.log_artifact(self.mlflow_run_id, record["path"])
+        elif kind == "end":
+            self.end(record["status"], record["time_ms"])
+        else:
+            raise AssertionError(f"unknown record {kind!r}")
+
+    def end(self, status: str, time_ms: int | None = None) -> None:
+        """Set the final status: FINISHED, FAILED or KILLED."""
+        self._client.set_terminated(self.mlflow_run_id, status, end_time=time_ms)
+
+    def _params(self, params: Mapping[str, str]) -> None:
+        from mlflow.entities import Param
+
+        entries = [Param(key, value[:MAX_PARAM]) for key, value in params.items()]
+        for start in range(0, len(entries), BATCH):
+            self._client.log_batch(self.mlflow_run_id, params=entries[start : start + BATCH])
+
+    def _metrics(self, metrics: Mapping[str, float], time_ms: int, step: int) -> None:
+        from mlflow.entities import Metric
+
+        entries = [Metric(key, value, time_ms, step) for key, value in metrics.items()]
+        self._client.log_batch(self.mlflow_run_id, metrics=entries)
+
+    def _find_or_create_run(self) -> str:
+        experiment_id = self._experiment()
+        found = self._client.search_runs(
+            [experiment_id], f"tags.`{RUN_ID_TAG}` = '{self._target.run_id}'", max_results=1
+        )
+        if found:
+            return str(found[0].info.run_id)
+        tags = {RUN_ID_TAG: self._target.run_id, "mlflow.source.name": "kandinsky-runner"}
+        run = self._client.create_run(experiment_id, tags=tags, run_name=self._target.run_name)
+        return str(run.info.run_id)
+
+    def _experiment(self) -> str:
+        from mlflow.exceptions import MlflowException
+
+        name = self._target.experiment
+        experiment = self._client.get_experiment_by_name(name)
+        if experiment is None:
+            # Two runs may make it at the same moment; the one that comes second finds it.
+            with contextlib.suppress(MlflowException):
+                return str(
+                    self._client.create_experiment(
+                        name, artifact_location=_artifacts(self._target, name)
+                    )
+                )
+            experiment = self._client.get_experiment_by_name(name)
+            assert experiment is not None
+        return str(experiment.experiment_id)
+
+
+def _artifacts(target: Target, experiment: str) -> str | None:
+    if target.artifact_root is None:
+        return None
+    return (Path(target.artifact_root) / experiment).as_uri()

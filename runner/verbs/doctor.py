@@ -1,0 +1,77 @@
+"""`kandinsky doctor`: versions, devices, memory, and which backends and modes work here."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import shutil
+from pathlib import Path
+
+from runner import __version__
+from runner.config.schema import AttentionBackend, OffloadMode
+from runner.environment import git_commit
+from runner.machine import LOGGED_LIBRARIES, cpu_cores, is_installed, versions
+
+NEEDED = ("torch", "diffusers", "transformers", "accelerate", "hydra-core", "omegaconf", "mlflow")
+
+
+def main(arguments: list[str]) -> int:
+    """Print what was found. Exit status 1 where a needed package is missing."""
+    argparse.ArgumentParser(prog="kandinsky doctor", description=__doc__).parse_args(arguments)
+    found = versions(LOGGED_LIBRARIES)
+    missing = [name for name in NEEDED if name not in found]
+    print(f"kandinsky-runner {__version__}  commit {git_commit() or 'not from a checkout'}")
+    print(f"Python {platform.python_version()} on {platform.platform()}")
+    print("packages")
+    for name in LOGGED_LIBRARIES:
+        print(f"  {name:<13} {found.get(name, 'not installed')}")
+    accelerator = _print_devices("torch" in found)
+    print("attention")
+    for backend in AttentionBackend:
+        print(f"  {backend.name:<13} {_attention(backend, accelerator)}")
+    print("offload")
+    for mode in OffloadMode:
+        works = mode is OffloadMode.none or accelerator
+        print(f"  {mode.name:<13} {'yes' if works else 'no: needs an accelerator'}")
+    free = shutil.disk_usage(Path.cwd()).free
+    print(f"disk free here  {free / 2**30:.0f} GiB")
+    if missing:
+        print(f"missing: {', '.join(missing)}; install with: pip install -e . -c constraints.txt")
+    return 1 if missing else 0
+
+
+def _print_devices(torch_installed: bool) -> bool:
+    """Prints CPU and accelerators; returns whether there is one."""
+    print("devices")
+    print(f"  cpu           {cpu_cores()} cores, {_memory()}")
+    if not torch_installed:
+        return False
+    import torch
+
+    for index in range(torch.cuda.device_count()):
+        free, total = torch.cuda.mem_get_info(index)
+        name = torch.cuda.get_device_name(index)
+        print(f"  cuda:{index}        {name}, {free / 2**30:.1f} of {total / 2**30:.1f} GiB free")
+    if torch.backends.mps.is_available():
+        print("  mps           Apple GPU")
+    there = bool(torch.cuda.device_count()) or torch.backends.mps.is_available()
+    if not there:
+        print(f"  no accelerator: torch {torch.__version__} finds none")
+    return there
+
+
+def _memory() -> str:
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return "memory unknown"
+    sizes = {line.split(":")[0]: int(line.split()[1]) / 2**20 for line in lines}
+    return f"{sizes['MemAvailable']:.1f} of {sizes['MemTotal']:.1f} GiB memory free"
+
+
+def _attention(backend: AttentionBackend, accelerator: bool) -> str:
+    if backend is not AttentionBackend.xformers:
+        return "yes"
+    if not is_installed("xformers"):
+        return "no: the package xformers is not installed"
+    return "yes" if accelerator else "no: needs an accelerator"

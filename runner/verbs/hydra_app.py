@@ -1,0 +1,90 @@
+"""Runs a job through Hydra: its command line, its composition, its multirun; our messages."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from runner.config import tree
+from runner.config.problems import config_problem
+from runner.config.resolve import resolve
+from runner.config.run_config import RunConfig
+from runner.reporting import reported
+
+Job = Callable[[RunConfig], int]
+
+
+def run_with_hydra(job: Job, arguments: list[str], prog: str) -> int:
+    """Compose config(s) from the arguments and run `job` on each. Returns the worst exit status.
+
+    Hydra's own flags (--cfg, --info, -m, --config-dir, shell completion, ...) work as ever.
+    """
+    import hydra
+    from hydra.core.hydra_config import HydraConfig
+
+    tree.register()
+    statuses: list[int] = []
+
+    def hydra_job(composed: DictConfig) -> None:
+        hydra_config = HydraConfig.get()
+        experiment = hydra_config.runtime.choices.get("experiment")
+        # Unresolved: an override may hold an interpolation, which is no part of Hydra's own config.
+        overrides = OmegaConf.to_container(hydra_config.overrides.task, resolve=False)
+        assert isinstance(overrides, list)
+
+        def one() -> int:
+            return job(resolve(composed, experiment=experiment, overrides=overrides))
+
+        debug = bool(OmegaConf.select(composed, "debug"))
+        statuses.append(_shielded(one, debug))
+        if statuses[-1] >= 128:  # stopped by a signal: the rest of a multirun is not begun
+            raise SystemExit(statuses[-1])
+
+    # Where Hydra looks for the calling module, and what its help shows.
+    hydra_job.__module__ = __name__
+    application = hydra.main(
+        version_base="1.3", config_path=str(tree.config_dir()), config_name=tree.CONFIG_NAME
+    )(hydra_job)
+    problem = _call(application, [prog, *arguments])
+    return max([*statuses, problem], default=0)
+
+
+def _shielded(one: Callable[[], int], debug: bool) -> int:
+    """No exception of a cell reaches Hydra, which would print its traceback and exit 1."""
+    try:
+        return reported(one, debug)
+    except Exception:
+        # Ours to mend, so it is shown whole.
+        traceback.print_exc()
+        return 1
+
+
+def _call(application: Callable[[], Any], argv: list[str]) -> int:
+    """Run Hydra's main. Its own errors are errors of the config: one message, exit status 2."""
+    before_argv, before_full = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
+    sys.argv = argv
+    # Makes Hydra raise what it would print: raw tracebacks for malformed YAML, among others.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        application()
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        if before_full == "1":
+            raise
+        print(f"error: {config_problem(error)}", file=sys.stderr)
+        return 2
+    finally:
+        sys.argv = before_argv
+        if before_full is None:
+            os.environ.pop("HYDRA_FULL_ERROR", None)
+        else:
+            os.environ["HYDRA_FULL_ERROR"] = before_full
+    return 0

@@ -1,0 +1,32 @@
+"""`kandinsky sync`: deliver the records that a tracking server did not take yet."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from runner.tracking.delivery import prepare_environment
+from runner.tracking.spool import spools
+from runner.tracking.writer import deliver_left_behind
+
+
+def main(arguments: list[str]) -> int:
+    """Deliver all spools whose run is over. Exit status 1 where one could not be."""
+    parser = argparse.ArgumentParser(prog="kandinsky sync", description=__doc__)
+    parser.add_argument(
+        "output_dir", nargs="?", default="outputs", type=Path, help="as in the runs (%(default)s)"
+    )
+    output_dir = parser.parse_args(arguments).output_dir.absolute()
+    waiting = {spool.name for spool in spools(output_dir)}
+    if not waiting:
+        print("nothing to deliver")
+        return 0
+    prepare_environment()
+    problems = deliver_left_behind(output_dir)
+    left = {spool.name for spool in spools(output_dir)}
+    print(f"{len(waiting - left)} of {len(waiting)} runs delivered")
+    for run_id in sorted(left):
+        reason = problems.get(run_id, "its run or another delivery is still going on")
+        print(f"  {run_id}: {reason}", file=sys.stderr)
+    return 1 if problems else 0

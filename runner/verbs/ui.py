@@ -1,0 +1,36 @@
+"""`kandinsky ui`: MLflow's pages over the project's store, on this machine only."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from runner.errors import ConfigError
+
+
+def main(arguments: list[str]) -> int:
+    """Become an MLflow server on loopback, until Ctrl-C."""
+    parser = argparse.ArgumentParser(prog="kandinsky ui", description=__doc__)
+    parser.add_argument(
+        "output_dir", nargs="?", default="outputs", type=Path, help="as in the runs (%(default)s)"
+    )
+    parser.add_argument("--port", type=int, default=5000, help="%(default)s by default")
+    options = parser.parse_args(arguments)
+    database: Path = options.output_dir.absolute() / "mlflow.db"
+    if not database.is_file():
+        raise ConfigError("output_dir", options.output_dir, "has no mlflow.db: nothing ran there")
+    # Less than a fifth of the default's processes and memory: no job runners, one worker.
+    os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    print(f"MLflow: http://127.0.0.1:{options.port}   (Ctrl-C to stop)", flush=True)
+    command = [
+        sys.executable, "-m", "mlflow", "server",
+        "--backend-store-uri", f"sqlite:///{database}",
+        "--default-artifact-root", (options.output_dir.absolute() / "mlartifacts").as_uri(),
+        "--host", "127.0.0.1",
+        "--port", str(options.port),
+        "--workers", "1",
+    ]  # fmt: skip
+    os.execv(sys.executable, command)
