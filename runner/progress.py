@@ -119,6 +119,10 @@ class Bars:
 
     def begin(self, nodes: int) -> None:
         self._live.update(self._stages, total=nodes)
+        # Importing torch and diffusers takes seconds, and nothing else would be seen of it.
+        self._live.update(
+            self._steps, description="loading", label="libraries and weights", visible=True
+        )
 
     def stage_begins(self, node: Node) -> None:
         self._live.reset(

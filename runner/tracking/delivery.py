@@ -17,6 +17,9 @@ MAX_TAG = 8000
 BATCH = 100
 """MLflow's own limits: longer values are cut, larger batches refused."""
 
+EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
+"""Without it MLflow 3 opens the pages for language models, which show no table of runs."""
+
 
 def prepare_environment() -> None:
     """Before mlflow is imported: no telemetry, no git, and a lost server is noticed in seconds."""
@@ -90,7 +93,12 @@ class Delivery:
         if found:
             return str(found[0].info.run_id)
         tags = {RUN_ID_TAG: self._target.run_id, "mlflow.source.name": "kandinsky-runner"}
-        run = self._client.create_run(experiment_id, tags=tags, run_name=self._target.run_name)
+        run = self._client.create_run(
+            experiment_id,
+            start_time=self._target.started_ms,
+            tags=tags,
+            run_name=self._target.run_name,
+        )
         return str(run.info.run_id)
 
     def _experiment(self) -> str:
@@ -103,7 +111,7 @@ class Delivery:
             with contextlib.suppress(MlflowException):
                 return str(
                     self._client.create_experiment(
-                        name, artifact_location=_artifacts(self._target, name)
+                        name, _artifacts(self._target, name), EXPERIMENT_TAGS
                     )
                 )
             experiment = self._client.get_experiment_by_name(name)

@@ -144,6 +144,7 @@ def start_tracking(plan: Plan, run_id: str) -> TrackingObserver:
         experiment=run.tracking.experiment or run.name,
         run_id=run_id,
         run_name=f"{run.name}-{run_id[-8:]}",
+        started_ms=_now_ms(),
     )
     spool = Spool(run.output_dir, target)
     with (spool.path / "writer.log").open("wb") as log:

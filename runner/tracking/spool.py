@@ -1,12 +1,14 @@
 """The records of one run on disk, in order, and the two locks that say who is alive.
 
 A spool is a folder `.spool/<run id>/`: `target.json` (where to deliver), `records.jsonl`,
-`files/`, `delivered.json` (how far the writer came, and the MLflow run). A delivered spool is
-removed. Locks are `flock`s: the system lets go of them however a process ends.
+`files/`, `delivered.json` (how far the writer came, and the MLflow run), `problem.txt` (why it came
+no further). Only its owner may look into it. A delivered spool is removed.
+Locks are `flock`s: the system lets go of them however a process ends.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -22,6 +24,7 @@ SPOOLS = ".spool"
 RECORDS = "records.jsonl"
 RUNNER_LOCK = "runner.lock"
 WRITER_LOCK = "writer.lock"
+PROBLEM = "problem.txt"
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class Target:
         uri: MLflow tracking URI; may hold credentials, so it is in no record.
         artifact_root: absolute; for a new experiment in a sqlite store. None: the server's choice.
         run_id: the runner's own id; a tag of the MLflow run, by which it is found again.
+        started_ms: when the run began, in milliseconds since 1970.
     """
 
     uri: str
@@ -39,6 +43,7 @@ class Target:
     experiment: str
     run_id: str
     run_name: str
+    started_ms: int
 
 
 @dataclass(frozen=True)
@@ -46,11 +51,11 @@ class Delivered:
     """How far a spool was delivered.
 
     Attributes:
-        records: that many lines of records.jsonl are in MLflow.
+        offset: records.jsonl is in MLflow up to this byte.
         ended: the run has its final status there.
     """
 
-    records: int = 0
+    offset: int = 0
     mlflow_run_id: str | None = None
     ended: bool = False
 
@@ -61,24 +66,34 @@ class Spool:
     def __init__(self, output_dir: Path, target: Target) -> None:
         self.path = output_dir / SPOOLS / target.run_id
         try:
-            (self.path / "files").mkdir(parents=True)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.mkdir(mode=0o700)
+            (self.path / "files").mkdir()
             # Before the target is there nobody takes the folder for a spool: no moment without
             # a lock in which a writer might think its runner dead.
             self._lock = hold(self.path / RUNNER_LOCK)
-            self._records = (self.path / RECORDS).open("a", encoding="utf-8")
+            self._records = (self.path / RECORDS).open("ab", buffering=0)
             descriptor = os.open(self.path / "target.json", os.O_WRONLY | os.O_CREAT, 0o600)
             with os.fdopen(descriptor, "w") as file:
                 json.dump(asdict(target), file)
         except OSError as error:
-            raise TrackingError(f"cannot keep records in {self.path}: {error.strerror}") from error
+            remove(self.path)
+            raise TrackingError(self._cannot(error)) from error
 
     def append(self, kind: str, **content: Any) -> None:
-        """Add a record. Raises TrackingError where the disk does not take it."""
+        """Add a record, whole or not at all. Raises TrackingError where the disk does not take it.
+
+        Others may follow a record that was not taken.
+        """
+        line = json.dumps({"kind": kind, **content}).encode() + b"\n"
+        end = self._records.seek(0, os.SEEK_END)
         try:
-            self._records.write(json.dumps({"kind": kind, **content}, ensure_ascii=False) + "\n")
-            self._records.flush()
+            while line:
+                line = line[self._records.write(line) :]
         except OSError as error:
-            raise TrackingError(f"cannot keep records in {self.path}: {error.strerror}") from error
+            with contextlib.suppress(OSError):
+                self._records.truncate(end)
+            raise TrackingError(self._cannot(error)) from error
 
     def write_file(self, name: str, text: str) -> Path:
         """A text file that a record will name."""
@@ -86,15 +101,16 @@ class Spool:
         try:
             path.write_text(text, encoding="utf-8")
         except OSError as error:
-            raise TrackingError(f"cannot keep records in {self.path}: {error.strerror}") from error
+            raise TrackingError(self._cannot(error)) from error
         return path
 
     def close(self) -> None:
         """No more records; the runner's lock is let go."""
-        try:
-            self._records.close()
-        finally:
-            self._lock.close()
+        self._records.close()
+        self._lock.close()
+
+    def _cannot(self, error: OSError) -> str:
+        return f"cannot keep the records for MLflow in {self.path}: {error.strerror}"
 
 
 def spools(output_dir: Path) -> list[Path]:
@@ -109,21 +125,23 @@ def read_target(spool: Path) -> Target:
     return Target(**json.loads((spool / "target.json").read_text()))
 
 
-def read_records(spool: Path, start: int) -> Iterator[Mapping[str, Any]]:
-    """Whole lines from the `start`-th on, as far as they are written now."""
-    with (spool / RECORDS).open(encoding="utf-8", newline="\n") as file:
-        for number, line in enumerate(file):
-            if not line.endswith("\n"):
+def read_records(spool: Path, offset: int) -> Iterator[tuple[Mapping[str, Any], int]]:
+    """Records from a byte on, each with the byte after it, as far as they are written now."""
+    with (spool / RECORDS).open("rb") as file:
+        file.seek(offset)
+        for line in file:
+            if not line.endswith(b"\n"):
                 return  # the runner is writing it, or was killed while it did
-            if number >= start:
-                yield json.loads(line)
+            offset += len(line)
+            yield json.loads(line), offset
 
 
 def read_delivered(spool: Path) -> Delivered:
     """How far a spool was delivered."""
     try:
         return Delivered(**json.loads((spool / "delivered.json").read_text()))
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError, TypeError):
+        # Not there, or damaged by a crash of the machine: delivering again changes nothing.
         return Delivered()
 
 
@@ -134,20 +152,34 @@ def write_delivered(spool: Path, delivered: Delivered) -> None:
     temporary.replace(spool / "delivered.json")
 
 
+def note_problem(spool: Path, text: str) -> None:
+    """Remember why a spool was not delivered, as far as the disk takes it."""
+    with contextlib.suppress(OSError):
+        (spool / PROBLEM).write_text(text, encoding="utf-8")
+
+
+def read_problem(spool: Path) -> str | None:
+    """Why a spool was not delivered when it was last tried."""
+    try:
+        return (spool / PROBLEM).read_text(encoding="utf-8") or None
+    except OSError:
+        return None
+
+
 def remove(spool: Path) -> None:
     """A spool whose run is complete in MLflow is no longer needed."""
     shutil.rmtree(spool, ignore_errors=True)
 
 
-def hold(path: Path) -> IO[str]:
+def hold(path: Path, *, wait: bool = False) -> IO[str]:
     """Take a lock file. Closing the file, or the end of the process, lets go of it.
 
     Raises:
-        BlockingIOError: another process holds it.
+        BlockingIOError: another process holds it, and `wait` is not set.
     """
     file = path.open("a")
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         file.close()
         raise
@@ -157,7 +189,10 @@ def hold(path: Path) -> IO[str]:
 def is_held(path: Path) -> bool:
     """Whether a living process holds a lock file."""
     try:
-        hold(path).close()
+        # Read only: the folder may be on its way out, and nothing is to be made in it anew.
+        with path.open() as file:
+            # Shared: two processes that ask at once do not take each other for the holder.
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     except OSError:

@@ -6,20 +6,25 @@ writes to, so that it ends when the runner does, however that dies.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
 import sys
 import time
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from runner.tracking.delivery import Delivery, prepare_environment
 from runner.tracking.spool import (
+    RECORDS,
     RUNNER_LOCK,
     WRITER_LOCK,
     Delivered,
+    Target,
     hold,
     is_held,
+    note_problem,
     read_delivered,
     read_records,
     read_target,
@@ -32,6 +37,8 @@ POLL_SECONDS = 0.02
 PATIENCE_SECONDS = 5.0
 """Between attempts to reach a server that is away while the run goes on."""
 
+OPENING_LOCK = "opening.lock"
+
 
 def main(arguments: list[str]) -> int:
     """`writer <spool> <its output folder>`: deliver the spool, then those of dead runners."""
@@ -40,10 +47,9 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     prepare_environment()
-    try:
+    with contextlib.suppress(BlockingIOError):  # its runner died at once; another is at it already
         follow(spool)
-    finally:
-        deliver_left_behind(output_dir)
+    deliver_left_behind(output_dir)
     return 0
 
 
@@ -62,10 +68,10 @@ def follow(spool: Path) -> None:
                     _end_for_the_dead(spool, delivery)
                     return
             except Exception as error:
-                _note_problem(spool, error)
+                note_problem(spool, _problem(spool, error))
                 if not alive:
                     return  # the spool stays, for the next run's writer or `sync`
-                time.sleep(PATIENCE_SECONDS)
+                _wait_for_the_end(PATIENCE_SECONDS)
             time.sleep(POLL_SECONDS)
 
 
@@ -83,16 +89,21 @@ def deliver_left_behind(output_dir: Path) -> dict[str, str]:
         except BlockingIOError:
             continue  # another writer is at it
         except Exception as error:
-            _note_problem(spool, error)
-            problems[spool.name] = f"{type(error).__name__}: {error}"
+            problems[spool.name] = _problem(spool, error)
+            note_problem(spool, problems[spool.name])
     return problems
 
 
 def _open_delivery(spool: Path) -> Delivery:
     done = read_delivered(spool)
-    delivery = Delivery(read_target(spool), done.mlflow_run_id)
+    target = read_target(spool)
+    with contextlib.ExitStack() as opening:
+        if target.uri.startswith("sqlite:"):
+            # Of processes that open a fresh file at once, all but one fail in its migrations.
+            opening.enter_context(hold(spool.parent / OPENING_LOCK, wait=True))
+        delivery = Delivery(target, done.mlflow_run_id)
     if done.mlflow_run_id is None:
-        write_delivered(spool, Delivered(done.records, delivery.mlflow_run_id, done.ended))
+        write_delivered(spool, Delivered(done.offset, delivery.mlflow_run_id, done.ended))
     return delivery
 
 
@@ -100,30 +111,27 @@ def _deliver(spool: Path, delivery: Delivery) -> bool:
     """Deliver what is there; True when the run's end was among it."""
     done = read_delivered(spool)
     if done.ended:
-        remove_when_read(spool)
+        _remove_when_read(spool)
         return True
-    count = done.records
-    for record in read_records(spool, count):
+    for record, offset in read_records(spool, done.offset):
         delivery.apply(record)
-        count += 1
         ended = record["kind"] == "end"
-        write_delivered(spool, Delivered(count, delivery.mlflow_run_id, ended))
+        write_delivered(spool, Delivered(offset, delivery.mlflow_run_id, ended))
         if ended:
-            remove_when_read(spool)
+            _remove_when_read(spool)
             return True
     return False
 
 
 def _end_for_the_dead(spool: Path, delivery: Delivery) -> None:
-    delivery.apply({"kind": "tags", "tags": {"runner.ended": "the runner was killed"}})
-    delivery.end("KILLED")
-    write_delivered(
-        spool, Delivered(read_delivered(spool).records, delivery.mlflow_run_id, ended=True)
-    )
-    remove_when_read(spool)
+    delivery.apply({"kind": "tags", "tags": {"runner.ended": "the runner died before it could say"}})
+    delivery.end("KILLED", int((spool / RECORDS).stat().st_mtime * 1000))
+    offset = read_delivered(spool).offset
+    write_delivered(spool, Delivered(offset, delivery.mlflow_run_id, ended=True))
+    _remove_when_read(spool)
 
 
-def remove_when_read(spool: Path) -> None:
+def _remove_when_read(spool: Path) -> None:
     """A living runner still reads `delivered.json` and then removes the spool itself."""
     if not is_held(spool / RUNNER_LOCK):
         remove(spool)
@@ -131,15 +139,32 @@ def remove_when_read(spool: Path) -> None:
 
 def _runner_lives() -> bool:
     """Whether the other end of our standard input is still open."""
-    readable, _, _ = select.select([sys.stdin], [], [], 0)
-    return not (readable and os.read(sys.stdin.fileno(), 1) == b"")
+    return not _wait_for_the_end(0)
 
 
-def _note_problem(spool: Path, error: Exception) -> None:
-    """For `sync` and the runner's last words; credentials of the address are not in it."""
-    uri = read_target(spool).uri
-    text = f"{type(error).__name__}: {error}".replace(uri, "<tracking uri>")
-    (spool / "problem.txt").write_text(text[:2000])
+def _wait_for_the_end(seconds: float) -> bool:
+    """True as soon as the runner is gone; False when it is there all the time."""
+    readable, _, _ = select.select([sys.stdin], [], [], seconds)
+    return bool(readable) and os.read(sys.stdin.fileno(), 1) == b""
+
+
+def _problem(spool: Path, error: Exception) -> str:
+    text = f"{type(error).__name__}: {error}"
+    try:
+        text = _without_credentials(text, read_target(spool))
+    except (OSError, ValueError, TypeError):
+        return f"{type(error).__name__}: its target.json cannot be read"
+    return text[:2000]
+
+
+def _without_credentials(text: str, target: Target) -> str:
+    """However a library shows the address it was given: no user, password or query."""
+    parts = urlsplit(target.uri)
+    password = parts.password or ""
+    for secret in (parts.netloc.rpartition("@")[0], parts.query, password, unquote(password)):
+        if secret:
+            text = text.replace(secret, "***")
+    return text
 
 
 if __name__ == "__main__":
