@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import time
-import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -20,13 +18,8 @@ from runner.events import Loaded
 from runner.graph import PipelineSpec
 from runner.schedulers import swapped_scheduler
 
-NEEDLESS_WARNINGS = (
-    # transformers, of a processor for which no torchvision is installed: the other one is meant.
-    r".*image processor.*",
-    r".*torch_dtype.*deprecated.*",
-    # PriorTransformer's attribute access, from within diffusers' own pipeline.
-    r".*Accessing config attribute.*",
-)
+NEEDLESS = "requires torchvision"
+"""transformers on the image processor: the one without torchvision is what the weights name."""
 
 
 class Pipelines:
@@ -65,7 +58,7 @@ class Pipelines:
                 scheduler = swapped_scheduler(pipeline.scheduler, spec.scheduler)
                 pipeline = type(pipeline)(**{**pipeline.components, "scheduler": scheduler})
                 pipeline.set_progress_bar_config(disable=True)
-                hardware.place(pipeline, self._device, self._offload)
+            hardware.place(pipeline, self._device, self._offload)
             readback = hardware.read_back(pipeline, self._device, self._offload)
             hardware.check(spec, self._offload, readback)
             self._live[spec] = pipeline
@@ -88,23 +81,19 @@ class Pipelines:
             pipeline = _load(spec, folder, variant)
             pipeline.set_progress_bar_config(disable=True)
             hardware.set_attention(pipeline, spec.attention, spec.slice_size)
-            hardware.place(pipeline, self._device, self._offload)
             self._bases[spec] = pipeline
         return self._bases[spec]
 
 
 def quiet_libraries() -> None:
-    """Silence what a user cannot act on; errors and real warnings stay."""
-    for pattern in NEEDLESS_WARNINGS:
-        warnings.filterwarnings("ignore", message=pattern)
+    """Silence what a user cannot act on. Warnings that matter stay, such as a prompt cut short."""
     from diffusers.utils import logging as diffusers_logging
     from transformers.utils import logging as transformers_logging
 
-    diffusers_logging.set_verbosity_error()
     diffusers_logging.disable_progress_bar()
-    transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
-    logging.getLogger("accelerate").setLevel(logging.ERROR)
+    for handler in transformers_logging.get_logger("transformers").handlers:
+        handler.addFilter(lambda record: NEEDLESS not in record.getMessage())
 
 
 def _load(spec: PipelineSpec, folder: Path, variant: str | None) -> Any:
@@ -112,7 +101,7 @@ def _load(spec: PipelineSpec, folder: Path, variant: str | None) -> Any:
     try:
         return pipeline_class.from_pretrained(
             str(folder),
-            torch_dtype=getattr(torch, spec.dtype),
+            dtype=getattr(torch, spec.dtype),
             variant=variant,
             use_safetensors=True,
             local_files_only=True,

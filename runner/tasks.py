@@ -12,6 +12,9 @@ from runner.stages import STAGES
 from runner.weights.find import FoundWeights
 
 
+LABEL_LENGTH = 72
+
+
 @dataclass(frozen=True)
 class ImageRequest:
     """One image of a cell: which prompt, which seed, how large (pixels)."""
@@ -21,6 +24,13 @@ class ImageRequest:
     seed: int
     height: int
     width: int
+
+    @property
+    def label(self) -> str:
+        """For people: one short line."""
+        prompt = " ".join(self.prompt.split())
+        short = prompt if len(prompt) <= LABEL_LENGTH else f"{prompt[:LABEL_LENGTH]}…"
+        return f"{short} · seed {self.seed}"
 
 
 @dataclass(frozen=True)
@@ -78,7 +88,7 @@ def prior(materials: Materials, image: ImageRequest) -> Node:
             "guidance_scale": run.prior.guidance_scale,
         },
         materials.pipeline("prior", run.precision.prior),
-        f"{image.prompt} · seed {image.seed}",
+        image.label,
     )
 
 
@@ -97,7 +107,7 @@ def text2img(materials: Materials, image: ImageRequest) -> Node:
             "guidance_scale": run.decoder.guidance_scale,
         },
         materials.pipeline("decoder", run.precision.decoder, scheduler),
-        f"{image.prompt} · seed {image.seed}",
+        image.label,
         prior=prior(materials, image),
     )
 
