@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +19,9 @@ from runner.weights.hashes import FileHashes
 SMALL_MODEL_PARAMETERS = 50_000_000
 """Below this, one CPU thread beats several: the threads wait for each other longer than they
 compute, and while another process keeps a core busy they are up to 60 times slower."""
+
+
+SHOWN_WORDS = 8
 
 
 @dataclass(frozen=True)
@@ -153,17 +155,17 @@ def _threads(run: RunConfig, weights: FoundWeights, device: str) -> tuple[int, s
 def _warnings(run: RunConfig, device: str) -> list[str]:
     warnings = []
     if run.weights.source is WeightsSource.mini:
-        texts: Sequence[str] = [
-            *run.prompts,
-            *([run.negative_prompt] if run.negative_prompt else []),
-        ]
-        for text in texts:
-            unknown = unknown_words(text)
-            if unknown:
-                warnings.append(
-                    f"weights=mini does not know {', '.join(map(repr, unknown))} "
-                    f"in {text!r}: it draws what the other words say"
-                )
+        texts = [*run.prompts, *([run.negative_prompt] if run.negative_prompt else [])]
+        unknown = {text: words for text in texts if (words := unknown_words(text))}
+        if unknown:
+            words = dict.fromkeys(word for found in unknown.values() for word in found)
+            shown = ", ".join(map(repr, list(words)[:SHOWN_WORDS]))
+            more = f" and {len(words) - SHOWN_WORDS} more" if len(words) > SHOWN_WORDS else ""
+            where = f"{len(unknown)} of {len(texts)} texts" if len(texts) > 1 else "this prompt"
+            warnings.append(
+                f"weights=mini does not know {shown}{more}, in {where}: it draws what the other "
+                "words say (its words: runner/mini/weights/README.md)"
+            )
     if device == "cpu" and {run.precision.prior.name, run.precision.decoder.name} - {"fp32"}:
         warnings.append("half precision on a CPU is slow and its pictures differ from fp32")
     return warnings
