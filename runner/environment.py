@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 from pathlib import Path
@@ -59,6 +60,8 @@ def _git(folder: Path, *arguments: str) -> str:
         text=True,
         timeout=5,
         check=True,
+        # Within a git hook GIT_DIR names another repository.
+        env={key: value for key, value in os.environ.items() if not key.startswith("GIT_")},
     )
     return done.stdout.strip()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -57,15 +58,15 @@ class RunFolder(Observer):
 
     Args:
         run_id: the runner's own id of this run; in every image's text.
+
+    Attributes:
         on_saved: told of each image once its file is whole.
     """
 
-    def __init__(
-        self, plan: Plan, run_id: str, on_saved: Callable[[Path, SavedImage], None]
-    ) -> None:
+    def __init__(self, plan: Plan, run_id: str) -> None:
         self._plan = plan
         self._run_id = run_id
-        self._on_saved = on_saved
+        self.on_saved: Callable[[Path, SavedImage], None] = _nobody
         self._requests = {image.node.key: image for image in plan.images}
         self._seconds: dict[str, float] = {}
         self._written = 0.0
@@ -83,7 +84,7 @@ class RunFolder(Observer):
             assert isinstance(result.value, Image.Image)
             image = self._save(node, result.value, result.reused)
             self.images.append(image)
-            self._on_saved(self.path / image.file, image)
+            self.on_saved(self.path / image.file, image)
             if time.monotonic() - self._written > SECONDS_BETWEEN_MANIFESTS:
                 self.save_manifest("RUNNING")
 
@@ -113,8 +114,7 @@ class RunFolder(Observer):
         request = self._requests[node.key].request
         name = f"{request.index:04d}_{_slug(request.prompt)}_seed{request.seed}.png"
         nodes = {node.stage: node, **{n.stage: n for n in node.inputs.values()}}
-        _write(self.path / name, png_bytes(image, self._text(request.prompt, request.seed)))
-        return SavedImage(
+        saved = SavedImage(
             file=name,
             prompt=request.prompt,
             negative_prompt=self._plan.run.negative_prompt,
@@ -126,6 +126,8 @@ class RunFolder(Observer):
             seconds=round(sum(self._seconds.get(n.key, 0.0) for n in nodes.values()), 4),
             reused=reused,
         )
+        _write(self.path / name, png_bytes(image, self._text(request.prompt, request.seed)))
+        return saved
 
     def _text(self, prompt: str, seed: int) -> Mapping[str, str]:
         run = self._plan.run
@@ -136,6 +138,10 @@ class RunFolder(Observer):
             "overrides": json.dumps(run.overrides, ensure_ascii=False),
             "config": json.dumps(run.composed, ensure_ascii=False),
         }
+
+
+def _nobody(path: Path, image: SavedImage) -> None:
+    """Where nobody else wants to know of an image."""
 
 
 def _new_folder(parent: Path) -> Path:
@@ -170,9 +176,12 @@ def _write(path: Path, content: bytes) -> None:
         temporary.write_bytes(content)
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         full = " (what was made before is kept)" if error.errno == errno.ENOSPC else ""
         raise StorageError(f"cannot write {path}: {error.strerror}{full}") from error
+    finally:
+        # Also on Ctrl-C. Once it is renamed there is nothing of that name.
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def _slug(prompt: str) -> str:

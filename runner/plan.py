@@ -158,9 +158,9 @@ def _warnings(run: RunConfig, device: str) -> list[str]:
         texts = [*run.prompts, *([run.negative_prompt] if run.negative_prompt else [])]
         unknown = {text: words for text in texts if (words := unknown_words(text))}
         if unknown:
-            words = dict.fromkeys(word for found in unknown.values() for word in found)
-            shown = ", ".join(map(repr, list(words)[:SHOWN_WORDS]))
-            more = f" and {len(words) - SHOWN_WORDS} more" if len(words) > SHOWN_WORDS else ""
+            distinct = list(dict.fromkeys(word for found in unknown.values() for word in found))
+            shown = ", ".join(map(repr, distinct[:SHOWN_WORDS]))
+            more = f" and {len(distinct) - SHOWN_WORDS} more" if len(distinct) > SHOWN_WORDS else ""
             where = f"{len(unknown)} of {len(texts)} texts" if len(texts) > 1 else "this prompt"
             warnings.append(
                 f"weights=mini does not know {shown}{more}, in {where}: it draws what the other "

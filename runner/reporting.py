@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from collections.abc import Callable
 
 from runner.errors import Interrupted, RunnerError
@@ -15,7 +16,7 @@ def reported(action: Callable[[], int], debug: bool = False) -> int:
         return action()
     except RunnerError as error:
         if debug:
-            raise
+            traceback.print_exc()
         print(f"error: {error}", file=sys.stderr)
         return error.exit_status
     except Interrupted as error:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -18,10 +20,10 @@ from runner.config.credentials import without_credentials
 from runner.config.run_config import RunConfig
 from runner.config.schema import Progress, Tracker
 from runner.engine import Engine, Outcome
-from runner.errors import Interrupted, TrackingError
+from runner.errors import Interrupted, RunnerError, StorageError, shown
 from runner.events import Observer
 from runner.machine import peak_process_bytes
-from runner.outputs import MANIFEST, RunFolder, SavedImage
+from runner.outputs import MANIFEST, RunFolder
 from runner.plan import Plan, cache_dir, make_plan
 from runner.progress import display_for
 from runner.store import Store
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from runner.pipelines import Pipelines
 
 SUCCESS, FAILURE = 0, 1
+STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
 def execute(run: RunConfig) -> int:
@@ -43,25 +46,34 @@ def execute(run: RunConfig) -> int:
     started = time.perf_counter()
     plan = make_plan(run, download=True)
     run_id = f"{datetime.now():%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
-    tracking = start_tracking(plan, run_id) if run.tracking.tracker is Tracker.mlflow else None
-    folder = RunFolder(plan, run_id, tracking.image_saved if tracking else _not_tracked)
-    _announce(plan)
+    folder = RunFolder(plan, run_id)
+    tracking: TrackingObserver | None = None
     status = "FAILED"
-    try:
-        with _signals(_interrupt):
-            if tracking:
+    _announce(plan)
+    with _signals(_interrupt):
+        try:
+            if run.tracking.tracker is Tracker.mlflow:
+                tracking = start_tracking(plan, run_id)
                 tracking.describe(plan)
+                folder.on_saved = tracking.image_saved
             outcome = _generate(plan, [folder, *([tracking] if tracking else [])])
-        status = "FINISHED" if outcome.succeeded else "FAILED"
-    except KeyboardInterrupt:
-        status = "KILLED"
-        raise
-    finally:
-        # Whatever happened, what was made is on record; a second Ctrl-C does not cut this off.
-        with _signals(signal.SIG_IGN):
-            _finish(folder, tracking, status, time.perf_counter() - started)
-    _summary(plan, folder, tracking is not None, time.perf_counter() - started)
-    return SUCCESS if outcome.succeeded else FAILURE
+            status = "FINISHED" if outcome.succeeded else "FAILED"
+        except KeyboardInterrupt:
+            status = "KILLED"
+            raise
+        except RunnerError as error:
+            if tracking:
+                tracking.failed(error)
+            raise
+        finally:
+            # Whatever happened, what was made is on record; a second Ctrl-C does not cut it off.
+            with _signals(signal.SIG_IGN):
+                whole = _finish(folder, tracking, status, time.perf_counter() - started)
+    if run.debug:
+        for failure in outcome.failed.values():
+            traceback.print_exception(failure)
+    _summary(plan, folder, tracking, time.perf_counter() - started)
+    return SUCCESS if outcome.succeeded and whole else FAILURE
 
 
 def _announce(plan: Plan) -> None:
@@ -99,18 +111,24 @@ def _open_pipelines(plan: Plan) -> Pipelines:
 
 def _finish(
     folder: RunFolder, tracking: TrackingObserver | None, status: str, seconds: float
-) -> None:
+) -> bool:
+    """False where the manifest could not be written; raises nothing that would hide an error."""
+    with contextlib.suppress(StorageError):  # tried again below, and told there
+        # Now already: should the run be killed while it waits for MLflow, the manifest is true.
+        folder.save_manifest(status)
     if tracking:
-        try:
-            folder.mlflow_run_id = tracking.finish(
-                status, folder.images, seconds, peak_process_bytes()
-            )
-        except TrackingError as error:
-            print(f"warning: {error}", file=sys.stderr)
-    folder.save_manifest(status)
+        folder.mlflow_run_id = tracking.finish(status, folder.images, seconds, peak_process_bytes())
+    try:
+        folder.save_manifest(status)
+    except StorageError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return False
+    return True
 
 
-def _summary(plan: Plan, folder: RunFolder, tracked: bool, seconds: float) -> None:
+def _summary(
+    plan: Plan, folder: RunFolder, tracking: TrackingObserver | None, seconds: float
+) -> None:
     run = plan.run
     reused = sum(image.reused for image in folder.images)
     from_store = f", {reused} of them from earlier runs" if reused else ""
@@ -118,16 +136,16 @@ def _summary(plan: Plan, folder: RunFolder, tracked: bool, seconds: float) -> No
     print(f"  pictures  {_shown(folder.path)}/   (newest: {_shown(run.output_dir)}/latest)")
     if folder.failures:
         print(f"  failed    {len(folder.failures)} stages, see {MANIFEST} there")
-    if not tracked:
+    if tracking is None:
         return
+    option = "" if run.output_dir == Path("outputs").absolute() else f" {_shown(run.output_dir)}"
     if folder.mlflow_run_id is None:
-        print("  MLflow    not reached; the records are kept, deliver them with: kandinsky sync")
+        print(f"  MLflow    the records are kept; deliver them with: kandinsky sync{option}")
+        if tracking.problem:
+            print(f"            {shown(tracking.problem)}")
     elif run.tracking.uri is not None:
         print(f"  MLflow    run {folder.mlflow_run_id} at {without_credentials(run.tracking.uri)}")
     else:
-        option = (
-            "" if run.output_dir == Path("outputs").absolute() else f" {_shown(run.output_dir)}"
-        )
         print(f"  MLflow    run {folder.mlflow_run_id}; open it with: kandinsky ui{option}")
 
 
@@ -136,17 +154,13 @@ def _shown(path: Path) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
-def _not_tracked(path: Path, image: SavedImage) -> None:
-    """Takes the place of the tracker's `image_saved`."""
-
-
 @contextmanager
 def _signals(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> Iterator[None]:
     """SIGINT and SIGTERM go to the handler meanwhile; only a main thread may set that."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, handler) for number in STOPPING}
     try:
         yield
     finally:
@@ -155,4 +169,6 @@ def _signals(handler: Callable[[int, FrameType | None], None] | signal.Handlers)
 
 
 def _interrupt(number: int, _: FrameType | None) -> None:
+    for stopping in STOPPING:  # a second one would only disturb the cleaning up
+        signal.signal(stopping, signal.SIG_IGN)
     raise Interrupted(number)

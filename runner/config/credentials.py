@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit, urlunsplit
+
+USER_WITHOUT_SCHEME = re.compile(r"[^/]*:[^/]*@")
 
 
 def without_credentials(uri: str) -> str:
     """An address as it may be shown and logged: no user, password, query or fragment."""
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+    except ValueError:  # no address at all, and still no reason to show a password
+        return uri.rpartition("@")[2]
     if not parts.netloc:
-        return uri
+        return USER_WITHOUT_SCHEME.sub("", uri, count=1)
     host = parts.netloc.rpartition("@")[2]
     return urlunsplit((parts.scheme, host, parts.path, "", ""))
+
+
+def recorded_override(override: str, uri: str | None) -> str:
+    """An override as it may be written down, where the tracking address is `uri`."""
+    shown = "null" if uri is None else without_credentials(uri)
+    key, _, value = override.partition("=")
+    if key.lstrip("+~") == "tracking.uri" and value:
+        # The whole value: quotes and escapes may write the same address in another way.
+        return f"{key}={shown}"
+    return override if uri is None else override.replace(uri, shown)

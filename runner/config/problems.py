@@ -8,20 +8,42 @@ import re
 from collections.abc import Iterator
 from typing import Any, get_type_hints
 
+from hydra.errors import OverrideParseException
+
 from runner.config.schema import Config
 from runner.errors import ConfigError
 
-NO_OPTION = re.compile(r"Could not find '(?P<group>.+?)/(?P<option>.*)'")
+NO_OPTION = re.compile(r"Could not find '(?P<group>hydra/\w+|.+?)/(?P<option>.*)'")
 NO_KEY = re.compile(r"Could not override '(?P<key>[^']+)'")
 KEY_NOT_IN = re.compile(r"Key '(?P<key>[^']+)' not in '\w+'")
 BAD_VALUE = re.compile(r"Error merging override (?P<key>[^=]+)=(?P<value>.*)")
 FULL_KEY = re.compile(r"full_key: (?P<key>\S+)")
 OPTIONS = re.compile(r"Available options in '[^']*':\n(?P<options>(?:\t\S.*\n?)+)")
-NOISE = re.compile(r"\s*(full_key|object_type|reference_type)\b.*|.*HYDRA_FULL_ERROR.*")
+NOISE = re.compile(
+    r"\s*(full_key|object_type|reference_type)\b.*|.*HYDRA_FULL_ERROR.*"
+    r"|In '.*': \w+ raised while composing config:|See https://hydra\.cc/docs/\S+ for details"
+)
+PHRASES = (
+    (r"Invalid value assigned: \w+ is not a ListConfig, list or tuple\.", "is no list like [1,2]"),
+    (r"field '\w+' is not Optional", "cannot be null"),
+    (
+        r"[\w ]+: \w+ is not a subclass of (\w+)Config\. value: (.*)",
+        r"\2 is no section of keys (\1): set its keys one by one",
+    ),
+    (r"[\w ]+: \w+ is not a subclass of (\w+)\. value: (.*)", r"\2 is no \1"),
+)
+"""What OmegaConf says of its own classes, in words of the config."""
+
+WITHOUT_PACKAGE = "begins without the line '# @package _global_', so its keys are not the run's"
 
 
 def config_problem(error: Exception) -> str:
     """The message of an error while composing, without tracebacks and Hydra's internals."""
+    if isinstance(error, OverrideParseException):
+        return _unreadable_override(error)
+    if isinstance(error, UnicodeDecodeError):
+        before = error.object[: error.start].decode(errors="replace").splitlines() or [""]
+        return f"a config file is not UTF-8 text: {error.reason} after {before[-1]!r}"
     text = "\n".join(_chain(error))
     if match := NO_OPTION.search(text):
         return _no_option(match["group"], match["option"], text)
@@ -31,8 +53,19 @@ def config_problem(error: Exception) -> str:
     if match := NO_KEY.search(text):
         return _no_key(match["key"])
     if KEY_NOT_IN.search(text) and (full := FULL_KEY.search(text)):
+        if f"{full['key']}/" in _where(text):
+            return f"{_where(text)}{WITHOUT_PACKAGE}"
         return f"{_where(text)}{_no_key(full['key'])}"
-    return _lines(text) or type(error).__name__
+    named = FULL_KEY.search(text)
+    key = f"{named['key']}: " if named else ""
+    return f"{_where(text)}{key}{_lines(text) or type(error).__name__}"
+
+
+def in_plain_words(problem: str) -> str:
+    """An OmegaConf message without the names of its classes."""
+    for pattern, words in PHRASES:
+        problem = re.sub(f"^{pattern}", words, problem)
+    return problem
 
 
 def no_such_key(key: str) -> str:
@@ -59,6 +92,14 @@ def _no_option(group: str, option: str, text: str) -> str:
     return str(ConfigError(group, option, "no such option", options))
 
 
+def _unreadable_override(error: OverrideParseException) -> str:
+    # The key alone: a value that cannot be read may hold a password.
+    key, _, value = error.override.partition("=")
+    reason = _lines("\n".join(error.message.splitlines()[-2:]))
+    advice = f"a text goes in quotes: {key}='\"...\"'" if value else "key=value"
+    return f"{key or repr(error.override)}: cannot be read: {reason}\n  allowed: {advice}"
+
+
 def _no_key(key: str) -> str:
     return f"{key}: {no_such_key(key)}\n  all keys: kandinsky --cfg job"
 
@@ -79,4 +120,4 @@ def _lines(text: str) -> str:
     kept = dict.fromkeys(
         line.strip() for line in text.splitlines() if line.strip() and not NOISE.fullmatch(line)
     )
-    return "\n  ".join(kept)
+    return "\n  ".join(map(in_plain_words, kept))

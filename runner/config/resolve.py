@@ -7,12 +7,13 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
-from runner.config.credentials import without_credentials
-from runner.config.problems import no_such_key
+from runner.config.credentials import recorded_override, without_credentials
+from runner.config.problems import in_plain_words, no_such_key
 from runner.config.prompts import prompts_of
 from runner.config.run_config import RunConfig
 from runner.config.schema import AttentionBackend, Config, WeightsSource
@@ -25,6 +26,9 @@ MAX_SEED = 2**63 - 1
 """torch.Generator.manual_seed takes no more."""
 
 DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+TAKEN_NAMES = ("latest", "mlartifacts", "mlflow.db")
+"""What else lies in the output folder: a run's folder of that name would end up inside it."""
+
 RUN_NAME = re.compile(r"[\w][\w .-]*")
 
 
@@ -52,6 +56,8 @@ def resolve(
     if config.negative_prompt is not None and not config.negative_prompt.strip():
         # Not the same as none: the prior would sample an embedding for the empty text.
         raise ConfigError("negative_prompt", config.negative_prompt, "is empty", "null, or a text")
+    if not config.output_dir.strip():
+        raise ConfigError("output_dir", config.output_dir, "names no folder", "a folder; . is here")
     if not DEVICE.fullmatch(config.device):
         raise ConfigError(
             "device", config.device, "is no device", ("auto", "cpu", "cuda", "cuda:N", "mps")
@@ -59,6 +65,7 @@ def resolve(
     for key, size in (("height", config.height), ("width", config.width)):
         if size is not None and size <= 0:
             raise ConfigError(key, size, "is no number of pixels", "a positive number, or null")
+    _check_address(config.tracking.uri)
     _check_attention(config)
     _check_weights(config)
     return RunConfig(
@@ -87,7 +94,7 @@ def resolve(
         progress=config.progress,
         debug=config.debug,
         composed=_recorded(_plain(composed)),
-        overrides=tuple(_without(config.tracking.uri, override) for override in overrides),
+        overrides=tuple(recorded_override(override, config.tracking.uri) for override in overrides),
     )
 
 
@@ -102,7 +109,8 @@ def _to_dataclass(composed: DictConfig) -> Config:
     except OmegaConfBaseException as error:
         key = error.full_key or "config"
         unknown = isinstance(error, ConfigKeyError)
-        problem = no_such_key(key) if unknown else (error.msg or str(error)).splitlines()[0]
+        said = (error.msg or str(error)).splitlines()[0]
+        problem = no_such_key(key) if unknown else in_plain_words(said)
         raise ConfigError(key, _as_written(composed, key), problem) from error
     assert isinstance(config, Config)
     return config
@@ -130,10 +138,6 @@ def _recorded(plain: dict[str, Any]) -> dict[str, Any]:
     return {**plain, "tracking": {**plain["tracking"], "uri": without_credentials(uri)}}
 
 
-def _without(uri: str | None, text: str) -> str:
-    return text if uri is None else text.replace(uri, without_credentials(uri))
-
-
 def _check_steps(key: str, steps: int, *, minimum: int) -> None:
     # A prior of one step ends in ZeroDivisionError (diffusers, scheduling_unclip.py).
     if not minimum <= steps <= MAX_STEPS:
@@ -145,6 +149,14 @@ def _check_guidance(key: str, scale: float) -> None:
         raise ConfigError(key, scale, "is not a finite number", "a number from 0 on")
     if scale < 0:
         raise ConfigError(key, scale, "is negative", "a number from 0 on; 1 or less: no guidance")
+
+
+def _check_address(uri: str | None) -> None:
+    try:
+        urlsplit(uri or "")
+    except ValueError as error:
+        shown = without_credentials(uri or "")
+        raise ConfigError("tracking.uri", shown, f"is no address: {error}") from error
 
 
 def _check_attention(config: Config) -> None:
@@ -189,11 +201,13 @@ def _checked_threads(threads: object) -> int | None:
 
 
 def _run_name(name: str | None, experiment: str | None) -> str:
-    chosen = name or experiment or "default"
+    chosen = name if name is not None else experiment or "default"
     # An experiment of a user's own may lie in a folder: experiment=mine/steps.
     chosen = chosen.replace("/", "-") if name is None else chosen
     if not RUN_NAME.fullmatch(chosen):
         raise ConfigError(
             "name", chosen, "cannot be the name of a folder", "letters, digits, _ - ."
         )
+    if chosen in TAKEN_NAMES:
+        raise ConfigError("name", chosen, "is the name of something else in the output folder")
     return chosen

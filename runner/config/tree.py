@@ -1,4 +1,4 @@
-"""Where the config files are, and the two things that Hydra cannot do by itself.
+"""Where the config files are, and what Hydra cannot do by itself.
 
 The schema is registered beside the groups that a user picks from, not as one of them.
 `weights=<folder>` works through a config source of its own, so that a folder may stand wherever
@@ -12,6 +12,7 @@ from pathlib import Path
 from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.config_store import ConfigStore
 from hydra.core.object_type import ObjectType
+from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
 from omegaconf import OmegaConf
 
@@ -29,9 +30,14 @@ def config_dir() -> Path:
 
 
 def register() -> None:
-    """Make the schema and the folder source known to Hydra. May be called again."""
+    """Make schema, folder source and sweeper known to Hydra. May be called again."""
     ConfigStore.instance().store(name="typed_schema", node=Config)
     SourcesRegistry.instance().register(WeightsFolderSource)
+    plugins = Plugins.instance()
+    # Only now: making that instance has Hydra load its plugins' classes anew.
+    from runner.config.sweeper import REPLACED, Sweeper
+
+    plugins.class_name_to_class[REPLACED] = Sweeper
 
 
 class WeightsFolderSource(ConfigSource):
@@ -70,5 +76,6 @@ class WeightsFolderSource(ConfigSource):
         if not config_path.startswith(WEIGHTS_GROUP):
             return None
         # Hydra asks for `x.yaml` where the user wrote `x`.
-        path = Path(config_path.removeprefix(WEIGHTS_GROUP).removesuffix(".yaml")).expanduser()
-        return path if path.is_dir() else None
+        written = config_path.removeprefix(WEIGHTS_GROUP).removesuffix(".yaml")
+        path = Path(written).expanduser()
+        return path if written and path.is_dir() else None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from runner.errors import TrackingError
 from runner.tracking.spool import Target
 
 RUN_ID_TAG = "runner.run_id"
@@ -55,14 +56,14 @@ class Delivery:
         elif kind == "metrics":
             self._metrics(record["metrics"], record["time_ms"], record["step"])
         elif kind == "file":
-            self._client.log_artifact(self.mlflow_run_id, record["path"], record["folder"])
+            self._file(Path(record["path"]), record["folder"])
         elif kind == "table":
             self._client.set_tag(
                 self.mlflow_run_id,
                 "mlflow.loggedArtifacts",
                 json.dumps([{"path": Path(record["path"]).name, "type": "table"}]),
             )
-            self._client.log_artifact(self.mlflow_run_id, record["path"])
+            self._file(Path(record["path"]), None)
         elif kind == "end":
             self.end(record["status"], record["time_ms"])
         else:
@@ -84,6 +85,13 @@ class Delivery:
 
         entries = [Metric(key, value, time_ms, step) for key, value in metrics.items()]
         self._client.log_batch(self.mlflow_run_id, metrics=entries)
+
+    def _file(self, path: Path, folder: str | None) -> None:
+        if path.is_file():
+            self._client.log_artifact(self.mlflow_run_id, str(path), folder)
+        else:
+            # Deleted since, by the user: no reason to keep back what comes after it.
+            self._client.set_tag(self.mlflow_run_id, "runner.missing_file", path.name)
 
     def _find_or_create_run(self) -> str:
         experiment_id = self._experiment()
@@ -107,19 +115,25 @@ class Delivery:
         name = self._target.experiment
         experiment = self._client.get_experiment_by_name(name)
         if experiment is None:
-            # Two runs may make it at the same moment; the one that comes second finds it.
-            with contextlib.suppress(MlflowException):
-                return str(
-                    self._client.create_experiment(
-                        name, _artifacts(self._target, name), EXPERIMENT_TAGS
-                    )
-                )
-            experiment = self._client.get_experiment_by_name(name)
-            assert experiment is not None
+            artifacts = _artifacts(self._target, name)
+            try:
+                return str(self._client.create_experiment(name, artifacts, EXPERIMENT_TAGS))
+            except MlflowException:
+                # Two runs may make it at the same moment; the one that comes second finds it.
+                experiment = self._client.get_experiment_by_name(name)
+                if experiment is None:
+                    raise
+        if experiment.lifecycle_stage != "active":
+            raise TrackingError(
+                f"the experiment {name!r} was deleted in MLflow: restore it there, or set "
+                "tracking.experiment to another name"
+            )
         return str(experiment.experiment_id)
 
 
 def _artifacts(target: Target, experiment: str) -> str | None:
     if target.artifact_root is None:
         return None
-    return (Path(target.artifact_root) / experiment).as_uri()
+    # An experiment may have any name, also one that leads out of the folder.
+    folder = re.sub(r"[^\w.-]+", "-", experiment).strip(".-") or "experiment"
+    return (Path(target.artifact_root) / folder).as_uri()

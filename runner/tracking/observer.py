@@ -2,34 +2,46 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import runner
 from runner.environment import describe
-from runner.errors import RunnerError
+from runner.errors import RunnerError, TrackingError
 from runner.events import Loaded, NodeResult, Observer
 from runner.graph import Node
 from runner.outputs import SavedImage
 from runner.plan import Plan
-from runner.tracking.spool import Spool, Target, read_delivered, remove
+from runner.tracking.spool import Spool, Target, read_delivered, read_problem, remove
 
 FINAL_WAIT_SECONDS = 15.0
 """How long a finished run waits for its records to be delivered, before it leaves that to later."""
 
 TABLE = "images.json"
 
+SERVERS = ("http", "https", "databricks")
+"""Kinds of address whose server decides itself where artifacts go."""
+
 
 class TrackingObserver(Observer):
     """Keeps a run's records in a spool and has a writer process deliver them.
 
+    A record that the disk does not take costs no image: it is missing, and that is said once.
+
     Args:
         writer: the writer process, already at work on the spool.
+
+    Attributes:
+        problem: after `finish`, why the records were not delivered, where that is known.
     """
 
     def __init__(self, spool: Spool, writer: subprocess.Popen[bytes]) -> None:
@@ -40,15 +52,17 @@ class TrackingObserver(Observer):
         self._reused = 0
         self._peak_device_bytes = 0
         self._loaded: list[dict[str, Any]] = []
+        self._lost: TrackingError | None = None
+        self.problem: str | None = None
 
     def describe(self, plan: Plan) -> None:
         """Everything that is known before the first stage runs."""
         environment = describe(plan)
-        self._spool.append("params", params=params_of(plan, environment))
+        self._append("params", params=params_of(plan, environment))
         tags = {"mlflow.note.content": _note(plan)}
         if environment["git_commit"]:
             tags["mlflow.source.git.commit"] = environment["git_commit"].removesuffix("+changes")
-        self._spool.append("tags", tags=tags)
+        self._append("tags", tags=tags)
         self._text("config.json", json.dumps(plan.run.composed, indent=1, ensure_ascii=False))
         self._text("overrides.txt", "".join(f"{o}\n" for o in plan.run.overrides))
         self._text("environment.json", json.dumps(environment, indent=1, ensure_ascii=False))
@@ -73,10 +87,14 @@ class TrackingObserver(Observer):
 
     def image_saved(self, path: Path, image: SavedImage) -> None:
         """The file of an image is whole."""
-        self._spool.append("file", path=str(path), folder="images")
+        self._append("file", path=str(path), folder="images")
 
     def node_failed(self, node: Node, error: RunnerError) -> None:
-        self._spool.append("tags", tags={"runner.error": str(error)})
+        self.failed(error)
+
+    def failed(self, error: RunnerError) -> None:
+        """Why the run, or a part of it, failed."""
+        self._append("tags", tags={"runner.error": str(error)})
 
     def finish(
         self, status: str, images: list[SavedImage], seconds: float, peak_process_bytes: int | None
@@ -102,27 +120,55 @@ class TrackingObserver(Observer):
         self._metrics(totals, step=0)
         self._text("pipelines.json", json.dumps(self._loaded, indent=1, ensure_ascii=False))
         self._table(images)
-        self._spool.append("end", status=status, time_ms=_now_ms())
-        return self._wait()
+        if self._lost is not None:
+            self._append("tags", tags={"runner.incomplete": str(self._lost)})
+        try:
+            self._spool.append("end", status=status, time_ms=_now_ms())
+        except TrackingError as error:
+            self.problem = str(error)
+        else:
+            self._wait()
+        return self._close()
 
-    def _wait(self) -> str | None:
+    def _wait(self) -> None:
         deadline = time.monotonic() + FINAL_WAIT_SECONDS
         while not read_delivered(self._spool.path).ended:
             if self._writer.poll() is not None or time.monotonic() > deadline:
-                break
+                return
             time.sleep(0.01)
+
+    def _close(self) -> str | None:
         done = read_delivered(self._spool.path)
         if done.ended:
             remove(self._spool.path)
+        else:
+            self.problem = self.problem or read_problem(self._spool.path)
         self._spool.close()
+        # The writer sees it, tries a last time and ends; a multirun goes on without it.
+        assert self._writer.stdin is not None
+        self._writer.stdin.close()
         return done.mlflow_run_id if done.ended else None
 
+    def _append(self, kind: str, **content: Any) -> None:
+        with self._telling():
+            self._spool.append(kind, **content)
+
+    @contextlib.contextmanager
+    def _telling(self) -> Iterator[None]:
+        try:
+            yield
+        except TrackingError as error:
+            if self._lost is None:
+                print(f"warning: {error}; the run goes on", file=sys.stderr)
+            self._lost = error
+
     def _metrics(self, metrics: Mapping[str, float], step: int) -> None:
-        self._spool.append("metrics", metrics=dict(metrics), time_ms=_now_ms(), step=step)
+        self._append("metrics", metrics=dict(metrics), time_ms=_now_ms(), step=step)
 
     def _text(self, name: str, text: str) -> None:
-        path = self._spool.write_file(name, text if text.endswith("\n") else f"{text}\n")
-        self._spool.append("file", path=str(path), folder=None)
+        with self._telling():
+            path = self._spool.write_file(name, text if text.endswith("\n") else f"{text}\n")
+            self._spool.append("file", path=str(path), folder=None)
 
     def _table(self, images: list[SavedImage]) -> None:
         columns = ["file", "prompt", "negative_prompt", "seed", "sha256", "seconds", "reused"]
@@ -130,8 +176,9 @@ class TrackingObserver(Observer):
             "columns": columns,
             "data": [[getattr(image, column) for column in columns] for image in images],
         }
-        path = self._spool.write_file(TABLE, json.dumps(content, ensure_ascii=False))
-        self._spool.append("table", path=str(path))
+        with self._telling():
+            path = self._spool.write_file(TABLE, json.dumps(content, ensure_ascii=False))
+            self._spool.append("table", path=str(path))
 
 
 def start_tracking(plan: Plan, run_id: str) -> TrackingObserver:
@@ -140,22 +187,37 @@ def start_tracking(plan: Plan, run_id: str) -> TrackingObserver:
     uri = run.tracking.uri
     target = Target(
         uri=uri or f"sqlite:///{run.output_dir / 'mlflow.db'}",
-        artifact_root=str(run.output_dir / "mlartifacts") if uri is None else None,
+        artifact_root=None if _is_server(uri) else str(run.output_dir / "mlartifacts"),
         experiment=run.tracking.experiment or run.name,
         run_id=run_id,
         run_name=f"{run.name}-{run_id[-8:]}",
         started_ms=_now_ms(),
     )
     spool = Spool(run.output_dir, target)
-    with (spool.path / "writer.log").open("wb") as log:
-        writer = subprocess.Popen(
-            [sys.executable, "-m", "runner.tracking.writer", str(spool.path), str(run.output_dir)],
+    try:
+        return TrackingObserver(spool, _start_writer(spool.path, run.output_dir))
+    except OSError as error:
+        spool.close()
+        remove(spool.path)
+        raise TrackingError(f"cannot start the writer process: {error.strerror}") from error
+
+
+def _start_writer(spool: Path, output_dir: Path) -> subprocess.Popen[bytes]:
+    # -P: nothing in the user's working directory is taken for a module, but ours is to be found.
+    paths = [str(Path(runner.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    with (spool / "writer.log").open("wb") as log:
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "runner.tracking.writer", str(spool), str(output_dir)],
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
             start_new_session=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
         )
-    return TrackingObserver(spool, writer)
+
+
+def _is_server(uri: str | None) -> bool:
+    return uri is not None and urlsplit(uri).scheme in SERVERS
 
 
 def params_of(plan: Plan, environment: Mapping[str, Any]) -> dict[str, str]:

@@ -124,7 +124,9 @@ def _deliver(spool: Path, delivery: Delivery) -> bool:
 
 
 def _end_for_the_dead(spool: Path, delivery: Delivery) -> None:
-    delivery.apply({"kind": "tags", "tags": {"runner.ended": "the runner died before it could say"}})
+    delivery.apply(
+        {"kind": "tags", "tags": {"runner.ended": "the runner died before it could say"}}
+    )
     delivery.end("KILLED", int((spool / RECORDS).stat().st_mtime * 1000))
     offset = read_delivered(spool).offset
     write_delivered(spool, Delivered(offset, delivery.mlflow_run_id, ended=True))
