@@ -1,0 +1,1 @@
+"""A small Kandinsky 2.2 family that ships with the project: data, training, weights, judge."""

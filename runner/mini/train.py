@@ -1,0 +1,71 @@
+"""Trains the small family: `python -m runner.mini.train all`, or one part at a time.
+
+movq and clip stand alone; polish needs movq, prior needs clip, unet needs both. So polish and unet
+can run side by side.
+A part that was stopped resumes from its last checkpoint.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from runner.mini.training import clip, export, movq, polish, prior, unet
+from runner.mini.training.loop import Budget, Run
+
+WEIGHTS = Path(__file__).parent / "weights"
+WORK = Path("outputs/mini-training")
+
+Trainer = Callable[[Path, int, torch.device, Budget], Run]
+
+PARTS: dict[str, tuple[Budget, Trainer]] = {
+    movq.NAME: (movq.BUDGET, movq.run_training),
+    polish.NAME: (polish.BUDGET, polish.run_training),
+    clip.NAME: (clip.BUDGET, clip.run_training),
+    prior.NAME: (prior.BUDGET, prior.run_training),
+    unet.NAME: (unet.BUDGET, unet.run_training),
+}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Parse the command line, then train, export, or both."""
+    options = parser().parse_args(arguments)
+    torch.set_num_threads(options.threads)
+    for name in PARTS if options.part == "all" else [options.part]:
+        if name in PARTS:
+            budget, trainer = PARTS[name]
+            if options.steps is not None:
+                budget = replace(budget, steps=options.steps)
+            trainer(options.work_dir, options.seed, torch.device(options.device), budget)
+    if options.part in ("all", "export"):
+        export.run_export(
+            options.work_dir, options.weights, allow_untrained=options.allow_untrained
+        )
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(
+        prog="python -m runner.mini.train",
+        description="Train the small Kandinsky 2.2 family on synthetic scenes.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    made.add_argument("part", choices=["all", *PARTS, "export"])
+    made.add_argument("--work-dir", type=Path, default=WORK, help="checkpoints, caches, curves")
+    made.add_argument("--weights", type=Path, default=WEIGHTS, help="where export writes")
+    made.add_argument("--steps", type=int, help="of each part trained; each part's own if absent")
+    made.add_argument("--seed", type=int, default=0)
+    made.add_argument("--threads", type=int, default=1, help="CPU threads of torch")
+    made.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    made.add_argument(
+        "--allow-untrained", action="store_true", help="export parts without a checkpoint too"
+    )
+    return made
+
+
+if __name__ == "__main__":
+    main()
