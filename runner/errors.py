@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class RunnerError(Exception):
@@ -92,7 +93,9 @@ class Interrupted(KeyboardInterrupt):
 
 
 def shown(value: object) -> str:
-    """A value as it is put into a message: as the user wrote it, shortened, on one line."""
+    """A value as it is put into a message: as the user wrote it, on one line; texts shortened."""
+    if isinstance(value, Path):
+        return str(value)
     text = "null" if value is None else str(value)
     text = " ".join(text.split()) if text.strip() else repr(text)
     return text if len(text) <= 120 else text[:117] + "..."

@@ -12,11 +12,14 @@ from runner.errors import StageError
 from runner.graph import PipelineSpec
 
 ATTENTION_CLASSES = {
-    # backend: (with added key/value projections, as in the 2.x UNets; all other modules)
-    "sdpa": ("AttnAddedKVProcessor2_0", "AttnProcessor2_0"),
-    "plain": ("AttnAddedKVProcessor", "AttnProcessor"),
-    "sliced": ("SlicedAttnAddedKVProcessor", "SlicedAttnProcessor"),
-    "xformers": ("XFormersAttnAddedKVProcessor", "XFormersAttnProcessor"),
+    # backend: (with added key/value projections, as in the 2.x UNets; with a spatial norm, as in
+    # the MoVQ's decoder; all others)
+    "sdpa": ("AttnAddedKVProcessor2_0", "AttnProcessor2_0", "AttnProcessor2_0"),
+    "plain": ("AttnAddedKVProcessor", "AttnProcessor", "AttnProcessor"),
+    # diffusers' SlicedAttnProcessor leaves the spatial norm out: wrong colours. One head is there
+    # to slice anyway.
+    "sliced": ("SlicedAttnAddedKVProcessor", "AttnProcessor2_0", "SlicedAttnProcessor"),
+    "xformers": ("XFormersAttnAddedKVProcessor", "XFormersAttnProcessor", "XFormersAttnProcessor"),
 }
 
 
@@ -46,7 +49,7 @@ def set_attention(pipeline: Any, backend: str, slice_size: int | None) -> None:
     """
     for module in _attention_modules(pipeline):
         processors = {
-            name: _processor(backend, _has_added_kv(layer), layer.heads, slice_size)
+            name: _processor(backend, layer, slice_size)
             for name, layer in _attention_layers(module)
         }
         for name, layer in _attention_layers(module):
@@ -122,17 +125,17 @@ def _attention_layers(module: Any) -> list[tuple[str, Any]]:
     return [(name, m) for name, m in module.named_modules() if isinstance(m, Attention)]
 
 
-def _has_added_kv(layer: Any) -> bool:
-    return getattr(layer, "added_kv_proj_dim", None) is not None
-
-
-def _processor(backend: str, added_kv: bool, heads: int, slice_size: int | None) -> Any:
+def _processor(backend: str, layer: Any, slice_size: int | None) -> Any:
     from diffusers.models import attention_processor
 
-    added, usual = ATTENTION_CLASSES[backend]
-    processor_class = getattr(attention_processor, added if added_kv else usual)
-    if backend == "sliced":
-        return processor_class(min(slice_size or max(heads // 2, 1), heads))
+    added_kv, spatial_norm, other = ATTENTION_CLASSES[backend]
+    if layer.added_kv_proj_dim is not None:
+        name = added_kv
+    else:
+        name = other if layer.spatial_norm is None else spatial_norm
+    processor_class = getattr(attention_processor, name)
+    if name.startswith("Sliced"):
+        return processor_class(min(slice_size or max(layer.heads // 2, 1), layer.heads))
     return processor_class()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from runner.errors import StageError
@@ -45,14 +46,17 @@ def swapped_scheduler(own: Any, spec: SchedulerSpec) -> Any:
 
 
 def _check(own: Any, scheduler: Any, spec: SchedulerSpec) -> None:
+    # diffusers keeps in `config` what the class does not take, so that alone proves nothing.
+    taken = inspect.signature(type(scheduler).__init__).parameters
+    read_back = {key: value for key, value in scheduler.config.items() if key in taken}
     for name in TRAINED:
-        if name in own.config and scheduler.config.get(name) != own.config[name]:
+        if name in own.config and read_back.get(name) != own.config[name]:
             raise StageError(
-                f"scheduler={spec.name}: {name} is {scheduler.config.get(name)!r} after the swap, "
+                f"scheduler={spec.name}: {name} is {read_back.get(name)!r} after the swap, "
                 f"the weights were trained with {own.config[name]!r}"
             )
     for name, value in spec.options:
-        if scheduler.config.get(name) != value:
+        if name not in read_back or read_back[name] != value:
             raise StageError(f"scheduler={spec.name}: {name}={value!r} had no effect")
     variance = scheduler.config.get("variance_type")
     if spec.name != "ddpm" and variance in LEARNED_VARIANCE:

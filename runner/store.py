@@ -7,6 +7,7 @@ whoever is killed and whoever writes at the same time.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import shutil
@@ -78,13 +79,18 @@ class Store:
     def _read(self, node: Node) -> Value | None:
         entry = self._entry(node)
         kind = STAGES[node.stage].result
+        if not (entry / "entry.json").is_file():
+            return None
         try:
             record = json.loads((entry / "entry.json").read_text())
             content = (entry / FILE_NAMES[kind]).read_bytes()
-        except (OSError, ValueError):
+            whole = record["sha256"] == hashlib.sha256(content).hexdigest()
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            whole = False
+        except OSError:
             return None
-        if hashlib.sha256(content).hexdigest() != record.get("sha256"):
-            shutil.rmtree(entry, ignore_errors=True)
+        if not whole:
+            _drop(entry)
             return None
         return _decode(kind, content)
 
@@ -105,15 +111,31 @@ class Store:
             }
             (temporary / "entry.json").write_text(json.dumps(record, indent=1))
             if self._mode is CacheMode.refresh:
-                shutil.rmtree(entry, ignore_errors=True)
-            try:
-                temporary.rename(entry)
-            except OSError:
-                # Another process published the same key first: its bytes are as good.
-                if not (entry / "entry.json").is_file():
-                    raise
+                _drop(entry)
+            _move(temporary, entry)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _move(temporary: Path, entry: Path) -> None:
+    for attempt in (1, 2):
+        try:
+            temporary.rename(entry)
+            return
+        except OSError:
+            if (entry / "entry.json").is_file():
+                return  # another process published the same key first: its bytes are as good
+            if attempt == 2:
+                raise
+            _drop(entry)  # the rest of an entry that was being removed when its process was killed
+
+
+def _drop(entry: Path) -> None:
+    """Remove an entry in one step: nobody ever sees half of it."""
+    aside = Path(tempfile.mkdtemp(prefix=f".{entry.name[:8]}-", dir=entry.parent))
+    with contextlib.suppress(OSError):
+        entry.rename(aside / "dropped")
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def _encode(kind: ResultKind, value: Value) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit, urlunsplit
 
-USER_WITHOUT_SCHEME = re.compile(r"[^/]*:[^/]*@")
+USER_WITHOUT_SCHEME = re.compile(r"^[^/]*:[^/]*@")
 
 
 def without_credentials(uri: str) -> str:

@@ -49,7 +49,8 @@ def read_prompt_file(path: Path) -> tuple[str, ...]:
 
 
 def _lines(path: Path, text: str) -> list[str]:
-    return [line.strip() for line in text.splitlines() if line.strip()]
+    # Not splitlines(): that also splits at U+2028 and the like, which may stand in a prompt.
+    return [line.strip() for line in text.split("\n") if line.strip()]
 
 
 def _csv_column(path: Path, text: str) -> list[str]:
@@ -63,13 +64,13 @@ def _csv_column(path: Path, text: str) -> list[str]:
     try:
         rows = [(reader.line_num, row[PROMPT_COLUMN]) for row in reader]
     except csv.Error as error:
-        raise ConfigError("prompt_file", path, f"line {reader.line_num}: {error}") from error
+        raise ConfigError("prompt_file", path, f"after line {reader.line_num}: {error}") from error
     return [_checked(value, f"prompt_file={path}, line {line}") for line, value in rows]
 
 
 def _jsonl_column(path: Path, text: str) -> list[str]:
     prompts = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         try:

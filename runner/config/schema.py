@@ -13,26 +13,33 @@ from enum import Enum
 from typing import Any
 
 
-class Version(Enum):
+class Choice(Enum):
+    """Shown by its name, as it is chosen: also in `name: steps-${scheduler.name}`."""
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Version(Choice):
     """A Kandinsky generation: name = config option, value = how people write it."""
 
     kandinsky2_2 = "2.2"
 
 
-class Task(Enum):
+class Task(Choice):
     """What is made from what."""
 
     text2img = "text2img"
 
 
-class SchedulerName(Enum):
+class SchedulerName(Choice):
     """Noise schedulers that give right results with the decoder."""
 
     ddim = "ddim"
     ddpm = "ddpm"
 
 
-class AttentionBackend(Enum):
+class AttentionBackend(Choice):
     """How attention is computed in every attention layer of the pipelines."""
 
     sdpa = "sdpa"
@@ -41,7 +48,7 @@ class AttentionBackend(Enum):
     xformers = "xformers"
 
 
-class OffloadMode(Enum):
+class OffloadMode(Choice):
     """Where weights wait while they are not in use."""
 
     none = "none"
@@ -49,7 +56,7 @@ class OffloadMode(Enum):
     sequential = "sequential"
 
 
-class Precision(Enum):
+class Precision(Choice):
     """Floating point type of weights and activations."""
 
     fp32 = "float32"
@@ -57,7 +64,7 @@ class Precision(Enum):
     bf16 = "bfloat16"
 
 
-class WeightsSource(Enum):
+class WeightsSource(Choice):
     """Where checkpoints come from."""
 
     mini = "mini"
@@ -65,14 +72,14 @@ class WeightsSource(Enum):
     folder = "folder"
 
 
-class Seeding(Enum):
+class Seeding(Choice):
     """per_stage: each stage starts from the seed. shared: one generator runs through all."""
 
     per_stage = "per_stage"
     shared = "shared"
 
 
-class CacheMode(Enum):
+class CacheMode(Choice):
     """use: take stored results. refresh: make them anew and store. off: neither read nor store."""
 
     use = "use"
@@ -80,14 +87,14 @@ class CacheMode(Enum):
     off = "off"
 
 
-class Tracker(Enum):
+class Tracker(Choice):
     """Where runs are recorded."""
 
     mlflow = "mlflow"
     none = "none"
 
 
-class Progress(Enum):
+class Progress(Choice):
     """auto: live bars on a terminal, plain lines in a pipe."""
 
     auto = "auto"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -26,10 +27,10 @@ class FileHashes:
         self._known: dict[str, str] = {}
         self._added = False
         if memory is not None and memory.is_file():
-            try:
-                self._known = json.loads(memory.read_text())
-            except (OSError, ValueError):
-                self._known = {}  # only a memory: what it held is hashed again
+            # Only a memory: where it is damaged, what it held is hashed again.
+            with contextlib.suppress(OSError, ValueError):
+                known = json.loads(memory.read_text())
+                self._known = known if isinstance(known, dict) else {}
 
     def sha256(self, path: Path) -> str:
         """The hex sha256 of the file's bytes."""
@@ -55,7 +56,8 @@ class FileHashes:
             temporary.write_text(json.dumps(self._known, indent=0))
             temporary.replace(self._memory)
         except OSError:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                temporary.unlink()
 
 
 def fingerprint(files: Iterable[tuple[str, str]]) -> str:

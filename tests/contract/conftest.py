@@ -1,0 +1,5 @@
+"""The fixtures of the unit tests."""
+
+from unit.conftest import command, composed, family
+
+__all__ = ["command", "composed", "family"]

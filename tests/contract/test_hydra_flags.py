@@ -1,0 +1,118 @@
+"""Hydra's own command line keeps working, through both commands."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from unit.conftest import Command, Said
+
+from runner.config import tree
+
+
+def call(cwd: Path, *command: str, **variables: str) -> Said:
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env={**os.environ, **variables},
+        timeout=60,
+        check=False,
+    )
+    return Said(done.returncode, done.stdout, done.stderr)
+
+
+def test_cfg_shows_the_composed_config(command: Command) -> None:
+    said = command("plan", "--cfg", "job", "scheduler=ddpm", "prompt=a")
+    shown = yaml.safe_load(said.out)
+    assert said.status == 0
+    assert (shown["scheduler"], shown["prompt"]) == ({"name": "ddpm"}, "a")
+
+
+def test_cfg_resolves(command: Command) -> None:
+    said = command("--cfg", "job", "--resolve", "--package", "decoder")
+    assert yaml.safe_load(said.out.partition("\n")[2])["num_inference_steps"] == 25
+
+
+@pytest.mark.parametrize("what", ["all", "config", "defaults", "defaults-tree", "searchpath"])
+def test_info(tmp_path: Path, what: str) -> None:
+    # In a process of its own: what shows it is Hydra's logger, which keeps the first stdout.
+    said = call(tmp_path, sys.executable, "-m", "runner", "--info", what)
+    assert said.status == 0, said.err
+    assert said.out.strip()
+    assert "Traceback" not in said.err
+    if what == "searchpath":
+        assert "weights-folder" in said.out
+
+
+def test_help_lists_groups_options_and_keys(command: Command) -> None:
+    said = command("--help")
+    assert said.status == 0
+    assert "scheduler: ddim, ddpm" in said.out
+    assert "guidance_scale" in said.out
+
+
+def test_hydra_help(command: Command) -> None:
+    said = command("--hydra-help")
+    assert said.status == 0
+    assert "--multirun" in said.out
+
+
+def test_version(command: Command) -> None:
+    assert "Hydra" in command("--version").out
+
+
+def test_an_unknown_flag_is_refused(command: Command) -> None:
+    said = command("plan", "--no-such-flag")
+    assert said.status == 2
+    assert "--no-such-flag" in said.err
+
+
+COMMANDS = {
+    "python -m runner": [sys.executable, "-m", "runner"],
+    "kandinsky": [str(Path(sys.executable).with_name("kandinsky"))],
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("sched", {"scheduler=", "scheduler."}),
+        ("scheduler=dd", {"scheduler=ddim", "scheduler=ddpm"}),
+        ("decoder.num", {"decoder.num_inference_steps="}),
+        ("experiment=first", {"experiment=first_light"}),
+        ("weights=", {"weights=hub", "weights=mini"}),
+    ],
+)
+def test_shell_completion(tmp_path: Path, name: str, typed: str, expected: set[str]) -> None:
+    # As the script that `-sc install=bash` prints does it; of Python it knows no -m.
+    line = f"kandinsky {typed}"
+    said = call(
+        tmp_path,
+        *COMMANDS[name],
+        "-sc",
+        "query=bash",
+        COMP_LINE=line,
+        COMP_POINT=str(len(line)),
+    )
+    assert said.status == 0, said.err
+    assert expected <= set(said.out.split())
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_completion_script_is_printed(tmp_path: Path, name: str) -> None:
+    said = call(tmp_path, *COMMANDS[name], "-sc", "install=bash")
+    assert said.status == 0
+    assert "COMP_LINE" in said.out
+
+
+def test_groups_of_the_help_are_those_of_the_tree(command: Command) -> None:
+    groups = {f.name for f in tree.config_dir().iterdir() if f.is_dir() and f.name != "hydra"}
+    shown = {line.split(":")[0] for line in command("--help").out.splitlines()}
+    assert groups <= shown

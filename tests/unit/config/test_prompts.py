@@ -1,0 +1,127 @@
+"""Prompt files, whole and damaged."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from runner.config.prompts import prompts_of, read_prompt_file
+from runner.errors import ConfigError
+from unit.conftest import Command, assert_refused
+
+TEXTS = (
+    'a "red" circle, large',
+    "красный круг",
+    "赤い丸 🔴",
+    "it's 100% blue; #1",
+    "one\u2028line",
+)
+
+
+def test_text_file_has_one_prompt_a_line_and_empty_lines_are_skipped(tmp_path: Path) -> None:
+    file = tmp_path / "prompts.txt"
+    file.write_text("\n".join(["", TEXTS[0], "   ", *TEXTS[1:], ""]), encoding="utf-8")
+    assert read_prompt_file(file) == TEXTS
+
+
+def test_csv_takes_the_column_of_that_name(tmp_path: Path) -> None:
+    file = tmp_path / "prompts.csv"
+    rows = [f'{n},"{text.replace(chr(34), chr(34) * 2)}",x' for n, text in enumerate(TEXTS)]
+    file.write_text("\n".join(["id,prompt,note", *rows]), encoding="utf-8")
+    assert read_prompt_file(file) == TEXTS
+
+
+def test_a_quoted_csv_prompt_may_hold_a_line_break(tmp_path: Path) -> None:
+    file = tmp_path / "prompts.csv"
+    file.write_text('prompt\n"two\nlines"\n')
+    assert read_prompt_file(file) == ("two\nlines",)
+
+
+def test_jsonl_takes_the_key_of_that_name(tmp_path: Path) -> None:
+    file = tmp_path / "prompts.jsonl"
+    lines = [json.dumps({"id": 3, "prompt": text}, ensure_ascii=False) for text in TEXTS]
+    file.write_text("\n\n".join(lines), encoding="utf-8")
+    assert read_prompt_file(file) == TEXTS
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("p.txt", "a circle\n"),
+        ("p.csv", "prompt\na circle\n"),
+        ("p.jsonl", '{"prompt": "a circle"}'),
+    ],
+)
+def test_a_byte_order_mark_is_no_part_of_the_prompt(
+    tmp_path: Path, name: str, content: str
+) -> None:
+    (tmp_path / name).write_text(content, encoding="utf-8-sig")
+    assert read_prompt_file(tmp_path / name) == ("a circle",)
+
+
+@pytest.mark.parametrize("name", ["p.txt", "p.csv", "p.jsonl"])
+def test_windows_line_ends(tmp_path: Path, name: str) -> None:
+    lines = {"p.txt": "a\r\nb\r\n", "p.csv": "prompt\r\na\r\nb\r\n"}
+    content = lines.get(name, '{"prompt": "a"}\r\n{"prompt": "b"}\r\n')
+    (tmp_path / name).write_bytes(content.encode())
+    assert read_prompt_file(tmp_path / name) == ("a", "b")
+
+
+def test_the_kind_of_file_may_be_in_capitals(tmp_path: Path) -> None:
+    (tmp_path / "P.TXT").write_text("a circle")
+    assert read_prompt_file(tmp_path / "P.TXT") == ("a circle",)
+
+
+DAMAGED = [
+    ("p.txt", b"", "holds no prompt"),
+    ("p.txt", b"\n  \n", "holds no prompt"),
+    ("p.txt", b"caf\xe9", "not UTF-8"),
+    ("p.txt", "a circle".encode("utf-16"), "not UTF-8"),
+    ("p.csv", b"", "no column named 'prompt'"),
+    ("p.csv", b"id,text\n1,a\n", "its columns: id, text"),
+    ("p.csv", b"prompt\n", "holds no prompt"),
+    ("p.csv", b"id,prompt\n1\n", "line 2"),
+    ("p.csv", b'prompt\na\n""\n', "line 3"),
+    ("p.csv", b'prompt\n"cut off', "after line 1"),
+    ("p.jsonl", b'{"prompt": "a"}\n{"prompt": \n', "line 2 is not JSON"),
+    ("p.jsonl", b'{"text": "a"}', "line 1 has no 'prompt'"),
+    ("p.jsonl", b'["a"]', "line 1 has no 'prompt'"),
+    ("p.jsonl", b'{"prompt": 3}', "line 1"),
+    ("p.jsonl", b'{"prompt": " "}', "line 1"),
+    ("p.yaml", b"- a", ".txt, .csv, .jsonl"),
+    ("p", b"a", ".txt, .csv, .jsonl"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "part"), DAMAGED)
+def test_damaged_file_is_refused_by_name(
+    tmp_path: Path, name: str, content: bytes, part: str
+) -> None:
+    file = tmp_path / name
+    file.write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        read_prompt_file(file)
+    assert f"prompt_file={file}" in str(caught.value)
+    assert part in str(caught.value)
+
+
+def test_missing_file_and_folder_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "folder.txt").mkdir()
+    for name in ("none.txt", "folder.txt"):
+        with pytest.raises(ConfigError, match=f"{name}: cannot be read"):
+            read_prompt_file(tmp_path / name)
+
+
+def test_a_prompt_file_takes_the_place_of_the_prompt(tmp_path: Path) -> None:
+    (tmp_path / "p.txt").write_text("from the file")
+    assert prompts_of("from the config", str(tmp_path / "p.txt")) == ("from the file",)
+
+
+def test_the_command_reads_and_refuses_prompt_files(command: Command, tmp_path: Path) -> None:
+    file = tmp_path / "p.csv"
+    file.write_text("prompt\na red circle\na blue cross\n")
+    assert "2 images (2 prompts x 1 seeds)" in command("plan", f"prompt_file={file}").out
+    file.write_text("text\na\n")
+    assert_refused(command("plan", f"prompt_file={file}"), f"prompt_file={file}", "prompt")

@@ -1,0 +1,87 @@
+"""The command in this process, a copy of the small family, and configs composed by Hydra."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from runner.cli import main
+from runner.config import tree
+from runner.config.resolve import resolve
+from runner.config.run_config import RunConfig
+from runner.weights.find import MINI_DIR
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command left behind."""
+
+    status: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Said]
+Compose = Callable[..., RunConfig]
+
+
+@pytest.fixture
+def command(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Command:
+    """`kandinsky <arguments>` in an empty working directory, without a process of its own."""
+    working = tmp_path / "working"
+    working.mkdir()
+    monkeypatch.chdir(working)
+    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+
+    def call(*arguments: str) -> Said:
+        capfd.readouterr()
+        try:
+            status = main(list(arguments))
+        except SystemExit as stop:  # argparse, of the verbs without Hydra
+            status = int(stop.code or 0)
+        return Said(status, *capfd.readouterr())
+
+    return call
+
+
+@pytest.fixture
+def composed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Compose:
+    """A RunConfig from overrides, with its outputs in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def make(*overrides: str) -> RunConfig:
+        tree.register()
+        with initialize_config_dir(str(tree.config_dir()), version_base="1.3"):
+            config = compose(tree.CONFIG_NAME, overrides=list(overrides))
+        return resolve(config, overrides=overrides)
+
+    return make
+
+
+@pytest.fixture
+def family(tmp_path: Path) -> Path:
+    """A folder with a copy of the small family, to be damaged at will."""
+    return copy_family(tmp_path / "family")
+
+
+def copy_family(target: Path) -> Path:
+    """The small family at another place."""
+    shutil.copytree(MINI_DIR, target)
+    return target
+
+
+def assert_refused(said: Said, *parts: str) -> None:
+    """Exit status 2 and one message, which holds each of `parts`."""
+    assert said.status == 2, said
+    assert said.err.count("error: ") == 1, said.err
+    assert said.err.startswith("error: "), said.err
+    assert "Traceback" not in said.err
+    for part in parts:
+        assert part in said.err

@@ -1,0 +1,18 @@
+"""Every stage of the table has its module, with a `run` as the engine calls it."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+
+import pytest
+
+from runner.stages import STAGES, StageFunction
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_stage_has_a_run_of_the_right_shape(name: str) -> None:
+    run = importlib.import_module(STAGES[name].module).run
+    expected = list(inspect.signature(StageFunction.__call__).parameters)[1:]
+    assert list(inspect.signature(run).parameters) == expected
+    assert STAGES[name].name == name

@@ -1,0 +1,97 @@
+"""What is told of this machine without torch."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from runner import machine
+from runner.errors import ConfigError
+from runner.machine import (
+    PIXEL_LIBRARIES,
+    cpu_cores,
+    is_installed,
+    likely_device,
+    peak_process_bytes,
+    settled_device,
+    versions,
+)
+
+
+def test_versions_are_those_installed() -> None:
+    found = versions((*PIXEL_LIBRARIES, "no-such-package"))
+    assert found == {name: metadata.version(name) for name in PIXEL_LIBRARIES}
+
+
+def test_is_installed_imports_nothing() -> None:
+    assert is_installed("torch")
+    assert not is_installed("no_such_module")
+
+
+def test_cores_are_some_of_the_machines() -> None:
+    assert 1 <= cpu_cores() <= (os.cpu_count() or 1)
+
+
+def test_peak_memory_grows_with_what_is_held() -> None:
+    before = peak_process_bytes()
+    if before is None:
+        pytest.skip("this system does not tell")
+    held = bytearray(os.urandom(1)) * (before + (64 << 20))
+    after = peak_process_bytes()
+    assert after is not None
+    assert after >= len(held)
+
+
+@pytest.mark.parametrize("likely", ["cpu", "cuda", "mps"])
+def test_auto_takes_the_likely_device(monkeypatch: pytest.MonkeyPatch, likely: str) -> None:
+    monkeypatch.setattr(machine, "likely_device", lambda: likely)
+    assert settled_device("auto") == likely
+    assert settled_device("cpu") == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("likely", "asked"), [("cpu", "cuda"), ("cpu", "mps"), ("cuda", "mps"), ("mps", "cuda:1")]
+)
+def test_an_accelerator_that_is_not_there_is_refused(
+    monkeypatch: pytest.MonkeyPatch, likely: str, asked: str
+) -> None:
+    monkeypatch.setattr(machine, "likely_device", lambda: likely)
+    with pytest.raises(ConfigError) as caught:
+        settled_device(asked)
+    assert f"device={asked}" in str(caught.value)
+    assert "auto, cpu" in str(caught.value)
+
+
+def test_any_card_of_a_machine_that_has_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "likely_device", lambda: "cuda")
+    assert settled_device("cuda:1") == "cuda:1"
+
+
+@pytest.mark.parametrize(
+    ("build", "system", "processor", "driver", "expected"),
+    [
+        ("2.13.0", "linux", "x86_64", True, "cuda"),
+        ("2.13.0+cu130", "linux", "x86_64", True, "cuda"),
+        ("2.13.0+cpu", "linux", "x86_64", True, "cpu"),
+        ("2.13.0", "linux", "x86_64", False, "cpu"),
+        ("2.13.0", "darwin", "arm64", False, "mps"),
+        ("2.13.0", "darwin", "x86_64", False, "cpu"),
+    ],
+)
+def test_likely_device_goes_by_driver_and_build(
+    monkeypatch: pytest.MonkeyPatch,
+    build: str,
+    system: str,
+    processor: str,
+    driver: bool,
+    expected: str,
+) -> None:
+    monkeypatch.setattr(machine, "versions", lambda names: {"torch": build})
+    monkeypatch.setattr(sys, "platform", system)
+    monkeypatch.setattr("platform.machine", lambda: processor)
+    monkeypatch.setattr(Path, "exists", lambda path: driver)
+    assert likely_device() == expected

@@ -1,0 +1,113 @@
+"""What is settled and refused before anything runs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from runner import machine, plan
+from runner.catalog import row_of
+from runner.config.schema import SchedulerName
+from runner.errors import ConfigError
+from runner.plan import make_plan
+from unit.conftest import Compose
+
+
+@pytest.fixture
+def _accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "likely_device", lambda: "cuda")
+
+
+def test_one_image_for_each_prompt_and_seed(composed: Compose) -> None:
+    found = make_plan(composed("prompt=[a,b]", "seeds=[3,1]"))
+    requests = [image.request for image in found.images]
+    assert [(r.index, r.prompt, r.seed) for r in requests] == [
+        (0, "a", 3),
+        (1, "a", 1),
+        (2, "b", 3),
+        (3, "b", 1),
+    ]
+    assert [image.node for image in found.images] == list(found.graph.targets)
+
+
+def test_the_same_prompt_twice_is_two_images_and_one_node(composed: Compose) -> None:
+    found = make_plan(composed("prompt=[a,a]"))
+    assert len(found.images) == 2
+    assert len(found.graph) == 2
+
+
+def test_size_is_the_weights_own_unless_set(composed: Compose) -> None:
+    native = make_plan(composed())
+    assert native.height == native.width == native.weights.native_size
+    found = make_plan(composed("height=64", "width=192"))
+    assert (found.height, found.width) == (64, 192)
+
+
+def test_a_small_model_takes_one_thread(composed: Compose) -> None:
+    found = make_plan(composed("device=cpu"))
+    assert found.threads == 1
+    assert "small" in found.threads_reason
+
+
+def test_threads_that_are_set_are_taken(composed: Compose) -> None:
+    found = make_plan(composed("threads=3"))
+    assert (found.threads, found.threads_reason) == (3, "as configured")
+
+
+def test_a_large_model_takes_all_cores(composed: Compose, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "SMALL_MODEL_PARAMETERS", 1)
+    monkeypatch.setattr(plan, "cpu_cores", lambda: 48)
+    assert make_plan(composed("device=cpu")).threads == 48
+
+
+@pytest.mark.parametrize("mode", ["model", "sequential"])
+def test_offload_needs_an_accelerator(composed: Compose, mode: str) -> None:
+    with pytest.raises(ConfigError, match=f"offload={mode}: needs an accelerator"):
+        make_plan(composed(f"offload={mode}", "device=cpu"))
+
+
+@pytest.mark.usefixtures("_accelerator")
+def test_offload_with_an_accelerator(composed: Compose) -> None:
+    assert make_plan(composed("offload=model")).device == "cuda"
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_xformers_must_be_installed(
+    composed: Compose, monkeypatch: pytest.MonkeyPatch, installed: bool
+) -> None:
+    monkeypatch.setattr(plan, "is_installed", lambda module: installed)
+    run = composed("attention=xformers")
+    if installed:
+        assert len(make_plan(run).graph) == 2
+    else:
+        with pytest.raises(ConfigError, match=r"attention=xformers: .* not installed"):
+            make_plan(run)
+
+
+def test_a_scheduler_that_gives_wrong_pictures_is_refused(
+    composed: Compose, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = composed("scheduler=ddpm")
+    row = replace(row_of(run.version, run.task), schedulers=(SchedulerName.ddim,))
+    monkeypatch.setattr(plan, "row_of", lambda version, task: row)
+    with pytest.raises(ConfigError, match=r"scheduler=ddpm: gives wrong pictures"):
+        make_plan(run)
+
+
+def test_words_that_the_small_family_does_not_know_are_a_warning(composed: Compose) -> None:
+    assert not make_plan(composed("prompt='a red circle'", "device=cpu")).warnings
+    found = make_plan(composed("prompt='a red zebra'", "negative_prompt=frogs", "device=cpu"))
+    assert "zebra" in " ".join(found.warnings)
+    assert "frogs" in " ".join(found.warnings)
+
+
+def test_half_precision_on_a_cpu_is_a_warning(composed: Compose) -> None:
+    (warning,) = make_plan(composed("precision.decoder=bf16", "device=cpu")).warnings
+    assert "half precision" in warning
+
+
+def test_planning_writes_nothing(composed: Compose) -> None:
+    run = composed()
+    make_plan(run)
+    assert not run.output_dir.exists()

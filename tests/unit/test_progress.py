@@ -1,0 +1,138 @@
+"""What is shown in a pipe and on a terminal."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import struct
+import subprocess
+import sys
+import termios
+from pathlib import Path
+
+import pytest
+
+from runner.config.schema import Progress
+from runner.errors import StageError
+from runner.events import Loaded, NodeResult
+from runner.graph import Node, PipelineSpec
+from runner.progress import Bars, Lines, Quiet, display_for, loaded_text
+
+PRIOR = Node("prior", 1, {"seed": 1}, label="a circle [red] · seed 1")
+DECODE = Node("decode", 1, {"seed": 1}, {"prior": PRIOR}, label="a circle [red] · seed 1")
+LOADED = Loaded(
+    PipelineSpec("P", "w", "float32", "sdpa", None, None),
+    1.25,
+    {
+        "pipeline": "KandinskyPipeline",
+        "execution_device": "cpu",
+        "dtype": {"unet": "float16", "movq": "float16"},
+        "scheduler": "DDIMScheduler",
+    },
+)
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        (Progress.auto, Lines),  # under pytest stderr is no terminal
+        (Progress.lines, Lines),
+        (Progress.bars, Bars),
+        (Progress.quiet, Quiet),
+    ],
+)
+def test_display_for(asked: Progress, expected: type) -> None:
+    assert type(display_for(asked)) is expected
+
+
+def test_loaded_text_is_what_was_read_back() -> None:
+    text = loaded_text(LOADED)
+    assert text == "loaded KandinskyPipeline in 1.2 s: cpu, float16, DDIMScheduler"
+
+
+def test_lines_count_up(capsys: pytest.CaptureFixture[str]) -> None:
+    with Lines() as shown:
+        shown.graph_started(3)
+        shown.pipeline_loaded(LOADED)
+        shown.node_started(PRIOR)
+        shown.node_step(PRIOR, 1, 2)
+        shown.node_finished(NodeResult(PRIOR, {}, reused=True, seconds=0.1))
+        shown.node_finished(NodeResult(DECODE, {}, reused=False, seconds=2.5))
+        shown.node_failed(PRIOR, StageError("it broke"))
+        shown.node_blocked(DECODE, PRIOR)
+    out, err = capsys.readouterr()
+    lines = [line.split() for line in err.splitlines() if line.startswith("[")]
+    assert out == ""
+    assert lines[0][:3] == ["[1/3]", "prior", "reused"]
+    assert lines[1][:4] == ["[2/3]", "decode", "2.50", "s"]
+    assert lines[2] == ["[3/3]", "failed:", "it", "broke"]
+    assert " ".join(lines[3]).endswith("decode not run, its prior failed")
+    assert PRIOR.label in err
+
+
+def test_quiet_shows_failures_only(capsys: pytest.CaptureFixture[str]) -> None:
+    with Quiet() as shown:
+        shown.graph_started(1)
+        shown.pipeline_loaded(LOADED)
+        shown.node_finished(NodeResult(PRIOR, {}, reused=False, seconds=1))
+        shown.node_failed(DECODE, StageError("it broke"))
+    assert capsys.readouterr() == ("", "failed: it broke\n")
+
+
+ON_A_TERMINAL = """
+import time
+from runner.config.schema import Progress
+from runner.errors import StageError
+from runner.events import NodeResult
+from runner.graph import Node
+from runner.progress import display_for
+node = Node("prior", 1, {}, label="a circle [red] [/bold]")
+with display_for(Progress.auto) as shown:
+    shown.graph_started(3)
+    shown.node_started(node)
+    for step in range(1, 11):
+        shown.node_step(node, step, 10)
+        time.sleep(0.05)
+    shown.node_finished(NodeResult(node, {}, reused=False, seconds=1.0))
+    shown.node_failed(node, StageError("it [broke]"))
+    shown.node_blocked(node, node)
+"""
+
+
+def terminal_output(code: str, cwd: Path) -> str:
+    """What a program writes to a terminal of 120 columns."""
+    controller, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 120, 0, 0))
+    environment = {**os.environ, "TERM": "xterm-256color"}
+    for name in ("NO_COLOR", "COLUMNS", "TTY_INTERACTIVE", "FORCE_COLOR"):
+        environment.pop(name, None)
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        stderr=terminal,
+        stdout=subprocess.DEVNULL,
+        cwd=cwd,
+        env=environment,
+    ) as process:
+        os.close(terminal)
+        chunks = []
+        while True:
+            try:
+                chunk = os.read(controller, 4096)
+            except OSError:  # Linux's way to say that the other end is closed
+                break
+            if not chunk:
+                break
+            chunks.append(chunk)
+    os.close(controller)
+    assert process.returncode == 0
+    return b"".join(chunks).decode()
+
+
+def test_bars_on_a_terminal(tmp_path: Path) -> None:
+    shown = terminal_output(ON_A_TERMINAL, tmp_path)
+    for part in ("stages", "prior", "10/10", "it/s", "a circle [red] [/bold]"):
+        assert part in shown
+    assert "failed: it [broke]" in shown
+    assert "prior not run" in shown
+    assert "\x1b[?25h" in shown  # the cursor is back

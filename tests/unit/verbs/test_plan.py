@@ -1,0 +1,40 @@
+"""`kandinsky plan`, as a person reads it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PIL import Image
+
+from runner.config.schema import CacheMode
+from runner.plan import cache_dir, make_plan
+from runner.store import Store
+from runner.verbs.plan import plan_text
+from unit.conftest import Command, Compose
+
+
+def test_it_shows_what_will_be_done(command: Command) -> None:
+    said = command("plan", "experiment=first_light", "scheduler=ddpm", "height=64")
+    assert said.status == 0
+    for part in (
+        "first_light: Kandinsky 2.2 text2img, 128 x 64, 4 images (4 prompts x 1 seeds)",
+        "scheduler ddpm",
+        "mini: ",
+        "8 stages: 4 prior, 4 decode; 0 already stored",
+    ):
+        assert part in said.out
+
+
+def test_it_shows_what_is_stored(composed: Compose) -> None:
+    plan = make_plan(composed())
+    assert "(stored)" not in plan_text(plan)
+    (target,) = plan.graph.targets
+    store = Store(cache_dir(plan.run) / "results", CacheMode.use)
+    store.put(target, Image.new("RGB", (8, 8)), 1.0)
+    assert plan_text(plan).count("(stored)") == 1
+    assert "; 1 already stored" in plan_text(plan)
+
+
+def test_it_leaves_nothing_behind(command: Command, tmp_path: Path) -> None:
+    assert command("plan").status == 0
+    assert list((tmp_path / "working").iterdir()) == []
