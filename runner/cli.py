@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -29,8 +30,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if verb == "run" and given and _is_a_word(given[0]):
         print(f"{given[0]}: no such verb\n  allowed: {', '.join(VERBS)}", file=sys.stderr)
         return 2
+    _hide_verb_from_completion()
     run_verb: Callable[[list[str]], int] = importlib.import_module(f"runner.verbs.{verb}").main
     return reported(lambda: run_verb(given))
+
+
+def _hide_verb_from_completion() -> None:
+    """Hydra completes the whole line it is given, and would take the verb for an override.
+
+    Its scripts call the program without arguments of the line, so the verb is only seen there.
+    """
+    line, point = os.environ.get("COMP_LINE"), os.environ.get("COMP_POINT", "")
+    if line is None or not point.isdigit():
+        return
+    program, _, rest = line.partition(" ")
+    typed = rest.split(" ", 1)[0]
+    if typed in ("run", "plan") and len(rest) > len(typed):
+        os.environ["COMP_LINE"] = f"{program} {rest[len(typed) + 1 :]}"
+        os.environ["COMP_POINT"] = str(max(int(point) - len(typed) - 1, 0))
 
 
 def _is_a_word(argument: str) -> bool:

@@ -11,7 +11,6 @@ from runner.graph import Node, PipelineSpec, Plain, SchedulerSpec
 from runner.stages import STAGES
 from runner.weights.find import FoundWeights
 
-
 LABEL_LENGTH = 72
 
 

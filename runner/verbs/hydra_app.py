@@ -50,8 +50,19 @@ def run_with_hydra(job: Job, arguments: list[str], prog: str) -> int:
     application = hydra.main(
         version_base="1.3", config_path=str(tree.config_dir()), config_name=tree.CONFIG_NAME
     )(hydra_job)
-    problem = _call(application, [prog, *arguments])
+    problem = _call(application, [prog, *flags_first(arguments)])
     return max([*statuses, problem], default=0)
+
+
+def flags_first(arguments: list[str]) -> list[str]:
+    """Overrides behind all flags: Hydra's parser refuses `a=1 -m b=2,3`."""
+    flags: list[str] = []
+    overrides: list[str] = []
+    for before, argument in zip(["", *arguments], arguments, strict=False):
+        is_value = before.startswith("-") and before not in ("-m", "--multirun", "-r", "--run")
+        is_override = not argument.startswith("-") and ("=" in argument or argument[:1] == "~")
+        (overrides if is_override and not is_value else flags).append(argument)
+    return [*flags, *overrides]
 
 
 def _shielded(one: Callable[[], int], debug: bool) -> int:

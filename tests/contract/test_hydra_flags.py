@@ -88,6 +88,8 @@ COMMANDS = {
         ("decoder.num", {"decoder.num_inference_steps="}),
         ("experiment=first", {"experiment=first_light"}),
         ("weights=", {"weights=hub", "weights=mini"}),
+        ("plan scheduler=dd", {"scheduler=ddim", "scheduler=ddpm"}),
+        ("run ", {"scheduler=", "prompt="}),
     ],
 )
 def test_shell_completion(tmp_path: Path, name: str, typed: str, expected: set[str]) -> None:
@@ -110,6 +112,21 @@ def test_the_completion_script_is_printed(tmp_path: Path, name: str) -> None:
     said = call(tmp_path, *COMMANDS[name], "-sc", "install=bash")
     assert said.status == 0
     assert "COMP_LINE" in said.out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("plan", "height=64", "-m", "width=64,128"),
+        ("plan", "-m", "height=64", "width=64,128"),
+        ("plan", "height=64", "width=64,128", "--multirun"),
+    ],
+)
+def test_flags_may_stand_among_overrides(command: Command, arguments: tuple[str, ...]) -> None:
+    said = command(*arguments)
+    assert said.status == 0, said.err
+    assert "64 x 64" in said.out
+    assert "128 x 64" in said.out
 
 
 def test_groups_of_the_help_are_those_of_the_tree(command: Command) -> None:
