@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
 
-from runner.errors import RunnerError, StageError
+from runner.errors import RunnerError, StageError, StorageError
 from runner.events import Loaded, NodeResult, Observer, Observers
 from runner.graph import Graph, Node, PipelineSpec
 from runner.stages import STAGES, StageFunction
@@ -102,6 +102,8 @@ class Engine:
                 return
         try:
             result = self._result(node)
+        except StorageError:
+            raise  # the next node's result would have no room either
         except RunnerError as error:
             outcome.failed[node.key] = error
             self._observers.node_failed(node, error)

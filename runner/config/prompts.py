@@ -27,7 +27,7 @@ def prompts_of(prompt: object, prompt_file: str | None) -> tuple[str, ...]:
     prompts = prompt if isinstance(prompt, Sequence) and not isinstance(prompt, str) else [prompt]
     if not prompts:
         raise ConfigError("prompt", "[]", "nothing to draw", "at least one text")
-    return tuple(_checked(text, "prompt") for text in prompts)
+    return tuple(checked_text(text, "prompt") for text in prompts)
 
 
 def read_prompt_file(path: Path) -> tuple[str, ...]:
@@ -65,7 +65,7 @@ def _csv_column(path: Path, text: str) -> list[str]:
         rows = [(reader.line_num, row[PROMPT_COLUMN]) for row in reader]
     except csv.Error as error:
         raise ConfigError("prompt_file", path, f"after line {reader.line_num}: {error}") from error
-    return [_checked(value, f"prompt_file={path}, line {line}") for line, value in rows]
+    return [checked_text(value, f"prompt_file={path}, line {line}") for line, value in rows]
 
 
 def _jsonl_column(path: Path, text: str) -> list[str]:
@@ -81,15 +81,26 @@ def _jsonl_column(path: Path, text: str) -> list[str]:
             ) from error
         if not isinstance(row, dict) or PROMPT_COLUMN not in row:
             raise ConfigError("prompt_file", path, f"line {number} has no {PROMPT_COLUMN!r}")
-        prompts.append(_checked(row[PROMPT_COLUMN], f"prompt_file={path}, line {number}"))
+        prompts.append(checked_text(row[PROMPT_COLUMN], f"prompt_file={path}, line {number}"))
     return prompts
 
 
-def _checked(text: object, key: str) -> str:
+def checked_text(text: object, key: str, allowed: str = "a text with a word in it") -> str:
+    """A prompt that can be drawn and written down.
+
+    Raises:
+        ConfigError: it is no text, empty, or holds bytes that are no UTF-8.
+    """
     if not isinstance(text, str):
         raise ConfigError(
             key, text, f"is {type(text).__name__}, not text", f"quotes: prompt='\"{text}\"'"
         )
     if not text.strip():
-        raise ConfigError(key, text, "is empty", "a text with at least one word")
+        raise ConfigError(key, text, "is empty", allowed)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        # What the shell hands over where its bytes are no UTF-8.
+        shown = text.encode("utf-8", "replace").decode()
+        raise ConfigError(key, shown, "is no UTF-8 text") from error
     return text

@@ -14,7 +14,7 @@ from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
 from runner.config.credentials import recorded_override, without_credentials
 from runner.config.problems import in_plain_words, no_such_key
-from runner.config.prompts import prompts_of
+from runner.config.prompts import checked_text, prompts_of
 from runner.config.run_config import RunConfig
 from runner.config.schema import AttentionBackend, Config, WeightsSource
 from runner.errors import ConfigError
@@ -53,11 +53,14 @@ def resolve(
     _check_steps("decoder.num_inference_steps", config.decoder.num_inference_steps, minimum=1)
     _check_guidance("prior.guidance_scale", config.prior.guidance_scale)
     _check_guidance("decoder.guidance_scale", config.decoder.guidance_scale)
-    if config.negative_prompt is not None and not config.negative_prompt.strip():
-        # Not the same as none: the prior would sample an embedding for the empty text.
-        raise ConfigError("negative_prompt", config.negative_prompt, "is empty", "null, or a text")
+    if config.negative_prompt is not None:
+        # "" is not the same as none: the prior would sample an embedding for the empty text.
+        checked_text(config.negative_prompt, "negative_prompt", "null, or a text")
     if not config.output_dir.strip():
         raise ConfigError("output_dir", config.output_dir, "names no folder", "a folder; . is here")
+    if {"?", "#"} & set(config.output_dir):
+        # They end the path in the address of MLflow's sqlite file.
+        raise ConfigError("output_dir", config.output_dir, "holds a ? or #", "any other folder")
     if not DEVICE.fullmatch(config.device):
         raise ConfigError(
             "device", config.device, "is no device", ("auto", "cpu", "cuda", "cuda:N", "mps")

@@ -250,12 +250,11 @@ def test_a_stop_is_no_failure_of_a_stage(bench: Bench) -> None:
     assert bench.store.holds(first)
 
 
-def test_a_result_that_cannot_be_stored_is_a_failure(bench: Bench) -> None:
+def test_a_result_that_cannot_be_stored_ends_the_run(bench: Bench) -> None:
     bench.folder.write_text("a file where a folder is needed")
-    one = number("one", 1)
-    outcome = bench.execute(number("two", 2, one))
-    assert isinstance(outcome.failed[one.key], StorageError)
-    assert bench.done("blocked") == ["two"]
+    with pytest.raises(StorageError, match="results"):
+        bench.execute(number("one", 1), number("two", 2))
+    assert bench.done("started") == ["one"]
 
 
 def test_a_pipeline_that_cannot_be_loaded_fails_its_nodes_only(
