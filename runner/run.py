@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import shlex
 import signal
 import sys
 import threading
@@ -68,11 +69,12 @@ def execute(run: RunConfig) -> int:
         finally:
             # Whatever happened, what was made is on record; a second Ctrl-C does not cut it off.
             with _signals(signal.SIG_IGN):
-                whole = _finish(folder, tracking, status, time.perf_counter() - started)
+                seconds = time.perf_counter() - started
+                whole = _finish(folder, tracking, status, seconds, run.output_dir)
     if run.debug:
         for failure in outcome.failed.values():
             traceback.print_exception(failure)
-    _summary(plan, folder, tracking, time.perf_counter() - started)
+    _summary(plan, folder, time.perf_counter() - started)
     return SUCCESS if outcome.succeeded and whole else FAILURE
 
 
@@ -110,7 +112,11 @@ def _open_pipelines(plan: Plan) -> Pipelines:
 
 
 def _finish(
-    folder: RunFolder, tracking: TrackingObserver | None, status: str, seconds: float
+    folder: RunFolder,
+    tracking: TrackingObserver | None,
+    status: str,
+    seconds: float,
+    output_dir: Path,
 ) -> bool:
     """False where the manifest could not be written; raises nothing that would hide an error."""
     with contextlib.suppress(StorageError):  # tried again below, and told there
@@ -118,6 +124,8 @@ def _finish(
         folder.save_manifest(status)
     if tracking:
         folder.mlflow_run_id = tracking.finish(status, folder.images, seconds, peak_process_bytes())
+        if folder.mlflow_run_id is None:
+            _say_kept(tracking, output_dir)
     try:
         folder.save_manifest(status)
     except StorageError as error:
@@ -126,9 +134,7 @@ def _finish(
     return True
 
 
-def _summary(
-    plan: Plan, folder: RunFolder, tracking: TrackingObserver | None, seconds: float
-) -> None:
+def _summary(plan: Plan, folder: RunFolder, seconds: float) -> None:
     run = plan.run
     reused = sum(image.reused for image in folder.images)
     from_store = f", {reused} of them from earlier runs" if reused else ""
@@ -136,17 +142,25 @@ def _summary(
     print(f"  pictures  {_shown(folder.path)}/   (newest: {_shown(run.output_dir)}/latest)")
     if folder.failures:
         print(f"  failed    {len(folder.failures)} stages, see {MANIFEST} there")
-    if tracking is None:
-        return
-    option = "" if run.output_dir == Path("outputs").absolute() else f" {_shown(run.output_dir)}"
     if folder.mlflow_run_id is None:
-        print(f"  MLflow    the records are kept; deliver them with: kandinsky sync{option}")
-        if tracking.problem:
-            print(f"            {shown(tracking.problem)}")
-    elif run.tracking.uri is not None:
+        return
+    if run.tracking.uri is not None:
         print(f"  MLflow    run {folder.mlflow_run_id} at {without_credentials(run.tracking.uri)}")
     else:
-        print(f"  MLflow    run {folder.mlflow_run_id}; open it with: kandinsky ui{option}")
+        command = f"kandinsky ui{_argument(run.output_dir)}"
+        print(f"  MLflow    run {folder.mlflow_run_id}; open it with: {command}")
+
+
+def _say_kept(tracking: TrackingObserver, output_dir: Path) -> None:
+    command = f"kandinsky sync{_argument(output_dir)}"
+    print(f"MLflow: the records are kept; deliver them with: {command}", file=sys.stderr)
+    if tracking.problem:
+        print(f"  {shown(tracking.problem)}", file=sys.stderr)
+
+
+def _argument(output_dir: Path) -> str:
+    """For a verb that takes the output folder; nothing where that is its default."""
+    return "" if output_dir == Path("outputs").absolute() else f" {shlex.quote(_shown(output_dir))}"
 
 
 def _shown(path: Path) -> str:

@@ -18,6 +18,8 @@ MAX_TAG = 8000
 BATCH = 100
 """MLflow's own limits: longer values are cut, larger batches refused."""
 
+SQLITE = "sqlite:///"
+
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 """Without it MLflow 3 opens the pages for language models, which show no table of runs."""
 
@@ -25,6 +27,8 @@ EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 def prepare_environment() -> None:
     """Before mlflow is imported: no telemetry, no git, and a lost server is noticed in seconds."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
@@ -42,6 +46,7 @@ class Delivery:
         from mlflow.tracking import MlflowClient
 
         self._target = target
+        _make_database(target)
         self._client = MlflowClient(tracking_uri=target.uri)
         self.mlflow_run_id = mlflow_run_id or self._find_or_create_run()
 
@@ -129,6 +134,43 @@ class Delivery:
                 "tracking.experiment to another name"
             )
         return str(experiment.experiment_id)
+
+
+def sqlite_path(uri: str) -> Path | None:
+    """The file of a sqlite store; None for any other."""
+    if not uri.startswith(SQLITE):
+        return None
+    return Path(uri.removeprefix(SQLITE).partition("?")[0])
+
+
+def _make_database(target: Target) -> None:
+    """A sqlite store that is not there yet is made under another name, then put into its place.
+
+    A process that dies within MLflow's migrations leaves a file that MLflow never opens again,
+    and of processes that open a fresh file at once all but one fail in them.
+    """
+    path = sqlite_path(target.uri)
+    if path is None or path.exists():
+        return
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        artifacts = target.artifact_root or str(path.parent / "mlartifacts")
+        SqlAlchemyStore(f"{SQLITE}{fresh}", artifacts).engine.dispose()
+        _put_in_place(fresh, path)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def _put_in_place(fresh: Path, path: Path) -> None:
+    try:
+        os.link(fresh, path)
+    except FileExistsError:
+        pass  # another process was first, and may be writing to it already
+    except OSError:
+        fresh.replace(path)  # no links on this file system
 
 
 def _artifacts(target: Target, experiment: str) -> str | None:

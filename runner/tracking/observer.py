@@ -21,6 +21,7 @@ from runner.events import Loaded, NodeResult, Observer
 from runner.graph import Node
 from runner.outputs import SavedImage
 from runner.plan import Plan
+from runner.tracking.delivery import SQLITE, sqlite_path
 from runner.tracking.spool import Spool, Target, read_delivered, read_problem, remove
 
 FINAL_WAIT_SECONDS = 15.0
@@ -186,7 +187,7 @@ def start_tracking(plan: Plan, run_id: str) -> TrackingObserver:
     run = plan.run
     uri = run.tracking.uri
     target = Target(
-        uri=uri or f"sqlite:///{run.output_dir / 'mlflow.db'}",
+        uri=_absolute(uri) if uri else f"{SQLITE}{run.output_dir / 'mlflow.db'}",
         artifact_root=None if _is_server(uri) else str(run.output_dir / "mlartifacts"),
         experiment=run.tracking.experiment or run.name,
         run_id=run_id,
@@ -216,6 +217,14 @@ def _start_writer(spool: Path, output_dir: Path) -> subprocess.Popen[bytes]:
         )
 
 
+def _absolute(uri: str) -> str:
+    """A sqlite file named relative to this working directory, for a `sync` from any other."""
+    path = sqlite_path(uri)
+    if path is None or path.is_absolute():
+        return uri
+    return uri.replace(SQLITE, f"{SQLITE}{Path.cwd()}/", 1)
+
+
 def _is_server(uri: str | None) -> bool:
     return uri is not None and urlsplit(uri).scheme in SERVERS
 
@@ -231,7 +240,7 @@ def params_of(plan: Plan, environment: Mapping[str, Any]) -> dict[str, str]:
     )
     for role, found in environment["weights"].items():
         params[f"weights.{role}.sha256"] = str(found["sha256"])
-        params[f"weights.{role}.revision"] = str(found["revision"])
+        params[f"weights.{role}.revision"] = found["revision"] or "null"
     return params
 
 

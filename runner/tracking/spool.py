@@ -24,6 +24,8 @@ SPOOLS = ".spool"
 RECORDS = "records.jsonl"
 RUNNER_LOCK = "runner.lock"
 WRITER_LOCK = "writer.lock"
+DELIVERED = "delivered.json"
+DELIVERED_BYTES = 256
 PROBLEM = "problem.txt"
 
 
@@ -73,6 +75,7 @@ class Spool:
             # a lock in which a writer might think its runner dead.
             self._lock = hold(self.path / RUNNER_LOCK)
             self._records = (self.path / RECORDS).open("ab", buffering=0)
+            (self.path / DELIVERED).write_bytes(b" " * DELIVERED_BYTES)
             descriptor = os.open(self.path / "target.json", os.O_WRONLY | os.O_CREAT, 0o600)
             with os.fdopen(descriptor, "w") as file:
                 json.dump(asdict(target), file)
@@ -139,17 +142,18 @@ def read_records(spool: Path, offset: int) -> Iterator[tuple[Mapping[str, Any], 
 def read_delivered(spool: Path) -> Delivered:
     """How far a spool was delivered."""
     try:
-        return Delivered(**json.loads((spool / "delivered.json").read_text()))
+        return Delivered(**json.loads((spool / DELIVERED).read_bytes()))
     except (FileNotFoundError, ValueError, TypeError):
-        # Not there, or damaged by a crash of the machine: delivering again changes nothing.
+        # Nothing yet, or damaged by a crash of the machine: delivering again changes nothing.
         return Delivered()
 
 
 def write_delivered(spool: Path, delivered: Delivered) -> None:
-    """Remember how far a spool was delivered, in one step."""
-    temporary = spool / ".delivered.json"
-    temporary.write_text(json.dumps(asdict(delivered)))
-    temporary.replace(spool / "delivered.json")
+    """Remember how far a spool was delivered."""
+    # Over the bytes that are there since the spool was made: a full disk still takes it. A write
+    # that is cut short is no harm, see `read_delivered`.
+    with (spool / DELIVERED).open("r+b") as file:
+        file.write(json.dumps(asdict(delivered)).encode().ljust(DELIVERED_BYTES))
 
 
 def note_problem(spool: Path, text: str) -> None:
@@ -171,15 +175,15 @@ def remove(spool: Path) -> None:
     shutil.rmtree(spool, ignore_errors=True)
 
 
-def hold(path: Path, *, wait: bool = False) -> IO[str]:
+def hold(path: Path) -> IO[str]:
     """Take a lock file. Closing the file, or the end of the process, lets go of it.
 
     Raises:
-        BlockingIOError: another process holds it, and `wait` is not set.
+        BlockingIOError: another process holds it.
     """
     file = path.open("a")
     try:
-        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         file.close()
         raise

@@ -37,8 +37,6 @@ POLL_SECONDS = 0.02
 PATIENCE_SECONDS = 5.0
 """Between attempts to reach a server that is away while the run goes on."""
 
-OPENING_LOCK = "opening.lock"
-
 
 def main(arguments: list[str]) -> int:
     """`writer <spool> <its output folder>`: deliver the spool, then those of dead runners."""
@@ -96,12 +94,7 @@ def deliver_left_behind(output_dir: Path) -> dict[str, str]:
 
 def _open_delivery(spool: Path) -> Delivery:
     done = read_delivered(spool)
-    target = read_target(spool)
-    with contextlib.ExitStack() as opening:
-        if target.uri.startswith("sqlite:"):
-            # Of processes that open a fresh file at once, all but one fail in its migrations.
-            opening.enter_context(hold(spool.parent / OPENING_LOCK, wait=True))
-        delivery = Delivery(target, done.mlflow_run_id)
+    delivery = Delivery(read_target(spool), done.mlflow_run_id)
     if done.mlflow_run_id is None:
         write_delivered(spool, Delivered(done.offset, delivery.mlflow_run_id, done.ended))
     return delivery
@@ -124,9 +117,8 @@ def _deliver(spool: Path, delivery: Delivery) -> bool:
 
 
 def _end_for_the_dead(spool: Path, delivery: Delivery) -> None:
-    delivery.apply(
-        {"kind": "tags", "tags": {"runner.ended": "the runner died before it could say"}}
-    )
+    # Its last record is lost where the runner was killed, or the disk was full to the end.
+    delivery.apply({"kind": "tags", "tags": {"runner.ended": "without a word of the runner"}})
     delivery.end("KILLED", int((spool / RECORDS).stat().st_mtime * 1000))
     offset = read_delivered(spool).offset
     write_delivered(spool, Delivered(offset, delivery.mlflow_run_id, ended=True))
@@ -156,7 +148,7 @@ def _problem(spool: Path, error: Exception) -> str:
         text = _without_credentials(text, read_target(spool))
     except (OSError, ValueError, TypeError):
         return f"{type(error).__name__}: its target.json cannot be read"
-    return text[:2000]
+    return text.strip().splitlines()[0][:2000]
 
 
 def _without_credentials(text: str, target: Target) -> str:

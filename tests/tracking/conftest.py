@@ -1,0 +1,66 @@
+"""Workplaces: working directories whose processes end with the test."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from processes import Workplace
+
+from runner.tracking.spool import Target
+from runner.weights.find import MINI_DIR
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the small family: the shipped one may be trained anew meanwhile."""
+    folder = tmp_path_factory.mktemp("family") / "weights"
+    shutil.copytree(MINI_DIR, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory, weights: Path) -> Iterator[Workplace]:
+    """A workplace for all tests of a module."""
+    place = Workplace(tmp_path_factory.mktemp("shared"), weights)
+    yield place
+    place.stop_all()
+
+
+@pytest.fixture
+def place(tmp_path: Path, weights: Path) -> Iterator[Workplace]:
+    """A workplace of one test."""
+    place = Workplace(tmp_path, weights)
+    yield place
+    place.stop_all()
+
+
+@pytest.fixture(scope="session")
+def stored(tmp_path_factory: pytest.TempPathFactory, weights: Path) -> Path:
+    """A store with results of the default prompt, seeds 0 and 1: such a run needs no torch."""
+    place = Workplace(tmp_path_factory.mktemp("stored"), weights)
+    status, output = place.run("tracking=none", "seeds=[0,1]")
+    assert status == 0, output
+    return place.outputs / ".cache"
+
+
+@pytest.fixture
+def warm(place: Workplace, stored: Path) -> Workplace:
+    """A workplace where `seeds=[0,1]` is stored already, and nothing else is there."""
+    shutil.copytree(stored, place.outputs / ".cache")
+    return place
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Target:
+    """Where a spool made by hand goes: a fresh sqlite store."""
+    return Target(
+        uri=f"sqlite:///{tmp_path / 'mlflow.db'}",
+        artifact_root=str(tmp_path / "mlartifacts"),
+        experiment="by hand",
+        run_id="20260101T000000-abcdef01",
+        run_name="by hand",
+        started_ms=1_700_000_000_000,
+    )

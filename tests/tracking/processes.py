@@ -1,0 +1,128 @@
+"""Runs as processes of their own, which can be stopped and killed, and what MLflow has of them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from runner.outputs import read_manifest
+from runner.tracking.delivery import prepare_environment
+
+prepare_environment()
+
+STEPS = ("prior.num_inference_steps=2", "decoder.num_inference_steps=2")
+CANARY = "canary-value-of-the-environment"
+
+
+class Workplace:
+    """A working directory with an output folder, and the processes that were started in it."""
+
+    def __init__(self, folder: Path, weights: Path) -> None:
+        self.folder = folder
+        self.outputs = folder / "outputs"
+        self.weights = weights
+        self.processes: list[subprocess.Popen[str]] = []
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start `kandinsky <arguments>`."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "runner", *arguments],
+            cwd=self.folder,
+            env={**os.environ, "HOME": str(self.folder), "SOME_TOKEN": CANARY},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.processes.append(process)
+        return process
+
+    def start_run(self, *overrides: str) -> subprocess.Popen[str]:
+        """Start `kandinsky <overrides>` with few steps."""
+        return self.start(f"weights={self.weights}", *STEPS, *overrides)
+
+    def run(self, *overrides: str) -> tuple[int, str]:
+        """Exit status and everything printed."""
+        return ended(self.start_run(*overrides))
+
+    def sync(self) -> tuple[int, str]:
+        return ended(self.start("sync"))
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """Of the newest run."""
+        return read_manifest(self.outputs / "latest")
+
+    @property
+    def spools(self) -> list[Path]:
+        return sorted(path.parent for path in self.outputs.glob(".spool/*/target.json"))
+
+    @property
+    def images(self) -> list[Path]:
+        """Finished pictures of all runs."""
+        return [p for p in self.outputs.glob("default/*/*.png") if not p.name.startswith(".")]
+
+    def stop_all(self) -> None:
+        for process in self.processes:
+            if process.poll() is None:
+                process.kill()
+            process.communicate()
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
+    output, _ = process.communicate(timeout=240)
+    return process.returncode, output
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 120.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+def writers_of(output_dir: Path) -> list[int]:
+    """Process ids of the living writers of an output folder."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (folder / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if b"runner.tracking.writer" in command and os.fsencode(output_dir) in command:
+            found.append(int(folder.name))
+    return found
+
+
+def kill(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+
+
+class MLflow:
+    """What a store has: a sqlite file, or a server's address."""
+
+    def __init__(self, store: Path | str) -> None:
+        from mlflow.tracking import MlflowClient
+
+        self.client = MlflowClient(f"sqlite:///{store}" if isinstance(store, Path) else store)
+
+    def runs(self) -> list[Any]:
+        ids = [experiment.experiment_id for experiment in self.client.search_experiments()]
+        return list(self.client.search_runs(ids))
+
+    def run(self) -> Any:
+        (run,) = self.runs()
+        return run
+
+    def artifacts(self, run: Any, folder: str | None = None) -> set[str]:
+        return {file.path for file in self.client.list_artifacts(run.info.run_id, folder)}
+
+    def values(self, run: Any, metric: str) -> list[float]:
+        """Every value that was ever recorded of a metric."""
+        return [m.value for m in self.client.get_metric_history(run.info.run_id, metric)]

@@ -1,0 +1,147 @@
+"""What MLflow has of one finished run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from processes import CANARY, MLflow, Workplace
+
+from runner.tracking.observer import flattened
+
+pytestmark = pytest.mark.slow
+
+PROMPTS = ["a red circle", "a blue square"]
+
+
+@pytest.fixture(scope="module")
+def place(shared: Workplace) -> Workplace:
+    status, output = shared.run(f"prompt={json.dumps(PROMPTS)}", "negative_prompt=a cross")
+    assert status == 0, output
+    return shared
+
+
+@pytest.fixture(scope="module")
+def mlflow(place: Workplace) -> MLflow:
+    return MLflow(place.outputs / "mlflow.db")
+
+
+@pytest.fixture(scope="module")
+def run(mlflow: MLflow) -> Any:
+    return mlflow.run()
+
+
+@pytest.fixture(scope="module")
+def artifacts(place: Workplace, run: Any) -> Path:
+    return place.outputs / "mlartifacts" / "default" / run.info.run_id / "artifacts"
+
+
+def test_it_is_finished_and_the_manifest_names_it(place: Workplace, run: Any) -> None:
+    assert run.info.status == "FINISHED"
+    assert place.manifest["mlflow_run_id"] == run.info.run_id
+    assert run.info.end_time > run.info.start_time
+    assert place.spools == []
+
+
+def test_params_are_the_whole_config(place: Workplace, run: Any) -> None:
+    settled = {"height": "128", "width": "128", "device": run.data.params["device"], "threads": "1"}
+    expected = {**flattened(place.manifest["config"]), **settled}
+    found = run.data.params
+    hashes = {key for key in found if key.endswith(".sha256")}
+    assert hashes == {"weights.prior.sha256", "weights.decoder.sha256"}
+    assert all(len(found[key]) == 16 for key in hashes)
+    assert found["device"] != "auto"
+    assert {key: value for key, value in found.items() if key not in hashes} == expected
+
+
+def test_artifacts_are_complete(mlflow: MLflow, run: Any, place: Workplace) -> None:
+    assert mlflow.artifacts(run) == {
+        "config.json", "overrides.txt", "environment.json", "graph.mmd", "graph.json",
+        "pipelines.json", "images.json", "images",
+    }  # fmt: skip
+    files = {f"images/{image['file']}" for image in place.manifest["images"]}
+    assert mlflow.artifacts(run, "images") == files
+
+
+def test_images_are_the_files_of_the_run_folder(artifacts: Path, place: Workplace) -> None:
+    for image in place.manifest["images"]:
+        copy, original = artifacts / "images" / image["file"], place.outputs / "latest"
+        assert copy.read_bytes() == (original / image["file"]).read_bytes()
+
+
+def test_config_and_overrides(artifacts: Path, place: Workplace) -> None:
+    config = json.loads((artifacts / "config.json").read_text())
+    assert config == place.manifest["config"]
+    assert "negative_prompt=a cross" in (artifacts / "overrides.txt").read_text().splitlines()
+
+
+def test_environment(artifacts: Path, run: Any) -> None:
+    environment = json.loads((artifacts / "environment.json").read_text())
+    assert {"torch", "diffusers", "transformers", "mlflow"} <= environment["libraries"].keys()
+    assert environment["threads"] == 1
+    assert environment["device"] == run.data.params["device"]
+    commit = environment["git_commit"]
+    if commit is not None:  # None where the package is installed without its checkout
+        assert run.data.tags["mlflow.source.git.commit"] == commit.removesuffix("+changes")
+    for role in ("prior", "decoder"):
+        weights = environment["weights"][role]
+        assert weights["source"] == "folder"
+        assert weights["revision"] is None
+        assert weights["sha256"] == run.data.params[f"weights.{role}.sha256"]
+
+
+def test_graph(artifacts: Path, place: Workplace) -> None:
+    nodes = json.loads((artifacts / "graph.json").read_text())
+    assert [node["stage"] for node in nodes] == ["prior", "prior", "decode", "decode"]
+    drawn = (artifacts / "graph.mmd").read_text()
+    assert drawn.startswith("flowchart LR")
+    for image in place.manifest["images"]:
+        assert image["stage_keys"]["decode"] in {node["key"] for node in nodes}
+        assert image["stage_keys"]["decode"][:8] in drawn
+
+
+def test_pipelines_were_read_back(artifacts: Path) -> None:
+    prior, decoder = json.loads((artifacts / "pipelines.json").read_text())
+    assert prior["pipeline"] == "KandinskyV22PriorPipeline"
+    assert decoder["scheduler"] == "DDIMScheduler"
+    assert decoder["scheduler_config"]["num_train_timesteps"] == 1000
+    assert prior["seconds"] > 0
+
+
+def test_the_table_of_images(artifacts: Path, run: Any, place: Workplace) -> None:
+    table = json.loads((artifacts / "images.json").read_text())
+    rows = [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
+    assert rows == [
+        {column: image[column] for column in table["columns"]} for image in place.manifest["images"]
+    ]
+    assert {"file", "prompt", "seed", "sha256"} <= set(table["columns"])
+    logged = json.loads(run.data.tags["mlflow.loggedArtifacts"])
+    assert logged == [{"path": "images.json", "type": "table"}]
+
+
+def test_metrics(mlflow: MLflow, run: Any) -> None:
+    found = run.data.metrics
+    assert found["images"] == 2
+    assert (found["stages_run"], found["stages_reused"]) == (4, 0)
+    for stage in ("prior", "decode"):
+        values = mlflow.values(run, f"seconds_{stage}")
+        assert len(values) == 2
+        assert min(values) > 0
+        assert found[f"seconds_{stage}_sum"] == pytest.approx(sum(values))
+    assert 0 < found["seconds_loading"] < found["seconds_total"]
+    assert found["peak_process_mb"] > 100
+
+
+def test_tags(run: Any, place: Workplace) -> None:
+    tags = run.data.tags
+    assert tags["runner.run_id"] == place.manifest["run_id"]
+    assert "negative_prompt=a cross" in tags["mlflow.note.content"]
+    assert not {"runner.error", "runner.ended", "runner.incomplete"} & tags.keys()
+
+
+def test_no_value_of_the_environment_is_anywhere(place: Workplace) -> None:
+    files = [path for path in place.folder.rglob("*") if path.is_file()]
+    assert place.outputs / "mlflow.db" in files
+    assert [path for path in files if CANARY.encode() in path.read_bytes()] == []

@@ -1,0 +1,107 @@
+"""Records on disk: whole or not there, and nothing costs a run its pictures."""
+
+from __future__ import annotations
+
+import multiprocessing
+import resource
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from runner.errors import TrackingError
+from runner.tracking.spool import (
+    RUNNER_LOCK,
+    Spool,
+    Target,
+    hold,
+    is_held,
+    read_records,
+    read_target,
+    spools,
+)
+
+
+def kinds(spool: Path, offset: int = 0) -> list[str]:
+    return [str(record["kind"]) for record, _ in read_records(spool, offset)]
+
+
+def in_child(action: Callable[[], None]) -> None:
+    """In a process of its own: limits and locks are a process's."""
+    child = multiprocessing.get_context("fork").Process(target=action)
+    child.start()
+    child.join(30)
+    assert child.exitcode == 0
+
+
+def test_records_come_back_in_order_from_any_byte(tmp_path: Path, target: Target) -> None:
+    spool = Spool(tmp_path, target)
+    spool.append("one", text="zwei\nZeilen, 円, \udcff")
+    (_, middle), *_ = read_records(spool.path, 0)
+    spool.append("two")
+    spool.append("three")
+    assert kinds(spool.path) == ["one", "two", "three"]
+    assert kinds(spool.path, middle) == ["two", "three"]
+    assert next(read_records(spool.path, 0))[0]["text"] == "zwei\nZeilen, 円, \udcff"
+    spool.close()
+
+
+def test_half_a_line_is_not_there_yet(tmp_path: Path, target: Target) -> None:
+    spool = Spool(tmp_path, target)
+    spool.append("one")
+    with (spool.path / "records.jsonl").open("a") as file:
+        file.write('{"kind": "tw')
+    assert kinds(spool.path) == ["one"]
+    spool.close()
+
+
+def test_a_record_that_does_not_fit_leaves_no_half(tmp_path: Path, target: Target) -> None:
+    def limited() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        spool = Spool(tmp_path, target)
+        spool.append("small")
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+        with pytest.raises(TrackingError, match="cannot keep the records"):
+            spool.append("large", text="x" * 5000)
+        spool.append("end")
+        spool.close()
+
+    in_child(limited)
+    (spool,) = spools(tmp_path)
+    assert kinds(spool) == ["small", "end"]
+
+
+def test_a_spool_that_cannot_be_begun_leaves_nothing(tmp_path: Path, target: Target) -> None:
+    def limited() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))
+        with pytest.raises(TrackingError):
+            Spool(tmp_path, target)
+
+    in_child(limited)
+    assert list((tmp_path / ".spool").iterdir()) == []
+
+
+def test_the_lock_says_who_is_alive(tmp_path: Path, target: Target) -> None:
+    spool = Spool(tmp_path, target)
+    lock = spool.path / RUNNER_LOCK
+    assert is_held(lock)
+    with pytest.raises(BlockingIOError):
+        hold(lock)
+    spool.close()
+    assert not is_held(lock)
+    hold(lock).close()
+
+
+def test_asking_for_a_lock_makes_nothing(tmp_path: Path) -> None:
+    assert not is_held(tmp_path / "no.lock")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_target_is_for_its_owner_alone(tmp_path: Path, target: Target) -> None:
+    spool = Spool(tmp_path, target)
+    assert spool.path.stat().st_mode & 0o777 == 0o700
+    assert (spool.path / "target.json").stat().st_mode & 0o777 == 0o600
+    assert read_target(spool.path) == target
+    spool.close()
