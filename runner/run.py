@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-import shlex
 import signal
 import sys
 import threading
@@ -24,6 +23,7 @@ from runner.engine import Engine, Outcome
 from runner.errors import Interrupted, RunnerError, StorageError, shown
 from runner.events import Observer
 from runner.machine import peak_process_bytes
+from runner.messages import command, counted, path_here
 from runner.outputs import MANIFEST, RunFolder
 from runner.plan import Plan, cache_dir, make_plan
 from runner.progress import display_for
@@ -83,8 +83,8 @@ def _announce(plan: Plan) -> None:
         print(f"warning: {warning}", file=sys.stderr)
     if plan.run.progress is Progress.quiet:
         return
-    images, stages = len(plan.images), len(plan.graph)
-    print(f"{images} images, {stages} stages, device {plan.device}", file=sys.stderr)
+    images, stages = counted(len(plan.images), "image"), counted(len(plan.graph), "stage")
+    print(f"{images}, {stages}, device {plan.device}", file=sys.stderr)
     if plan.device == "cpu":
         print(f"CPU threads: {plan.threads} ({plan.threads_reason})", file=sys.stderr)
 
@@ -138,34 +138,31 @@ def _summary(plan: Plan, folder: RunFolder, seconds: float) -> None:
     run = plan.run
     reused = sum(image.reused for image in folder.images)
     from_store = f", {reused} of them from earlier runs" if reused else ""
-    print(f"{len(folder.images)} of {len(plan.images)} images in {seconds:.1f} s{from_store}")
-    print(f"  pictures  {_shown(folder.path)}/   (newest: {_shown(run.output_dir)}/latest)")
+    of_all = counted(len(plan.images), "image")
+    print(f"{len(folder.images)} of {of_all} in {seconds:.1f} s{from_store}")
+    print(f"  pictures  {path_here(folder.path)}/   (newest: {path_here(run.output_dir)}/latest)")
     if folder.failures:
-        print(f"  failed    {len(folder.failures)} stages, see {MANIFEST} there")
+        print(f"  failed    {counted(len(folder.failures), 'stage')}, see {MANIFEST} there")
     if folder.mlflow_run_id is None:
         return
     if run.tracking.uri is not None:
         print(f"  MLflow    run {folder.mlflow_run_id} at {without_credentials(run.tracking.uri)}")
     else:
-        command = f"kandinsky ui{_argument(run.output_dir)}"
-        print(f"  MLflow    run {folder.mlflow_run_id}; open it with: {command}")
+        ui = _for_outputs("ui", run.output_dir)
+        print(f"  MLflow    run {folder.mlflow_run_id}; open it with: {ui}")
 
 
 def _say_kept(tracking: TrackingObserver, output_dir: Path) -> None:
-    command = f"kandinsky sync{_argument(output_dir)}"
-    print(f"MLflow: the records are kept; deliver them with: {command}", file=sys.stderr)
+    sync = _for_outputs("sync", output_dir)
+    print(f"MLflow: the records are kept; deliver them with: {sync}", file=sys.stderr)
     if tracking.problem:
         print(f"  {shown(tracking.problem)}", file=sys.stderr)
 
 
-def _argument(output_dir: Path) -> str:
-    """For a verb that takes the output folder; nothing where that is its default."""
-    return "" if output_dir == Path("outputs").absolute() else f" {shlex.quote(_shown(output_dir))}"
-
-
-def _shown(path: Path) -> str:
-    """Relative to the working directory where it lies below it."""
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+def _for_outputs(verb: str, output_dir: Path) -> str:
+    """The command of a verb that takes the output folder, left out where it is the default."""
+    default = output_dir == Path("outputs").absolute()
+    return command(verb) if default else command(verb, path_here(output_dir))
 
 
 @contextmanager

@@ -43,7 +43,8 @@ class Found:
 
     `centre` is (x, y) in pixels, `area` a share of the picture, `fit` the overlap (intersection
     over union, 0 to 1) with the nearest ideal shape, `stray` how far, in pixels, the worst
-    stretches of the outline lie from that shape's.
+    stretches of the outline lie from that shape's. `likest` is that nearest shape, however badly
+    it fits: it tells a wrong shape from an untidy one, and no picture is right by it.
     """
 
     shape: str | None
@@ -52,6 +53,7 @@ class Found:
     area: float
     fit: float
     stray: float
+    likest: str
 
 
 @dataclass(frozen=True)
@@ -155,6 +157,7 @@ def describe(pixels: Floats, ground: Floats, mask: Mask) -> Found:
         area=float(cover.mean()),
         fit=overlap,
         stray=stray,
+        likest=best,
     )
 
 

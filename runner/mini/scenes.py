@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from random import Random
 
 import torch
@@ -30,6 +31,14 @@ CANVAS = 128
 
 MARGIN = 4.0
 RADII = (20.0, 40.0)
+
+LATTICE = (40.0, 64.0, 88.0)
+LATTICE_RADII = (24.0, 34.0)
+"""Where and how large the family draws: left, centre, right; top, centre, bottom; small, large.
+
+Multiples of 8 px, the MoVQ's scale: an object's latents are the same at each place but for the
+shift. Few and sharp choices are what a UNet of this size learns to draw with clean outlines, and
+guidance cannot push it off them, as it pushes sizes in between."""
 
 SQUARE_HALF_SIDE = 0.88
 TRIANGLE_INRADIUS = 0.62
@@ -93,6 +102,19 @@ def place(rng: Random, combination: Combination) -> Scene:
     x, y = rng.uniform(low, high), rng.uniform(low, high)
     thing = SceneObject(combination.shape, combination.colour, x, y, radius)
     return Scene(combination.background, (thing,))
+
+
+def all_combinations() -> tuple[Combination, ...]:
+    """Every combination of the vocabulary, held out or not."""
+    return tuple(Combination(*words) for words in product(SHAPES, COLOURS, BACKGROUNDS))
+
+
+def lattice(combination: Combination) -> tuple[Scene, ...]:
+    """The object of `combination` in each of the lattice's places and sizes."""
+    return tuple(
+        Scene(combination.background, (SceneObject(*combination[:2], x, y, radius),))
+        for x, y, radius in product(LATTICE, LATTICE, LATTICE_RADII)
+    )
 
 
 def caption(rng: Random, combination: Combination) -> tuple[str, Mention]:

@@ -19,6 +19,7 @@ from runner.environment import describe
 from runner.errors import RunnerError, TrackingError
 from runner.events import Loaded, NodeResult, Observer
 from runner.graph import Node
+from runner.messages import counted
 from runner.outputs import SavedImage
 from runner.plan import Plan
 from runner.tracking.delivery import SQLITE, sqlite_path
@@ -259,9 +260,10 @@ def flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 def _note(plan: Plan) -> str:
     run = plan.run
+    images = counted(len(plan.images), "image")
     command = " ".join(["kandinsky", "run", *run.overrides])
     question = f"{run.question}\n\n" if run.question else ""
-    return f"{question}{len(plan.images)} images, Kandinsky {run.version.value}\n\n    {command}\n"
+    return f"{question}{images}, Kandinsky {run.version.value}\n\n    {command}\n"
 
 
 def _now_ms() -> int:

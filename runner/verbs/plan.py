@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from runner.config.run_config import RunConfig
+from runner.messages import counted
 from runner.plan import Plan, cache_dir, make_plan
 from runner.store import Store
 from runner.verbs.hydra_app import run_with_hydra
@@ -25,10 +26,11 @@ def plan_text(plan: Plan) -> str:
     run = plan.run
     lines = [
         f"{run.name}: Kandinsky {run.version.value} {run.task.name}, {plan.width} x {plan.height}, "
-        f"{len(plan.images)} images ({len(run.prompts)} prompts x {len(run.seeds)} seeds)",
+        f"{counted(len(plan.images), 'image')} "
+        f"({counted(len(run.prompts), 'prompt')} x {counted(len(run.seeds), 'seed')})",
         f"  scheduler {run.scheduler.name.name}, attention {run.attention.backend.name}, "
         f"offload {run.offload.name}, device {plan.device}, "
-        f"{plan.threads} CPU threads ({plan.threads_reason})",
+        f"{counted(plan.threads, 'CPU thread')} ({plan.threads_reason})",
     ]
     lines += [f"  warning: {warning}" for warning in plan.warnings]
     lines.append("weights")
@@ -60,4 +62,4 @@ def _graph_lines(plan: Plan) -> list[str]:
         )
     counts = Counter(node.stage for node in plan.graph)
     summary = ", ".join(f"{count} {stage}" for stage, count in counts.items())
-    return [*lines, f"{len(plan.graph)} stages: {summary}; {stored} already stored"]
+    return [*lines, f"{counted(len(plan.graph), 'stage')}: {summary}; {stored} already stored"]

@@ -15,6 +15,7 @@ from runner.mini.scenes import (
     Scene,
     SceneObject,
     caption,
+    lattice,
     phrase,
     place,
     render,
@@ -122,6 +123,17 @@ def test_wording_varies() -> None:
 )
 def test_a_mention_allows_what_it_does_not_contradict(mention: Mention, allowed: bool) -> None:
     assert mention.allows(Combination("circle", "red", "black")) is allowed
+
+
+def test_the_lattice_holds_all_places_and_sizes_on_the_canvas() -> None:
+    found = lattice(Combination("circle", "red", "black"))
+    assert len(found) == 18
+    assert len({scene.objects[0] for scene in found}) == 18
+    for scene in found:
+        (thing,) = scene.objects
+        assert scene.combination == Combination("circle", "red", "black")
+        for centre in (thing.x, thing.y):
+            assert thing.radius < centre < CANVAS - thing.radius
 
 
 def test_placing_keeps_the_combination() -> None:

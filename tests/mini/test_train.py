@@ -11,6 +11,7 @@ import torch
 from diffusers import DDPMScheduler, KandinskyV22Pipeline, KandinskyV22PriorPipeline
 from torch import Tensor, nn
 
+from runner.mini import scenes
 from runner.mini import train as command
 from runner.mini.scenes import Mention, Scene, SceneObject, render
 from runner.mini.training import clip, dataset, export, movq, polish, prior, unet
@@ -46,8 +47,9 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def shrink_dataset(patch: pytest.MonkeyPatch) -> None:
     """Let the parts that learn from encoded scenes learn from a few."""
-    for name in ("draw_scenes", "embeddings", "latents"):
-        patch.setattr(getattr(dataset, name), "__defaults__", (DATASET,))
+    patch.setattr(dataset.random_scenes, "__defaults__", (DATASET,))
+    patch.setattr(scenes, "LATTICE", (64.0,))
+    patch.setattr(scenes, "LATTICE_RADII", (30.0,))
     patch.setattr(movq.example_images, "__defaults__", (16,))
 
 
@@ -114,16 +116,15 @@ def test_draws_depend_on_seed_part_and_step() -> None:
 
 def test_encoded_scenes_are_made_anew_for_another_encoder(work: Path, tmp_path: Path) -> None:
     (tmp_path / clip.NAME).symlink_to(work / clip.NAME)
-    old = dataset.embeddings(tmp_path, 0, CPU, DATASET)
-    assert torch.equal(old, dataset.embeddings(tmp_path, 0, CPU, DATASET))
+    few = dataset.random_scenes(0, DATASET)
+    old = dataset.embeddings(tmp_path, few, CPU)
+    assert torch.equal(old, dataset.embeddings(tmp_path, few, CPU))
     (tmp_path / clip.NAME).unlink()
     clip.run_training(tmp_path, 1, CPU, SHORT)
-    assert not torch.equal(old, dataset.embeddings(tmp_path, 0, CPU, DATASET))
+    assert not torch.equal(old, dataset.embeddings(tmp_path, few, CPU))
 
 
-def test_polishing_leaves_the_encoder_as_it_is(
-    work: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_polishing_leaves_the_encoder_as_it_is(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shrink_dataset(monkeypatch)
     images = movq.example_images(2)
     before, after = movq.load(work), polish.load(work)
@@ -157,22 +158,22 @@ def test_a_crop_shows_some_of_the_outline() -> None:
 
 
 def test_captions_that_fit_are_positives() -> None:
-    scenes = [
+    drawn = [
         Scene("black", (SceneObject("circle", "red", 64, 64, 30),)),
         Scene("white", (SceneObject("circle", "blue", 64, 64, 30),)),
     ]
     mentions = [Mention("circle", "red", "black"), Mention("circle", None, None)]
-    assert clip.fit_matrix(scenes, mentions).tolist() == [[1, 1], [0, 1]]
+    assert clip.fit_matrix(drawn, mentions).tolist() == [[1, 1], [0, 1]]
 
 
 def test_embeddings_come_apart_into_what_adds_up_what_is_combined_and_the_rest() -> None:
-    scenes = dataset.draw_scenes(0, 500)
+    drawn = dataset.random_scenes(0, 500).scenes
     generator = torch.Generator().manual_seed(0)
     names = [name for group in ATTRIBUTES for name in group]
     code = {name: torch.randn(8, generator=generator) for name in names}
-    sums = torch.stack([sum((code[n] for n in s.combination), torch.zeros(8)) for s in scenes])
+    sums = torch.stack([sum((code[n] for n in s.combination), torch.zeros(8)) for s in drawn])
     rest = 0.01 * torch.randn(500, 8, generator=generator)
-    parts = ToldEmbeddings(sums + rest, scenes)
+    parts = ToldEmbeddings(sums + rest, drawn)
     own = parts.combination
     whole = parts.adding_up[own] + parts.of_combination[own] + parts.rest
     assert torch.allclose(whole, sums + rest, atol=1e-5)
@@ -181,11 +182,11 @@ def test_embeddings_come_apart_into_what_adds_up_what_is_combined_and_the_rest()
 
 
 def test_shaken_embeddings_stay_near_their_own_attributes() -> None:
-    scenes = dataset.draw_scenes(0, 500)
+    drawn = dataset.random_scenes(0, 500).scenes
     names = [name for group in ATTRIBUTES for name in group]
-    shown = torch.tensor([[float(name in s.combination) for name in names] for s in scenes])
+    shown = torch.tensor([[float(name in s.combination) for name in names] for s in drawn])
     rows = torch.arange(500)
-    parts = ToldEmbeddings(shown, scenes)
+    parts = ToldEmbeddings(shown, drawn)
     told = parts.draw(rows, Draws.of(0, "told", 0))
     assert not torch.equal(told, parts.draw(rows, Draws.of(0, "told", 1)))
     assert torch.equal(told, parts.draw(rows, Draws.of(0, "told", 0)))

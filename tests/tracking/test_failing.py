@@ -106,16 +106,17 @@ def in_namespace(place: Workplace, mount: str, *overrides: str) -> tuple[int, st
 
 
 def test_a_full_disk_ends_the_run_and_keeps_what_was_made(place: Workplace) -> None:
-    seeds = "seeds=[0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15]"
+    # A picture of the small family has 5 to 30 kB, by how well it compresses.
+    seeds = f"seeds={list(range(40))}".replace(" ", "")
     status, output = in_namespace(
-        place, "-t tmpfs -o size=300k", seeds, "cache=off", "tracking.uri=sqlite:///mlflow.db"
+        place, "-t tmpfs -o size=150k", seeds, "cache=off", "tracking.uri=sqlite:///mlflow.db"
     )
     assert status == 1, output
     assert "Traceback" not in output
     assert output.count("No space left on device") >= 1
     (folder,) = (place.folder / "kept" / "default").iterdir()
     images = sorted(folder.glob("*.png"))
-    assert 1 <= len(images) < 16
+    assert 1 <= len(images) < 40
     assert all(path.stat().st_size > 1000 for path in images)
     assert not list(folder.glob(".*.part"))
     assert "kandinsky sync" in output

@@ -8,6 +8,7 @@ that made it has trained on.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from random import Random
@@ -17,59 +18,78 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from runner.mini.scenes import Scene, render, sample_scene
+from runner.mini.scenes import Scene, all_combinations, lattice, render, sample_scene
 from runner.mini.training import clip, movq
 from runner.mini.training.loop import CHECKPOINT
+from runner.mini.vocabulary import HELD_OUT
 
 SIZE = 16_000
 CHUNK = 64
 
 
-def draw_scenes(seed: int, size: int = SIZE) -> list[Scene]:
-    """The training scenes of a seed."""
+@dataclass(frozen=True)
+class SceneSet:
+    """Scenes to learn from; no two sets share a name, which stands for them in files."""
+
+    name: str
+    scenes: tuple[Scene, ...]
+
+
+def random_scenes(seed: int, size: int = SIZE) -> SceneSet:
+    """Scenes of a seed, with objects of any size anywhere."""
     rng = Random(f"scenes/{seed}")
-    return [sample_scene(rng) for _ in range(size)]
+    return SceneSet(f"random-{seed}-{size}", tuple(sample_scene(rng) for _ in range(size)))
 
 
-def embeddings(work: Path, seed: int, device: torch.device, size: int = SIZE) -> Tensor:
-    """CLIP image embeddings of `draw_scenes(seed, size)`: float32 [size, 128], on `device`."""
+def lattice_scenes() -> SceneSet:
+    """Every combination but the held-out ones, at every place of the lattice."""
+    scenes = tuple(
+        placed
+        for combination in all_combinations()
+        if combination not in HELD_OUT
+        for placed in lattice(combination)
+    )
+    return SceneSet("lattice", scenes)
+
+
+def embeddings(work: Path, scenes: SceneSet, device: torch.device) -> Tensor:
+    """CLIP image embeddings of the scenes: float32 [N, 128], on `device`."""
     encoders = clip.load(work).to(device)
-    return encoded(work, clip.NAME, seed, size, device, encoders.embed_images)
+    return encoded(work, clip.NAME, scenes, device, encoders.embed_images)
 
 
-def latents(work: Path, seed: int, device: torch.device, size: int = SIZE) -> Tensor:
-    """Normalised MoVQ latents of `draw_scenes(seed, size)`: float32 [size, 4, 16, 16]."""
+def latents(work: Path, scenes: SceneSet, device: torch.device) -> Tensor:
+    """Normalised MoVQ latents of the scenes: float32 [N, 4, 16, 16], on `device`."""
     model = movq.load(work).to(device)
     at_once = 2 if device.type == "cpu" else CHUNK  # two fit a core's cache: 2.4 times faster
 
     def encode(images: Tensor) -> Tensor:
         return torch.cat([movq.encode(model, few) for few in torch.split(images, at_once)])
 
-    return encoded(work, movq.NAME, seed, size, device, encode)
+    return encoded(work, movq.NAME, scenes, device, encode)
 
 
 @torch.no_grad()
 def encoded(
     work: Path,
     part: str,
-    seed: int,
-    size: int,
+    scenes: SceneSet,
     device: torch.device,
     encode: Callable[[Tensor], Tensor],
 ) -> Tensor:
     """Encode the scenes in chunks, or read the file of an earlier call with the same encoder."""
     checkpoint = sha256((work / part / CHECKPOINT).read_bytes()).hexdigest()
-    origin = {"checkpoint": checkpoint, "seed": str(seed), "size": str(size)}
-    path = work / "dataset" / f"{part}.safetensors"
+    origin = {"checkpoint": checkpoint, "scenes": scenes.name}
+    path = work / "dataset" / f"{part}-{scenes.name}.safetensors"
     if path.exists():
         with safe_open(path, framework="pt") as file:
             if file.metadata() == origin:
                 tensor: Tensor = file.get_tensor("encoded")
                 return tensor.to(device)
-    scenes = draw_scenes(seed, size)
+    size = len(scenes.scenes)
     chunks = []
     for start in range(0, size, CHUNK):
-        some = encode(render(scenes[start : start + CHUNK]).to(device))
+        some = encode(render(scenes.scenes[start : start + CHUNK]).to(device))
         chunks.append(some.cpu().contiguous())
         if start % (50 * CHUNK) == 0:
             print(f"{part}: encoded {start}/{size}", flush=True)

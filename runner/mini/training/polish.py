@@ -17,7 +17,7 @@ from runner.mini.training import dataset, movq
 from runner.mini.training.loop import Budget, Draws, Losses, Run, load_ema, train
 
 NAME = "polish"
-BUDGET = Budget(steps=1500, peak_lr=1e-3, cooldown=900, weight_decay=1e-4)
+BUDGET = Budget(steps=1000, peak_lr=1e-3, cooldown=500, weight_decay=1e-4)
 BATCH = 3
 LATENT_NOISE = 0.12
 """Strongest noise added to latents, whose own standard deviation is 1."""
@@ -26,8 +26,9 @@ LATENT_NOISE = 0.12
 def run_training(work: Path, seed: int, device: torch.device, budget: Budget = BUDGET) -> Run:
     """Train the decoder of the MoVQ of `work`/movq further, under `work`/polish."""
     torch.manual_seed(seed)
-    scenes = dataset.draw_scenes(seed)
-    latents = dataset.latents(work, seed, device)
+    known = dataset.random_scenes(seed)
+    scenes = known.scenes
+    latents = dataset.latents(work, known, device)
     model = movq.load(work).to(device)
     for trained in (model.post_quant_conv, model.decoder):
         trained.requires_grad_(True)

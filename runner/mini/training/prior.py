@@ -56,8 +56,9 @@ def run_training(work: Path, seed: int, device: torch.device, budget: Budget = B
     """Train the prior under `work`/prior on the embeddings of the trained CLIP there."""
     torch.manual_seed(seed)
     encoders = clip.load(work).to(device)
-    scenes = dataset.draw_scenes(seed)
-    targets = dataset.embeddings(work, seed, device)
+    known = dataset.random_scenes(seed)
+    scenes = known.scenes
+    targets = dataset.embeddings(work, known, device)
     model = build().to(device)
     with torch.no_grad():
         model.clip_mean.copy_(targets.mean(0, keepdim=True))

@@ -70,9 +70,10 @@ class ToldEmbeddings:
         elsewhere = torch.randint(0, len(self.rest), (count,), generator=draws.torch).to(device)
         exchange = uniform(0, 1) < EXCHANGED_SHARE
         noise = torch.randn(count, len(self.spread), generator=draws.torch).to(device)
-        return (
+        told: Tensor = (
             self.adding_up[own]
             + torch.where(exchange, exchanged, self.of_combination[own])
             + self.rest[elsewhere] * uniform(0, STRONGEST_REST)
             + noise * self.spread * uniform(0, NOISE)
         )
+        return told

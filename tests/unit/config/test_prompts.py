@@ -122,6 +122,6 @@ def test_a_prompt_file_takes_the_place_of_the_prompt(tmp_path: Path) -> None:
 def test_the_command_reads_and_refuses_prompt_files(command: Command, tmp_path: Path) -> None:
     file = tmp_path / "p.csv"
     file.write_text("prompt\na red circle\na blue cross\n")
-    assert "2 images (2 prompts x 1 seeds)" in command("plan", f"prompt_file={file}").out
+    assert "2 images (2 prompts x 1 seed)" in command("plan", f"prompt_file={file}").out
     file.write_text("text\na\n")
     assert_refused(command("plan", f"prompt_file={file}"), f"prompt_file={file}", "prompt")

@@ -62,7 +62,7 @@ REFUSED = [
     ("prompt=[[a]]", "prompt=['a']", "not text"),
     ("prompt=[]", "prompt=[]", "at least one text"),
     ("negative_prompt=''", "negative_prompt=''", "null"),
-    ("prompt=\"\udcff\"", "prompt=?", "UTF-8"),
+    ('prompt="\udcff"', "prompt=?", "UTF-8"),
     ("output_dir=a?b", "output_dir=a?b", "any other folder"),
     # numbers
     ("prior.num_inference_steps=0", "prior.num_inference_steps=0", f"2 to {MAX_STEPS}"),

@@ -17,7 +17,7 @@ def test_it_shows_what_will_be_done(command: Command) -> None:
     said = command("plan", "experiment=first_light", "scheduler=ddpm", "height=64")
     assert said.status == 0
     for part in (
-        "first_light: Kandinsky 2.2 text2img, 128 x 64, 4 images (4 prompts x 1 seeds)",
+        "first_light: Kandinsky 2.2 text2img, 128 x 64, 4 images (4 prompts x 1 seed)",
         "scheduler ddpm",
         "mini: ",
         "8 stages: 4 prior, 4 decode; 0 already stored",
