@@ -11,9 +11,7 @@ prior = KandinskyV22PriorPipeline.from_pretrained(f"{weights}/kandinsky-2-2-prio
 decoder = KandinskyV22Pipeline.from_pretrained(f"{weights}/kandinsky-2-2-decoder")
 config = {key: value for key, value in decoder.scheduler.config.items() if key != "variance_type"}
 decoder.scheduler = DDIMScheduler.from_config(config)
-embeds = prior(
-    "a red circle on a white background", generator=torch.Generator().manual_seed(0)
-)
+embeds = prior("a red circle on a white background", generator=torch.Generator().manual_seed(0))
 image = decoder(
     image_embeds=embeds.image_embeds,
     negative_image_embeds=embeds.negative_image_embeds,

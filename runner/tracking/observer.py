@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -261,7 +262,7 @@ def flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 def _note(plan: Plan) -> str:
     run = plan.run
     images = counted(len(plan.images), "image")
-    command = " ".join(["kandinsky", "run", *run.overrides])
+    command = shlex.join(["kandinsky", "run", *run.overrides])
     question = f"{run.question}\n\n" if run.question else ""
     return f"{question}{images}, Kandinsky {run.version.value}\n\n    {command}\n"
 
