@@ -109,7 +109,7 @@ def test_a_full_disk_ends_the_run_and_keeps_what_was_made(place: Workplace) -> N
     # A picture of the small family has 5 to 30 kB, by how well it compresses.
     seeds = f"seeds={list(range(40))}".replace(" ", "")
     status, output = in_namespace(
-        place, "-t tmpfs -o size=150k", seeds, "cache=off", "tracking.uri=sqlite:///mlflow.db"
+        place, "-t tmpfs -o size=300k", seeds, "cache=off", "tracking.uri=sqlite:///mlflow.db"
     )
     assert status == 1, output
     assert "Traceback" not in output
