@@ -11,7 +11,6 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 from random import Random
 
@@ -22,9 +21,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from runner.mini.judge import judge, matches
-from runner.mini.scenes import phrase
+from runner.mini.scenes import all_combinations, phrase
 from runner.mini.training.export import DECODER_FOLDER, PRIOR_FOLDER
-from runner.mini.vocabulary import BACKGROUNDS, COLOURS, HELD_OUT, SHAPES, Combination
+from runner.mini.vocabulary import HELD_OUT, Combination
 
 WEIGHTS = Path(__file__).parent / "weights"
 SIDE = 128
@@ -61,8 +60,7 @@ def held_out_pairs(n: int) -> list[Pair]:
 
 def seen_pairs(n: int) -> list[Pair]:
     """`n` fixed pairs of combinations that training did draw, to compare with the held-out."""
-    every = [Combination(*c) for c in product(SHAPES, COLOURS, BACKGROUNDS)]
-    seen = [combination for combination in every if combination not in HELD_OUT]
+    seen = [combination for combination in all_combinations() if combination not in HELD_OUT]
     Random("order of the seen").shuffle(seen)
     return pairs_of(seen, n, "seen")
 
