@@ -61,11 +61,6 @@ class FoundWeights:
                 return found.checked.native_size
         return None
 
-    @property
-    def missing(self) -> tuple[FoundCheckpoint, ...]:
-        """What is still to be downloaded."""
-        return tuple(f for f in self.checkpoints.values() if f.checked is None)
-
 
 def find_weights(
     row: Row, config: WeightsConfig, *, hashes: FileHashes, download: bool
@@ -98,6 +93,7 @@ def _find(
     repo = configured.repo or checkpoint.repo
     revision: str | None = None
     folder: Path | None
+    checked: CheckedFolder | None = None
     key = "weights"
     if config.source is WeightsSource.mini:
         folder = MINI_DIR / checkpoint.folder
@@ -106,11 +102,13 @@ def _find(
     else:
         wanted = configured.revision or "main"
         key = f"weights.{role}.repo"
-        folder = _on_disk(repo, wanted, checkpoint, configured.variant, key, hashes)
+        checked = _on_disk(repo, wanted, checkpoint, configured.variant, key, hashes)
+        folder = checked.path if checked is not None else None
         if folder is None and download:
             folder = download_snapshot(repo, wanted, configured.variant, key, checkpoint.folder)
         revision = folder.name if folder is not None else wanted
-    checked = check_folder(folder, checkpoint, configured.variant, key, hashes) if folder else None
+    if checked is None and folder is not None:
+        checked = check_folder(folder, checkpoint, configured.variant, key, hashes)
     return FoundCheckpoint(
         role=role,
         checkpoint=checkpoint,
@@ -129,16 +127,15 @@ def _on_disk(
     variant: str | None,
     key: str,
     hashes: FileHashes,
-) -> Path | None:
+) -> CheckedFolder | None:
     """The cached snapshot, unless a download was broken off before it was whole."""
     snapshot = cached_snapshot(repo, revision)
     if snapshot is None:
         return None
     try:
-        check_folder(snapshot, checkpoint, variant, key, hashes)
+        return check_folder(snapshot, checkpoint, variant, key, hashes)
     except WeightsError:
         return None
-    return snapshot
 
 
 def _within(path: Path, checkpoint: Checkpoint) -> Path:
