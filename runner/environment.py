@@ -10,7 +10,7 @@ from typing import Any
 
 from runner import __version__
 from runner.machine import LOGGED_LIBRARIES, cpu_cores, versions
-from runner.plan import Plan
+from runner.planning import Plan
 
 
 def describe(plan: Plan) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from runner.errors import RunnerError, StorageError
 from runner.events import NodeResult, Observer
 from runner.graph import Node
 from runner.image_files import pixel_sha256, png_bytes
-from runner.plan import Plan
+from runner.planning import Plan
 
 MANIFEST = "manifest.json"
 MANIFEST_VERSION = 1

@@ -25,7 +25,7 @@ from runner.events import Observer
 from runner.machine import peak_process_bytes
 from runner.messages import command, counted, path_here
 from runner.outputs import MANIFEST, RunFolder
-from runner.plan import Plan, cache_dir, make_plan
+from runner.planning import Plan, cache_dir, make_plan
 from runner.progress import display_for
 from runner.store import Store
 from runner.tracking.observer import TrackingObserver, start_tracking

@@ -26,7 +26,7 @@ from runner.config.schema import (
 
 @dataclass(frozen=True)
 class RunConfig:
-    """One cell: checked in itself, not yet against the weights and the machine (`runner.plan`).
+    """One cell: checked in itself, not yet against the weights and the machine (`runner.planning`).
 
     Attributes:
         height, width: pixels, or None for the size that the weights were trained at.

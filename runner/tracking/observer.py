@@ -22,7 +22,7 @@ from runner.events import Loaded, NodeResult, Observer
 from runner.graph import Node
 from runner.messages import counted
 from runner.outputs import SavedImage
-from runner.plan import Plan
+from runner.planning import Plan
 from runner.tracking.delivery import SQLITE, sqlite_path
 from runner.tracking.spool import Spool, Target, read_delivered, read_problem, remove
 

@@ -6,7 +6,7 @@ from collections import Counter
 
 from runner.config.run_config import RunConfig
 from runner.messages import counted
-from runner.plan import Plan, cache_dir, make_plan
+from runner.planning import Plan, cache_dir, make_plan
 from runner.store import Store
 from runner.verbs.hydra_app import run_with_hydra
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from unit.conftest import Compose
 
-from runner import machine, plan
+from runner import machine, planning
 from runner.config import tree
-from runner.plan import make_plan
+from runner.planning import make_plan
 
 CONF = tree.config_dir()
 GROUPS = sorted(folder for folder in CONF.iterdir() if folder.is_dir() and folder.name != "hydra")
@@ -25,7 +25,7 @@ EXPERIMENTS = sorted((CONF / "experiment").rglob("*.yaml"))
 def _everything_is_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A machine with an accelerator and all packages, and an empty hub cache."""
     monkeypatch.setattr(machine, "likely_device", lambda: "cuda")
-    monkeypatch.setattr(plan, "is_installed", lambda module: True)
+    monkeypatch.setattr(planning, "is_installed", lambda module: True)
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from unit.conftest import Compose
 
-from runner import machine, plan
+from runner import machine, planning
 from runner.config.run_config import RunConfig
 from runner.config.schema import (
     AttentionBackend,
@@ -32,7 +32,7 @@ from runner.config.schema import (
     Version,
     WeightsSource,
 )
-from runner.plan import make_plan
+from runner.planning import make_plan
 
 DECIDES_PIXELS: dict[str, list[Any]] = {
     "scheduler": [SchedulerConfig(SchedulerName.ddpm)],
@@ -159,5 +159,7 @@ def test_versions_of_the_libraries_that_draw_change_the_key(
     run: RunConfig, monkeypatch: pytest.MonkeyPatch, library: str
 ) -> None:
     before = image_key(run)
-    monkeypatch.setattr(plan, "versions", lambda names: {**machine.versions(names), library: "0"})
+    monkeypatch.setattr(
+        planning, "versions", lambda names: {**machine.versions(names), library: "0"}
+    )
     assert image_key(run) != before

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from runner.plan import make_plan
+from runner.planning import make_plan
 from runner.tasks import ImageRequest, Materials, text2img
 from unit.conftest import Compose
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from PIL import Image
 
 from runner.config.schema import CacheMode
-from runner.plan import cache_dir, make_plan
+from runner.planning import cache_dir, make_plan
 from runner.store import Store
 from runner.verbs.plan import plan_text
 from unit.conftest import Command, Compose

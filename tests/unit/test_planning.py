@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from runner import machine, plan
+from runner import machine, planning
 from runner.catalog import row_of
 from runner.config.schema import SchedulerName
 from runner.errors import ConfigError
-from runner.plan import make_plan
+from runner.planning import make_plan
 from unit.conftest import Compose
 
 
@@ -56,8 +56,8 @@ def test_threads_that_are_set_are_taken(composed: Compose) -> None:
 
 
 def test_a_large_model_takes_all_cores(composed: Compose, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plan, "SMALL_MODEL_PARAMETERS", 1)
-    monkeypatch.setattr(plan, "cpu_cores", lambda: 48)
+    monkeypatch.setattr(planning, "SMALL_MODEL_PARAMETERS", 1)
+    monkeypatch.setattr(planning, "cpu_cores", lambda: 48)
     assert make_plan(composed("device=cpu")).threads == 48
 
 
@@ -76,7 +76,7 @@ def test_offload_with_an_accelerator(composed: Compose) -> None:
 def test_xformers_must_be_installed(
     composed: Compose, monkeypatch: pytest.MonkeyPatch, installed: bool
 ) -> None:
-    monkeypatch.setattr(plan, "is_installed", lambda module: installed)
+    monkeypatch.setattr(planning, "is_installed", lambda module: installed)
     run = composed("attention=xformers")
     if installed:
         assert len(make_plan(run).graph) == 2
@@ -90,7 +90,7 @@ def test_a_scheduler_that_gives_wrong_pictures_is_refused(
 ) -> None:
     run = composed("scheduler=ddpm")
     row = replace(row_of(run.version, run.task), schedulers=(SchedulerName.ddim,))
-    monkeypatch.setattr(plan, "row_of", lambda version, task: row)
+    monkeypatch.setattr(planning, "row_of", lambda version, task: row)
     with pytest.raises(ConfigError, match=r"scheduler=ddpm: gives wrong pictures"):
         make_plan(run)
 
