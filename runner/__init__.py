@@ -1,3 +1,23 @@
-"""kandinsky-runner: Kandinsky image models, run from config files."""
+"""kandinsky-runner: Kandinsky image models, run from config files.
+
+From Python: `from runner import generate, plan, sweep` (see `runner.api`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from runner.api import generate, plan, sweep
 
 __version__ = "0.1.0"
+__all__ = ["__version__", "generate", "plan", "sweep"]
+
+
+def __getattr__(name: str) -> Any:
+    # Only when asked for: `import runner` itself stays light.
+    if name in ("generate", "plan", "sweep"):
+        from runner import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
@@ -18,6 +18,8 @@ from runner.graph import Graph, Node, PipelineSpec
 from runner.stages import STAGES, StageFunction
 from runner.store import Store
 from runner.values import Value
+
+OUT_OF_MEMORY_ADVICE = "; try offload=auto or model, precision=fp16 or a smaller size"
 
 
 class PipelineSource(Protocol):
@@ -31,6 +33,18 @@ class PipelineSource(Protocol):
 
     def peak_memory_bytes(self) -> int | None:
         """Peak device memory since the last call; None on a CPU."""
+        ...
+
+    def check_used(self, spec: PipelineSpec) -> None:
+        """After a run: raises StageError where something asked for did not take effect."""
+        ...
+
+    def keep(self, specs: Collection[PipelineSpec]) -> None:
+        """Only these are still needed."""
+        ...
+
+    def relieve(self) -> str | None:
+        """After running out of memory: make do with less. What was done; None if nothing can be."""
         ...
 
 
@@ -67,6 +81,7 @@ class Engine:
         self._open_pipelines = open_pipelines
         self._store = store
         self._observers = Observers(observers)
+        self._called: set[PipelineSpec] = set()
 
     def execute(self, graph: Graph) -> Outcome:
         """Run all nodes that are needed and have no stored result, in the graph's order."""
@@ -74,11 +89,12 @@ class Engine:
         needed = self._needed(graph)
         open_uses = _uses(graph, needed)
         self._observers.graph_started(len(needed))
-        for node in graph.in_order():
-            if node.key not in needed:
-                continue
+        waiting = [node for node in graph.in_order() if node.key in needed]
+        while waiting:
+            node = waiting.pop(0)
             self._execute_node(node, outcome)
             self._release(node, open_uses)
+            self._release_pipelines(waiting)
         return outcome
 
     def _needed(self, graph: Graph) -> set[str]:
@@ -125,25 +141,50 @@ class Engine:
         return stored if stored is not None else self._result(node).value
 
     def _run(self, node: Node, inputs: Mapping[str, Value]) -> NodeResult:
-        try:
-            pipeline = self._pipelines.get(node.pipeline) if node.pipeline else None
+        while True:
+            try:
+                return self._attempt(node, inputs)
+            except RunnerError:
+                raise
+            except Exception as error:
+                failure = error
+            if not is_out_of_memory(failure):
+                raise self._failed(node, failure) from failure
+            # Only now: the error's frames hold on to what is to be freed.
+            failure = failure.with_traceback(None)
+            relief = self._pipelines.relieve()
+            if relief is None:
+                raise self._failed(node, failure, OUT_OF_MEMORY_ADVICE) from failure
+            self._observers.memory_relieved(node, relief)
+
+    def _attempt(self, node: Node, inputs: Mapping[str, Value]) -> NodeResult:
+        pipeline = self._pipelines.get(node.pipeline) if node.pipeline else None
+        if node.pipeline is not None:
             for loaded in self._pipelines.pop_loaded():
                 self._observers.pipeline_loaded(loaded)
-            self._observers.node_started(node)
-            run: StageFunction = importlib.import_module(STAGES[node.stage].module).run
+        self._observers.node_started(node)
+        run: StageFunction = importlib.import_module(STAGES[node.stage].module).run
+        if node.pipeline is not None:
             self._pipelines.peak_memory_bytes()
-            started = time.perf_counter()
-            value = run(node, inputs, pipeline, lambda done, of: self._step(node, done, of))
-            seconds = time.perf_counter() - started
-        except RunnerError:
-            raise
-        except Exception as error:
-            raise StageError(
-                f"{node.stage} failed ({node.label}): {type(error).__name__}: {error}"
-            ) from error
-        peak = self._pipelines.peak_memory_bytes()
+        started = time.perf_counter()
+        value = run(node, inputs, pipeline, lambda done, of: self._step(node, done, of))
+        seconds = time.perf_counter() - started
+        peak = None
+        if node.pipeline is not None:
+            self._pipelines.check_used(node.pipeline)
+            peak = self._pipelines.peak_memory_bytes()
+        first = node.pipeline is not None and node.pipeline not in self._called
+        if node.pipeline is not None:
+            self._called.add(node.pipeline)
         self._store.put(node, value, seconds)
-        return NodeResult(node, value, reused=False, seconds=seconds, peak_memory_bytes=peak)
+        return NodeResult(
+            node, value, reused=False, seconds=seconds, first_call=first, peak_memory_bytes=peak
+        )
+
+    @staticmethod
+    def _failed(node: Node, error: Exception, advice: str = "") -> StageError:
+        said = f"{type(error).__name__}: {error}{advice}"
+        return StageError(f"{node.stage} failed ({node.label}): {said}")
 
     @cached_property
     def _pipelines(self) -> PipelineSource:
@@ -151,6 +192,11 @@ class Engine:
 
     def _step(self, node: Node, step: int, steps: int) -> None:
         self._observers.node_step(node, step, steps)
+
+    def _release_pipelines(self, waiting: Sequence[Node]) -> None:
+        """What no later node runs on leaves the device. Nothing is opened only to be closed."""
+        if "_pipelines" in vars(self):
+            self._pipelines.keep({node.pipeline for node in waiting if node.pipeline})
 
     def _release(self, node: Node, open_uses: dict[str, int]) -> None:
         """Results that nobody needs any more leave memory: a sweep's do not add up."""
@@ -160,6 +206,11 @@ class Engine:
         for used in (node, *node.inputs.values()):
             if open_uses.get(used.key, 0) <= 0:
                 self._store.forget(used)
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an accelerator ran out of memory: torch's class, known without importing torch."""
+    return any(base.__name__ == "OutOfMemoryError" for base in type(error).__mro__)
 
 
 def _uses(graph: Graph, needed: set[str]) -> dict[str, int]:

@@ -26,6 +26,10 @@ def describe(plan: Plan) -> dict[str, Any]:
         "threads": plan.threads,
         "threads_reason": plan.threads_reason,
         "libraries": versions(LOGGED_LIBRARIES),
+        "pictures": {
+            key: {"path": str(p.path), "sha256": p.sha256, "width": p.width, "height": p.height}
+            for key, p in plan.pictures.items()
+        },
         "weights": {
             role: {
                 "source": found.source.name,

@@ -1,6 +1,7 @@
 """The exception tree. One place prints it: `runner.reporting`.
 
 RunnerError                 anything the runner says itself; shown as one message, no traceback
+├── ComposeError            exit 2   the config cannot be composed (from Python; see `problems`)
 ├── ConfigError             exit 2   a key of the config, or a combination of keys, is wrong
 │   └── WeightsError        exit 2   a checkpoint is missing, truncated, or not what was asked for
 ├── StageError              exit 1   a stage failed while it ran
@@ -23,6 +24,12 @@ class RunnerError(Exception):
     """Anything the runner has to say to its user. `exit_status` is what the process ends with."""
 
     exit_status = 1
+
+
+class ComposeError(RunnerError):
+    """Hydra could not compose the config; the message names the key, the value, what is allowed."""
+
+    exit_status = 2
 
 
 class ConfigError(RunnerError):

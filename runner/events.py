@@ -27,6 +27,7 @@ class NodeResult:
     Attributes:
         reused: taken from the store; then `seconds` says how long that took, not the work.
         seconds: without the loading of pipelines.
+        first_call: the first of its pipeline, which pays for what is compiled and warmed up.
         peak_memory_bytes: of the device, while it ran.
     """
 
@@ -34,6 +35,7 @@ class NodeResult:
     value: Value
     reused: bool
     seconds: float
+    first_call: bool = False
     peak_memory_bytes: int | None = None
 
 
@@ -48,6 +50,9 @@ class Observer:
 
     def node_started(self, node: Node) -> None:
         """Not found in the store: the node runs now."""
+
+    def memory_relieved(self, node: Node, how: str) -> None:
+        """A node ran out of memory, and is run once more with what `how` says."""
 
     def node_step(self, node: Node, step: int, steps: int) -> None:
         """A denoising step of the running node is done."""
@@ -79,6 +84,10 @@ class Observers(Observer):
     def node_started(self, node: Node) -> None:
         for observer in self._all:
             observer.node_started(node)
+
+    def memory_relieved(self, node: Node, how: str) -> None:
+        for observer in self._all:
+            observer.memory_relieved(node, how)
 
     def node_step(self, node: Node, step: int, steps: int) -> None:
         for observer in self._all:

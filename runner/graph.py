@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from graphlib import TopologicalSorter
+from pathlib import Path
 from types import MappingProxyType
 from typing import TypeAlias
 
@@ -32,16 +33,32 @@ class SchedulerSpec:
 
 
 @dataclass(frozen=True)
+class CompileSpec:
+    """How `torch.compile` treats the module that is called at each step.
+
+    Attributes:
+        mode: "default", "reduce-overhead", "max-autotune"; None: it is not compiled.
+        channels_last: memory format of its weights.
+    """
+
+    mode: str | None
+    fullgraph: bool
+    channels_last: bool
+
+
+@dataclass(frozen=True)
 class PipelineSpec:
     """A diffusers pipeline as far as it decides the pixels.
 
     Attributes:
-        pipeline: diffusers class name.
+        pipeline: diffusers class name, or the name of a transformers task.
         weights: fingerprint of the checkpoint's files (never its path).
         dtype: torch dtype name: float32, float16, bfloat16.
         attention: backend name.
         slice_size: attention heads at a time, for the sliced backend; None: half of them.
         scheduler: None leaves the checkpoint's own.
+        without: components of the checkpoint that are not loaded.
+        compile: None: as it is.
     """
 
     pipeline: str
@@ -50,6 +67,8 @@ class PipelineSpec:
     attention: str
     slice_size: int | None
     scheduler: SchedulerSpec | None
+    without: tuple[str, ...] = ()
+    compile: CompileSpec | None = None
 
 
 @dataclass(frozen=True)
@@ -63,6 +82,7 @@ class Node:
         inputs: input name -> node whose result it is.
         pipeline: what it runs on; None for stages without a model.
         libraries: name -> version of the libraries that decide the result.
+        files: name -> path of what it reads; no part of the key, `params` hold their hashes.
         label: for people; no part of the key.
     """
 
@@ -72,10 +92,11 @@ class Node:
     inputs: Mapping[str, Node] = field(default_factory=dict)
     pipeline: PipelineSpec | None = None
     libraries: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, Path] = field(default_factory=dict, compare=False)
     label: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
-        for name in ("params", "inputs", "libraries"):
+        for name in ("params", "inputs", "libraries", "files"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 
     @cached_property
@@ -92,10 +113,33 @@ class Node:
         text = json.dumps(identity, sort_keys=True, ensure_ascii=False, allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]
 
+    def ancestors(self) -> dict[str, Node]:
+        """All that it needs, directly or through others, by the names of the inputs."""
+        found: dict[str, Node] = {}
+        for name, needed in self.inputs.items():
+            for key, ancestor in {name: needed, **needed.ancestors()}.items():
+                if ancestor in found.values():
+                    continue
+                number = sum(known.partition(".")[0] == key for known in found)
+                found[f"{key}.{number + 1}" if number else key] = ancestor
+        return found
+
     def integer(self, name: str) -> int:
         """A whole-number parameter."""
         value = self.params[name]
         assert isinstance(value, int), name
+        return value
+
+    def text(self, name: str) -> str:
+        """A text parameter."""
+        value = self.params[name]
+        assert isinstance(value, str), name
+        return value
+
+    def number(self, name: str) -> float:
+        """A parameter that is a number."""
+        value = self.params[name]
+        assert isinstance(value, int | float), name
         return value
 
     def __hash__(self) -> int:
@@ -196,6 +240,7 @@ class Graph:
                 if node.pipeline
                 else None,
                 "inputs": {name: needed.key for name, needed in node.inputs.items()},
+                "files": {name: str(path) for name, path in node.files.items()},
             }
             for node in self.in_order()
         ]

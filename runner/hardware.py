@@ -1,15 +1,18 @@
-"""Device, attention and offload of a live pipeline: set, then read back from the modules."""
+"""Device and attention of a live pipeline: set, then all that was asked for read back."""
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 from typing import Any
 
 import torch
 
+from runner import compilation, offload
 from runner.config.schema import OffloadMode
 from runner.errors import StageError
 from runner.graph import PipelineSpec
+from runner.schedulers import scheduler_settings
 
 ATTENTION_CLASSES = {
     # backend: (with added key/value projections, as in the 2.x UNets; with a spatial norm, as in
@@ -56,29 +59,14 @@ def set_attention(pipeline: Any, backend: str, slice_size: int | None) -> None:
             layer.set_processor(processors[name])
 
 
-def place(pipeline: Any, device: str, offload: OffloadMode) -> None:
-    """Bring the pipeline to its device, whole or by an offload mode that covers all modules."""
-    if offload is OffloadMode.none:
-        pipeline.to(device)
-        return
-    pipeline._exclude_from_cpu_offload = []  # diffusers leaves the prior out otherwise
-    if offload is OffloadMode.model:
-        pipeline.enable_model_cpu_offload(device=device)
-    else:
-        pipeline.enable_sequential_cpu_offload(device=device)
-
-
-def read_back(pipeline: Any, device: str, offload: OffloadMode) -> dict[str, Any]:
+def read_back(pipeline: Any, device: str) -> dict[str, Any]:
     """What the live pipeline really is, in plain values for the log."""
     modules = {name: m for name, m in pipeline.components.items() if _is_module(m)}
+    scheduler = pipeline.scheduler
     return {
         "pipeline": type(pipeline).__name__,
-        "scheduler": type(pipeline.scheduler).__name__,
-        "scheduler_config": {
-            key: value
-            for key, value in sorted(pipeline.scheduler.config.items())
-            if not key.startswith("_")
-        },
+        "scheduler": type(scheduler).__name__ if scheduler is not None else None,
+        "scheduler_config": scheduler_settings(scheduler) if scheduler is not None else None,
         "dtype": {name: str(m.dtype).removeprefix("torch.") for name, m in modules.items()},
         "device": {name: str(m.device) for name, m in modules.items()},
         "execution_device": str(pipeline._execution_device),
@@ -87,11 +75,12 @@ def read_back(pipeline: Any, device: str, offload: OffloadMode) -> dict[str, Any
             for name, m in modules.items()
             if (layers := _attention_layers(m))
         },
-        "offloaded": sorted(name for name, m in modules.items() if _has_hook(m)),
+        "compile": {name: compilation.read_back(m) for name, m in modules.items()},
+        "offloaded": offload.offloaded(pipeline),
     }
 
 
-def check(spec: PipelineSpec, offload: OffloadMode, found: dict[str, Any]) -> None:
+def check(spec: PipelineSpec, pipeline: Any, mode: OffloadMode, found: dict[str, Any]) -> None:
     """Raises StageError where what was read back is not what was asked for."""
     expected = set(ATTENTION_CLASSES[spec.attention])
     for name, classes in found["attention"].items():
@@ -100,9 +89,16 @@ def check(spec: PipelineSpec, offload: OffloadMode, found: dict[str, Any]) -> No
     for name, dtype in found["dtype"].items():
         if dtype != spec.dtype:
             raise StageError(f"precision: {name} is {dtype} where {spec.dtype} was asked for")
-    if offload is not OffloadMode.none and set(found["offloaded"]) != set(found["dtype"]):
-        left = sorted(set(found["dtype"]) - set(found["offloaded"]))
-        raise StageError(f"offload={offload.name}: has no effect on {', '.join(left)}")
+    left = set(offload.expected_offloaded(pipeline, mode)) - set(found["offloaded"])
+    if left:
+        raise StageError(f"offload={mode.name}: has no effect on {', '.join(sorted(left))}")
+
+
+def free_memory(device: str) -> None:
+    """Give back what was let go of."""
+    gc.collect()
+    if device.startswith("cuda"):
+        torch.cuda.empty_cache()
 
 
 def peak_memory_bytes(device: str) -> int | None:
@@ -141,7 +137,3 @@ def _processor(backend: str, layer: Any, slice_size: int | None) -> Any:
 
 def _is_module(component: Any) -> bool:
     return isinstance(component, torch.nn.Module)
-
-
-def _has_hook(module: Any) -> bool:
-    return any(hasattr(part, "_hf_hook") for part in module.modules())

@@ -36,7 +36,7 @@ class SavedImage:
 
     Attributes:
         sha256: of the pixels, see `image_files.pixel_sha256`.
-        stage_keys: stage -> key of the nodes that made it.
+        stage_keys: input's name ("decode" for the last stage) -> key of the nodes that made it.
         seconds: of those nodes, as far as they ran now.
         reused: whether the picture came from the store.
     """
@@ -113,7 +113,7 @@ class RunFolder(Observer):
     def _save(self, node: Node, image: Image.Image, reused: bool) -> SavedImage:
         request = self._requests[node.key].request
         name = f"{request.index:04d}_{_slug(request.prompt)}_seed{request.seed}.png"
-        nodes = {node.stage: node, **{n.stage: n for n in node.inputs.values()}}
+        nodes = {node.stage: node, **node.ancestors()}
         saved = SavedImage(
             file=name,
             prompt=request.prompt,

@@ -1,43 +1,37 @@
-"""PipelineSpec -> live diffusers pipeline. Loads each checkpoint once; pipelines share modules."""
+"""PipelineSpec -> live pipeline. Loads each checkpoint once; pipelines share modules."""
 
 from __future__ import annotations
 
+import inspect
 import time
-from collections.abc import Mapping
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from runner import hardware
-from runner.catalog import CATALOG
-from runner.config.schema import OffloadMode
+from runner import compilation, hardware
 from runner.errors import StageError
 from runner.events import Loaded
-from runner.graph import PipelineSpec
+from runner.graph import PipelineSpec, SchedulerSpec
+from runner.loading import load
+from runner.offload import OffloadChoice, place
 from runner.schedulers import swapped_scheduler
-
-NEEDLESS = "requires torchvision"
-"""transformers on the image processor: the one without torchvision is what the weights name."""
+from runner.weights.find import FoundCheckpoint
 
 
 class Pipelines:
     """Live pipelines for one machine.
 
     Args:
-        folders: fingerprint of a checkpoint -> its folder and variant.
+        checkpoints: those of the run; a spec finds its own by fingerprint and class.
         device: "cpu", "cuda", "cuda:N" or "mps".
-        offload: where weights wait while not in use.
+        offload: where weights wait while not in use; may go down after running out of memory.
     """
 
     def __init__(
-        self,
-        folders: Mapping[str, tuple[Path, str | None]],
-        device: str,
-        offload: OffloadMode,
+        self, checkpoints: Collection[FoundCheckpoint], device: str, offload: OffloadChoice
     ) -> None:
-        self._folders = folders
+        self._checkpoints = {(f.identity, f.checkpoint.pipeline): f for f in checkpoints}
         self._device = device
         self._offload = offload
         self._bases: dict[PipelineSpec, Any] = {}
@@ -45,25 +39,49 @@ class Pipelines:
         self._loaded: list[Loaded] = []
 
     def get(self, spec: PipelineSpec) -> Any:
-        """The pipeline of a spec, on its device, with scheduler and attention as asked for.
+        """The pipeline of a spec, on its device, with all that was asked for set and read back.
 
         Raises:
             StageError: it cannot be loaded, or what was set is not what is read back.
         """
         if spec not in self._live:
             started = time.perf_counter()
-            pipeline = self._base(replace(spec, scheduler=None))
-            if spec.scheduler is not None:
-                # Same modules, another scheduler: nothing is loaded twice.
-                scheduler = swapped_scheduler(pipeline.scheduler, spec.scheduler)
-                pipeline = type(pipeline)(**{**pipeline.components, "scheduler": scheduler})
-                pipeline.set_progress_bar_config(disable=True)
-            hardware.place(pipeline, self._device, self._offload)
-            readback = hardware.read_back(pipeline, self._device, self._offload)
-            hardware.check(spec, self._offload, readback)
+            pipeline = self._assembled(spec)
+            place(pipeline, self._device, self._offload.mode)
+            found = hardware.read_back(pipeline, self._device)
+            found["offload"] = {"mode": self._offload.mode.name, "reason": self._offload.reason}
+            hardware.check(spec, pipeline, self._offload.mode, found)
             self._live[spec] = pipeline
-            self._loaded.append(Loaded(spec, time.perf_counter() - started, readback))
+            self._loaded.append(Loaded(spec, time.perf_counter() - started, found))
         return self._live[spec]
+
+    def keep(self, specs: Collection[PipelineSpec]) -> None:
+        """Let go of all others: a 10B text encoder leaves memory before the UNet comes."""
+        bases = {_base_of(spec) for spec in specs}
+        dropped = [spec for spec in self._live if spec not in specs]
+        self._live = {spec: live for spec, live in self._live.items() if spec in specs}
+        self._bases = {spec: base for spec, base in self._bases.items() if spec in bases}
+        if dropped:
+            hardware.free_memory(self._device)
+
+    def check_used(self, spec: PipelineSpec) -> None:
+        """After a run: raises StageError where nothing was compiled that should have been."""
+        wants = spec.compile is not None and spec.compile.mode is not None
+        if wants and compilation.graphs_compiled() == 0:
+            assert spec.compile is not None
+            raise StageError(f"compile={spec.compile.mode}: nothing was compiled")
+
+    def relieve(self) -> str | None:
+        """After running out of memory: one offload mode down. None where there is none left.
+
+        Returns:
+            what was done, for the log.
+        """
+        before = self._offload.mode
+        if not self._offload.step_down():
+            return None
+        self.keep(())
+        return f"out of memory with offload={before.name}: going on with {self._offload.mode.name}"
 
     def pop_loaded(self) -> list[Loaded]:
         """What was loaded since the last call."""
@@ -74,53 +92,49 @@ class Pipelines:
         """Peak device memory since the last call; None on a CPU."""
         return hardware.peak_memory_bytes(self._device)
 
-    def _base(self, spec: PipelineSpec) -> Any:
-        """The checkpoint with its own scheduler."""
-        if spec not in self._bases:
-            folder, variant = self._folders[spec.weights]
-            pipeline = _load(spec, folder, variant)
-            pipeline.set_progress_bar_config(disable=True)
-            hardware.set_attention(pipeline, spec.attention, spec.slice_size)
-            self._bases[spec] = pipeline
-        return self._bases[spec]
+    def _assembled(self, spec: PipelineSpec) -> Any:
+        """Shared modules, in the class and with the scheduler of the spec."""
+        found = self._checkpoints[spec.weights, spec.pipeline]
+        base = self._base(spec, found)
+        if spec.scheduler is None and type(base).__name__ == spec.pipeline:
+            return base
+        if not hasattr(base, "from_pretrained"):
+            return base
+        import diffusers
+
+        pipeline_class = getattr(diffusers, spec.pipeline)
+        taken = inspect.signature(pipeline_class.__init__).parameters
+        components = {name: part for name, part in base.components.items() if name in taken}
+        if spec.scheduler is not None:
+            components["scheduler"] = swapped_scheduler(
+                base.scheduler, spec.scheduler, _scheduler_folder(found, spec.scheduler)
+            )
+        # Same modules, another class or scheduler: nothing is loaded twice.
+        pipeline = pipeline_class(**components)
+        pipeline.set_progress_bar_config(disable=True)
+        return pipeline
+
+    def _base(self, spec: PipelineSpec, found: FoundCheckpoint) -> Any:
+        key = _base_of(spec)
+        if key not in self._bases:
+            assert found.checked is not None, "the plan was made with download=True"
+            base = load(spec, found.checkpoint, found.checked.path, found.variant)
+            hardware.set_attention(base, spec.attention, spec.slice_size)
+            if spec.compile is not None:
+                module = getattr(base, found.checkpoint.denoiser)
+                compilation.compile_module(module, spec.compile)
+                compilation.check_set(found.checkpoint.denoiser, module, spec.compile)
+            self._bases[key] = base
+        return self._bases[key]
 
 
-def quiet_libraries() -> None:
-    """Silence what a user cannot act on. Warnings that matter stay, such as a prompt cut short."""
-    from diffusers.utils import logging as diffusers_logging
-    from transformers.utils import logging as transformers_logging
-
-    diffusers_logging.disable_progress_bar()
-    transformers_logging.disable_progress_bar()
-    for handler in transformers_logging.get_logger("transformers").handlers:
-        handler.addFilter(lambda record: NEEDLESS not in record.getMessage())
+def _base_of(spec: PipelineSpec) -> PipelineSpec:
+    """What decides the modules, and neither how they are called nor by which scheduler."""
+    return replace(spec, pipeline="", scheduler=None)
 
 
-def _load(spec: PipelineSpec, folder: Path, variant: str | None) -> Any:
-    pipeline_class = _pipeline_class(spec.pipeline)
-    try:
-        return pipeline_class.from_pretrained(
-            str(folder),
-            dtype=getattr(torch, spec.dtype),
-            variant=variant,
-            use_safetensors=True,
-            local_files_only=True,
-        )
-    except Exception as error:
-        raise StageError(
-            f"{folder} cannot be loaded as {spec.pipeline}: {type(error).__name__}: "
-            f"{_first_line(error)}"
-        ) from error
-
-
-def _pipeline_class(name: str) -> Any:
-    known = {c.pipeline for row in CATALOG for c in row.checkpoints.values()}
-    assert name in known, f"{name} is in no row of the catalog"
-    import diffusers
-
-    return getattr(diffusers, name)
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else ""
+def _scheduler_folder(found: FoundCheckpoint, scheduler: SchedulerSpec) -> Path | None:
+    """The checkpoint's own config for this scheduler, if it brings one."""
+    name = found.checkpoint.scheduler_folders.get(scheduler.name)
+    assert found.checked is not None
+    return found.checked.path / name if name and (found.checked.path / name).is_dir() else None

@@ -35,6 +35,9 @@ class Quiet(Observer):
     def message(self, text: str) -> None:
         """Not shown."""
 
+    def memory_relieved(self, node: Node, how: str) -> None:
+        print(f"{node.stage}: {how}", file=sys.stderr, flush=True)
+
     def node_failed(self, node: Node, error: RunnerError) -> None:
         print(f"failed: {error}", file=sys.stderr, flush=True)
 
@@ -59,7 +62,7 @@ class Lines(Quiet):
         self._done += 1
         cost = "reused" if result.reused else f"{result.seconds:.2f} s"
         node = result.node
-        self.message(f"[{self._done}/{self._nodes}] {node.stage:<7} {cost:>8}  {node.label}")
+        self.message(f"[{self._done}/{self._nodes}] {node.stage:<11} {cost:>8}  {node.label}")
 
     def node_failed(self, node: Node, error: RunnerError) -> None:
         self._done += 1
@@ -149,6 +152,9 @@ class _BarsObserver(Observer):
     def node_started(self, node: Node) -> None:
         self._bars.stage_begins(node)
 
+    def memory_relieved(self, node: Node, how: str) -> None:
+        self._bars.message(f"{node.stage}: {how}")
+
     def node_step(self, node: Node, step: int, steps: int) -> None:
         self._bars.step(step, steps)
 
@@ -168,7 +174,15 @@ def loaded_text(loaded: Loaded) -> str:
     """One line on a pipeline that was loaded, from what was read back."""
     found = loaded.readback
     dtypes = "/".join(sorted(set(found["dtype"].values())))
-    return (
+    text = (
         f"loaded {found['pipeline']} in {loaded.seconds:.1f} s: {found['execution_device']}, "
-        f"{dtypes}, {found['scheduler']}"
+        f"{dtypes}"
     )
+    if found["scheduler"]:
+        text += f", {found['scheduler']}"
+    offload = found["offload"]
+    if offload["mode"] != "none" or offload["reason"] != "as configured":
+        text += f", offload {offload['mode']} ({offload['reason']})"
+    if any(module["compiled"] for module in found["compile"].values()):
+        text += ", compiled at its first call"
+    return text

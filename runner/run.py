@@ -11,6 +11,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from runner.config.credentials import without_credentials
 from runner.config.run_config import RunConfig
-from runner.config.schema import Progress, Tracker
+from runner.config.schema import Precision, Progress, Tracker
 from runner.engine import Engine, Outcome
 from runner.errors import Interrupted, RunnerError, StorageError, shown
 from runner.events import Observer
@@ -37,8 +38,16 @@ SUCCESS, FAILURE = 0, 1
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
-def execute(run: RunConfig) -> int:
-    """Plan, generate, record. Returns the exit status: 0, or 1 where a stage failed.
+@dataclass(frozen=True)
+class Finished:
+    """How a run ended: 0, or 1 where a stage failed; and the folder of what it made."""
+
+    status: int
+    folder: Path
+
+
+def execute(run: RunConfig) -> Finished:
+    """Plan, generate, record.
 
     Raises:
         RunnerError: it could not go on at all.
@@ -75,7 +84,7 @@ def execute(run: RunConfig) -> int:
         for failure in outcome.failed.values():
             traceback.print_exception(failure)
     _summary(plan, folder, time.perf_counter() - started)
-    return SUCCESS if outcome.succeeded and whole else FAILURE
+    return Finished(SUCCESS if outcome.succeeded and whole else FAILURE, folder.path)
 
 
 def _announce(plan: Plan) -> None:
@@ -99,16 +108,29 @@ def _generate(plan: Plan, recorders: list[Observer]) -> Outcome:
 def _open_pipelines(plan: Plan) -> Pipelines:
     # Here and not above: this imports torch, which a run from the store does not need.
     from runner import hardware
-    from runner.pipelines import Pipelines, quiet_libraries
+    from runner.loading import quiet_libraries
+    from runner.offload import choose_offload, free_bytes
+    from runner.pipelines import Pipelines
 
     hardware.check_device(plan.device)
     hardware.set_threads(plan.threads)
     quiet_libraries()
-    folders = {}
-    for found in plan.weights.checkpoints.values():
-        assert found.checked is not None, "the plan was made with download=True"
-        folders[found.identity] = (found.checked.path, found.variant)
-    return Pipelines(folders, plan.device, plan.run.offload)
+    checkpoints = plan.weights.checkpoints.values()
+    offload = choose_offload(
+        plan.run.offload,
+        plan.device,
+        [found.component_bytes(_precision(plan, found.role)) for found in checkpoints],
+        plan.height * plan.width,
+        plan.run.precision.decoder.bytes,
+        free_bytes(plan.device),
+    )
+    return Pipelines(checkpoints, plan.device, offload)
+
+
+def _precision(plan: Plan, role: str) -> int:
+    """Bytes of a number in the weights of a role."""
+    precision: Precision = getattr(plan.run.precision, role)
+    return precision.bytes
 
 
 def _finish(

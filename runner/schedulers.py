@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
+from pathlib import Path
 from typing import Any
 
 from runner.errors import StageError
 from runner.graph import SchedulerSpec
 
-CLASSES = {"ddim": "DDIMScheduler", "ddpm": "DDPMScheduler"}
+CLASSES = {
+    "ddim": "DDIMScheduler",
+    "ddpm": "DDPMScheduler",
+    "dpmpp_2m": "DPMSolverMultistepScheduler",
+    "lcm": "LCMScheduler",
+}
 
 LEARNED_VARIANCE = ("learned", "learned_range")
+
+STEP_OPTIONS = ("eta",)
+"""Options of `step()`, which no pipeline passes on; all others belong to the config."""
 
 TRAINED = (
     "num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas",
@@ -19,13 +29,16 @@ TRAINED = (
 """What the weights were trained with: every swap keeps it."""
 
 
-def swapped_scheduler(own: Any, spec: SchedulerSpec) -> Any:
+def swapped_scheduler(own: Any, spec: SchedulerSpec, folder: Path | None = None) -> Any:
     """A scheduler of the asked-for class with the noise levels and prediction type of `own`.
 
     The checkpoint's DDPM is kept as it is, with its learned variance. Any other class cannot use
     the variance half of the UNet's output; a left-over `variance_type` would make the pipeline
     pass both halves on, so it is dropped and the pipeline drops that half
     (diffusers, pipeline_kandinsky2_2.py).
+
+    Args:
+        folder: where the checkpoint has a config of its own for this class, as 2.1 for DDPM.
 
     Raises:
         StageError: the new scheduler does not read back as it was asked for.
@@ -34,21 +47,40 @@ def swapped_scheduler(own: Any, spec: SchedulerSpec) -> Any:
 
     scheduler_class = getattr(diffusers, CLASSES[spec.name])
     options = dict(spec.options)
-    if type(own) is scheduler_class and not options:
-        scheduler = scheduler_class.from_config(own.config)
-    else:
-        config = {key: value for key, value in own.config.items() if key != "variance_type"}
+    if folder is not None:
+        own = scheduler_class.from_pretrained(str(folder), local_files_only=True)
+    config = dict(own.config)
+    if type(own) is not scheduler_class:
+        config.pop("variance_type", None)
         # DDIM's default clips latents, which go well beyond [-1, 1], to nothing.
         config.setdefault("clip_sample", False)
-        scheduler = scheduler_class.from_config({**config, **options})
+    in_config = {name: value for name, value in options.items() if name not in STEP_OPTIONS}
+    scheduler = scheduler_class.from_config({**config, **in_config})
+    in_step = {name: value for name, value in options.items() if name in STEP_OPTIONS}
+    if in_step:
+        scheduler.step = functools.partial(scheduler.step, **in_step)
     _check(own, scheduler, spec)
     return scheduler
 
 
+def scheduler_settings(scheduler: Any) -> dict[str, Any]:
+    """What a live scheduler is set to: its config and what was bound to its `step`."""
+    settings = {
+        key: value for key, value in sorted(scheduler.config.items()) if not key.startswith("_")
+    }
+    bound = scheduler.step.keywords if isinstance(scheduler.step, functools.partial) else {}
+    return {**settings, **bound}
+
+
 def _check(own: Any, scheduler: Any, spec: SchedulerSpec) -> None:
     # diffusers keeps in `config` what the class does not take, so that alone proves nothing.
-    taken = inspect.signature(type(scheduler).__init__).parameters
-    read_back = {key: value for key, value in scheduler.config.items() if key in taken}
+    taken = inspect.signature(type(scheduler).__init__).parameters.keys()
+    stepped = inspect.signature(type(scheduler).step).parameters.keys()
+    read_back = {
+        key: value
+        for key, value in scheduler_settings(scheduler).items()
+        if key in taken or (key in STEP_OPTIONS and key in stepped)
+    }
     for name in TRAINED:
         if name in own.config and read_back.get(name) != own.config[name]:
             raise StageError(

@@ -3,114 +3,101 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
-from runner.config.run_config import RunConfig
-from runner.config.schema import Precision, Task, Version
-from runner.graph import Node, PipelineSpec, Plain, SchedulerSpec
-from runner.stages import STAGES
-from runner.weights.find import FoundWeights
-
-LABEL_LENGTH = 72
-
-
-@dataclass(frozen=True)
-class ImageRequest:
-    """One image of a cell: which prompt, which seed, how large (pixels)."""
-
-    index: int
-    prompt: str
-    seed: int
-    height: int
-    width: int
-
-    @property
-    def label(self) -> str:
-        """For people: one short line."""
-        prompt = " ".join(self.prompt.split())
-        short = prompt if len(prompt) <= LABEL_LENGTH else f"{prompt[:LABEL_LENGTH]}…"
-        return f"{short} · seed {self.seed}"
-
-
-@dataclass(frozen=True)
-class Materials:
-    """What the task functions build from: the config, the weights, the libraries' versions."""
-
-    run: RunConfig
-    weights: FoundWeights
-    libraries: Mapping[str, str]
-
-    def pipeline(
-        self, role: str, precision: Precision, scheduler: SchedulerSpec | None = None
-    ) -> PipelineSpec:
-        """The pipeline of a role, as configured."""
-        found = self.weights.checkpoints[role]
-        return PipelineSpec(
-            pipeline=found.checkpoint.pipeline,
-            weights=found.identity,
-            dtype=precision.value,
-            attention=self.run.attention.backend.name,
-            slice_size=self.run.attention.slice_size,
-            scheduler=scheduler,
-        )
-
-    def node(
-        self,
-        stage: str,
-        params: Mapping[str, Plain],
-        pipeline: PipelineSpec,
-        label: str,
-        **inputs: Node,
-    ) -> Node:
-        """A node of a stage in the table."""
-        return Node(
-            stage=stage,
-            stage_version=STAGES[stage].version,
-            params=params,
-            inputs=inputs,
-            pipeline=pipeline,
-            libraries=self.libraries,
-            label=label,
-        )
-
-
-def prior(materials: Materials, image: ImageRequest) -> Node:
-    """Text to image embedding (2.1 and 2.2)."""
-    run = materials.run
-    return materials.node(
-        "prior",
-        {
-            "prompt": image.prompt,
-            "negative_prompt": run.negative_prompt,
-            "seed": image.seed,
-            "num_inference_steps": run.prior.num_inference_steps,
-            "guidance_scale": run.prior.guidance_scale,
-        },
-        materials.pipeline("prior", run.precision.prior),
-        image.label,
-    )
+from runner.config.schema import Task, Version
+from runner.graph import Node
+from runner.materials import ImageRequest, Materials
 
 
 def text2img(materials: Materials, image: ImageRequest) -> Node:
-    """Kandinsky 2.2: prior, then a decoder that never sees the prompt."""
-    run = materials.run
-    scheduler = SchedulerSpec(run.scheduler.name.name)
-    return materials.node(
-        "decode",
-        {
-            "seed": image.seed,
-            "seeding": run.seeding.name,
-            "height": image.height,
-            "width": image.width,
-            "num_inference_steps": run.decoder.num_inference_steps,
-            "guidance_scale": run.decoder.guidance_scale,
-        },
-        materials.pipeline("decoder", run.precision.decoder, scheduler),
-        image.label,
-        prior=prior(materials, image),
+    """2.1, 2.2: a prior, and a decoder of its embedding."""
+    return materials.decode(image, prior=materials.prior(image, image.prompt))
+
+
+def img2img(materials: Materials, image: ImageRequest) -> Node:
+    """2.1, 2.2: the decoder starts from a picture."""
+    prior = materials.prior(image, image.prompt)
+    return materials.decode(image, prior=prior, image=materials.picture(image, "image"))
+
+
+def inpaint(materials: Materials, image: ImageRequest) -> Node:
+    """2.1, 2.2: the decoder fills a mask."""
+    return materials.decode(
+        image,
+        prior=materials.prior(image, image.prompt),
+        image=materials.picture(image, "image"),
+        mask=materials.mask(image),
     )
 
 
-TASKS: Mapping[tuple[Version, Task], Callable[[Materials, ImageRequest], Node]] = {
-    (Version.kandinsky2_2, Task.text2img): text2img,
+def interpolate(materials: Materials, image: ImageRequest) -> Node:
+    """2.1, 2.2: embeddings of texts and pictures, each a node of its own, are mixed by weights.
+
+    So a sweep over the weights runs each prior once. The negative embedding is that of the
+    negative prompt where there is one, and else that of a black image.
+    """
+    parts: dict[str, Node] = {}
+    before: Node | None = None
+    for number, item in enumerate(materials.run.interpolate):
+        if item.text is not None:
+            # With one generator for all, each prior goes on where the one before it stopped.
+            before = materials.prior(image, item.text, before=before, negative=False)
+            parts[f"item{number}"] = before
+        else:
+            parts[f"item{number}"] = materials.embedding_of_picture(image, number)
+    if materials.run.negative_prompt is not None:
+        parts["negative"] = materials.prior(
+            image, materials.run.negative_prompt, before=before, negative=False
+        )
+    return materials.decode(image, prior=materials.mix(image, parts))
+
+
+def controlnet(materials: Materials, image: ImageRequest) -> Node:
+    """2.2: the decoder follows a depth picture."""
+    prior = materials.prior(image, image.prompt)
+    return materials.decode(image, prior=prior, hint=materials.hint(image))
+
+
+def controlnet_img2img(materials: Materials, image: ImageRequest) -> Node:
+    """2.2: the prior starts from the picture's embedding, for the prompt and for the negative
+    prompt; the decoder starts from the picture and follows its depth.
+    """
+    run = materials.run
+    picture = materials.picture(image, "image")
+    prior = materials.prior_from_image(image, image.prompt, run.prior.strength, picture)
+    inputs = {"prior": prior, "image": picture, "hint": materials.hint(image)}
+    if run.negative_prompt is not None:
+        inputs["negative"] = materials.prior_from_image(
+            image, run.negative_prompt, run.prior.negative_strength, picture, before=prior
+        )
+    return materials.decode(image, **inputs)
+
+
+def text2img_3(materials: Materials, image: ImageRequest) -> Node:
+    """3: a text encoder of its own, so that a sweep encodes each prompt once."""
+    return materials.decode(image, text=materials.encoded_text(image))
+
+
+def img2img_3(materials: Materials, image: ImageRequest) -> Node:
+    """3: the decoder starts from a picture."""
+    text, picture = materials.encoded_text(image), materials.picture(image, "image")
+    return materials.decode(image, text=text, image=picture)
+
+
+Builder = Callable[[Materials, ImageRequest], Node]
+
+WITH_PRIOR: Mapping[Task, Builder] = {
+    Task.text2img: text2img,
+    Task.img2img: img2img,
+    Task.inpaint: inpaint,
+    Task.interpolate: interpolate,
+}
+
+TASKS: Mapping[tuple[Version, Task], Builder] = {
+    **{(Version.kandinsky2_1, task): build for task, build in WITH_PRIOR.items()},
+    **{(Version.kandinsky2_2, task): build for task, build in WITH_PRIOR.items()},
+    (Version.kandinsky2_2, Task.controlnet): controlnet,
+    (Version.kandinsky2_2, Task.controlnet_img2img): controlnet_img2img,
+    (Version.kandinsky3, Task.text2img): text2img_3,
+    (Version.kandinsky3, Task.img2img): img2img_3,
 }

@@ -10,11 +10,15 @@ from typing import Any
 from runner.config.schema import (
     AttentionConfig,
     CacheMode,
+    CheckpointConfig,
+    CompileConfig,
     DecoderConfig,
+    InputsConfig,
     OffloadMode,
     PrecisionConfig,
     PriorConfig,
     Progress,
+    Resize,
     SchedulerConfig,
     Seeding,
     Task,
@@ -25,10 +29,20 @@ from runner.config.schema import (
 
 
 @dataclass(frozen=True)
+class InterpolateItem:
+    """A text or a picture (one of both), and its share of the mix."""
+
+    text: str | None
+    image: str | None
+    weight: float
+
+
+@dataclass(frozen=True)
 class RunConfig:
     """One cell: checked in itself, not yet against the weights and the machine (`runner.planning`).
 
     Attributes:
+        prompts: at least one; the empty text only for `task=interpolate` without a prompt.
         height, width: pixels, or None for the size that the weights were trained at.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         threads: CPU threads, or None for "by the size of the model".
@@ -45,6 +59,7 @@ class RunConfig:
     scheduler: SchedulerConfig
     attention: AttentionConfig
     offload: OffloadMode
+    compile: CompileConfig
     precision: PrecisionConfig
     tracking: TrackingConfig
     cache: CacheMode
@@ -54,6 +69,11 @@ class RunConfig:
     seeding: Seeding
     height: int | None
     width: int | None
+    inputs: InputsConfig
+    resize: Resize
+    strength: float
+    interpolate: tuple[InterpolateItem, ...]
+    depth: CheckpointConfig
     prior: PriorConfig
     decoder: DecoderConfig
     device: str

@@ -23,20 +23,62 @@ class Choice(Enum):
 class Version(Choice):
     """A Kandinsky generation: name = config option, value = how people write it."""
 
+    kandinsky2_1 = "2.1"
     kandinsky2_2 = "2.2"
+    kandinsky3 = "3"
 
 
 class Task(Choice):
     """What is made from what."""
 
     text2img = "text2img"
+    img2img = "img2img"
+    inpaint = "inpaint"
+    interpolate = "interpolate"
+    controlnet = "controlnet"
+    controlnet_img2img = "controlnet_img2img"
+
+
+class Resize(Choice):
+    """How a picture comes to another shape. cover: crop. fit: black bars. stretch: distort."""
+
+    cover = "cover"
+    fit = "fit"
+    stretch = "stretch"
 
 
 class SchedulerName(Choice):
-    """Noise schedulers that give right results with the decoder."""
+    """Noise schedulers that give right results with the decoders."""
 
     ddim = "ddim"
     ddpm = "ddpm"
+    dpmpp_2m = "dpmpp_2m"
+    lcm = "lcm"
+
+
+class TimestepSpacing(Choice):
+    """How the steps are spread over the noise levels (https://huggingface.co/papers/2305.08891)."""
+
+    leading = "leading"
+    trailing = "trailing"
+    linspace = "linspace"
+
+
+class VarianceType(Choice):
+    """Where DDPM takes the variance of its noise from."""
+
+    fixed_small = "fixed_small"
+    fixed_small_log = "fixed_small_log"
+    fixed_large = "fixed_large"
+    fixed_large_log = "fixed_large_log"
+    learned_range = "learned_range"
+
+
+class AlgorithmType(Choice):
+    """Kind of DPM-Solver++: deterministic, or with noise at each step."""
+
+    deterministic = "dpmsolver++"
+    sde = "sde-dpmsolver++"
 
 
 class AttentionBackend(Choice):
@@ -53,7 +95,18 @@ class OffloadMode(Choice):
 
     none = "none"
     model = "model"
+    group = "group"
     sequential = "sequential"
+    auto = "auto"
+
+
+class CompileMode(Choice):
+    """What `torch.compile` makes of the modules that are called at each step."""
+
+    off = "off"
+    default = "default"
+    reduce_overhead = "reduce-overhead"
+    max_autotune = "max-autotune"
 
 
 class Precision(Choice):
@@ -62,6 +115,11 @@ class Precision(Choice):
     fp32 = "float32"
     fp16 = "float16"
     bf16 = "bfloat16"
+
+    @property
+    def bytes(self) -> int:
+        """Of a number."""
+        return 4 if self is Precision.fp32 else 2
 
 
 class WeightsSource(Choice):
@@ -104,11 +162,6 @@ class Progress(Choice):
 
 
 @dataclass
-class ModelConfig:
-    version: Version = Version.kandinsky2_2
-
-
-@dataclass
 class CheckpointConfig:
     """One checkpoint on the hub. `null`: as the catalog says."""
 
@@ -119,10 +172,16 @@ class CheckpointConfig:
 
 @dataclass
 class StageDefaults:
-    """Step counts that suit these weights; `prior` and `decoder` below take them from here."""
+    """Step counts that suit a model; `prior` and `decoder` below take them from here."""
 
     prior: int = 25
     decoder: int = 100
+
+
+@dataclass
+class ModelConfig:
+    version: Version = Version.kandinsky2_2
+    steps: StageDefaults = field(default_factory=StageDefaults)
 
 
 @dataclass
@@ -132,16 +191,34 @@ class WeightsConfig:
     prior: CheckpointConfig = field(default_factory=CheckpointConfig)
     decoder: CheckpointConfig = field(default_factory=CheckpointConfig)
     steps: StageDefaults = field(default_factory=StageDefaults)
+    # Pixels that the weights were trained at, where their own files do not tell.
+    size: int | None = None
 
 
 @dataclass
 class TaskConfig:
     name: Task = Task.text2img
+    # What is drawn where the user names no prompt.
+    prompt: str | None = None
 
 
 @dataclass
 class SchedulerConfig:
+    """The scheduler and its options; `null`: as the checkpoint has it. Each takes some of them."""
+
     name: SchedulerName = SchedulerName.ddim
+    timestep_spacing: TimestepSpacing | None = None
+    eta: float | None = None
+    variance_type: VarianceType | None = None
+    algorithm_type: AlgorithmType | None = None
+    solver_order: int | None = None
+    use_karras_sigmas: bool | None = None
+    original_inference_steps: int | None = None
+    clip_sample: bool | None = None
+    clip_sample_range: float | None = None
+    thresholding: bool | None = None
+    dynamic_thresholding_ratio: float | None = None
+    sample_max_value: float | None = None
 
 
 @dataclass
@@ -156,8 +233,19 @@ class OffloadConfig:
 
 
 @dataclass
+class CompileConfig:
+    """`torch.compile` of prior and decoder. `channels_last`: memory format of their weights."""
+
+    mode: CompileMode = CompileMode.off
+    fullgraph: bool = False
+    channels_last: bool = False
+
+
+@dataclass
 class PrecisionConfig:
     prior: Precision = Precision.fp32
+    text: Precision = Precision.fp32
+    depth: Precision = Precision.fp32
     decoder: Precision = Precision.fp32
 
 
@@ -175,14 +263,46 @@ class CacheConfig:
 
 @dataclass
 class PriorConfig:
+    """`strength`: how far the prior goes from the embedding of `inputs.image`, where it takes one;
+    `negative_strength`: the same for the negative prompt.
+    """
+
     num_inference_steps: int = 25
     guidance_scale: float = 4.0
+    strength: float = 0.85
+    negative_strength: float = 1.0
 
 
 @dataclass
 class DecoderConfig:
     num_inference_steps: int = 100
     guidance_scale: float = 4.0
+
+
+@dataclass
+class InputsConfig:
+    """Pictures by path; by address only where `allow_urls` says so."""
+
+    image: str | None = None
+    mask: str | None = None
+    mask_box: list[int] | None = None
+    mask_invert: bool = False
+    hint: str | None = None
+    allow_urls: bool = False
+
+
+@dataclass
+class ItemConfig:
+    """What is mixed: a text or a picture, and its share."""
+
+    text: str | None = None
+    image: str | None = None
+    weight: float = 1.0
+
+
+@dataclass
+class InterpolateConfig:
+    items: list[ItemConfig] = field(default_factory=list)
 
 
 @dataclass
@@ -195,6 +315,7 @@ class Config:
     scheduler: SchedulerConfig = field(default_factory=SchedulerConfig)
     attention: AttentionConfig = field(default_factory=AttentionConfig)
     offload: OffloadConfig = field(default_factory=OffloadConfig)
+    compile: CompileConfig = field(default_factory=CompileConfig)
     precision: PrecisionConfig = field(default_factory=PrecisionConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     cache: CacheConfig = field(default_factory=CacheConfig)
@@ -210,6 +331,11 @@ class Config:
     seeding: Seeding = Seeding.per_stage
     height: int | None = None
     width: int | None = None
+    inputs: InputsConfig = field(default_factory=InputsConfig)
+    resize: Resize = Resize.cover
+    strength: float = 0.3
+    interpolate: InterpolateConfig = field(default_factory=InterpolateConfig)
+    depth: CheckpointConfig = field(default_factory=CheckpointConfig)
     prior: PriorConfig = field(default_factory=PriorConfig)
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
 

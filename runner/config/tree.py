@@ -20,6 +20,7 @@ from runner.config.schema import Config
 
 CONFIG_NAME = "config"
 WEIGHTS_GROUP = "weights/"
+MODEL_STEPS = {"prior": "${model.steps.prior}", "decoder": "${model.steps.decoder}"}
 
 
 def config_dir() -> Path:
@@ -30,7 +31,8 @@ def config_dir() -> Path:
 
 
 def register() -> None:
-    """Make schema, folder source and sweeper known to Hydra. May be called again."""
+    """Make schema, folder source, sweeper and resolver known to Hydra. May be called again."""
+    OmegaConf.register_new_resolver("example", _example, replace=True)
     ConfigStore.instance().store(name="typed_schema", node=Config)
     SourcesRegistry.instance().register(WeightsFolderSource)
     plugins = Plugins.instance()
@@ -38,6 +40,11 @@ def register() -> None:
     from runner.config.sweeper import REPLACED, Sweeper
 
     plugins.class_name_to_class[REPLACED] = Sweeper
+
+
+def _example(name: str) -> str:
+    """`${example:circle.png}`: the path of a picture that comes with the experiments."""
+    return str((config_dir() / "experiment" / "inputs" / name).resolve())
 
 
 class WeightsFolderSource(ConfigSource):
@@ -63,7 +70,7 @@ class WeightsFolderSource(ConfigSource):
         folder = self._folder(config_path)
         if folder is None:
             raise ConfigLoadError(f"no such folder: {config_path}")
-        config = OmegaConf.create({"source": "folder", "path": str(folder)})
+        config = OmegaConf.create({"source": "folder", "path": str(folder), "steps": MODEL_STEPS})
         return ConfigResult(
             provider=self.provider,
             path=self.full_path(),

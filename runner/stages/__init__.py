@@ -48,7 +48,14 @@ class Stage:
 STAGES = {
     stage.name: stage
     for stage in (
+        Stage("read_image", 1, "runner.stages.read_image", ResultKind.image),
+        Stage("read_mask", 1, "runner.stages.read_mask", ResultKind.image),
+        Stage("depth", 1, "runner.stages.depth", ResultKind.image),
         Stage("prior", 1, "runner.stages.prior", ResultKind.tensors),
+        Stage("prior_from_image", 1, "runner.stages.prior_from_image", ResultKind.tensors),
+        Stage("embed_image", 1, "runner.stages.embed_image", ResultKind.tensors),
+        Stage("interpolate", 1, "runner.stages.interpolate", ResultKind.tensors),
+        Stage("encode_text", 1, "runner.stages.encode_text", ResultKind.tensors),
         Stage("decode", 1, "runner.stages.decode", ResultKind.image),
     )
 }

@@ -1,50 +1,140 @@
-"""Image embedding -> image (2.2: the decoder never sees the prompt)."""
+"""Image embedding or text, and whatever pictures the task takes -> image.
+
+One stage for all tasks and versions: what the node has as inputs decides what the pipeline, which
+the catalog chose, is called with.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 
 from runner.graph import Node
+from runner.stages import corrections
+from runner.stages.calls import call, started_generator, steps_run
 from runner.stages.finite import check_finite
-from runner.stages.steps import report_steps
 from runner.values import OnStep, Value
 
 
 def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep) -> Value:
     """Returns an RGB image, height x width as in the node's parameters."""
-    params = node.params
-    embeddings = inputs["prior"]
-    assert isinstance(embeddings, dict)
-    generator = torch.Generator("cpu")
-    if params["seeding"] == "shared":
-        generator.set_state(embeddings["generator_state"])
-    else:
-        generator.manual_seed(node.integer("seed"))
-    device, dtype = pipeline._execution_device, pipeline.unet.dtype
-    steps = node.integer("num_inference_steps")
-    # Without guidance diffusers casts nothing to the UNet's dtype, so it is done here for both.
-    output = pipeline(
-        image_embeds=embeddings["image_embeds"].to(device, dtype),
-        negative_image_embeds=embeddings["negative_image_embeds"].to(device, dtype),
-        height=params["height"],
-        width=params["width"],
-        num_inference_steps=steps,
-        guidance_scale=params["guidance_scale"],
-        generator=generator,
-        output_type="pt",
-        callback_on_step_end=report_steps(on_step, steps),
-    )
-    # "pt" is raw: unlike "pil" it still shows NaN, which would become black.
-    check_finite(node, "the decoded pixels", output.images)
-    return to_image(output.images[0])
+    arguments = {
+        "num_inference_steps": node.integer("num_inference_steps"),
+        "guidance_scale": _guidance_scale(node, inputs),
+        "generator": _generator(node, inputs),
+        "output_type": "pt",
+        **_conditions(node, inputs, pipeline),
+        **_pictures(node, inputs, pipeline),
+    }
+    with _corrected(node, inputs, pipeline):
+        pixels = call(pipeline, on_step, steps_run(node), arguments).images
+    # "pt" still shows NaN: as "pil" it would be black.
+    check_finite(node, "the decoded pixels", pixels)
+    return to_image(pixels[0], raw=not _starts_from_picture(inputs))
 
 
-def to_image(pixels: torch.Tensor) -> Image.Image:
-    """[3, H, W] around [-1, 1] -> RGB, by the very steps of diffusers' output_type="pil"."""
-    scaled = (pixels * 0.5 + 0.5).clamp(0, 1)
+def to_image(pixels: torch.Tensor, *, raw: bool) -> Image.Image:
+    """[3, H, W] -> RGB, by the very steps of diffusers' output_type="pil".
+
+    Args:
+        raw: around [-1, 1], as the MoVQ decodes; img2img pipelines have scaled it to [0, 1].
+    """
+    scaled = (pixels * 0.5 + 0.5).clamp(0, 1) if raw else pixels
     array = scaled.cpu().permute(1, 2, 0).float().numpy()
     return Image.fromarray((array * 255).round().astype("uint8"))
+
+
+def _starts_from_picture(inputs: Mapping[str, Value]) -> bool:
+    return "image" in inputs and "mask" not in inputs
+
+
+def _guidance_scale(node: Node, inputs: Mapping[str, Value]) -> float:
+    """The number that makes the pipeline compute `uncond + scale * (text - uncond)`.
+
+    Kandinsky 3's pipelines add 1 to theirs (pipeline_kandinsky3.py), so that the same number
+    would mean more guidance than on 2.x.
+    """
+    scale = node.number("guidance_scale")
+    return scale - 1 if "text" in inputs and scale > 1 else scale
+
+
+def _generator(node: Node, inputs: Mapping[str, Value]) -> torch.Generator:
+    if node.params["seeding"] != "shared":
+        return started_generator(node, {}, "prior")
+    # The last stage that used the one generator.
+    return started_generator(node, inputs, "negative" if "negative" in inputs else "prior")
+
+
+def _conditions(node: Node, inputs: Mapping[str, Value], pipeline: Any) -> dict[str, Any]:
+    """Embeddings and texts."""
+    device, dtype = pipeline._execution_device, pipeline.unet.dtype
+
+    def tensor(source: str, name: str, as_type: torch.dtype | None = dtype) -> torch.Tensor:
+        value = inputs[source]
+        assert isinstance(value, dict)
+        return value[name].to(device, as_type)
+
+    if "text" in inputs:
+        return {
+            "prompt_embeds": tensor("text", "prompt_embeds"),
+            "negative_prompt_embeds": tensor("text", "negative_prompt_embeds"),
+            "attention_mask": tensor("text", "attention_mask", None),
+            "negative_attention_mask": tensor("text", "negative_attention_mask", None),
+        }
+    # Without guidance diffusers casts nothing to the UNet's dtype, so it is done here for both.
+    conditions: dict[str, Any] = {
+        "image_embeds": tensor("prior", "image_embeds"),
+        "negative_image_embeds": tensor("negative", "image_embeds")
+        if "negative" in inputs
+        else tensor("prior", "negative_image_embeds"),
+    }
+    texts = {
+        name: node.params[name] for name in ("prompt", "negative_prompt") if name in node.params
+    }
+    return {**conditions, **texts}
+
+
+def _pictures(node: Node, inputs: Mapping[str, Value], pipeline: Any) -> dict[str, Any]:
+    """Sizes, and what is drawn on."""
+    pictures: dict[str, Any] = {}
+    if not ("text" in inputs and "image" in inputs):
+        # Kandinsky 3 img2img takes the picture's own size, which is the one that was asked for.
+        pictures |= {"height": node.integer("height"), "width": node.integer("width")}
+    if "image" in inputs:
+        pictures["image"] = inputs["image"]
+    if "strength" in node.params:
+        pictures["strength"] = node.number("strength")
+    mask, hint = inputs.get("mask"), inputs.get("hint")
+    if isinstance(mask, Image.Image):
+        pictures["mask_image"] = mask.convert("L")
+    if isinstance(hint, Image.Image):
+        tensor = torch.from_numpy(np.array(hint)).float().div(255).permute(2, 0, 1)[None]
+        pictures["hint"] = tensor.to(pipeline._execution_device, pipeline.unet.dtype)
+    return pictures
+
+
+@contextmanager
+def _corrected(node: Node, inputs: Mapping[str, Value], pipeline: Any) -> Iterator[None]:
+    with ExitStack() as stack:
+        if _starts_from_picture(inputs) and "text" not in inputs:
+            stack.enter_context(corrections.sizes_in_order(pipeline))
+            if hasattr(pipeline, "add_noise"):  # 2.1
+                steps = node.integer("num_inference_steps")
+                stack.enter_context(
+                    corrections.noise_of_the_schedule(pipeline, steps, steps_run(node))
+                )
+        if "mask" in inputs:
+            stack.enter_context(corrections.mask_as_given(pipeline))
+        text = inputs.get("text")
+        if isinstance(text, dict) and _guidance_scale(node, inputs) > 1:
+            # What `encode_prompt` cuts a text to: its tokens and one more.
+            total = text["attention_mask"].shape[1]
+            own = min(int(text["attention_mask"].sum()) + 1, total)
+            if own < total:
+                stack.enter_context(corrections.each_text_by_itself(pipeline.unet, (total, own)))
+        yield

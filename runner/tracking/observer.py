@@ -55,6 +55,7 @@ class TrackingObserver(Observer):
         self._reused = 0
         self._peak_device_bytes = 0
         self._loaded: list[dict[str, Any]] = []
+        self._relieved: list[str] = []
         self._lost: TrackingError | None = None
         self.problem: str | None = None
 
@@ -86,11 +87,20 @@ class TrackingObserver(Observer):
         if result.peak_memory_bytes is not None:
             self._peak_device_bytes = max(self._peak_device_bytes, result.peak_memory_bytes)
         metrics = {f"seconds_{stage}": result.seconds}
+        if result.first_call:
+            # It pays for what is compiled and warmed up: apart from the calls after it.
+            metrics[f"seconds_{stage}_first_call"] = result.seconds
+        if result.peak_memory_bytes is not None:
+            metrics[f"peak_device_mb_{stage}"] = result.peak_memory_bytes / 2**20
         self._metrics(metrics, step=len(self._stage_seconds[stage]) - 1)
 
     def image_saved(self, path: Path, image: SavedImage) -> None:
         """The file of an image is whole."""
         self._append("file", path=str(path), folder="images")
+
+    def memory_relieved(self, node: Node, how: str) -> None:
+        self._relieved.append(f"{node.stage} ({node.label}): {how}")
+        self._append("tags", tags={"runner.memory_relieved": "\n".join(self._relieved)})
 
     def node_failed(self, node: Node, error: RunnerError) -> None:
         self.failed(error)

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 from runner import __version__
+from runner.combinations import COMPILERS
 from runner.config.schema import AttentionBackend, OffloadMode
 from runner.environment import git_commit
 from runner.machine import LOGGED_LIBRARIES, cpu_cores, is_installed, versions
@@ -31,8 +32,12 @@ def main(arguments: list[str]) -> int:
         print(f"  {backend.name:<13} {_attention(backend, accelerator)}")
     print("offload")
     for mode in OffloadMode:
-        works = mode is OffloadMode.none or accelerator
+        works = mode in (OffloadMode.none, OffloadMode.auto) or accelerator
         print(f"  {mode.name:<13} {'yes' if works else 'no: needs an accelerator'}")
+    print("compile")
+    compilers = [name for name in COMPILERS if shutil.which(name)]
+    works = bool(accelerator or compilers)
+    print(f"  torch.compile {'yes' if works else 'no: needs a C++ compiler on the CPU'}")
     free = shutil.disk_usage(Path.cwd()).free
     print(f"disk free here  {free / 2**30:.0f} GiB")
     if missing:

@@ -55,9 +55,10 @@ def _graph_lines(plan: Plan) -> list[str]:
         reused = store.holds(node)
         stored += reused
         steps = node.params.get("num_inference_steps")
+        shown_steps = f"{steps} steps  " if steps else ""
         inputs = "".join(f" <- {needed.key[:8]}" for needed in node.inputs.values())
         lines.append(
-            f"{node.key[:8]} {node.stage:<7} {steps} steps  {node.label}"
+            f"{node.key[:8]} {node.stage:<11} {shown_steps}{node.label}"
             f"{inputs}{'  (stored)' if reused else ''}"
         )
     counts = Counter(node.stage for node in plan.graph)

@@ -15,4 +15,4 @@ def _job(run: RunConfig) -> int:
     # Only now: `--cfg job` and errors of the config do not need it.
     from runner.run import execute
 
-    return execute(run)
+    return execute(run).status

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from runner.catalog import Checkpoint, Row
 from runner.config.schema import CheckpointConfig, WeightsConfig, WeightsSource
 from runner.errors import WeightsError
-from runner.weights.folder import CheckedFolder, check_folder
+from runner.weights.folder import INDEX_FILES, CheckedFolder, check_folder
 from runner.weights.hashes import FileHashes
 from runner.weights.hub import cached_snapshot, download_snapshot
 
@@ -46,10 +46,15 @@ class FoundCheckpoint:
         """Number of parameters of the module that is called at each step; 0 if not known."""
         return self.checked.parameters[self.checkpoint.denoiser] if self.checked else 0
 
+    def component_bytes(self, bytes_per_number: int) -> dict[str, int]:
+        """Module -> bytes of its weights in memory."""
+        assert self.checked is not None
+        return {name: n * bytes_per_number for name, n in self.checked.parameters.items()}
+
 
 @dataclass(frozen=True)
 class FoundWeights:
-    """All checkpoints of a run, by role."""
+    """The checkpoints that a run needs, by role."""
 
     checkpoints: Mapping[str, FoundCheckpoint]
 
@@ -63,19 +68,28 @@ class FoundWeights:
 
 
 def find_weights(
-    row: Row, config: WeightsConfig, *, hashes: FileHashes, download: bool
+    row: Row,
+    config: WeightsConfig,
+    depth: CheckpointConfig,
+    *,
+    roles: Collection[str],
+    hashes: FileHashes,
+    download: bool,
 ) -> FoundWeights:
     """Find and check the checkpoints of a row.
 
     Args:
+        depth: which depth-estimation model.
+        roles: those of the row that are needed.
         download: fetch what `weights=hub` does not have on disk. The only use of a network.
 
     Raises:
         WeightsError: not there, not whole, or not the model that was asked for.
     """
     found = {
-        role: _find(role, checkpoint, config, hashes, download)
+        role: _find(role, checkpoint, config, depth, hashes, download)
         for role, checkpoint in row.checkpoints.items()
+        if role in roles
     }
     hashes.save()
     _check_same_embedding(config, found)
@@ -86,38 +100,70 @@ def _find(
     role: str,
     checkpoint: Checkpoint,
     config: WeightsConfig,
+    depth: CheckpointConfig,
     hashes: FileHashes,
     download: bool,
 ) -> FoundCheckpoint:
-    configured: CheckpointConfig = getattr(config, role)
+    # Kandinsky 3's text encoder lies in the repository of its decoder.
+    configured = {"prior": config.prior, "depth": depth}.get(role, config.decoder)
+    key = "depth.repo" if role == "depth" else f"weights.{role.replace('text', 'decoder')}.repo"
     repo = configured.repo or checkpoint.repo
+    source = config.source
+    if role == "depth" and configured.repo is not None:
+        source = _depth_source(configured.repo)
     revision: str | None = None
     folder: Path | None
     checked: CheckedFolder | None = None
-    key = "weights"
-    if config.source is WeightsSource.mini:
-        folder = MINI_DIR / checkpoint.folder
-    elif config.source is WeightsSource.folder:
-        folder = _within(Path(str(config.path)).expanduser().absolute(), checkpoint)
-    else:
+    if source is WeightsSource.hub:
         wanted = configured.revision or "main"
-        key = f"weights.{role}.repo"
         checked = _on_disk(repo, wanted, checkpoint, configured.variant, key, hashes)
         folder = checked.path if checked is not None else None
+        if folder is None and config.source is not WeightsSource.hub:
+            raise WeightsError(
+                key, repo, "is no folder and not in the hub's cache",
+                "a folder; or weights=hub, which may download",
+            )  # fmt: skip
         if folder is None and download:
-            folder = download_snapshot(repo, wanted, configured.variant, key, checkpoint.folder)
+            folder = download_snapshot(repo, wanted, configured.variant, key, checkpoint)
         revision = folder.name if folder is not None else wanted
+    else:
+        own = configured.repo if role == "depth" else None
+        folder = _folder(source, config, own, checkpoint)
+        key = key if role == "depth" and configured.repo else "weights"
     if checked is None and folder is not None:
         checked = check_folder(folder, checkpoint, configured.variant, key, hashes)
     return FoundCheckpoint(
         role=role,
         checkpoint=checkpoint,
-        source=config.source,
+        source=source,
         repo=repo,
         revision=revision,
         variant=configured.variant,
         checked=checked,
     )
+
+
+def _depth_source(repo: str) -> WeightsSource:
+    """A depth model may be any folder, or any repository, whatever the other weights are."""
+    is_folder = Path(repo).expanduser().is_dir()
+    return WeightsSource.folder if is_folder else WeightsSource.hub
+
+
+def _folder(
+    source: WeightsSource, config: WeightsConfig, own: str | None, checkpoint: Checkpoint
+) -> Path:
+    """`own`: a folder of its own, beside all other weights."""
+    if own is not None:
+        return Path(own).expanduser().absolute()
+    if source is WeightsSource.mini:
+        if not (MINI_DIR / checkpoint.folder).is_dir():
+            has = ", ".join(sorted(path.name for path in MINI_DIR.iterdir() if path.is_dir()))
+            raise WeightsError(
+                "weights", "mini", f"the small family has no {checkpoint.folder} (it has: {has})",
+                "weights=hub, or weights=<folder>",
+            )  # fmt: skip
+        return MINI_DIR / checkpoint.folder
+    return _within(Path(str(config.path)).expanduser().absolute(), checkpoint)
 
 
 def _on_disk(
@@ -129,7 +175,7 @@ def _on_disk(
     hashes: FileHashes,
 ) -> CheckedFolder | None:
     """The cached snapshot, unless a download was broken off before it was whole."""
-    snapshot = cached_snapshot(repo, revision)
+    snapshot = cached_snapshot(repo, revision, INDEX_FILES[checkpoint.layout])
     if snapshot is None:
         return None
     try:

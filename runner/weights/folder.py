@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runner.catalog import Checkpoint
+from runner.catalog import Checkpoint, Layout
 from runner.errors import WeightsError
 from runner.weights.hashes import FileHashes, fingerprint
 from runner.weights.safetensors_header import DamagedFileError, read_header
+
+INDEX_FILES = {Layout.diffusers: "model_index.json", Layout.transformers: "config.json"}
+"""The file that says what a folder holds."""
 
 IDENTITY_SUFFIXES = (".json", ".txt", ".model", ".safetensors")
 """What of a folder decides the pixels; its README and pictures do not."""
@@ -21,7 +24,8 @@ class CheckedFolder:
     """A folder that holds what the catalog says.
 
     Attributes:
-        fingerprint: hash of all files that decide the pixels, whatever the folder's path.
+        fingerprint: hash of all files that decide the pixels, of the components that are used,
+            whatever the folder's path.
         parameters: number of parameters of each module.
         bytes: of its weights on disk.
         native_size: pixels the denoiser was trained at; None where that cannot be told.
@@ -46,8 +50,11 @@ def check_folder(
     Raises:
         WeightsError: missing, unreadable, truncated, of another model, or not safetensors.
     """
-    index = _read_json(path / "model_index.json", key)
-    found = index.get("_class_name")
+    index = _read_json(path / INDEX_FILES[checkpoint.layout], key)
+    if checkpoint.layout is Layout.diffusers:
+        found = index.get("_class_name")
+    else:
+        found = next(iter(index.get("architectures") or []), None)
     if found not in checkpoint.accepts:
         raise WeightsError(key, path, f"holds a {found}", " or ".join(checkpoint.accepts))
     parameters: dict[str, int] = {}
@@ -56,7 +63,7 @@ def check_folder(
         counted, counted_bytes = _check_module(path / module, variant, key)
         parameters[module] = counted
         size += counted_bytes
-    files = _identity_files(path, variant)
+    files = _identity_files(path, variant, checkpoint.without)
     return CheckedFolder(
         path=path,
         fingerprint=fingerprint((str(f.relative_to(path)), hashes.sha256(f)) for f in files),
@@ -64,8 +71,14 @@ def check_folder(
         bytes=size,
         native_size=_native_size(path, key),
         embedding_size=_embedding_size(path, key),
-        scheduler=_read_json(path / "scheduler" / "scheduler_config.json", key),
+        scheduler=_scheduler(path, checkpoint, key),
     )
+
+
+def _scheduler(path: Path, checkpoint: Checkpoint, key: str) -> dict[str, Any]:
+    if checkpoint.layout is not Layout.diffusers:
+        return {}
+    return _read_json(path / "scheduler" / "scheduler_config.json", key)
 
 
 def _check_module(folder: Path, variant: str | None, key: str) -> tuple[int, int]:
@@ -104,13 +117,14 @@ def _is_of_variant(file: Path, variant: str | None) -> bool:
     return named == variant
 
 
-def _identity_files(path: Path, variant: str | None) -> list[Path]:
+def _identity_files(path: Path, variant: str | None, without: tuple[str, ...]) -> list[Path]:
     files = [
         file
         for file in path.rglob("*")
         if file.suffix in IDENTITY_SUFFIXES
         and file.is_file()
         and not any(part.startswith(".") for part in file.relative_to(path).parts)
+        and file.relative_to(path).parts[0] not in without
     ]
     return [f for f in files if f.suffix != ".safetensors" or _is_of_variant(f, variant)]
 
@@ -127,11 +141,16 @@ def _native_size(path: Path, key: str) -> int | None:
 
 
 def _embedding_size(path: Path, key: str) -> int | None:
-    for module, name in (("prior", "embedding_dim"), ("unet", "encoder_hid_dim")):
-        if (path / module).is_dir():
-            size = _read_json(path / module / "config.json", key).get(name)
-            return size if isinstance(size, int) else None
-    return None
+    if (path / "prior").is_dir():
+        size = _read_json(path / "prior" / "config.json", key).get("embedding_dim")
+    elif (path / "unet").is_dir():
+        unet = _read_json(path / "unet" / "config.json", key)
+        # 2.1 projects the text from `encoder_hid_dim`, and the image embedding from this.
+        both = unet.get("encoder_hid_dim_type") == "text_image_proj"
+        size = unet.get("cross_attention_dim" if both else "encoder_hid_dim")
+    else:
+        size = None
+    return size if isinstance(size, int) else None
 
 
 def _read_json(path: Path, key: str) -> dict[str, Any]:

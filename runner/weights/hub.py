@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from runner.catalog import Checkpoint
 from runner.errors import WeightsError
 
 
-def cached_snapshot(repo: str, revision: str) -> Path | None:
+def cached_snapshot(repo: str, revision: str, index: str) -> Path | None:
     """The snapshot folder of a repository in the hub's cache, or None. Imports nothing heavy.
+
+    Args:
+        index: the file that must be there for the snapshot to count.
 
     The cache's layout: models--<owner>--<name>/{refs/<revision>, snapshots/<commit>/...}.
     Source: https://huggingface.co/docs/huggingface_hub/guides/manage-cache
@@ -18,7 +22,7 @@ def cached_snapshot(repo: str, revision: str) -> Path | None:
     reference = home / "refs" / revision
     commit = reference.read_text().strip() if reference.is_file() else revision
     snapshot = home / "snapshots" / commit
-    return snapshot if (snapshot / "model_index.json").exists() else None
+    return snapshot if (snapshot / index).exists() else None
 
 
 def cache_dir() -> Path:
@@ -29,7 +33,9 @@ def cache_dir() -> Path:
     return Path(os.environ.get("HF_HOME", default)).expanduser() / "hub"
 
 
-def download_snapshot(repo: str, revision: str, variant: str | None, key: str, folder: str) -> Path:
+def download_snapshot(
+    repo: str, revision: str, variant: str | None, key: str, checkpoint: Checkpoint
+) -> Path:
     """Fetch a repository's configs and safetensors. Returns its snapshot folder.
 
     Raises:
@@ -47,13 +53,13 @@ def download_snapshot(repo: str, revision: str, variant: str | None, key: str, f
     weights = f"*.{variant}*.safetensors" if variant else "*.safetensors"
     # Without a variant, leave the half-precision copies where they are.
     ignored = [] if variant else ["*.fp16*.safetensors", "*.bf16*.safetensors"]
-    instead = f"weights=<folder that holds {folder}>, or weights=mini"
+    instead = f"weights=<folder that holds {checkpoint.folder}>, or weights=mini"
     try:
         snapshot = snapshot_download(
             repo,
             revision=revision,
             allow_patterns=["*.json", "*.txt", "*.model", weights],
-            ignore_patterns=ignored,
+            ignore_patterns=[*ignored, *(f"{part}/*" for part in checkpoint.without)],
         )
     except GatedRepoError as error:
         raise WeightsError(

@@ -1,5 +1,5 @@
 """The fixtures of the unit tests."""
 
-from unit.conftest import command, composed, family
+from unit.conftest import command, composed, family, pictures
 
-__all__ = ["command", "composed", "family"]
+__all__ = ["command", "composed", "family", "pictures"]

@@ -31,7 +31,8 @@ def test_cfg_shows_the_composed_config(command: Command) -> None:
     said = command("plan", "--cfg", "job", "scheduler=ddpm", "prompt=a")
     shown = yaml.safe_load(said.out)
     assert said.status == 0
-    assert (shown["scheduler"], shown["prompt"]) == ({"name": "ddpm"}, "a")
+    assert (shown["scheduler"]["name"], shown["prompt"]) == ("ddpm", "a")
+    assert {v for k, v in shown["scheduler"].items() if k != "name"} == {None}
 
 
 def test_cfg_resolves(command: Command) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,55 +13,150 @@ from typing import Any
 import pytest
 from unit.conftest import Compose
 
-from runner import machine, planning
-from runner.config.run_config import RunConfig
+from runner import combinations, machine, planning
+from runner.catalog import REFUSED
+from runner.config.run_config import InterpolateItem, RunConfig
 from runner.config.schema import (
+    AlgorithmType,
     AttentionBackend,
     AttentionConfig,
     CacheMode,
+    CheckpointConfig,
+    CompileConfig,
+    CompileMode,
     DecoderConfig,
+    InputsConfig,
     OffloadMode,
     Precision,
     PrecisionConfig,
     PriorConfig,
     Progress,
+    Resize,
     SchedulerConfig,
     SchedulerName,
     Seeding,
     Task,
+    TimestepSpacing,
     Tracker,
     TrackingConfig,
+    VarianceType,
     Version,
     WeightsSource,
 )
 from runner.planning import make_plan
 
-DECIDES_PIXELS: dict[str, list[Any]] = {
-    "scheduler": [SchedulerConfig(SchedulerName.ddpm)],
-    "attention": [
+HUB = "weights=hub"
+IMAGE = "inputs.image=a.png"
+ITEMS = "interpolate.items=[{text: a, weight: 0.5}, {image: a.png, weight: 0.5}]"
+BASES = {
+    "mini": (),
+    "hub": (HUB,),
+    "2.1": (HUB, "model=kandinsky2_1"),
+    "3": (HUB, "model=kandinsky3"),
+    "img2img": (HUB, "task=img2img", IMAGE),
+    "inpaint": (HUB, "task=inpaint", IMAGE, "inputs.mask=mask.png"),
+    "box": (HUB, "task=inpaint", IMAGE, "inputs.mask_box=[0,0,32,32]"),
+    "interpolate": (HUB, "task=interpolate", ITEMS),
+    "interpolate 2.1": (HUB, "task=interpolate", ITEMS, "model=kandinsky2_1"),
+    "hint": (HUB, "task=controlnet", "inputs.hint=a.png"),
+    "controlnet": (HUB, "task=controlnet", IMAGE),
+    "controlnet_img2img": (HUB, "task=controlnet_img2img", IMAGE, "negative_prompt=blue"),
+}
+"""Weights of the hub that are not on disk count by their names: enough to compare keys."""
+
+DDIM, DDPM, DPMPP, LCM = (
+    SchedulerName.ddim, SchedulerName.ddpm, SchedulerName.dpmpp_2m, SchedulerName.lcm,
+)  # fmt: skip
+TEXT, PICTURE = InterpolateItem("a", None, 0.5), InterpolateItem(None, "a.png", 0.5)
+
+DECIDES_PIXELS: dict[str, list[tuple[str, list[Any]]]] = {
+    "version": [("hub", [Version.kandinsky2_1, Version.kandinsky3])],
+    "task": [("img2img", [Task.controlnet, Task.controlnet_img2img])],
+    "scheduler": [("mini", [
+        SchedulerConfig(DDPM),
+        SchedulerConfig(DPMPP),
+        SchedulerConfig(LCM),
+        SchedulerConfig(DDIM, timestep_spacing=TimestepSpacing.trailing),
+        SchedulerConfig(DDIM, timestep_spacing=TimestepSpacing.linspace),
+        SchedulerConfig(DDIM, eta=0.0),
+        SchedulerConfig(DDIM, eta=1.0),
+        SchedulerConfig(DDPM, variance_type=VarianceType.fixed_small),
+        SchedulerConfig(DPMPP, algorithm_type=AlgorithmType.sde),
+        SchedulerConfig(DPMPP, solver_order=3),
+        SchedulerConfig(DPMPP, use_karras_sigmas=True),
+        SchedulerConfig(LCM, original_inference_steps=100),
+        SchedulerConfig(DDIM, clip_sample=True),
+        SchedulerConfig(DDIM, clip_sample=True, clip_sample_range=2.0),
+        SchedulerConfig(DDIM, thresholding=True),
+        SchedulerConfig(DDIM, thresholding=True, dynamic_thresholding_ratio=0.9),
+        SchedulerConfig(DDIM, thresholding=True, sample_max_value=2.0),
+    ])],
+    "attention": [("mini", [
         AttentionConfig(AttentionBackend.plain),
+        AttentionConfig(AttentionBackend.xformers),
         AttentionConfig(AttentionBackend.sliced),
         AttentionConfig(AttentionBackend.sliced, slice_size=1),
-    ],
+    ])],
+    "compile": [("mini", [
+        CompileConfig(CompileMode.default),
+        CompileConfig(CompileMode.reduce_overhead),
+        CompileConfig(CompileMode.default, fullgraph=True),
+        CompileConfig(channels_last=True),
+    ])],
     "precision": [
-        PrecisionConfig(prior=Precision.bf16),
-        PrecisionConfig(decoder=Precision.bf16),
-        PrecisionConfig(decoder=Precision.fp16),
+        ("mini", [
+            PrecisionConfig(prior=Precision.bf16),
+            PrecisionConfig(decoder=Precision.bf16),
+            PrecisionConfig(decoder=Precision.fp16),
+        ]),
+        ("3", [PrecisionConfig(text=Precision.bf16), PrecisionConfig(decoder=Precision.bf16)]),
+        ("controlnet", [PrecisionConfig(depth=Precision.bf16)]),
     ],
-    "prompts": [("a blue square",)],
-    "negative_prompt": ["a blue square"],
-    "seeds": [(1,)],
-    "seeding": [Seeding.shared],
-    "height": [64],
-    "width": [64],
-    "prior": [PriorConfig(num_inference_steps=7), PriorConfig(guidance_scale=1.0)],
-    "decoder": [DecoderConfig(25, guidance_scale=1.0), DecoderConfig(num_inference_steps=7)],
-}
+    "prompts": [(base, [("a blue square",)]) for base in ("mini", "3", "interpolate 2.1")],
+    "negative_prompt": [
+        (base, ["a blue square"])
+        for base in ("mini", "2.1", "3", "interpolate", "interpolate 2.1", "controlnet_img2img")
+    ],
+    "seeds": [(base, [(1,)]) for base in BASES],
+    "seeding": [(base, [Seeding.shared]) for base in BASES if base != "3"],
+    "height": [(base, [64]) for base in BASES],
+    "width": [(base, [64]) for base in BASES],
+    "inputs": [
+        ("img2img", [InputsConfig(image="b.png")]),
+        ("inpaint", [
+            InputsConfig(image="b.png", mask="mask.png"),
+            InputsConfig(image="a.png", mask="b.png"),
+            InputsConfig(image="a.png", mask="mask.png", mask_invert=True),
+            InputsConfig(image="a.png", mask_box=[0, 0, 32, 64]),
+        ]),
+        ("box", [InputsConfig(image="a.png", mask_box=[0, 0, 32, 64])]),
+        ("hint", [InputsConfig(hint="b.png"), InputsConfig(image="a.png")]),
+        ("controlnet_img2img", [InputsConfig(image="a.png", hint="b.png")]),
+    ],
+    "resize": [
+        (base, [Resize.fit, Resize.stretch]) for base in ("img2img", "inpaint", "box", "controlnet")
+    ],
+    "strength": [(base, [0.5, 1.0]) for base in ("img2img", "controlnet_img2img")],
+    "interpolate": [("interpolate", [
+        (TEXT, TEXT),
+        (replace(TEXT, text="b"), PICTURE),
+        (TEXT, replace(PICTURE, image="b.png")),
+        (replace(TEXT, weight=0.25), replace(PICTURE, weight=0.75)),
+    ])],
+    "depth": [("controlnet", [CheckpointConfig("a/b"), CheckpointConfig(revision="v2")])],
+    "prior": [
+        ("mini", [PriorConfig(num_inference_steps=7), PriorConfig(guidance_scale=1.0)]),
+        ("controlnet_img2img", [PriorConfig(strength=0.5), PriorConfig(negative_strength=0.5)]),
+    ],
+    "decoder": [
+        ("mini", [DecoderConfig(25, guidance_scale=1.0), DecoderConfig(num_inference_steps=7)])
+    ],
+}  # fmt: skip
 
 DOES_NOT: dict[str, list[Any]] = {
     "name": ["another"],
     "question": ["Why?"],
-    "offload": [OffloadMode.model, OffloadMode.sequential],
+    "offload": list(OffloadMode),
     "tracking": [TrackingConfig(Tracker.none), TrackingConfig(uri="http://host", experiment="e")],
     "cache": [CacheMode.off, CacheMode.refresh],
     "device": ["cpu", "cuda:1"],
@@ -71,16 +168,45 @@ DOES_NOT: dict[str, list[Any]] = {
     "overrides": [("a=b",)],
 }
 
-ONLY_ONE: dict[str, type[Version | Task]] = {"version": Version, "task": Task}
-"""Choices that decide the pixels and have a single value so far."""
-
 BY_CONTENT = {"weights"}
+
+NOT_HERE: list[tuple[str, str, Any]] = [
+    ("3", "seeding", Seeding.shared),
+    ("3", "prior", PriorConfig(num_inference_steps=7)),
+    ("3", "precision", PrecisionConfig(prior=Precision.bf16, depth=Precision.bf16)),
+    ("mini", "precision", PrecisionConfig(text=Precision.bf16, depth=Precision.bf16)),
+    ("mini", "prior", PriorConfig(strength=0.5, negative_strength=0.5)),
+    ("mini", "strength", 0.9),
+    ("mini", "resize", Resize.fit),
+    ("interpolate", "prompts", ("a blue square",)),
+    ("hint", "depth", CheckpointConfig("a/b")),
+    ("img2img", "depth", CheckpointConfig("a/b")),
+    ("img2img", "inputs", InputsConfig(image="a.png", allow_urls=True)),
+    ("img2img", "inputs", InputsConfig(image="copy of a.png")),
+]
+"""(base, field, value): what decides the pixels elsewhere, and not with this task or version."""
+
+
+Base = Callable[[str], RunConfig]
 
 
 @pytest.fixture
-def run(composed: Compose, monkeypatch: pytest.MonkeyPatch) -> RunConfig:
+def base(
+    composed: Compose,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    pictures: Callable[[Path], None],
+) -> Base:
+    """A base of `BASES`, on a machine with an accelerator and all packages."""
     monkeypatch.setattr(machine, "likely_device", lambda: "cuda")
-    return composed()
+    monkeypatch.setattr(combinations, "is_installed", lambda module: True)
+    pictures(tmp_path)
+    return lambda name: composed(*BASES[name])
+
+
+@pytest.fixture
+def run(base: Base) -> RunConfig:
+    return base("mini")
 
 
 def image_key(run: RunConfig) -> str:
@@ -89,36 +215,77 @@ def image_key(run: RunConfig) -> str:
 
 
 def test_every_field_is_classified_once() -> None:
-    classified = [*DECIDES_PIXELS, *DOES_NOT, *ONLY_ONE, *BY_CONTENT]
+    classified = [*DECIDES_PIXELS, *DOES_NOT, *BY_CONTENT]
     assert sorted(classified) == sorted(f.name for f in dataclasses.fields(RunConfig))
 
 
 @pytest.mark.parametrize("field", DECIDES_PIXELS)
-def test_what_decides_the_pixels_changes_the_key(run: RunConfig, field: str) -> None:
-    values = DECIDES_PIXELS[field]
-    keys = {image_key(run), *(image_key(replace(run, **{field: value})) for value in values)}
-    assert len(keys) == 1 + len(values)
+def test_what_decides_the_pixels_changes_the_key(base: Base, field: str) -> None:
+    for name, values in DECIDES_PIXELS[field]:
+        run = base(name)
+        keys = {image_key(run), *(image_key(replace(run, **{field: value})) for value in values)}
+        assert len(keys) == 1 + len(values), name
 
 
-@pytest.mark.parametrize("field", DOES_NOT)
-def test_what_does_not_leaves_the_key(run: RunConfig, field: str) -> None:
-    for value in DOES_NOT[field]:
-        assert image_key(replace(run, **{field: value})) == image_key(run)
+@pytest.mark.parametrize("name", BASES)
+def test_what_does_not_leaves_the_key(base: Base, name: str) -> None:
+    run = base(name)
+    key = image_key(run)
+    for field, values in DOES_NOT.items():
+        for value in values:
+            changed = {field: value}
+            if value == "cpu":
+                changed["offload"] = OffloadMode.none
+            assert image_key(replace(run, **changed)) == key, (field, value)
 
 
-@pytest.mark.parametrize("field", ONLY_ONE)
-def test_a_second_value_must_be_classified(field: str) -> None:
-    assert len(ONLY_ONE[field]) == 1, f"move {field} to DECIDES_PIXELS, with the new value"
+@pytest.mark.parametrize(("name", "field", "value"), NOT_HERE)
+def test_what_a_task_does_not_use_leaves_the_key(
+    base: Base, name: str, field: str, value: Any
+) -> None:
+    run = base(name)
+    assert getattr(run, field) != value
+    assert image_key(replace(run, **{field: value})) == image_key(run)
 
 
 @pytest.mark.parametrize(
-    "section",
-    [PriorConfig, DecoderConfig, SchedulerConfig, AttentionConfig, PrecisionConfig],
+    ("section", "without"),
+    [
+        (PriorConfig, ()),
+        (DecoderConfig, ()),
+        (SchedulerConfig, ()),
+        (AttentionConfig, ()),
+        (PrecisionConfig, ()),
+        (CompileConfig, ()),
+        (InterpolateItem, ()),
+        (InputsConfig, ("allow_urls",)),
+    ],
 )
-def test_every_key_of_a_section_that_decides_is_varied(section: type[Any]) -> None:
-    values = [v for vs in DECIDES_PIXELS.values() for v in vs if isinstance(v, section)]
+def test_every_key_of_a_section_that_decides_is_varied(
+    section: type[Any], without: tuple[str, ...]
+) -> None:
+    values = [
+        item
+        for cases in DECIDES_PIXELS.values()
+        for _, alternatives in cases
+        for value in alternatives
+        for item in (value if isinstance(value, tuple) else (value,))
+        if isinstance(item, section)
+    ]
     for field in dataclasses.fields(section):
-        assert any(getattr(value, field.name) != field.default for value in values), field.name
+        seen = {str(getattr(value, field.name)) for value in values}
+        assert field.name in without or len(seen) > 1, field.name
+
+
+def test_every_cell_has_a_key_of_its_own(base: Base) -> None:
+    one_of_each = {
+        "text2img": "hub", "img2img": "img2img", "inpaint": "box", "interpolate": "interpolate",
+        "controlnet": "controlnet", "controlnet_img2img": "controlnet_img2img",
+    }  # fmt: skip
+    cells = [cell for cell in itertools.product(Version, Task) if cell not in REFUSED]
+    runs = [replace(base(one_of_each[task.name]), version=version) for version, task in cells]
+    assert [(run.version, run.task) for run in runs] == cells
+    assert len({image_key(run) for run in runs}) == len(cells) == 12
 
 
 def test_weights_count_by_their_content(run: RunConfig, family: Path, tmp_path: Path) -> None:
@@ -143,15 +310,14 @@ def test_the_prior_is_shared_by_what_changes_the_decoder_alone(run: RunConfig) -
         (image,) = make_plan(run).images
         return image.node.inputs["prior"].key
 
-    changes: list[dict[str, Any]] = [
-        {field: value}
-        for field in ("scheduler", "height", "width", "decoder", "seeding")
-        for value in DECIDES_PIXELS[field]
-    ]
-    for change in changes:
-        assert prior_key(replace(run, **change)) == prior_key(run), change
+    def changes(field: str) -> list[Any]:
+        return next(values for name, values in DECIDES_PIXELS[field] if name == "mini")
+
+    for field in ("scheduler", "height", "width", "decoder", "seeding"):
+        for value in changes(field):
+            assert prior_key(replace(run, **{field: value})) == prior_key(run), value
     for field in ("prior", "prompts", "seeds", "negative_prompt"):
-        assert prior_key(replace(run, **{field: DECIDES_PIXELS[field][0]})) != prior_key(run)
+        assert prior_key(replace(run, **{field: changes(field)[0]})) != prior_key(run)
 
 
 @pytest.mark.parametrize("library", machine.PIXEL_LIBRARIES)

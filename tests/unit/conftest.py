@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
+from PIL import Image
 
 from runner.cli import main
 from runner.config import tree
@@ -34,11 +35,15 @@ Compose = Callable[..., RunConfig]
 def command(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Command:
-    """`kandinsky <arguments>` in an empty working directory, without a process of its own."""
+    """`kandinsky <arguments>` in an empty working directory, without a process of its own.
+
+    The hub's cache is empty.
+    """
     working = tmp_path / "working"
     working.mkdir()
     monkeypatch.chdir(working)
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
 
     def call(*arguments: str) -> Said:
         capfd.readouterr()
@@ -53,8 +58,9 @@ def command(
 
 @pytest.fixture
 def composed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Compose:
-    """A RunConfig from overrides, with its outputs in an empty folder."""
+    """A RunConfig from overrides, with its outputs in an empty folder and an empty hub cache."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
 
     def make(*overrides: str) -> RunConfig:
         tree.register()
@@ -69,6 +75,22 @@ def composed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Compose:
 def family(tmp_path: Path) -> Path:
     """A folder with a copy of the small family, to be damaged at will."""
     return copy_family(tmp_path / "family")
+
+
+@pytest.fixture
+def pictures() -> Callable[[Path], None]:
+    """Puts a few pictures of 128 x 128 into a folder."""
+    return write_pictures
+
+
+def write_pictures(folder: Path) -> None:
+    """a.png and its copy, b.png, mask.png (one half white)."""
+    Image.new("RGB", (128, 128), "red").save(folder / "a.png")
+    shutil.copy(folder / "a.png", folder / "copy of a.png")
+    Image.new("RGB", (128, 128), "blue").save(folder / "b.png")
+    mask = Image.new("L", (128, 128))
+    mask.paste(255, (0, 0, 64, 128))
+    mask.save(folder / "mask.png")
 
 
 def copy_family(target: Path) -> Path:

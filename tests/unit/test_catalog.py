@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+
 import diffusers
 import pytest
+import transformers
 
-from runner.catalog import CATALOG, Row, row_of
+from runner.catalog import CATALOG, REFUSED, Layout, Row, row_of
 from runner.config.schema import Task, Version
 from runner.errors import ConfigError
 from runner.tasks import TASKS
+from unit.conftest import Command, assert_refused
 
 ROWS = pytest.mark.parametrize(
     "row", CATALOG, ids=lambda row: f"{row.version.name} {row.task.name}"
@@ -24,9 +28,11 @@ def test_each_row_is_found_and_has_its_function(row: Row) -> None:
 @ROWS
 def test_classes_exist_and_accept_themselves(row: Row) -> None:
     for checkpoint in row.checkpoints.values():
-        assert checkpoint.pipeline in checkpoint.accepts
+        if checkpoint.layout is Layout.diffusers:
+            assert checkpoint.pipeline in checkpoint.accepts
+        library = diffusers if checkpoint.layout is Layout.diffusers else transformers
         for name in checkpoint.accepts:
-            assert hasattr(diffusers, name)
+            assert hasattr(library, name), name
         assert checkpoint.denoiser in checkpoint.modules
         assert checkpoint.repo.endswith(f"/{checkpoint.folder}")
 
@@ -39,13 +45,29 @@ def test_native_size_can_be_made(row: Row) -> None:
     assert row.schedulers
 
 
-def test_every_version_and_every_task_has_a_row() -> None:
-    assert {row.version for row in CATALOG} == set(Version)
-    assert {row.task for row in CATALOG} == set(Task)
-    assert len({(row.version, row.task) for row in CATALOG}) == len(CATALOG)
+def test_every_cell_is_a_row_or_refused() -> None:
+    rows = [(row.version, row.task) for row in CATALOG]
+    assert len(set(rows)) == len(rows)
+    assert not set(rows) & set(REFUSED)
+    assert {*rows, *REFUSED} == set(itertools.product(Version, Task))
+    assert {version for version, _ in rows} == set(Version)
+    assert {task for _, task in rows} == set(Task)
+    assert set(rows) == set(TASKS)
 
 
-def test_a_task_without_a_model_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runner.catalog.CATALOG", ())
-    with pytest.raises(ConfigError, match=r"task=text2img: .* has no model for it"):
-        row_of(Version.kandinsky2_2, Task.text2img)
+@pytest.mark.parametrize("cell", REFUSED, ids=lambda cell: f"{cell[0].name} {cell[1].name}")
+def test_a_refused_cell_says_why_and_what_is_possible(
+    command: Command, cell: tuple[Version, Task]
+) -> None:
+    version, task = cell
+    tasks = ", ".join(row.task.name for row in CATALOG if row.version is version)
+    versions = ", ".join(row.version.name for row in CATALOG if row.task is task)
+    assert tasks
+    assert versions
+    assert_refused(
+        command("plan", f"model={version.name}", f"task={task.name}", "weights=hub"),
+        f"task={task.name}: model={version.name} cannot: {REFUSED[cell]}\n",
+        f"task={task.name} with model={versions}; or model={version.name} with task={tasks}\n",
+    )
+    with pytest.raises(ConfigError):
+        row_of(version, task)

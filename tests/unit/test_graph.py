@@ -6,11 +6,12 @@ import dataclasses
 import itertools
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from runner.graph import Graph, Node, PipelineSpec, SchedulerSpec
+from runner.graph import CompileSpec, Graph, Node, PipelineSpec, SchedulerSpec
 
 SCHEDULER = SchedulerSpec("ddim")
 PRIOR = PipelineSpec("P", "weights-a", "float32", "sdpa", None, None)
@@ -61,7 +62,11 @@ PIPELINE_CHANGES: dict[str, Any] = {
     "attention": "plain",
     "slice_size": 1,
     "scheduler": SchedulerSpec("ddpm"),
+    "without": ("text_encoder",),
+    "compile": CompileSpec("default", fullgraph=False, channels_last=False),
 }
+
+COMPILE_CHANGES: dict[str, Any] = {"mode": None, "fullgraph": True, "channels_last": True}
 
 SCHEDULER_CHANGES: dict[str, Any] = {"name": "ddpm", "options": (("eta", 1.0),)}
 
@@ -73,8 +78,8 @@ def test_each_identity_field_changes_the_key(field: str) -> None:
     assert len(keys) == len(NODE_CHANGES[field])
 
 
-def test_all_fields_of_a_node_but_its_label_are_tested() -> None:
-    assert {f.name for f in dataclasses.fields(Node)} == {*NODE_CHANGES, "label"}
+def test_all_fields_of_a_node_but_label_and_files_are_tested() -> None:
+    assert {f.name for f in dataclasses.fields(Node)} == {*NODE_CHANGES, "label", "files"}
 
 
 @pytest.mark.parametrize("field", [f.name for f in dataclasses.fields(PipelineSpec)])
@@ -89,8 +94,18 @@ def test_each_field_of_a_scheduler_changes_the_key(field: str) -> None:
     assert replace(NODE, pipeline=changed).key != NODE.key
 
 
-def test_the_label_and_the_order_of_entries_do_not_change_the_key() -> None:
+@pytest.mark.parametrize("field", [f.name for f in dataclasses.fields(CompileSpec)])
+def test_each_field_of_compilation_changes_the_key(field: str) -> None:
+    compiled = replace(DECODER, compile=CompileSpec("default", False, False))
+    assert compiled.compile is not None
+    changed = replace(compiled.compile, **{field: COMPILE_CHANGES[field]})
+    keys = {replace(NODE, pipeline=p).key for p in (compiled, replace(compiled, compile=changed))}
+    assert len(keys) == 2
+
+
+def test_label_files_and_the_order_of_entries_do_not_change_the_key() -> None:
     assert replace(NODE, label="another").key == NODE.key
+    assert replace(NODE, files={"image": Path("a.png")}).key == NODE.key
     assert replace(NODE, params={"scale": 4.0, "seed": 1}).key == NODE.key
     assert replace(NODE, libraries={"diffusers": "2", "torch": "1"}).key == NODE.key
 

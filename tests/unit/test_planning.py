@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from runner import machine, planning
+from runner import combinations, machine, planning
 from runner.catalog import row_of
 from runner.config.schema import SchedulerName
 from runner.errors import ConfigError
@@ -73,16 +73,20 @@ def test_offload_with_an_accelerator(composed: Compose) -> None:
 
 
 @pytest.mark.parametrize("installed", [True, False])
-def test_xformers_must_be_installed(
-    composed: Compose, monkeypatch: pytest.MonkeyPatch, installed: bool
+@pytest.mark.parametrize("device", ["cpu", "mps", "cuda", "cuda:1"])
+def test_xformers_must_be_installed_and_needs_cuda(
+    composed: Compose, monkeypatch: pytest.MonkeyPatch, installed: bool, device: str
 ) -> None:
-    monkeypatch.setattr(planning, "is_installed", lambda module: installed)
-    run = composed("attention=xformers")
-    if installed:
+    monkeypatch.setattr(combinations, "is_installed", lambda module: installed)
+    monkeypatch.setattr(machine, "likely_device", lambda: device.partition(":")[0])
+    run = composed("attention=xformers", f"device={device}")
+    if installed and device.startswith("cuda"):
         assert len(make_plan(run).graph) == 2
-    else:
-        with pytest.raises(ConfigError, match=r"attention=xformers: .* not installed"):
-            make_plan(run)
+        return
+    problem = f"does not run on {device}" if installed else "the package xformers is not installed"
+    with pytest.raises(ConfigError) as caught:
+        make_plan(run)
+    assert str(caught.value) == f"attention=xformers: {problem}\n  allowed: sdpa, plain, sliced"
 
 
 def test_a_scheduler_that_gives_wrong_pictures_is_refused(

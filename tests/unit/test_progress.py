@@ -29,6 +29,8 @@ LOADED = Loaded(
         "execution_device": "cpu",
         "dtype": {"unet": "float16", "movq": "float16"},
         "scheduler": "DDIMScheduler",
+        "offload": {"mode": "none", "reason": "as configured"},
+        "compile": {"unet": {"compiled": False, "channels_last": False}},
     },
 )
 

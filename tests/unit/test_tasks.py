@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from runner.materials import ImageRequest, Materials
 from runner.planning import make_plan
-from runner.tasks import ImageRequest, Materials, text2img
+from runner.tasks import text2img
 from unit.conftest import Compose
 
 
 def test_text2img_is_a_prior_and_a_decoder(composed: Compose) -> None:
     run = composed("negative_prompt=blue", "decoder.guidance_scale=2", "prior.guidance_scale=3")
     found = make_plan(run)
-    materials = Materials(run, found.weights, {"torch": "1"})
+    materials = Materials(run, found.weights, {}, {"torch": "1"})
     decode = text2img(materials, ImageRequest(0, "a circle", 7, 64, 128))
     prior = decode.inputs["prior"]
     assert dict(prior.params) == {
@@ -41,7 +42,7 @@ def test_text2img_is_a_prior_and_a_decoder(composed: Compose) -> None:
 
 def test_the_index_of_an_image_is_no_part_of_its_keys(composed: Compose) -> None:
     run = composed()
-    materials = Materials(run, make_plan(run).weights, {})
+    materials = Materials(run, make_plan(run).weights, {}, {})
     first = ImageRequest(0, "a circle", 7, 64, 64)
     assert text2img(materials, first).key == text2img(materials, replace(first, index=5)).key
 

@@ -43,6 +43,8 @@ def test_relative_folders_and_home(
     assert source.load_config("weights/a b.v1.yaml").config == {
         "source": "folder",
         "path": "a b.v1",
+        # A folder says nothing of steps, so the model does.
+        "steps": {"prior": "${model.steps.prior}", "decoder": "${model.steps.decoder}"},
     }
     assert source.load_config("weights/~/a b.v1").config["path"] == str(tmp_path / "a b.v1")
 

@@ -1,39 +1,87 @@
-"""`kandinsky models`: the table, and what of it is on disk."""
+"""`kandinsky models`: the tables, and what of the checkpoints is on disk."""
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from pathlib import Path
 
 import pytest
 
-from runner.catalog import CATALOG
+from runner.catalog import CATALOG, REFUSED, Checkpoint, row_of
+from runner.config.schema import Task, Version
 from runner.weights import find
 from runner.weights.find import MINI_DIR
 from unit.conftest import Command
 
-
-@pytest.fixture(autouse=True)
-def _empty_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+CHECKPOINTS = {c.repo: c for row in CATALOG for c in row.checkpoints.values()}
 
 
-def test_every_row_is_shown(command: Command) -> None:
+def test_every_cell_is_shown_with_its_reason(command: Command) -> None:
     said = command("models")
     assert said.status == 0
-    for row in CATALOG:
-        assert f"model={row.version.name} task={row.task.name}" in said.out
-        for checkpoint in row.checkpoints.values():
-            assert checkpoint.repo in said.out
-            assert str(MINI_DIR / checkpoint.folder) in said.out
-    assert "not on disk" in said.out
+    lines = said.out.splitlines()
+    assert lines[0].split() == [f"model={version.name}" for version in Version]
+    reasons = dict(line.split(" ", 1) for line in lines if line.startswith("("))
+    for task in Task:
+        (line,) = (line for line in lines if line.startswith(f"task={task.name} "))
+        cells = line.replace("no (", "no(").split()[1:]
+        for version, cell in zip(Version, cells, strict=True):
+            if (version, task) in REFUSED:
+                assert reasons[cell.removeprefix("no")] == REFUSED[version, task]
+            else:
+                assert cell == "yes"
 
 
+def test_every_checkpoint_is_shown_with_its_uses_and_what_is_on_disk(command: Command) -> None:
+    out = command("models").out
+    for repo, checkpoint in CHECKPOINTS.items():
+        part = out.partition(f"{repo}: ")[2]
+        uses, mini, hub, *_ = part.splitlines()
+        for row in CATALOG:
+            assert (f"{row.version.value} {row.task.name}" in uses.split(", ")) == (
+                repo in {c.repo for c in row.checkpoints.values()}
+            )
+        folder = MINI_DIR / checkpoint.folder
+        assert (str(folder) in mini) == folder.is_dir()
+        assert ("not in the small family" in mini) != folder.is_dir()
+        assert "not on disk" in hub
+
+
+@pytest.mark.parametrize("checkpoint", CHECKPOINTS.values(), ids=lambda c: c.folder)
 def test_a_damaged_checkpoint_is_said_to_be(
-    command: Command, family: Path, monkeypatch: pytest.MonkeyPatch
+    command: Command,
+    checkpoint: Checkpoint,
+    random_weights: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    shutil.rmtree(family / CATALOG[0].checkpoints["decoder"].folder / "movq")
+    family = tmp_path / "family"
+    shutil.copytree(random_weights, family)
+    file = next(iter(sorted((family / checkpoint.folder / checkpoint.denoiser).glob("*.safe*"))))
+    file.write_bytes(file.read_bytes()[:-1])
     monkeypatch.setattr(find, "MINI_DIR", family)
     said = command("models")
     assert said.status == 0
-    assert "damaged: " in said.out
+    damaged = [line for line in said.out.splitlines() if "damaged: " in line]
+    assert len(damaged) == 1
+    assert str(file) in damaged[0]
+
+
+def test_markdown_has_a_row_a_cell_with_its_route(command: Command) -> None:
+    said = command("models", "--markdown")
+    assert said.status == 0
+    header, rule, *rows = said.out.splitlines()
+    assert header == "| version | task | route |"
+    assert set(rule) == {"|", "-"}
+    assert len(rows) == len(Version) * len(Task)
+    for (version, task), line in zip(itertools.product(Version, Task), rows, strict=True):
+        assert line.startswith(f"| {version.value} | {task.name} | ")
+        if (version, task) in REFUSED:
+            assert f"refused: {REFUSED[version, task]}" in line
+            continue
+        stages = line.split("| ")[3].split(", then ")
+        checkpoints = row_of(version, task).checkpoints
+        assert len(stages) == len(checkpoints)
+        for stage, (role, checkpoint) in zip(stages, checkpoints.items(), strict=True):
+            assert stage.startswith(f"{role}: `{checkpoint.pipeline}` of `{checkpoint.folder}`")

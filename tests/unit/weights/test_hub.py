@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from runner.catalog import DECODER_2_2, PRIOR_2_2
+from runner.catalog import DECODER_2_2, PRIOR_2_2, Layout
+from runner.weights.folder import INDEX_FILES
 from runner.weights.hub import cache_dir, cached_snapshot
 from unit.conftest import Command, assert_refused, copy_family
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
+INDEX = INDEX_FILES[Layout.diffusers]
 VARIABLES = ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME")
 
 
@@ -52,13 +54,13 @@ def test_a_downloaded_repository_is_found_with_its_commit(command: Command, fill
 
 @pytest.mark.parametrize("revision", ["main", COMMIT])
 def test_a_revision_is_a_reference_or_a_commit(filled: Path, revision: str) -> None:
-    found = cached_snapshot(PRIOR_2_2.repo, revision)
+    found = cached_snapshot(PRIOR_2_2.repo, revision, INDEX)
     assert found == home_of(filled, PRIOR_2_2.repo) / "snapshots" / COMMIT
 
 
 def test_what_was_never_downloaded_is_not_found(filled: Path) -> None:
-    assert cached_snapshot(PRIOR_2_2.repo, "v2") is None
-    assert cached_snapshot("no/such", "main") is None
+    assert cached_snapshot(PRIOR_2_2.repo, "v2", INDEX) is None
+    assert cached_snapshot("no/such", "main", INDEX) is None
 
 
 def test_a_broken_off_download_is_not_found(command: Command, filled: Path) -> None:

@@ -1,0 +1,170 @@
+"""The runner from Python: the same keys as on the command line, images with their record back.
+
+from runner import generate, plan, sweep
+
+run = generate("scheduler=ddpm", prompt="a red circle", seeds=[1, 2], decoder={"guidance_scale": 3})
+run.images[0].image                      # a PIL image
+run.images[0].record["sha256"]           # its line of the manifest
+plan(model="kandinsky3", weights="/models")          # checks and graph; loads nothing
+sweep("scheduler=ddim,ddpm", "decoder.guidance_scale=1,4", prompt="a red circle")
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from runner.config.overrides import overrides_of, sweep_of
+from runner.config.run_config import RunConfig
+from runner.errors import StageError
+from runner.outputs import MANIFEST, read_manifest
+from runner.planning import Plan, make_plan
+from runner.run import SUCCESS, execute
+
+
+@dataclass(frozen=True)
+class GeneratedImage:
+    """An image and what made it.
+
+    Attributes:
+        file: its PNG, which holds config, prompt, seed and run id as text.
+        record: its entry in the run's manifest: prompt, seed, sha256 of the pixels, stage keys,
+            seconds, whether it was reused.
+    """
+
+    file: Path
+    record: Mapping[str, Any]
+
+    @cached_property
+    def image(self) -> Image.Image:
+        """The picture, RGB."""
+        with Image.open(self.file) as image:
+            return image.convert("RGB")
+
+    @property
+    def prompt(self) -> str:
+        """What it was to show."""
+        return str(self.record["prompt"])
+
+    @property
+    def seed(self) -> int:
+        """Where its noise came from."""
+        return int(self.record["seed"])
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run left.
+
+    Attributes:
+        folder: of its images and its manifest.
+        manifest: config, overrides, status, failures, the id of its MLflow run.
+    """
+
+    folder: Path
+    manifest: Mapping[str, Any]
+
+    @property
+    def images(self) -> list[GeneratedImage]:
+        """In the order of prompts and seeds."""
+        found = [
+            GeneratedImage(self.folder / record["file"], record)
+            for record in self.manifest["images"]
+        ]
+        return sorted(found, key=lambda image: image.file)
+
+
+class RunFailedError(StageError):
+    """A stage failed; `run` has the images that were made in spite of it."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        failures = run.manifest["failures"]
+        said = failures[0]["error"] if failures else "its records could not be written"
+        super().__init__(f"{said}\n  {len(run.images)} images were made, in {run.folder}")
+
+
+def generate(*overrides: str, **keys: Any) -> Run:
+    """Make the images of one config, and log them as the config says.
+
+    Args:
+        overrides: as on the command line: "scheduler=ddpm", "decoder.guidance_scale=3".
+        keys: the same as Python values: prompt="...", seeds=[1, 2], scheduler="ddpm",
+            decoder={"guidance_scale": 3}.
+
+    Raises:
+        ConfigError: a key, value or combination is wrong; nothing was loaded.
+        RunFailedError: a stage failed; the images that were made are in its `run`.
+    """
+    return _generate([*overrides, *overrides_of(keys)])
+
+
+def plan(*overrides: str, **keys: Any) -> Plan:
+    """All checks and the graph of what `generate` would do; nothing is loaded.
+
+    Raises:
+        ConfigError: a key, value or combination is wrong.
+    """
+    return make_plan(_config([*overrides, *overrides_of(keys)]))
+
+
+def sweep(*overrides: str, **keys: Any) -> list[Run]:
+    """One run for each combination of the overrides' values, as with `-m`.
+
+    Args:
+        overrides: several values are set apart by commas: "scheduler=ddim,ddpm".
+        keys: the same for all runs, as Python values.
+
+    Raises:
+        ConfigError: one of the configs is wrong; then nothing was begun.
+        RunFailedError: a stage failed; the runs after it were not begun.
+    """
+    fixed = overrides_of(keys)
+    cells = [[*cell, *fixed] for cell in itertools.product(*map(sweep_of, overrides))]
+    for cell in cells:
+        make_plan(_config(cell))
+    return list(_each(cells))
+
+
+def _each(cells: list[list[str]]) -> Iterator[Run]:
+    for cell in cells:
+        yield _generate(cell)
+
+
+def _generate(overrides: list[str]) -> Run:
+    finished = execute(_config(overrides))
+    run = Run(finished.folder, read_manifest(finished.folder))
+    if finished.status != SUCCESS:
+        raise RunFailedError(run)
+    assert (run.folder / MANIFEST).exists()
+    return run
+
+
+def _config(overrides: list[str]) -> RunConfig:
+    """Compose as the command line does; Hydra's errors in our words."""
+    from hydra import compose, initialize_config_dir
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf, open_dict
+    from omegaconf.errors import OmegaConfBaseException
+
+    from runner.config import tree
+    from runner.config.problems import config_problem
+    from runner.config.resolve import resolve
+    from runner.errors import ComposeError
+
+    tree.register()
+    try:
+        with initialize_config_dir(str(tree.config_dir()), version_base="1.3"):
+            composed = compose(tree.CONFIG_NAME, overrides, return_hydra_config=True)
+        experiment = OmegaConf.select(composed, "hydra.runtime.choices.experiment")
+        with open_dict(composed):
+            del composed["hydra"]
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ComposeError(config_problem(error)) from error
+    return resolve(composed, experiment=experiment, overrides=overrides)

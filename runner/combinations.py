@@ -1,0 +1,188 @@
+"""What cannot go together, or not on this machine: refused before a weight is read."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+from runner.catalog import Row
+from runner.config.run_config import RunConfig
+from runner.config.schema import (
+    AttentionBackend,
+    CompileMode,
+    OffloadMode,
+    SchedulerName,
+    Task,
+    VarianceType,
+    Version,
+)
+from runner.errors import ConfigError
+from runner.machine import is_installed
+
+if TYPE_CHECKING:
+    from runner.input_images import InputImage
+
+COMPILERS = ("c++", "g++", "clang++")
+"""torch.compile on a CPU writes C++."""
+
+ASPECT_TOLERANCE = 0.01
+
+
+def check_combinations(run: RunConfig, row: Row, device: str) -> None:
+    """Raises ConfigError for the first combination that would fail, or be wrong, later."""
+    _check_scheduler(run, row)
+    _check_attention(run, device)
+    _check_offload(run, device)
+    _check_compile(run, device)
+    _check_guidance(run)
+
+
+def checked_pictures(run: RunConfig) -> dict[str, InputImage]:
+    """Every picture that the run names, decoded once, by its config key.
+
+    Raises:
+        ConfigError: one is missing, damaged, or does not fit the others.
+    """
+    named = {
+        **{f"inputs.{name}": getattr(run.inputs, name) for name in ("image", "mask", "hint")},
+        **{f"interpolate.items[{n}].image": item.image for n, item in enumerate(run.interpolate)},
+    }
+    given = {key: path for key, path in named.items() if path is not None}
+    if not given:
+        return {}
+    # Here and not above: Pillow is not needed to plan most runs.
+    from runner.input_images import check_image
+
+    found = {key: check_image(path, key) for key, path in given.items()}
+    image = found.get("inputs.image")
+    if image is not None:
+        _check_mask(run, image, found.get("inputs.mask"))
+        _check_hint(image, found.get("inputs.hint"))
+    return found
+
+
+def checked_size(key: str, size: int, row: Row) -> int:
+    """A height or width that the model can make: diffusers silently rounds others."""
+    step = row.size_multiple
+    if size % step or not step <= size <= row.max_size:
+        lower = min(max(size // step, 1) * step, row.max_size)
+        upper = min(lower + step, row.max_size)
+        near = f"nearest: {lower}" + (f" or {upper}" if lower < size < upper else "")
+        raise ConfigError(
+            key, size, "the model cannot make this size",
+            f"multiples of {step} from {step} to {row.max_size} ({near})",
+        )  # fmt: skip
+    return size
+
+
+def _check_scheduler(run: RunConfig, row: Row) -> None:
+    name = run.scheduler.name
+    if name not in row.schedulers:
+        raise ConfigError(
+            "scheduler", name.name, f"gives wrong pictures with Kandinsky {row.version.value}",
+            [scheduler.name for scheduler in row.schedulers],
+        )  # fmt: skip
+    learned = run.scheduler.variance_type is VarianceType.learned_range
+    if name is SchedulerName.ddpm and learned and run.version is Version.kandinsky3:
+        raise ConfigError(
+            "scheduler.variance_type", "learned_range",
+            "Kandinsky 3 was trained without a variance of its own",
+            [v.name for v in VarianceType if v is not VarianceType.learned_range],
+        )  # fmt: skip
+
+
+def _check_attention(run: RunConfig, device: str) -> None:
+    if run.attention.backend is not AttentionBackend.xformers:
+        return
+    others = [b.name for b in AttentionBackend if b is not AttentionBackend.xformers]
+    if not is_installed("xformers"):
+        raise ConfigError("attention", "xformers", "the package xformers is not installed", others)
+    if not device.startswith("cuda"):
+        raise ConfigError("attention", "xformers", f"does not run on {device}", others)
+
+
+def _check_offload(run: RunConfig, device: str) -> None:
+    if run.offload not in (OffloadMode.none, OffloadMode.auto) and device == "cpu":
+        raise ConfigError(
+            "offload", run.offload.name, "needs an accelerator, and this run is on the CPU",
+            ["none", "auto"],
+        )  # fmt: skip
+
+
+def _check_compile(run: RunConfig, device: str) -> None:
+    asked = run.compile
+    if asked.mode is CompileMode.off:
+        return
+    shown = asked.mode.value
+    if device == "cpu" and not any(map(shutil.which, COMPILERS)):
+        raise ConfigError("compile", shown, "needs a C++ compiler on the CPU", ["off"])
+    if run.offload is OffloadMode.sequential:
+        raise ConfigError(
+            "compile", shown, "offload=sequential moves weights within what is compiled",
+            "compile=off, or another offload",
+        )  # fmt: skip
+    if asked.fullgraph and run.offload is not OffloadMode.none:
+        raise ConfigError(
+            "compile.fullgraph", True, f"offload={run.offload.name} puts hooks into the graph",
+            "compile.fullgraph=false, or offload=none",
+        )  # fmt: skip
+
+
+def _check_guidance(run: RunConfig) -> None:
+    scale = run.decoder.guidance_scale
+    if run.version is Version.kandinsky3 and 1 < scale <= 2:
+        # Its pipelines compute uncond + (g + 1) * (text - uncond), and only for g above 1.
+        raise ConfigError(
+            "decoder.guidance_scale", scale, "Kandinsky 3 cannot guide this little",
+            "0 to 1 (no guidance), or more than 2",
+        )  # fmt: skip
+
+
+def _check_mask(run: RunConfig, image: InputImage, mask: InputImage | None) -> None:
+    size = f"{image.width} x {image.height}"
+    if mask is not None and (mask.width, mask.height) != (image.width, image.height):
+        raise ConfigError(
+            "inputs.mask", mask.path, f"is {mask.width} x {mask.height}, and inputs.image {size}",
+            "a mask of the picture's own size",
+        )  # fmt: skip
+    box = run.inputs.mask_box
+    if box is not None and (box[2] > image.width or box[3] > image.height):
+        raise ConfigError("inputs.mask_box", box, f"goes beyond the picture, which is {size}")
+
+
+def _check_hint(image: InputImage, hint: InputImage | None) -> None:
+    if hint is None:
+        return
+    ratio = (hint.width * image.height) / (hint.height * image.width)
+    if abs(ratio - 1) > ASPECT_TOLERANCE:
+        raise ConfigError(
+            "inputs.hint", hint.path,
+            f"is {hint.width} x {hint.height}, of another shape than inputs.image "
+            f"({image.width} x {image.height})",
+            "a hint of the picture's shape",
+        )  # fmt: skip
+
+
+def needed_roles(run: RunConfig, row: Row) -> tuple[str, ...]:
+    """The row's roles that this run uses: no depth model where the hint is given."""
+    given = run.inputs.hint is not None
+    return tuple(role for role in row.checkpoints if not (role == "depth" and given))
+
+
+def notes_on(run: RunConfig, device: str) -> list[str]:
+    """What is allowed, and still worth knowing."""
+    notes = []
+    version = run.version
+    halves = {p.name for p in vars(run.precision).values()} - {"fp32"}
+    if halves and device == "cpu":
+        notes.append("half precision on a CPU is slow and its pictures differ from fp32")
+    if version is Version.kandinsky3 and run.decoder.guidance_scale > 2:
+        scale = run.decoder.guidance_scale
+        notes.append(
+            f"Kandinsky 3: decoder.guidance_scale={scale:g} goes to diffusers as {scale - 1:g}, "
+            "whose formula adds 1; so the number means the same as for 2.x"
+        )
+    unread = run.task is Task.interpolate and version is Version.kandinsky2_2 and any(run.prompts)
+    if unread:
+        notes.append("task=interpolate: the decoder of Kandinsky 2.2 reads no prompt")
+    return notes

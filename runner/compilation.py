@@ -1,0 +1,56 @@
+"""`torch.compile` of the module that is called at each step, and the check that it took effect."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from runner.errors import StageError
+from runner.graph import CompileSpec
+
+
+def compile_module(module: Any, spec: CompileSpec) -> None:
+    """Compile in place: the module keeps its class, so pipeline, hooks and offload see no change.
+
+    (`pipeline.unet = torch.compile(...)`, as guides have it, does nothing on diffusers' combined
+    pipelines, which call the decoder's own reference.)
+    """
+    if spec.channels_last:
+        module.to(memory_format=torch.channels_last)
+    if spec.mode is not None:
+        module.compile(mode=spec.mode, fullgraph=spec.fullgraph)
+
+
+def read_back(module: Any) -> dict[str, Any]:
+    """Whether a live module is compiled, and the memory format of its convolutions."""
+    return {
+        "compiled": module._compiled_call_impl is not None,
+        "channels_last": _is_channels_last(module),
+    }
+
+
+def graphs_compiled() -> int:
+    """Graphs that torch.compile has made in this process so far."""
+    from torch._dynamo.utils import counters
+
+    return int(counters["stats"]["unique_graphs"])
+
+
+def check_set(name: str, module: Any, spec: CompileSpec) -> None:
+    """Raises StageError where the module does not read back as asked for."""
+    found = read_back(module)
+    if found["compiled"] != (spec.mode is not None):
+        raise StageError(f"compile={spec.mode}: has no effect on {name}")
+    if spec.channels_last and found["channels_last"] is False:
+        raise StageError(f"compile.channels_last=True: has no effect on {name}")
+
+
+def _is_channels_last(module: Any) -> bool | None:
+    """None for a module without convolutions that could tell: 1 x 1 ones are both."""
+    telling = [
+        part.weight.is_contiguous(memory_format=torch.channels_last)
+        for part in module.modules()
+        if isinstance(part, torch.nn.Conv2d) and part.weight.shape[-1] > 1
+    ]
+    return all(telling) if telling else None

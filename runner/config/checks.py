@@ -1,0 +1,280 @@
+"""Checks of values that need nothing but the config itself."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from runner.config.prompts import checked_text
+from runner.config.run_config import InterpolateItem
+from runner.config.schema import (
+    AttentionBackend,
+    CompileConfig,
+    CompileMode,
+    Config,
+    InputsConfig,
+    ItemConfig,
+    SchedulerConfig,
+    SchedulerName,
+    Task,
+    WeightsSource,
+)
+from runner.errors import ConfigError
+
+MAX_STEPS = 1000
+"""The checkpoints were trained on 1000 noise levels: no schedule has more steps."""
+
+MAX_SEED = 2**63 - 1
+"""torch.Generator.manual_seed takes no more."""
+
+THRESHOLDING = ("thresholding", "dynamic_thresholding_ratio", "sample_max_value")
+CLIPPING = ("clip_sample", "clip_sample_range")
+SCHEDULER_OPTIONS = {
+    SchedulerName.ddim: ("timestep_spacing", "eta", *CLIPPING, *THRESHOLDING),
+    SchedulerName.ddpm: ("timestep_spacing", "variance_type", *CLIPPING, *THRESHOLDING),
+    SchedulerName.dpmpp_2m: (
+        "timestep_spacing", "algorithm_type", "solver_order", "use_karras_sigmas", *THRESHOLDING,
+    ),
+    SchedulerName.lcm: (
+        "timestep_spacing", "original_inference_steps", *CLIPPING, *THRESHOLDING,
+    ),
+}  # fmt: skip
+"""The options that each scheduler takes; all others must be null."""
+
+OPTION_RANGES: dict[str, tuple[float, float]] = {
+    "eta": (0, 1),
+    "solver_order": (1, 3),
+    "original_inference_steps": (1, MAX_STEPS),
+    "clip_sample_range": (0.01, 100),
+    "dynamic_thresholding_ratio": (0, 1),
+    "sample_max_value": (1, 1000),
+}
+
+TASK_INPUTS = {
+    Task.text2img: (),
+    Task.img2img: ("image",),
+    Task.inpaint: ("image", "mask", "mask_box", "mask_invert"),
+    Task.interpolate: (),
+    Task.controlnet: ("image", "hint"),
+    Task.controlnet_img2img: ("image", "hint"),
+}
+"""The keys of `inputs` that a task takes; all others must be left out."""
+
+USES_STRENGTH = (Task.img2img, Task.controlnet_img2img)
+WEIGHTS_TOLERANCE = 1e-3
+
+
+def check_values(config: Config) -> None:
+    """Raises ConfigError for a number, an input or an option that cannot be meant."""
+    steps = config.decoder.num_inference_steps
+    # A prior of one step ends in ZeroDivisionError (diffusers, scheduling_unclip.py).
+    _check_steps("prior.num_inference_steps", config.prior.num_inference_steps, minimum=2)
+    _check_steps("decoder.num_inference_steps", steps, minimum=1)
+    _check_guidance("prior.guidance_scale", config.prior.guidance_scale)
+    _check_guidance("decoder.guidance_scale", config.decoder.guidance_scale)
+    task = config.task.name
+    _check_strength("strength", config.strength, steps if task in USES_STRENGTH else None)
+    prior_steps = config.prior.num_inference_steps if task is Task.controlnet_img2img else None
+    _check_strength("prior.strength", config.prior.strength, prior_steps)
+    _check_strength("prior.negative_strength", config.prior.negative_strength, prior_steps)
+    for key, size in (
+        ("height", config.height),
+        ("width", config.width),
+        ("weights.size", config.weights.size),
+    ):
+        if size is not None and size <= 0:
+            raise ConfigError(key, size, "is no number of pixels", "a positive number, or null")
+    _check_scheduler(config.scheduler, steps)
+    _check_attention(config)
+    _check_compile(config.compile)
+    _check_weights(config)
+
+
+def checked_items(items: Sequence[ItemConfig], task: Task) -> tuple[InterpolateItem, ...]:
+    """What is mixed, each a text or a picture; the weights add up to 1.
+
+    Raises:
+        ConfigError: too few, neither or both of text and image, or weights that do not add up:
+            diffusers would take them as they are, and make an embedding too long or too short.
+    """
+    key = "interpolate.items"
+    if task is not Task.interpolate:
+        if items:
+            raise ConfigError(key, f"{len(items)} items", f"means nothing with task={task.name}")
+        return ()
+    if len(items) < 2:
+        raise ConfigError(
+            key, f"{len(items)} items", "there is nothing to mix",
+            "two or more of {text: ..., weight: ...} or {image: <path>, weight: ...}",
+        )  # fmt: skip
+    for number, item in enumerate(items):
+        if (item.text is None) == (item.image is None):
+            raise ConfigError(f"{key}[{number}]", item, "needs a text or an image, one of both")
+        if item.text is not None:
+            checked_text(item.text, f"{key}[{number}].text")
+        if not math.isfinite(item.weight):
+            raise ConfigError(f"{key}[{number}].weight", item.weight, "is not a finite number")
+    total = math.fsum(item.weight for item in items)
+    if abs(total - 1) > WEIGHTS_TOLERANCE:
+        raise ConfigError(key, f"weights {total:g} in all", "do not add up", "weights of 1 in all")
+    return tuple(InterpolateItem(item.text, item.image, item.weight) for item in items)
+
+
+def checked_seeds(seeds: Sequence[int]) -> tuple[int, ...]:
+    """Distinct seeds that torch takes."""
+    if not seeds:
+        raise ConfigError("seeds", "[]", "no image would be made", "at least one number")
+    for seed in seeds:
+        if not 0 <= seed <= MAX_SEED:
+            raise ConfigError("seeds", seed, "is out of range", f"0 to {MAX_SEED}")
+    repeated = sorted({seed for seed in seeds if seeds.count(seed) > 1})
+    if repeated:
+        raise ConfigError("seeds", list(seeds), f"{repeated[0]} is there twice", "each seed once")
+    return tuple(seeds)
+
+
+def checked_threads(threads: object) -> int | None:
+    """A number of threads, or None for `auto`."""
+    if threads == "auto":
+        return None
+    if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= 1024:
+        raise ConfigError("threads", threads, "is no number of threads", "auto, or 1 to 1024")
+    return threads
+
+
+def _check_steps(key: str, steps: int, *, minimum: int) -> None:
+    if not minimum <= steps <= MAX_STEPS:
+        raise ConfigError(key, steps, "is out of range", f"{minimum} to {MAX_STEPS}")
+
+
+def _check_guidance(key: str, scale: float) -> None:
+    if not math.isfinite(scale):
+        raise ConfigError(key, scale, "is not a finite number", "a number from 0 on")
+    if scale < 0:
+        raise ConfigError(key, scale, "is negative", "a number from 0 on; 1 or less: no guidance")
+
+
+def _check_strength(key: str, strength: float, steps: int | None) -> None:
+    """`steps`: of the schedule that the strength cuts; None where the task does not use it."""
+    if not 0 < strength <= 1:  # also NaN
+        raise ConfigError(key, strength, "is out of range", "above 0, up to 1")
+    # diffusers runs int(steps * strength) steps, and with none of them 2.1 returns mere noise.
+    if steps is not None and int(steps * strength) < 1:
+        raise ConfigError(
+            key, strength, f"no step of {steps} would be run",
+            f"{math.ceil(1000 / steps) / 1000:g} to 1, or more steps",
+        )  # fmt: skip
+
+
+def _check_scheduler(scheduler: SchedulerConfig, steps: int) -> None:
+    name = scheduler.name
+    for option, value in vars(scheduler).items():
+        key = f"scheduler.{option}"
+        if option == "name" or value is None:
+            continue
+        if option not in SCHEDULER_OPTIONS[name]:
+            raise ConfigError(
+                key, value, f"means nothing with scheduler={name.name}", SCHEDULER_OPTIONS[name]
+            )
+        if option in OPTION_RANGES:
+            low, high = OPTION_RANGES[option]
+            if not low <= value <= high:
+                raise ConfigError(key, value, "is out of range", f"{low:g} to {high:g}")
+    for option, needs in (
+        ("clip_sample_range", "clip_sample"),
+        ("dynamic_thresholding_ratio", "thresholding"),
+        ("sample_max_value", "thresholding"),
+    ):
+        if getattr(scheduler, option) is not None and not getattr(scheduler, needs):
+            raise ConfigError(
+                f"scheduler.{option}", getattr(scheduler, option),
+                f"means nothing without scheduler.{needs}=true",
+            )  # fmt: skip
+    if name is SchedulerName.lcm:
+        most = scheduler.original_inference_steps or LCM_STEPS
+        if steps > most:
+            raise ConfigError(
+                "decoder.num_inference_steps", steps,
+                f"is more than LCM's schedule of {most} (scheduler.original_inference_steps)",
+                f"1 to {most}",
+            )  # fmt: skip
+
+
+LCM_STEPS = 50
+"""LCMScheduler's own original_inference_steps."""
+
+
+def _check_attention(config: Config) -> None:
+    size = config.attention.slice_size
+    if size is None:
+        return
+    if config.attention.backend is not AttentionBackend.sliced:
+        backend = config.attention.backend.name
+        raise ConfigError("attention.slice_size", size, f"means nothing with attention={backend}")
+    if size < 1:
+        raise ConfigError("attention.slice_size", size, "is no number of heads", "1 or more")
+
+
+def _check_compile(config: CompileConfig) -> None:
+    if config.mode is CompileMode.off and config.fullgraph:
+        raise ConfigError("compile.fullgraph", True, "means nothing with compile=off")
+
+
+def _check_weights(config: Config) -> None:
+    weights = config.weights
+    if weights.source is WeightsSource.folder and not weights.path:
+        raise ConfigError("weights.path", weights.path, "names no folder", "weights=<folder>")
+    if weights.source is not WeightsSource.folder and weights.path:
+        raise ConfigError(
+            "weights.path", weights.path, f"means nothing with weights={weights.source.name}"
+        )
+    if weights.source is WeightsSource.hub:
+        return
+    for role in ("prior", "decoder"):
+        for name in ("repo", "revision"):
+            value = getattr(getattr(weights, role), name)
+            if value is not None:
+                key = f"weights.{role}.{name}"
+                raise ConfigError(
+                    key, value, f"means nothing with weights={weights.source.name}", "weights=hub"
+                )
+
+
+def check_inputs(inputs: InputsConfig, task: Task) -> None:
+    """Raises ConfigError for a picture that the task needs and lacks, or has no use for."""
+    taken = TASK_INPUTS[task]
+    for name in ("image", "mask", "mask_box", "mask_invert", "hint"):
+        value = getattr(inputs, name)
+        if value not in (None, False) and name not in taken:
+            raise ConfigError(
+                f"inputs.{name}", value, f"means nothing with task={task.name}",
+                [f"inputs.{key}" for key in taken] or "no inputs",
+            )  # fmt: skip
+        if isinstance(value, str) and not value.strip():
+            raise ConfigError(f"inputs.{name}", value, "names no file", "a path")
+    if task is Task.controlnet:
+        _one_of(inputs, "hint", "image", "a depth picture, or a picture to make one from")
+    elif "image" in taken and inputs.image is None:
+        raise ConfigError("inputs.image", None, f"task={task.name} needs a picture", "a path")
+    if task is Task.inpaint:
+        _one_of(inputs, "mask", "mask_box", "a picture (white = repaint), or [x0,y0,x1,y1]")
+    if inputs.mask_box is not None:
+        _check_box(inputs.mask_box)
+
+
+def _one_of(inputs: InputsConfig, first: str, second: str, allowed: str) -> None:
+    given = [name for name in (first, second) if getattr(inputs, name) is not None]
+    if len(given) == 2:
+        value = getattr(inputs, second)
+        raise ConfigError(f"inputs.{second}", value, f"inputs.{first} is set too", "one of both")
+    if not given:
+        raise ConfigError(f"inputs.{first}", None, f"nor is inputs.{second} set", allowed)
+
+
+def _check_box(box: list[int]) -> None:
+    key = "inputs.mask_box"
+    if len(box) != 4:
+        raise ConfigError(key, box, f"has {len(box)} numbers", "[x0,y0,x1,y1] in pixels")
+    x0, y0, x1, y1 = box
+    if not (0 <= x0 < x1 and 0 <= y0 < y1):
+        raise ConfigError(key, box, "holds no pixel", "[x0,y0,x1,y1] with x0 < x1 and y0 < y1")

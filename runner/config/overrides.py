@@ -1,0 +1,57 @@
+"""Python values -> Hydra overrides, as a user would type them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+
+def overrides_of(keys: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """{"decoder": {"guidance_scale": 3}, "scheduler": "ddpm"} -> one override for each value."""
+    found: list[str] = []
+    for name, value in keys.items():
+        if isinstance(value, Mapping):
+            found += overrides_of(value, f"{prefix}{name}.")
+        else:
+            found.append(f"{prefix}{name}={written(value)}")
+    return found
+
+
+def written(value: Any) -> str:
+    """A value in Hydra's grammar (https://hydra.cc/docs/advanced/override_grammar/basic/)."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Enum):
+        return value.name
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, str | Path):
+        return _quoted(str(value))
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{key}: {written(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(written, value)) + "]"
+    raise TypeError(f"{value!r} is no value of a config")
+
+
+def sweep_of(override: str) -> list[str]:
+    """One override for each value of a sweep: "a=1,2" -> ["a=1", "a=2"]; "a=[1,2]" is one value."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    (parsed,) = OverridesParser.create().parse_overrides([override])
+    if not parsed.is_sweep_override():
+        return [override]
+    key = parsed.get_key_element()
+    return [f"{key}={value}" for value in parsed.sweep_string_iterator()]
+
+
+def _quoted(text: str) -> str:
+    # Within quotes a quote is escaped, and so are the backslashes right before one; `${` would be
+    # an interpolation.
+    escaped = re.sub(r"(\\*)('|$)", lambda match: match[1] * 2 + ("\\'" if match[2] else ""), text)
+    return "'" + escaped.replace("${", "\\${") + "'"

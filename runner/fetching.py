@@ -1,0 +1,82 @@
+"""Pictures named by an address: fetched once into the cache, and only where the config says so."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+from runner.config.credentials import without_credentials
+from runner.config.run_config import RunConfig
+from runner.errors import ConfigError
+
+MOST_BYTES = 100 << 20
+SECONDS = 30
+
+
+def with_local_pictures(run: RunConfig, folder: Path, *, download: bool) -> RunConfig:
+    """The run with a file in place of each address.
+
+    Args:
+        folder: where fetched pictures are kept, by the hash of their address.
+        download: fetch what is not there yet.
+
+    Raises:
+        ConfigError: addresses are not allowed, or one cannot be fetched.
+    """
+
+    def local(path: str | None, key: str) -> str | None:
+        if path is None or not path.startswith(("http://", "https://")):
+            return path
+        return str(_fetched(path, key, folder, run.inputs.allow_urls, download))
+
+    inputs = replace(
+        run.inputs,
+        image=local(run.inputs.image, "inputs.image"),
+        mask=local(run.inputs.mask, "inputs.mask"),
+        hint=local(run.inputs.hint, "inputs.hint"),
+    )
+    items = tuple(
+        replace(item, image=local(item.image, f"interpolate.items[{number}].image"))
+        for number, item in enumerate(run.interpolate)
+    )
+    return replace(run, inputs=inputs, interpolate=items)
+
+
+def _fetched(url: str, key: str, folder: Path, allowed: bool, download: bool) -> Path:
+    shown = without_credentials(url)
+    if not allowed:
+        raise ConfigError(
+            key, shown, "is an address, and inputs.allow_urls is false",
+            "a path; or inputs.allow_urls=true",
+        )  # fmt: skip
+    target = folder / hashlib.sha256(url.encode()).hexdigest()[:16]
+    if target.is_file():
+        return target
+    if not download:
+        raise ConfigError(
+            key, shown, "is not fetched yet, so its size and its hash are not known",
+            "a run, which fetches it; or a path",
+        )  # fmt: skip
+    _fetch(url, target, key, shown)
+    return target
+
+
+def _fetch(url: str, target: Path, key: str, shown: str) -> None:
+    # Here and not above: what most runs do not need takes as long to import as all of the plan.
+    from urllib.error import URLError
+    from urllib.request import Request, urlopen
+
+    temporary = target.with_name(f".{target.name}.part")
+    try:
+        request = Request(url, headers={"User-Agent": "kandinsky-runner"})
+        with urlopen(request, timeout=SECONDS) as answer:
+            content = answer.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise ConfigError(key, shown, f"has more than {MOST_BYTES >> 20} MiB")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(content)
+        temporary.replace(target)
+    except (URLError, OSError, ValueError) as error:
+        reason = getattr(error, "reason", None) or error
+        raise ConfigError(key, shown, f"cannot be fetched: {reason}") from error

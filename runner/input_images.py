@@ -1,0 +1,114 @@
+"""Pictures that a user hands in: checked before anything runs, then read as RGB or as masks.
+
+A picture is decoded in one way wherever it is used, so what `check_image` let through at plan time
+is what `open_rgb` and `mask_of_file` give to the pipelines later.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from stat import S_ISDIR, S_ISREG
+
+from PIL import Image
+
+from runner.errors import ConfigError, StageError, shown
+from runner.geometry import KEPT, REPAINTED
+from runner.picture_files import Picture, UnusableError, decoded
+
+LOWEST_WHITE = 128
+
+
+@dataclass(frozen=True)
+class InputImage:
+    """A picture on disk, checked.
+
+    Args:
+        path: absolute.
+        sha256: hex, of the file's bytes.
+        width: in pixels, seen upright (after EXIF rotation).
+        height: likewise.
+    """
+
+    path: Path
+    sha256: str
+    width: int
+    height: int
+
+
+def check_image(path: str | Path, key: str) -> InputImage:
+    """Decode the picture wholly, as it will be used; once a process for an unchanged file.
+
+    Raises:
+        ConfigError: naming `key`: no such file, no picture, damaged, too large, or of pixels whose
+            brightness nobody can tell.
+    """
+    try:
+        if not str(path):
+            raise UnusableError("is empty", "the path of a picture")
+        file = Path(path).expanduser().absolute()
+        status = file.stat()
+        if S_ISDIR(status.st_mode):
+            raise UnusableError("is a folder, not a picture")
+        if not S_ISREG(status.st_mode):
+            raise UnusableError("is not a regular file")
+        return _examined(file, status.st_size, status.st_mtime_ns)
+    except UnusableError as error:
+        raise ConfigError(key, path, error.problem, error.allowed) from error
+    except FileNotFoundError as error:
+        where = "" if str(file) == str(path) else f" ({shown(file)})"
+        raise ConfigError(key, path, f"there is no such file{where}") from error
+    except (OSError, ValueError, RuntimeError) as error:
+        # ValueError: a zero byte in the path; RuntimeError: "~name" of a user who is not there.
+        problem = getattr(error, "strerror", None) or str(error)
+        raise ConfigError(key, path, f"cannot be read: {problem}") from error
+
+
+@cache
+def _examined(path: Path, size: int, mtime_ns: int) -> InputImage:
+    # size and mtime_ns are there for the cache: another file in the same place is examined anew.
+    if size == 0:
+        raise UnusableError("is an empty file")
+    with path.open("rb") as file:
+        picture = decoded(file).rgb()
+        file.seek(0)
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    return InputImage(path, sha256, *picture.size)
+
+
+def open_rgb(path: Path) -> Image.Image:
+    """The picture as it is seen: RGB in sRGB, upright, transparent parts laid over white.
+
+    Of an animation the first frame. 16 bits of grey are scaled to 8, never clipped.
+
+    Raises:
+        StageError: it can no longer be read, although `check_image` could.
+    """
+    return _opened(path, lambda picture: picture.rgb())
+
+
+def mask_of_file(path: Path, *, invert: bool) -> Image.Image:
+    """The picture as a mask: its light half (128 and more of 255) is repainted, upright.
+
+    Transparent parts are laid over black. An embedded colour profile is not applied: the numbers
+    in a mask are no colours.
+
+    Raises:
+        StageError: it can no longer be read, although `check_image` could.
+    """
+    grey = _opened(path, lambda picture: picture.over_black()).convert("L")
+    dark, light = (REPAINTED, KEPT) if invert else (KEPT, REPAINTED)
+    return grey.point([dark] * LOWEST_WHITE + [light] * (256 - LOWEST_WHITE))
+
+
+def _opened(path: Path, view: Callable[[Picture], Image.Image]) -> Image.Image:
+    try:
+        with path.open("rb") as file:
+            return view(decoded(file))
+    except UnusableError as error:
+        raise StageError(f"{path} {error.problem}") from error
+    except OSError as error:
+        raise StageError(f"{path} cannot be read: {error.strerror or error}") from error

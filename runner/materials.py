@@ -1,0 +1,253 @@
+"""What the task functions build their graphs from: one method for each kind of node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runner.config.run_config import RunConfig
+from runner.config.schema import CompileMode, Precision, SchedulerConfig, Seeding, Task, Version
+from runner.graph import CompileSpec, Node, PipelineSpec, Plain, SchedulerSpec
+from runner.stages import STAGES
+from runner.weights.find import FoundWeights
+
+if TYPE_CHECKING:
+    from runner.input_images import InputImage
+
+LABEL_LENGTH = 72
+
+
+@dataclass(frozen=True)
+class ImageRequest:
+    """One image of a cell: which prompt, which seed, how large (pixels)."""
+
+    index: int
+    prompt: str
+    seed: int
+    height: int
+    width: int
+
+    @property
+    def label(self) -> str:
+        """For people: one short line."""
+        return f"{shortened(self.prompt)} · seed {self.seed}".removeprefix(" · ")
+
+
+@dataclass(frozen=True)
+class Materials:
+    """The config, the weights, the pictures and the libraries' versions.
+
+    Attributes:
+        pictures: by the config key that names them ("inputs.image", "interpolate.items[1].image").
+    """
+
+    run: RunConfig
+    weights: FoundWeights
+    pictures: Mapping[str, InputImage]
+    libraries: Mapping[str, str]
+
+    def prior(
+        self,
+        image: ImageRequest,
+        prompt: str,
+        *,
+        before: Node | None = None,
+        negative: bool = True,
+    ) -> Node:
+        """Text to image embedding.
+
+        Args:
+            before: with `seeding=shared`, the stage that used the generator before this one.
+            negative: take the negative prompt too.
+        """
+        return self._node(
+            "prior",
+            {
+                "prompt": prompt,
+                "negative_prompt": self.run.negative_prompt if negative else None,
+                **self._prior_sampling(image),
+            },
+            self._pipeline("prior"),
+            f"{shortened(prompt)} · seed {image.seed}",
+            self._after(before),
+        )
+
+    def prior_from_image(
+        self,
+        image: ImageRequest,
+        prompt: str,
+        strength: float,
+        picture: Node,
+        before: Node | None = None,
+    ) -> Node:
+        """Text to image embedding, starting from a picture's own embedding."""
+        return self._node(
+            "prior_from_image",
+            {"prompt": prompt, "strength": strength, **self._prior_sampling(image)},
+            self._pipeline("prior"),
+            f"{shortened(prompt)} · seed {image.seed}",
+            {"image": picture, **self._after(before)},
+        )
+
+    def embedding_of_picture(self, image: ImageRequest, number: int) -> Node:
+        """A picture's own image embedding, of the picture as it is: CLIP resizes it itself."""
+        picture = self.pictures[f"interpolate.items[{number}].image"]
+        read = self._node(
+            "read_image",
+            {"sha256": picture.sha256, "size": None, "resize": None},
+            label=picture.path.name,
+            files={"image": picture.path},
+        )
+        pipeline = self._pipeline("prior")
+        return self._node("embed_image", {}, pipeline, picture.path.name, {"image": read})
+
+    def mix(self, image: ImageRequest, parts: Mapping[str, Node]) -> Node:
+        """The weighted sum of embeddings."""
+        items = self.run.interpolate
+        texts = [item.text or Path(str(item.image)).name for item in items]
+        shares = [f"{item.weight:g} {text}" for item, text in zip(items, texts, strict=True)]
+        weights: list[Plain] = [item.weight for item in items]
+        label = f"{shortened(' + '.join(shares))} · seed {image.seed}"
+        return self._node("interpolate", {"weights": weights}, None, label, parts)
+
+    def encoded_text(self, image: ImageRequest) -> Node:
+        """Kandinsky 3: the hidden states of prompt and negative prompt."""
+        params: dict[str, Plain] = {
+            "prompt": image.prompt,
+            "negative_prompt": self.run.negative_prompt,
+        }
+        return self._node("encode_text", params, self._pipeline("text"), shortened(image.prompt))
+
+    def picture(self, image: ImageRequest, name: str) -> Node:
+        """A picture of `inputs`, brought to the size of the image."""
+        picture = self.pictures[f"inputs.{name}"]
+        return self._node(
+            "read_image",
+            {"sha256": picture.sha256, **self._geometry(image)},
+            label=picture.path.name,
+            files={"image": picture.path},
+        )
+
+    def mask(self, image: ImageRequest) -> Node:
+        """The mask, from a picture or a box, brought to the size of the image."""
+        inputs = self.run.inputs
+        picture = self.pictures.get("inputs.mask")
+        original = self.pictures["inputs.image"]
+        box: list[Plain] | None = list(inputs.mask_box) if inputs.mask_box is not None else None
+        return self._node(
+            "read_mask",
+            {
+                "sha256": picture.sha256 if picture else None,
+                "box": box,
+                "original_size": [original.width, original.height],
+                "invert": inputs.mask_invert,
+                **self._geometry(image),
+            },
+            label=picture.path.name if picture else f"box {inputs.mask_box}",
+            files={"mask": picture.path} if picture else {},
+        )
+
+    def hint(self, image: ImageRequest) -> Node:
+        """The depth picture: as given, or estimated from the input picture."""
+        if "inputs.hint" in self.pictures:
+            return self.picture(image, "hint")
+        picture = self.picture(image, "image")
+        return self._node("depth", {}, self._pipeline("depth"), picture.label, {"image": picture})
+
+    def decode(self, image: ImageRequest, /, **inputs: Node) -> Node:
+        """The last stage of every task. What it does depends on what it is given."""
+        run = self.run
+        version = run.version
+        # Kandinsky 3 has a single stage that draws noise: both ways of seeding are the same.
+        seeding = Seeding.per_stage if version is Version.kandinsky3 else run.seeding
+        params: dict[str, Plain] = {
+            "seed": image.seed,
+            "seeding": seeding.name,
+            "height": image.height,
+            "width": image.width,
+            "num_inference_steps": run.decoder.num_inference_steps,
+            "guidance_scale": run.decoder.guidance_scale,
+        }
+        if version is Version.kandinsky2_1:  # its decoder reads the prompt, too
+            params |= {"prompt": image.prompt, "negative_prompt": run.negative_prompt}
+        if run.task in (Task.img2img, Task.controlnet_img2img):
+            params["strength"] = run.strength
+        label = image.label if run.task is not Task.interpolate else inputs["prior"].label
+        return self._node("decode", params, self._pipeline("decoder"), label, inputs)
+
+    def _pipeline(self, role: str) -> PipelineSpec:
+        """The pipeline of a role, as configured."""
+        run = self.run
+        found = self.weights.checkpoints[role]
+        precision: Precision = getattr(run.precision, role)
+        is_denoiser = role in ("prior", "decoder")
+        return PipelineSpec(
+            pipeline=found.checkpoint.pipeline,
+            weights=found.identity,
+            dtype=precision.value,
+            attention=run.attention.backend.name,
+            slice_size=run.attention.slice_size,
+            scheduler=scheduler_spec(run.scheduler) if role == "decoder" else None,
+            without=found.checkpoint.without,
+            compile=_compile_spec(run) if is_denoiser else None,
+        )
+
+    def _node(
+        self,
+        stage: str,
+        params: Mapping[str, Plain],
+        pipeline: PipelineSpec | None = None,
+        label: str = "",
+        inputs: Mapping[str, Node] | None = None,
+        files: Mapping[str, Path] | None = None,
+    ) -> Node:
+        return Node(
+            stage=stage,
+            stage_version=STAGES[stage].version,
+            params=params,
+            inputs=inputs or {},
+            pipeline=pipeline,
+            libraries=self.libraries,
+            files=files or {},
+            label=label,
+        )
+
+    def _prior_sampling(self, image: ImageRequest) -> dict[str, Plain]:
+        prior = self.run.prior
+        return {
+            "seed": image.seed,
+            "num_inference_steps": prior.num_inference_steps,
+            "guidance_scale": prior.guidance_scale,
+        }
+
+    def _after(self, before: Node | None) -> dict[str, Node]:
+        shared = self.run.seeding is Seeding.shared
+        return {"generator": before} if before is not None and shared else {}
+
+    def _geometry(self, image: ImageRequest) -> dict[str, Plain]:
+        return {"size": [image.width, image.height], "resize": self.run.resize.name}
+
+
+def scheduler_spec(config: SchedulerConfig) -> SchedulerSpec:
+    """The scheduler with those of its options that are set, as diffusers names them."""
+    options = {
+        name: getattr(value, "value", value)
+        for name, value in vars(config).items()
+        if name != "name" and value is not None
+    }
+    return SchedulerSpec(config.name.name, tuple(sorted(options.items())))
+
+
+def _compile_spec(run: RunConfig) -> CompileSpec | None:
+    mode = None if run.compile.mode is CompileMode.off else run.compile.mode.value
+    if mode is None and not run.compile.channels_last:
+        return None
+    return CompileSpec(mode, run.compile.fullgraph, run.compile.channels_last)
+
+
+def shortened(text: str) -> str:
+    """A text on one line of limited length."""
+    line = " ".join(text.split())
+    return line if len(line) <= LABEL_LENGTH else f"{line[:LABEL_LENGTH]}…"

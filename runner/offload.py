@@ -1,0 +1,155 @@
+"""Where weights wait while they are not in use: choosing a mode, setting it, reading it back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from runner.config.schema import OffloadMode
+from runner.loading import DepthEstimator
+
+DOWNWARD = (OffloadMode.none, OffloadMode.model, OffloadMode.group, OffloadMode.sequential)
+"""From the fastest to the one that needs the least memory."""
+
+NOT_GROUPED = ("movq",)
+"""diffusers: "VQModel does not support group offloading"."""
+
+ACTIVATIONS_PER_PIXEL = 2048
+"""Numbers held at once for each pixel of the image, by and large: the MoVQ's last layers hold the
+most, 128 channels at full size several times over."""
+
+MARGIN = 1.1
+
+
+@dataclass
+class OffloadChoice:
+    """The mode in use, and why.
+
+    Attributes:
+        configured: what the config asks for; `auto` lets `mode` change.
+    """
+
+    configured: OffloadMode
+    mode: OffloadMode
+    reason: str
+
+    def step_down(self) -> bool:
+        """One mode down, after running out of memory. False where that is not allowed or left."""
+        if self.configured is not OffloadMode.auto or self.mode is DOWNWARD[-1]:
+            return False
+        before = self.mode
+        self.mode = DOWNWARD[DOWNWARD.index(before) + 1]
+        self.reason = f"out of memory with {before.name}"
+        return True
+
+
+def choose_offload(
+    configured: OffloadMode,
+    device: str,
+    pipelines: Sequence[Mapping[str, int]],
+    pixels: int,
+    bytes_per_number: int,
+    free: int | None,
+) -> OffloadChoice:
+    """The mode as configured, or for `auto` the fastest that should fit.
+
+    Args:
+        pipelines: of each pipeline of the run, module -> bytes of its weights. They are not on
+            the device at the same time.
+        pixels: height x width of the image.
+        bytes_per_number: of the activations.
+        free: bytes of the device; None where it does not tell.
+    """
+    if configured is not OffloadMode.auto:
+        return OffloadChoice(configured, configured, "as configured")
+    if device == "cpu":
+        reason = "on the CPU there is nothing to offload from"
+        return OffloadChoice(configured, OffloadMode.none, reason)
+    if free is None:
+        return OffloadChoice(configured, OffloadMode.none, f"{device} does not tell its memory")
+    activations = pixels * ACTIVATIONS_PER_PIXEL * bytes_per_number
+    needs = {
+        OffloadMode.none: max(sum(modules.values()) for modules in pipelines),
+        OffloadMode.model: max(max(modules.values()) for modules in pipelines),
+        OffloadMode.group: max(modules.get("movq", 0) for modules in pipelines),
+        OffloadMode.sequential: 0,
+    }
+    for mode in DOWNWARD:
+        needed = (needs[mode] + activations) * MARGIN
+        if needed <= free or mode is DOWNWARD[-1]:
+            reason = f"needs about {_gib(needed)} of {_gib(free)} GiB free"
+            return OffloadChoice(configured, mode, reason)
+    raise AssertionError("the last mode is always taken")
+
+
+def free_bytes(device: str) -> int | None:
+    """Free memory of an accelerator, as its driver tells."""
+    if not device.startswith("cuda"):
+        return None
+    free, _ = torch.cuda.mem_get_info(device)
+    return int(free)
+
+
+def place(pipeline: Any, device: str, mode: OffloadMode) -> None:
+    """Bring the pipeline to its device, whole or by an offload mode that covers all modules."""
+    if isinstance(pipeline, DepthEstimator):
+        pipeline.place(device, offloaded=mode is not OffloadMode.none)
+        return
+    if mode is OffloadMode.none:
+        pipeline.to(device)
+        return
+    pipeline._exclude_from_cpu_offload = []  # diffusers leaves the prior out otherwise
+    if "prior" in pipeline.components:
+        _keep_statistics(pipeline.prior)
+    if mode is OffloadMode.model:
+        pipeline.enable_model_cpu_offload(device=device)
+    elif mode is OffloadMode.group:
+        pipeline.enable_group_offload(
+            onload_device=torch.device(device),
+            offload_type="leaf_level",
+            exclude_modules=[name for name in NOT_GROUPED if name in pipeline.components],
+        )
+    else:
+        pipeline.enable_sequential_cpu_offload(device=device)
+
+
+def offloaded(pipeline: Any) -> list[str]:
+    """Names of the modules that wait elsewhere while not in use."""
+    if isinstance(pipeline, DepthEstimator):
+        return ["model"] if pipeline.is_offloaded else []
+    modules = pipeline.components.items()
+    return sorted(n for n, m in modules if isinstance(m, torch.nn.Module) and _has_hook(m))
+
+
+def expected_offloaded(pipeline: Any, mode: OffloadMode) -> list[str]:
+    """What `offloaded` must say for a mode to cover everything."""
+    if mode is OffloadMode.none:
+        return []
+    left = NOT_GROUPED if mode is OffloadMode.group else ()
+    modules = pipeline.components.items()
+    return sorted(n for n, m in modules if isinstance(m, torch.nn.Module) and n not in left)
+
+
+def _keep_statistics(prior: Any) -> None:
+    """The prior's mean and deviation are used outside of its `forward`, where an offloaded
+    module's own weights are not at hand (PriorTransformer.post_process_latents).
+    """
+    mean, deviation = prior.clip_mean.detach().clone(), prior.clip_std.detach().clone()
+
+    def post_process_latents(latents: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = latents * deviation.to(latents.device) + mean.to(latents.device)
+        return found
+
+    prior.post_process_latents = post_process_latents
+
+
+def _has_hook(module: Any) -> bool:
+    parts = module.modules()
+    return any(hasattr(part, "_hf_hook") or hasattr(part, "_diffusers_hook") for part in parts)
+
+
+def _gib(size: float) -> str:
+    return f"{size / 2**30:.1f}"

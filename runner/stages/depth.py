@@ -1,0 +1,19 @@
+"""Picture -> depth picture, for the depth ControlNet (2.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from PIL import Image
+
+from runner.graph import Node
+from runner.values import OnStep, Value
+
+
+def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep) -> Value:
+    """Returns a grey RGB image of the picture's size; bright is near."""
+    picture = inputs["image"]
+    assert isinstance(picture, Image.Image)
+    depth: Image.Image = pipeline(picture)["depth"]
+    return depth.convert("L").convert("RGB")

@@ -1,0 +1,51 @@
+"""Prompt and negative prompt -> hidden states of the text encoder (3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from runner.graph import Node
+from runner.stages.calls import to_cpu
+from runner.stages.finite import check_finite
+from runner.values import OnStep, Value
+
+
+def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep) -> Value:
+    """Returns prompt_embeds, negative_prompt_embeds [1, L, D] and attention_mask,
+    negative_attention_mask [1, L].
+
+    Each text is encoded by itself: diffusers cuts the negative one to the length of the prompt
+    (pipeline_kandinsky3.py, encode_prompt). Here the shorter one is filled up with masked zeros.
+    No negative prompt: all zeros, as in diffusers.
+    """
+    states, mask = _encoded(pipeline, node.text("prompt"))
+    if node.params["negative_prompt"] is None:
+        negative, negative_mask = torch.zeros_like(states), torch.zeros_like(mask)
+    else:
+        negative, negative_mask = _encoded(pipeline, node.text("negative_prompt"))
+    length = max(states.shape[1], negative.shape[1])
+    encoded = {
+        "prompt_embeds": _filled_up(states, length),
+        "attention_mask": F.pad(mask, (0, length - mask.shape[1])),
+        "negative_prompt_embeds": _filled_up(negative, length),
+        "negative_attention_mask": F.pad(negative_mask, (0, length - negative_mask.shape[1])),
+    }
+    for name, tensor in encoded.items():
+        check_finite(node, name, tensor)
+    return to_cpu(encoded)
+
+
+def _encoded(pipeline: Any, text: str) -> tuple[torch.Tensor, torch.Tensor]:
+    states, _, mask, _ = pipeline.encode_prompt(
+        text, do_classifier_free_guidance=False, _cut_context=True
+    )
+    pipeline.maybe_free_model_hooks()
+    return states, mask
+
+
+def _filled_up(states: torch.Tensor, length: int) -> torch.Tensor:
+    return F.pad(states, (0, 0, 0, length - states.shape[1]))

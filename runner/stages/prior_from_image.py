@@ -1,0 +1,36 @@
+"""Text and picture -> image embedding (2.2): the prior starts from the picture's own embedding."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from runner.graph import Node
+from runner.stages.calls import GENERATOR_STATE, call, started_generator, steps_run, to_cpu
+from runner.stages.finite import check_finite
+from runner.values import OnStep, Value
+
+
+def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep) -> Value:
+    """Returns image_embeds, negative_image_embeds (of a black image) and generator_state, like
+    the stage `prior`.
+    """
+    generator = started_generator(node, inputs, "generator")
+    output = call(
+        pipeline, on_step, steps_run(node),
+        {
+            "prompt": node.text("prompt"),
+            "image": inputs["image"],
+            "strength": node.number("strength"),
+            "num_inference_steps": node.integer("num_inference_steps"),
+            "guidance_scale": node.number("guidance_scale"),
+            "generator": generator,
+        },
+    )  # fmt: skip
+    embeddings = {
+        "image_embeds": output.image_embeds,
+        "negative_image_embeds": output.negative_image_embeds,
+    }
+    for name, tensor in embeddings.items():
+        check_finite(node, name, tensor)
+    return {**to_cpu(embeddings), GENERATOR_STATE: generator.get_state()}

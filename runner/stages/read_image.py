@@ -1,0 +1,37 @@
+"""File -> RGB picture of the size that is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from runner.config.schema import Resize
+from runner.errors import StageError
+from runner.geometry import resized
+from runner.graph import Node
+from runner.image_files import file_sha256
+from runner.input_images import open_rgb
+from runner.values import OnStep, Value
+
+
+def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep) -> Value:
+    """Returns an RGB image of `size` (width, height); of its own size where that is None."""
+    check_unchanged(node, "image")
+    image = open_rgb(node.files["image"])
+    size = node.params["size"]
+    if size is None:
+        return image
+    assert isinstance(size, list)
+    width, height = (int(str(side)) for side in size)
+    return resized(image, width, height, Resize[node.text("resize")])
+
+
+def check_unchanged(node: Node, name: str) -> None:
+    """Raises StageError where the file is not the one that the plan was made for."""
+    path = node.files[name]
+    try:
+        unchanged = file_sha256(path) == node.params["sha256"]
+    except OSError as error:
+        raise StageError(f"{path} cannot be read any more: {error.strerror}") from error
+    if not unchanged:
+        raise StageError(f"{path} was changed after the run was planned; run it again")

@@ -1,0 +1,37 @@
+"""File or box -> mask of the size that is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from runner.config.schema import Resize
+from runner.geometry import aligned_mask, mask_of_box, resized_mask
+from runner.graph import Node
+from runner.input_images import mask_of_file
+from runner.stages.read_image import check_unchanged
+from runner.values import OnStep, Value
+
+
+def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep) -> Value:
+    """Returns an RGB image of black (kept) and white (repainted), in blocks of 8 x 8 pixels.
+
+    A block is what the decoder repaints or keeps as a whole (one latent); any white pixel in it
+    makes it white. diffusers samples one pixel of each block, and so may lose a small mask.
+    """
+    params = node.params
+    invert = bool(params["invert"])
+    if "mask" in node.files:
+        check_unchanged(node, "mask")
+        mask = mask_of_file(node.files["mask"], invert=invert)
+    else:
+        box, size = _integers(params["box"]), _integers(params["original_size"])
+        mask = mask_of_box((size[0], size[1]), (box[0], box[1], box[2], box[3]), invert=invert)
+    width, height = _integers(params["size"])
+    mask = resized_mask(mask, width, height, Resize[node.text("resize")])
+    return aligned_mask(mask).convert("RGB")
+
+
+def _integers(value: Any) -> list[int]:
+    assert isinstance(value, list)
+    return [int(number) for number in value]
