@@ -70,7 +70,14 @@ def in_plain_words(problem: str) -> str:
 
 def no_such_key(key: str) -> str:
     """The end of a sentence about a key that is not in the schema."""
-    near = difflib.get_close_matches(key, list(schema_keys(Config)), n=3, cutoff=0.6)
+    known = list(schema_keys(Config))
+    section, _, name = key.rpartition(".")
+    # `prior.steps` is prior.num_inference_steps, though other keys are spelt more alike.
+    named = [
+        k for k in known if k.startswith(f"{section}.") and name in k.split(".")[-1].split("_")
+    ]
+    alike = difflib.get_close_matches(key, known, n=3, cutoff=0.6)
+    near = list(dict.fromkeys([*named, *alike]))[:3]
     return f"no such key (near: {', '.join(near)})" if near else "no such key"
 
 

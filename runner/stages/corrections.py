@@ -61,6 +61,9 @@ def each_text_by_itself(unet: Any, lengths: tuple[int, int]) -> Iterator[None]:
     """3: in one batch the shorter of two texts is filled up, and the UNet averages over what it
     was filled up with (attention pooling of the context). Run each at its own length.
 
+    Used where the negative prompt is the longer one, which diffusers would cut. A shorter one is
+    filled up to the prompt's length, as in diffusers and in the original.
+
     Args:
         lengths: tokens of the negative prompt and of the prompt.
     """
