@@ -18,6 +18,7 @@ from runner.config.schema import (
 )
 from runner.errors import ConfigError
 from runner.machine import is_installed
+from runner.weights.find import FoundCheckpoint
 
 if TYPE_CHECKING:
     from runner.input_images import InputImage
@@ -75,12 +76,33 @@ def checked_size(key: str, size: int, row: Row) -> int:
     return size
 
 
+def check_with_checkpoint(run: RunConfig, decoder: FoundCheckpoint) -> None:
+    """Raises ConfigError for a scheduler's option that the checkpoint's own config undoes."""
+    if decoder.checked is None:
+        return
+    schedulers = decoder.checked.schedulers
+    own = schedulers.get(run.scheduler.name.name, schedulers[""])
+    clip = run.scheduler.clip_sample
+    if clip is not None and run.scheduler.thresholding is None and own.get("thresholding"):
+        raise ConfigError(
+            "scheduler.clip_sample", clip,
+            "has no effect while the checkpoint's own thresholding is on",
+            "with scheduler.thresholding=false, or not at all",
+        )  # fmt: skip
+
+
 def _check_scheduler(run: RunConfig, row: Row) -> None:
     name = run.scheduler.name
     if name not in row.schedulers:
         raise ConfigError(
             "scheduler", name.name, f"gives wrong pictures with Kandinsky {row.version.value}",
             [scheduler.name for scheduler in row.schedulers],
+        )  # fmt: skip
+    karras = name is SchedulerName.dpmpp_2m and run.scheduler.use_karras_sigmas
+    if karras and run.version is Version.kandinsky3:
+        raise ConfigError(
+            "scheduler.use_karras_sigmas", True,
+            "repeats timesteps on the cosine schedule of Kandinsky 3", ["false"],
         )  # fmt: skip
     learned = run.scheduler.variance_type is VarianceType.learned_range
     if name is SchedulerName.ddpm and learned and run.version is Version.kandinsky3:

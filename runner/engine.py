@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
@@ -86,7 +86,7 @@ class Engine:
     def execute(self, graph: Graph) -> Outcome:
         """Run all nodes that are needed and have no stored result, in the graph's order."""
         outcome = Outcome()
-        needed = self._needed(graph)
+        needed, to_run = self._needed(graph)
         open_uses = _uses(graph, needed)
         self._observers.graph_started(len(needed))
         waiting = [node for node in graph.in_order() if node.key in needed]
@@ -94,20 +94,26 @@ class Engine:
             node = waiting.pop(0)
             self._execute_node(node, outcome)
             self._release(node, open_uses)
-            self._release_pipelines(waiting)
+            self._release_pipelines(
+                later for later in waiting if later.key in to_run - outcome.blocked
+            )
         return outcome
 
-    def _needed(self, graph: Graph) -> set[str]:
-        """Targets, and the inputs of what the store does not hold."""
+    def _needed(self, graph: Graph) -> tuple[set[str], set[str]]:
+        """Keys of the targets and of the inputs of what the store does not hold; and of those that
+        it does not hold.
+        """
         needed: set[str] = set()
+        to_run: set[str] = set()
         waiting = list(graph.targets)
         while waiting:
             node = waiting.pop()
             if node.key not in needed:
                 needed.add(node.key)
                 if not self._store.holds(node):
+                    to_run.add(node.key)
                     waiting.extend(node.inputs.values())
-        return needed
+        return needed, to_run
 
     def _execute_node(self, node: Node, outcome: Outcome) -> None:
         lost = outcome.failed.keys() | outcome.blocked
@@ -155,6 +161,7 @@ class Engine:
             relief = self._pipelines.relieve()
             if relief is None:
                 raise self._failed(node, failure, OUT_OF_MEMORY_ADVICE) from failure
+            self._called.clear()
             self._observers.memory_relieved(node, relief)
 
     def _attempt(self, node: Node, inputs: Mapping[str, Value]) -> NodeResult:
@@ -193,10 +200,12 @@ class Engine:
     def _step(self, node: Node, step: int, steps: int) -> None:
         self._observers.node_step(node, step, steps)
 
-    def _release_pipelines(self, waiting: Sequence[Node]) -> None:
+    def _release_pipelines(self, waiting: Iterable[Node]) -> None:
         """What no later node runs on leaves the device. Nothing is opened only to be closed."""
         if "_pipelines" in vars(self):
-            self._pipelines.keep({node.pipeline for node in waiting if node.pipeline})
+            specs = {node.pipeline for node in waiting if node.pipeline}
+            self._called &= specs
+            self._pipelines.keep(specs)
 
     def _release(self, node: Node, open_uses: dict[str, int]) -> None:
         """Results that nobody needs any more leave memory: a sweep's do not add up."""
@@ -210,7 +219,8 @@ class Engine:
 
 def is_out_of_memory(error: Exception) -> bool:
     """Whether an accelerator ran out of memory: torch's class, known without importing torch."""
-    return any(base.__name__ == "OutOfMemoryError" for base in type(error).__mro__)
+    named = any(base.__name__ == "OutOfMemoryError" for base in type(error).__mro__)
+    return named or "MPS backend out of memory" in str(error)
 
 
 def _uses(graph: Graph, needed: set[str]) -> dict[str, int]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from runner.catalog import Row, row_of
 from runner.combinations import (
     check_combinations,
+    check_with_checkpoint,
     checked_pictures,
     checked_size,
     needed_roles,
@@ -96,6 +97,7 @@ def make_plan(run: RunConfig, *, download: bool = False) -> Plan:
     weights = find_weights(
         row, run.weights, run.depth, roles=roles, hashes=hashes, download=download
     )
+    check_with_checkpoint(run, weights.checkpoints["decoder"])
     native = weights.native_size or run.weights.size or row.native_size
     height = checked_size("height", run.height or native, row)
     width = checked_size("width", run.width or native, row)

@@ -22,6 +22,10 @@ LEARNED_VARIANCE = ("learned", "learned_range")
 STEP_OPTIONS = ("eta",)
 """Options of `step()`, which no pipeline passes on; all others belong to the config."""
 
+COSINE_LAMBDA = -5.1
+"""The cosine schedule of Kandinsky 3 begins at next to no signal, where DPM-Solver++ overflows; its
+documentation asks for this bound (DPMSolverMultistepScheduler, lambda_min_clipped)."""
+
 TRAINED = (
     "num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas",
     "prediction_type",
@@ -54,6 +58,8 @@ def swapped_scheduler(own: Any, spec: SchedulerSpec, folder: Path | None = None)
         config.pop("variance_type", None)
         # DDIM's default clips latents, which go well beyond [-1, 1], to nothing.
         config.setdefault("clip_sample", False)
+    if "lambda_min_clipped" in _taken(scheduler_class) and _starts_at_infinity(config):
+        config["lambda_min_clipped"] = COSINE_LAMBDA
     in_config = {name: value for name, value in options.items() if name not in STEP_OPTIONS}
     scheduler = scheduler_class.from_config({**config, **in_config})
     in_step = {name: value for name, value in options.items() if name in STEP_OPTIONS}
@@ -74,7 +80,7 @@ def scheduler_settings(scheduler: Any) -> dict[str, Any]:
 
 def _check(own: Any, scheduler: Any, spec: SchedulerSpec) -> None:
     # diffusers keeps in `config` what the class does not take, so that alone proves nothing.
-    taken = inspect.signature(type(scheduler).__init__).parameters.keys()
+    taken = _taken(type(scheduler))
     stepped = inspect.signature(type(scheduler).step).parameters.keys()
     read_back = {
         key: value
@@ -93,3 +99,11 @@ def _check(own: Any, scheduler: Any, spec: SchedulerSpec) -> None:
     variance = scheduler.config.get("variance_type")
     if spec.name != "ddpm" and variance in LEARNED_VARIANCE:
         raise StageError(f"scheduler={spec.name}: cannot use variance_type={variance!r}")
+
+
+def _taken(scheduler_class: type[Any]) -> set[str]:
+    return set(inspect.signature(scheduler_class.__init__).parameters)
+
+
+def _starts_at_infinity(config: dict[str, Any]) -> bool:
+    return bool(config.get("beta_schedule") == "squaredcos_cap_v2")

@@ -35,9 +35,8 @@ SCHEDULER_OPTIONS = {
     SchedulerName.dpmpp_2m: (
         "timestep_spacing", "algorithm_type", "solver_order", "use_karras_sigmas", *THRESHOLDING,
     ),
-    SchedulerName.lcm: (
-        "timestep_spacing", "original_inference_steps", *CLIPPING, *THRESHOLDING,
-    ),
+    # Its timesteps are those it was distilled for: it takes no spacing.
+    SchedulerName.lcm: ("original_inference_steps", *CLIPPING, *THRESHOLDING),
 }  # fmt: skip
 """The options that each scheduler takes; all others must be null."""
 
@@ -190,6 +189,11 @@ def _check_scheduler(scheduler: SchedulerConfig, steps: int) -> None:
                 f"scheduler.{option}", getattr(scheduler, option),
                 f"means nothing without scheduler.{needs}=true",
             )  # fmt: skip
+    if scheduler.thresholding and scheduler.clip_sample:
+        raise ConfigError(
+            "scheduler.clip_sample", True, "has no effect while scheduler.thresholding is on",
+            "one of both",
+        )  # fmt: skip
     if name is SchedulerName.lcm:
         most = scheduler.original_inference_steps or LCM_STEPS
         if steps > most:

@@ -70,7 +70,6 @@ class VarianceType(Choice):
     fixed_small = "fixed_small"
     fixed_small_log = "fixed_small_log"
     fixed_large = "fixed_large"
-    fixed_large_log = "fixed_large_log"
     learned_range = "learned_range"
 
 

@@ -30,7 +30,8 @@ class CheckedFolder:
         bytes: of its weights on disk.
         native_size: pixels the denoiser was trained at; None where that cannot be told.
         embedding_size: width of the image embedding that passes from prior to decoder.
-        scheduler: the contents of its scheduler_config.json.
+        schedulers: scheduler name -> the contents of its scheduler_config.json; "" is the
+            checkpoint's main one.
     """
 
     path: Path
@@ -39,7 +40,7 @@ class CheckedFolder:
     bytes: int
     native_size: int | None
     embedding_size: int | None
-    scheduler: dict[str, Any]
+    schedulers: dict[str, dict[str, Any]]
 
 
 def check_folder(
@@ -71,14 +72,19 @@ def check_folder(
         bytes=size,
         native_size=_native_size(path, key),
         embedding_size=_embedding_size(path, key),
-        scheduler=_scheduler(path, checkpoint, key),
+        schedulers=_schedulers(path, checkpoint, key),
     )
 
 
-def _scheduler(path: Path, checkpoint: Checkpoint, key: str) -> dict[str, Any]:
+def _schedulers(path: Path, checkpoint: Checkpoint, key: str) -> dict[str, dict[str, Any]]:
     if checkpoint.layout is not Layout.diffusers:
         return {}
-    return _read_json(path / "scheduler" / "scheduler_config.json", key)
+    folders = {"": "scheduler", **checkpoint.scheduler_folders}
+    return {
+        name: _read_json(path / folder / "scheduler_config.json", key)
+        for name, folder in folders.items()
+        if not name or (path / folder).is_dir()
+    }
 
 
 def _check_module(folder: Path, variant: str | None, key: str) -> tuple[int, int]:

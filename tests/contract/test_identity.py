@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from unit.conftest import Compose
 
+from contract.identity_cases import BASES, BY_CONTENT, DECIDES_PIXELS, DOES_NOT, NOT_HERE
 from runner import combinations, machine, planning
 from runner.catalog import REFUSED
 from runner.config.run_config import InterpolateItem, RunConfig
@@ -41,151 +42,9 @@ from runner.config.schema import (
     TrackingConfig,
     VarianceType,
     Version,
-    WeightsSource,
+    WeightsSource,,
 )
 from runner.planning import make_plan
-
-HUB = "weights=hub"
-IMAGE = "inputs.image=a.png"
-ITEMS = "interpolate.items=[{text: a, weight: 0.5}, {image: a.png, weight: 0.5}]"
-BASES = {
-    "mini": (),
-    "hub": (HUB,),
-    "2.1": (HUB, "model=kandinsky2_1"),
-    "3": (HUB, "model=kandinsky3"),
-    "img2img": (HUB, "task=img2img", IMAGE),
-    "inpaint": (HUB, "task=inpaint", IMAGE, "inputs.mask=mask.png"),
-    "box": (HUB, "task=inpaint", IMAGE, "inputs.mask_box=[0,0,32,32]"),
-    "interpolate": (HUB, "task=interpolate", ITEMS),
-    "interpolate 2.1": (HUB, "task=interpolate", ITEMS, "model=kandinsky2_1"),
-    "hint": (HUB, "task=controlnet", "inputs.hint=a.png"),
-    "controlnet": (HUB, "task=controlnet", IMAGE),
-    "controlnet_img2img": (HUB, "task=controlnet_img2img", IMAGE, "negative_prompt=blue"),
-}
-"""Weights of the hub that are not on disk count by their names: enough to compare keys."""
-
-DDIM, DDPM, DPMPP, LCM = (
-    SchedulerName.ddim, SchedulerName.ddpm, SchedulerName.dpmpp_2m, SchedulerName.lcm,
-)  # fmt: skip
-TEXT, PICTURE = InterpolateItem("a", None, 0.5), InterpolateItem(None, "a.png", 0.5)
-
-DECIDES_PIXELS: dict[str, list[tuple[str, list[Any]]]] = {
-    "version": [("hub", [Version.kandinsky2_1, Version.kandinsky3])],
-    "task": [("img2img", [Task.controlnet, Task.controlnet_img2img])],
-    "scheduler": [("mini", [
-        SchedulerConfig(DDPM),
-        SchedulerConfig(DPMPP),
-        SchedulerConfig(LCM),
-        SchedulerConfig(DDIM, timestep_spacing=TimestepSpacing.trailing),
-        SchedulerConfig(DDIM, timestep_spacing=TimestepSpacing.linspace),
-        SchedulerConfig(DDIM, eta=0.0),
-        SchedulerConfig(DDIM, eta=1.0),
-        SchedulerConfig(DDPM, variance_type=VarianceType.fixed_small),
-        SchedulerConfig(DPMPP, algorithm_type=AlgorithmType.sde),
-        SchedulerConfig(DPMPP, solver_order=3),
-        SchedulerConfig(DPMPP, use_karras_sigmas=True),
-        SchedulerConfig(LCM, original_inference_steps=100),
-        SchedulerConfig(DDIM, clip_sample=True),
-        SchedulerConfig(DDIM, clip_sample=True, clip_sample_range=2.0),
-        SchedulerConfig(DDIM, thresholding=True),
-        SchedulerConfig(DDIM, thresholding=True, dynamic_thresholding_ratio=0.9),
-        SchedulerConfig(DDIM, thresholding=True, sample_max_value=2.0),
-    ])],
-    "attention": [("mini", [
-        AttentionConfig(AttentionBackend.plain),
-        AttentionConfig(AttentionBackend.xformers),
-        AttentionConfig(AttentionBackend.sliced),
-        AttentionConfig(AttentionBackend.sliced, slice_size=1),
-    ])],
-    "compile": [("mini", [
-        CompileConfig(CompileMode.default),
-        CompileConfig(CompileMode.reduce_overhead),
-        CompileConfig(CompileMode.default, fullgraph=True),
-        CompileConfig(channels_last=True),
-    ])],
-    "precision": [
-        ("mini", [
-            PrecisionConfig(prior=Precision.bf16),
-            PrecisionConfig(decoder=Precision.bf16),
-            PrecisionConfig(decoder=Precision.fp16),
-        ]),
-        ("3", [PrecisionConfig(text=Precision.bf16), PrecisionConfig(decoder=Precision.bf16)]),
-        ("controlnet", [PrecisionConfig(depth=Precision.bf16)]),
-    ],
-    "prompts": [(base, [("a blue square",)]) for base in ("mini", "3", "interpolate 2.1")],
-    "negative_prompt": [
-        (base, ["a blue square"])
-        for base in ("mini", "2.1", "3", "interpolate", "interpolate 2.1", "controlnet_img2img")
-    ],
-    "seeds": [(base, [(1,)]) for base in BASES],
-    "seeding": [(base, [Seeding.shared]) for base in BASES if base != "3"],
-    "height": [(base, [64]) for base in BASES],
-    "width": [(base, [64]) for base in BASES],
-    "inputs": [
-        ("img2img", [InputsConfig(image="b.png")]),
-        ("inpaint", [
-            InputsConfig(image="b.png", mask="mask.png"),
-            InputsConfig(image="a.png", mask="b.png"),
-            InputsConfig(image="a.png", mask="mask.png", mask_invert=True),
-            InputsConfig(image="a.png", mask_box=[0, 0, 32, 64]),
-        ]),
-        ("box", [InputsConfig(image="a.png", mask_box=[0, 0, 32, 64])]),
-        ("hint", [InputsConfig(hint="b.png"), InputsConfig(image="a.png")]),
-        ("controlnet_img2img", [InputsConfig(image="a.png", hint="b.png")]),
-    ],
-    "resize": [
-        (base, [Resize.fit, Resize.stretch]) for base in ("img2img", "inpaint", "box", "controlnet")
-    ],
-    "strength": [(base, [0.5, 1.0]) for base in ("img2img", "controlnet_img2img")],
-    "interpolate": [("interpolate", [
-        (TEXT, TEXT),
-        (replace(TEXT, text="b"), PICTURE),
-        (TEXT, replace(PICTURE, image="b.png")),
-        (replace(TEXT, weight=0.25), replace(PICTURE, weight=0.75)),
-    ])],
-    "depth": [("controlnet", [CheckpointConfig("a/b"), CheckpointConfig(revision="v2")])],
-    "prior": [
-        ("mini", [PriorConfig(num_inference_steps=7), PriorConfig(guidance_scale=1.0)]),
-        ("controlnet_img2img", [PriorConfig(strength=0.5), PriorConfig(negative_strength=0.5)]),
-    ],
-    "decoder": [
-        ("mini", [DecoderConfig(25, guidance_scale=1.0), DecoderConfig(num_inference_steps=7)])
-    ],
-}  # fmt: skip
-
-DOES_NOT: dict[str, list[Any]] = {
-    "name": ["another"],
-    "question": ["Why?"],
-    "offload": list(OffloadMode),
-    "tracking": [TrackingConfig(Tracker.none), TrackingConfig(uri="http://host", experiment="e")],
-    "cache": [CacheMode.off, CacheMode.refresh],
-    "device": ["cpu", "cuda:1"],
-    "threads": [3],
-    "output_dir": [Path("elsewhere").absolute()],
-    "progress": list(Progress),
-    "debug": [True],
-    "composed": [{}],
-    "overrides": [("a=b",)],
-}
-
-BY_CONTENT = {"weights"}
-
-NOT_HERE: list[tuple[str, str, Any]] = [
-    ("3", "seeding", Seeding.shared),
-    ("3", "prior", PriorConfig(num_inference_steps=7)),
-    ("3", "precision", PrecisionConfig(prior=Precision.bf16, depth=Precision.bf16)),
-    ("mini", "precision", PrecisionConfig(text=Precision.bf16, depth=Precision.bf16)),
-    ("mini", "prior", PriorConfig(strength=0.5, negative_strength=0.5)),
-    ("mini", "strength", 0.9),
-    ("mini", "resize", Resize.fit),
-    ("interpolate", "prompts", ("a blue square",)),
-    ("hint", "depth", CheckpointConfig("a/b")),
-    ("img2img", "depth", CheckpointConfig("a/b")),
-    ("img2img", "inputs", InputsConfig(image="a.png", allow_urls=True)),
-    ("img2img", "inputs", InputsConfig(image="copy of a.png")),
-]
-"""(base, field, value): what decides the pixels elsewhere, and not with this task or version."""
-
 
 Base = Callable[[str], RunConfig]
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from cells import VERSIONS, drawn, furthest, opened, planned
 from diffusers import (
     DDIMScheduler,
     KandinskyV22CombinedPipeline,
@@ -217,3 +218,30 @@ def test_half_precision_changes_the_pixels(kandinsky: Kandinsky) -> None:
     full, half = kandinsky(), kandinsky("precision=bf16")
     assert full.hashes.keys() == half.hashes.keys()
     assert full.hashes != half.hashes
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(("precision", "dtype"), [("fp16", "float16"), ("bf16", "bfloat16")])
+def test_half_precision_of_each_version(
+    random_weights: Path, tmp_path: Path, version: str, precision: str, dtype: str
+) -> None:
+    """How far the picture may go is for the model to say: these small ones go far."""
+    plan = planned(random_weights, tmp_path, version, f"precision={precision}")
+    half = drawn(plan, opened(plan))
+    modules = half.read_back("dtype")
+    assert {"unet", "movq", "text_encoder"} <= modules.keys()
+    assert set(modules.values()) == {dtype}
+    full = planned(random_weights, tmp_path, version)
+    assert furthest(half.pixels, drawn(full, opened(full)).pixels) > 0
+
+
+@pytest.mark.slow
+def test_each_role_has_a_precision_of_its_own(random_weights: Path, tmp_path: Path) -> None:
+    for version, role, first in (
+        ("kandinsky2_2", "prior", "prior"), ("kandinsky3", "text", "text_encoder"),
+    ):  # fmt: skip
+        plan = planned(random_weights, tmp_path, version, f"precision.{role}=bf16")
+        modules = drawn(plan, opened(plan)).read_back("dtype")
+        assert modules[first] == "bfloat16"
+        assert modules["unet"] == modules["movq"] == "float32"

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
+import mlflow
 import numpy as np
 import pytest
 from PIL import Image
@@ -13,38 +18,158 @@ from runner.outputs import read_manifest
 
 pytestmark = pytest.mark.gpu
 
-TOLERANCE = 12
-"""Levels of 255 that devices and offload modes may differ by in any pixel of the small family."""
+VERSIONS = ("kandinsky2_1", "kandinsky2_2", "kandinsky3")
+MODES = ("model", "group", "sequential", "auto")
+
+SAME_KERNELS = 1
+"""Levels of 255 between offload modes: the same kernels run on the same numbers."""
+OTHER_KERNELS = 12
+"""Levels of 255 between devices, backends and compiled graphs: kernels add up in another order."""
 
 
-@pytest.fixture(autouse=True)
+@dataclass(frozen=True)
+class Logged:
+    """A run's first picture, what its decoder read back as, and its MLflow run."""
+
+    pixels: np.ndarray[Any, np.dtype[np.int16]]
+    decoder: dict[str, Any]
+    metrics: dict[str, float]
+    tags: dict[str, str]
+
+
+@pytest.fixture(scope="module", autouse=True)  # before `whole`, which is of the module too
 def _needs_cuda() -> None:
     torch = pytest.importorskip("torch")
     if not torch.cuda.is_available():
         pytest.skip("no CUDA device here")
 
 
-def picture(folder: Path, *overrides: str) -> np.ndarray:
-    common = ["tracking=none", "cache=off", "seeds=[3]", "progress=quiet"]
-    assert main([f"output_dir={folder}", *common, *overrides]) == 0
+def run(weights: Path, folder: Path, version: str, *overrides: str) -> Logged:
+    """A small cell on the random checkpoints, logged to a store of its own."""
+    steps = [] if version == "kandinsky3" else ["prior.num_inference_steps=3"]
+    given = [
+        f"model={version}", f"weights={weights}", f"output_dir={folder}", "height=64", "width=64",
+        "decoder.num_inference_steps=3", "seeds=[3]", "prompt=a red circle", "cache=off",
+        "progress=quiet", "device=cuda", *steps, *overrides,
+    ]  # fmt: skip
+    assert main(given) == 0
     manifest = read_manifest(folder / "latest")
+    (file,) = (folder / "mlartifacts").rglob("pipelines.json")
+    loaded = json.loads(file.read_text())
+    client = mlflow.MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
+    data = client.get_run(manifest["mlflow_run_id"]).data
     with Image.open(folder / "latest" / manifest["images"][0]["file"]) as image:
-        return np.asarray(image).astype(int)
+        pixels = np.asarray(image, dtype=np.int16)
+    # Loaded more than once after running out of memory: the last one drew the picture.
+    decoder = [one for one in loaded if "unet" in one["dtype"]][-1]
+    return Logged(pixels, decoder, data.metrics, data.tags)
 
 
-def test_cuda_draws_what_the_cpu_draws(tmp_path: Path) -> None:
-    on_cpu = picture(tmp_path / "cpu", "device=cpu")
-    on_gpu = picture(tmp_path / "gpu", "device=cuda")
-    assert np.abs(on_cpu - on_gpu).max() <= TOLERANCE
+def furthest(one: Logged, other: Logged) -> int:
+    return int(np.abs(one.pixels - other.pixels).max())
 
 
-@pytest.mark.parametrize("mode", ["model", "sequential"])
-def test_offload_draws_what_none_draws(tmp_path: Path, mode: str) -> None:
-    whole = picture(tmp_path / "none", "device=cuda", "offload=none")
-    offloaded = picture(tmp_path / mode, "device=cuda", f"offload={mode}")
-    assert np.abs(whole - offloaded).max() <= TOLERANCE
+@pytest.fixture(scope="module")
+def whole(random_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Logged]:
+    """Each version on the GPU, nothing offloaded."""
+    return {
+        version: run(random_weights, tmp_path_factory.mktemp(version), version, "offload=none")
+        for version in VERSIONS
+    }
 
 
-@pytest.mark.parametrize("precision", ["fp16", "bf16"])
-def test_half_precision_runs(tmp_path: Path, precision: str) -> None:
-    assert picture(tmp_path, "device=cuda", f"precision={precision}").std() > 0
+@pytest.mark.parametrize("version", VERSIONS)
+def test_cuda_draws_what_the_cpu_draws(
+    random_weights: Path, tmp_path: Path, whole: dict[str, Logged], version: str
+) -> None:
+    on_cpu = run(random_weights, tmp_path, version, "device=cpu")
+    assert set(whole[version].decoder["device"].values()) == {"cuda:0"}
+    assert set(on_cpu.decoder["device"].values()) == {"cpu"}
+    assert whole[version].pixels.std() > 10
+    assert furthest(on_cpu, whole[version]) <= OTHER_KERNELS
+    assert whole[version].metrics["peak_device_mb"] > 0
+    assert "peak_device_mb" not in on_cpu.metrics
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("mode", MODES)
+def test_offload_draws_what_none_draws(
+    random_weights: Path, tmp_path: Path, whole: dict[str, Logged], version: str, mode: str
+) -> None:
+    offloaded = run(random_weights, tmp_path, version, f"offload={mode}")
+    assert furthest(offloaded, whole[version]) <= SAME_KERNELS
+    # So small a model fits, and then `auto` leaves it whole.
+    used = "none" if mode == "auto" else mode
+    assert offloaded.decoder["offload"]["mode"] == used
+    modules = set(offloaded.decoder["device"]) if used != "none" else set()
+    assert set(offloaded.decoder["offloaded"]) == modules - ({"movq"} if used == "group" else set())
+    assert "runner.memory_relieved" not in offloaded.tags
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_offload_saves_device_memory(
+    random_weights: Path, tmp_path: Path, whole: dict[str, Logged], version: str
+) -> None:
+    """By little: the small models' activations weigh about as much as their weights."""
+    offloaded = run(random_weights, tmp_path, version, "offload=sequential")
+    for name in ("peak_device_mb", "peak_device_mb_decode"):
+        assert 0 < offloaded.metrics[name] < whole[version].metrics[name]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", VERSIONS)
+def test_compiled_draws_the_same(
+    random_weights: Path, tmp_path: Path, whole: dict[str, Logged], version: str
+) -> None:
+    compiled = run(
+        random_weights, tmp_path, version, "compile=default", "compile.channels_last=true"
+    )
+    assert furthest(compiled, whole[version]) <= OTHER_KERNELS
+    assert compiled.decoder["compile"]["unet"] == {"compiled": True, "channels_last": True}
+    assert compiled.metrics["seconds_decode_first_call"] > 0
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(("precision", "dtype"), [("fp16", "float16"), ("bf16", "bfloat16")])
+@pytest.mark.parametrize("mode", ["none", "model"])
+def test_half_precision_runs(
+    random_weights: Path, tmp_path: Path, version: str, precision: str, dtype: str, mode: str
+) -> None:
+    half = run(random_weights, tmp_path, version, f"precision={precision}", f"offload={mode}")
+    assert set(half.decoder["dtype"].values()) == {dtype}
+    assert half.pixels.std() > 10
+
+
+@pytest.mark.skipif(find_spec("xformers") is None, reason="xformers is not installed")
+@pytest.mark.parametrize("version", VERSIONS)
+def test_xformers_draws_the_same(
+    random_weights: Path, tmp_path: Path, whole: dict[str, Logged], version: str
+) -> None:
+    other = run(random_weights, tmp_path, version, "attention=xformers")
+    assert all("XFormers" in name for name in other.decoder["attention"]["unet"])
+    assert furthest(other, whole[version]) <= OTHER_KERNELS
+
+
+def test_running_out_of_memory_is_relieved(
+    random_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With offload=auto the run goes down to `model`; the picture is that of `model`."""
+    import torch
+
+    from runner.stages import decode
+
+    usual = run(random_weights, tmp_path / "usual", "kandinsky2_2", "offload=model")
+    draw, tries = decode.run, []
+
+    def crowd(*given: Any) -> Any:
+        tries.append(1)
+        if len(tries) == 1:
+            torch.empty(2**50, dtype=torch.uint8, device="cuda")  # raises OutOfMemoryError
+        return draw(*given)
+
+    monkeypatch.setattr(decode, "run", crowd)
+    made = run(random_weights, tmp_path / "auto", "kandinsky2_2", "offload=auto")
+    assert len(tries) == 2
+    assert "out of memory with offload=none" in made.tags["runner.memory_relieved"]
+    assert made.decoder["offload"]["mode"] == "model"
+    assert furthest(made, usual) <= SAME_KERNELS

@@ -242,3 +242,39 @@ def test_records_are_json_in_the_order_of_running() -> None:
     assert record["inputs"] == {"prior": NODE.inputs["prior"].key}
     assert record["params"] == {"seed": 1, "scale": 4.0}
     assert record["pipeline"] == json.loads(json.dumps(dataclasses.asdict(DECODER)))
+
+
+def test_ancestors_have_the_names_of_the_inputs() -> None:
+    text, picture = node(prompt="a"), node("read_image", None)
+    depth = replace(node("depth"), inputs={"image": picture})
+    target = replace(node("decode"), inputs={"prior": text, "image": picture, "hint": depth})
+    assert target.ancestors() == {"prior": text, "image": picture, "hint": depth}
+    assert text.ancestors() == {}
+    assert depth.ancestors() == {"image": picture}
+
+
+def test_ancestors_of_one_name_are_numbered_and_none_is_lost() -> None:
+    pictures = [node("read_image", None, number=number) for number in range(3)]
+    embedded = [replace(node("embed_image"), inputs={"image": p}) for p in pictures]
+    mix = replace(node("interpolate", None), inputs=dict(zip("abc", embedded, strict=True)))
+    target = replace(node("decode"), inputs={"prior": mix})
+    found = target.ancestors()
+    assert found == {
+        "prior": mix,
+        "a": embedded[0],
+        "image": pictures[0],
+        "b": embedded[1],
+        "image.2": pictures[1],
+        "c": embedded[2],
+        "image.3": pictures[2],
+    }
+    assert len(found) == len(Graph([target])) - 1
+
+
+def test_a_shared_ancestor_is_there_once() -> None:
+    shared = node(prompt="a")
+    first = replace(node("prior", prompt="b"), inputs={"generator": shared})
+    second = replace(node("prior", prompt="c"), inputs={"generator": first})
+    parts = {"item0": shared, "item1": first, "negative": second}
+    target = replace(node("interpolate", None), inputs=parts)
+    assert target.ancestors() == parts

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import diffusers
 import pytest
+import torch
 from diffusers import DDIMScheduler, DDPMScheduler
 
-from runner.catalog import CATALOG, DECODER_2_2
+from runner.catalog import CATALOG, DECODER_2_1, DECODER_2_2, DECODER_3
+from runner.config.checks import SCHEDULER_OPTIONS
+from runner.config.schema import AlgorithmType, OffloadMode, SchedulerName
 from runner.errors import StageError
-from runner.graph import SchedulerSpec
-from runner.schedulers import CLASSES, TRAINED, swapped_scheduler
+from runner.graph import PipelineSpec, SchedulerSpec
+from runner.materials import scheduler_spec
+from runner.offload import choose_offload
+from runner.pipelines import Pipelines
+from runner.planning import make_plan
+from runner.schedulers import CLASSES, TRAINED, scheduler_settings, swapped_scheduler
 from runner.weights.find import MINI_DIR
+from unit.conftest import Compose
 
 
 @pytest.fixture
@@ -72,3 +82,99 @@ def test_an_option_that_spoils_the_training_is_refused(own: Any) -> None:
 
 def test_the_catalogs_schedulers_all_have_their_class() -> None:
     assert {s.name for row in CATALOG for s in row.schedulers} <= set(CLASSES)
+
+
+VALUES: dict[str, list[Any]] = {
+    "timestep_spacing": ["leading", "trailing", "linspace"],
+    "eta": [0.0, 0.5, 1.0],
+    "variance_type": [
+        "fixed_small", "fixed_small_log", "fixed_large", "fixed_large_log", "learned_range",
+    ],
+    "algorithm_type": [kind.value for kind in AlgorithmType],
+    "solver_order": [1, 2, 3],
+    "use_karras_sigmas": [True, False],
+    "original_inference_steps": [10, 100],
+    "clip_sample": [True, False],
+    "clip_sample_range": [0.5, 2.0],
+    "thresholding": [True, False],
+    "dynamic_thresholding_ratio": [0.5, 0.9],
+    "sample_max_value": [1.5, 2.0],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SchedulerName, ids=lambda name: name.name)
+@pytest.mark.parametrize("folder", [DECODER_2_1.folder, DECODER_2_2.folder, DECODER_3.folder])
+def test_every_option_of_every_scheduler_is_read_back(
+    random_weights: Path, folder: str, name: SchedulerName
+) -> None:
+    path = random_weights / folder / "scheduler"
+    kind = DDIMScheduler if folder == DECODER_2_1.folder else DDPMScheduler
+    own = kind.from_pretrained(path)
+    for option in SCHEDULER_OPTIONS[name]:
+        for value in VALUES[option]:
+            swapped = swapped_scheduler(own, SchedulerSpec(name.name, ((option, value),)))
+            assert type(swapped) is getattr(diffusers, CLASSES[name.name])
+            assert scheduler_settings(swapped)[option] == value
+            for key in TRAINED:
+                assert swapped.config[key] == own.config[key], key
+
+
+def test_eta_is_bound_to_the_step_and_changes_it(own: Any) -> None:
+    noisy, still = (
+        swapped_scheduler(own, SchedulerSpec("ddim", (("eta", eta),))) for eta in (1.0, 0.0)
+    )
+    sample = torch.ones(1, 4, 8, 8)
+    stepped = []
+    for scheduler in (noisy, still):
+        scheduler.set_timesteps(10)
+        generator = torch.Generator().manual_seed(0)
+        step = scheduler.step(sample, scheduler.timesteps[0], sample, generator=generator)
+        stepped.append(step.prev_sample)
+    assert not torch.equal(*stepped)
+    assert scheduler_settings(noisy)["eta"] == 1.0
+    assert "eta" not in noisy.config
+
+
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [("ddpm", ("eta", 1.0)), ("ddim", ("solver_order", 2)), ("lcm", ("use_karras_sigmas", True))],
+)
+def test_an_option_of_another_scheduler_is_refused(
+    own: Any, name: str, option: tuple[str, Any]
+) -> None:
+    with pytest.raises(StageError, match=f"{option[0]}=.* had no effect"):
+        swapped_scheduler(own, SchedulerSpec(name, (option,)))
+
+
+def test_options_are_named_as_diffusers_names_them(composed: Compose) -> None:
+    run = composed(
+        "scheduler=dpmpp_2m", "scheduler.algorithm_type=sde", "scheduler.use_karras_sigmas=false"
+    )
+    spec = scheduler_spec(run.scheduler)
+    assert spec == SchedulerSpec(
+        "dpmpp_2m", (("algorithm_type", "sde-dpmsolver++"), ("use_karras_sigmas", False))
+    )
+    assert scheduler_spec(composed().scheduler).options == ()
+
+
+def test_2_1_brings_a_config_of_its_own_for_ddpm(composed: Compose, random_weights: Path) -> None:
+    def live(name: str, model: str) -> Any:
+        plan = make_plan(
+            composed(
+                f"model={model}", f"weights={random_weights}", f"scheduler={name}", "device=cpu"
+            )
+        )
+        (decode,) = plan.graph.targets
+        assert isinstance(decode.pipeline, PipelineSpec)
+        offload = choose_offload(OffloadMode.none, "cpu", [], 0, 4, None)
+        pipelines = Pipelines(plan.weights.checkpoints.values(), "cpu", offload)
+        return pipelines.get(decode.pipeline).scheduler
+
+    # Only ddpm_scheduler/ has it; scheduler/ holds a DDIM without.
+    assert live("ddpm", "kandinsky2_1").config.variance_type == "learned_range"
+    assert live("ddpm", "kandinsky2_1").config.thresholding
+    assert not live("ddim", "kandinsky2_1").config.thresholding
+    folder = random_weights / DECODER_2_1.folder
+    assert DDPMScheduler.load_config(folder, subfolder="ddpm_scheduler")["thresholding"]
+    assert not DDIMScheduler.load_config(folder, subfolder="scheduler")["thresholding"]
+    assert not live("ddpm", "kandinsky2_2").config.thresholding

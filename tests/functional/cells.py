@@ -1,0 +1,120 @@
+"""Cells on the small random checkpoints, in this process, with the live pipelines to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from hydra import compose, initialize_config_dir
+from numpy.typing import NDArray
+from PIL import Image
+
+from runner.config import tree
+from runner.config.resolve import resolve
+from runner.engine import Engine
+from runner.events import Loaded, NodeResult, Observer
+from runner.graph import PipelineSpec
+from runner.machine import settled_device
+from runner.offload import OffloadChoice, choose_offload, free_bytes
+from runner.pipelines import Pipelines
+from runner.planning import Plan, cache_dir, make_plan
+from runner.store import Store
+
+VERSIONS = ("kandinsky2_1", "kandinsky2_2", "kandinsky3")
+PROMPT = "a red circle on blue"
+
+Pixels = NDArray[np.int16]
+
+
+class Drawn(Observer):
+    """What one cell made, and what its pipelines read back as."""
+
+    def __init__(self) -> None:
+        self.loaded: list[Loaded] = []
+        self.results: list[NodeResult] = []
+        self.relieved: list[str] = []
+
+    def pipeline_loaded(self, loaded: Loaded) -> None:
+        self.loaded.append(loaded)
+
+    def node_finished(self, result: NodeResult) -> None:
+        self.results.append(result)
+
+    @property
+    def pixels(self) -> Pixels:
+        """Of the last image."""
+        value = self.results[-1].value
+        assert isinstance(value, Image.Image)
+        return np.asarray(value, dtype=np.int16)
+
+    def read_back(self, name: str) -> Any:
+        """One fact of every pipeline's read-back, module -> value, in one dictionary."""
+        found: dict[str, Any] = {}
+        for loaded in self.loaded:
+            found |= loaded.readback[name]
+        return found
+
+
+class Watched(Pipelines):
+    """The runner's own, which can be asked for what it gave last, and may keep it all."""
+
+    def __init__(self, *given: Any, keep_all: bool = False) -> None:
+        super().__init__(*given)
+        self._keep_all = keep_all
+        self.given: dict[str, Any] = {}
+
+    def get(self, spec: PipelineSpec) -> Any:
+        live = super().get(spec)
+        self.given["prior" if "Prior" in spec.pipeline else "decoder"] = live
+        return live
+
+    def keep(self, specs: Collection[PipelineSpec]) -> None:
+        if not self._keep_all:
+            super().keep(specs)
+
+
+def small(weights: Path, output_dir: Path, version: str, *overrides: str) -> list[str]:
+    """Overrides of a small cell: one image of 64 px by three steps, on the CPU."""
+    steps = [] if version == "kandinsky3" else ["prior.num_inference_steps=3"]
+    return [
+        f"model={version}", f"weights={weights}", f"output_dir={output_dir}", "device=cpu",
+        "height=64", "width=64", "tracking=none", "decoder.num_inference_steps=3",
+        f"prompt={PROMPT}", "progress=quiet", *steps, *overrides,
+    ]  # fmt: skip
+
+
+def planned(weights: Path, output_dir: Path, version: str, *overrides: str) -> Plan:
+    """The plan of a small cell."""
+    given = small(weights, output_dir, version, *overrides)
+    tree.register()
+    with initialize_config_dir(str(tree.config_dir()), version_base="1.3"):
+        config = compose(tree.CONFIG_NAME, overrides=given)
+    return make_plan(resolve(config, overrides=given))
+
+
+def opened(plan: Plan, *, keep_all: bool = False) -> Watched:
+    """Pipelines for a plan."""
+    device = settled_device(plan.run.device)
+    found = plan.weights.checkpoints.values()
+    sizes = [one.component_bytes(plan.run.precision.decoder.bytes) for one in found]
+    offload: OffloadChoice = choose_offload(
+        plan.run.offload, device, sizes, plan.height * plan.width, 4, free_bytes(device)
+    )
+    return Watched(found, device, offload, keep_all=keep_all)
+
+
+def drawn(plan: Plan, pipelines: Pipelines) -> Drawn:
+    """Run a plan. Raises what made a stage fail."""
+    made = Drawn()
+    store = Store(cache_dir(plan.run) / "results", plan.run.cache)
+    outcome = Engine(lambda: pipelines, store, [made]).execute(plan.graph)
+    for error in outcome.failed.values():
+        raise error
+    return made
+
+
+def furthest(first: Pixels, second: Pixels) -> int:
+    """Levels of 255 between the two pixels that differ most."""
+    return int(np.abs(first - second).max())

@@ -1,0 +1,302 @@
+"""Direct calls of diffusers for every cell, written without a look at the runner's stages.
+
+Where diffusers is wrong its call is put right here, with the reason beside it; `naive` leaves it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import diffusers
+import numpy as np
+import torch
+from diffusers.image_processor import VaeImageProcessor
+from PIL import Image
+
+PROMPT, NEGATIVE = "a red circle on blue", "low quality"
+SEED, STEPS, STRENGTH = 7, 3, 0.7
+PRIOR_STRENGTH, NEGATIVE_STRENGTH = 0.7, 1.0
+WEIGHTS = (0.3, 0.7)
+
+PRIORS = {
+    "2_1": ("KandinskyPriorPipeline", "kandinsky-2-1-prior"),
+    "2_2": ("KandinskyV22PriorPipeline", "kandinsky-2-2-prior"),
+}
+DEPTH = "kandinsky-2-2-controlnet-depth"
+DECODERS = {
+    ("2_1", "text2img"): ("KandinskyPipeline", "kandinsky-2-1"),
+    ("2_1", "interpolate"): ("KandinskyPipeline", "kandinsky-2-1"),
+    ("2_1", "img2img"): ("KandinskyImg2ImgPipeline", "kandinsky-2-1"),
+    ("2_1", "inpaint"): ("KandinskyInpaintPipeline", "kandinsky-2-1-inpaint"),
+    ("2_2", "text2img"): ("KandinskyV22Pipeline", "kandinsky-2-2-decoder"),
+    ("2_2", "interpolate"): ("KandinskyV22Pipeline", "kandinsky-2-2-decoder"),
+    ("2_2", "img2img"): ("KandinskyV22Img2ImgPipeline", "kandinsky-2-2-decoder"),
+    ("2_2", "inpaint"): ("KandinskyV22InpaintPipeline", "kandinsky-2-2-decoder-inpaint"),
+    ("2_2", "controlnet"): ("KandinskyV22ControlnetPipeline", DEPTH),
+    ("2_2", "controlnet_img2img"): ("KandinskyV22ControlnetImg2ImgPipeline", DEPTH),
+    ("3", "text2img"): ("Kandinsky3Pipeline", "kandinsky-3"),
+    ("3", "img2img"): ("Kandinsky3Img2ImgPipeline", "kandinsky-3"),
+}
+SCHEDULERS = {
+    "ddim": diffusers.DDIMScheduler,
+    "ddpm": diffusers.DDPMScheduler,
+    "dpmpp_2m": diffusers.DPMSolverMultistepScheduler,
+    "lcm": diffusers.LCMScheduler,
+}
+INPUTS = {
+    "img2img": ("image",),
+    "inpaint": ("image", "mask"),
+    "controlnet": ("hint",),
+    "controlnet_img2img": ("image", "hint"),
+}
+
+Pixels = np.ndarray[Any, np.dtype[np.int16]]
+Pictures = dict[str, Path]
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What is drawn, in words that both the runner and a direct call understand."""
+
+    version: str
+    task: str
+    height: int = 64
+    width: int = 128
+    prompt: str = PROMPT
+    negative: str | None = None
+    guidance: float = 4.0
+    scheduler: str = "ddim"
+    seeding: str = "per_stage"
+
+    def overrides(self, pictures: Pictures) -> list[str]:
+        """For the command line; a later override of the same key wins."""
+        scale, image = self.guidance, pictures["image"]
+        mixed = f"[{{text:{PROMPT},weight:{WEIGHTS[0]}}},{{image:'{image}',weight:{WEIGHTS[1]}}}]"
+        return [
+            f"model=kandinsky{self.version}", f"task={self.task}", f"scheduler={self.scheduler}",
+            f"seeding={self.seeding}", f"seeds=[{SEED}]", f"prompt={json.dumps(self.prompt)}",
+            f"negative_prompt={json.dumps(self.negative)}", f"height={self.height}",
+            f"width={self.width}", f"prior.guidance_scale={scale}",
+            f"decoder.guidance_scale={scale}", f"strength={STRENGTH}",
+            f"prior.strength={PRIOR_STRENGTH}", f"prior.negative_strength={NEGATIVE_STRENGTH}",
+            *(f"inputs.{name}={pictures[name]}" for name in INPUTS.get(self.task, ())),
+            *([f"interpolate.items={mixed}"] if self.task == "interpolate" else []),
+        ]  # fmt: skip
+
+
+def generators(seeding: str = "per_stage") -> Iterator[torch.Generator]:
+    """One for each stage in turn."""
+    one = generator()
+    while True:
+        yield one if seeding == "shared" else generator()
+
+
+def generator() -> torch.Generator:
+    """One from the seed."""
+    return torch.Generator().manual_seed(SEED)
+
+
+def pixels(image: Image.Image) -> Pixels:
+    """Levels that can be subtracted."""
+    return np.asarray(image, dtype=np.int16)
+
+
+def opened(path: Path, mode: str = "RGB") -> Image.Image:
+    """A picture."""
+    with Image.open(path) as image:
+        return image.convert(mode)
+
+
+def hint_tensor(path: Path) -> torch.Tensor:
+    """1 x 3 x H x W in [0, 1], as the depth pipelines take it."""
+    return torch.from_numpy(np.asarray(opened(path), np.float32) / 255).permute(2, 0, 1)[None]
+
+
+class Direct:
+    """Direct calls; every checkpoint is loaded once and its modules are shared."""
+
+    def __init__(self, weights: Path) -> None:
+        self.weights = weights
+        self._loaded: dict[str, Any] = {}
+
+    def pipeline(self, kind: str, folder: str, scheduler: str | None = None) -> Any:
+        """A new pipeline object, as diffusers has it, with a scheduler of its own."""
+        loaded = self._modules(folder)
+        pipeline = getattr(diffusers, kind)(**loaded.components)
+        pipeline.scheduler = self._scheduler(folder, scheduler)
+        pipeline.set_progress_bar_config(disable=True)
+        return pipeline
+
+    def combined(self, ask: Ask) -> Any:
+        """diffusers' combined pipeline of a task of 2.x."""
+        kind, folder = DECODERS[ask.version, ask.task]
+        prior = self._modules(PRIORS[ask.version][1]).components
+        modules = dict(self._modules(folder).components)
+        modules["scheduler"] = self._scheduler(folder, ask.scheduler)
+        modules |= {f"prior_{name}": part for name, part in prior.items()}
+        combined = getattr(diffusers, kind.replace("Pipeline", "CombinedPipeline"))(**modules)
+        combined.set_progress_bar_config(disable=True)
+        mended(combined.decoder_pipe, ask)
+        return combined
+
+    def decoder(self, ask: Ask, *, naive: bool = False) -> Any:
+        """The decoder of a task."""
+        pipeline = self.pipeline(*DECODERS[ask.version, ask.task], ask.scheduler)
+        return pipeline if naive else mended(pipeline, ask)
+
+    def prior(self, ask: Ask, text: str | list[str], given: torch.Generator, **more: Any) -> Any:
+        """Embeddings of a text."""
+        kind, folder = PRIORS[ask.version]
+        if "image" in more:
+            kind = "KandinskyV22PriorEmb2EmbPipeline"
+        pipeline = self.pipeline(kind, folder)
+        asked = {"num_inference_steps": STEPS, "guidance_scale": ask.guidance, **more}
+        return pipeline(text, **asked, generator=given)
+
+    def embeddings(self, ask: Ask, pictures: Pictures, given: Iterator[torch.Generator]) -> Any:
+        """What the decoder of 2.x is told."""
+        if ask.task == "interpolate":
+            return self._mixed(ask, pictures, given)
+        if ask.task != "controlnet_img2img":
+            return dict(self.prior(ask, ask.prompt, next(given), negative_prompt=ask.negative))
+        # The order of diffusers' guide: the prompt, the negative prompt, then the decoder.
+        image = opened(pictures["image"])
+        both = dict(self.prior(ask, ask.prompt, next(given), image=image, strength=PRIOR_STRENGTH))
+        if ask.negative is not None:
+            negative = self.prior(
+                ask, ask.negative, next(given), image=image, strength=NEGATIVE_STRENGTH
+            )
+            both["negative_image_embeds"] = negative.image_embeds
+        return both
+
+    def draw(self, ask: Ask, pictures: Pictures, *, naive: bool = False) -> Pixels:
+        """The picture."""
+        given = generators(ask.seeding)
+        if ask.version == "3":
+            arguments: dict[str, Any] = {"prompt": ask.prompt, "negative_prompt": ask.negative}
+            # diffusers computes text + g * (text - uncond): its number is one less than on 2.x.
+            scale = ask.guidance - 1 if ask.guidance > 1 and not naive else ask.guidance
+        else:
+            arguments = self.embeddings(ask, pictures, given)
+            scale = ask.guidance
+        if ask.version == "2_1":
+            arguments |= {"prompt": ask.prompt, "negative_prompt": ask.negative}
+        decoder = self.decoder(ask, naive=naive)
+        with nullcontext() if naive else mask_as_it_is(decoder):
+            output = decoder(
+                **arguments, **inputs(ask, pictures), num_inference_steps=STEPS,
+                guidance_scale=scale, generator=next(given),
+            )  # fmt: skip
+        return pixels(output.images[0])
+
+    @torch.no_grad()
+    def each_text_by_itself(self, ask: Ask) -> Pixels:
+        """Kandinsky 3 text2img with a loop of our own: diffusers cuts a negative prompt that is
+        longer than the prompt, and in one batch with it would fill the prompt up.
+        """
+        pipeline = self.decoder(ask)
+        texts = []
+        for text in (ask.negative, ask.prompt):
+            states, _, mask, _ = pipeline.encode_prompt(text, False, _cut_context=True)
+            texts.append((states, mask.bool()))
+        given = generator()
+        latents = torch.randn((1, 4, ask.height // 8, ask.width // 8), generator=given)
+        pipeline.scheduler.set_timesteps(STEPS)
+        for time in pipeline.scheduler.timesteps:
+            negative, positive = (
+                pipeline.unet(latents, time, states, encoder_attention_mask=mask)[0]
+                for states, mask in texts
+            )
+            noise = ask.guidance * positive - (ask.guidance - 1) * negative
+            latents = pipeline.scheduler.step(noise, time, latents, generator=given).prev_sample
+        decoded = pipeline.movq.decode(latents, force_not_quantize=True).sample
+        levels = (decoded * 0.5 + 0.5).clamp(0, 1)[0].permute(1, 2, 0).numpy() * 255
+        return np.asarray(levels.round(), dtype=np.int16)
+
+    @torch.no_grad()
+    def _mixed(self, ask: Ask, pictures: Pictures, given: Iterator[torch.Generator]) -> Any:
+        text = self.prior(ask, PROMPT, next(given))
+        pipeline = self.pipeline(*PRIORS[ask.version])
+        image = pipeline.image_processor(opened(pictures["image"]), return_tensors="pt")
+        seen = pipeline.image_encoder(image.pixel_values).image_embeds
+        negative = text.negative_image_embeds
+        if ask.negative is not None:
+            negative = self.prior(ask, ask.negative, next(given)).image_embeds
+        mix = WEIGHTS[0] * text.image_embeds + WEIGHTS[1] * seen
+        return {"image_embeds": mix, "negative_image_embeds": negative}
+
+    def _modules(self, folder: str) -> Any:
+        if folder not in self._loaded:
+            self._loaded[folder] = diffusers.DiffusionPipeline.from_pretrained(
+                self.weights / folder, dtype=torch.float32, use_safetensors=True
+            )
+        return self._loaded[folder]
+
+    def _scheduler(self, folder: str, name: str | None) -> Any:
+        own = self._modules(folder).scheduler
+        if name is None:
+            return type(own).from_config(own.config)
+        if name == "ddpm" and (self.weights / folder / "ddpm_scheduler").is_dir():
+            return SCHEDULERS[name].from_pretrained(self.weights / folder / "ddpm_scheduler")
+        config = dict(own.config)
+        if type(own) is not SCHEDULERS[name]:
+            # Only DDPM knows what to do with the variance that the UNet predicts; where the config
+            # still names it, diffusers hands it on to the others.
+            config.pop("variance_type", None)
+        if name == "dpmpp_2m" and config["beta_schedule"] == "squaredcos_cap_v2":
+            # As its documentation asks for: the cosine schedule begins at no signal at all.
+            config["lambda_min_clipped"] = -5.1
+        return SCHEDULERS[name].from_config(config)
+
+
+def inputs(ask: Ask, pictures: Pictures) -> dict[str, Any]:
+    """Sizes and pictures."""
+    names = INPUTS.get(ask.task, ())
+    given: dict[str, Any] = {"height": ask.height, "width": ask.width}
+    if ask.version == "3" and "image" in names:
+        given = {}  # it takes the picture's own size
+    if "image" in names:
+        given["image"] = opened(pictures["image"])
+    if ask.task in ("img2img", "controlnet_img2img"):
+        given["strength"] = STRENGTH
+    if "mask" in names:
+        given["mask_image"] = opened(pictures["mask"], "L")
+    if "hint" in names:
+        given["hint"] = hint_tensor(pictures["hint"])
+    return given
+
+
+def mended(pipeline: Any, ask: Ask) -> Any:
+    """img2img of 2.x put right."""
+    if ask.task in ("img2img", "controlnet_img2img") and ask.version != "3":
+        # diffusers resizes to width x height where height x width is meant. The tests' pictures
+        # have the right size already, so without resizing there is nothing to swap.
+        pipeline.image_processor = VaeImageProcessor(vae_scale_factor=8, do_resize=False)
+        if ask.version == "2_1":
+            pipeline.add_noise = _noise_of(pipeline)
+    return pipeline
+
+
+def _noise_of(pipeline: Any) -> Any:
+    def add_noise(latents: torch.Tensor, noise: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
+        # diffusers takes the noise level from other betas than the ones it then samples with.
+        first = pipeline.scheduler.timesteps[STEPS - int(STEPS * STRENGTH)]
+        kept = pipeline.scheduler.alphas_cumprod[first]
+        return torch.add(kept**0.5 * latents, (1 - kept) ** 0.5 * noise)
+
+    return add_noise
+
+
+def mask_as_it_is(pipeline: Any) -> AbstractContextManager[Any]:
+    """diffusers repaints up to a latent more than the mask says, in six of eight directions."""
+    module = sys.modules[type(pipeline).__module__]
+    if not hasattr(module, "prepare_mask"):
+        return nullcontext()
+    return patch.object(module, "prepare_mask", lambda masks: masks)

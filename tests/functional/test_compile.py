@@ -1,0 +1,156 @@
+"""torch.compile: the pictures stay, it is read back, it is timed apart, and a miss is noticed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+import torch
+from cells import Drawn, Pixels, drawn, furthest, opened, planned, small
+from diffusers import UNet2DConditionModel
+from made import Made
+from PIL import Image
+from random_weights.filling import fill
+
+from runner.cli import main
+from runner.combinations import COMPILERS
+from runner.compilation import check_set, compile_module, graphs_compiled, read_back
+from runner.errors import StageError
+from runner.graph import CompileSpec
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(600),  # on a busy machine the C++ compiler waits for its turn
+    pytest.mark.skipif(
+        not any(map(shutil.which, COMPILERS)), reason="torch.compile needs a C++ compiler on a CPU"
+    ),
+]
+
+TOLERANCE = 2
+"""Levels of 255: a compiled graph fuses, and so rounds, differently."""
+
+VERSION = "kandinsky2_2"
+SEEDS = "seeds=[3,4]"
+
+
+@pytest.fixture(scope="module")
+def lean(random_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The random checkpoints with a UNet of two blocks: each kernel costs a second to compile."""
+    folder = tmp_path_factory.mktemp("lean")
+    for name in ("kandinsky-2-2-prior", "kandinsky-2-2-decoder"):
+        shutil.copytree(random_weights / name, folder / name)
+    unet = folder / "kandinsky-2-2-decoder" / "unet"
+    config = {
+        **UNet2DConditionModel.load_config(unet),
+        "block_out_channels": (16, 32),
+        "down_block_types": ("ResnetDownsampleBlock2D", "SimpleCrossAttnDownBlock2D"),
+        "up_block_types": ("SimpleCrossAttnUpBlock2D", "ResnetUpsampleBlock2D"),
+    }
+    fill(UNet2DConditionModel.from_config(config), "lean", 0).save_pretrained(unet)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def usual(lean: Path, tmp_path_factory: pytest.TempPathFactory) -> Drawn:
+    """Seeds 3 and 4, not compiled."""
+    plan = planned(lean, tmp_path_factory.mktemp("usual"), VERSION, SEEDS)
+    return drawn(plan, opened(plan))
+
+
+@pytest.fixture(scope="module")
+def tracked(lean: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The outputs of a compiled run of the same, logged to MLflow."""
+    folder = tmp_path_factory.mktemp("compiled")
+    overrides = [SEEDS, "compile=default", "tracking=mlflow"]
+    before = graphs_compiled()
+    assert main(small(lean, folder, VERSION, *overrides)) == 0
+    assert graphs_compiled() >= before + 2  # prior and UNet
+    return folder
+
+
+def test_compiled_pictures_are_the_usual_ones(tracked: Path, usual: Drawn) -> None:
+    files = Made(tracked).files
+    expected = [one.value for one in usual.results if isinstance(one.value, Image.Image)]
+    assert len(files) == len(expected) == 2
+    for file, picture in zip(files, expected, strict=True):
+        with Image.open(file) as image:
+            assert furthest(as_pixels(image), as_pixels(picture)) <= TOLERANCE
+
+
+def test_the_denoisers_and_nothing_else_read_back_as_compiled(tracked: Path) -> None:
+    (file,) = tracked.rglob("pipelines.json")
+    found = {n: c for loaded in json.loads(file.read_text()) for n, c in loaded["compile"].items()}
+    compiled = {name for name, one in found.items() if one["compiled"]}
+    assert compiled == {"prior", "unet"}
+    assert found.keys() - compiled == {"image_encoder", "text_encoder", "movq"}
+    assert found["unet"]["channels_last"] is False
+
+
+def test_the_first_call_is_timed_apart(tracked: Path) -> None:
+    client = mlflow.MlflowClient(f"sqlite:///{tracked / 'mlflow.db'}")
+    experiments = [one.experiment_id for one in client.search_experiments()]
+    (run,) = client.search_runs(experiments)
+    for stage in ("prior", "decode"):
+        seconds = [m.value for m in client.get_metric_history(run.info.run_id, f"seconds_{stage}")]
+        first = client.get_metric_history(run.info.run_id, f"seconds_{stage}_first_call")
+        assert len(seconds) == 2
+        assert [metric.value for metric in first] == [seconds[0]]
+        assert seconds[0] > 5 * seconds[1]  # it compiles
+
+
+def test_channels_last_is_read_back_and_draws_the_same(
+    lean: Path, tmp_path: Path, usual: Drawn
+) -> None:
+    plan = planned(lean, tmp_path, VERSION, SEEDS, "compile=default", "compile.channels_last=true")
+    made = drawn(plan, opened(plan))
+    assert furthest(made.pixels, usual.pixels) <= TOLERANCE
+    found = made.read_back("compile")
+    assert found["unet"] == {"compiled": True, "channels_last": True}
+    # It has no convolutions whose memory format would tell.
+    assert found["prior"] == {"compiled": True, "channels_last": None}
+    assert found["movq"] == {"compiled": False, "channels_last": False}
+
+
+def test_channels_last_alone_compiles_nothing(lean: Path, tmp_path: Path, usual: Drawn) -> None:
+    plan = planned(lean, tmp_path, VERSION, SEEDS, "compile.channels_last=true")
+    before = graphs_compiled()
+    made = drawn(plan, opened(plan))
+    assert graphs_compiled() == before
+    assert furthest(made.pixels, usual.pixels) <= TOLERANCE
+    assert made.read_back("compile")["unet"] == {"compiled": False, "channels_last": True}
+
+
+def test_a_compiled_module_that_was_never_called_is_noticed(lean: Path, tmp_path: Path) -> None:
+    """However much was compiled before in this process."""
+    torch.compile(lambda x: x + 1)(torch.zeros(1))
+    assert graphs_compiled() > 0
+    plan = planned(lean, tmp_path, VERSION, "compile=default")
+    pipelines = opened(plan)
+    (spec,) = {node.pipeline for node in plan.graph if node.stage == "decode"}
+    assert spec is not None
+    pipelines.get(spec)
+    with pytest.raises(StageError, match="nothing was compiled"):
+        pipelines.check_used(spec)
+    # Where nothing was asked for there is nothing to miss.
+    pipelines.check_used(replace(spec, compile=None))
+
+
+def test_what_is_set_is_checked_on_the_module() -> None:
+    module = torch.nn.Conv2d(4, 4, 3)
+    asked = CompileSpec("default", fullgraph=False, channels_last=True)
+    with pytest.raises(StageError, match="no effect on unet"):
+        check_set("unet", module, asked)
+    with pytest.raises(StageError, match="channels_last"):
+        check_set("unet", module, replace(asked, mode=None))
+    compile_module(module, asked)
+    check_set("unet", module, asked)
+    assert read_back(module) == {"compiled": True, "channels_last": True}
+
+
+def as_pixels(image: Image.Image) -> Pixels:
+    return np.asarray(image, dtype=np.int16)

@@ -1,0 +1,218 @@
+"""Each scheduler and each of its options, on each version: it takes effect, or it is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from cells import VERSIONS, Drawn, Watched, drawn, furthest, opened, planned
+from diffusers import DiffusionPipeline
+from hydra.errors import HydraException
+from PIL import Image
+
+from runner.errors import RunnerError
+from runner.mini.judge import judge
+from runner.schedulers import CLASSES, TRAINED, scheduler_settings
+
+pytestmark = pytest.mark.slow
+
+STEPS = 6
+"""So few, and enough for the third order and for LCM's schedules to differ."""
+
+Options = dict[str, Any]
+
+
+def _steps(*chain: Options) -> list[tuple[Options, Options]]:
+    """Each with the one before it, which it is to be compared with."""
+    sums: list[Options] = [{}]
+    for options in chain:
+        sums.append({**sums[-1], **options})
+    return list(pairwise(sums))
+
+
+THRESHOLDING = [
+    *_steps({"thresholding": False}),
+    *_steps(
+        {"thresholding": True}, {"sample_max_value": 1.5}, {"dynamic_thresholding_ratio": 0.01}
+    ),
+]
+CLIPPING = [
+    *_steps({"thresholding": False}, {"clip_sample": False}),
+    *_steps({"thresholding": False}, {"clip_sample": True}, {"clip_sample_range": 0.5}),
+]
+
+
+def _each(option: str, *values: object) -> list[tuple[Options, Options]]:
+    return [({}, {option: value}) for value in values]
+
+
+SPACINGS = ("leading", "trailing", "linspace")
+OPTIONS: dict[str, list[tuple[Options, Options]]] = {
+    "ddim": [
+        *_each("timestep_spacing", *SPACINGS), *_each("eta", 0.0, 1.0), *CLIPPING, *THRESHOLDING,
+    ],
+    "ddpm": [
+        *_each("timestep_spacing", *SPACINGS),
+        *_each("variance_type", "fixed_small", "fixed_large", "learned_range"),
+        *CLIPPING, *THRESHOLDING,
+    ],
+    "dpmpp_2m": [
+        *_each("timestep_spacing", *SPACINGS), *_each("algorithm_type", "deterministic", "sde"),
+        *_each("solver_order", 1, 2, 3), *_each("use_karras_sigmas", False, True),
+        ({"solver_order": 3}, {"solver_order": 3, "algorithm_type": "sde"}), *THRESHOLDING,
+    ],
+    "lcm": [*_each("original_inference_steps", 20, 50), *CLIPPING, *THRESHOLDING],
+}  # fmt: skip
+"""(before, after): what is changed by the last option."""
+
+IN_DIFFUSERS = {"deterministic": "dpmsolver++", "sde": "sde-dpmsolver++"}
+
+REFUSED: list[tuple[str, str, Options]] = [
+    # diffusers takes the logarithm of the variance for the variance, and makes NaN of it.
+    *((version, "ddpm", {"variance_type": "fixed_large_log"}) for version in VERSIONS),
+    # LCMScheduler.set_timesteps does not look at the spacing.
+    *((version, "lcm", {"timestep_spacing": "trailing"}) for version in VERSIONS),
+    # The checkpoints of 2.2, and 2.1's for DDPM, threshold; diffusers then clips nothing.
+    ("kandinsky2_1", "ddpm", {"clip_sample": False}),
+    *(("kandinsky2_2", name, {"clip_sample": False}) for name in ("ddim", "ddpm", "lcm")),
+    *((version, "ddim", {"thresholding": True, "clip_sample": True}) for version in VERSIONS),
+    ("kandinsky3", "ddpm", {"variance_type": "learned_range"}),
+    # Its cosine schedule ends at so much noise (sigma 20000) that Karras' steps repeat the last
+    # time step: IndexError, or noise.
+    ("kandinsky3", "dpmpp_2m", {"use_karras_sigmas": True}),
+]
+
+Draw = Callable[[str, str, Options], tuple[Drawn, Any]]
+
+
+@pytest.fixture(scope="module")
+def draw(random_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Draw:
+    """(version, scheduler, options) -> what is drawn, and the live scheduler. Loads once each."""
+    folder = tmp_path_factory.mktemp("outputs")
+    pipelines: dict[str, Watched] = {}
+    known: dict[str, tuple[Drawn, Any]] = {}
+
+    def run(version: str, name: str, options: Options) -> tuple[Drawn, Any]:
+        key = f"{version} {name} {sorted(options.items())}"
+        if key not in known:
+            overrides = [f"scheduler.{option}={value}" for option, value in options.items()]
+            steps = f"decoder.num_inference_steps={STEPS}"
+            plan = planned(random_weights, folder, version, f"scheduler={name}", steps, *overrides)
+            if version not in pipelines:
+                pipelines[version] = opened(plan, keep_all=True)
+            made = drawn(plan, pipelines[version])
+            known[key] = made, pipelines[version].given["decoder"].scheduler
+        return known[key]
+
+    return run
+
+
+def is_refused(version: str, name: str, options: Options) -> bool:
+    return any(
+        (version, name) == (v, n) and refused.items() <= options.items()
+        for v, n, refused in REFUSED
+    )
+
+
+def settings_of(scheduler: Any) -> Options:
+    # 0 is the default of `step`.
+    return {"eta": 0, **scheduler_settings(scheduler)}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("name", OPTIONS)
+def test_options_that_change_the_settings_change_the_pixels(
+    draw: Draw, version: str, name: str
+) -> None:
+    """And those that ask for what is set already do not."""
+    effective = 0
+    for before, after in OPTIONS[name]:
+        if is_refused(version, name, after):
+            continue
+        (usual, own), (made, live) = draw(version, name, before), draw(version, name, after)
+        settings = settings_of(live)
+        for option, value in after.items():
+            assert settings[option] == IN_DIFFUSERS.get(value, value), after
+        same = settings == settings_of(own)
+        assert (furthest(made.pixels, usual.pixels) == 0) is same, after
+        effective += not same
+    assert effective > 4
+
+
+@pytest.mark.parametrize(("version", "name", "options"), REFUSED)
+def test_options_without_effect_or_with_a_wrong_one_are_refused(
+    draw: Draw, version: str, name: str, options: Options
+) -> None:
+    """By the schema or by the plan."""
+    (option, *_) = reversed(options)
+    with pytest.raises((RunnerError, HydraException), match=rf"{option}\b"):
+        draw(version, name, options)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("name", OPTIONS)
+def test_a_swap_keeps_what_the_weights_were_trained_with(
+    draw: Draw, random_weights: Path, version: str, name: str
+) -> None:
+    made, live = draw(version, name, {})
+    folder = {
+        "kandinsky2_1": "kandinsky-2-1",
+        "kandinsky2_2": "kandinsky-2-2-decoder",
+        "kandinsky3": "kandinsky-3",
+    }[version]
+    text = dict.fromkeys(("text_encoder", "tokenizer")) if version != "kandinsky2_2" else {}
+    own = DiffusionPipeline.from_pretrained(
+        random_weights / folder, dtype=torch.float32, **text
+    ).scheduler
+    assert type(live).__name__ == CLASSES[name]
+    assert {key: live.config[key] for key in TRAINED} == {key: own.config[key] for key in TRAINED}
+    assert torch.equal(live.alphas_cumprod, own.alphas_cumprod)
+    assert len(set(live.timesteps.tolist())) == STEPS
+    assert made.pixels.std() > 10
+
+
+def test_the_schedulers_draw_different_pictures(draw: Draw) -> None:
+    for version in VERSIONS:
+        pictures = [draw(version, name, {})[0].pixels for name in OPTIONS]
+        for number, picture in enumerate(pictures):
+            assert all(furthest(picture, other) > 5 for other in pictures[:number]), version
+
+
+def test_ddpm_of_2_1_comes_from_a_folder_of_its_own(draw: Draw) -> None:
+    _, live = draw("kandinsky2_1", "ddpm", {})
+    # The main scheduler, a DDIM, has none of these.
+    assert live.config.variance_type == "learned_range"
+    assert live.config.thresholding is True
+    assert live.config.clip_sample_range == 2.0
+
+
+def test_dpmpp_stays_clear_of_the_end_of_a_cosine_schedule(draw: Draw) -> None:
+    """diffusers: "critical for the cosine schedule"; the first step else divides by almost 0."""
+    for spacing in SPACINGS:
+        made, live = draw("kandinsky3", "dpmpp_2m", {"timestep_spacing": spacing})
+        assert live.config.lambda_min_clipped == -5.1
+        assert float(live.sigmas.max()) < 200
+        assert made.read_back("scheduler_config")["lambda_min_clipped"] == -5.1
+
+
+@pytest.mark.parametrize(
+    ("name", "steps"), [("ddim", 25), ("ddpm", 25), ("dpmpp_2m", 25), ("lcm", 8), ("lcm", 25)]
+)
+def test_the_trained_family_draws_what_was_asked_for(
+    weights: Path, tmp_path: Path, name: str, steps: int
+) -> None:
+    plan = planned(
+        weights, tmp_path, "kandinsky2_2", "prompt=a red circle on a white background",
+        "prior.num_inference_steps=25", f"decoder.num_inference_steps={steps}", "seeds=[0,1]",
+        f"scheduler={name}", "height=null", "width=null",
+    )  # fmt: skip
+    for result in drawn(plan, opened(plan)).results:
+        if isinstance(result.value, Image.Image):
+            seen = judge(result.value)
+            assert seen.background == "white"
+            # `likest`: the strict judge also wants an outline within a pixel.
+            assert [(one.colour, one.likest) for one in seen.objects] == [("red", "circle")]

@@ -1,0 +1,289 @@
+"""Every value, option and input that cannot be meant: refused by key, value and what is allowed."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from runner.config.checks import OPTION_RANGES, SCHEDULER_OPTIONS, TASK_INPUTS
+from runner.config.schema import InputsConfig, SchedulerConfig, SchedulerName, Task
+from runner.errors import ConfigError
+from runner.planning import make_plan
+from unit.conftest import Compose
+
+A, MASK, HINT = "inputs.image=a.png", "inputs.mask=mask.png", "inputs.hint=a.png"
+IMG2IMG = ("task=img2img", A)
+INPAINT = ("weights=hub", "task=inpaint")
+CONTROLNET = ("weights=hub", "task=controlnet")
+BOTH = ("weights=hub", "task=controlnet_img2img", A, HINT)
+MIX = ("task=interpolate",)
+FULL = "interpolate.items=[{text: a, weight: 0.5}, {text: b, weight: 0.5}]"
+
+REFUSED: list[tuple[tuple[str, ...], str, str, str]] = [
+    # overrides, the key and value as shown, the problem, the start of what is allowed
+    # strengths
+    ((*IMG2IMG, "strength=0"), "strength=0.0", "out of range", "above 0, up to 1"),
+    ((*IMG2IMG, "strength=1.01"), "strength=1.01", "out of range", "above 0, up to 1"),
+    ((*IMG2IMG, "strength=-0.5"), "strength=-0.5", "out of range", "above 0, up to 1"),
+    ((*IMG2IMG, "strength=nan"), "strength=nan", "out of range", "above 0, up to 1"),
+    (("strength=2",), "strength=2.0", "out of range", "above 0, up to 1"),
+    (
+        (*IMG2IMG, "strength=0.3", "decoder.num_inference_steps=3"),
+        "strength=0.3", "no step of 3 would be run", "0.334 to 1, or more steps",
+    ),
+    (
+        (*BOTH, "strength=0.09", "decoder.num_inference_steps=10"),
+        "strength=0.09", "no step of 10", "0.1 to 1, or more steps",
+    ),
+    (("prior.strength=0",), "prior.strength=0.0", "out of range", "above 0, up to 1"),
+    (
+        ("prior.negative_strength=1.5",),
+        "prior.negative_strength=1.5", "out of range", "above 0, up to 1",
+    ),
+    (
+        (*BOTH, "prior.strength=0.1", "prior.num_inference_steps=5"),
+        "prior.strength=0.1", "no step of 5", "0.2 to 1",
+    ),
+    (
+        (*BOTH, "prior.negative_strength=0.1", "prior.num_inference_steps=5"),
+        "prior.negative_strength=0.1", "no step of 5", "0.2 to 1",
+    ),
+    # compile, weights
+    (("compile.fullgraph=true",), "compile.fullgraph=True", "compile=off", ""),
+    (("weights.size=0",), "weights.size=0", "no number of pixels", "a positive number, or null"),
+    (("attention=sliced", "attention.slice_size=0"), "attention.slice_size=0", "heads", "1 or"),
+    # inputs that a task lacks
+    (("task=img2img",), "inputs.image=null", "task=img2img needs a picture", "a path"),
+    (INPAINT, "inputs.image=null", "task=inpaint needs a picture", "a path"),
+    ((*INPAINT, A), "inputs.mask=null", "nor is inputs.mask_box", "a picture (white = repaint)"),
+    (CONTROLNET, "inputs.hint=null", "nor is inputs.image set", "a depth picture, or a picture"),
+    (("weights=hub", "task=controlnet_img2img"), "inputs.image=null", "needs a picture", "a path"),
+    (
+        ("weights=hub", "task=controlnet_img2img", HINT),
+        "inputs.image=null", "needs a picture", "a path",
+    ),
+    # inputs that contradict each other or themselves
+    (
+        (*INPAINT, A, MASK, "inputs.mask_box=[0,0,8,8]"),
+        "inputs.mask_box=[0, 0, 8, 8]", "inputs.mask is set too", "one of both",
+    ),
+    ((*CONTROLNET, A, HINT), "inputs.image=a.png", "inputs.hint is set too", "one of both"),
+    (("task=img2img", "inputs.image=''"), "inputs.image=''", "names no file", "a path"),
+    ((*INPAINT, A, "inputs.mask='  '"), "inputs.mask='  '", "names no file", "a path"),
+    (
+        (*INPAINT, A, "inputs.mask_box=[0,0,8]"),
+        "inputs.mask_box=[0, 0, 8]", "has 3 numbers", "[x0,y0,x1,y1]",
+    ),
+    (
+        (*INPAINT, A, "inputs.mask_box=[8,0,8,8]"),
+        "inputs.mask_box=[8, 0, 8, 8]", "holds no pixel", "[x0,y0,x1,y1] with x0 < x1",
+    ),
+    (
+        (*INPAINT, A, "inputs.mask_box=[0,9,8,8]"),
+        "inputs.mask_box=[0, 9, 8, 8]", "holds no pixel", "[x0,y0,x1,y1]",
+    ),
+    (
+        (*INPAINT, A, "inputs.mask_box=[-1,0,8,8]"),
+        "inputs.mask_box=[-1, 0, 8, 8]", "holds no pixel", "[x0,y0,x1,y1]",
+    ),
+    # pictures that are none
+    (("task=img2img", "inputs.image=none.png"), "inputs.image=none.png", "no such file", ""),
+    (("task=img2img", "inputs.image=text.png"), "inputs.image=text.png", "picture", ""),
+    # items
+    (MIX, "interpolate.items=0 items", "nothing to mix", "two or more of {text: ..., weight"),
+    (
+        (*MIX, "interpolate.items=[{text: a}]"),
+        "interpolate.items=1 items", "nothing to mix", "two or more",
+    ),
+    ((FULL,), "interpolate.items=2 items", "means nothing with task=text2img", ""),
+    (
+        (*MIX, "interpolate.items=[{text: a, weight: 0.5}, {weight: 0.5}]"),
+        "interpolate.items[1]=", "needs a text or an image, one of both", "",
+    ),
+    (
+        (*MIX, "interpolate.items=[{text: a, image: a.png, weight: 0.5}, {text: b, weight: 0.5}]"),
+        "interpolate.items[0]=", "needs a text or an image, one of both", "",
+    ),
+    (
+        (*MIX, "interpolate.items=[{text: a, weight: 0.5}, {text: ' ', weight: 0.5}]"),
+        "interpolate.items[1].text=' '", "empty", "",
+    ),
+    (
+        (*MIX, "interpolate.items=[{text: a, weight: 0.5}, {text: b, weight: nan}]"),
+        "interpolate.items[1].weight=nan", "not a finite number", "",
+    ),
+    (
+        (*MIX, "interpolate.items=[{text: a, weight: 0.5}, {text: b, weight: 0.51}]"),
+        "interpolate.items=weights 1.01 in all", "do not add up", "weights of 1 in all",
+    ),
+    (
+        (*MIX, "interpolate.items=[{text: a, weight: 0.5}, {image: no.png, weight: 0.5}]"),
+        "interpolate.items[1].image=no.png", "no such file", "",
+    ),
+    # schedulers: what an option needs beside it, and its range
+    (
+        ("scheduler.clip_sample_range=1",),
+        "scheduler.clip_sample_range=1.0", "without scheduler.clip_sample=true", "",
+    ),
+    (
+        ("scheduler.clip_sample=false", "scheduler.clip_sample_range=1"),
+        "scheduler.clip_sample_range=1.0", "without scheduler.clip_sample=true", "",
+    ),
+    (
+        ("scheduler.dynamic_thresholding_ratio=0.9",),
+        "scheduler.dynamic_thresholding_ratio=0.9", "without scheduler.thresholding=true", "",
+    ),
+    (
+        ("scheduler.sample_max_value=2",),
+        "scheduler.sample_max_value=2.0", "without scheduler.thresholding=true", "",
+    ),
+    (
+        ("scheduler=lcm", "decoder.num_inference_steps=51"),
+        "decoder.num_inference_steps=51", "LCM's schedule of 50", "1 to 50",
+    ),
+    (
+        ("scheduler=lcm", "scheduler.original_inference_steps=8"),
+        "decoder.num_inference_steps=25", "LCM's schedule of 8", "1 to 8",
+    ),
+    (("scheduler.eta=nan",), "scheduler.eta=nan", "out of range", "0 to 1"),
+]  # fmt: skip
+
+
+@pytest.fixture
+def plan(composed: Compose, tmp_path: Path, pictures: Callable[[Path], None]) -> Compose:
+    """Compose, resolve and plan, beside a few pictures and a file that is none."""
+    pictures(tmp_path)
+    (tmp_path / "text.png").write_text("no picture")
+
+    def make(*overrides: str) -> object:
+        return make_plan(composed("device=cpu", *overrides))
+
+    return make  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("case", REFUSED, ids=lambda case: " ".join(case[0]))
+def test_it_is_refused(plan: Compose, case: tuple[tuple[str, ...], str, str, str]) -> None:
+    overrides, named, problem, allowed = case
+    with pytest.raises(ConfigError) as caught:
+        plan(*overrides)
+    assert caught.value.exit_status == 2
+    head, _, tail = str(caught.value).partition("\n  allowed: ")
+    assert head.startswith(named), head
+    assert problem in head.removeprefix(named)
+    assert tail.startswith(allowed)
+    assert "\n" not in head
+
+
+ACCEPTED = [
+    (*IMG2IMG, "strength=1"),
+    (*IMG2IMG, "strength=0.04", "decoder.num_inference_steps=25"),
+    ("strength=0.001",),  # of no use to text2img, and in range
+    (*BOTH, "prior.strength=0.2", "prior.num_inference_steps=5"),
+    (*INPAINT, A, MASK, "inputs.mask_invert=true"),
+    (*INPAINT, A, "inputs.mask_box=[0,0,128,128]"),
+    (*CONTROLNET, A),
+    (*CONTROLNET, HINT),
+    BOTH,
+    (*MIX, FULL),
+    (*MIX, "interpolate.items=[{text: a, weight: 1.5}, {image: a.png, weight: -0.5}]"),
+    (*MIX, "interpolate.items=[{text: a, weight: 0.333}, {text: a, weight: 0.3335},"
+           "{text: b, weight: 0.333}]"),
+    ("scheduler.clip_sample=true", "scheduler.clip_sample_range=2"),
+    ("scheduler.thresholding=true", "scheduler.sample_max_value=2"),
+    ("scheduler=lcm", "decoder.num_inference_steps=50"),
+    ("scheduler=lcm", "scheduler.original_inference_steps=80", "decoder.num_inference_steps=80"),
+    ("compile.channels_last=true",),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("overrides", ACCEPTED, ids=" ".join)
+def test_what_is_at_the_edge_is_accepted(plan: Compose, overrides: tuple[str, ...]) -> None:
+    assert plan(*overrides)
+
+
+OPTION_VALUES = {
+    "timestep_spacing": "trailing", "eta": 0.5, "variance_type": "fixed_small",
+    "algorithm_type": "sde", "solver_order": 2, "use_karras_sigmas": True,
+    "original_inference_steps": 60, "clip_sample": True, "clip_sample_range": 1.0,
+    "thresholding": True, "dynamic_thresholding_ratio": 0.9, "sample_max_value": 2.0,
+}  # fmt: skip
+
+
+def test_every_option_belongs_to_a_scheduler() -> None:
+    options = {field.name for field in dataclasses.fields(SchedulerConfig)} - {"name"}
+    assert {option for taken in SCHEDULER_OPTIONS.values() for option in taken} == options
+    assert set(SCHEDULER_OPTIONS) == set(SchedulerName)
+    assert set(OPTION_VALUES) == options
+    assert set(OPTION_RANGES) <= options
+
+
+@pytest.mark.parametrize("name", SchedulerName)
+def test_options_of_another_scheduler_are_refused(plan: Compose, name: SchedulerName) -> None:
+    beside = ("scheduler.clip_sample=true", "scheduler.thresholding=true")
+    taken = SCHEDULER_OPTIONS[name]
+    for option, value in OPTION_VALUES.items():
+        written = (f"scheduler={name.name}", f"scheduler.{option}={value}")
+        if option in taken:
+            needs = [other for other in beside if other.split(".")[1].split("=")[0] in taken]
+            assert plan(*written, *needs)
+            continue
+        with pytest.raises(ConfigError) as caught:
+            plan(*written)
+        assert str(caught.value) == (
+            f"scheduler.{option}={value}: means nothing with scheduler={name.name}"
+            f"\n  allowed: {', '.join(taken)}"
+        )
+
+
+@pytest.mark.parametrize("option", OPTION_RANGES)
+def test_ends_of_ranges(plan: Compose, option: str) -> None:
+    low, high = OPTION_RANGES[option]
+    name = next(name for name, taken in SCHEDULER_OPTIONS.items() if option in taken)
+    number = int if option in ("solver_order", "original_inference_steps") else float
+    beside = [
+        f"scheduler={name.name}",
+        "decoder.num_inference_steps=1",
+        *(
+            f"scheduler.{needed}=true"
+            for needed in ("clip_sample", "thresholding")
+            if needed in SCHEDULER_OPTIONS[name]
+        ),
+    ]
+    for inside in (low, high):
+        assert plan(*beside, f"scheduler.{option}={number(inside)}")
+    for outside in (low - 1, high + 1):
+        with pytest.raises(ConfigError) as caught:
+            plan(*beside, f"scheduler.{option}={number(outside)}")
+        assert str(caught.value) == (
+            f"scheduler.{option}={number(outside)}: is out of range\n  allowed: {low:g} to {high:g}"
+        )
+
+
+INPUT_VALUES = {
+    "image": "a.png", "mask": "mask.png", "mask_box": "[0,0,8,8]", "mask_invert": "true",
+    "hint": "a.png",
+}  # fmt: skip
+
+
+def test_every_input_is_known_to_a_task() -> None:
+    names = {field.name for field in dataclasses.fields(InputsConfig)} - {"allow_urls"}
+    assert {name for taken in TASK_INPUTS.values() for name in taken} == names == set(INPUT_VALUES)
+    assert set(TASK_INPUTS) == set(Task)
+
+
+@pytest.mark.parametrize("task", Task, ids=lambda task: task.name)
+def test_inputs_of_another_task_are_refused(plan: Compose, task: Task) -> None:
+    items = (FULL,) if task is Task.interpolate else ()
+    for name, value in INPUT_VALUES.items():
+        if name in TASK_INPUTS[task]:
+            continue
+        with pytest.raises(ConfigError) as caught:
+            plan("weights=hub", f"task={task.name}", f"inputs.{name}={value}", *items)
+        message = str(caught.value)
+        assert message.startswith(f"inputs.{name}="), message
+        assert f": means nothing with task={task.name}\n" in message
+        allowed = [f"inputs.{key}" for key in TASK_INPUTS[task]]
+        assert message.endswith(f"  allowed: {', '.join(allowed) or 'no inputs'}")

@@ -1,0 +1,262 @@
+"""What cannot go together, or not on this machine; and notes on what can."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from runner import combinations, machine
+from runner.catalog import CATALOG, row_of
+from runner.combinations import checked_size, needed_roles
+from runner.config.schema import OffloadMode, SchedulerName, Task, VarianceType, Version
+from runner.errors import ConfigError
+from runner.planning import Plan, make_plan
+from unit.conftest import Compose
+
+HUB = "weights=hub"
+V3 = (HUB, "model=kandinsky3")
+Planner = Callable[..., Plan]
+
+
+@pytest.fixture
+def plan(composed: Compose, tmp_path: Path, pictures: Callable[[Path], None]) -> Planner:
+    """Compose and plan, beside a few pictures of 128 x 128."""
+    pictures(tmp_path)
+    return lambda *overrides: make_plan(composed(*overrides))
+
+
+@pytest.fixture
+def _cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "likely_device", lambda: "cuda")
+
+
+@pytest.fixture
+def compilers(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
+    """The programs that are on the path: none, until the test adds one."""
+    there: set[str] = set()
+    monkeypatch.setattr(combinations.shutil, "which", lambda name: name if name in there else None)
+    return there  # type: ignore[return-value]
+
+
+def refused(plan: Planner, *overrides: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        plan(*overrides)
+    assert caught.value.exit_status == 2
+    return str(caught.value)
+
+
+def test_kandinsky_3_has_no_variance_of_its_own(plan: Planner) -> None:
+    for name in (v.name for v in VarianceType):
+        overrides = ("scheduler=ddpm", f"scheduler.variance_type={name}")
+        assert plan(HUB, *overrides)
+        if name != "learned_range":
+            assert plan(*V3, *overrides)
+    message = refused(plan, *V3, "scheduler=ddpm", "scheduler.variance_type=learned_range")
+    assert message == (
+        "scheduler.variance_type=learned_range: Kandinsky 3 was trained without a variance of its "
+        "own\n  allowed: fixed_small, fixed_small_log, fixed_large, fixed_large_log"
+    )
+
+
+@pytest.mark.parametrize("row", CATALOG, ids=lambda row: f"{row.version.name} {row.task.name}")
+def test_no_row_lacks_a_scheduler(row: object) -> None:
+    assert row.schedulers == tuple(SchedulerName)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("mode", OffloadMode)
+def test_offload_on_a_cpu(plan: Planner, mode: OffloadMode) -> None:
+    overrides = ("device=cpu", f"offload={mode.name}")
+    if mode in (OffloadMode.none, OffloadMode.auto):
+        assert plan(*overrides)
+        return
+    assert refused(plan, *overrides) == (
+        f"offload={mode.name}: needs an accelerator, and this run is on the CPU"
+        "\n  allowed: none, auto"
+    )
+
+
+@pytest.mark.usefixtures("_cuda")
+@pytest.mark.parametrize("mode", OffloadMode)
+def test_offload_with_an_accelerator(plan: Planner, mode: OffloadMode) -> None:
+    assert plan(f"offload={mode.name}").device == "cuda"
+
+
+COMPILING = ("default", "reduce-overhead", "max-autotune")
+
+
+@pytest.mark.parametrize("mode", COMPILING)
+def test_compiling_on_a_cpu_needs_a_compiler(plan: Planner, compilers: set[str], mode: str) -> None:
+    message = refused(plan, "device=cpu", f"compile={mode}")
+    assert message == f"compile={mode}: needs a C++ compiler on the CPU\n  allowed: off"
+    for compiler in combinations.COMPILERS:
+        compilers.add(compiler)
+        assert plan("device=cpu", f"compile={mode}")
+        compilers.clear()
+
+
+@pytest.mark.usefixtures("compilers")
+def test_channels_last_alone_needs_no_compiler(plan: Planner) -> None:
+    assert plan("device=cpu", "compile.channels_last=true")
+
+
+@pytest.mark.usefixtures("_cuda", "compilers")
+def test_compiling_on_an_accelerator_needs_no_compiler(plan: Planner) -> None:
+    assert plan("compile=default", "compile.fullgraph=true")
+
+
+@pytest.mark.usefixtures("_cuda")
+@pytest.mark.parametrize("mode", COMPILING)
+def test_what_is_compiled_cannot_be_offloaded_layer_by_layer(plan: Planner, mode: str) -> None:
+    message = refused(plan, f"compile={mode}", "offload=sequential")
+    assert message.startswith(f"compile={mode}: offload=sequential moves weights")
+    assert message.endswith("allowed: compile=off, or another offload")
+    for offload in ("none", "model", "group", "auto"):
+        assert plan(f"compile={mode}", f"offload={offload}")
+    assert plan("offload=sequential")
+
+
+@pytest.mark.usefixtures("_cuda")
+@pytest.mark.parametrize("offload", ["model", "group", "auto"])
+def test_a_full_graph_has_no_hooks(plan: Planner, offload: str) -> None:
+    full = ("compile=default", "compile.fullgraph=true")
+    message = refused(plan, *full, f"offload={offload}")
+    assert message.startswith(f"compile.fullgraph=True: offload={offload} puts hooks")
+    assert message.endswith("allowed: compile.fullgraph=false, or offload=none")
+    assert plan(*full, "offload=none")
+
+
+@pytest.mark.parametrize("scale", [1.001, 1.5, 2.0])
+def test_kandinsky_3_cannot_guide_a_little(plan: Planner, scale: float) -> None:
+    override = f"decoder.guidance_scale={scale}"
+    message = refused(plan, *V3, override)
+    assert message.startswith(f"{override}: Kandinsky 3 cannot guide this little")
+    assert message.endswith("allowed: 0 to 1 (no guidance), or more than 2")
+    assert plan(override)
+
+
+@pytest.mark.parametrize("scale", [0, 1, 2.001, 4])
+def test_kandinsky_3_guides_much_or_not_at_all(plan: Planner, scale: float) -> None:
+    found = plan(*V3, "device=cpu", f"decoder.guidance_scale={scale}")
+    told = [note for note in found.warnings if "whose formula adds 1" in note]
+    assert len(told) == (scale > 2)
+    assert all(f"goes to diffusers as {scale - 1:g}," in note for note in told)
+
+
+@pytest.mark.parametrize(
+    ("task", "version", "told"),
+    [("interpolate", "2_2", True), ("interpolate", "2_1", False), ("text2img", "2_2", False)],
+)
+def test_a_prompt_that_nobody_reads_is_a_note(
+    plan: Planner, task: str, version: str, told: bool
+) -> None:
+    items = ["interpolate.items=[{text: a, weight: 0.5}, {text: b, weight: 0.5}]"]
+    found = plan(
+        HUB, "device=cpu", f"model=kandinsky{version}", f"task={task}", "prompt=a circle",
+        *(items if task == "interpolate" else []),
+    )  # fmt: skip
+    note = "task=interpolate: the decoder of Kandinsky 2.2 reads no prompt"
+    assert (note in found.warnings) == told
+
+
+@pytest.mark.parametrize("role", ["prior", "text", "depth", "decoder"])
+def test_half_precision_on_a_cpu_is_a_note(plan: Planner, role: str) -> None:
+    overrides = ("device=cpu", f"precision.{role}=fp16")
+    assert any("half precision on a CPU" in note for note in plan(*overrides).warnings)
+
+
+INPAINT = (HUB, "task=inpaint", "inputs.image=a.png")
+
+
+def test_a_mask_of_another_size_is_refused(plan: Planner, tmp_path: Path) -> None:
+    for size in ((64, 64), (128, 127), (129, 128)):
+        Image.new("L", size, 255).save(tmp_path / "other.png")
+        message = refused(plan, *INPAINT, "inputs.mask=other.png")
+        assert message.startswith(f"inputs.mask={tmp_path / 'other.png'}: ")
+        assert f"is {size[0]} x {size[1]}, and inputs.image 128 x 128" in message
+        assert message.endswith("allowed: a mask of the picture's own size")
+
+
+@pytest.mark.parametrize("box", [[0, 0, 129, 128], [0, 0, 128, 129], [200, 200, 300, 300]])
+def test_a_box_beyond_the_picture_is_refused(plan: Planner, box: list[int]) -> None:
+    message = refused(plan, *INPAINT, f"inputs.mask_box={box}")
+    assert message == (f"inputs.mask_box={box}: goes beyond the picture, which is 128 x 128")
+    assert plan(*INPAINT, "inputs.mask_box=[127,127,128,128]")
+
+
+@pytest.mark.parametrize(
+    ("size", "fits"),
+    [
+        ((128, 128), True),
+        ((64, 64), True),
+        ((100, 101), True),
+        ((128, 126), False),
+        ((64, 128), False),
+    ],
+)
+def test_a_hint_has_the_shape_of_the_picture(
+    plan: Planner, tmp_path: Path, size: tuple[int, int], fits: bool
+) -> None:
+    Image.new("RGB", size).save(tmp_path / "hint.png")
+    overrides = (HUB, "task=controlnet_img2img", "inputs.image=a.png", "inputs.hint=hint.png")
+    if fits:
+        assert plan(*overrides)
+        return
+    message = refused(plan, *overrides)
+    assert message.startswith(f"inputs.hint={tmp_path / 'hint.png'}: is {size[0]} x {size[1]}")
+    assert "inputs.image (128 x 128)" in message
+
+
+def test_a_hint_spares_the_depth_model(plan: Planner) -> None:
+    for task in ("controlnet", "controlnet_img2img"):
+        row = row_of(Version.kandinsky2_2, Task[task])
+        image = () if task == "controlnet" else ("inputs.image=a.png",)
+        given = plan(HUB, f"task={task}", "inputs.hint=a.png", *image)
+        assert tuple(given.weights.checkpoints) == needed_roles(given.run, row)
+        assert tuple(given.weights.checkpoints) == ("prior", "decoder")
+        made = plan(HUB, f"task={task}", "inputs.image=a.png")
+        assert tuple(made.weights.checkpoints) == ("depth", "prior", "decoder")
+
+
+ROW = row_of(Version.kandinsky3, Task.text2img)
+
+
+@pytest.mark.parametrize("size", [64, 128, 1024, 4032, 4096])
+def test_sizes_that_can_be_made(size: int) -> None:
+    assert checked_size("height", size, ROW) == size
+
+
+@pytest.mark.parametrize(
+    ("size", "near"),
+    [
+        (1, "64"), (63, "64"), (65, "64 or 128"), (127, "64 or 128"), (1000, "960 or 1024"),
+        (4095, "4032 or 4096"), (4097, "4096"), (4160, "4096"), (10**9, "4096"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("key", ["height", "width"])
+def test_other_sizes_are_refused_with_the_nearest(key: str, size: int, near: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        checked_size(key, size, ROW)
+    assert str(caught.value) == (
+        f"{key}={size}: the model cannot make this size"
+        f"\n  allowed: multiples of 64 from 64 to 4096 (nearest: {near})"
+    )
+
+
+@pytest.mark.parametrize(
+    ("overrides", "size"),
+    [
+        ((HUB,), 512),
+        ((HUB, "model=kandinsky2_1"), 512),
+        (V3, 1024),
+        ((*V3, "weights.size=256"), 256),
+        ((HUB, "height=64"), 512),
+        ((), 128),
+    ],
+)
+def test_the_size_where_none_is_asked_for(
+    plan: Planner, overrides: tuple[str, ...], size: int
+) -> None:
+    assert plan(*overrides).width == size

@@ -1,0 +1,92 @@
+"""Which offload mode is chosen, why, and what comes after running out of memory."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from runner.config.schema import OffloadMode
+from runner.offload import (
+    ACTIVATIONS_PER_PIXEL,
+    DOWNWARD,
+    MARGIN,
+    OffloadChoice,
+    choose_offload,
+)
+
+GIB = 2**30
+PRIOR = {"prior": 4 * GIB, "text_encoder": 2 * GIB}
+DECODER = {"unet": 5 * GIB, "movq": 1 * GIB}
+BOTH = (PRIOR, DECODER)
+PIXELS = 512 * 512
+ACTIVATIONS = PIXELS * ACTIVATIONS_PER_PIXEL * 2
+
+# What each mode keeps on the device at once, at most; the pipelines are not there together.
+KEPT = {"none": 6 * GIB, "model": 5 * GIB, "group": 1 * GIB}
+
+
+def chosen(free: int | None, configured: str = "auto", device: str = "cuda") -> OffloadChoice:
+    return choose_offload(OffloadMode[configured], device, BOTH, PIXELS, 2, free)
+
+
+def enough_for(mode: str) -> int:
+    return int((KEPT[mode] + ACTIVATIONS) * MARGIN) + 1
+
+
+@pytest.mark.parametrize("mode", KEPT)
+def test_auto_takes_the_fastest_that_fits(mode: str) -> None:
+    below = DOWNWARD[DOWNWARD.index(OffloadMode[mode]) + 1]
+    assert chosen(enough_for(mode)).mode is OffloadMode[mode]
+    assert chosen(enough_for(mode) - 2).mode is below
+
+
+def test_sequential_is_taken_even_where_nothing_fits() -> None:
+    assert chosen(0).mode is OffloadMode.sequential
+
+
+def test_the_reason_names_what_is_needed_and_what_is_free() -> None:
+    needed = (6 * GIB + ACTIVATIONS) * MARGIN / GIB
+    assert chosen(80 * GIB).reason == f"needs about {needed:.1f} of 80.0 GiB free"
+    assert chosen(0).reason.endswith("of 0.0 GiB free")
+
+
+def test_larger_images_and_numbers_need_more() -> None:
+    free = enough_for("none")
+    assert choose_offload(OffloadMode.auto, "cuda", BOTH, PIXELS, 2, free).mode.name == "none"
+    larger = choose_offload(OffloadMode.auto, "cuda", BOTH, PIXELS * 4, 2, free)
+    wider = choose_offload(OffloadMode.auto, "cuda", BOTH, PIXELS, 4, free)
+    assert larger.mode is not OffloadMode.none
+    assert wider.mode is not OffloadMode.none
+
+
+def test_no_offload_from_a_cpu_or_without_knowledge() -> None:
+    on_cpu, on_mps = chosen(0, device="cpu"), chosen(None, device="mps")
+    assert (on_cpu.mode, on_mps.mode) == (OffloadMode.none, OffloadMode.none)
+    assert on_cpu.reason == "on the CPU there is nothing to offload from"
+    assert on_mps.reason == "mps does not tell its memory"
+
+
+@pytest.mark.parametrize("mode", ["none", "model", "group", "sequential"])
+def test_a_mode_that_is_set_is_taken_and_kept(mode: str) -> None:
+    for free in (0, 80 * GIB, None):
+        found = chosen(free, mode)
+        assert (found.mode.name, found.reason) == (mode, "as configured")
+        assert not found.step_down()
+        assert (found.mode.name, found.reason) == (mode, "as configured")
+
+
+def test_auto_steps_down_to_the_last_mode_and_stops() -> None:
+    choice = chosen(80 * GIB)
+    for before, after in itertools.pairwise(DOWNWARD):
+        assert choice.mode is before
+        assert choice.step_down()
+        assert choice.mode is after
+        assert choice.reason == f"out of memory with {before.name}"
+    assert choice.mode is OffloadMode.sequential
+    assert not choice.step_down()
+    assert choice.mode is OffloadMode.sequential
+
+
+def test_every_mode_but_auto_has_its_place() -> None:
+    assert {*DOWNWARD, OffloadMode.auto} == set(OffloadMode)
