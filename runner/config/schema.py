@@ -178,6 +178,14 @@ class StageDefaults:
 
 
 @dataclass
+class GuidanceDefaults:
+    """Guidance scales that suit some weights; diffusers' own for the published ones."""
+
+    prior: float = 4.0
+    decoder: float = 4.0
+
+
+@dataclass
 class ModelConfig:
     version: Version = Version.kandinsky2_2
     steps: StageDefaults = field(default_factory=StageDefaults)
@@ -190,6 +198,7 @@ class WeightsConfig:
     prior: CheckpointConfig = field(default_factory=CheckpointConfig)
     decoder: CheckpointConfig = field(default_factory=CheckpointConfig)
     steps: StageDefaults = field(default_factory=StageDefaults)
+    guidance: GuidanceDefaults = field(default_factory=GuidanceDefaults)
     # Pixels that the weights were trained at, where their own files do not tell.
     size: int | None = None
 

@@ -41,7 +41,7 @@ class Settings:
     prior_steps: int = 25
     prior_guidance: float = 4.0
     decoder_steps: int = 25
-    decoder_guidance: float = 4.0
+    decoder_guidance: float = 2.0
     batch: int = 10
 
 

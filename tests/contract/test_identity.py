@@ -18,31 +18,17 @@ from runner import combinations, machine, planning
 from runner.catalog import REFUSED
 from runner.config.run_config import InterpolateItem, RunConfig
 from runner.config.schema import (
-    AlgorithmType,
-    AttentionBackend,
     AttentionConfig,
-    CacheMode,
-    CheckpointConfig,
     CompileConfig,
-    CompileMode,
     DecoderConfig,
     InputsConfig,
     OffloadMode,
-    Precision,
     PrecisionConfig,
     PriorConfig,
-    Progress,
-    Resize,
     SchedulerConfig,
-    SchedulerName,
-    Seeding,
     Task,
-    TimestepSpacing,
-    Tracker,
-    TrackingConfig,
-    VarianceType,
     Version,
-    WeightsSource,,
+    WeightsSource,
 )
 from runner.planning import make_plan
 

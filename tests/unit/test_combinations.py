@@ -37,7 +37,7 @@ def _cuda(monkeypatch: pytest.MonkeyPatch) -> None:
 def compilers(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
     """The programs that are on the path: none, until the test adds one."""
     there: set[str] = set()
-    monkeypatch.setattr(combinations.shutil, "which", lambda name: name if name in there else None)
+    monkeypatch.setattr("shutil.which", lambda name: name if name in there else None)
     return there  # type: ignore[return-value]
 
 
@@ -57,8 +57,18 @@ def test_kandinsky_3_has_no_variance_of_its_own(plan: Planner) -> None:
     message = refused(plan, *V3, "scheduler=ddpm", "scheduler.variance_type=learned_range")
     assert message == (
         "scheduler.variance_type=learned_range: Kandinsky 3 was trained without a variance of its "
-        "own\n  allowed: fixed_small, fixed_small_log, fixed_large, fixed_large_log"
+        "own\n  allowed: fixed_small, fixed_small_log, fixed_large"
     )
+
+
+def test_karras_sigmas_are_not_for_kandinsky_3(plan: Planner) -> None:
+    karras = ("scheduler=dpmpp_2m", "scheduler.use_karras_sigmas=true")
+    assert refused(plan, *V3, *karras) == (
+        "scheduler.use_karras_sigmas=True: repeats timesteps on the cosine schedule of Kandinsky 3"
+        "\n  allowed: false"
+    )
+    assert plan(HUB, *karras)
+    assert plan(*V3, "scheduler=dpmpp_2m", "scheduler.use_karras_sigmas=false")
 
 
 @pytest.mark.parametrize("row", CATALOG, ids=lambda row: f"{row.version.name} {row.task.name}")

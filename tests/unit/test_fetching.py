@@ -77,7 +77,8 @@ def with_image(run: RunConfig, image: str, allowed: bool = True) -> RunConfig:
 def test_each_input_may_be_an_address(
     run: RunConfig, server: Server, tmp_path: Path, key: str
 ) -> None:
-    inputs = InputsConfig(**{key: f"{server.address}/a.png"}, allow_urls=True)
+    inputs = InputsConfig(allow_urls=True)
+    setattr(inputs, key, f"{server.address}/a.png")
     found = with_local_pictures(replace(run, inputs=inputs), tmp_path / "kept", download=True)
     file = Path(getattr(found.inputs, key))
     assert file.parent == tmp_path / "kept"

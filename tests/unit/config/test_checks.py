@@ -141,6 +141,10 @@ REFUSED: list[tuple[tuple[str, ...], str, str, str]] = [
         "scheduler.sample_max_value=2.0", "without scheduler.thresholding=true", "",
     ),
     (
+        ("scheduler.clip_sample=true", "scheduler.thresholding=true"),
+        "scheduler.clip_sample=True", "while scheduler.thresholding is on", "one of both",
+    ),
+    (
         ("scheduler=lcm", "decoder.num_inference_steps=51"),
         "decoder.num_inference_steps=51", "LCM's schedule of 50", "1 to 50",
     ),
@@ -220,15 +224,25 @@ def test_every_option_belongs_to_a_scheduler() -> None:
     assert set(OPTION_RANGES) <= options
 
 
+NEEDED = {
+    "clip_sample_range": "clip_sample",
+    "dynamic_thresholding_ratio": "thresholding",
+    "sample_max_value": "thresholding",
+}
+"""What an option means nothing without."""
+
+
+def beside(option: str) -> list[str]:
+    return [f"scheduler.{NEEDED[option]}=true"] if option in NEEDED else []
+
+
 @pytest.mark.parametrize("name", SchedulerName)
 def test_options_of_another_scheduler_are_refused(plan: Compose, name: SchedulerName) -> None:
-    beside = ("scheduler.clip_sample=true", "scheduler.thresholding=true")
     taken = SCHEDULER_OPTIONS[name]
     for option, value in OPTION_VALUES.items():
         written = (f"scheduler={name.name}", f"scheduler.{option}={value}")
         if option in taken:
-            needs = [other for other in beside if other.split(".")[1].split("=")[0] in taken]
-            assert plan(*written, *needs)
+            assert plan(*written, *beside(option))
             continue
         with pytest.raises(ConfigError) as caught:
             plan(*written)
@@ -243,20 +257,12 @@ def test_ends_of_ranges(plan: Compose, option: str) -> None:
     low, high = OPTION_RANGES[option]
     name = next(name for name, taken in SCHEDULER_OPTIONS.items() if option in taken)
     number = int if option in ("solver_order", "original_inference_steps") else float
-    beside = [
-        f"scheduler={name.name}",
-        "decoder.num_inference_steps=1",
-        *(
-            f"scheduler.{needed}=true"
-            for needed in ("clip_sample", "thresholding")
-            if needed in SCHEDULER_OPTIONS[name]
-        ),
-    ]
+    others = [f"scheduler={name.name}", "decoder.num_inference_steps=1", *beside(option)]
     for inside in (low, high):
-        assert plan(*beside, f"scheduler.{option}={number(inside)}")
+        assert plan(*others, f"scheduler.{option}={number(inside)}")
     for outside in (low - 1, high + 1):
         with pytest.raises(ConfigError) as caught:
-            plan(*beside, f"scheduler.{option}={number(outside)}")
+            plan(*others, f"scheduler.{option}={number(outside)}")
         assert str(caught.value) == (
             f"scheduler.{option}={number(outside)}: is out of range\n  allowed: {low:g} to {high:g}"
         )

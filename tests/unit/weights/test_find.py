@@ -12,6 +12,9 @@ import pytest
 from runner.catalog import DECODER_2_2, PRIOR_2_2
 from unit.conftest import Command, assert_refused, copy_family
 
+AS_MINI = ("decoder.num_inference_steps=25", "decoder.guidance_scale=2")
+"""What conf/weights/mini.yaml says beside its folder, which a folder alone does not."""
+
 
 def graph_of(out: str) -> str:
     return out.partition("graph\n")[2].rpartition("\n  ")[0]
@@ -27,7 +30,7 @@ def test_absolute_and_relative_folders_have_the_keys_of_the_same_weights(
 ) -> None:
     copy_family(tmp_path / "working" / "my models" / "v1.0")
     for path in (tmp_path / "working" / "my models" / "v1.0", Path("my models/v1.0")):
-        said = command("plan", f"weights={path}", "decoder.num_inference_steps=25")
+        said = command("plan", f"weights={path}", *AS_MINI)
         assert said.status == 0, said.err
         assert str(tmp_path / "working" / "my models" / "v1.0") in said.out
         assert graph_of(said.out) == mini_graph
@@ -40,7 +43,7 @@ def test_folder_in_an_experiment_of_a_users_own(
     file.parent.mkdir(parents=True)
     file.write_text(
         f"# @package _global_\ndefaults:\n  - override /weights: {family}\n"
-        "decoder: {num_inference_steps: 25}\n"
+        "decoder: {num_inference_steps: 25, guidance_scale: 2}\n"
     )
     said = command("plan", "--config-dir", str(tmp_path / "own"), "experiment=mine")
     assert said.status == 0, said.err
@@ -48,7 +51,7 @@ def test_folder_in_an_experiment_of_a_users_own(
 
 
 def test_folder_in_a_multirun(command: Command, family: Path) -> None:
-    said = command("plan", "-m", f"weights=mini,{family}", "decoder.num_inference_steps=25")
+    said = command("plan", "-m", f"weights=mini,{family}", *AS_MINI)
     assert said.status == 0, said.err
     first, second = said.out.split("default: ")[1:]
     assert graph_of(first) == graph_of(second)
@@ -60,7 +63,7 @@ def test_one_changed_byte_gives_other_keys(command: Command, family: Path, mini_
     content = bytearray(file.read_bytes())
     content[-1] ^= 1
     file.write_bytes(content)
-    said = command("plan", f"weights={family}", "decoder.num_inference_steps=25")
+    said = command("plan", f"weights={family}", *AS_MINI)
     changed = graph_of(said.out).splitlines()
     prior, decode = mini_graph.splitlines()
     assert changed[0] == prior

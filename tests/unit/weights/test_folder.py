@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.catalog import DECODER_2_2, PRIOR_2_2
+from runner.catalog import DECODER_2_1, DECODER_2_2, PRIOR_2_2
 from runner.errors import WeightsError
 from runner.weights.folder import CheckedFolder, check_folder
 from runner.weights.hashes import FileHashes
@@ -42,9 +42,16 @@ def test_what_is_read_from_a_whole_checkpoint(decoder: Path) -> None:
     assert found.bytes == sum(file.stat().st_size for file in files)
     assert found.embedding_size == config["encoder_hid_dim"]
     assert found.native_size == 128
-    assert found.scheduler == json.loads(
-        (decoder / "scheduler" / "scheduler_config.json").read_text()
-    )
+    own = json.loads((decoder / "scheduler" / "scheduler_config.json").read_text())
+    assert found.schedulers == {"": own}
+
+
+def test_2_1_has_a_second_scheduler_for_ddpm(random_weights: Path) -> None:
+    path = random_weights / DECODER_2_1.folder
+    found = check_folder(path, DECODER_2_1, None, "weights", FileHashes(None))
+    assert set(found.schedulers) == {"", "ddpm"}
+    assert found.schedulers[""]["_class_name"] == "DDIMScheduler"
+    assert found.schedulers["ddpm"]["_class_name"] == "DDPMScheduler"
 
 
 def test_the_prior_tells_the_same_width(family: Path, decoder: Path) -> None:

@@ -1,0 +1,125 @@
+"""Any config is either refused with one message, or it plans, and what plans also runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from PIL import Image
+from unit.conftest import Command, assert_refused
+
+from contract.random_configs import configs
+from runner.config import tree
+from runner.config.problems import config_problem
+from runner.config.resolve import resolve
+from runner.errors import RunnerError
+from runner.planning import make_plan
+from runner.verbs.plan import plan_text
+
+CONFIGS = 200
+EACH_BY_COMMAND = 10
+
+# The same ones in each test and each run: neither a database nor the day decides.
+SAME = settings(
+    max_examples=CONFIGS,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@pytest.fixture
+def fixed(
+    command: Command, random_weights: Path, tmp_path: Path, pictures: Callable[[Path], None]
+) -> list[str]:
+    """What all have in common; the working directory holds the pictures."""
+    working = tmp_path / "working"
+    pictures(working)
+    Image.new("RGB", (192, 64), "green").save(working / "wide.png")
+    Image.linear_gradient("L").save(working / "grey.png")
+    (working / "text.png").write_text("no picture")
+    return [f"weights={random_weights}", "device=cpu", "threads=1"]
+
+
+@cache
+def verdict(*overrides: str) -> tuple[int, str]:
+    """What `kandinsky plan` says, by a single composition where Hydra's main makes two.
+
+    Remembered: both tests ask for the same ones, beside the same pictures.
+    """
+    try:
+        tree.register()
+        with initialize_config_dir(str(tree.config_dir()), version_base="1.3"):
+            composed = compose(tree.CONFIG_NAME, overrides=list(overrides))
+    except Exception as error:
+        # As the verb does: whatever Hydra raises is an error of the config.
+        return 2, config_problem(error)
+    try:
+        return 0, plan_text(make_plan(resolve(composed, overrides=overrides)))
+    except RunnerError as error:
+        return error.exit_status, str(error)
+
+
+def test_every_config_plans_or_is_refused_with_one_message(
+    command: Command, fixed: list[str]
+) -> None:
+    statuses: list[int] = []
+
+    @seed(1)
+    @SAME
+    @given(configs())
+    def each(overrides: list[str]) -> None:
+        status, text = verdict(*fixed, *overrides)
+        statuses.append(status)
+        assert status in (0, 2), text
+        assert len(text.strip()) > 10
+        assert "Traceback" not in text
+        if len(statuses) % EACH_BY_COMMAND == 0:
+            said = command("plan", *fixed, *overrides)
+            assert said.status == status
+            if status == 0:
+                assert (said.out, said.err) == (f"{text}\n", "")
+            else:
+                assert_refused(said)
+                assert (said.out, said.err) == ("", f"error: {text}\n")
+
+    each()
+    # Else the strategy went wrong, and nothing was tested.
+    assert len(statuses) >= CONFIGS * 0.9
+    assert statuses.count(0) > CONFIGS / 4
+    assert statuses.count(2) > CONFIGS / 4
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_every_config_that_plans_also_runs(
+    command: Command, fixed: list[str], tmp_path: Path
+) -> None:
+    quiet = ["tracking=none", "progress=quiet"]
+    latest = tmp_path / "working" / "outputs" / "latest"
+    ran: list[int] = []
+    failed: list[str] = []
+
+    @seed(1)
+    @SAME
+    @given(configs())
+    def each(overrides: list[str]) -> None:
+        if verdict(*fixed, *overrides)[0] != 0:
+            return
+        said = command("run", *fixed, *quiet, *overrides)
+        images = len(list(latest.glob("*.png"))) if said.status == 0 else 0
+        ran.append(images)
+        if not images or not said.out.startswith(f"{images} of {images} image"):
+            failed.append(f"{said.status} {said.out}{said.err}  {' '.join(overrides)}")
+
+    each()
+    # All that failed, not the first alone: one fault often hides another.
+    assert not failed, "\n".join(failed)
+    assert len(ran) > CONFIGS / 4
+    assert set(ran) == {1, 2}
