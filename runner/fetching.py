@@ -50,6 +50,11 @@ def _fetched(url: str, key: str, folder: Path, allowed: bool, download: bool) ->
             key, shown, "is an address, and inputs.allow_urls is false",
             "a path; or inputs.allow_urls=true",
         )  # fmt: skip
+    if "@" in url.split("/")[2]:
+        raise ConfigError(
+            key, shown, "holds a user or a password, which are not sent",
+            "an address that is open to all, or a path",
+        )  # fmt: skip
     target = folder / hashlib.sha256(url.encode()).hexdigest()[:16]
     if target.is_file():
         return target
@@ -64,6 +69,7 @@ def _fetched(url: str, key: str, folder: Path, allowed: bool, download: bool) ->
 
 def _fetch(url: str, target: Path, key: str, shown: str) -> None:
     # Here and not above: what most runs do not need takes as long to import as all of the plan.
+    from http.client import HTTPException
     from urllib.error import URLError
     from urllib.request import Request, urlopen
 
@@ -77,6 +83,6 @@ def _fetch(url: str, target: Path, key: str, shown: str) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_bytes(content)
         temporary.replace(target)
-    except (URLError, OSError, ValueError) as error:
+    except (URLError, HTTPException, OSError, ValueError) as error:
         reason = getattr(error, "reason", None) or error
         raise ConfigError(key, shown, f"cannot be fetched: {reason}") from error

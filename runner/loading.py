@@ -89,11 +89,17 @@ class DepthEstimator:
 
     def __call__(self, picture: Any) -> dict[str, Any]:
         """{"depth": a grey picture of the picture's size, ...}, as transformers makes it."""
-        from transformers import pipeline
+        from transformers import DepthEstimationPipeline
+
+        class InFullPrecision(DepthEstimationPipeline):  # type: ignore[misc]
+            """numpy, which makes the picture, knows no bfloat16."""
+
+            def postprocess(self, outputs: Any) -> Any:
+                outputs["predicted_depth"] = outputs["predicted_depth"].float()
+                return super().postprocess(outputs)
 
         self.model.to(self._execution_device)
-        estimate = pipeline(
-            "depth-estimation",
+        estimate = InFullPrecision(
             model=self.model,
             image_processor=self._processor,
             device=self._execution_device,

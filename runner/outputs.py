@@ -9,6 +9,7 @@ import os
 import re
 import time
 import unicodedata
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -21,6 +22,7 @@ from runner.errors import RunnerError, StorageError
 from runner.events import NodeResult, Observer
 from runner.graph import Node
 from runner.image_files import pixel_sha256, png_bytes
+from runner.materials import ImageRequest
 from runner.planning import Plan
 
 MANIFEST = "manifest.json"
@@ -67,7 +69,10 @@ class RunFolder(Observer):
         self._plan = plan
         self._run_id = run_id
         self.on_saved: Callable[[Path, SavedImage], None] = _nobody
-        self._requests = {image.node.key: image for image in plan.images}
+        # The same prompt twice is one node and two images.
+        self._requests: defaultdict[str, list[ImageRequest]] = defaultdict(list)
+        for image in plan.images:
+            self._requests[image.node.key].append(image.request)
         self._seconds: dict[str, float] = {}
         self._written = 0.0
         self.images: list[SavedImage] = []
@@ -80,9 +85,9 @@ class RunFolder(Observer):
     def node_finished(self, result: NodeResult) -> None:
         node = result.node
         self._seconds[node.key] = 0.0 if result.reused else result.seconds
-        if node.key in self._requests:
+        for request in self._requests.get(node.key, ()):
             assert isinstance(result.value, Image.Image)
-            image = self._save(node, result.value, result.reused)
+            image = self._save(node, request, result.value, result.reused)
             self.images.append(image)
             self.on_saved(self.path / image.file, image)
             if time.monotonic() - self._written > SECONDS_BETWEEN_MANIFESTS:
@@ -110,8 +115,9 @@ class RunFolder(Observer):
         _write(self.path / MANIFEST, text.encode())
         self._written = time.monotonic()
 
-    def _save(self, node: Node, image: Image.Image, reused: bool) -> SavedImage:
-        request = self._requests[node.key].request
+    def _save(
+        self, node: Node, request: ImageRequest, image: Image.Image, reused: bool
+    ) -> SavedImage:
         name = f"{request.index:04d}_{_slug(request.prompt)}_seed{request.seed}.png"
         nodes = {node.stage: node, **node.ancestors()}
         saved = SavedImage(

@@ -88,7 +88,7 @@ def make_plan(run: RunConfig, *, download: bool = False) -> Plan:
     """
     row = row_of(run.version, run.task)
     device = settled_device(run.device)
-    check_inputs(run.inputs, run.task)
+    check_inputs(run.inputs, run.interpolate, run.task)
     check_combinations(run, row, device)
     run = with_local_pictures(run, cache_dir(run) / "pictures", download=download)
     pictures = checked_pictures(run)

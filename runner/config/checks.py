@@ -101,11 +101,8 @@ def checked_items(items: Sequence[ItemConfig], task: Task) -> tuple[InterpolateI
         if items:
             raise ConfigError(key, f"{len(items)} items", f"means nothing with task={task.name}")
         return ()
-    if len(items) < 2:
-        raise ConfigError(
-            key, f"{len(items)} items", "there is nothing to mix",
-            "two or more of {text: ..., weight: ...} or {image: <path>, weight: ...}",
-        )  # fmt: skip
+    if not items:
+        return ()  # missing: told by the plan, after it looked whether the version can do the task
     for number, item in enumerate(items):
         if (item.text is None) == (item.image is None):
             raise ConfigError(f"{key}[{number}]", item, "needs a text or an image, one of both")
@@ -244,8 +241,13 @@ def _check_weights(config: Config) -> None:
                 )
 
 
-def check_inputs(inputs: InputsConfig, task: Task) -> None:
-    """Raises ConfigError for a picture that the task needs and lacks, or has no use for."""
+def check_inputs(inputs: InputsConfig, items: Sequence[InterpolateItem], task: Task) -> None:
+    """Raises ConfigError for what the task needs and lacks, or has no use for."""
+    if task is Task.interpolate and len(items) < 2:
+        raise ConfigError(
+            "interpolate.items", f"{len(items)} items", "there is nothing to mix",
+            "two or more of {text: ..., weight: ...} or {image: <path>, weight: ...}",
+        )  # fmt: skip
     taken = TASK_INPUTS[task]
     for name in ("image", "mask", "mask_box", "mask_invert", "hint"):
         value = getattr(inputs, name)

@@ -102,7 +102,9 @@ def _no_option(group: str, option: str, text: str) -> str:
 def _unreadable_override(error: OverrideParseException) -> str:
     # The key alone: a value that cannot be read may hold a password.
     key, _, value = error.override.partition("=")
-    reason = _lines("\n".join(error.message.splitlines()[-2:]))
+    # Of what the parser says the first line; some repeat the override, which may hold a password.
+    said = [line for line in error.message.splitlines() if error.override not in line]
+    reason = _lines("\n".join(line for line in said if line.strip(" ^"))) or "not in quotes"
     advice = f"a text goes in quotes: {key}='\"...\"'" if value else "key=value"
     return f"{key or repr(error.override)}: cannot be read: {reason}\n  allowed: {advice}"
 
