@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from runner.config.schema import SchedulerName, Task, Version
+from runner.config.choices import SchedulerName, Task, Version
 from runner.errors import ConfigError
 
 

@@ -6,8 +6,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from runner.catalog import Row
-from runner.config.run_config import RunConfig
-from runner.config.schema import (
+from runner.config.choices import (
     AttentionBackend,
     CompileMode,
     OffloadMode,
@@ -16,6 +15,7 @@ from runner.config.schema import (
     VarianceType,
     Version,
 )
+from runner.config.run_config import RunConfig
 from runner.errors import ConfigError
 from runner.machine import is_installed
 from runner.weights.find import FoundCheckpoint

@@ -11,7 +11,7 @@ from fractions import Fraction
 
 from PIL import Image
 
-from runner.config.schema import Resize
+from runner.config.choices import Resize
 from runner.errors import ConfigError
 
 KEPT, REPAINTED = 0, 255

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from runner import compilation, offload
-from runner.config.schema import OffloadMode
+from runner.config.choices import OffloadMode
 from runner.errors import StageError
 from runner.graph import PipelineSpec
 from runner.schedulers import scheduler_settings

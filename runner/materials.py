@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runner.config.choices import CompileMode, Precision, Seeding, Task, Version
 from runner.config.run_config import RunConfig
-from runner.config.schema import CompileMode, Precision, SchedulerConfig, Seeding, Task, Version
+from runner.config.schema import SchedulerConfig
 from runner.graph import CompileSpec, Node, PipelineSpec, Plain, SchedulerSpec
 from runner.stages import STAGES
 from runner.weights.find import FoundWeights

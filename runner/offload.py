@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from runner.config.schema import OffloadMode
+from runner.config.choices import OffloadMode
 from runner.loading import DepthEstimator
 
 DOWNWARD = (OffloadMode.none, OffloadMode.model, OffloadMode.group, OffloadMode.sequential)

@@ -17,8 +17,8 @@ from runner.combinations import (
     notes_on,
 )
 from runner.config.checks import check_inputs
+from runner.config.choices import WeightsSource
 from runner.config.run_config import RunConfig
-from runner.config.schema import WeightsSource
 from runner.fetching import with_local_pictures
 from runner.graph import Graph, Node
 from runner.machine import PIXEL_LIBRARIES, cpu_cores, settled_device, versions

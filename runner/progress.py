@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from runner.config.schema import Progress
+from runner.config.choices import Progress
 from runner.errors import RunnerError
 from runner.events import Loaded, NodeResult, Observer
 from runner.graph import Node

@@ -17,9 +17,9 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from runner.config.choices import Precision, Progress, Tracker
 from runner.config.credentials import without_credentials
 from runner.config.run_config import RunConfig
-from runner.config.schema import Precision, Progress, Tracker
 from runner.engine import Engine, Outcome
 from runner.errors import Interrupted, RunnerError, StorageError, shown
 from runner.events import Observer

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner.config.schema import CacheMode
+from runner.config.choices import CacheMode
 from runner.errors import StorageError
 from runner.graph import Node
 from runner.stages import STAGES, ResultKind

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from runner.config.schema import Task, Version
+from runner.config.choices import Task, Version
 from runner.graph import Node
 from runner.materials import ImageRequest, Materials
 

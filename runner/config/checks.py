@@ -5,20 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from runner.config.choices import AttentionBackend, CompileMode, SchedulerName, Task, WeightsSource
 from runner.config.prompts import checked_text
 from runner.config.run_config import InterpolateItem
-from runner.config.schema import (
-    AttentionBackend,
-    CompileConfig,
-    CompileMode,
-    Config,
-    InputsConfig,
-    ItemConfig,
-    SchedulerConfig,
-    SchedulerName,
-    Task,
-    WeightsSource,
-)
+from runner.config.schema import CompileConfig, Config, InputsConfig, ItemConfig, SchedulerConfig
 from runner.errors import ConfigError
 
 MAX_STEPS = 1000

@@ -12,11 +12,12 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
 from runner.config.checks import check_values, checked_items, checked_seeds, checked_threads
+from runner.config.choices import Task
 from runner.config.credentials import recorded_override, without_credentials
 from runner.config.problems import in_plain_words, no_such_key
 from runner.config.prompts import checked_text, prompts_of
 from runner.config.run_config import RunConfig
-from runner.config.schema import Config, Task
+from runner.config.schema import Config
 from runner.errors import ConfigError
 
 DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")

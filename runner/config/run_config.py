@@ -7,23 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runner.config.choices import CacheMode, OffloadMode, Progress, Resize, Seeding, Task, Version
 from runner.config.schema import (
     AttentionConfig,
-    CacheMode,
     CheckpointConfig,
     CompileConfig,
     DecoderConfig,
     InputsConfig,
-    OffloadMode,
     PrecisionConfig,
     PriorConfig,
-    Progress,
-    Resize,
     SchedulerConfig,
-    Seeding,
-    Task,
     TrackingConfig,
-    Version,
     WeightsConfig,
 )
 

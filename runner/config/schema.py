@@ -1,6 +1,7 @@
 """The typed schema of the config tree, as Hydra and OmegaConf see it.
 
 Every key that a config file or an override may set is a field here; anything else is refused.
+What a key may be chosen from is in `runner.config.choices`.
 Plain (not frozen) dataclasses, `Enum` and not `Literal`: OmegaConf 2.3 takes nothing else.
 They are never mutated. After `runner.config.resolve` the sections below live on, as they are,
 inside the frozen `RunConfig`.
@@ -9,155 +10,26 @@ inside the frozen `RunConfig`.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any
 
-
-class Choice(Enum):
-    """Shown by its name, as it is chosen: also in `name: steps-${scheduler.name}`."""
-
-    def __str__(self) -> str:
-        return self.name
-
-
-class Version(Choice):
-    """A Kandinsky generation: name = config option, value = how people write it."""
-
-    kandinsky2_1 = "2.1"
-    kandinsky2_2 = "2.2"
-    kandinsky3 = "3"
-
-
-class Task(Choice):
-    """What is made from what."""
-
-    text2img = "text2img"
-    img2img = "img2img"
-    inpaint = "inpaint"
-    interpolate = "interpolate"
-    controlnet = "controlnet"
-    controlnet_img2img = "controlnet_img2img"
-
-
-class Resize(Choice):
-    """How a picture comes to another shape. cover: crop. fit: black bars. stretch: distort."""
-
-    cover = "cover"
-    fit = "fit"
-    stretch = "stretch"
-
-
-class SchedulerName(Choice):
-    """Noise schedulers that give right results with the decoders."""
-
-    ddim = "ddim"
-    ddpm = "ddpm"
-    dpmpp_2m = "dpmpp_2m"
-    lcm = "lcm"
-
-
-class TimestepSpacing(Choice):
-    """How the steps are spread over the noise levels (https://huggingface.co/papers/2305.08891)."""
-
-    leading = "leading"
-    trailing = "trailing"
-    linspace = "linspace"
-
-
-class VarianceType(Choice):
-    """Where DDPM takes the variance of its noise from."""
-
-    fixed_small = "fixed_small"
-    fixed_small_log = "fixed_small_log"
-    fixed_large = "fixed_large"
-    learned_range = "learned_range"
-
-
-class AlgorithmType(Choice):
-    """Kind of DPM-Solver++: deterministic, or with noise at each step."""
-
-    deterministic = "dpmsolver++"
-    sde = "sde-dpmsolver++"
-
-
-class AttentionBackend(Choice):
-    """How attention is computed in every attention layer of the pipelines."""
-
-    sdpa = "sdpa"
-    plain = "plain"
-    sliced = "sliced"
-    xformers = "xformers"
-
-
-class OffloadMode(Choice):
-    """Where weights wait while they are not in use."""
-
-    none = "none"
-    model = "model"
-    group = "group"
-    sequential = "sequential"
-    auto = "auto"
-
-
-class CompileMode(Choice):
-    """What `torch.compile` makes of the modules that are called at each step."""
-
-    off = "off"
-    default = "default"
-    reduce_overhead = "reduce-overhead"
-    max_autotune = "max-autotune"
-
-
-class Precision(Choice):
-    """Floating point type of weights and activations."""
-
-    fp32 = "float32"
-    fp16 = "float16"
-    bf16 = "bfloat16"
-
-    @property
-    def bytes(self) -> int:
-        """Of a number."""
-        return 4 if self is Precision.fp32 else 2
-
-
-class WeightsSource(Choice):
-    """Where checkpoints come from."""
-
-    mini = "mini"
-    hub = "hub"
-    folder = "folder"
-
-
-class Seeding(Choice):
-    """per_stage: each stage starts from the seed. shared: one generator runs through all."""
-
-    per_stage = "per_stage"
-    shared = "shared"
-
-
-class CacheMode(Choice):
-    """use: take stored results. refresh: make them anew and store. off: neither read nor store."""
-
-    use = "use"
-    refresh = "refresh"
-    off = "off"
-
-
-class Tracker(Choice):
-    """Where runs are recorded."""
-
-    mlflow = "mlflow"
-    none = "none"
-
-
-class Progress(Choice):
-    """auto: live bars on a terminal, plain lines in a pipe."""
-
-    auto = "auto"
-    bars = "bars"
-    lines = "lines"
-    quiet = "quiet"
+from runner.config.choices import (
+    AlgorithmType,
+    AttentionBackend,
+    CacheMode,
+    CompileMode,
+    OffloadMode,
+    Precision,
+    Progress,
+    Resize,
+    SchedulerName,
+    Seeding,
+    Task,
+    TimestepSpacing,
+    Tracker,
+    VarianceType,
+    Version,
+    WeightsSource,
+)
 
 
 @dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from runner.config.schema import Resize
+from runner.config.choices import Resize
 from runner.errors import StageError
 from runner.geometry import resized
 from runner.graph import Node

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from runner.config.schema import Resize
+from runner.config.choices import Resize
 from runner.geometry import aligned_mask, mask_of_box, resized_mask
 from runner.graph import Node
 from runner.input_images import mask_of_file

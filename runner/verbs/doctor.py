@@ -9,7 +9,7 @@ from pathlib import Path
 
 from runner import __version__
 from runner.combinations import COMPILERS
-from runner.config.schema import AttentionBackend, OffloadMode
+from runner.config.choices import AttentionBackend, OffloadMode
 from runner.environment import git_commit
 from runner.machine import LOGGED_LIBRARIES, cpu_cores, is_installed, versions
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 
 from runner.catalog import CATALOG, REFUSED
-from runner.config.schema import CheckpointConfig, Task, Version, WeightsConfig, WeightsSource
+from runner.config.choices import Task, Version, WeightsSource
+from runner.config.schema import CheckpointConfig, WeightsConfig
 from runner.errors import WeightsError
 from runner.weights.find import find_weights
 from runner.weights.hashes import FileHashes

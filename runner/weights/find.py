@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner.catalog import Checkpoint, Row
-from runner.config.schema import CheckpointConfig, WeightsConfig, WeightsSource
+from runner.config.choices import WeightsSource
+from runner.config.schema import CheckpointConfig, WeightsConfig
 from runner.errors import WeightsError
 from runner.weights.folder import INDEX_FILES, CheckedFolder, check_folder
 from runner.weights.hashes import FileHashes

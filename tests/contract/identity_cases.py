@@ -6,32 +6,34 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from runner.config.run_config import InterpolateItem
-from runner.config.schema import (
+from runner.config.choices import (
     AlgorithmType,
     AttentionBackend,
-    AttentionConfig,
     CacheMode,
-    CheckpointConfig,
-    CompileConfig,
     CompileMode,
-    DecoderConfig,
-    InputsConfig,
     OffloadMode,
     Precision,
-    PrecisionConfig,
-    PriorConfig,
     Progress,
     Resize,
-    SchedulerConfig,
     SchedulerName,
     Seeding,
     Task,
     TimestepSpacing,
     Tracker,
-    TrackingConfig,
     VarianceType,
     Version,
+)
+from runner.config.run_config import InterpolateItem
+from runner.config.schema import (
+    AttentionConfig,
+    CheckpointConfig,
+    CompileConfig,
+    DecoderConfig,
+    InputsConfig,
+    PrecisionConfig,
+    PriorConfig,
+    SchedulerConfig,
+    TrackingConfig,
 )
 
 HUB = "weights=hub"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from runner.catalog import CATALOG, REFUSED
 from runner.config.checks import SCHEDULER_OPTIONS
-from runner.config.schema import SchedulerName, Task, Version
+from runner.config.choices import SchedulerName, Task, Version
 
 T = TypeVar("T")
 

@@ -10,7 +10,7 @@ from unit.conftest import Compose
 
 from runner import combinations, machine
 from runner.config import tree
-from runner.config.schema import WeightsSource
+from runner.config.choices import WeightsSource
 from runner.planning import make_plan
 from runner.weights.find import MINI_DIR
 

@@ -16,19 +16,16 @@ from unit.conftest import Compose
 from contract.identity_cases import BASES, BY_CONTENT, DECIDES_PIXELS, DOES_NOT, NOT_HERE
 from runner import combinations, machine, planning
 from runner.catalog import REFUSED
+from runner.config.choices import OffloadMode, Task, Version, WeightsSource
 from runner.config.run_config import InterpolateItem, RunConfig
 from runner.config.schema import (
     AttentionConfig,
     CompileConfig,
     DecoderConfig,
     InputsConfig,
-    OffloadMode,
     PrecisionConfig,
     PriorConfig,
     SchedulerConfig,
-    Task,
-    Version,
-    WeightsSource,
 )
 from runner.planning import make_plan
 

@@ -14,7 +14,7 @@ from cells import VERSIONS, drawn, opened, planned, small
 
 from runner import offload
 from runner.cli import main
-from runner.config.schema import OffloadMode
+from runner.config.choices import OffloadMode
 from runner.errors import ConfigError
 from runner.offload import OffloadChoice, expected_offloaded, offloaded, place
 from runner.pipelines import Pipelines

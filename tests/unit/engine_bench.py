@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from runner.config.schema import CacheMode
+from runner.config.choices import CacheMode
 from runner.engine import Engine, Outcome
 from runner.errors import Interrupted, RunnerError, StageError
 from runner.events import Loaded, NodeResult, Observer

@@ -9,7 +9,7 @@ import pytest
 import transformers
 
 from runner.catalog import CATALOG, REFUSED, Layout, Row, row_of
-from runner.config.schema import Task, Version
+from runner.config.choices import Task, Version
 from runner.errors import ConfigError
 from runner.tasks import TASKS
 from unit.conftest import Command, assert_refused

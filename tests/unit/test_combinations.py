@@ -11,7 +11,7 @@ from PIL import Image
 from runner import combinations, machine
 from runner.catalog import CATALOG, row_of
 from runner.combinations import checked_size, needed_roles
-from runner.config.schema import OffloadMode, SchedulerName, Task, VarianceType, Version
+from runner.config.choices import OffloadMode, SchedulerName, Task, VarianceType, Version
 from runner.errors import ConfigError
 from runner.planning import Plan, make_plan
 from unit.conftest import Compose

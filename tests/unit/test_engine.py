@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.config.schema import CacheMode
+from runner.config.choices import CacheMode
 from runner.engine import Engine
 from runner.errors import Interrupted, StageError, StorageError
 from runner.events import NodeResult, Observer

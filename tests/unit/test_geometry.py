@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from runner.config.schema import Resize
+from runner.config.choices import Resize
 from runner.errors import ConfigError
 from runner.geometry import aligned_mask, mask_of_box, resized, resized_mask
 from runner.input_images import mask_of_file

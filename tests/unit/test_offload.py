@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from runner.config.schema import OffloadMode
+from runner.config.choices import OffloadMode
 from runner.offload import (
     ACTIVATIONS_PER_PIXEL,
     DOWNWARD,

@@ -8,7 +8,7 @@ import pytest
 
 from runner import combinations, machine, planning
 from runner.catalog import row_of
-from runner.config.schema import SchedulerName
+from runner.config.choices import SchedulerName
 from runner.errors import ConfigError
 from runner.planning import make_plan
 from unit.conftest import Compose

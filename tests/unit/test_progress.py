@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.config.schema import Progress
+from runner.config.choices import Progress
 from runner.errors import StageError
 from runner.events import Loaded, NodeResult
 from runner.graph import Node, PipelineSpec
@@ -84,7 +84,7 @@ def test_quiet_shows_failures_only(capsys: pytest.CaptureFixture[str]) -> None:
 
 ON_A_TERMINAL = """
 import time
-from runner.config.schema import Progress
+from runner.config.choices import Progress
 from runner.errors import StageError
 from runner.events import NodeResult
 from runner.graph import Node

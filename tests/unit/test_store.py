@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from runner.config.schema import CacheMode
+from runner.config.choices import CacheMode
 from runner.errors import StorageError
 from runner.graph import Node
 from runner.store import Store
@@ -181,7 +181,7 @@ PUBLISH = """
 import sys
 from pathlib import Path
 from PIL import Image
-from runner.config.schema import CacheMode
+from runner.config.choices import CacheMode
 from runner.graph import Node
 from runner.store import Store
 for number in range(150):

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from runner.config.checks import OPTION_RANGES, SCHEDULER_OPTIONS, TASK_INPUTS
-from runner.config.schema import InputsConfig, SchedulerConfig, SchedulerName, Task
+from runner.config.choices import SchedulerName, Task
+from runner.config.schema import InputsConfig, SchedulerConfig
 from runner.errors import ConfigError
 from runner.planning import make_plan
 from unit.conftest import Compose

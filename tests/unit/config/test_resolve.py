@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from runner.config.checks import MAX_SEED, MAX_STEPS
-from runner.config.schema import Precision, Seeding
+from runner.config.choices import Precision, Seeding
 from runner.errors import ConfigError
 from unit.conftest import Command, Compose, assert_refused
 

@@ -6,7 +6,7 @@ from importlib import metadata
 
 import pytest
 
-from runner.config.schema import AttentionBackend, OffloadMode
+from runner.config.choices import AttentionBackend, OffloadMode
 from runner.verbs import doctor
 from unit.conftest import Command
 

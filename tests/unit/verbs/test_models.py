@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from runner.catalog import CATALOG, REFUSED, Checkpoint, row_of
-from runner.config.schema import Task, Version
+from runner.config.choices import Task, Version
 from runner.weights import find
 from runner.weights.find import MINI_DIR
 from unit.conftest import Command

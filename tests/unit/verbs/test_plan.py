@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from runner.config.schema import CacheMode
+from runner.config.choices import CacheMode
 from runner.planning import cache_dir, make_plan
 from runner.store import Store
 from runner.verbs.plan import plan_text

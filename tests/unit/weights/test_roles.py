@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from runner.catalog import DECODER_3, DEPTH, TEXT_3, Checkpoint
-from runner.config.schema import WeightsSource
+from runner.config.choices import WeightsSource
 from runner.errors import ConfigError, WeightsError
 from runner.planning import Plan, make_plan
 from runner.weights import find

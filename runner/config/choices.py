@@ -1,0 +1,152 @@
+"""What a key may be chosen from, by the names that configs and commands use."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Choice(Enum):
+    """Shown by its name, as it is chosen: also in `name: steps-${scheduler.name}`."""
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Version(Choice):
+    """A Kandinsky generation: name = config option, value = how people write it."""
+
+    kandinsky2_1 = "2.1"
+    kandinsky2_2 = "2.2"
+    kandinsky3 = "3"
+
+
+class Task(Choice):
+    """What is made from what."""
+
+    text2img = "text2img"
+    img2img = "img2img"
+    inpaint = "inpaint"
+    interpolate = "interpolate"
+    controlnet = "controlnet"
+    controlnet_img2img = "controlnet_img2img"
+
+
+class Resize(Choice):
+    """How a picture comes to another shape. cover: crop. fit: black bars. stretch: distort."""
+
+    cover = "cover"
+    fit = "fit"
+    stretch = "stretch"
+
+
+class SchedulerName(Choice):
+    """Noise schedulers that give right results with the decoders."""
+
+    ddim = "ddim"
+    ddpm = "ddpm"
+    dpmpp_2m = "dpmpp_2m"
+    lcm = "lcm"
+
+
+class TimestepSpacing(Choice):
+    """How the steps are spread over the noise levels (https://huggingface.co/papers/2305.08891)."""
+
+    leading = "leading"
+    trailing = "trailing"
+    linspace = "linspace"
+
+
+class VarianceType(Choice):
+    """Where DDPM takes the variance of its noise from."""
+
+    fixed_small = "fixed_small"
+    fixed_small_log = "fixed_small_log"
+    fixed_large = "fixed_large"
+    learned_range = "learned_range"
+
+
+class AlgorithmType(Choice):
+    """Kind of DPM-Solver++: deterministic, or with noise at each step."""
+
+    deterministic = "dpmsolver++"
+    sde = "sde-dpmsolver++"
+
+
+class AttentionBackend(Choice):
+    """How attention is computed in every attention layer of the pipelines."""
+
+    sdpa = "sdpa"
+    plain = "plain"
+    sliced = "sliced"
+    xformers = "xformers"
+
+
+class OffloadMode(Choice):
+    """Where weights wait while they are not in use."""
+
+    none = "none"
+    model = "model"
+    group = "group"
+    sequential = "sequential"
+    auto = "auto"
+
+
+class CompileMode(Choice):
+    """What `torch.compile` makes of the modules that are called at each step."""
+
+    off = "off"
+    default = "default"
+    reduce_overhead = "reduce-overhead"
+    max_autotune = "max-autotune"
+
+
+class Precision(Choice):
+    """Floating point type of weights and activations."""
+
+    fp32 = "float32"
+    fp16 = "float16"
+    bf16 = "bfloat16"
+
+    @property
+    def bytes(self) -> int:
+        """Of a number."""
+        return 4 if self is Precision.fp32 else 2
+
+
+class WeightsSource(Choice):
+    """Where checkpoints come from."""
+
+    mini = "mini"
+    hub = "hub"
+    folder = "folder"
+
+
+class Seeding(Choice):
+    """per_stage: each stage starts from the seed. shared: one generator runs through all."""
+
+    per_stage = "per_stage"
+    shared = "shared"
+
+
+class CacheMode(Choice):
+    """use: take stored results. refresh: make them anew and store. off: neither read nor store."""
+
+    use = "use"
+    refresh = "refresh"
+    off = "off"
+
+
+class Tracker(Choice):
+    """Where runs are recorded."""
+
+    mlflow = "mlflow"
+    none = "none"
+
+
+class Progress(Choice):
+    """auto: live bars on a terminal, plain lines in a pipe."""
+
+    auto = "auto"
+    bars = "bars"
+    lines = "lines"
+    quiet = "quiet"
