@@ -43,9 +43,9 @@ def test_held_out_pairs_are_drawn_right(pipelines: Pipelines, scheduler: str) ->
     counts = right(pipelines, held_out_pairs(100), scheduler)
     for attribute in ("background", "count", "colour", "nearest shape"):
         assert counts[attribute] >= 95, counts
-    # The strict judge wants outlines within about a pixel. The aim is 95 there too; 68 and 70 is
-    # where this training ended (see the model card).
-    assert counts["all"] >= 60, counts
+    # The strict judge wants outlines within about a pixel: 94 and 95 on the machine of the model
+    # card, less what other machines' rounding may cost.
+    assert counts["all"] >= 90, counts
 
 
 def test_held_out_pairs_are_fixed_distinct_and_cover_what_was_held_out() -> None:

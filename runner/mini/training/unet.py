@@ -20,7 +20,7 @@ from runner.mini.training.loop import Budget, Draws, Losses, Run, load_ema, trai
 from runner.mini.training.told import ToldEmbeddings
 
 NAME = "unet"
-BUDGET = Budget(steps=8400, peak_lr=1e-3, cooldown=3200, checkpoint_every=200)
+BUDGET = Budget(steps=26000, peak_lr=1e-3, cooldown=7000, checkpoint_every=200)
 BATCH = 32
 TIMES = 1000
 NO_IMAGE_SHARE = 0.2

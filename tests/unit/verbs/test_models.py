@@ -10,6 +10,7 @@ import pytest
 
 from runner.catalog import CATALOG, REFUSED, Checkpoint, row_of
 from runner.config.choices import Task, Version
+from runner.verbs.models import routes_markdown
 from runner.weights import find
 from runner.weights.find import MINI_DIR
 from unit.conftest import Command
@@ -85,3 +86,8 @@ def test_markdown_has_a_row_a_cell_with_its_route(command: Command) -> None:
         assert len(stages) == len(checkpoints)
         for stage, (role, checkpoint) in zip(stages, checkpoints.items(), strict=True):
             assert stage.startswith(f"{role}: `{checkpoint.pipeline}` of `{checkpoint.folder}`")
+
+
+def test_the_table_of_the_docs_is_what_the_command_prints() -> None:
+    docs = Path(__file__).parents[3] / "docs" / "cells.md"
+    assert routes_markdown() in docs.read_text(encoding="utf-8")
