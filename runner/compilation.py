@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -20,6 +21,27 @@ def compile_module(module: Any, spec: CompileSpec) -> None:
         module.to(memory_format=torch.channels_last)
     if spec.mode is not None:
         module.compile(mode=spec.mode, fullgraph=spec.fullgraph)
+        module._compiled_call_impl = _Counted(module._compiled_call_impl)
+
+
+class _Counted:
+    """Counts the calls that go through the compiled code: the proof that it is used."""
+
+    def __init__(self, call: Callable[..., Any]) -> None:
+        self._call = call
+        self.calls = 0
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        self.calls += 1
+        return self._call(*arguments, **options)
+
+
+def check_called(name: str, module: Any, spec: CompileSpec) -> None:
+    """After a run: raises StageError where it did not go through compiled code."""
+    if spec.mode is None:
+        return
+    if module._compiled_call_impl.calls == 0 or graphs_compiled() == 0:
+        raise StageError(f"compile={spec.mode}: nothing was compiled: {name} was not called")
 
 
 def read_back(module: Any) -> dict[str, Any]:

@@ -10,16 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from runner import compilation, hardware
-from runner.errors import StageError
 from runner.events import Loaded
-from runner.graph import CompileSpec, PipelineSpec, SchedulerSpec
+from runner.graph import PipelineSpec, SchedulerSpec
 from runner.loading import load
 from runner.offload import OffloadChoice, place
 from runner.schedulers import swapped_scheduler
 from runner.weights.find import FoundCheckpoint
-
-_COMPILED: set[tuple[type[Any], CompileSpec]] = set()
-"""Kinds of modules that were compiled in this process."""
 
 
 class Pipelines:
@@ -40,7 +36,6 @@ class Pipelines:
         self._bases: dict[PipelineSpec, Any] = {}
         self._live: dict[PipelineSpec, Any] = {}
         self._loaded: list[Loaded] = []
-        self._graphs_before: dict[PipelineSpec, int] = {}
 
     def get(self, spec: PipelineSpec) -> Any:
         """The pipeline of a spec, on its device, with all that was asked for set and read back.
@@ -70,15 +65,10 @@ class Pipelines:
 
     def check_used(self, spec: PipelineSpec) -> None:
         """After a run: raises StageError where nothing was compiled that should have been."""
-        if spec.compile is None or spec.compile.mode is None:
-            return
-        denoiser = self._checkpoints[spec.weights, spec.pipeline].checkpoint.denoiser
-        kind = type(getattr(self._live[spec], denoiser))
-        before = self._graphs_before.pop(_base_of(spec), None)
-        # What was compiled for a module of the same class may serve another one as it is.
-        if before == compilation.graphs_compiled() and (kind, spec.compile) not in _COMPILED:
-            raise StageError(f"compile={spec.compile.mode}: {denoiser} was not compiled")
-        _COMPILED.add((kind, spec.compile))
+        if spec.compile is not None:
+            denoiser = self._checkpoints[spec.weights, spec.pipeline].checkpoint.denoiser
+            module = getattr(self._live[spec], denoiser)
+            compilation.check_called(denoiser, module, spec.compile)
 
     def relieve(self) -> str | None:
         """After running out of memory: one offload mode down. None where there is none left.
@@ -134,7 +124,6 @@ class Pipelines:
                 module = getattr(base, found.checkpoint.denoiser)
                 compilation.compile_module(module, spec.compile)
                 compilation.check_set(found.checkpoint.denoiser, module, spec.compile)
-                self._graphs_before[key] = compilation.graphs_compiled()
             self._bases[key] = base
         return self._bases[key]
 
