@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
@@ -89,14 +90,14 @@ class Engine:
         needed, to_run = self._needed(graph)
         open_uses = _uses(graph, needed)
         self._observers.graph_started(len(needed))
-        waiting = [node for node in graph.in_order() if node.key in needed]
-        while waiting:
-            node = waiting.pop(0)
+        order = [node for node in graph.in_order() if node.key in needed]
+        open_runs = Counter(node.pipeline for node in order if node.key in to_run)
+        for node in order:
             self._execute_node(node, outcome)
             self._release(node, open_uses)
-            self._release_pipelines(
-                later for later in waiting if later.key in to_run - outcome.blocked
-            )
+            if node.key in to_run:
+                open_runs[node.pipeline] -= 1
+            self._release_pipelines({spec for spec, runs in open_runs.items() if spec and runs})
         return outcome
 
     def _needed(self, graph: Graph) -> tuple[set[str], set[str]]:
@@ -116,9 +117,8 @@ class Engine:
         return needed, to_run
 
     def _execute_node(self, node: Node, outcome: Outcome) -> None:
-        lost = outcome.failed.keys() | outcome.blocked
         for required in node.inputs.values():
-            if required.key in lost:
+            if required.key in outcome.failed or required.key in outcome.blocked:
                 outcome.blocked.add(node.key)
                 self._observers.node_blocked(node, required)
                 return
@@ -200,12 +200,11 @@ class Engine:
     def _step(self, node: Node, step: int, steps: int) -> None:
         self._observers.node_step(node, step, steps)
 
-    def _release_pipelines(self, waiting: Iterable[Node]) -> None:
+    def _release_pipelines(self, needed: set[PipelineSpec]) -> None:
         """What no later node runs on leaves the device. Nothing is opened only to be closed."""
         if "_pipelines" in vars(self):
-            specs = {node.pipeline for node in waiting if node.pipeline}
-            self._called &= specs
-            self._pipelines.keep(specs)
+            self._called &= needed
+            self._pipelines.keep(needed)
 
     def _release(self, node: Node, open_uses: dict[str, int]) -> None:
         """Results that nobody needs any more leave memory: a sweep's do not add up."""

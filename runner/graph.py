@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -189,23 +190,26 @@ class Graph:
         """Inputs first, and of those that are ready all of one pipeline before the next one's,
         so that each model is loaded once: all priors, then all decoders.
         """
+        nodes = list(self)
+        rank = {node.key: position for position, node in enumerate(nodes)}
         sorter = TopologicalSorter(
-            {node.key: [needed.key for needed in node.inputs.values()] for node in self}
+            {
+                rank[node.key]: [rank[needed.key] for needed in node.inputs.values()]
+                for node in nodes
+            }
         )
         sorter.prepare()
-        rank = {key: position for position, key in enumerate(self._nodes)}
         ordered: list[Node] = []
-        waiting: list[Node] = []
+        ready: defaultdict[PipelineSpec | None, list[int]] = defaultdict(list)
         current: PipelineSpec | None = None
-        while sorter.is_active() or waiting:
-            waiting.extend(self._nodes[key] for key in sorter.get_ready())
-            waiting.sort(key=lambda node: rank[node.key])
-            same = [node for node in waiting if node.pipeline == current]
-            current = current if same else waiting[0].pipeline
-            batch = same or [node for node in waiting if node.pipeline == current]
-            waiting = [node for node in waiting if node.pipeline != current]
-            ordered.extend(batch)
-            sorter.done(*(node.key for node in batch))
+        while sorter.is_active():
+            for position in sorter.get_ready():
+                ready[nodes[position].pipeline].append(position)
+            if current not in ready:
+                current = min(ready, key=lambda spec: min(ready[spec]))
+            batch = sorted(ready.pop(current))
+            ordered.extend(nodes[position] for position in batch)
+            sorter.done(*batch)
         return ordered
 
     def dependants(self, key: str) -> set[str]:
