@@ -12,7 +12,7 @@ sweep("scheduler=ddim,ddpm", "decoder.guidance_scale=1,4", prompt="a red circle"
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +23,7 @@ from PIL import Image
 from runner.config.overrides import overrides_of, sweep_of
 from runner.config.run_config import RunConfig
 from runner.errors import StageError
-from runner.outputs import MANIFEST, read_manifest
+from runner.outputs import read_manifest
 from runner.planning import Plan, make_plan
 from runner.run import SUCCESS, execute
 
@@ -102,7 +102,7 @@ def generate(*overrides: str, **keys: Any) -> Run:
         ConfigError: a key, value or combination is wrong; nothing was loaded.
         RunFailedError: a stage failed; the images that were made are in its `run`.
     """
-    return _generate([*overrides, *overrides_of(keys)])
+    return _generate(_config([*overrides, *overrides_of(keys)]))
 
 
 def plan(*overrides: str, **keys: Any) -> Plan:
@@ -126,23 +126,18 @@ def sweep(*overrides: str, **keys: Any) -> list[Run]:
         RunFailedError: a stage failed; the runs after it were not begun.
     """
     fixed = overrides_of(keys)
-    cells = [[*cell, *fixed] for cell in itertools.product(*map(sweep_of, overrides))]
+    combinations = itertools.product(*map(sweep_of, overrides))
+    cells = [_config([*combination, *fixed]) for combination in combinations]
     for cell in cells:
-        make_plan(_config(cell))
-    return list(_each(cells))
+        make_plan(cell)
+    return [_generate(cell) for cell in cells]
 
 
-def _each(cells: list[list[str]]) -> Iterator[Run]:
-    for cell in cells:
-        yield _generate(cell)
-
-
-def _generate(overrides: list[str]) -> Run:
-    finished = execute(_config(overrides))
+def _generate(config: RunConfig) -> Run:
+    finished = execute(config)
     run = Run(finished.folder, read_manifest(finished.folder))
     if finished.status != SUCCESS:
         raise RunFailedError(run)
-    assert (run.folder / MANIFEST).exists()
     return run
 
 

@@ -59,7 +59,7 @@ def set_attention(pipeline: Any, backend: str, slice_size: int | None) -> None:
             layer.set_processor(processors[name])
 
 
-def read_back(pipeline: Any, device: str) -> dict[str, Any]:
+def read_back(pipeline: Any) -> dict[str, Any]:
     """What the live pipeline really is, in plain values for the log."""
     modules = {name: m for name, m in pipeline.components.items() if _is_module(m)}
     scheduler = pipeline.scheduler

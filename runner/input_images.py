@@ -6,7 +6,6 @@ is what `open_rgb` and `mask_of_file` give to the pipelines later.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -16,6 +15,7 @@ from stat import S_ISDIR, S_ISREG
 from PIL import Image
 
 from runner.errors import ConfigError, StageError, shown
+from runner.file_hashes import open_file_sha256
 from runner.geometry import KEPT, REPAINTED
 from runner.picture_files import Picture, UnusableError, decoded
 
@@ -74,8 +74,7 @@ def _examined(path: Path, size: int, mtime_ns: int) -> InputImage:
         raise UnusableError("is an empty file")
     with path.open("rb") as file:
         picture = decoded(file).rgb()
-        file.seek(0)
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        sha256 = open_file_sha256(file)
     return InputImage(path, sha256, *picture.size)
 
 

@@ -95,14 +95,8 @@ class Materials:
     def embedding_of_picture(self, image: ImageRequest, number: int) -> Node:
         """A picture's own image embedding, of the picture as it is: CLIP resizes it itself."""
         picture = self.pictures[f"interpolate.items[{number}].image"]
-        read = self._node(
-            "read_image",
-            {"sha256": picture.sha256, "size": None, "resize": None},
-            label=picture.path.name,
-            files={"image": picture.path},
-        )
-        pipeline = self._pipeline("prior")
-        return self._node("embed_image", {}, pipeline, picture.path.name, {"image": read})
+        read = self._read(picture, {"size": None, "resize": None})
+        return self._node("embed_image", {}, self._pipeline("prior"), read.label, {"image": read})
 
     def mix(self, image: ImageRequest, parts: Mapping[str, Node]) -> Node:
         """The weighted sum of embeddings."""
@@ -123,13 +117,7 @@ class Materials:
 
     def picture(self, image: ImageRequest, name: str) -> Node:
         """A picture of `inputs`, brought to the size of the image."""
-        picture = self.pictures[f"inputs.{name}"]
-        return self._node(
-            "read_image",
-            {"sha256": picture.sha256, **self._geometry(image)},
-            label=picture.path.name,
-            files={"image": picture.path},
-        )
+        return self._read(self.pictures[f"inputs.{name}"], self._geometry(image))
 
     def mask(self, image: ImageRequest) -> Node:
         """The mask, from a picture or a box, brought to the size of the image."""
@@ -177,6 +165,14 @@ class Materials:
             params["strength"] = run.strength
         label = image.label if run.task is not Task.interpolate else inputs["prior"].label
         return self._node("decode", params, self._pipeline("decoder"), label, inputs)
+
+    def _read(self, picture: InputImage, geometry: Mapping[str, Plain]) -> Node:
+        return self._node(
+            "read_image",
+            {"sha256": picture.sha256, **geometry},
+            label=picture.path.name,
+            files={"image": picture.path},
+        )
 
     def _pipeline(self, role: str) -> PipelineSpec:
         """The pipeline of a role, as configured."""

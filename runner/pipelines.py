@@ -12,7 +12,7 @@ from typing import Any
 from runner import compilation, hardware
 from runner.events import Loaded
 from runner.graph import PipelineSpec, SchedulerSpec
-from runner.loading import load
+from runner.loading import DepthEstimator, load
 from runner.offload import OffloadChoice, place
 from runner.schedulers import swapped_scheduler
 from runner.weights.find import FoundCheckpoint
@@ -47,7 +47,7 @@ class Pipelines:
             started = time.perf_counter()
             pipeline = self._assembled(spec)
             place(pipeline, self._device, self._offload.mode)
-            found = hardware.read_back(pipeline, self._device)
+            found = hardware.read_back(pipeline)
             found["offload"] = {"mode": self._offload.mode.name, "reason": self._offload.reason}
             hardware.check(spec, pipeline, self._offload.mode, found)
             self._live[spec] = pipeline
@@ -98,7 +98,7 @@ class Pipelines:
         base = self._base(spec, found)
         if spec.scheduler is None and type(base).__name__ == spec.pipeline:
             return base
-        if not hasattr(base, "from_pretrained"):
+        if isinstance(base, DepthEstimator):
             return base
         import diffusers
 

@@ -10,6 +10,7 @@ import torch
 
 from runner.errors import StageError
 from runner.graph import Node
+from runner.stages.finite import check_finite
 from runner.values import OnStep, Value
 
 GENERATOR_STATE = "generator_state"
@@ -61,6 +62,8 @@ def steps_run(node: Node) -> int:
     return min(int(steps * node.number("strength")), steps)
 
 
-def to_cpu(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The tensors as they are stored."""
+def finite_on_cpu(node: Node, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tensors as they are stored. Raises NonFiniteError where one holds NaN or infinity."""
+    for name, tensor in tensors.items():
+        check_finite(node, name, tensor)
     return {name: tensor.detach().cpu() for name, tensor in tensors.items()}

@@ -8,8 +8,7 @@ from typing import Any
 import torch
 
 from runner.graph import Node
-from runner.stages.calls import to_cpu
-from runner.stages.finite import check_finite
+from runner.stages.calls import finite_on_cpu
 from runner.values import OnStep, Value
 
 
@@ -24,6 +23,4 @@ def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep)
         "negative_image_embeds": pipeline.get_zero_embed(1, device=device),
     }
     pipeline.maybe_free_model_hooks()
-    for name, tensor in embeddings.items():
-        check_finite(node, name, tensor)
-    return to_cpu(embeddings)
+    return finite_on_cpu(node, embeddings)

@@ -9,8 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from runner.graph import Node
-from runner.stages.calls import to_cpu
-from runner.stages.finite import check_finite
+from runner.stages.calls import finite_on_cpu
 from runner.values import OnStep, Value
 
 
@@ -34,9 +33,7 @@ def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep)
         "negative_prompt_embeds": _filled_up(negative, length),
         "negative_attention_mask": F.pad(negative_mask, (0, length - negative_mask.shape[1])),
     }
-    for name, tensor in encoded.items():
-        check_finite(node, name, tensor)
-    return to_cpu(encoded)
+    return finite_on_cpu(node, encoded)
 
 
 def _encoded(pipeline: Any, text: str) -> tuple[torch.Tensor, torch.Tensor]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
+
 from runner.graph import Node
-from runner.stages.calls import GENERATOR_STATE, call, started_generator, to_cpu
-from runner.stages.finite import check_finite
+from runner.stages.calls import GENERATOR_STATE, call, finite_on_cpu, started_generator
 from runner.values import OnStep, Value
 
 
@@ -33,10 +34,15 @@ def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep)
             "generator": generator,
         },
     )  # fmt: skip
+    return sampled_embeddings(node, output, generator)
+
+
+def sampled_embeddings(
+    node: Node, output: Any, generator: torch.Generator
+) -> dict[str, torch.Tensor]:
+    """What a prior's pipeline drew, as its stage returns it, and where its generator stands."""
     embeddings = {
         "image_embeds": output.image_embeds,
         "negative_image_embeds": output.negative_image_embeds,
     }
-    for name, tensor in embeddings.items():
-        check_finite(node, name, tensor)
-    return {**to_cpu(embeddings), GENERATOR_STATE: generator.get_state()}
+    return {**finite_on_cpu(node, embeddings), GENERATOR_STATE: generator.get_state()}

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from runner.graph import Node
-from runner.stages.calls import GENERATOR_STATE, call, started_generator, steps_run, to_cpu
-from runner.stages.finite import check_finite
+from runner.stages.calls import call, started_generator, steps_run
+from runner.stages.prior import sampled_embeddings
 from runner.values import OnStep, Value
 
 
@@ -27,10 +27,4 @@ def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep)
             "generator": generator,
         },
     )  # fmt: skip
-    embeddings = {
-        "image_embeds": output.image_embeds,
-        "negative_image_embeds": output.negative_image_embeds,
-    }
-    for name, tensor in embeddings.items():
-        check_finite(node, name, tensor)
-    return {**to_cpu(embeddings), GENERATOR_STATE: generator.get_state()}
+    return sampled_embeddings(node, output, generator)

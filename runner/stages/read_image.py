@@ -7,9 +7,9 @@ from typing import Any
 
 from runner.config.choices import Resize
 from runner.errors import StageError
+from runner.file_hashes import file_sha256
 from runner.geometry import resized
 from runner.graph import Node
-from runner.image_files import file_sha256
 from runner.input_images import open_rgb
 from runner.values import OnStep, Value
 

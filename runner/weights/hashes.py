@@ -9,7 +9,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-CHUNK_BYTES = 1 << 20
+from runner.file_hashes import file_sha256
+
 SHA256_HEX_LENGTH = 64
 
 
@@ -39,10 +40,10 @@ class FileHashes:
             return target.name
         status = target.stat()
         if status.st_size < self.WORTH_REMEMBERING:
-            return _read_sha256(target)
+            return file_sha256(target)
         identity = f"{target}|{status.st_size}|{status.st_mtime_ns}"
         if identity not in self._known:
-            self._known[identity] = _read_sha256(target)
+            self._known[identity] = file_sha256(target)
             self._added = True
         return self._known[identity]
 
@@ -75,11 +76,3 @@ def _is_hub_blob(path: Path) -> bool:
         and len(path.name) == SHA256_HEX_LENGTH
         and set(path.name) <= set("0123456789abcdef")
     )
-
-
-def _read_sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
