@@ -8,7 +8,7 @@ from runner.catalog import CATALOG, REFUSED
 from runner.config.choices import Task, Version, WeightsSource
 from runner.config.schema import CheckpointConfig, WeightsConfig
 from runner.errors import WeightsError
-from runner.weights.find import find_weights
+from runner.weights.find import find_weights, mini_folder
 from runner.weights.hashes import FileHashes
 
 
@@ -86,6 +86,8 @@ def _on_disk(repo: str, source: WeightsSource) -> str:
         for role, checkpoint in row.checkpoints.items()
         if checkpoint.repo == repo
     )
+    if source is WeightsSource.mini and mini_folder(row.checkpoints[role]) is None:
+        return "not in the small family"
     roles = [name for name, checkpoint in row.checkpoints.items() if checkpoint.repo == repo]
     try:
         found = find_weights(
@@ -93,7 +95,7 @@ def _on_disk(repo: str, source: WeightsSource) -> str:
             roles=roles, hashes=FileHashes(None), download=False,
         ).checkpoints  # fmt: skip
     except WeightsError as error:
-        return "not in the small family" if "has no" in error.problem else f"damaged: {error}"
+        return f"damaged: {error}"
     checked = [f.checked for f in found.values() if f.checked is not None]
     if len(checked) < len(found):
         return "not on disk; downloaded at the first run"

@@ -97,6 +97,12 @@ def find_weights(
     return FoundWeights(found)
 
 
+def mini_folder(checkpoint: Checkpoint) -> Path | None:
+    """Where the small family has the checkpoint; None where it has none."""
+    folder = MINI_DIR / checkpoint.folder
+    return folder if folder.is_dir() else None
+
+
 def _find(
     role: str,
     checkpoint: Checkpoint,
@@ -157,13 +163,14 @@ def _folder(
     if own is not None:
         return Path(own).expanduser().absolute()
     if source is WeightsSource.mini:
-        if not (MINI_DIR / checkpoint.folder).is_dir():
+        folder = mini_folder(checkpoint)
+        if folder is None:
             has = ", ".join(sorted(path.name for path in MINI_DIR.iterdir() if path.is_dir()))
             raise WeightsError(
                 "weights", "mini", f"the small family has no {checkpoint.folder} (it has: {has})",
                 "weights=hub, or weights=<folder>",
             )  # fmt: skip
-        return MINI_DIR / checkpoint.folder
+        return folder
     return _within(Path(str(config.path)).expanduser().absolute(), checkpoint)
 
 

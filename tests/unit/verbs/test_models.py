@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.catalog import CATALOG, REFUSED, Checkpoint, row_of
+from runner.catalog import CATALOG, DECODER_2_2, REFUSED, Checkpoint, row_of
 from runner.config.choices import Task, Version
 from runner.verbs.models import routes_markdown
 from runner.weights import find
@@ -67,6 +67,20 @@ def test_a_damaged_checkpoint_is_said_to_be(
     damaged = [line for line in said.out.splitlines() if "damaged: " in line]
     assert len(damaged) == 1
     assert str(file) in damaged[0]
+
+
+def test_a_checkpoint_without_its_weights_is_damaged_and_not_another_family_s(
+    command: Command, random_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    family = tmp_path / "family"
+    shutil.copytree(random_weights, family)
+    for file in (family / DECODER_2_2.folder / DECODER_2_2.denoiser).glob("*.safetensors"):
+        file.unlink()
+    monkeypatch.setattr(find, "MINI_DIR", family)
+    out = command("models").out
+    assert "not in the small family" not in out
+    (damaged,) = (line for line in out.splitlines() if "damaged: " in line)
+    assert "has no weights" in damaged
 
 
 def test_markdown_has_a_row_a_cell_with_its_route(command: Command) -> None:
