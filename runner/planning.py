@@ -23,9 +23,9 @@ from runner.fetching import with_local_pictures
 from runner.graph import Graph, Node
 from runner.machine import PIXEL_LIBRARIES, cpu_cores, settled_device, versions
 from runner.materials import ImageRequest, Materials
-from runner.mini.vocabulary import unknown_words
+from runner.mini.known import read_known
 from runner.tasks import TASKS
-from runner.weights.find import FoundWeights, find_weights
+from runner.weights.find import MINI_DIR, FoundWeights, find_weights
 from runner.weights.hashes import FileHashes
 
 if TYPE_CHECKING:
@@ -145,7 +145,8 @@ def _warnings(run: RunConfig, device: str) -> list[str]:
         *filter(None, run.prompts),
         *filter(None, (run.negative_prompt, *(item.text for item in run.interpolate))),
     ]
-    unknown = {text: words for text in texts if (words := unknown_words(text))}
+    known = read_known(MINI_DIR)
+    unknown = {text: words for text in texts if (words := known.unknown_words(text))}
     if unknown:
         distinct = list(dict.fromkeys(word for found in unknown.values() for word in found))
         shown = ", ".join(map(repr, distinct[:SHOWN_WORDS]))

@@ -1,4 +1,4 @@
-"""How often the family draws what was asked: `python -m runner.mini.evaluate --pairs 100`.
+"""How often the family draws what was asked: `python -m runner.mini.evaluate --pairs 200`.
 
 Prompts name combinations that training never drew; pictures come from the exported folders
 through diffusers' own two pipelines, and a strict judge reads their pixels.
@@ -10,7 +10,7 @@ import argparse
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
@@ -20,29 +20,92 @@ from diffusers import DDIMScheduler, KandinskyV22Pipeline, KandinskyV22PriorPipe
 from numpy.typing import NDArray
 from PIL import Image
 
+from runner.mini.captions import LANGUAGES
 from runner.mini.judge import judge, matches
-from runner.mini.scenes import all_combinations, phrase
+from runner.mini.known import Known, read_known
+from runner.mini.scenes import Mention, ObjectMention, Scene, lattice, sample_scene
 from runner.mini.training.export import DECODER_FOLDER, PRIOR_FOLDER
-from runner.mini.vocabulary import HELD_OUT, Combination
 
 WEIGHTS = Path(__file__).parent / "weights"
 SIDE = 128
-ATTRIBUTES = ("background", "count", "shape", "colour", "all")
+ATTRIBUTES = ("background", "count", "shape", "colour", "relation", "all")
 
-Pair = tuple[str, int, Combination]
+Pair = tuple[str, int, Mention]
 """A prompt, a seed, and what the picture should show."""
 
 
 @dataclass(frozen=True)
-class Settings:
-    """How pictures are made; the defaults are those of the judged promise."""
+class Row:
+    """A row of the table: what is asked for, in which language, and how pictures are made.
 
+    `objects` is 1 or 2. The other defaults are those of the judged promise.
+    """
+
+    objects: int = 1
+    language: str = "en"
     scheduler: str = "ddim"
     prior_steps: int = 25
     prior_guidance: float = 4.0
     decoder_steps: int = 25
     decoder_guidance: float = 2.0
-    batch: int = 10
+
+    @property
+    def name(self) -> str:
+        """For the table: what differs from the defaults."""
+        asked = "one object" if self.objects == 1 else "two objects"
+        how = f"{self.scheduler.upper()}, {self.decoder_steps} steps, g {self.decoder_guidance:g}"
+        return f"{asked}, {self.language}, {how}"
+
+
+ROWS: tuple[Row, ...] = (
+    Row(),
+    Row(scheduler="ddpm"),
+    Row(language="ru"),
+    Row(language="zh"),
+    Row(decoder_steps=10),
+    Row(decoder_steps=50),
+    Row(decoder_guidance=1.0),
+    Row(decoder_guidance=4.0),
+    Row(objects=2),
+    Row(objects=2, scheduler="ddpm"),
+    Row(objects=2, language="ru"),
+    Row(objects=2, language="zh"),
+)
+"""The table of the model card."""
+
+
+def pairs_of(row: Row, count: int, known: Known) -> list[Pair]:
+    """`count` fixed pairs; the same scenes and seeds in every language."""
+    scenes = held_out_scenes(row.objects, count, known)
+    pairs = []
+    for place, scene in enumerate(scenes):
+        rng = Random(f"{row.language}/{place}")
+        asked = everything(scene)
+        prompt = LANGUAGES[row.language](rng, asked)
+        pairs.append((prompt, Random(f"seed/{place}").randrange(2**31), asked))
+    return pairs
+
+
+def held_out_scenes(objects: int, count: int, known: Known) -> list[Scene]:
+    """Scenes that training never drew: one object in each held-out combination in turn, or two of
+    which at least one is held out.
+    """
+    rng = Random(f"held out/{objects}")
+    if objects == 1:
+        every = known.held_out
+        return [rng.choice(lattice(every[place % len(every)])) for place in range(count)]
+    scenes: list[Scene] = []
+    while len(scenes) < count:
+        scene = sample_scene(rng, two_share=1, excluded=frozenset())
+        if not set(known.held_out).isdisjoint(scene.combinations):
+            scenes.append(scene)
+    return scenes
+
+
+def everything(scene: Scene) -> Mention:
+    """Shapes, colours, background and relation; of places and sizes nothing."""
+    objects = tuple(ObjectMention(thing.shape, thing.colour) for thing in scene.objects)
+    return Mention(objects, scene.background, scene.relation)
 
 
 @dataclass(frozen=True)
@@ -51,29 +114,6 @@ class Pipelines:
 
     prior: KandinskyV22PriorPipeline
     decoder: KandinskyV22Pipeline
-
-
-def held_out_pairs(n: int) -> list[Pair]:
-    """`n` fixed pairs: the held-out combinations in turn, each time worded and seeded anew."""
-    return pairs_of(sorted(HELD_OUT), n, "held out")
-
-
-def seen_pairs(n: int) -> list[Pair]:
-    """`n` fixed pairs of combinations that training did draw, to compare with the held-out."""
-    seen = [combination for combination in all_combinations() if combination not in HELD_OUT]
-    Random("order of the seen").shuffle(seen)
-    return pairs_of(seen, n, "seen")
-
-
-def pairs_of(combinations: Sequence[Combination], n: int, source: str) -> list[Pair]:
-    """`n` pairs that go round `combinations`; wording and seed depend on `source` and place."""
-    pairs = []
-    for place in range(n):
-        rng = Random(f"{source}/{place}")
-        asked = combinations[place % len(combinations)]
-        prompt = phrase(rng, asked.shape, asked.colour, asked.background)
-        pairs.append((prompt, rng.randrange(2**31), asked))
-    return pairs
 
 
 def load_pipelines(weights: Path = WEIGHTS) -> Pipelines:
@@ -101,18 +141,19 @@ def use_ddim(decoder: KandinskyV22Pipeline) -> None:
 
 
 def draw(
-    pipelines: Pipelines, pairs: Sequence[Pair], settings: Settings
+    pipelines: Pipelines, pairs: Sequence[Pair], row: Row, batch: int = 10
 ) -> Iterator[NDArray[np.uint8]]:
     """Draw each pair, uint8 [128, 128, 3]; each stage's generator starts from the pair's seed."""
-    if settings.scheduler == "ddim":
+    own = pipelines.decoder.scheduler
+    if row.scheduler == "ddim":
         use_ddim(pipelines.decoder)
-    for start in range(0, len(pairs), settings.batch):
-        chunk = pairs[start : start + settings.batch]
+    for start in range(0, len(pairs), batch):
+        chunk = pairs[start : start + batch]
         seeds = [seed for _, seed, _ in chunk]
         told = pipelines.prior(
             [prompt for prompt, _, _ in chunk],
-            num_inference_steps=settings.prior_steps,
-            guidance_scale=settings.prior_guidance,
+            num_inference_steps=row.prior_steps,
+            guidance_scale=row.prior_guidance,
             generator=[torch.Generator().manual_seed(seed) for seed in seeds],
         )
         images = pipelines.decoder(
@@ -120,11 +161,12 @@ def draw(
             negative_image_embeds=told.negative_image_embeds,
             height=SIDE,
             width=SIDE,
-            num_inference_steps=settings.decoder_steps,
-            guidance_scale=settings.decoder_guidance,
+            num_inference_steps=row.decoder_steps,
+            guidance_scale=row.decoder_guidance,
             generator=[torch.Generator().manual_seed(seed) for seed in seeds],
         ).images
         yield from (np.asarray(image) for image in images)
+    pipelines.decoder.register_modules(scheduler=own)
 
 
 def wilson(right: int, n: int, z: float = 1.96) -> tuple[float, float]:
@@ -135,16 +177,19 @@ def wilson(right: int, n: int, z: float = 1.96) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def table(results: Sequence[dict[str, bool]]) -> str:
-    """A Markdown table: of each attribute how many are right, with the 95% interval."""
-    lines = ["| judged | right | share | 95% interval |", "|---|---|---|---|"]
-    for attribute in ATTRIBUTES:
-        right = sum(result[attribute] for result in results)
-        low, high = wilson(right, len(results))
-        name = "all right" if attribute == "all" else attribute
-        share = f"{right / len(results):.2f}"
-        lines.append(f"| {name} | {right} of {len(results)} | {share} | {low:.3f} to {high:.3f} |")
-    return "\n".join(lines)
+HEAD = "| asked and made | n | " + " | ".join(ATTRIBUTES) + " | 95% interval |"
+RULE = "|---|---|" + "---|" * (len(ATTRIBUTES) + 1)
+
+
+def line(row: Row, results: Sequence[dict[str, bool]]) -> str:
+    """A line of the Markdown table: the share of pictures in which each attribute is right, and
+    the 95% interval of all right.
+    """
+    count = len(results)
+    right = [sum(result[attribute] for result in results) for attribute in ATTRIBUTES]
+    low, high = wilson(right[-1], count)
+    shares = " | ".join(f"{number / count:.2f}" for number in right)
+    return f"| {row.name} | {count} | {shares} | {low:.2f} to {high:.2f} |"
 
 
 def contact_sheet(
@@ -162,25 +207,40 @@ def contact_sheet(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Draw, judge, print the table and the misses."""
+    """Draw, judge, print the table and, if asked, the misses."""
     options = parser().parse_args(arguments)
     torch.set_num_threads(options.threads)
-    chosen = held_out_pairs if options.combinations == "held-out" else seen_pairs
-    pairs = chosen(options.pairs)
-    settings = Settings(options.scheduler, batch=options.batch)
     pipelines = load_pipelines(options.weights)
-    started = time.monotonic()
-    images = list(draw(pipelines, pairs, settings))
-    seconds = (time.monotonic() - started) / len(images)
-    verdicts = [judge(image) for image in images]
-    results = [matches(v, asked) for v, (_, _, asked) in zip(verdicts, pairs, strict=True)]
-    print(f"{options.combinations}, {options.scheduler}, {seconds:.2f} s a picture\n")
-    print(table(results))
-    for (prompt, seed, _), verdict, result in zip(pairs, verdicts, results, strict=True):
-        if not result["all"]:
-            print(f"wrong: {prompt!r} seed {seed}: {verdict}")
-    if options.sheet is not None:
-        contact_sheet(images, [result["all"] for result in results]).save(options.sheet)
+    known = read_known(options.weights)
+    rows = [row for row in ROWS if within(row, known)] if options.all else [chosen_row(options)]
+    print(HEAD, RULE, sep="\n", flush=True)
+    for row in rows:
+        pairs = pairs_of(row, options.pairs, known)
+        started = time.monotonic()
+        images = list(draw(pipelines, pairs, row, options.batch))
+        seconds = (time.monotonic() - started) / len(images)
+        verdicts = [judge(image) for image in images]
+        results = [matches(v, asked) for v, (_, _, asked) in zip(verdicts, pairs, strict=True)]
+        print(line(row, results), flush=True)
+        if options.misses:
+            print(f"{seconds:.2f} s a picture")
+            for (prompt, seed, _), verdict, result in zip(pairs, verdicts, results, strict=True):
+                if not result["all"]:
+                    print(f"wrong: {prompt!r} seed {seed}: {verdict}")
+        if options.sheet is not None:
+            contact_sheet(images, [result["all"] for result in results]).save(options.sheet)
+
+
+def within(row: Row, known: Known) -> bool:
+    """Whether the weights were taught what the row asks for."""
+    return row.language in known.languages and row.objects <= known.most_objects
+
+
+def chosen_row(options: argparse.Namespace) -> Row:
+    """The row that the options describe."""
+    named = ("objects", "language", "scheduler", "decoder_steps", "decoder_guidance")
+    given = {name: getattr(options, name) for name in named}
+    return replace(Row(), **{name: value for name, value in given.items() if value is not None})
 
 
 def parser() -> argparse.ArgumentParser:
@@ -190,12 +250,17 @@ def parser() -> argparse.ArgumentParser:
         description="Judge the small family on prompts it was never trained on.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    made.add_argument("--pairs", type=int, default=100)
-    made.add_argument("--scheduler", choices=["ddim", "ddpm"], default="ddim")
-    made.add_argument("--combinations", choices=["held-out", "seen"], default="held-out")
+    made.add_argument("--all", action="store_true", help="every row of the model card's table")
+    made.add_argument("--pairs", type=int, default=200, help="of each row")
+    made.add_argument("--objects", type=int, choices=[1, 2])
+    made.add_argument("--language", choices=sorted(LANGUAGES))
+    made.add_argument("--scheduler", choices=["ddim", "ddpm"])
+    made.add_argument("--decoder-steps", type=int)
+    made.add_argument("--decoder-guidance", type=float)
     made.add_argument("--batch", type=int, default=10, help="pictures drawn at once")
     made.add_argument("--weights", type=Path, default=WEIGHTS)
     made.add_argument("--threads", type=int, default=1, help="CPU threads of torch")
+    made.add_argument("--misses", action="store_true", help="list what is wrong")
     made.add_argument("--sheet", type=Path, help="PNG of all pictures, wrong ones framed")
     return made
 

@@ -16,6 +16,7 @@ import torch
 
 from runner.mini.training import clip, export, movq, polish, prior, unet
 from runner.mini.training.loop import Budget, Run
+from runner.mini.training.start import start_from
 
 WEIGHTS = Path(__file__).parent / "weights"
 WORK = Path("outputs/mini-training")
@@ -35,6 +36,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Parse the command line, then train, export, or both."""
     options = parser().parse_args(arguments)
     torch.set_num_threads(options.threads)
+    if options.start_from is not None:
+        start_from(options.start_from, options.work_dir)
     for name in PARTS if options.part == "all" else [options.part]:
         if name in PARTS:
             budget, trainer = PARTS[name]
@@ -51,13 +54,14 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     made = argparse.ArgumentParser(
         prog="python -m runner.mini.train",
-        description="Train the small Kandinsky 2.2 family on synthetic scenes.",
+        description="Train the small Kandinsky family on synthetic scenes.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     made.add_argument("part", choices=["all", *PARTS, "export"])
     made.add_argument("--work-dir", type=Path, default=WORK, help="checkpoints, caches, curves")
     made.add_argument("--weights", type=Path, default=WEIGHTS, help="where export writes")
     made.add_argument("--steps", type=int, help="of each part trained; each part's own if absent")
+    made.add_argument("--start-from", type=Path, help="an exported family to go on from")
     made.add_argument("--seed", type=int, default=0)
     made.add_argument("--threads", type=int, default=1, help="CPU threads of torch")
     made.add_argument("--device", choices=["cpu", "cuda"], default="cpu")

@@ -8,9 +8,13 @@ from collections.abc import Sequence
 import pytest
 import torch
 
-from runner.mini.evaluate import Pair, Pipelines, Settings, draw, held_out_pairs, load_pipelines
+from runner.mini.evaluate import WEIGHTS, Pair, Pipelines, Row, draw, load_pipelines, pairs_of
 from runner.mini.judge import judge, matches
-from runner.mini.vocabulary import HELD_OUT
+from runner.mini.known import read_known
+
+
+def held_out_pairs(count: int) -> list[Pair]:
+    return pairs_of(Row(), count, read_known(WEIGHTS))
 
 
 @pytest.fixture
@@ -22,12 +26,13 @@ def pipelines() -> Pipelines:
 
 def right(pipelines: Pipelines, pairs: Sequence[Pair], scheduler: str) -> Counter[str]:
     """Of each attribute, how many pictures show what was asked for."""
-    images = draw(pipelines, pairs, Settings(scheduler))
+    images = draw(pipelines, pairs, Row(scheduler=scheduler))
     counts: Counter[str] = Counter()
     for image, (_, _, asked) in zip(images, pairs, strict=True):
         verdict = judge(image)
         counts.update(name for name, good in matches(verdict, asked).items() if good)
-        counts["nearest shape"] += [one.likest for one in verdict.objects] == [asked.shape]
+        wanted = [said.shape for said in asked.objects]
+        counts["nearest shape"] += [one.likest for one in verdict.objects] == wanted
     return counts
 
 
@@ -43,9 +48,9 @@ def test_held_out_pairs_are_drawn_right(pipelines: Pipelines, scheduler: str) ->
     counts = right(pipelines, held_out_pairs(100), scheduler)
     for attribute in ("background", "count", "colour", "nearest shape"):
         assert counts[attribute] >= 95, counts
-    # The strict judge wants outlines within about a pixel: 94 and 95 on the machine of the model
+    # The strict judge wants outlines within about a pixel: 84 and 89 on the machine of the model
     # card, less what other machines' rounding may cost.
-    assert counts["all"] >= 90, counts
+    assert counts["all"] >= 78, counts
 
 
 def test_held_out_pairs_are_fixed_distinct_and_cover_what_was_held_out() -> None:
@@ -53,7 +58,9 @@ def test_held_out_pairs_are_fixed_distinct_and_cover_what_was_held_out() -> None
     assert pairs == held_out_pairs(100)
     assert pairs[:6] == held_out_pairs(6)
     assert len({seed for _, seed, _ in pairs}) == 100
-    assert {asked for _, _, asked in pairs} == HELD_OUT
+    looks = {(o.shape, o.colour, asked.background) for _, _, asked in pairs for o in asked.objects}
+    assert looks == {tuple(held_out) for held_out in read_known(WEIGHTS).held_out}
     for prompt, _, asked in pairs:
+        (only,) = asked.objects
         words = set(prompt.replace("grey", "gray").split())
-        assert set(asked) <= words
+        assert {only.shape, only.colour, asked.background} <= words

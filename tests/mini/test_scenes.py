@@ -1,37 +1,37 @@
-"""Synthetic scenes: sampling, captions, rendering."""
+"""Synthetic scenes: which objects lie where, and what may be said of them."""
 
 from __future__ import annotations
 
-import math
 from random import Random
 
 import pytest
-import torch
 
 from runner.mini.scenes import (
     CANVAS,
-    DISTANCES,
     Mention,
+    ObjectMention,
     Scene,
     SceneObject,
-    caption,
+    arrangements,
     lattice,
-    phrase,
-    place,
-    render,
+    loosened,
+    mention_of,
+    rebound,
     sample_scene,
 )
-from runner.mini.vocabulary import BACKGROUNDS, COLOURS, HELD_OUT, SHAPES, Combination
+from runner.mini.vocabulary import (
+    BACKGROUNDS,
+    COLOURS,
+    HELD_OUT,
+    RELATIONS,
+    SHAPES,
+    Combination,
+    all_combinations,
+)
 
-
-def one(shape: str, radius: float = 30.0, x: float = 64.0, y: float = 64.0) -> Scene:
-    return Scene("black", (SceneObject(shape, "red", x, y, radius),))
-
-
-def red_share(scene: Scene, size: int = CANVAS) -> torch.Tensor:
-    """How much of each pixel the object covers, [size, size]."""
-    black, red = BACKGROUNDS["black"][0] / 255, COLOURS["red"][0] / 255
-    return (render([scene], size)[0, 0] - black) / (red - black)
+RED_CIRCLE = SceneObject("circle", "red", 32, 64, 24)
+BLUE_SQUARE = SceneObject("square", "blue", 96, 64, 24)
+BESIDE = Scene("white", (RED_CIRCLE, BLUE_SQUARE), "left of")
 
 
 def test_sampling_is_a_function_of_the_seed() -> None:
@@ -44,98 +44,110 @@ def test_sampling_is_a_function_of_the_seed() -> None:
 
 def test_training_draws_every_combination_but_the_held_out() -> None:
     rng = Random(0)
-    drawn = {sample_scene(rng).combination for _ in range(3000)}
-    assert drawn.isdisjoint(HELD_OUT)
-    assert len(drawn) == len(SHAPES) * len(COLOURS) * len(BACKGROUNDS) - len(HELD_OUT)
+    drawn = {shown for _ in range(6000) for shown in sample_scene(rng).combinations}
+    assert drawn == set(all_combinations()) - HELD_OUT
+
+
+def test_half_the_scenes_have_two_objects_in_every_relation() -> None:
+    rng = Random(0)
+    drawn = [sample_scene(rng) for _ in range(2000)]
+    assert sum(len(scene.objects) == 2 for scene in drawn) == pytest.approx(1000, rel=0.1)
+    assert {scene.relation for scene in drawn} == {None, *RELATIONS}
 
 
 def test_objects_lie_wholly_on_the_canvas() -> None:
     rng = Random(0)
-    images = render([sample_scene(rng) for _ in range(200)])
-    corner = images[:, :, :1, :1]
-    edges = (images[:, :, 0], images[:, :, -1], images[:, :, :, 0], images[:, :, :, -1])
-    assert all(torch.equal(edge, corner[..., 0].expand_as(edge)) for edge in edges)
-
-
-@pytest.mark.parametrize(
-    ("shape", "area"),
-    [
-        ("circle", math.pi * 30**2),
-        ("square", (2 * 0.88 * 30) ** 2),
-        ("triangle", 3 * math.sqrt(3) * (0.62 * 30) ** 2),
-        ("cross", 4 * 30**2 * (2 * 0.34 - 0.34**2)),
-    ],
-)
-def test_shapes_cover_their_area(shape: str, area: float) -> None:
-    assert red_share(one(shape)).sum().item() == pytest.approx(area, rel=0.01)
-
-
-def test_edges_are_anti_aliased_at_sub_pixel_positions() -> None:
-    row = red_share(one("square", radius=25.0, x=64.25))[64]
-    assert row[64 - 22].item() == pytest.approx(0.75, abs=1e-3)
-    assert row[64 + 22].item() == pytest.approx(0.25, abs=1e-3)
-
-
-def test_a_smaller_canvas_shows_the_same_picture() -> None:
-    large, small = red_share(one("cross")), red_share(one("cross"), size=64)
-    pooled = torch.nn.functional.avg_pool2d(large[None], 2)[0]
-    assert (pooled - small).abs().mean().item() < 0.01
-
-
-def test_later_objects_are_painted_over_earlier_ones() -> None:
-    below = SceneObject("square", "blue", 64, 64, 40)
-    above = SceneObject("circle", "yellow", 64, 64, 20)
-    image = render([Scene("white", (below, above))])[0]
-    expected = torch.tensor(COLOURS["yellow"]) / 255
-    assert torch.allclose(image[:, 64, 64], expected, atol=1e-6)
-    assert torch.allclose(image[:, 64, 34], torch.tensor(COLOURS["blue"]) / 255, atol=1e-6)
-
-
-def test_every_shape_of_the_vocabulary_can_be_drawn() -> None:
-    assert set(DISTANCES) == set(SHAPES)
-
-
-def test_a_caption_says_what_its_mention_says() -> None:
-    rng = Random(0)
     for _ in range(500):
-        combination = sample_scene(rng).combination
-        text, mention = caption(rng, combination)
-        words = set(text.replace("grey", "gray").split())
-        assert mention.allows(combination)
-        assert words & {*SHAPES} == {mention.shape} - {None}
-        assert words & {*COLOURS} == {mention.colour} - {None}
-        assert words & {*BACKGROUNDS} == {mention.background} - {None}
+        scene = sample_scene(rng)
+        for thing in (*scene.objects, *loosened(rng, scene).objects):
+            for centre in (thing.x, thing.y):
+                assert thing.radius < centre < CANVAS - thing.radius
 
 
-def test_wording_varies() -> None:
-    rng = Random(0)
-    assert len({phrase(rng, "cross", "orange", "gray") for _ in range(200)}) > 30
+@pytest.mark.parametrize("relation", RELATIONS)
+def test_objects_lie_as_their_relation_says(relation: str) -> None:
+    found = arrangements(("circle", "red"), ("triangle", "blue"), relation, "gray")
+    assert len(found) == (1 if relation == "inside" else 3)
+    for scene in found:
+        first, second = scene.objects
+        if relation == "left of":
+            assert first.x + first.radius < second.x - second.radius
+        elif relation == "above":
+            assert first.y + first.radius < second.y - second.radius
+        else:
+            assert first.radius < second.radius / 2
+            assert scene.painted == (second, first)
+
+
+def test_the_lattice_holds_all_places_and_sizes() -> None:
+    found = lattice(Combination("circle", "red", "black"))
+    assert len(found) == len({scene.objects[0] for scene in found}) == 18
+    assert {scene.combinations for scene in found} == {(Combination("circle", "red", "black"),)}
+
+
+def test_rebinding_exchanges_colours_or_shapes() -> None:
+    looks = [[(o.shape, o.colour) for o in scene.objects] for scene in rebound(BESIDE)]
+    assert looks == [
+        [("circle", "blue"), ("square", "red")],
+        [("square", "red"), ("circle", "blue")],
+    ]
+    assert list(rebound(lattice(Combination("circle", "red", "black"))[0])) == []
+
+
+def said(*looks: tuple[str | None, str | None], **others: str) -> Mention:
+    return Mention(tuple(ObjectMention(*look) for look in looks), **others)
 
 
 @pytest.mark.parametrize(
     ("mention", "allowed"),
     [
-        (Mention("circle", "red", "black"), True),
-        (Mention(None, None, None), True),
-        (Mention("circle", "red", "white"), False),
-        (Mention("square", None, None), False),
+        (said(("circle", "red"), ("square", "blue"), relation="left of", background="white"), True),
+        (said(("circle", None), (None, "blue"), relation="left of"), True),
+        (said(("square", "blue"), ("circle", "red"), relation="left of"), False),
+        (said(("square", "blue"), ("circle", "red")), True),
+        (said(("circle", "blue"), ("square", "red")), False),
+        (said(("circle", "red"), ("square", "blue"), relation="above"), False),
+        (said(("circle", "red"), ("square", "blue"), background="black"), False),
+        (said(("circle", "red")), False),
     ],
 )
 def test_a_mention_allows_what_it_does_not_contradict(mention: Mention, allowed: bool) -> None:
-    assert mention.allows(Combination("circle", "red", "black")) is allowed
+    assert mention.allows(BESIDE) is allowed
 
 
-def test_the_lattice_holds_all_places_and_sizes_on_the_canvas() -> None:
-    found = lattice(Combination("circle", "red", "black"))
-    assert len(found) == 18
-    assert len({scene.objects[0] for scene in found}) == 18
-    for scene in found:
-        (thing,) = scene.objects
-        assert scene.combination == Combination("circle", "red", "black")
-        for centre in (thing.x, thing.y):
-            assert thing.radius < centre < CANVAS - thing.radius
+@pytest.mark.parametrize(
+    ("mention", "allowed"),
+    [
+        (ObjectMention(column="left"), True),
+        (ObjectMention(column="right"), False),
+        (ObjectMention(row="centre", column="left"), True),
+        (ObjectMention(row="top"), False),
+        (ObjectMention(size="small"), True),
+        (ObjectMention(size="large"), False),
+    ],
+)
+def test_places_and_sizes_can_be_mentioned(mention: ObjectMention, allowed: bool) -> None:
+    assert mention.allows(RED_CIRCLE) is allowed
 
 
-def test_placing_keeps_the_combination() -> None:
-    asked = Combination("circle", "red", "black")
-    assert place(Random(0), asked).combination == asked
+def test_mentions_say_the_truth_and_each_thing_sometimes() -> None:
+    rng = Random(0)
+    mentions = []
+    for _ in range(2000):
+        scene = sample_scene(rng)
+        mentions.append(mention_of(rng, scene))
+        assert mentions[-1].allows(scene)
+    objects = [thing for mention in mentions for thing in mention.objects]
+    assert {o.shape for o in objects} == {None, *SHAPES}
+    assert {o.colour for o in objects} == {None, *COLOURS}
+    assert {m.background for m in mentions} == {None, *BACKGROUNDS}
+    assert {m.relation for m in mentions if len(m.objects) == 2} == {None, *RELATIONS}
+    assert {o.size for o in objects} == {None, "small", "large"}
+    places = {
+        (None, None),
+        ("left", None),
+        (None, "top"),
+        ("centre", "centre"),
+        ("right", "bottom"),
+    }
+    assert {(o.column, o.row) for o in objects} >= places

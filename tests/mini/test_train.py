@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,19 @@ import torch
 from diffusers import DDPMScheduler, KandinskyV22Pipeline, KandinskyV22PriorPipeline
 from torch import Tensor, nn
 
-from runner.mini import scenes
 from runner.mini import train as command
-from runner.mini.scenes import Mention, Scene, SceneObject, render
-from runner.mini.training import clip, dataset, export, movq, polish, prior, unet
+from runner.mini.captions import CHARACTERS, WORDS, caption
+from runner.mini.known import known_in_training, read_known
+from runner.mini.rendering import NAMED, render
+from runner.mini.scenes import (
+    Mention,
+    ObjectMention,
+    Scene,
+    SceneObject,
+    lattice,
+    sample_scene,
+)
+from runner.mini.training import clip, dataset, export, features, movq, polish, prior, told, unet
 from runner.mini.training.loop import (
     CHECKPOINT,
     Budget,
@@ -25,8 +35,8 @@ from runner.mini.training.loop import (
     train,
 )
 from runner.mini.training.tokenizer import MAX_TOKENS, build_tokenizer
-from runner.mini.training.told import ATTRIBUTES, ToldEmbeddings
-from runner.mini.vocabulary import WORDS
+from runner.mini.training.told import ToldEmbeddings
+from runner.mini.vocabulary import HELD_OUT, Combination
 
 SHORT = Budget(steps=4, peak_lr=1e-3, warmup=2, cooldown=2, checkpoint_every=2, report_every=1)
 CPU = torch.device("cpu")
@@ -47,9 +57,8 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def shrink_dataset(patch: pytest.MonkeyPatch) -> None:
     """Let the parts that learn from encoded scenes learn from a few."""
-    patch.setattr(dataset.random_scenes, "__defaults__", (DATASET,))
-    patch.setattr(scenes, "LATTICE", (64.0,))
-    patch.setattr(scenes, "LATTICE_RADII", (30.0,))
+    patch.setattr(dataset.training_scenes, "__defaults__", (DATASET,))
+    patch.setattr(dataset, "all_combinations", lambda: (Combination("circle", "red", "gray"),))
     patch.setattr(movq.example_images, "__defaults__", (16,))
 
 
@@ -116,7 +125,8 @@ def test_draws_depend_on_seed_part_and_step() -> None:
 
 def test_encoded_scenes_are_made_anew_for_another_encoder(work: Path, tmp_path: Path) -> None:
     (tmp_path / clip.NAME).symlink_to(work / clip.NAME)
-    few = dataset.random_scenes(0, DATASET)
+    few = dataset.training_scenes(0, DATASET)
+    few = replace(few, one=few.one[:DATASET])
     old = dataset.embeddings(tmp_path, few, CPU)
     assert torch.equal(old, dataset.embeddings(tmp_path, few, CPU))
     (tmp_path / clip.NAME).unlink()
@@ -157,49 +167,124 @@ def test_a_crop_shows_some_of_the_outline() -> None:
         assert crop[0].min() < 0.1 < 0.8 < crop[0].max()
 
 
+def test_the_autoencoder_sees_any_colours_but_none_like_a_held_out_combination() -> None:
+    named = 0
+    for step in range(200):
+        rng = Draws.of(0, "palette", step).python
+        scene = sample_scene(rng)
+        palette = movq.any_palette(rng, scene)
+        named += palette is NAMED
+        ground = movq.nearest_name(palette[scene.background], movq.BACKGROUNDS)
+        for thing in scene.objects:
+            colour = movq.nearest_name(palette[thing.colour], movq.COLOURS)
+            assert Combination(thing.shape, colour, ground) not in HELD_OUT
+    assert 60 < named < 140
+
+
+def test_outlines_count_more_than_plains() -> None:
+    image = render([Scene("black", (SceneObject("square", "yellow", 64, 64, 30),))])
+    weights = movq.outline_weights(image)[0, 0]
+    assert weights[0, 0] == weights[64, 64] == 1
+    assert weights[64, 64 - 26] == weights[64 + 26, 64] == 1 + movq.OUTLINE_WEIGHT
+
+
+def said(shape: str, colour: str | None = None, ground: str | None = None) -> Mention:
+    return Mention((ObjectMention(shape, colour),), ground)
+
+
 def test_captions_that_fit_are_positives() -> None:
     drawn = [
         Scene("black", (SceneObject("circle", "red", 64, 64, 30),)),
         Scene("white", (SceneObject("circle", "blue", 64, 64, 30),)),
     ]
-    mentions = [Mention("circle", "red", "black"), Mention("circle", None, None)]
+    mentions = [said("circle", "red", "black"), said("circle")]
     assert clip.fit_matrix(drawn, mentions).tolist() == [[1, 1], [0, 1]]
 
 
-def test_embeddings_come_apart_into_what_adds_up_what_is_combined_and_the_rest() -> None:
-    drawn = dataset.random_scenes(0, 500).scenes
-    generator = torch.Generator().manual_seed(0)
-    names = [name for group in ATTRIBUTES for name in group]
-    code = {name: torch.randn(8, generator=generator) for name in names}
-    sums = torch.stack([sum((code[n] for n in s.combination), torch.zeros(8)) for s in drawn])
-    rest = 0.01 * torch.randn(500, 8, generator=generator)
-    parts = ToldEmbeddings(sums + rest, drawn)
-    own = parts.combination
-    whole = parts.adding_up[own] + parts.of_combination[own] + parts.rest
-    assert torch.allclose(whole, sums + rest, atol=1e-5)
-    assert torch.allclose(parts.adding_up[own], sums, atol=0.03)
-    assert parts.of_combination.abs().max().item() < 0.03
+def test_batches_hold_no_held_out_combination_and_many_rebound_scenes() -> None:
+    scenes = [scene for step in range(5) for scene in clip.draw_batch(Draws.of(0, "batch", step))]
+    assert len(scenes) == 5 * clip.BATCH
+    assert all(HELD_OUT.isdisjoint(scene.combinations) for scene in scenes)
+    rebound = [
+        before.combinations != after.combinations and words_of(before) == words_of(after)
+        for before, after in pairwise(scenes)
+    ]
+    assert sum(rebound) > 0.1 * len(scenes)
 
 
-def test_shaken_embeddings_stay_near_their_own_attributes() -> None:
-    drawn = dataset.random_scenes(0, 500).scenes
-    names = [name for group in ATTRIBUTES for name in group]
-    shown = torch.tensor([[float(name in s.combination) for name in names] for s in drawn])
-    rows = torch.arange(500)
-    parts = ToldEmbeddings(shown, drawn)
-    told = parts.draw(rows, Draws.of(0, "told", 0))
-    assert not torch.equal(told, parts.draw(rows, Draws.of(0, "told", 1)))
-    assert torch.equal(told, parts.draw(rows, Draws.of(0, "told", 0)))
-    assert (told.round().clamp(0, 1) == shown).float().mean().item() > 0.95
+def words_of(scene: Scene) -> list[str]:
+    return sorted(word for shown in scene.combinations for word in shown)
+
+
+def test_a_scene_as_numbers_names_what_it_shows() -> None:
+    scene = lattice(Combination("ring", "pink", "beige"))[0]
+    row = features.attributes([scene])
+    assert row.shape == (1, features.WIDTH)
+    assert row.sum() == pytest.approx(1 + 1 + 2 + 2 + sum(features.geometry([scene])[0, :3]))
+    named = [among[i] for among, i in zip(features.CLASSES, features.classes([scene])[0],
+                                          strict=True)]  # fmt: skip
+    assert named == ["beige", None, "ring", "pink", "ring", "pink"]
+    assert features.geometry([scene])[0].tolist() == [-0.375, -0.375, -1] * 2
+
+
+def drawn_embeddings(count: int = 600) -> tuple[torch.Tensor, list[Scene]]:
+    """Scenes, and embeddings [count, 48] that add up over their attributes but for a rest."""
+    rng, generator = Draws.of(0, "drawn", 0).python, torch.Generator().manual_seed(0)
+    drawn = [sample_scene(rng) for _ in range(count)]
+    code = torch.randn(features.WIDTH, 48, generator=generator)
+    rest = 0.01 * torch.randn(count, 48, generator=generator)
+    return features.attributes(drawn) @ code + rest, drawn
+
+
+def test_embeddings_come_apart_into_what_adds_up_and_the_rest() -> None:
+    embeddings, drawn = drawn_embeddings()
+    parts = ToldEmbeddings(embeddings, drawn)
+    assert torch.allclose(parts.mean + parts.adding_up + parts.rest, embeddings, atol=1e-4)
+    assert parts.rest.abs().max().item() < 0.06
+
+
+def test_shaken_embeddings_are_nearest_to_their_own_scene(monkeypatch: pytest.MonkeyPatch) -> None:
+    embeddings, drawn = drawn_embeddings()
+    parts, rows = ToldEmbeddings(embeddings, drawn), torch.arange(len(drawn))
+    shaken = parts.draw(rows, Draws.of(0, "told", 0))
+    assert torch.equal(shaken, parts.draw(rows, Draws.of(0, "told", 0)))
+    assert not torch.equal(shaken, parts.draw(rows, Draws.of(0, "told", 1)))
+    nearest = torch.cdist(shaken, embeddings).argmin(1)
+    found = [drawn[place].combinations for place in nearest]
+    same = [a == s.combinations for a, s in zip(found, drawn, strict=True)]
+    assert sum(same) > 0.7 * len(drawn)
+    for name, value in (("NOISE", 0.0), ("EXCHANGED_SHARE", 0.0), ("STRENGTH", (1.0, 1.0))):
+        monkeypatch.setattr(told, name, value)
+    assert torch.allclose(parts.draw(rows, Draws.of(0, "told", 0)), embeddings, atol=1e-4)
+
+
+def test_the_parts_learn_from_one_and_two_objects_alike_and_from_nothing_held_out() -> None:
+    known = dataset.training_scenes(0, 300)
+    assert all(HELD_OUT.isdisjoint(scene.combinations) for scene in known.scenes)
+    assert {len(scene.objects) for scene in known.one} == {1}
+    assert {len(scene.objects) for scene in known.two} == {2}
+    rows = known.rows(Draws.of(0, "rows", 0), 1000)
+    assert sum(row >= len(known.one) for row in rows) == pytest.approx(500, rel=0.15)
 
 
 def test_every_word_is_one_token_and_others_fall_back_to_bytes() -> None:
     tokenizer = build_tokenizer()
     for word in WORDS:
         assert len(tokenizer(word).input_ids) == 3, word
+    for character in CHARACTERS:
+        assert len(tokenizer(character * 2).input_ids) == 4, character
     ids = tokenizer("a zebra").input_ids
     assert tokenizer.decode(ids, skip_special_tokens=True).strip() == "a zebra"
     assert tokenizer.model_max_length == MAX_TOKENS
+
+
+def test_no_caption_is_cut_by_the_tokenizer() -> None:
+    tokenizer, rng = build_tokenizer(), Draws.of(0, "tokens", 0).python
+    texts = [caption(rng, sample_scene(rng))[0] for _ in range(1500)]
+    assert max(map(len, tokenizer(texts).input_ids)) < MAX_TOKENS
+    for text in texts[:200]:
+        back = tokenizer.decode(tokenizer(text).input_ids, skip_special_tokens=True)
+        assert back.replace(" ", "") == text.replace(" ", "")
 
 
 def test_learned_variance_is_best_at_the_true_posterior() -> None:
@@ -228,6 +313,7 @@ def test_export_writes_two_folders_that_load_in_float32(work: Path, tmp_path: Pa
     parts = (decoder.unet, decoder.movq, loaded.prior, loaded.text_encoder, loaded.image_encoder)
     assert {part.dtype for part in parts} == {torch.float32}
     assert isinstance(decoder.scheduler, DDPMScheduler)
+    assert read_known(tmp_path) == known_in_training()
     index = json.loads((tmp_path / export.PRIOR_FOLDER / "model_index.json").read_text())
     assert index["image_processor"] == ["transformers", "CLIPImageProcessorPil"]
 
@@ -246,8 +332,21 @@ def test_export_replaces_an_older_one(work: Path, tmp_path: Path) -> None:
     command.main(arguments)
     assert not stale.exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
-        [export.PRIOR_FOLDER, export.DECODER_FOLDER]
+        [export.PRIOR_FOLDER, export.DECODER_FOLDER, "vocabulary.json"]
     )
+
+
+def test_training_can_start_from_an_exported_family(work: Path, tmp_path: Path) -> None:
+    family, fresh = tmp_path / "family", tmp_path / "work"
+    command.main(["export", "--work-dir", str(work), "--weights", str(family)])
+    command.main(["export", "--work-dir", str(fresh), "--weights", str(tmp_path / "again"),
+                  "--start-from", str(family)])  # fmt: skip
+    first, again = (
+        KandinskyV22Pipeline.from_pretrained(folder / export.DECODER_FOLDER).unet.state_dict()
+        for folder in (family, tmp_path / "again")
+    )
+    assert same(first, again)
+    assert read_checkpoint(fresh / unet.NAME / CHECKPOINT)[0]["step"] == "0"
 
 
 def test_the_command_trains_one_part_for_the_steps_asked(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from transformers import CLIPTokenizer, T5Tokenizer, XLMRobertaTokenizer
 
-from runner.mini.training.tokenizer import END, START, WORD_END, byte_alphabet, merges_for
+from runner.mini.training.tokenizer import merges_for, vocabulary_of
 
 WORDS = (
     *("a", "an", "and", "in", "of", "on", "the", "with", "two", "three", "left", "right"),
@@ -26,10 +26,7 @@ Pieces = list[tuple[str, float]]
 def clip_tokenizer() -> CLIPTokenizer:
     """CLIP's byte-pair encoding: 512 byte tokens and the merges of every word."""
     merges = merges_for(WORDS)
-    alphabet = byte_alphabet()
-    tokens = [*alphabet, *(letter + WORD_END for letter in alphabet)]
-    tokens += [*(left + right for left, right in merges), START, END]
-    vocabulary = {token: index for index, token in enumerate(dict.fromkeys(tokens))}
+    vocabulary = vocabulary_of(merges)
     return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=CLIP_TOKENS)
 
 

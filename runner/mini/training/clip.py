@@ -1,8 +1,11 @@
-"""The text and image encoders (CLIP): captions and pictures into one 128-number space.
+"""The text and image encoders (CLIP): captions and pictures into one space.
 
-A multi-positive InfoNCE pulls a picture towards every caption in the batch that fits it. Heads
-that are thrown away after training read attributes and geometry from the image embedding, so that
-it holds what the decoder has to draw.
+A multi-positive InfoNCE pulls a picture towards every caption in the batch that fits it; among the
+others are pictures of the same words otherwise bound (a red circle and a blue square, a blue circle
+and a red square). A head that is thrown away after training reads attributes and geometry from the
+image embedding, so that it holds what the decoder has to draw. And image embeddings are pulled
+towards a sum over the scene's attributes, so that a combination never seen lies where its parts
+say.
 """
 
 from __future__ import annotations
@@ -22,21 +25,26 @@ from transformers import (
     CLIPVisionModelWithProjection,
 )
 
-from runner.mini.scenes import CANVAS, RADII, Mention, Scene, caption, render, sample_scene
+from runner.mini.captions import caption
+from runner.mini.rendering import render
+from runner.mini.scenes import Mention, Scene, loosened, rebound, sample_scene
+from runner.mini.training import features
 from runner.mini.training.loop import Budget, Draws, Losses, Run, load_ema, train
 from runner.mini.training.tokenizer import MAX_TOKENS, build_tokenizer
-from runner.mini.vocabulary import BACKGROUNDS, COLOURS, SHAPES
+from runner.mini.vocabulary import HELD_OUT
 
 NAME = "clip"
-BUDGET = Budget(steps=1800, peak_lr=1e-3, cooldown=700, weight_decay=0.02, betas=(0.9, 0.98))
-WIDTH = 128
+BUDGET = Budget(steps=3000, peak_lr=1e-3, cooldown=1400, weight_decay=0.02, betas=(0.9, 0.98))
+WIDTH = 160
+HEADS = 5
 IMAGE_SIDE = 64
-BATCH = 96
+BATCH = 72
+REBOUND_SHARE = 0.5
+LOOSE_SHARE = 0.4
 
 IMAGE_MEAN = (0.48145466, 0.4578275, 0.40821073)
 IMAGE_STD = (0.26862954, 0.26130258, 0.27577711)
 
-ATTRIBUTES = (tuple(SHAPES), tuple(COLOURS), tuple(BACKGROUNDS))
 MAX_LOGIT_SCALE = 60.0
 
 
@@ -52,8 +60,8 @@ class Encoders(nn.Module):
                 hidden_size=WIDTH,
                 intermediate_size=2 * WIDTH,
                 projection_dim=WIDTH,
-                num_hidden_layers=2,
-                num_attention_heads=4,
+                num_hidden_layers=3,
+                num_attention_heads=HEADS,
                 max_position_embeddings=MAX_TOKENS,
                 hidden_act="gelu",
                 bos_token_id=tokenizer.bos_token_id,
@@ -68,13 +76,14 @@ class Encoders(nn.Module):
                 intermediate_size=3 * WIDTH,
                 projection_dim=WIDTH,
                 num_hidden_layers=3,
-                num_attention_heads=4,
+                num_attention_heads=HEADS,
                 image_size=IMAGE_SIDE,
                 patch_size=8,
                 hidden_act="gelu",
             )
         )
-        self.head = nn.Linear(WIDTH, sum(map(len, ATTRIBUTES)) + 3)
+        self.head = nn.Linear(WIDTH, sum(map(len, features.CLASSES)) + features.GEOMETRY)
+        self.sum = nn.Linear(features.WIDTH, WIDTH)
         self.log_scale = nn.Parameter(torch.tensor(math.log(14.0)))
 
     def embed_images(self, images: Tensor) -> Tensor:
@@ -108,28 +117,28 @@ def contrastive(images: Tensor, captions: Tensor, fits: Tensor, scale: Tensor) -
 
 def reading(answers: Tensor, scenes: Sequence[Scene]) -> tuple[Tensor, Tensor]:
     """Losses of the throw-away head: cross entropy of the attributes, squared error of geometry."""
-    *logits, geometry = torch.split(answers, [*map(len, ATTRIBUTES), 3], dim=1)
-    entropy = answers.new_zeros(())
-    for place, (names, scores) in enumerate(zip(ATTRIBUTES, logits, strict=True)):
-        truth = [names.index(scene.combination[place]) for scene in scenes]
-        entropy = entropy + F.cross_entropy(scores, torch.tensor(truth, device=answers.device))
-    return entropy, F.mse_loss(geometry, geometry_of(scenes).to(answers.device))
-
-
-def geometry_of(scenes: Sequence[Scene]) -> Tensor:
-    """Position and radius of each scene's object, about -1 to 1: float32 [len(scenes), 3]."""
-    middle, half = sum(RADII) / 2, (RADII[1] - RADII[0]) / 2
-    rows = [
-        (2 * o.x / CANVAS - 1, 2 * o.y / CANVAS - 1, (o.radius - middle) / half)
-        for (o,) in (scene.objects for scene in scenes)
-    ]
-    return torch.tensor(rows)
+    *logits, places = torch.split(answers, [*map(len, features.CLASSES), features.GEOMETRY], dim=1)
+    truth = features.classes(scenes).to(answers.device)
+    entropy = torch.stack([F.cross_entropy(scores, truth[:, i]) for i, scores in enumerate(logits)])
+    return entropy.sum(), F.mse_loss(places, features.geometry(scenes).to(answers.device))
 
 
 def fit_matrix(scenes: Sequence[Scene], mentions: Sequence[Mention]) -> Tensor:
     """float32 [len(scenes), len(mentions)]: 1 where the caption fits the scene."""
-    shown = [scene.combination for scene in scenes]
-    return torch.tensor([[float(m.allows(c)) for m in mentions] for c in shown])
+    return torch.tensor([[float(m.allows(scene)) for m in mentions] for scene in scenes])
+
+
+def draw_batch(draws: Draws) -> list[Scene]:
+    """BATCH scenes, of the lattice and off it, many beside their own rebound variants."""
+    scenes: list[Scene] = []
+    while len(scenes) < BATCH:
+        scene = sample_scene(draws.python)
+        if draws.python.random() < LOOSE_SHARE:
+            scene = loosened(draws.python, scene)
+        scenes.append(scene)
+        if draws.python.random() < REBOUND_SHARE:
+            scenes += [s for s in rebound(scene) if HELD_OUT.isdisjoint(s.combinations)]
+    return scenes[:BATCH]
 
 
 def run_training(work: Path, seed: int, device: torch.device, budget: Budget = BUDGET) -> Run:
@@ -138,18 +147,26 @@ def run_training(work: Path, seed: int, device: torch.device, budget: Budget = B
 
     def measure(model: nn.Module, step: int, draws: Draws) -> Losses:
         assert isinstance(model, Encoders)
-        scenes = [sample_scene(draws.python) for _ in range(BATCH)]
-        worded = [caption(draws.python, scene.combination) for scene in scenes]
+        scenes = draw_batch(draws)
+        worded = [caption(draws.python, scene) for scene in scenes]
         images = model.embed_images(render(scenes).to(device))
         captions = model.embed_captions([text for text, _ in worded])
         fits = fit_matrix(scenes, [mention for _, mention in worded]).to(device)
         scale = model.log_scale.exp().clamp(max=MAX_LOGIT_SCALE)
         contrast = contrastive(images, captions, fits, scale)
-        attributes, geometry = reading(model.head(images), scenes)
+        read, places = reading(model.head(images), scenes)
+        adds_up = F.mse_loss(model.sum(features.attributes(scenes).to(device)), images)
         # Keeps embeddings near unit power: the prior and the UNet see them as they are.
         power = (images.square().mean() - 1).square() + (captions.square().mean() - 1).square()
-        loss = contrast + 0.3 * attributes + geometry + 0.01 * power
-        return {"loss": loss, "contrast": contrast, "attributes": attributes, "geometry": geometry}
+        loss = contrast + 0.3 * read + places + adds_up + 0.05 * power
+        return {
+            "loss": loss,
+            "contrast": contrast,
+            "attributes": read,
+            "geometry": places,
+            "adds_up": adds_up,
+            "power": images.square().mean(),
+        }
 
     return train(NAME, Encoders().to(device), measure, budget, work / NAME, seed)
 

@@ -1,8 +1,8 @@
 """Scenes drawn once, with their image embeddings and latents kept in files.
 
 Encoding a picture costs more than a step of the prior and about as much as one of the UNet, so
-both learn from the same few thousand scenes, encoded once. A file is made anew when the encoder
-that made it has trained on.
+all parts learn from the same few ten thousand scenes, encoded once. A file is made anew when the
+encoder that made it has trained on.
 """
 
 from __future__ import annotations
@@ -18,42 +18,59 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from runner.mini.scenes import Scene, all_combinations, lattice, render, sample_scene
+from runner.mini.rendering import render
+from runner.mini.scenes import Scene, lattice, sample_scene
 from runner.mini.training import clip, movq
-from runner.mini.training.loop import CHECKPOINT
-from runner.mini.vocabulary import HELD_OUT
+from runner.mini.training.loop import CHECKPOINT, Draws
+from runner.mini.vocabulary import HELD_OUT, all_combinations
 
-SIZE = 16_000
+TWO_OBJECTS = 20_000
+TWO_SHARE = 0.5
 CHUNK = 64
 
 
 @dataclass(frozen=True)
 class SceneSet:
-    """Scenes to learn from; no two sets share a name, which stands for them in files."""
+    """Scenes to learn from: those of one object first, then those of two.
+
+    No two sets share a name, which stands for them in files.
+    """
 
     name: str
-    scenes: tuple[Scene, ...]
+    one: tuple[Scene, ...]
+    two: tuple[Scene, ...]
+
+    @property
+    def scenes(self) -> tuple[Scene, ...]:
+        """All of them; rows of encoded tensors follow this order."""
+        return self.one + self.two
+
+    def rows(self, draws: Draws, count: int) -> list[int]:
+        """Rows of `count` scenes, of two objects in `TWO_SHARE` of the cases."""
+        rng, ones = draws.python, len(self.one)
+        return [
+            ones + rng.randrange(len(self.two))
+            if self.two and rng.random() < TWO_SHARE
+            else rng.randrange(ones)
+            for _ in range(count)
+        ]
 
 
-def random_scenes(seed: int, size: int = SIZE) -> SceneSet:
-    """Scenes of a seed, with objects of any size anywhere."""
-    rng = Random(f"scenes/{seed}")
-    return SceneSet(f"random-{seed}-{size}", tuple(sample_scene(rng) for _ in range(size)))
-
-
-def lattice_scenes() -> SceneSet:
-    """Every combination but the held-out ones, at every place of the lattice."""
-    scenes = tuple(
+def training_scenes(seed: int, two_objects: int = TWO_OBJECTS) -> SceneSet:
+    """Each object at every place of the lattice, and a seed's choice of two; nothing held out."""
+    one = tuple(
         placed
         for combination in all_combinations()
         if combination not in HELD_OUT
         for placed in lattice(combination)
     )
-    return SceneSet("lattice", scenes)
+    rng = Random(f"scenes/{seed}")
+    two = tuple(sample_scene(rng, two_share=1) for _ in range(two_objects))
+    return SceneSet(f"scenes-{seed}-{two_objects}", one, two)
 
 
 def embeddings(work: Path, scenes: SceneSet, device: torch.device) -> Tensor:
-    """CLIP image embeddings of the scenes: float32 [N, 128], on `device`."""
+    """CLIP image embeddings of the scenes: float32 [N, clip.WIDTH], on `device`."""
     encoders = clip.load(work).to(device)
     return encoded(work, clip.NAME, scenes, device, encoders.embed_images)
 
@@ -86,10 +103,11 @@ def encoded(
             if file.metadata() == origin:
                 tensor: Tensor = file.get_tensor("encoded")
                 return tensor.to(device)
-    size = len(scenes.scenes)
+    every = scenes.scenes
+    size = len(every)
     chunks = []
     for start in range(0, size, CHUNK):
-        some = encode(render(scenes.scenes[start : start + CHUNK]).to(device))
+        some = encode(render(every[start : start + CHUNK]).to(device))
         chunks.append(some.cpu().contiguous())
         if start % (50 * CHUNK) == 0:
             print(f"{part}: encoded {start}/{size}", flush=True)

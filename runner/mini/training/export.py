@@ -13,6 +13,7 @@ from diffusers import KandinskyV22Pipeline, KandinskyV22PriorPipeline
 from torch import nn
 from transformers import CLIPImageProcessorPil
 
+from runner.mini.known import known_in_training
 from runner.mini.training import clip, movq, polish, prior, unet
 from runner.mini.training.loop import CHECKPOINT
 from runner.mini.training.tokenizer import build_tokenizer
@@ -64,6 +65,7 @@ def run_export(work: Path, weights: Path, *, allow_untrained: bool = False) -> N
     )
     replace_folder(prior_pipeline, weights / PRIOR_FOLDER)
     replace_folder(decoder_pipeline, weights / DECODER_FOLDER)
+    known_in_training().write(weights)
 
 
 def replace_folder(

@@ -1,22 +1,29 @@
 """The autoencoder (MoVQ): 128 px images to 4 x 16 x 16 latents and back.
 
-First on 64 px crops along the object's outline, where all the difficulty is, then on whole images.
+First on 64 px crops along an object's outline, where all the difficulty is, then on whole images.
+Half of the pictures are painted in any colours at all: how well an outline comes back must not
+depend on whether its colours were seen together. Colours nearest to a held-out combination are
+left out there, too.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from random import Random
 from typing import cast
 
 import torch
+import torch.nn.functional as F
 from diffusers import VQModel
 from diffusers.models.attention_processor import SpatialNorm
 from torch import Tensor, nn
 
-from runner.mini.scenes import CANVAS, Scene, render, sample_scene
+from runner.mini.rendering import NAMED, Palette, render
+from runner.mini.scenes import CANVAS, Scene, loosened, sample_scene
 from runner.mini.training.loop import Budget, Draws, Losses, Run, load_ema, train
+from runner.mini.vocabulary import BACKGROUNDS, COLOURS, HELD_OUT, RGB, Combination
 
 NAME = "movq"
 BUDGET = Budget(steps=2000, peak_lr=2e-3, cooldown=600, weight_decay=1e-4)
@@ -26,6 +33,11 @@ WHOLE_A_STEP = 3
 WHOLE_FROM = 1250
 """The step from which on whole images are seen: group norms must meet real statistics."""
 CODES = 1024
+LOOSE_SHARE = 0.5
+NAMED_SHARE = 0.5
+LEAST_CONTRAST = 70.0
+"""Euclidean distance in RGB (0-255) of an object from its ground."""
+OUTLINE_CHANGE, OUTLINE_WEIGHT = 0.12, 4.0
 
 
 def build() -> VQModel:
@@ -56,6 +68,64 @@ def decode(movq: VQModel, latents: Tensor) -> Tensor:
     return cast(Tensor, movq.decode(latents, force_not_quantize=True).sample) * 0.5 + 0.5
 
 
+def draw_images(rng: Random, scenes: Sequence[Scene]) -> Tensor:
+    """Paint the scenes, half of them in any colours: float32 [N, 3, 128, 128] in [0, 1]."""
+    return render(scenes, palettes=[any_palette(rng, scene) for scene in scenes])
+
+
+def any_palette(rng: Random, scene: Scene) -> Palette:
+    """Half the time the named colours, else any that stand out from each other."""
+    if rng.random() < NAMED_SHARE:
+        return NAMED
+    while True:
+        ground = any_colour(rng)
+        paints = {thing.colour: any_colour(rng) for thing in scene.objects}
+        apart = all(math.dist(paint, ground) > LEAST_CONTRAST for paint in paints.values())
+        looks = {
+            Combination(
+                thing.shape,
+                nearest_name(paints[thing.colour], COLOURS),
+                nearest_name(ground, BACKGROUNDS),
+            )
+            for thing in scene.objects
+        }
+        if apart and HELD_OUT.isdisjoint(looks):
+            return {**paints, scene.background: ground}
+
+
+def any_colour(rng: Random) -> RGB:
+    """Each channel on its own."""
+    return rng.randrange(256), rng.randrange(256), rng.randrange(256)
+
+
+def nearest_name(colour: RGB, names: Mapping[str, RGB]) -> str:
+    """The name whose RGB is nearest."""
+    return min(names, key=lambda name: math.dist(names[name], colour))
+
+
+def outline_weights(images: Tensor) -> Tensor:
+    """How much each pixel counts, [B, 1, H, W]: most within 2 px of where colours change."""
+    down = (images[:, :, 1:] - images[:, :, :-1]).abs().sum(1, keepdim=True)
+    right = (images[..., 1:] - images[..., :-1]).abs().sum(1, keepdim=True)
+    change = F.pad(down, (0, 0, 0, 1)) + F.pad(right, (0, 1))
+    near = F.max_pool2d((change > OUTLINE_CHANGE).float(), 5, stride=1, padding=2)
+    return 1 + OUTLINE_WEIGHT * near
+
+
+def reconstruction(images: Tensor, back: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean absolute and mean squared error, outlines counting more."""
+    weights = outline_weights(images)
+    weights = weights / weights.mean()
+    error = (back - images) * weights.sqrt()
+    return (error.abs() * weights.sqrt()).mean(), error.square().mean()
+
+
+def any_scene(rng: Random) -> Scene:
+    """A scene of the lattice or, half the time, off it: pictures to start from are users' own."""
+    scene = sample_scene(rng)
+    return loosened(rng, scene) if rng.random() < LOOSE_SHARE else scene
+
+
 def outline_crop(rng: Random, scene: Scene, image: Tensor) -> Tensor:
     """Cut a square [3, CROP, CROP] around a random point near the object's outline."""
     thing = rng.choice(scene.objects)
@@ -74,10 +144,8 @@ def run_training(work: Path, seed: int, device: torch.device, budget: Budget = B
     def measure(model: nn.Module, step: int, draws: Draws) -> Losses:
         assert isinstance(model, VQModel)
         whole = step >= WHOLE_FROM
-        scenes = [
-            sample_scene(draws.python) for _ in range(WHOLE_A_STEP if whole else CROPS_A_STEP)
-        ]
-        images = render(scenes)
+        scenes = [any_scene(draws.python) for _ in range(WHOLE_A_STEP if whole else CROPS_A_STEP)]
+        images = draw_images(draws.python, scenes)
         if not whole:
             pairs = zip(scenes, images, strict=True)
             images = torch.stack([outline_crop(draws.python, s, image) for s, image in pairs])
@@ -86,8 +154,7 @@ def run_training(work: Path, seed: int, device: torch.device, budget: Budget = B
         # Noise of a random strength teaches the decoder to forgive the UNet's small errors.
         strength = 0.2 * torch.rand(len(latents), 1, 1, 1, generator=draws.torch)
         noise = torch.randn(latents.shape, generator=draws.torch) * strength
-        error = decode(model, latents + noise.to(device)) - images
-        l1, mse = error.abs().mean(), error.square().mean()
+        l1, mse = reconstruction(images, decode(model, latents + noise.to(device)))
         size = latents.square().mean()
         loss = l1 + 4 * mse + 1e-3 * size
         return {"loss": loss, "l1": l1, "mse": mse, "latent_power": size}
@@ -151,4 +218,4 @@ def load(work: Path) -> VQModel:
 def example_images(count: int = 256) -> Tensor:
     """Fixed pictures that training does not draw: float32 [count, 3, 128, 128] in [0, 1]."""
     rng = Random("movq examples")
-    return render([sample_scene(rng) for _ in range(count)])
+    return render([any_scene(rng) for _ in range(count)])

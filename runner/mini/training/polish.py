@@ -12,7 +12,7 @@ import torch
 from diffusers import VQModel
 from torch import nn
 
-from runner.mini.scenes import render
+from runner.mini.rendering import render
 from runner.mini.training import dataset, movq
 from runner.mini.training.loop import Budget, Draws, Losses, Run, load_ema, train
 
@@ -26,7 +26,7 @@ LATENT_NOISE = 0.12
 def run_training(work: Path, seed: int, device: torch.device, budget: Budget = BUDGET) -> Run:
     """Train the decoder of the MoVQ of `work`/movq further, under `work`/polish."""
     torch.manual_seed(seed)
-    known = dataset.random_scenes(seed)
+    known = dataset.training_scenes(seed)
     scenes = known.scenes
     latents = dataset.latents(work, known, device)
     model = movq.load(work).to(device)
@@ -35,12 +35,11 @@ def run_training(work: Path, seed: int, device: torch.device, budget: Budget = B
 
     def measure(model: nn.Module, step: int, draws: Draws) -> Losses:
         assert isinstance(model, VQModel)
-        rows = [draws.python.randrange(len(scenes)) for _ in range(BATCH)]
+        rows = known.rows(draws, BATCH)
         images = render([scenes[row] for row in rows]).to(device)
         strength = LATENT_NOISE * torch.rand(BATCH, 1, 1, 1, generator=draws.torch)
         noise = strength * torch.randn(BATCH, *latents.shape[1:], generator=draws.torch)
-        error = movq.decode(model, latents[rows] + noise.to(device)) - images
-        l1, mse = error.abs().mean(), error.square().mean()
+        l1, mse = movq.reconstruction(images, movq.decode(model, latents[rows] + noise.to(device)))
         return {"loss": l1 + 4 * mse, "l1": l1, "mse": mse}
 
     return train(NAME, model, measure, budget, work / NAME, seed)

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from diffusers import PriorTransformer, UnCLIPScheduler
 from torch import Tensor, nn
 
-from runner.mini.scenes import caption
+from runner.mini.captions import caption
 from runner.mini.training import clip, dataset
 from runner.mini.training.loop import Budget, Draws, Losses, Run, load_ema, train
 from runner.mini.training.tokenizer import MAX_TOKENS, build_tokenizer
@@ -25,9 +25,9 @@ NO_CAPTION_SHARE = 0.12
 def build() -> PriorTransformer:
     """A fresh prior over `clip.WIDTH` numbers."""
     model = PriorTransformer(
-        num_attention_heads=4,
-        attention_head_dim=32,
-        num_layers=3,
+        num_attention_heads=clip.HEADS,
+        attention_head_dim=clip.WIDTH // clip.HEADS,
+        num_layers=4,
         embedding_dim=clip.WIDTH,
         num_embeddings=MAX_TOKENS,
         additional_embeddings=4,
@@ -56,7 +56,7 @@ def run_training(work: Path, seed: int, device: torch.device, budget: Budget = B
     """Train the prior under `work`/prior on the embeddings of the trained CLIP there."""
     torch.manual_seed(seed)
     encoders = clip.load(work).to(device)
-    known = dataset.random_scenes(seed)
+    known = dataset.training_scenes(seed)
     scenes = known.scenes
     targets = dataset.embeddings(work, known, device)
     model = build().to(device)
@@ -68,11 +68,11 @@ def run_training(work: Path, seed: int, device: torch.device, budget: Budget = B
     tokenizer = build_tokenizer()
 
     def measure(model: nn.Module, step: int, draws: Draws) -> Losses:
-        rows = [draws.python.randrange(len(scenes)) for _ in range(BATCH)]
+        rows = known.rows(draws, BATCH)
         captions = [
             ""
             if draws.python.random() < NO_CAPTION_SHARE
-            else caption(draws.python, scenes[row].combination)[0]
+            else caption(draws.python, scenes[row])[0]
             for row in rows
         ]
         tokens = tokenizer(

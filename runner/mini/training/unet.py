@@ -102,14 +102,14 @@ class Diffusion:
 def run_training(work: Path, seed: int, device: torch.device, budget: Budget = BUDGET) -> Run:
     """Train the UNet under `work`/unet on what the trained CLIP and MoVQ there make of scenes."""
     torch.manual_seed(seed)
-    scenes = dataset.lattice_scenes()
-    latents = dataset.latents(work, scenes, device)
-    shaken = ToldEmbeddings(dataset.embeddings(work, scenes, device), scenes.scenes)
+    known = dataset.training_scenes(seed)
+    latents = dataset.latents(work, known, device)
+    shaken = ToldEmbeddings(dataset.embeddings(work, known, device), known.scenes)
     nothing = zero_image_embedding(clip.load(work).to(device))
     diffusion = Diffusion(build_scheduler(), device)
 
     def measure(model: nn.Module, step: int, draws: Draws) -> Losses:
-        rows = torch.randint(0, len(latents), (BATCH,), generator=draws.torch).to(device)
+        rows = torch.tensor(known.rows(draws, BATCH), device=device)
         clean = latents[rows]
         dropped = torch.rand(BATCH, 1, generator=draws.torch) < NO_IMAGE_SHARE
         told = torch.where(dropped.to(device), nothing, shaken.draw(rows, draws))
@@ -126,7 +126,7 @@ def run_training(work: Path, seed: int, device: torch.device, budget: Budget = B
 
 @torch.no_grad()
 def zero_image_embedding(encoders: clip.Encoders) -> Tensor:
-    """The prior pipeline's negative embedding [1, 128]: all-zero pixels, not normalised."""
+    """The prior pipeline's negative embedding [1, clip.WIDTH]: all-zero pixels, not normalised."""
     side = clip.IMAGE_SIDE
     zeros = torch.zeros(1, 3, side, side, device=encoders.log_scale.device)
     return cast(Tensor, encoders.vision(zeros).image_embeds)

@@ -1,0 +1,25 @@
+"""Captions in English, Russian and Chinese, and the words they use. Pure Python."""
+
+from __future__ import annotations
+
+from random import Random
+
+from runner.mini.captions import chinese, english, russian
+from runner.mini.scenes import Mention, Scene, mention_of
+
+LANGUAGES = {"en": english.phrase, "ru": russian.phrase, "zh": chinese.phrase}
+"""Language -> how it words a mention, one of its wordings by chance."""
+
+WORDS: frozenset[str] = english.WORDS | russian.WORDS
+"""Every English and Russian word that captions use, in lower case."""
+CHARACTERS: frozenset[str] = chinese.CHARACTERS
+"""Every Chinese character that captions use."""
+
+SHARES = {"en": 0.5, "ru": 0.25, "zh": 0.25}
+
+
+def caption(rng: Random, scene: Scene) -> tuple[str, Mention]:
+    """Word some or all of what a scene shows, in some language."""
+    mention = mention_of(rng, scene)
+    (language,) = rng.choices(tuple(SHARES), tuple(SHARES.values()))
+    return LANGUAGES[language](rng, mention), mention

@@ -1,0 +1,100 @@
+"""Chinese captions: "白色背景上有一个红色圆形"."""
+
+from __future__ import annotations
+
+from random import Random
+
+from runner.mini.scenes import Mention, ObjectMention
+
+SHAPES = {
+    "circle": ("圆形",),
+    "square": ("正方形", "方形"),
+    "triangle": ("三角形",),
+    "cross": ("十字",),
+    "ring": ("圆环",),
+    "half-circle": ("半圆",),
+    "line": ("线条", "直线"),
+    None: ("图形",),
+}
+COLOURS = {
+    "red": "红色",
+    "orange": "橙色",
+    "yellow": "黄色",
+    "green": "绿色",
+    "turquoise": "青色",
+    "blue": "蓝色",
+    "purple": "紫色",
+    "pink": "粉色",
+}
+BACKGROUNDS = {"white": "白色", "black": "黑色", "gray": "灰色", "beige": "米色"}
+SIZES = {"small": ("小", "小的"), "large": ("大", "大的")}
+OPENINGS = ("一幅画，", "画中有", "图片中有")
+COLUMNS = {"left": "左", "right": "右"}
+ROWS = {"top": "上", "bottom": "下"}
+SIDES = ("边", "方")
+CORNER = "{}{}角"
+MIDDLE = ("中间", "中央")
+IN = "在"
+RELATIONS = {
+    "left of": ("的左边", "左边"),
+    "above": ("的上方", "上面"),
+    "inside": ("里面", "的里面"),
+}
+CONVERSES = {
+    "left of": ("的右边", "右边"),
+    "above": ("的下方", "下面"),
+    "inside": ("外面", "的外面"),
+}
+AND = ("和", "与")
+GROUNDS = ("{}背景上有", "{}背景上的", "{}背景，")
+GROUND_AFTER = "，{}背景"
+ONE = "一个"
+
+
+def phrase(rng: Random, mention: Mention) -> str:
+    """One of the wordings that say just this."""
+    objects = [noun(rng, said) for said in mention.objects]
+    if len(objects) == 1:
+        said = objects[0] + place(rng, mention.objects[0])
+    elif mention.relation is None:
+        said = f"{objects[0]}{rng.choice(AND)}{objects[1]}"
+    elif rng.random() < 0.7:
+        said = f"{objects[0]}{IN}{objects[1]}{rng.choice(RELATIONS[mention.relation])}"
+    else:
+        said = f"{objects[1]}{IN}{objects[0]}{rng.choice(CONVERSES[mention.relation])}"
+    opening = rng.choice(OPENINGS) if rng.random() < 0.2 else ""
+    if mention.background is None:
+        return opening + said
+    name = BACKGROUNDS[mention.background]
+    if rng.random() < 0.25:
+        return opening + said + GROUND_AFTER.format(name)
+    return opening + rng.choice(GROUNDS).format(name) + said
+
+
+def noun(rng: Random, said: ObjectMention) -> str:
+    """An object with its adjectives."""
+    size = rng.choice(SIZES[said.size]) if said.size else ""
+    colour = COLOURS[said.colour] if said.colour else ""
+    one = ONE if rng.random() < 0.3 else ""
+    return one + size + colour + rng.choice(SHAPES[said.shape])
+
+
+def place(rng: Random, said: ObjectMention) -> str:
+    """Where on the canvas; may be ""."""
+    if said.column == said.row == "centre":
+        return IN + rng.choice(MIDDLE)
+    if said.column and said.row:
+        return IN + CORNER.format(COLUMNS[said.column], ROWS[said.row])
+    side = COLUMNS.get(said.column or "") or ROWS.get(said.row or "")
+    return IN + side + rng.choice(SIDES) if side else ""
+
+
+def _characters() -> frozenset[str]:
+    texts = [*COLOURS.values(), *BACKGROUNDS.values(), *OPENINGS, *COLUMNS.values(), *ROWS.values()]
+    texts += [*SIDES, CORNER, *MIDDLE, IN, *AND, *GROUNDS, GROUND_AFTER, ONE]
+    for table in (SHAPES, SIZES, RELATIONS, CONVERSES):
+        texts += [text for forms in table.values() for text in forms]
+    return frozenset(letter for text in texts for letter in text if "\u4e00" <= letter <= "\u9fff")
+
+
+CHARACTERS = _characters()

@@ -1,0 +1,85 @@
+"""What trained weights know, kept beside them in `vocabulary.json`: a prompt's unknown words are
+those of the weights at hand, whatever the code next to them would train today.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner.mini import captions
+from runner.mini.vocabulary import HELD_OUT, Combination
+
+FILE = "vocabulary.json"
+
+
+@dataclass(frozen=True)
+class Known:
+    """Of trained weights: the words and the Chinese characters of their captions, in lower case;
+    the languages of these; how many objects a scene had at most; and what was held out.
+    """
+
+    words: frozenset[str]
+    characters: frozenset[str]
+    languages: tuple[str, ...]
+    most_objects: int
+    held_out: tuple[Combination, ...]
+
+    def unknown_words(self, prompt: str) -> list[str]:
+        """Words of `prompt` that no caption had: in order, lower-cased, each once.
+
+        Of Chinese, which writes no spaces, the longest runs of unknown characters.
+        """
+        unknown = []
+        for word in re.findall(r"[^\W_]+", prompt.lower()):
+            if any(map(is_chinese, word)):
+                unknown += self._unknown_runs(word)
+            elif word not in self.words:
+                unknown.append(word)
+        return list(dict.fromkeys(unknown))
+
+    def _unknown_runs(self, text: str) -> list[str]:
+        seen = "".join(" " if character in self.characters else character for character in text)
+        return [run for run in seen.split() if run not in self.words]
+
+    def write(self, folder: Path) -> None:
+        """Keep it beside the weights."""
+        content = {
+            "words": sorted(self.words),
+            "characters": "".join(sorted(self.characters)),
+            "languages": self.languages,
+            "most_objects": self.most_objects,
+            "held_out": self.held_out,
+        }
+        text = json.dumps(content, ensure_ascii=False, indent=1)
+        (folder / FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def read_known(folder: Path) -> Known:
+    """What the weights in `folder` know."""
+    content = json.loads((folder / FILE).read_text(encoding="utf-8"))
+    return Known(
+        words=frozenset(content["words"]),
+        characters=frozenset(content["characters"]),
+        languages=tuple(content["languages"]),
+        most_objects=content["most_objects"],
+        held_out=tuple(Combination(*words) for words in content["held_out"]),
+    )
+
+
+def known_in_training() -> Known:
+    """What `runner.mini.train` teaches."""
+    return Known(
+        words=captions.WORDS,
+        characters=captions.CHARACTERS,
+        languages=tuple(captions.LANGUAGES),
+        most_objects=2,
+        held_out=tuple(sorted(HELD_OUT)),
+    )
+
+
+def is_chinese(character: str) -> bool:
+    """Whether it is one of the common CJK ideographs."""
+    return "\u4e00" <= character <= "\u9fff"

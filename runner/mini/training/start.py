@@ -1,0 +1,51 @@
+"""Starts training from trained weights instead of from nothing: `train ... --start-from FOLDER`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from runner.mini.training import clip, movq, prior, unet
+from runner.mini.training.export import DECODER_FOLDER, PRIOR_FOLDER
+from runner.mini.training.loop import CHECKPOINT, Run, save_checkpoint
+
+DIFFUSERS, TRANSFORMERS = "diffusion_pytorch_model.safetensors", "model.safetensors"
+
+
+def start_from(weights: Path, work: Path) -> None:
+    """Give every part without a checkpoint in `work` one at step 0, with the weights of an
+    exported family.
+
+    What is not exported (the encoders' throw-away heads) starts fresh.
+    """
+    for name, model in loaded(weights).items():
+        path = work / name / CHECKPOINT
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            optimizer = torch.optim.AdamW(model.parameters())
+            save_checkpoint(Run(name, model, model, 0, 0.0, []), optimizer, path)
+
+
+def loaded(weights: Path) -> dict[str, nn.Module]:
+    """The parts of an exported family, by name, in float32."""
+    prior_folder, decoder_folder = weights / PRIOR_FOLDER, weights / DECODER_FOLDER
+    encoders = clip.Encoders()
+    fill(encoders.text, prior_folder / "text_encoder" / TRANSFORMERS)
+    fill(encoders.vision, prior_folder / "image_encoder" / TRANSFORMERS)
+    parts: dict[str, nn.Module] = {clip.NAME: encoders}
+    for name, model, file in (
+        (prior.NAME, prior.build(), prior_folder / "prior" / DIFFUSERS),
+        (movq.NAME, movq.build(), decoder_folder / "movq" / DIFFUSERS),
+        (unet.NAME, unet.build(), decoder_folder / "unet" / DIFFUSERS),
+    ):
+        fill(model, file)
+        parts[name] = model
+    return parts
+
+
+def fill(model: nn.Module, file: Path) -> None:
+    """Load weights that must fit."""
+    model.load_state_dict(load_file(file))

@@ -1,0 +1,53 @@
+"""What trained weights know, and which words of a prompt they do not."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from runner.mini.evaluate import WEIGHTS
+from runner.mini.known import known_in_training, read_known
+
+
+@pytest.mark.parametrize(
+    ("prompt", "unknown"),
+    [
+        ("", []),
+        ("A red circle, on a GREY background.", []),
+        ("a half-circle above a ring", []),
+        ("A Zebra, a red zebra on MARS-2!", ["zebra", "mars", "2"]),
+        ("красный круг слева от синего квадрата", []),
+        ("красный кот", ["кот"]),
+        ("白色背景上的红色圆形", []),
+        ("白色背景上的红色猫咪和狗", ["猫咪", "狗"]),
+    ],
+)
+def test_unknown_words_are_in_order_lower_cased_and_listed_once(
+    prompt: str, unknown: list[str]
+) -> None:
+    assert known_in_training().unknown_words(prompt) == unknown
+
+
+def test_what_is_written_beside_weights_is_read_again(tmp_path: Path) -> None:
+    known = known_in_training()
+    known.write(tmp_path)
+    assert read_known(tmp_path) == known
+
+
+def test_the_shipped_weights_say_what_they_know() -> None:
+    known = read_known(WEIGHTS)
+    assert known.unknown_words("a red circle on a white background") == []
+    assert known.unknown_words("a red zebra") == ["zebra"]
+    assert known.held_out
+
+
+def test_asking_for_unknown_words_imports_neither_torch_nor_numpy() -> None:
+    code = (
+        "import sys; from runner.mini.known import known_in_training as known;"
+        "known().unknown_words('a cat'); print(sorted({'torch', 'numpy'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
