@@ -2,6 +2,8 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 INSTALLED := $(VENV)/.installed
+# A worker a core; a test that waits for a process lets the other worker compute.
+PYTEST := $(VENV)/bin/python -m pytest -q -n auto --dist worksteal
 
 .PHONY: run test test-fast check format clean
 
@@ -9,11 +11,11 @@ run: $(INSTALLED)  ## make pictures with the small family, and log them
 	$(VENV)/bin/kandinsky experiment=first_light
 
 test: $(INSTALLED)  ## all tests that need no accelerator, fast ones first
-	$(VENV)/bin/python -m pytest -q -m "not slow and not gpu"
-	$(VENV)/bin/python -m pytest -q -m "slow and not gpu"
+	$(PYTEST) -m "not slow and not gpu"
+	$(PYTEST) -m "slow and not gpu"
 
 test-fast: $(INSTALLED)
-	$(VENV)/bin/python -m pytest -q -x -m "not slow and not gpu"
+	$(PYTEST) -x -m "not slow and not gpu"
 
 check: $(INSTALLED)  ## style, types, floors, tests
 	$(VENV)/bin/ruff check .

@@ -22,10 +22,11 @@ from PIL import Image
 
 from runner.config.overrides import overrides_of, sweep_of
 from runner.config.run_config import RunConfig
-from runner.errors import StageError
+from runner.errors import RunnerError, StageError
 from runner.outputs import read_manifest
 from runner.planning import Plan, make_plan
 from runner.run import SUCCESS, execute
+from runner.sweeps import Cell, plan_sweep
 
 
 @dataclass(frozen=True)
@@ -122,15 +123,20 @@ def sweep(*overrides: str, **keys: Any) -> list[Run]:
         keys: the same for all runs, as Python values.
 
     Raises:
-        ConfigError: one of the configs is wrong; then nothing was begun.
+        SweepError: some of the configs are wrong; names them all, and nothing was begun.
         RunFailedError: a stage failed; the runs after it were not begun.
     """
     fixed = overrides_of(keys)
     combinations = itertools.product(*map(sweep_of, overrides))
-    cells = [_config([*combination, *fixed]) for combination in combinations]
-    for cell in cells:
-        make_plan(cell)
-    return [_generate(cell) for cell in cells]
+    cells = [_cell(number, [*own, *fixed]) for number, own in enumerate(combinations)]
+    return [_generate(run) for run in plan_sweep(cells).runs]
+
+
+def _cell(number: int, overrides: list[str]) -> Cell:
+    try:
+        return Cell(number, tuple(overrides), _config(overrides))
+    except RunnerError as error:
+        return Cell(number, tuple(overrides), error)
 
 
 def _generate(config: RunConfig) -> Run:

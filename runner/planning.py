@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ from runner.fetching import with_local_pictures
 from runner.graph import Graph, Node
 from runner.machine import PIXEL_LIBRARIES, cpu_cores, settled_device, versions
 from runner.materials import ImageRequest, Materials
-from runner.mini.known import read_known
+from runner.mini.known import Known, read_known
 from runner.tasks import TASKS
 from runner.weights.find import MINI_DIR, FoundWeights, find_weights
 from runner.weights.hashes import FileHashes
@@ -86,43 +87,74 @@ def make_plan(run: RunConfig, *, download: bool = False) -> Plan:
     Raises:
         ConfigError: anything that would fail later and can be known now.
     """
-    row = row_of(run.version, run.task)
-    device = settled_device(run.device)
-    check_inputs(run.inputs, run.interpolate, run.task)
-    check_combinations(run, row, device)
-    run = with_local_pictures(run, cache_dir(run) / "pictures", download=download)
-    pictures = checked_pictures(run)
-    hashes = FileHashes(cache_dir(run) / "file-hashes.json")
-    roles = needed_roles(run, row)
-    weights = find_weights(
-        row, run.weights, run.depth, roles=roles, hashes=hashes, download=download
-    )
-    check_with_checkpoint(run, weights.checkpoints["decoder"])
-    native = weights.native_size or run.weights.size or row.native_size
-    height = checked_size("height", run.height or native, row)
-    width = checked_size("width", run.width or native, row)
-    threads, threads_reason = _threads(run, weights, device)
-    materials = Materials(run, weights, pictures, versions(PIXEL_LIBRARIES))
-    build = TASKS[run.version, run.task]
-    requests = [
-        ImageRequest(index, prompt, seed, height, width)
-        for index, (prompt, seed) in enumerate((p, s) for p in run.prompts for s in run.seeds)
-    ]
-    images = tuple(PlannedImage(request, build(materials, request)) for request in requests)
-    return Plan(
-        run=run,
-        row=row,
-        weights=weights,
-        pictures=pictures,
-        graph=Graph(image.node for image in images),
-        images=images,
-        height=height,
-        width=width,
-        device=device,
-        threads=threads,
-        threads_reason=threads_reason,
-        warnings=tuple(_warnings(run, device)),
-    )
+    return Planner(download=download).plan(run)
+
+
+class Planner:
+    """Plans the runs of one command: weights that several of them use are looked at once.
+
+    Args:
+        download: as for `make_plan`.
+    """
+
+    def __init__(self, *, download: bool = False) -> None:
+        self._download = download
+        self._weights: dict[str, FoundWeights] = {}
+
+    def plan(self, run: RunConfig) -> Plan:
+        """See `make_plan`."""
+        row = row_of(run.version, run.task)
+        device = settled_device(run.device)
+        check_inputs(run.inputs, run.interpolate, run.task)
+        check_combinations(run, row, device)
+        run = with_local_pictures(run, cache_dir(run) / "pictures", download=self._download)
+        pictures = checked_pictures(run)
+        weights = self._find_weights(run, row)
+        check_with_checkpoint(run, weights.checkpoints["decoder"])
+        native = weights.native_size or run.weights.size or row.native_size
+        height = checked_size("height", run.height or native, row)
+        width = checked_size("width", run.width or native, row)
+        threads, threads_reason = _threads(run, weights, device)
+        materials = Materials(run, weights, pictures, self._libraries)
+        build = TASKS[run.version, run.task]
+        requests = [
+            ImageRequest(index, prompt, seed, height, width)
+            for index, (prompt, seed) in enumerate((p, s) for p in run.prompts for s in run.seeds)
+        ]
+        images = tuple(PlannedImage(request, build(materials, request)) for request in requests)
+        return Plan(
+            run=run,
+            row=row,
+            weights=weights,
+            pictures=pictures,
+            graph=Graph(image.node for image in images),
+            images=images,
+            height=height,
+            width=width,
+            device=device,
+            threads=threads,
+            threads_reason=threads_reason,
+            warnings=tuple(_warnings(run, device)),
+        )
+
+    @cached_property
+    def _libraries(self) -> Mapping[str, str]:
+        return versions(PIXEL_LIBRARIES)
+
+    def _find_weights(self, run: RunConfig, row: Row) -> FoundWeights:
+        roles = needed_roles(run, row)
+        memory = cache_dir(run) / "file-hashes.json"
+        asked = repr((row.version, row.task, sorted(roles), run.weights, run.depth, memory))
+        if asked not in self._weights:
+            self._weights[asked] = find_weights(
+                row,
+                run.weights,
+                run.depth,
+                roles=roles,
+                hashes=FileHashes(memory),
+                download=self._download,
+            )
+        return self._weights[asked]
 
 
 def _threads(run: RunConfig, weights: FoundWeights, device: str) -> tuple[int, str]:
@@ -137,6 +169,11 @@ def _threads(run: RunConfig, weights: FoundWeights, device: str) -> tuple[int, s
     return cores, "all cores, the model is large"
 
 
+@cache
+def _mini_known() -> Known:
+    return read_known(MINI_DIR)
+
+
 def _warnings(run: RunConfig, device: str) -> list[str]:
     notes = notes_on(run, device)
     if run.weights.source is not WeightsSource.mini:
@@ -145,7 +182,7 @@ def _warnings(run: RunConfig, device: str) -> list[str]:
         *filter(None, run.prompts),
         *filter(None, (run.negative_prompt, *(item.text for item in run.interpolate))),
     ]
-    known = read_known(MINI_DIR)
+    known = _mini_known()
     unknown = {text: words for text in texts if (words := known.unknown_words(text))}
     if unknown:
         distinct = list(dict.fromkeys(word for found in unknown.values() for word in found))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -101,7 +102,7 @@ def _to_dataclass(composed: DictConfig) -> Config:
         if missing:
             raise ConfigError(missing[0], "???", "is not set and has no default")
         # Merging plain values into the schema once more catches what `+key=value` added past it.
-        typed = OmegaConf.merge(OmegaConf.structured(Config), _literal(_plain(composed)))
+        typed = OmegaConf.merge(_schema(), _literal(_plain(composed)))
         config = OmegaConf.to_object(typed)
     except OmegaConfBaseException as error:
         key = error.full_key or "config"
@@ -111,6 +112,12 @@ def _to_dataclass(composed: DictConfig) -> Config:
         raise ConfigError(key, _as_written(composed, key), problem) from error
     assert isinstance(config, Config)
     return config
+
+
+@cache
+def _schema() -> DictConfig:
+    schema: DictConfig = OmegaConf.structured(Config)
+    return schema
 
 
 def _plain(composed: DictConfig) -> dict[str, Any]:

@@ -1,12 +1,18 @@
-"""Hydra's own sweeper, with one thing mended: its multirun.yaml holds no credentials."""
+"""Hydra's own sweeper, with two things mended: its multirun.yaml holds no credentials, and it does
+not compose every job just to see whether it can be composed: `CellLauncher` tells of all that
+cannot.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from runner.config.credentials import recorded_override, without_credentials
+from runner.config.launcher import CellLauncher
 
 REPLACED = f"{BasicSweeper.__module__}.{BasicSweeper.__name__}"
 
@@ -19,6 +25,10 @@ class Sweeper(BasicSweeper):
     ) -> None:
         super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
         self.config = _without_credentials(config)
+
+    def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
+        if not isinstance(self.launcher, CellLauncher):
+            super().validate_batch_is_legal(batch)
 
 
 def _without_credentials(config: DictConfig) -> DictConfig:

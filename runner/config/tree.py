@@ -31,15 +31,16 @@ def config_dir() -> Path:
 
 
 def register() -> None:
-    """Make schema, folder source, sweeper and resolver known to Hydra. May be called again."""
+    """Make schema, sources, sweeper, launcher and resolver known to Hydra. May be called again."""
     OmegaConf.register_new_resolver("example", _example, replace=True)
     ConfigStore.instance().store(name="typed_schema", node=Config)
     SourcesRegistry.instance().register(WeightsFolderSource)
     plugins = Plugins.instance()
     # Only now: making that instance has Hydra load its plugins' classes anew.
-    from runner.config.sweeper import REPLACED, Sweeper
+    from runner.config import launcher, sweeper
 
-    plugins.class_name_to_class[REPLACED] = Sweeper
+    plugins.class_name_to_class[sweeper.REPLACED] = sweeper.Sweeper
+    plugins.class_name_to_class[launcher.REPLACED] = launcher.CellLauncher
 
 
 def _example(name: str) -> str:

@@ -5,53 +5,100 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from runner.config import tree
 from runner.config.problems import config_problem
 from runner.config.resolve import resolve
 from runner.config.run_config import RunConfig
+from runner.errors import ComposeError, RunnerError
 from runner.reporting import reported
+from runner.sweeps import Cell
+
+if TYPE_CHECKING:
+    from runner.config.launcher import ComposedCell
+
+STOPPED = 128
+"""Exit statuses from here on are those of a process that a signal stopped."""
 
 Job = Callable[[RunConfig], int]
+SweepJob = Callable[[Sequence[Cell]], int]
 
 
-def run_with_hydra(job: Job, arguments: list[str], prog: str) -> int:
+def run_with_hydra(
+    job: Job, arguments: list[str], prog: str, sweep_job: SweepJob | None = None
+) -> int:
     """Compose config(s) from the arguments and run `job` on each. Returns the worst exit status.
 
     Hydra's own flags (--cfg, --info, -m, --config-dir, shell completion, ...) work as ever.
+
+    Args:
+        sweep_job: what to do with all cells of a multirun, wrong ones among them, at once.
+            Without it, `job` on each in turn.
     """
     import hydra
     from hydra.core.hydra_config import HydraConfig
+
+    from runner.config import launcher
 
     tree.register()
     statuses: list[int] = []
 
     def hydra_job(composed: DictConfig) -> None:
-        hydra_config = HydraConfig.get()
-        experiment = hydra_config.runtime.choices.get("experiment")
-        # Unresolved: an override may hold an interpolation, which is no part of Hydra's own config.
-        overrides = OmegaConf.to_container(hydra_config.overrides.task, resolve=False)
-        assert isinstance(overrides, list)
-
-        def one() -> int:
-            return job(resolve(composed, experiment=experiment, overrides=overrides))
-
         debug = bool(OmegaConf.select(composed, "debug"))
-        statuses.append(_shielded(one, debug))
-        if statuses[-1] >= 128:  # stopped by a signal: the rest of a multirun is not begun
-            raise SystemExit(statuses[-1])
+        statuses.append(shielded(lambda: job(_resolved(composed, HydraConfig.get())), debug))
+        _stop_if_asked(statuses)
+
+    def hydra_sweep_job(composed: Sequence[launcher.ComposedCell]) -> None:
+        assert sweep_job is not None
+        cells = [_cell(one) for one in composed]
+        debug = any(isinstance(c.config, RunConfig) and c.config.debug for c in cells)
+        statuses.append(shielded(lambda: sweep_job(cells), debug))
+        _stop_if_asked(statuses)
 
     # Where Hydra looks for the calling module, and what its help shows.
     hydra_job.__module__ = __name__
+    if sweep_job is not None:
+        setattr(hydra_job, launcher.SWEEP_JOB, hydra_sweep_job)
     application = hydra.main(
         version_base="1.3", config_path=str(tree.config_dir()), config_name=tree.CONFIG_NAME
     )(hydra_job)
     problem = _call(application, [prog, *flags_first(arguments)])
     return max([*statuses, problem], default=0)
+
+
+def _stop_if_asked(statuses: Sequence[int]) -> None:
+    if statuses[-1] >= STOPPED:  # by a signal: the rest of a multirun is not begun
+        raise SystemExit(statuses[-1])
+
+
+def _cell(composed: ComposedCell) -> Cell:
+    """A composed cell as the verbs take it: resolved, or with the error that it has."""
+    from hydra.core.hydra_config import HydraConfig
+
+    config = composed.config
+    if isinstance(config, Exception):
+        return Cell(composed.number, composed.overrides, ComposeError(config_problem(config)))
+    # Interpolations like ${hydra:job.num} read the config of the job at hand.
+    HydraConfig.instance().set_config(config)
+    hydra_config = HydraConfig.get()
+    with open_dict(config):
+        del config["hydra"]
+    try:
+        return Cell(composed.number, composed.overrides, _resolved(config, hydra_config))
+    except RunnerError as error:
+        return Cell(composed.number, composed.overrides, error)
+
+
+def _resolved(composed: DictConfig, hydra_config: Any) -> RunConfig:
+    experiment = hydra_config.runtime.choices.get("experiment")
+    # Unresolved: an override may hold an interpolation, which is no part of Hydra's own config.
+    overrides = OmegaConf.to_container(hydra_config.overrides.task, resolve=False)
+    assert isinstance(overrides, list)
+    return resolve(composed, experiment=experiment, overrides=overrides)
 
 
 def flags_first(arguments: list[str]) -> list[str]:
@@ -65,7 +112,7 @@ def flags_first(arguments: list[str]) -> list[str]:
     return [*flags, *overrides]
 
 
-def _shielded(one: Callable[[], int], debug: bool) -> int:
+def shielded(one: Callable[[], int], debug: bool) -> int:
     """No exception of a cell reaches Hydra, which would print its traceback and exit 1."""
     try:
         return reported(one, debug)

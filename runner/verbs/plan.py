@@ -3,22 +3,80 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
 
+from runner.config.choices import CacheMode
 from runner.config.run_config import RunConfig
+from runner.graph import Node
 from runner.messages import counted
 from runner.planning import Plan, cache_dir, make_plan
 from runner.store import Store
+from runner.sweeps import Cell, SweepPlan, plan_sweep
 from runner.verbs.hydra_app import run_with_hydra
+from runner.weights.find import FoundCheckpoint
+
+LISTED_CELLS = 30
+"""Up to so many cells are told one by one."""
 
 
 def main(arguments: list[str]) -> int:
-    """Plan each composed config. Takes what `run` takes."""
-    return run_with_hydra(_job, arguments, "kandinsky plan")
+    """Plan a composed config, or all of a sweep's. Takes what `run` takes."""
+    return run_with_hydra(_job, arguments, "kandinsky plan", _sweep_job)
 
 
 def _job(run: RunConfig) -> int:
     print(plan_text(make_plan(run)))
     return 0
+
+
+def _sweep_job(cells: Sequence[Cell]) -> int:
+    print(sweep_text(plan_sweep(cells)))
+    return 0
+
+
+def sweep_text(sweep: SweepPlan) -> str:
+    """The plan of a sweep as a person reads it."""
+    images = sum(len(plan.images) for plan in sweep.plans)
+    made = Counter(map(_made, sweep.plans))
+    lines = [f"{counted(len(sweep.cells), 'cell')}, {counted(images, 'image')}"]
+    lines += [f"  {counted(n, 'cell')}: {what}" for what, n in made.items()]
+    axes = sweep.axes
+    lines += ["axes", *(f"  {key:<28} {', '.join(values)}" for key, values in axes.items())]
+    if len(sweep.cells) <= LISTED_CELLS:
+        lines.append("cells")
+        for cell in sweep.cells:
+            apart = [text for text in cell.overrides if text.partition("=")[0] in axes]
+            lines.append(f"  {cell.number:<4} {' '.join(apart)}")
+    noted = Counter(warning for plan in sweep.plans for warning in plan.warnings)
+    lines += [f"  warning, {counted(n, 'cell')}: {warning}" for warning, n in noted.items()]
+    lines.append("models")
+    lines += [f"  {found.role:<8} {_where(found)}" for found in sweep.checkpoints.values()]
+    lines.append("stages")
+    stored = Counter(node.stage for node in stored_nodes(sweep))
+    for stage, distinct in sweep.distinct_stages.items():
+        of_all = f"{distinct} distinct of {sweep.stages[stage]}"
+        lines.append(f"  {stage:<16} {of_all}; {stored[stage]} already stored")
+    return "\n".join(lines)
+
+
+def stored_nodes(sweep: SweepPlan) -> list[Node]:
+    """The distinct nodes whose results need not be made again."""
+    stores: dict[tuple[Path, CacheMode], Store] = {}
+    found: dict[str, Node] = {}
+    for plan in sweep.plans:
+        place = (cache_dir(plan.run), plan.run.cache)
+        store = stores.setdefault(place, Store(place[0] / "results", place[1]))
+        for node in plan.graph:
+            if node.key not in found and store.holds(node):
+                found[node.key] = node
+    return list(found.values())
+
+
+def _made(plan: Plan) -> str:
+    run = plan.run
+    what = f"Kandinsky {run.version.value} {run.task.name}"
+    return f"{what}, {plan.width} x {plan.height}, {counted(len(plan.images), 'image')} each"
 
 
 def plan_text(plan: Plan) -> str:
@@ -35,16 +93,20 @@ def plan_text(plan: Plan) -> str:
     lines += [f"  warning: {warning}" for warning in plan.warnings]
     lines.append("weights")
     for role, found in plan.weights.checkpoints.items():
-        if found.checked is None:
-            where = "not on disk; a run will download it"
-        else:
-            where = f"{found.checked.path}, {found.checked.bytes / 2**20:.1f} MiB"
-        revision = f"@{found.revision}" if found.revision else ""
-        name = f"{found.repo}{revision}" if found.source.name == "hub" else found.source.name
-        lines.append(f"  {role:<8} {name}: {where}")
+        lines.append(f"  {role:<8} {_where(found)}")
     lines.append("graph")
     lines += [f"  {line}" for line in _graph_lines(plan)]
     return "\n".join(lines)
+
+
+def _where(found: FoundCheckpoint) -> str:
+    if found.checked is None:
+        where = "not on disk; a run will download it"
+    else:
+        where = f"{found.checked.path}, {found.checked.bytes / 2**20:.1f} MiB"
+    revision = f"@{found.revision}" if found.revision else ""
+    name = f"{found.repo}{revision}" if found.source.name == "hub" else found.source.name
+    return f"{name}: {where}"
 
 
 def _graph_lines(plan: Plan) -> list[str]:

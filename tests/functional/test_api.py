@@ -15,6 +15,7 @@ from runner import generate, plan, sweep
 from runner.api import RunFailedError
 from runner.config.overrides import overrides_of, sweep_of
 from runner.errors import ComposeError, ConfigError
+from runner.sweeps import SweepError
 
 PROMPT = "a red circle, on a 'white' background: {x} = [1] \\' ü ${nothing} \\"
 
@@ -76,7 +77,7 @@ def test_a_sweep_makes_a_run_of_each_combination(few: dict[str, Any]) -> None:
 
 
 def test_a_wrong_cell_of_a_sweep_is_found_before_the_first_runs(few: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match="height=100"):
+    with pytest.raises(SweepError, match="height=100"):
         sweep("height=64,100", prompt="a circle", **few)
     assert not list(Path(few["output_dir"]).glob("default/*"))
 

@@ -34,9 +34,36 @@ def test_nor_where_a_job_cannot_be_composed(command: Command, tmp_path: Path) ->
     assert "pa55" not in written(tmp_path)
 
 
-def test_all_jobs_run_with_the_worst_status(command: Command) -> None:
-    said = command("plan", "-m", "height=64,65,128")
+def test_all_wrong_cells_are_told_and_none_is_begun(command: Command, tmp_path: Path) -> None:
+    said = command("-m", "height=64,65,128", "scheduler=ddim,none,none2")
     assert said.status == 2
-    assert "128 x 64" in said.out
-    assert "128 x 128" in said.out
+    assert "7 of 9 cells cannot be run, so none was begun" in said.err
+    assert "cell 3 (height=65 scheduler=ddim):\n    height=65: " in said.err
+    assert "cells 1 (height=64 scheduler=none), 4 (height=65 scheduler=none)" in said.err
+    assert "scheduler=none2: no such option" in said.err
     assert said.err.count("error: ") == 1
+    assert {path.name for path in (tmp_path / "working" / "outputs").iterdir()} <= {
+        ".hydra-multirun", ".cache",
+    }  # fmt: skip
+
+
+def test_the_plan_of_a_sweep_counts_each_distinct_stage_once(command: Command) -> None:
+    said = command("plan", "-m", "decoder.guidance_scale=2,4", "scheduler=ddim,ddpm", "seeds=[1,2]")
+    assert said.status == 0, said.err
+    assert said.out.startswith("4 cells, 8 images\n")
+    assert "  decoder.guidance_scale       2, 4\n" in said.out
+    assert "  3    decoder.guidance_scale=4 scheduler=ddpm\n" in said.out
+    lines = {line.split()[0]: line.split(maxsplit=1)[1] for line in said.out.splitlines()[-2:]}
+    assert lines == {
+        "prior": "2 distinct of 8; 0 already stored",
+        "decode": "8 distinct of 8; 0 already stored",
+    }
+
+
+def test_batches_of_a_sweep_are_planned_one_after_another(command: Command) -> None:
+    said = command("plan", "-m", "seeds=[1],[2],[3]", "hydra.sweeper.max_batch_size=2")
+    assert said.status == 0, said.err
+    assert [line for line in said.out.splitlines() if " cell" in line and "image" in line][::2] == [
+        "2 cells, 2 images",
+        "1 cell, 1 image",
+    ]

@@ -1,0 +1,112 @@
+"""The cells of a multirun, planned together: one graph, in which equal stages are one node."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from runner.config.run_config import RunConfig
+from runner.errors import RunnerError
+from runner.graph import Graph
+from runner.messages import counted
+from runner.planning import Plan, Planner
+from runner.weights.find import FoundCheckpoint
+
+SHOWN_CELLS = 3
+"""Of cells that are wrong for the same reason, how many are named."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One combination of a sweep's values: its number from 0, the overrides that set it apart from
+    the others, and its config, or what is wrong with that.
+    """
+
+    number: int
+    overrides: tuple[str, ...]
+    config: RunConfig | RunnerError
+
+
+class SweepError(RunnerError):
+    """Some cells of a sweep are wrong; each is told, those with the same fault together."""
+
+    exit_status = 2
+
+    def __init__(self, faults: Mapping[str, Sequence[Cell]], cells: int) -> None:
+        wrong = sum(map(len, faults.values()))
+        lines = [f"{wrong} of {counted(cells, 'cell')} cannot be run, so none was begun"]
+        for message, having in faults.items():
+            lines += [f"  {_named(having)}", *(f"    {line}" for line in message.splitlines())]
+        super().__init__("\n".join(lines))
+
+
+@dataclass(frozen=True)
+class SweepPlan:
+    """What a sweep will do, complete before it begins: a plan for each cell, in order."""
+
+    cells: tuple[Cell, ...]
+    plans: tuple[Plan, ...]
+
+    @property
+    def runs(self) -> list[RunConfig]:
+        """The cells' configs."""
+        return [cell.config for cell in self.cells if isinstance(cell.config, RunConfig)]
+
+    @cached_property
+    def graph(self) -> Graph:
+        """All cells' graphs as one: each distinct stage once."""
+        return Graph(image.node for plan in self.plans for image in plan.images)
+
+    @property
+    def axes(self) -> dict[str, tuple[str, ...]]:
+        """The keys that differ between cells, each with its values in order of first sight."""
+        values: dict[str, dict[str, None]] = {}
+        for cell in self.cells:
+            for override in cell.overrides:
+                key, _, value = override.partition("=")
+                values.setdefault(key, {})[value] = None
+        return {key: tuple(found) for key, found in values.items() if len(found) > 1}
+
+    @property
+    def checkpoints(self) -> dict[str, FoundCheckpoint]:
+        """By identity, those that the stages run on."""
+        return {f.identity: f for plan in self.plans for f in plan.weights.checkpoints.values()}
+
+    @property
+    def stages(self) -> Counter[str]:
+        """Stage -> how many nodes the cells have of it, each counted for itself."""
+        return Counter(node.stage for plan in self.plans for node in plan.graph)
+
+    @property
+    def distinct_stages(self) -> Counter[str]:
+        """Stage -> how many distinct nodes there are of it."""
+        return Counter(node.stage for node in self.graph)
+
+
+def plan_sweep(cells: Sequence[Cell], *, download: bool = False) -> SweepPlan:
+    """Plan every cell.
+
+    Raises:
+        SweepError: some cannot be run; names them all.
+    """
+    planner = Planner(download=download)
+    plans: list[Plan] = []
+    faults: dict[str, list[Cell]] = {}
+    for cell in cells:
+        try:
+            if isinstance(cell.config, RunnerError):
+                raise cell.config
+            plans.append(planner.plan(cell.config))
+        except RunnerError as error:
+            faults.setdefault(str(error), []).append(cell)
+    if faults:
+        raise SweepError(faults, len(cells))
+    return SweepPlan(tuple(cells), tuple(plans))
+
+
+def _named(cells: Sequence[Cell]) -> str:
+    names = [f"{cell.number} ({' '.join(cell.overrides)})" for cell in cells[:SHOWN_CELLS]]
+    more = f" and {len(cells) - SHOWN_CELLS} more" if len(cells) > SHOWN_CELLS else ""
+    return f"{'cell' if len(cells) == 1 else 'cells'} {', '.join(names)}{more}:"
