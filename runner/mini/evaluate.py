@@ -94,10 +94,11 @@ def held_out_scenes(objects: int, count: int, known: Known) -> list[Scene]:
     if objects == 1:
         every = known.held_out
         return [rng.choice(lattice(every[place % len(every)])) for place in range(count)]
+    held_out = set(known.held_out)
     scenes: list[Scene] = []
     while len(scenes) < count:
         scene = sample_scene(rng, two_share=1, excluded=frozenset())
-        if not set(known.held_out).isdisjoint(scene.combinations):
+        if not held_out.isdisjoint(scene.combinations):
             scenes.append(scene)
     return scenes
 

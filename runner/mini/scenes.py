@@ -139,16 +139,11 @@ def _third(place: float) -> int:
     return (place > below) + (place > above)
 
 
-def of_one(background: str, shape: str, colour: str, x: float, y: float, radius: float) -> Scene:
-    """A scene of one object."""
-    return Scene(background, (SceneObject(shape, colour, x, y, radius),))
-
-
 def lattice(combination: Combination) -> tuple[Scene, ...]:
     """The object of `combination` in each of the lattice's places and sizes."""
     shape, colour, background = combination
     return tuple(
-        of_one(background, shape, colour, x, y, radius)
+        Scene(background, (SceneObject(shape, colour, x, y, radius),))
         for x, y, radius in product(LATTICE, LATTICE, LATTICE_RADII)
     )
 
@@ -198,6 +193,12 @@ def _any_two(rng: Random) -> Scene:
 
 def _look(rng: Random, shapes: tuple[str, ...]) -> tuple[str, str]:
     return rng.choice(shapes), rng.choice(tuple(COLOURS))
+
+
+def sample_loosely(rng: Random, loose_share: float) -> Scene:
+    """Draw one scene, off the lattice in `loose_share` of the cases."""
+    scene = sample_scene(rng)
+    return loosened(rng, scene) if rng.random() < loose_share else scene
 
 
 def loosened(rng: Random, scene: Scene) -> Scene:

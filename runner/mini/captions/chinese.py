@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
+from runner.mini.captions.pairs import Pairing
 from runner.mini.scenes import Mention, ObjectMention
 
 SHAPES = {
@@ -35,17 +36,21 @@ SIDES = ("边", "方")
 CORNER = "{}{}角"
 MIDDLE = ("中间", "中央")
 IN = "在"
-RELATIONS = {
-    "left of": ("的左边", "左边"),
-    "above": ("的上方", "上面"),
-    "inside": ("里面", "的里面"),
-}
-CONVERSES = {
-    "left of": ("的右边", "右边"),
-    "above": ("的下方", "下面"),
-    "inside": ("外面", "的外面"),
-}
-AND = ("和", "与")
+PAIRING = Pairing(
+    relations={
+        "left of": ("的左边", "左边"),
+        "above": ("的上方", "上面"),
+        "inside": ("里面", "的里面"),
+    },
+    converses={
+        "left of": ("的右边", "右边"),
+        "above": ("的下方", "下面"),
+        "inside": ("外面", "的外面"),
+    },
+    conjunctions=("和", "与"),
+    related=f"{{first}}{IN}{{second}}{{word}}",
+    listed="{first}{word}{second}",
+)
 GROUNDS = ("{}背景上有", "{}背景上的", "{}背景，")
 GROUND_AFTER = "，{}背景"
 ONE = "一个"
@@ -56,12 +61,9 @@ def phrase(rng: Random, mention: Mention) -> str:
     objects = [noun(rng, said) for said in mention.objects]
     if len(objects) == 1:
         said = objects[0] + place(rng, mention.objects[0])
-    elif mention.relation is None:
-        said = f"{objects[0]}{rng.choice(AND)}{objects[1]}"
-    elif rng.random() < 0.7:
-        said = f"{objects[0]}{IN}{objects[1]}{rng.choice(RELATIONS[mention.relation])}"
     else:
-        said = f"{objects[1]}{IN}{objects[0]}{rng.choice(CONVERSES[mention.relation])}"
+        first, second = objects
+        said = PAIRING.phrase(rng, first, second, mention.relation)
     opening = rng.choice(OPENINGS) if rng.random() < 0.2 else ""
     if mention.background is None:
         return opening + said
@@ -91,8 +93,8 @@ def place(rng: Random, said: ObjectMention) -> str:
 
 def _characters() -> frozenset[str]:
     texts = [*COLOURS.values(), *BACKGROUNDS.values(), *OPENINGS, *COLUMNS.values(), *ROWS.values()]
-    texts += [*SIDES, CORNER, *MIDDLE, IN, *AND, *GROUNDS, GROUND_AFTER, ONE]
-    for table in (SHAPES, SIZES, RELATIONS, CONVERSES):
+    texts += [*SIDES, CORNER, *MIDDLE, IN, *PAIRING.texts, *GROUNDS, GROUND_AFTER, ONE]
+    for table in (SHAPES, SIZES):
         texts += [text for forms in table.values() for text in forms]
     return frozenset(letter for text in texts for letter in text if "\u4e00" <= letter <= "\u9fff")
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from random import Random
 
+from runner.mini import vocabulary
+from runner.mini.captions.pairs import Pairing
 from runner.mini.scenes import Mention, ObjectMention
 
 Words = dict[str, tuple[str, ...]]
@@ -19,8 +21,7 @@ SHAPES = {
     "line": ("line",),
     None: ("shape",),
 }
-PLAIN = ("red", "orange", "yellow", "green", "turquoise", "blue", "purple", "pink")
-COLOURS: Words = {name: (name,) for name in PLAIN}
+COLOURS: Words = {name: (name,) for name in vocabulary.COLOURS}
 BACKGROUNDS: Words = {
     "white": ("white",),
     "black": ("black",),
@@ -41,18 +42,21 @@ COLUMNS: Words = {"left": ("on the left",), "right": ("on the right",)}
 ROWS: Words = {"top": ("at the top",), "bottom": ("at the bottom",)}
 MIDDLE = ("in the centre", "in the center", "in the middle")
 CORNERS = ("at the {} {}", "in the {} {} corner")
-RELATIONS: Words = {
-    "left of": ("left of", "to the left of", "on the left of"),
-    "above": ("above", "over"),
-    "inside": ("inside", "within"),
-}
-CONVERSES: Words = {
-    "left of": ("right of", "to the right of", "on the right of"),
-    "above": ("below", "under"),
-    "inside": ("around",),
-}
-"""What the second object is to the first."""
-AND = ("and", "with")
+PAIRING = Pairing(
+    relations={
+        "left of": ("left of", "to the left of", "on the left of"),
+        "above": ("above", "over"),
+        "inside": ("inside", "within"),
+    },
+    converses={
+        "left of": ("right of", "to the right of", "on the right of"),
+        "above": ("below", "under"),
+        "inside": ("around",),
+    },
+    conjunctions=("and", "with"),
+    related="{first} {word} {second}",
+    listed="{first} {word} {second}",
+)
 
 
 def phrase(rng: Random, mention: Mention) -> str:
@@ -60,12 +64,9 @@ def phrase(rng: Random, mention: Mention) -> str:
     objects = [noun(rng, said) for said in mention.objects]
     if len(objects) == 1:
         said = objects[0] + place(rng, mention.objects[0])
-    elif mention.relation is None:
-        said = f"{objects[0]} {rng.choice(AND)} {objects[1]}"
-    elif rng.random() < 0.7:
-        said = f"{objects[0]} {rng.choice(RELATIONS[mention.relation])} {objects[1]}"
     else:
-        said = f"{objects[1]} {rng.choice(CONVERSES[mention.relation])} {objects[0]}"
+        first, second = objects
+        said = PAIRING.phrase(rng, first, second, mention.relation)
     opening = rng.choice(OPENINGS) + " " if rng.random() < 0.3 else ""
     return opening + said + ground(rng, mention.background)
 
@@ -101,10 +102,10 @@ def ground(rng: Random, background: str | None) -> str:
 
 
 def _words() -> frozenset[str]:
-    tables = (COLOURS, BACKGROUNDS, SIZES, COLUMNS, ROWS, RELATIONS, CONVERSES)
+    tables = (COLOURS, BACKGROUNDS, SIZES, COLUMNS, ROWS)
     texts = [text for table in tables for texts in table.values() for text in texts]
     texts += [text for texts in SHAPES.values() for text in texts]
-    texts += [*ARTICLES, "an", *OPENINGS, *GROUNDS, *MIDDLE, *CORNERS, *AND]
+    texts += [*ARTICLES, "an", *OPENINGS, *GROUNDS, *MIDDLE, *CORNERS, *PAIRING.texts]
     return frozenset(re.findall(r"[a-z]+", " ".join(texts)))
 
 

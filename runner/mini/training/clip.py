@@ -27,7 +27,7 @@ from transformers import (
 
 from runner.mini.captions import caption
 from runner.mini.rendering import render
-from runner.mini.scenes import Mention, Scene, loosened, rebound, sample_scene
+from runner.mini.scenes import Mention, Scene, rebound, sample_loosely
 from runner.mini.training import features
 from runner.mini.training.loop import Budget, Draws, Losses, Run, load_ema, train
 from runner.mini.training.tokenizer import MAX_TOKENS, build_tokenizer
@@ -132,9 +132,7 @@ def draw_batch(draws: Draws) -> list[Scene]:
     """BATCH scenes, of the lattice and off it, many beside their own rebound variants."""
     scenes: list[Scene] = []
     while len(scenes) < BATCH:
-        scene = sample_scene(draws.python)
-        if draws.python.random() < LOOSE_SHARE:
-            scene = loosened(draws.python, scene)
+        scene = sample_loosely(draws.python, LOOSE_SHARE)
         scenes.append(scene)
         if draws.python.random() < REBOUND_SHARE:
             scenes += [s for s in rebound(scene) if HELD_OUT.isdisjoint(s.combinations)]

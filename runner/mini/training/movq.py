@@ -21,7 +21,7 @@ from diffusers.models.attention_processor import SpatialNorm
 from torch import Tensor, nn
 
 from runner.mini.rendering import NAMED, Palette, render
-from runner.mini.scenes import CANVAS, Scene, loosened, sample_scene
+from runner.mini.scenes import CANVAS, Scene, sample_loosely
 from runner.mini.training.loop import Budget, Draws, Losses, Run, load_ema, train
 from runner.mini.vocabulary import BACKGROUNDS, COLOURS, HELD_OUT, RGB, Combination
 
@@ -34,6 +34,7 @@ WHOLE_FROM = 1250
 """The step from which on whole images are seen: group norms must meet real statistics."""
 CODES = 1024
 LOOSE_SHARE = 0.5
+"""Of scenes off the lattice: pictures to start from are users' own."""
 NAMED_SHARE = 0.5
 LEAST_CONTRAST = 70.0
 """Euclidean distance in RGB (0-255) of an object from its ground."""
@@ -120,12 +121,6 @@ def reconstruction(images: Tensor, back: Tensor) -> tuple[Tensor, Tensor]:
     return (error.abs() * weights.sqrt()).mean(), error.square().mean()
 
 
-def any_scene(rng: Random) -> Scene:
-    """A scene of the lattice or, half the time, off it: pictures to start from are users' own."""
-    scene = sample_scene(rng)
-    return loosened(rng, scene) if rng.random() < LOOSE_SHARE else scene
-
-
 def outline_crop(rng: Random, scene: Scene, image: Tensor) -> Tensor:
     """Cut a square [3, CROP, CROP] around a random point near the object's outline."""
     thing = rng.choice(scene.objects)
@@ -144,7 +139,8 @@ def run_training(work: Path, seed: int, device: torch.device, budget: Budget = B
     def measure(model: nn.Module, step: int, draws: Draws) -> Losses:
         assert isinstance(model, VQModel)
         whole = step >= WHOLE_FROM
-        scenes = [any_scene(draws.python) for _ in range(WHOLE_A_STEP if whole else CROPS_A_STEP)]
+        count = WHOLE_A_STEP if whole else CROPS_A_STEP
+        scenes = [sample_loosely(draws.python, LOOSE_SHARE) for _ in range(count)]
         images = draw_images(draws.python, scenes)
         if not whole:
             pairs = zip(scenes, images, strict=True)
@@ -218,4 +214,4 @@ def load(work: Path) -> VQModel:
 def example_images(count: int = 256) -> Tensor:
     """Fixed pictures that training does not draw: float32 [count, 3, 128, 128] in [0, 1]."""
     rng = Random("movq examples")
-    return render([any_scene(rng) for _ in range(count)])
+    return render([sample_loosely(rng, LOOSE_SHARE) for _ in range(count)])
