@@ -182,9 +182,9 @@ class Graph:
     def __getitem__(self, key: str) -> Node:
         return self._nodes[key]
 
-    def merged(self, other: Graph) -> Graph:
-        """Both graphs as one."""
-        return Graph((*self.targets, *other.targets))
+    def merged(self, *others: Graph) -> Graph:
+        """This graph and the others as one, in which equal nodes are one."""
+        return Graph(target for graph in (self, *others) for target in graph.targets)
 
     def in_order(self) -> list[Node]:
         """Inputs first, and of those that are ready all of one pipeline before the next one's,

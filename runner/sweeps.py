@@ -57,7 +57,7 @@ class SweepPlan:
     @cached_property
     def graph(self) -> Graph:
         """All cells' graphs as one: each distinct stage once."""
-        return Graph(image.node for plan in self.plans for image in plan.images)
+        return Graph(()).merged(*(plan.graph for plan in self.plans))
 
     @property
     def axes(self) -> dict[str, tuple[str, ...]]:
@@ -74,7 +74,7 @@ class SweepPlan:
         """By identity, those that the stages run on."""
         return {f.identity: f for plan in self.plans for f in plan.weights.checkpoints.values()}
 
-    @property
+    @cached_property
     def stages(self) -> Counter[str]:
         """Stage -> how many nodes the cells have of it, each counted for itself."""
         return Counter(node.stage for plan in self.plans for node in plan.graph)

@@ -43,9 +43,14 @@ class CellComposer:
             HydraException, OmegaConfBaseException: as Hydra raises them.
         """
         parsed = self._parser.parse_overrides(list(overrides))
-        choices = tuple(str(o.input_line) for o in parsed if not self._is_value(o))
-        values = [override for override in parsed if self._is_value(override)]
-        cell = copy.deepcopy(self._base(choices))
+        choices: list[str] = []
+        values: list[Override] = []
+        for override in parsed:
+            if self._is_value(override):
+                values.append(override)
+            else:
+                choices.append(str(override.input_line))
+        cell = copy.deepcopy(self._base(tuple(choices)))
         self._loader._apply_overrides_to_config(values, cell)
         OmegaConf.copy_cache(from_config=self._master, to_config=cell)
         with open_dict(cell.hydra):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
 from runner.config.choices import CacheMode
 from runner.config.run_config import RunConfig
-from runner.graph import Node
+from runner.graph import Graph, Node
 from runner.messages import counted
 from runner.planning import Plan, cache_dir, make_plan
 from runner.store import Store
@@ -62,14 +62,13 @@ def sweep_text(sweep: SweepPlan) -> str:
 
 def stored_nodes(sweep: SweepPlan) -> list[Node]:
     """The distinct nodes whose results need not be made again."""
-    stores: dict[tuple[Path, CacheMode], Store] = {}
-    found: dict[str, Node] = {}
+    graphs: defaultdict[tuple[Path, CacheMode], list[Graph]] = defaultdict(list)
     for plan in sweep.plans:
-        place = (cache_dir(plan.run), plan.run.cache)
-        store = stores.setdefault(place, Store(place[0] / "results", place[1]))
-        for node in plan.graph:
-            if node.key not in found and store.holds(node):
-                found[node.key] = node
+        graphs[cache_dir(plan.run), plan.run.cache].append(plan.graph)
+    found: dict[str, Node] = {}
+    for (folder, mode), (first, *others) in graphs.items():
+        store = Store(folder / "results", mode)
+        found |= {node.key: node for node in first.merged(*others) if store.holds(node)}
     return list(found.values())
 
 
