@@ -25,7 +25,8 @@ from runner.config.run_config import RunConfig
 from runner.errors import RunnerError, StageError
 from runner.outputs import read_manifest
 from runner.planning import Plan, make_plan
-from runner.run import SUCCESS, execute
+from runner.run import SUCCESS, Finished, execute
+from runner.sweep_run import execute_sweep
 from runner.sweeps import Cell, plan_sweep
 
 
@@ -103,7 +104,7 @@ def generate(*overrides: str, **keys: Any) -> Run:
         ConfigError: a key, value or combination is wrong; nothing was loaded.
         RunFailedError: a stage failed; the images that were made are in its `run`.
     """
-    return _generate(_config([*overrides, *overrides_of(keys)]))
+    return _read(execute(_config([*overrides, *overrides_of(keys)])))
 
 
 def plan(*overrides: str, **keys: Any) -> Plan:
@@ -122,25 +123,27 @@ def sweep(*overrides: str, **keys: Any) -> list[Run]:
         overrides: several values are set apart by commas: "scheduler=ddim,ddpm".
         keys: the same for all runs, as Python values.
 
+    Runs that an earlier call of the same sweep finished are not made again, unless `resume=False`.
+
     Raises:
         SweepError: some of the configs are wrong; names them all, and nothing was begun.
-        RunFailedError: a stage failed; the runs after it were not begun.
+        RunFailedError: a stage failed; those that do not need it were made, and are stored.
     """
     fixed = overrides_of(keys)
     combinations = itertools.product(*map(sweep_of, overrides))
     cells = [_cell(number, [*own, *fixed]) for number, own in enumerate(combinations)]
-    return [_generate(run) for run in plan_sweep(cells).runs]
+    return [_read(cell) for cell in execute_sweep(plan_sweep(cells, download=True)).cells]
 
 
 def _cell(number: int, overrides: list[str]) -> Cell:
     try:
-        return Cell(number, tuple(overrides), _config(overrides))
+        run = _config(overrides)
     except RunnerError as error:
         return Cell(number, tuple(overrides), error)
+    return Cell(number, run.overrides, run)  # these hold no credentials
 
 
-def _generate(config: RunConfig) -> Run:
-    finished = execute(config)
+def _read(finished: Finished) -> Run:
     run = Run(finished.folder, read_manifest(finished.folder))
     if finished.status != SUCCESS:
         raise RunFailedError(run)

@@ -71,6 +71,7 @@ class Engine:
             so that a graph whose results are all stored imports no torch.
         store: where results are looked up and kept.
         observers: told in this order. What they raise ends the run.
+        between: called between two nodes; what it raises ends the run.
     """
 
     def __init__(
@@ -78,7 +79,9 @@ class Engine:
         open_pipelines: Callable[[], PipelineSource],
         store: Store,
         observers: Sequence[Observer],
+        between: Callable[[], None] = lambda: None,
     ) -> None:
+        self._between = between
         self._open_pipelines = open_pipelines
         self._store = store
         self._observers = Observers(observers)
@@ -93,11 +96,14 @@ class Engine:
         order = [node for node in graph.in_order() if node.key in needed]
         open_runs = Counter(node.pipeline for node in order if node.key in to_run)
         for node in order:
+            self._between()
             self._execute_node(node, outcome)
             self._release(node, open_uses)
             if node.key in to_run:
                 open_runs[node.pipeline] -= 1
-            self._release_pipelines({spec for spec, runs in open_runs.items() if spec and runs})
+                if not open_runs[node.pipeline]:
+                    del open_runs[node.pipeline]
+                    self._release_pipelines({spec for spec in open_runs if spec})
         return outcome
 
     def _needed(self, graph: Graph) -> tuple[set[str], set[str]]:

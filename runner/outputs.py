@@ -60,15 +60,20 @@ class RunFolder(Observer):
 
     Args:
         run_id: the runner's own id of this run; in every image's text.
-
-    Attributes:
+        path: the folder, which may be there already.
         on_saved: told of each image once its file is whole.
     """
 
-    def __init__(self, plan: Plan, run_id: str) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        run_id: str,
+        path: Path,
+        on_saved: Callable[[Path, SavedImage], None],
+    ) -> None:
         self._plan = plan
         self._run_id = run_id
-        self.on_saved: Callable[[Path, SavedImage], None] = _nobody
+        self._on_saved = on_saved
         # The same prompt twice is one node and two images.
         self._requests: defaultdict[str, list[ImageRequest]] = defaultdict(list)
         for image in plan.images:
@@ -78,9 +83,9 @@ class RunFolder(Observer):
         self.images: list[SavedImage] = []
         self.failures: list[dict[str, str]] = []
         self.mlflow_run_id: str | None = None
-        self.path = _new_folder(plan.run.output_dir / plan.run.name)
+        self.path = path
+        _make(path)
         self.save_manifest("RUNNING")
-        _point_latest(plan.run.output_dir, self.path)
 
     def node_finished(self, result: NodeResult) -> None:
         node = result.node
@@ -89,7 +94,7 @@ class RunFolder(Observer):
             assert isinstance(result.value, Image.Image)
             image = self._save(node, request, result.value, result.reused)
             self.images.append(image)
-            self.on_saved(self.path / image.file, image)
+            self._on_saved(self.path / image.file, image)
             if time.monotonic() - self._written > SECONDS_BETWEEN_MANIFESTS:
                 self.save_manifest("RUNNING")
 
@@ -112,13 +117,13 @@ class RunFolder(Observer):
             "config": run.composed,
         }
         text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
-        _write(self.path / MANIFEST, text.encode())
+        write_whole(self.path / MANIFEST, text.encode())
         self._written = time.monotonic()
 
     def _save(
         self, node: Node, request: ImageRequest, image: Image.Image, reused: bool
     ) -> SavedImage:
-        name = f"{request.index:04d}_{_slug(request.prompt)}_seed{request.seed}.png"
+        name = f"{request.index:04d}_{slug(request.prompt)}_seed{request.seed}.png"
         nodes = {node.stage: node, **node.ancestors()}
         saved = SavedImage(
             file=name,
@@ -132,7 +137,7 @@ class RunFolder(Observer):
             seconds=round(sum(self._seconds.get(n.key, 0.0) for n in nodes.values()), 4),
             reused=reused,
         )
-        _write(self.path / name, png_bytes(image, self._text(request.prompt, request.seed)))
+        write_whole(self.path / name, png_bytes(image, self._text(request.prompt, request.seed)))
         return saved
 
     def _text(self, prompt: str, seed: int) -> Mapping[str, str]:
@@ -146,11 +151,23 @@ class RunFolder(Observer):
         }
 
 
-def _nobody(path: Path, image: SavedImage) -> None:
-    """Where nobody else wants to know of an image."""
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for left in folder.glob(".*.part"):  # of a process that was killed
+            left.unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(f"output_dir: {folder} cannot be made: {error.strerror}") from error
 
 
-def _new_folder(parent: Path) -> Path:
+def new_folder(output_dir: Path, name: str) -> Path:
+    """A fresh folder of this second for a run or a sweep; `latest` points to it from now on."""
+    path = _fresh(output_dir / name)
+    _point_latest(output_dir, path)
+    return path
+
+
+def _fresh(parent: Path) -> Path:
     stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     try:
         for number in range(1, 10_000):
@@ -176,7 +193,8 @@ def _point_latest(output_dir: Path, target: Path) -> None:
         link.unlink(missing_ok=True)
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that nobody ever sees half of it. Raises StorageError."""
     temporary = path.with_name(f".{path.name}.part")
     try:
         temporary.write_bytes(content)
@@ -190,14 +208,14 @@ def _write(path: Path, content: bytes) -> None:
             temporary.unlink(missing_ok=True)
 
 
-def _slug(prompt: str) -> str:
+def slug(text: str) -> str:
     """Letters and digits of any script, joined by hyphens."""
-    text = unicodedata.normalize("NFC", prompt).lower()
-    slug = "-".join(re.findall(r"\w+", text.replace("_", " ")))
+    text = unicodedata.normalize("NFC", text).lower()
+    short = "-".join(re.findall(r"\w+", text.replace("_", " ")))
     # File systems count bytes; letters of other scripts have up to four.
-    while len(slug) > SLUG_LENGTH or len(slug.encode()) > 3 * SLUG_LENGTH:
-        slug = slug[:-1]
-    return slug.strip("-") or "image"
+    while len(short) > SLUG_LENGTH or len(short.encode()) > 3 * SLUG_LENGTH:
+        short = short[:-1]
+    return short.strip("-") or "image"
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

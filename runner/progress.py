@@ -1,8 +1,12 @@
-"""What a person sees while a run goes on: live bars on a terminal, lines in a pipe."""
+"""What is shown while a run or a sweep goes on: live bars on a terminal, lines in a pipe, JSON."""
 
 from __future__ import annotations
 
+import json
 import sys
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from runner.config.choices import Progress
@@ -14,16 +18,43 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 
-def display_for(progress: Progress) -> Lines | Bars | Quiet:
-    """The display that the config asks for. `auto` looks whether stderr is a terminal."""
+@dataclass(frozen=True)
+class CellEnded:
+    """A cell of a sweep is over: the `done`-th of `of`; `images`: how many it made."""
+
+    number: int
+    label: str
+    status: str
+    images: int
+    done: int
+    of: int
+
+
+class Display(Observer):
+    """Shows what happens. Subclasses show what they can."""
+
+    def cell_ended(self, cell: CellEnded) -> None:
+        """A cell of a sweep is over."""
+
+
+def display_for(progress: Progress, cells: int = 0) -> Lines | CellLines | Bars | Quiet | Json:
+    """The display that the config asks for. `auto` looks whether stderr is a terminal.
+
+    Args:
+        cells: of a sweep, how many are to be run.
+    """
     if progress is Progress.auto:
         progress = Progress.bars if sys.stderr.isatty() else Progress.lines
     if progress is Progress.bars:
-        return Bars()
-    return Lines() if progress is Progress.lines else Quiet()
+        return Bars(cells)
+    if progress is Progress.json:
+        return Json()
+    if progress is Progress.lines:
+        return CellLines() if cells else Lines()
+    return Quiet()
 
 
-class Quiet(Observer):
+class Quiet(Display):
     """Shows nothing but failures."""
 
     def __enter__(self) -> Quiet:
@@ -75,10 +106,59 @@ class Lines(Quiet):
         )
 
 
-class Bars:
-    """Two live bars on stderr: stages of the run, steps of the stage with it/s and time left."""
+class CellLines(Quiet):
+    """A line on stderr for each cell of a sweep, and for each failure."""
 
-    def __init__(self) -> None:
+    def message(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    def pipeline_loaded(self, loaded: Loaded) -> None:
+        self.message(loaded_text(loaded))
+
+    def cell_ended(self, cell: CellEnded) -> None:
+        self.message(cell_text(cell))
+
+
+class Json(Quiet):
+    """A line of JSON on stdout for each thing that happens but the steps."""
+
+    def graph_started(self, nodes: int) -> None:
+        self._write("started", stages=nodes)
+
+    def pipeline_loaded(self, loaded: Loaded) -> None:
+        self._write("loaded", seconds=loaded.seconds, pipeline=loaded.readback["pipeline"])
+
+    def node_started(self, node: Node) -> None:
+        self._write("stage_started", **_of(node))
+
+    def memory_relieved(self, node: Node, how: str) -> None:
+        self._write("memory_relieved", **_of(node), how=how)
+
+    def node_finished(self, result: NodeResult) -> None:
+        cost = {"seconds": result.seconds, "reused": result.reused}
+        self._write("stage_finished", **_of(result.node), **cost)
+
+    def node_failed(self, node: Node, error: RunnerError) -> None:
+        self._write("stage_failed", **_of(node), error=str(error))
+
+    def node_blocked(self, node: Node, needed: Node) -> None:
+        self._write("stage_blocked", **_of(node), needed=needed.key)
+
+    def cell_ended(self, cell: CellEnded) -> None:
+        self._write("cell_ended", **asdict(cell))
+
+    @staticmethod
+    def _write(event: str, **content: object) -> None:
+        line = {"event": event, "time": round(time.time(), 3), **content}
+        print(json.dumps(line, ensure_ascii=False), flush=True)
+
+
+class Bars:
+    """Live bars on stderr: cells of the sweep with images a minute, stages of the run with the
+    time left, steps of the stage with it/s.
+    """
+
+    def __init__(self, cells: int = 0) -> None:
         from rich.console import Console
         from rich.progress import (
             BarColumn,
@@ -106,11 +186,16 @@ class Bars:
             console=Console(stderr=True),
             transient=True,
         )
+        self._cells: TaskID | None = None
+        if cells:
+            self._cells = self._live.add_task("cells", total=cells, label="")
+        self._images = self._failed = 0
+        self._began = time.monotonic()
         self._stages: TaskID = self._live.add_task("stages", total=None, label="")
         self._steps: TaskID = self._live.add_task("", total=None, label="", visible=False)
         self._observer = _BarsObserver(self)
 
-    def __enter__(self) -> Observer:
+    def __enter__(self) -> Display:
         self._live.start()
         return self._observer
 
@@ -132,6 +217,15 @@ class Bars:
             self._steps, description=node.stage, label=node.label, visible=True, total=None
         )
 
+    def cell_ends(self, cell: CellEnded) -> None:
+        assert self._cells is not None
+        self._images += cell.images
+        self._failed += cell.status != "FINISHED"
+        minutes = (time.monotonic() - self._began) / 60
+        failed = f" · {self._failed} failed" if self._failed else ""
+        label = f"{self._images / minutes:.0f} images/min{failed}"
+        self._live.update(self._cells, advance=1, label=label)
+
     def step(self, done: int, steps: int) -> None:
         self._live.update(self._steps, completed=done, total=steps)
 
@@ -139,9 +233,12 @@ class Bars:
         self._live.advance(self._stages)
 
 
-class _BarsObserver(Observer):
+class _BarsObserver(Display):
     def __init__(self, bars: Bars) -> None:
         self._bars = bars
+
+    def cell_ended(self, cell: CellEnded) -> None:
+        self._bars.cell_ends(cell)
 
     def graph_started(self, nodes: int) -> None:
         self._bars.begin(nodes)
@@ -168,6 +265,17 @@ class _BarsObserver(Observer):
     def node_blocked(self, node: Node, needed: Node) -> None:
         self._bars.message(f"{node.stage} not run, its {needed.stage} failed: {node.label}")
         self._bars.stage_ends()
+
+
+def cell_text(cell: CellEnded) -> str:
+    """One line on a cell that is over."""
+    images = f"{cell.images} image{'' if cell.images == 1 else 's'}"
+    how = "" if cell.status == "FINISHED" else f" {cell.status}"
+    return f"[{cell.done}/{cell.of}]{how} cell {cell.number}: {images}  {cell.label}".rstrip()
+
+
+def _of(node: Node) -> Mapping[str, str]:
+    return {"stage": node.stage, "key": node.key, "label": node.label}
 
 
 def loaded_text(loaded: Loaded) -> str:

@@ -2,40 +2,31 @@
 
 from __future__ import annotations
 
-import contextlib
 import secrets
 import signal
 import sys
-import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING
 
-from runner.config.choices import Precision, Progress, Tracker
+from runner.config.choices import Progress, Tracker
 from runner.config.credentials import without_credentials
 from runner.config.run_config import RunConfig
 from runner.engine import Engine, Outcome
-from runner.errors import Interrupted, RunnerError, StorageError, shown
-from runner.events import Observer
-from runner.machine import peak_process_bytes
+from runner.errors import RunnerError, shown
 from runner.messages import command, counted, path_here
-from runner.outputs import MANIFEST, RunFolder
+from runner.opening import open_pipelines
+from runner.outputs import MANIFEST, RunFolder, new_folder
 from runner.planning import Plan, cache_dir, make_plan
 from runner.progress import display_for
+from runner.recording import FAILED, FINISHED, KILLED, CellRecord
+from runner.stopping import interrupt, signals
 from runner.store import Store
-from runner.tracking.observer import TrackingObserver, start_tracking
-
-if TYPE_CHECKING:
-    from runner.pipelines import Pipelines
+from runner.tracking.session import TrackingSession
 
 SUCCESS, FAILURE = 0, 1
-STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True)
@@ -56,38 +47,49 @@ def execute(run: RunConfig) -> Finished:
     started = time.perf_counter()
     plan = make_plan(run, download=True)
     run_id = f"{datetime.now():%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
-    folder = RunFolder(plan, run_id)
-    tracking: TrackingObserver | None = None
-    status = "FAILED"
-    _announce(plan)
-    with _signals(_interrupt):
+    path = new_folder(run.output_dir, run.name)
+    announce(plan)
+    session: TrackingSession | None = None
+    record: CellRecord | None = None
+    whole, status = True, FAILED
+    with signals(interrupt):
         try:
-            if run.tracking.tracker is Tracker.mlflow:
-                tracking = start_tracking(plan, run_id)
-                tracking.describe(plan)
-                folder.on_saved = tracking.image_saved
-            outcome = _generate(plan, [folder, *([tracking] if tracking else [])])
-            status = "FINISHED" if outcome.succeeded else "FAILED"
+            session = session_of(plan, run_id)
+            record = CellRecord(plan, run_id, path, session, run_name=f"{run.name}-{run_id[-8:]}")
+            outcome = _generate(plan, record)
+            status = FINISHED if outcome.succeeded else FAILED
         except KeyboardInterrupt:
-            status = "KILLED"
+            status = KILLED
             raise
         except RunnerError as error:
-            if tracking:
-                tracking.failed(error)
+            if record:
+                record.failed(error)
             raise
         finally:
             # Whatever happened, what was made is on record; a second Ctrl-C does not cut it off.
-            with _signals(signal.SIG_IGN):
-                seconds = time.perf_counter() - started
-                whole = _finish(folder, tracking, status, seconds, run.output_dir)
+            with signals(signal.SIG_IGN):
+                if record:
+                    # Now already: should it be killed while it waits, the manifest is true.
+                    whole = record.end(status, time.perf_counter() - started)
+                if session:
+                    ids = close_session(session, run.output_dir)
+                    if record:
+                        record.folder.mlflow_run_id = ids.get(run_id)
+                        whole = record.save_manifest(status)
     if run.debug:
-        for failure in outcome.failed.values():
-            traceback.print_exception(failure)
-    _summary(plan, folder, time.perf_counter() - started)
-    return Finished(SUCCESS if outcome.succeeded and whole else FAILURE, folder.path)
+        print_tracebacks(outcome)
+    _summary(plan, record.folder, time.perf_counter() - started)
+    return Finished(SUCCESS if outcome.succeeded and whole else FAILURE, record.folder.path)
 
 
-def _announce(plan: Plan) -> None:
+def print_tracebacks(outcome: Outcome) -> None:
+    """Where each failed node failed."""
+    for failure in outcome.failed.values():
+        traceback.print_exception(failure)
+
+
+def announce(plan: Plan) -> None:
+    """What will be done, on stderr; warnings first."""
     for warning in plan.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     if plan.run.progress is Progress.quiet:
@@ -98,62 +100,30 @@ def _announce(plan: Plan) -> None:
         print(f"CPU threads: {plan.threads} ({plan.threads_reason})", file=sys.stderr)
 
 
-def _generate(plan: Plan, recorders: list[Observer]) -> Outcome:
+def session_of(plan: Plan, name: str) -> TrackingSession | None:
+    """Where a plan's records go; None: nowhere."""
+    tracking = plan.run.tracking
+    if tracking.tracker is not Tracker.mlflow:
+        return None
+    return TrackingSession(plan.run.output_dir, tracking.uri, name)
+
+
+def close_session(session: TrackingSession, output_dir: Path) -> dict[str, str]:
+    """Wait for the records to be delivered, and say so where they are not. See `close` there."""
+    ids = session.close()
+    if not ids:
+        sync = for_outputs("sync", output_dir)
+        print(f"MLflow: the records are kept; deliver them with: {sync}", file=sys.stderr)
+        if session.problem:
+            print(f"  {shown(session.problem)}", file=sys.stderr)
+    return ids
+
+
+def _generate(plan: Plan, record: CellRecord) -> Outcome:
     store = Store(cache_dir(plan.run) / "results", plan.run.cache)
-    with display_for(plan.run.progress) as shown:
-        engine = Engine(lambda: _open_pipelines(plan), store, [*recorders, shown])
+    with display_for(plan.run.progress) as display:
+        engine = Engine(lambda: open_pipelines([plan]), store, [record, display])
         return engine.execute(plan.graph)
-
-
-def _open_pipelines(plan: Plan) -> Pipelines:
-    # Here and not above: this imports torch, which a run from the store does not need.
-    from runner import hardware
-    from runner.loading import quiet_libraries
-    from runner.offload import choose_offload, free_bytes
-    from runner.pipelines import Pipelines
-
-    hardware.check_device(plan.device)
-    hardware.set_threads(plan.threads)
-    quiet_libraries()
-    checkpoints = plan.weights.checkpoints.values()
-    offload = choose_offload(
-        plan.run.offload,
-        plan.device,
-        [found.component_bytes(_precision(plan, found.role)) for found in checkpoints],
-        plan.height * plan.width,
-        plan.run.precision.decoder.bytes,
-        free_bytes(plan.device),
-    )
-    return Pipelines(checkpoints, plan.device, offload)
-
-
-def _precision(plan: Plan, role: str) -> int:
-    """Bytes of a number in the weights of a role."""
-    precision: Precision = getattr(plan.run.precision, role)
-    return precision.bytes
-
-
-def _finish(
-    folder: RunFolder,
-    tracking: TrackingObserver | None,
-    status: str,
-    seconds: float,
-    output_dir: Path,
-) -> bool:
-    """False where the manifest could not be written; raises nothing that would hide an error."""
-    with contextlib.suppress(StorageError):  # tried again below, and told there
-        # Now already: should the run be killed while it waits for MLflow, the manifest is true.
-        folder.save_manifest(status)
-    if tracking:
-        folder.mlflow_run_id = tracking.finish(status, folder.images, seconds, peak_process_bytes())
-        if folder.mlflow_run_id is None:
-            _say_kept(tracking, output_dir)
-    try:
-        folder.save_manifest(status)
-    except StorageError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return False
-    return True
 
 
 def _summary(plan: Plan, folder: RunFolder, seconds: float) -> None:
@@ -170,38 +140,11 @@ def _summary(plan: Plan, folder: RunFolder, seconds: float) -> None:
     if run.tracking.uri is not None:
         print(f"  MLflow    run {folder.mlflow_run_id} at {without_credentials(run.tracking.uri)}")
     else:
-        ui = _for_outputs("ui", run.output_dir)
+        ui = for_outputs("ui", run.output_dir)
         print(f"  MLflow    run {folder.mlflow_run_id}; open it with: {ui}")
 
 
-def _say_kept(tracking: TrackingObserver, output_dir: Path) -> None:
-    sync = _for_outputs("sync", output_dir)
-    print(f"MLflow: the records are kept; deliver them with: {sync}", file=sys.stderr)
-    if tracking.problem:
-        print(f"  {shown(tracking.problem)}", file=sys.stderr)
-
-
-def _for_outputs(verb: str, output_dir: Path) -> str:
+def for_outputs(verb: str, output_dir: Path) -> str:
     """The command of a verb that takes the output folder, left out where it is the default."""
     default = output_dir == Path("outputs").absolute()
     return command(verb) if default else command(verb, path_here(output_dir))
-
-
-@contextmanager
-def _signals(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> Iterator[None]:
-    """SIGINT and SIGTERM go to the handler meanwhile; only a main thread may set that."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, handler) for number in STOPPING}
-    try:
-        yield
-    finally:
-        for number, previous in before.items():
-            signal.signal(number, previous)
-
-
-def _interrupt(number: int, _: FrameType | None) -> None:
-    for stopping in STOPPING:  # a second one would only disturb the cleaning up
-        signal.signal(stopping, signal.SIG_IGN)
-    raise Interrupted(number)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -59,7 +60,7 @@ class SweepPlan:
         """All cells' graphs as one: each distinct stage once."""
         return Graph(()).merged(*(plan.graph for plan in self.plans))
 
-    @property
+    @cached_property
     def axes(self) -> dict[str, tuple[str, ...]]:
         """The keys that differ between cells, each with its values in order of first sight."""
         values: dict[str, dict[str, None]] = {}
@@ -68,6 +69,28 @@ class SweepPlan:
                 key, _, value = override.partition("=")
                 values.setdefault(key, {})[value] = None
         return {key: tuple(found) for key, found in values.items() if len(found) > 1}
+
+    def part(self, numbers: Collection[int]) -> SweepPlan:
+        """The same for some of the cells alone, by their numbers."""
+        kept = [
+            (cell, plan)
+            for cell, plan in zip(self.cells, self.plans, strict=True)
+            if cell.number in numbers
+        ]
+        return SweepPlan(tuple(cell for cell, _ in kept), tuple(plan for _, plan in kept))
+
+    def label(self, cell: Cell) -> str:
+        """What sets a cell apart from the others."""
+        axes = self.axes
+        return " ".join(o for o in cell.overrides if o.partition("=")[0] in axes)
+
+    @property
+    def command(self) -> str:
+        """What runs the sweep, where its cells are all combinations of the axes."""
+        axes = self.axes
+        fixed = [o for o in self.cells[0].overrides if o.partition("=")[0] not in axes]
+        swept = [f"{key}={','.join(values)}" for key, values in axes.items()]
+        return shlex.join(["kandinsky", "run", "-m", *fixed, *swept])
 
     @property
     def checkpoints(self) -> dict[str, FoundCheckpoint]:
@@ -88,9 +111,19 @@ class SweepPlan:
 def plan_sweep(cells: Sequence[Cell], *, download: bool = False) -> SweepPlan:
     """Plan every cell.
 
+    Args:
+        download: fetch what is not on disk, once all cells are found to be right.
+
     Raises:
         SweepError: some cannot be run; names them all.
     """
+    sweep = _planned(cells, download=False)
+    if download and any(found.checked is None for found in sweep.checkpoints.values()):
+        return _planned(cells, download=True)
+    return sweep
+
+
+def _planned(cells: Sequence[Cell], *, download: bool) -> SweepPlan:
     planner = Planner(download=download)
     plans: list[Plan] = []
     faults: dict[str, list[Cell]] = {}

@@ -144,9 +144,22 @@ class Tracker(Choice):
 
 
 class Progress(Choice):
-    """auto: live bars on a terminal, plain lines in a pipe."""
+    """auto: live bars on a terminal, plain lines in a pipe.
+
+    json: a line of JSON on standard output for each thing that happens.
+    """
 
     auto = "auto"
     bars = "bars"
     lines = "lines"
     quiet = "quiet"
+    json = "json"
+
+
+class Retry(Choice):
+    """Which cells of a sweep that was run before are run again: all that have not their images, or
+    only those of which a stage failed.
+    """
+
+    missing = "missing"
+    failed = "failed"

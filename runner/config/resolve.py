@@ -90,6 +90,8 @@ def resolve(
         threads=checked_threads(config.threads),
         output_dir=Path(config.output_dir).absolute(),
         progress=config.progress,
+        resume=config.resume,
+        retry=config.retry,
         debug=config.debug,
         composed=_recorded(_plain(composed)),
         overrides=tuple(recorded_override(override, config.tracking.uri) for override in overrides),

@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runner.config.choices import CacheMode, OffloadMode, Progress, Resize, Seeding, Task, Version
+from runner.config.choices import (
+    CacheMode,
+    OffloadMode,
+    Progress,
+    Resize,
+    Retry,
+    Seeding,
+    Task,
+    Version,
+)
 from runner.config.schema import (
     AttentionConfig,
     CheckpointConfig,
@@ -74,6 +83,8 @@ class RunConfig:
     threads: int | None
     output_dir: Path
     progress: Progress
+    resume: bool
+    retry: Retry
     debug: bool
     composed: Mapping[str, Any]
     overrides: tuple[str, ...]

@@ -21,6 +21,7 @@ from runner.config.choices import (
     Precision,
     Progress,
     Resize,
+    Retry,
     SchedulerName,
     Seeding,
     Task,
@@ -224,4 +225,6 @@ class Config:
     threads: Any = "auto"
     output_dir: str = "outputs"
     progress: Progress = Progress.auto
+    resume: bool = True
+    retry: Retry = Retry.missing
     debug: bool = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,9 @@ MAX_PARAM = 6000
 MAX_TAG = 8000
 BATCH = 100
 """MLflow's own limits: longer values are cut, larger batches refused."""
+
+ENDING_TAGS = {"runner.ended", "runner.error", "runner.incomplete"}
+"""How an earlier attempt at a run ended: no longer true once it is begun again."""
 
 SQLITE = "sqlite:///"
 
@@ -36,88 +39,144 @@ def prepare_environment() -> None:
 
 
 class Delivery:
-    """Writes the records of one run to MLflow.
+    """Writes the records of a spool to MLflow.
 
     What was written before a writer died is written again after it: every operation here gives
     the same result the second time.
+
+    Args:
+        runs: the runner's own id -> MLflow's id, of runs that are known to be there already.
+        on_run: told when a run is begun in MLflow: the runner's own id, MLflow's id.
+
+    Attributes:
+        doubtful: runs that are not known may be there all the same, so each is looked for.
     """
 
-    def __init__(self, target: Target, mlflow_run_id: str | None = None) -> None:
+    def __init__(
+        self,
+        target: Target,
+        runs: Mapping[str, str],
+        on_run: Callable[[str, str], None],
+        *,
+        doubtful: bool,
+    ) -> None:
         from mlflow.tracking import MlflowClient
 
         self._target = target
         _make_database(target)
         self._client = MlflowClient(tracking_uri=target.uri)
-        self.mlflow_run_id = mlflow_run_id or self._find_or_create_run()
+        self._runs = dict(runs)
+        self._again: set[str] = set()
+        self._experiments: dict[str, str] = {}
+        self._on_run = on_run
+        self.doubtful = doubtful
+
+    def find(self, record: Mapping[str, Any]) -> bool:
+        """Look for the run of a "run" record where it is not known; whether it is there."""
+        own = record["run"]
+        if own not in self._runs:
+            found = self._client.search_runs(
+                [self._experiment(record["experiment"])],
+                f"tags.`{RUN_ID_TAG}` = '{own}'",
+                max_results=1,
+            )
+            if not found:
+                return False
+            self._runs[own] = str(found[0].info.run_id)
+            self._again.add(self._runs[own])
+        return True
 
     def apply(self, record: Mapping[str, Any]) -> None:
         """Deliver one record."""
         kind = record["kind"]
+        if kind == "close":
+            return
+        if kind == "run":
+            self._begin(record)
+            return
+        if kind == "known":
+            if self.find(record):
+                self._on_run(record["run"], self._runs[record["run"]])
+            return
+        run = self._runs[record["run"]]
         if kind == "params":
-            self._params(record["params"])
+            self._params(run, record["params"])
         elif kind == "tags":
-            for name, value in record["tags"].items():
-                self._client.set_tag(self.mlflow_run_id, name, str(value)[:MAX_TAG])
+            self._tags(run, record["tags"])
         elif kind == "metrics":
-            self._metrics(record["metrics"], record["time_ms"], record["step"])
+            self._metrics(run, record["metrics"], record["time_ms"], record["step"])
         elif kind == "file":
-            self._file(Path(record["path"]), record["folder"])
+            self._file(run, Path(record["path"]), record["folder"])
         elif kind == "table":
-            self._client.set_tag(
-                self.mlflow_run_id,
-                "mlflow.loggedArtifacts",
-                json.dumps([{"path": Path(record["path"]).name, "type": "table"}]),
-            )
-            self._file(Path(record["path"]), None)
+            tables = json.dumps([{"path": Path(record["path"]).name, "type": "table"}])
+            self._tags(run, {"mlflow.loggedArtifacts": tables})
+            self._file(run, Path(record["path"]), None)
         elif kind == "end":
-            self.end(record["status"], record["time_ms"])
+            self._client.set_terminated(run, record["status"], end_time=record["time_ms"])
         else:
             raise AssertionError(f"unknown record {kind!r}")
 
-    def end(self, status: str, time_ms: int | None = None) -> None:
-        """Set the final status: FINISHED, FAILED or KILLED."""
-        self._client.set_terminated(self.mlflow_run_id, status, end_time=time_ms)
+    def _begin(self, record: Mapping[str, Any]) -> None:
+        """Create a run, or go on with the one that an earlier attempt made."""
+        own = record["run"]
+        if (self.doubtful or record["again"]) and self.find(record):
+            run = self._client.get_run(self._runs[own])
+            self._again.add(self._runs[own])
+            self._client.update_run(self._runs[own], status="RUNNING")
+            for tag in ENDING_TAGS & run.data.tags.keys():
+                self._client.delete_tag(self._runs[own], tag)
+        else:
+            tags = {RUN_ID_TAG: own, "mlflow.source.name": "kandinsky-runner"}
+            if record["parent"] is not None:
+                tags["mlflow.parentRunId"] = self._runs[record["parent"]]
+            created = self._client.create_run(
+                self._experiment(record["experiment"]),
+                start_time=record["time_ms"],
+                tags=tags,
+                run_name=record["name"],
+            )
+            self._runs[own] = str(created.info.run_id)
+        self._on_run(own, self._runs[own])
 
-    def _params(self, params: Mapping[str, str]) -> None:
+    def _params(self, run: str, params: Mapping[str, str]) -> None:
         from mlflow.entities import Param
 
-        entries = [Param(key, value[:MAX_PARAM]) for key, value in params.items()]
+        # A resumed run may find another device or number of threads; MLflow keeps the first word.
+        there = self._client.get_run(run).data.params if run in self._again else {}
+        entries = [Param(k, v[:MAX_PARAM]) for k, v in params.items() if k not in there]
         for start in range(0, len(entries), BATCH):
-            self._client.log_batch(self.mlflow_run_id, params=entries[start : start + BATCH])
+            self._client.log_batch(run, params=entries[start : start + BATCH])
+        changed = {k: v for k, v in params.items() if there.get(k, v[:MAX_PARAM]) != v[:MAX_PARAM]}
+        if changed:
+            self._tags(run, {"runner.resumed_with": json.dumps(changed, ensure_ascii=False)})
 
-    def _metrics(self, metrics: Mapping[str, float], time_ms: int, step: int) -> None:
+    def _tags(self, run: str, tags: Mapping[str, object]) -> None:
+        from mlflow.entities import RunTag
+
+        entries = [RunTag(name, str(value)[:MAX_TAG]) for name, value in tags.items()]
+        self._client.log_batch(run, tags=entries)
+
+    def _metrics(self, run: str, metrics: Mapping[str, float], time_ms: int, step: int) -> None:
         from mlflow.entities import Metric
 
         entries = [Metric(key, value, time_ms, step) for key, value in metrics.items()]
-        self._client.log_batch(self.mlflow_run_id, metrics=entries)
+        self._client.log_batch(run, metrics=entries)
 
-    def _file(self, path: Path, folder: str | None) -> None:
+    def _file(self, run: str, path: Path, folder: str | None) -> None:
         if path.is_file():
-            self._client.log_artifact(self.mlflow_run_id, str(path), folder)
+            self._client.log_artifact(run, str(path), folder)
         else:
             # Deleted since, by the user: no reason to keep back what comes after it.
-            self._client.set_tag(self.mlflow_run_id, "runner.missing_file", path.name)
+            self._tags(run, {"runner.missing_file": path.name})
 
-    def _find_or_create_run(self) -> str:
-        experiment_id = self._experiment()
-        found = self._client.search_runs(
-            [experiment_id], f"tags.`{RUN_ID_TAG}` = '{self._target.run_id}'", max_results=1
-        )
-        if found:
-            return str(found[0].info.run_id)
-        tags = {RUN_ID_TAG: self._target.run_id, "mlflow.source.name": "kandinsky-runner"}
-        run = self._client.create_run(
-            experiment_id,
-            start_time=self._target.started_ms,
-            tags=tags,
-            run_name=self._target.run_name,
-        )
-        return str(run.info.run_id)
+    def _experiment(self, name: str) -> str:
+        if name not in self._experiments:
+            self._experiments[name] = self._find_or_create_experiment(name)
+        return self._experiments[name]
 
-    def _experiment(self) -> str:
+    def _find_or_create_experiment(self, name: str) -> str:
         from mlflow.exceptions import MlflowException
 
-        name = self._target.experiment
         experiment = self._client.get_experiment_by_name(name)
         if experiment is None:
             artifacts = _artifacts(self._target, name)

@@ -1,24 +1,27 @@
-"""The records of one run on disk, in order, and the two locks that say who is alive.
+"""The records of a command's runs on disk, in order, and the two locks that say who is alive.
 
-A spool is a folder `.spool/<run id>/`: `target.json` (where to deliver), `records.jsonl`,
-`files/`, `delivered.json` (how far the writer came, and the MLflow run), `problem.txt` (why it came
-no further). Only its owner may look into it. A delivered spool is removed.
-Locks are `flock`s: the system lets go of them however a process ends.
+A spool is a folder `.spool/<name>/`: `target.json` (where to deliver), `records.jsonl` (each names
+the run that it belongs to), `files/`, `runs.jsonl` (which MLflow run each became),
+`delivered.json` (how far the writer came), `problem.txt` (why it came no further).
+Only its owner may look into it. A delivered spool is removed.
+
+A spool is named after its run, or its sweep and the attempt at it: `<sweep id>`, `<sweep id>.2`.
+Those of one sweep are delivered one after the other, for they speak of the same MLflow runs.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from runner.errors import TrackingError
+from runner.locks import hold
 
 SPOOLS = ".spool"
 RECORDS = "records.jsonl"
@@ -27,25 +30,20 @@ WRITER_LOCK = "writer.lock"
 DELIVERED = "delivered.json"
 DELIVERED_BYTES = 256
 PROBLEM = "problem.txt"
+RUNS = "runs.jsonl"
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where a run's records go.
+    """Where records go.
 
     Attributes:
         uri: MLflow tracking URI; may hold credentials, so it is in no record.
         artifact_root: absolute; for a new experiment in a sqlite store. None: the server's choice.
-        run_id: the runner's own id; a tag of the MLflow run, by which it is found again.
-        started_ms: when the run began, in milliseconds since 1970.
     """
 
     uri: str
     artifact_root: str | None
-    experiment: str
-    run_id: str
-    run_name: str
-    started_ms: int
 
 
 @dataclass(frozen=True)
@@ -54,19 +52,18 @@ class Delivered:
 
     Attributes:
         offset: records.jsonl is in MLflow up to this byte.
-        ended: the run has its final status there.
+        ended: all of it is, and every run has its final status there.
     """
 
     offset: int = 0
-    mlflow_run_id: str | None = None
     ended: bool = False
 
 
 class Spool:
     """Takes records on the runner's side. Holds the runner's lock while it is open."""
 
-    def __init__(self, output_dir: Path, target: Target) -> None:
-        self.path = output_dir / SPOOLS / target.run_id
+    def __init__(self, output_dir: Path, name: str, target: Target) -> None:
+        self.path = output_dir / SPOOLS / name
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.mkdir(mode=0o700)
@@ -76,6 +73,7 @@ class Spool:
             self._lock = hold(self.path / RUNNER_LOCK)
             self._records = (self.path / RECORDS).open("ab", buffering=0)
             (self.path / DELIVERED).write_bytes(b" " * DELIVERED_BYTES)
+            (self.path / RUNS).touch()
             descriptor = os.open(self.path / "target.json", os.O_WRONLY | os.O_CREAT, 0o600)
             with os.fdopen(descriptor, "w") as file:
                 json.dump(asdict(target), file)
@@ -83,12 +81,15 @@ class Spool:
             remove(self.path)
             raise TrackingError(self._cannot(error)) from error
 
-    def append(self, kind: str, **content: Any) -> None:
+    def append(self, kind: str, run: str | None = None, **content: Any) -> None:
         """Add a record, whole or not at all. Raises TrackingError where the disk does not take it.
 
         Others may follow a record that was not taken.
+
+        Args:
+            run: the runner's own id of the run it belongs to; None: of the whole spool.
         """
-        line = json.dumps({"kind": kind, **content}).encode() + b"\n"
+        line = json.dumps({"kind": kind, "run": run, **content}).encode() + b"\n"
         end = self._records.seek(0, os.SEEK_END)
         try:
             while line:
@@ -98,10 +99,11 @@ class Spool:
                 self._records.truncate(end)
             raise TrackingError(self._cannot(error)) from error
 
-    def write_file(self, name: str, text: str) -> Path:
+    def write_file(self, run: str, name: str, text: str) -> Path:
         """A text file that a record will name."""
-        path = self.path / "files" / name
+        path = self.path / "files" / run / name
         try:
+            path.parent.mkdir(exist_ok=True)
             path.write_text(text, encoding="utf-8")
         except OSError as error:
             raise TrackingError(self._cannot(error)) from error
@@ -121,6 +123,19 @@ def spools(output_dir: Path) -> list[Path]:
     folder = output_dir / SPOOLS
     found = folder.glob("*/target.json") if folder.is_dir() else ()
     return sorted((path.parent for path in found), key=lambda p: p.stat().st_mtime)
+
+
+def predecessors(spool: Path) -> list[Path]:
+    """Spools of earlier attempts at the same sweep, oldest first: they are delivered before it."""
+    sweep, number = _attempt(spool)
+    earlier = [other for other in spool.parent.glob(f"{sweep}*") if other != spool]
+    named = {_attempt(other)[1]: other for other in earlier if _attempt(other)[0] == sweep}
+    return [named[n] for n in sorted(named) if n < number and (named[n] / "target.json").exists()]
+
+
+def _attempt(spool: Path) -> tuple[str, int]:
+    sweep, _, number = spool.name.partition(".")
+    return sweep, int(number) if number.isdecimal() else 1
 
 
 def read_target(spool: Path) -> Target:
@@ -156,6 +171,26 @@ def write_delivered(spool: Path, delivered: Delivered) -> None:
         file.write(json.dumps(asdict(delivered)).encode().ljust(DELIVERED_BYTES))
 
 
+def note_run(spool: Path, run: str, mlflow_run_id: str) -> None:
+    """Remember which MLflow run a run became. Not on a full disk: it can be found by its tag."""
+    with contextlib.suppress(OSError), (spool / RUNS).open("a") as file:
+        file.write(json.dumps([run, mlflow_run_id]) + "\n")
+
+
+def read_runs(spool: Path) -> dict[str, str]:
+    """The runner's own id -> MLflow run's id, as far as they are known."""
+    try:
+        lines = (spool / RUNS).read_text().splitlines()
+    except OSError:
+        return {}
+    found = {}
+    for line in lines:
+        with contextlib.suppress(ValueError):  # half a line, of a writer that was killed
+            run, mlflow_run_id = json.loads(line)
+            found[run] = mlflow_run_id
+    return found
+
+
 def note_problem(spool: Path, text: str) -> None:
     """Remember why a spool was not delivered, as far as the disk takes it."""
     with contextlib.suppress(OSError):
@@ -173,32 +208,3 @@ def read_problem(spool: Path) -> str | None:
 def remove(spool: Path) -> None:
     """A spool whose run is complete in MLflow is no longer needed."""
     shutil.rmtree(spool, ignore_errors=True)
-
-
-def hold(path: Path) -> IO[str]:
-    """Take a lock file. Closing the file, or the end of the process, lets go of it.
-
-    Raises:
-        BlockingIOError: another process holds it.
-    """
-    file = path.open("a")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        raise
-    return file
-
-
-def is_held(path: Path) -> bool:
-    """Whether a living process holds a lock file."""
-    try:
-        # Read only: the folder may be on its way out, and nothing is to be made in it anew.
-        with path.open() as file:
-            # Shared: two processes that ask at once do not take each other for the holder.
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False

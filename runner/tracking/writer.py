@@ -1,4 +1,4 @@
-"""The writer process: delivers a run's spool while the run goes on, and what others left behind.
+"""The writer process: delivers a spool while its runs go on, and what others left behind.
 
 Started by the runner with the spool's path; its standard input is a pipe that the runner never
 writes to, so that it ends when the runner does, however that dies.
@@ -12,9 +12,12 @@ import select
 import signal
 import sys
 import time
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from runner.locks import hold, is_held
 from runner.tracking.delivery import Delivery, prepare_environment
 from runner.tracking.spool import (
     RECORDS,
@@ -22,11 +25,12 @@ from runner.tracking.spool import (
     WRITER_LOCK,
     Delivered,
     Target,
-    hold,
-    is_held,
     note_problem,
+    note_run,
+    predecessors,
     read_delivered,
     read_records,
+    read_runs,
     read_target,
     remove,
     spools,
@@ -53,13 +57,15 @@ def main(arguments: list[str]) -> int:
 
 def follow(spool: Path) -> None:
     """Deliver a living runner's records as they come; when it dies without an end, say so."""
-    with hold(spool / WRITER_LOCK):
+    with _held(spool) as taken_over:
         delivery: Delivery | None = None
         while True:
             # Looked at before the records are read: what a dying runner wrote last is not missed.
             alive = _runner_lives()
             try:
-                delivery = delivery or _open_delivery(spool)
+                if delivery is None:
+                    _deliver_predecessors(spool)
+                    delivery = _open_delivery(spool, taken_over)
                 if _deliver(spool, delivery):
                     return
                 if not alive:
@@ -69,21 +75,21 @@ def follow(spool: Path) -> None:
                 note_problem(spool, _problem(spool, error))
                 if not alive:
                     return  # the spool stays, for the next run's writer or `sync`
+                if delivery is not None:
+                    delivery.doubtful = True  # a run may have been made, and the answer lost
                 _wait_for_the_end(PATIENCE_SECONDS)
             time.sleep(POLL_SECONDS)
 
 
 def deliver_left_behind(output_dir: Path) -> dict[str, str]:
-    """Deliver the spools whose runner and writer are gone. Returns run id -> problem."""
+    """Deliver the spools whose runner and writer are gone. Returns spool's name -> problem."""
     problems = {}
     for spool in spools(output_dir):
-        if is_held(spool / RUNNER_LOCK):
+        if not spool.exists() or is_held(spool / RUNNER_LOCK):
             continue
         try:
-            with hold(spool / WRITER_LOCK):
-                delivery = _open_delivery(spool)
-                if not _deliver(spool, delivery):
-                    _end_for_the_dead(spool, delivery)
+            _deliver_predecessors(spool)
+            _deliver_dead(spool)
         except BlockingIOError:
             continue  # another writer is at it
         except Exception as error:
@@ -92,24 +98,58 @@ def deliver_left_behind(output_dir: Path) -> dict[str, str]:
     return problems
 
 
-def _open_delivery(spool: Path) -> Delivery:
-    done = read_delivered(spool)
-    delivery = Delivery(read_target(spool), done.mlflow_run_id)
-    if done.mlflow_run_id is None:
-        write_delivered(spool, Delivered(done.offset, delivery.mlflow_run_id, done.ended))
+def _deliver_predecessors(spool: Path) -> None:
+    """An earlier attempt at the same sweep speaks of the same runs: its word comes first.
+
+    Raises:
+        BlockingIOError: another writer is at it.
+    """
+    for earlier in predecessors(spool):
+        _deliver_dead(earlier)
+
+
+def _deliver_dead(spool: Path) -> None:
+    """Deliver a spool whose runner is gone, and say so of the runs that it left open."""
+    with _held(spool) as taken_over:
+        delivery = _open_delivery(spool, taken_over)
+        if not _deliver(spool, delivery):
+            _end_for_the_dead(spool, delivery)
+
+
+@contextlib.contextmanager
+def _held(spool: Path) -> Iterator[bool]:
+    """The writer's lock; whether another writer was at the spool before.
+
+    Raises:
+        BlockingIOError: another writer is at it.
+    """
+    taken_over = (spool / WRITER_LOCK).exists()
+    with hold(spool / WRITER_LOCK):
+        yield taken_over
+
+
+def _open_delivery(spool: Path, taken_over: bool) -> Delivery:
+    known, note = read_runs(spool), partial(note_run, spool)
+    delivery = Delivery(read_target(spool), known, note, doubtful=taken_over)
+    delivered = read_delivered(spool).offset
+    for record, offset in read_records(spool, 0):
+        if offset > delivered:
+            break
+        if record["kind"] == "run":
+            delivery.find(record)  # where the disk was too full to note it
     return delivery
 
 
 def _deliver(spool: Path, delivery: Delivery) -> bool:
-    """Deliver what is there; True when the run's end was among it."""
+    """Deliver what is there; True when the runner's last word was among it."""
     done = read_delivered(spool)
     if done.ended:
         _remove_when_read(spool)
         return True
     for record, offset in read_records(spool, done.offset):
         delivery.apply(record)
-        ended = record["kind"] == "end"
-        write_delivered(spool, Delivered(offset, delivery.mlflow_run_id, ended))
+        ended = record["kind"] == "close"
+        write_delivered(spool, Delivered(offset, ended))
         if ended:
             _remove_when_read(spool)
             return True
@@ -118,11 +158,24 @@ def _deliver(spool: Path, delivery: Delivery) -> bool:
 
 def _end_for_the_dead(spool: Path, delivery: Delivery) -> None:
     # Its last record is lost where the runner was killed, or the disk was full to the end.
-    delivery.apply({"kind": "tags", "tags": {"runner.ended": "without a word of the runner"}})
-    delivery.end("KILLED", int((spool / RECORDS).stat().st_mtime * 1000))
-    offset = read_delivered(spool).offset
-    write_delivered(spool, Delivered(offset, delivery.mlflow_run_id, ended=True))
+    killed = int((spool / RECORDS).stat().st_mtime * 1000)
+    for run in _open_runs(spool):
+        said = {"runner.ended": "without a word of the runner"}
+        delivery.apply({"kind": "tags", "run": run, "tags": said})
+        delivery.apply({"kind": "end", "run": run, "status": "KILLED", "time_ms": killed})
+    write_delivered(spool, Delivered(read_delivered(spool).offset, ended=True))
     _remove_when_read(spool)
+
+
+def _open_runs(spool: Path) -> list[str]:
+    """Runs that were begun and not ended; children before the parent, which was begun first."""
+    runs: dict[str, None] = {}
+    for record, _ in read_records(spool, 0):
+        if record["kind"] == "run":
+            runs[record["run"]] = None
+        elif record["kind"] == "end":
+            runs.pop(record["run"], None)
+    return [*reversed(runs)]
 
 
 def _remove_when_read(spool: Path) -> None:

@@ -88,9 +88,10 @@ def _cell(composed: ComposedCell) -> Cell:
     with open_dict(config):
         del config["hydra"]
     try:
-        return Cell(composed.number, composed.overrides, _resolved(config, hydra_config))
+        run = _resolved(config, hydra_config)
     except RunnerError as error:
         return Cell(composed.number, composed.overrides, error)
+    return Cell(composed.number, run.overrides, run)  # these hold no credentials
 
 
 def _resolved(composed: DictConfig, hydra_config: Any) -> RunConfig:

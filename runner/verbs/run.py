@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 from runner.config.run_config import RunConfig
 from runner.sweeps import Cell, plan_sweep
-from runner.verbs.hydra_app import STOPPED, run_with_hydra, shielded
+from runner.verbs.hydra_app import run_with_hydra
 
 
 def main(arguments: list[str]) -> int:
@@ -16,13 +15,10 @@ def main(arguments: list[str]) -> int:
 
 
 def _sweep_job(cells: Sequence[Cell]) -> int:
-    """All cells are checked before the first model is loaded. The worst status is returned."""
-    worst = 0
-    for run in plan_sweep(cells).runs:
-        worst = max(worst, shielded(partial(_job, run), run.debug))
-        if worst >= STOPPED:
-            break
-    return worst
+    """All cells are checked before the first model is loaded."""
+    from runner.sweep_run import execute_sweep
+
+    return execute_sweep(plan_sweep(cells, download=True)).status
 
 
 def _job(run: RunConfig) -> int:

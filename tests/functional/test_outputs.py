@@ -192,9 +192,11 @@ def test_a_sweep_makes_a_run_of_each_cell(weights: Path, tmp_path: Path) -> None
         "name=sweep", "decoder.guidance_scale=1,4", *STEPS,
     ]  # fmt: skip
     assert main(arguments) == 0
-    folders = list((output_dir / "sweep").iterdir())
+    (sweep,) = (output_dir / "sweep").iterdir()
+    names = sorted(folder.name for folder in sweep.iterdir() if folder.is_dir())
+    assert names == ["0000_guidance-scale-1", "0001_guidance-scale-4"]
     manifests: list[dict[str, Any]] = [
-        json.loads((folder / "manifest.json").read_text()) for folder in folders
+        json.loads((sweep / name / "manifest.json").read_text()) for name in names
     ]
     scales = [manifest["config"]["decoder"]["guidance_scale"] for manifest in manifests]
     assert sorted(scales) == [1.0, 4.0]

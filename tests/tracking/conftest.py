@@ -59,8 +59,4 @@ def target(tmp_path: Path) -> Target:
     return Target(
         uri=f"sqlite:///{tmp_path / 'mlflow.db'}",
         artifact_root=str(tmp_path / "mlartifacts"),
-        experiment="by hand",
-        run_id="20260101T000000-abcdef01",
-        run_name="by hand",
-        started_ms=1_700_000_000_000,
     )

@@ -17,35 +17,61 @@ from typing import Any
 import pytest
 from processes import MLflow, wait_until
 
-from runner.tracking.delivery import Delivery
 from runner.tracking.spool import (
+    WRITER_LOCK,
     Delivered,
     Spool,
     Target,
+    note_run,
     read_delivered,
     read_problem,
     spools,
-    write_delivered,
 )
 from runner.tracking.writer import deliver_left_behind
 
 pytestmark = pytest.mark.slow
 
 
-def filled(output_dir: Path, target: Target, *, end: str | None = "FINISHED") -> Path:
+RUN = "20260101T000000-abcdef01"
+
+
+def begin(
+    spool: Spool,
+    run: str = RUN,
+    *,
+    experiment: str = "by hand",
+    parent: str | None = None,
+    again: bool = False,
+) -> None:
+    spool.append(
+        "run", run, name=run, experiment=experiment, parent=parent, again=again,
+        time_ms=1_700_000_000_000,
+    )  # fmt: skip
+
+
+def filled(
+    output_dir: Path,
+    target: Target,
+    run: str = RUN,
+    *,
+    end: str | None = "FINISHED",
+    experiment: str = "by hand",
+) -> Path:
     """A spool with a record of each kind, whose runner is gone."""
-    spool = Spool(output_dir, target)
-    spool.append("params", params={"a.b": "1", "long": "x" * 7000})
-    spool.append("tags", tags={"colour": "red"})
+    spool = Spool(output_dir, run, target)
+    begin(spool, run, experiment=experiment)
+    spool.append("params", run, params={"a.b": "1", "long": "x" * 7000})
+    spool.append("tags", run, tags={"colour": "red"})
     for step in range(3):
         metrics = {"seconds": step + 0.5}
-        spool.append("metrics", metrics=metrics, time_ms=1_700_000_001_000 + step, step=step)
-    text = spool.write_file("note.txt", "a note")
-    spool.append("file", path=str(text), folder="notes")
-    table = spool.write_file("images.json", json.dumps({"columns": ["seed"], "data": [[1]]}))
-    spool.append("table", path=str(table))
+        spool.append("metrics", run, metrics=metrics, time_ms=1_700_000_001_000 + step, step=step)
+    text = spool.write_file(run, "note.txt", "a note")
+    spool.append("file", run, path=str(text), folder="notes")
+    table = spool.write_file(run, "images.json", json.dumps({"columns": ["seed"], "data": [[1]]}))
+    spool.append("table", run, path=str(table))
     if end:
-        spool.append("end", status=end, time_ms=1_700_000_009_000)
+        spool.append("end", run, status=end, time_ms=1_700_000_009_000)
+        spool.append("close")
     spool.close()
     return spool.path
 
@@ -75,9 +101,11 @@ def test_what_was_delivered_but_not_noted_is_there_once(tmp_path: Path, target: 
     assert deliver_left_behind(tmp_path) == {}
     mlflow = MLflow(tmp_path / "mlflow.db")
     first = mlflow.run()
-    for known in (None, first.info.run_id):
+    for known in (False, True):
         shutil.copytree(copy, spool)
-        write_delivered(spool, Delivered(0, known))
+        (spool / WRITER_LOCK).touch()  # a writer was at it
+        if known:
+            note_run(spool, RUN, first.info.run_id)
         assert deliver_left_behind(tmp_path) == {}
         assert spools(tmp_path) == []
     again = mlflow.run()
@@ -99,7 +127,7 @@ def test_records_without_an_end_are_of_a_killed_run(tmp_path: Path, target: Targ
 
 
 def test_the_spool_of_a_living_run_is_left_alone(tmp_path: Path, target: Target) -> None:
-    spool = Spool(tmp_path, target)
+    spool = Spool(tmp_path, RUN, target)
     assert deliver_left_behind(tmp_path) == {}
     assert spools(tmp_path) == [spool.path]
     assert not (tmp_path / "mlflow.db").exists()
@@ -108,7 +136,7 @@ def test_the_spool_of_a_living_run_is_left_alone(tmp_path: Path, target: Target)
 
 def test_a_damaged_spool_does_not_keep_the_others_back(tmp_path: Path, target: Target) -> None:
     for number, damage in enumerate(("target.json", "records.jsonl")):
-        broken = filled(tmp_path, replace(target, run_id=f"broken-{number}"))
+        broken = filled(tmp_path, target, f"broken-{number}")
         (broken / damage).write_text('{"uri": \n')
     filled(tmp_path, target)
     problems = deliver_left_behind(tmp_path)
@@ -127,9 +155,11 @@ def test_a_lost_note_of_progress_only_costs_time(tmp_path: Path, target: Target)
 
 
 def test_a_picture_that_was_deleted_meanwhile_is_named(tmp_path: Path, target: Target) -> None:
-    spool = Spool(tmp_path, target)
-    spool.append("file", path=str(tmp_path / "gone.png"), folder="images")
-    spool.append("end", status="FINISHED", time_ms=1_700_000_009_000)
+    spool = Spool(tmp_path, RUN, target)
+    begin(spool)
+    spool.append("file", RUN, path=str(tmp_path / "gone.png"), folder="images")
+    spool.append("end", RUN, status="FINISHED", time_ms=1_700_000_009_000)
+    spool.append("close")
     spool.close()
     assert deliver_left_behind(tmp_path) == {}
     run = MLflow(tmp_path / "mlflow.db").run()
@@ -142,8 +172,8 @@ def test_no_experiment_name_leads_out_of_the_folder(
     tmp_path: Path, target: Target, name: str
 ) -> None:
     inside = tmp_path / "inside"
-    there = replace(target, experiment=name, artifact_root=str(inside / "mlartifacts"))
-    filled(inside, there)
+    there = replace(target, artifact_root=str(inside / "mlartifacts"))
+    filled(inside, there, experiment=name)
     assert deliver_left_behind(inside) == {}
     mlflow = MLflow(tmp_path / "mlflow.db")
     run = mlflow.run()
@@ -155,23 +185,23 @@ def test_no_experiment_name_leads_out_of_the_folder(
 
 
 def test_a_deleted_experiment_is_said(tmp_path: Path, target: Target) -> None:
-    first = Delivery(target)
+    filled(tmp_path, target)
+    assert deliver_left_behind(tmp_path) == {}
     experiments = MLflow(tmp_path / "mlflow.db").client
     experiment = experiments.get_experiment_by_name("by hand")
     experiments.delete_experiment(experiment.experiment_id)
-    spool = filled(tmp_path, replace(target, run_id="another"))
+    spool = filled(tmp_path, target, "another")
     problem = deliver_left_behind(tmp_path)["another"]
     assert "'by hand' was deleted" in problem
     assert read_problem(spool) == problem
     experiments.restore_experiment(experiment.experiment_id)
     assert deliver_left_behind(tmp_path) == {}
-    assert first.mlflow_run_id
 
 
 def test_many_writers_make_one_fresh_store(tmp_path: Path, target: Target) -> None:
     """Of processes that open a fresh sqlite file at once, all but one fail in its migrations."""
     made = [
-        filled(tmp_path, replace(target, run_id=f"run-{number}"), end=end)
+        filled(tmp_path, target, f"run-{number}", end=end)
         for number, end in enumerate(["FINISHED", None, "FAILED", "KILLED"])
     ]
     writers = [start_writer(spool, tmp_path / "nothing else here") for spool in made]
@@ -198,6 +228,48 @@ def test_a_writer_killed_within_the_migrations_spoils_nothing(
     assert deliver_left_behind(tmp_path) == {}
     mlflow = MLflow(tmp_path / "mlflow.db")
     check_whole(mlflow, mlflow.run())
+
+
+def statuses(tmp_path: Path) -> dict[str, str]:
+    runs = MLflow(tmp_path / "mlflow.db").runs()
+    return {run.data.tags["runner.run_id"]: run.info.status for run in runs}
+
+
+def test_children_of_a_killed_sweep_end_as_they_were(tmp_path: Path, target: Target) -> None:
+    spool = Spool(tmp_path, "sweep", target)
+    begin(spool, "sweep")
+    begin(spool, "done", parent="sweep")
+    begin(spool, "open", parent="sweep")
+    spool.append("end", "done", status="FINISHED", time_ms=1_700_000_009_000)
+    spool.close()
+    assert deliver_left_behind(tmp_path) == {}
+    assert statuses(tmp_path) == {"sweep": "KILLED", "done": "FINISHED", "open": "KILLED"}
+    runs = {r.data.tags["runner.run_id"]: r for r in MLflow(tmp_path / "mlflow.db").runs()}
+    parents = {name: run.data.tags.get("mlflow.parentRunId") for name, run in runs.items()}
+    sweep = runs["sweep"].info.run_id
+    assert parents == {"sweep": None, "done": sweep, "open": sweep}
+
+
+def test_a_resumed_sweep_goes_on_with_its_runs(tmp_path: Path, target: Target) -> None:
+    """Whatever the order in which the spools of its attempts are found."""
+    first = Spool(tmp_path, "sweep", target)
+    begin(first, "sweep")
+    first.append("params", "sweep", params={"threads": "1"})
+    first.close()
+    second = Spool(tmp_path, "sweep.2", target)
+    begin(second, "sweep", again=True)
+    second.append("params", "sweep", params={"threads": "2", "more": "x"})
+    second.append("end", "sweep", status="FINISHED", time_ms=1_700_000_009_000)
+    second.append("close")
+    second.close()
+    os.utime(first.path, (2e9, 2e9))  # the later one is found first
+    assert deliver_left_behind(tmp_path) == {}
+    run = MLflow(tmp_path / "mlflow.db").run()
+    assert run.info.status == "FINISHED"
+    assert "runner.ended" not in run.data.tags
+    assert run.data.params == {"threads": "1", "more": "x"}
+    assert json.loads(run.data.tags["runner.resumed_with"]) == {"threads": "2"}
+    assert spools(tmp_path) == []
 
 
 def half_made(folder: Path) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from processes import CANARY, MLflow, Workplace
 
-from runner.tracking.observer import flattened
+from runner.tracking.run_log import flattened
 
 pytestmark = pytest.mark.slow
 

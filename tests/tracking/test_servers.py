@@ -17,6 +17,8 @@ from urllib.request import urlopen
 import pytest
 from processes import MLflow, Workplace, ended, wait_until, writers_of
 
+from runner.outputs import read_manifest
+
 pytestmark = pytest.mark.slow
 
 PASSWORD = "hunter2-is-secret"
@@ -107,7 +109,8 @@ def test_credentials_of_the_address_are_written_nowhere_else(
     wait_until(lambda: not writers_of(warm.outputs))
     _, synced = warm.sync()
     assert PASSWORD not in output + synced
-    assert "127.0.0.1" in str(warm.manifest["config"]["tracking"]["uri"])
+    (manifest,) = (warm.outputs / "latest").rglob("manifest.json")
+    assert "127.0.0.1" in read_manifest(manifest.parent)["config"]["tracking"]["uri"]
     holders = [
         path
         for path in warm.folder.rglob("*")

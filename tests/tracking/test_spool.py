@@ -11,16 +11,20 @@ from pathlib import Path
 import pytest
 
 from runner.errors import TrackingError
+from runner.locks import hold, is_held
 from runner.tracking.spool import (
     RUNNER_LOCK,
     Spool,
     Target,
-    hold,
-    is_held,
+    note_run,
+    predecessors,
     read_records,
+    read_runs,
     read_target,
     spools,
 )
+
+NAME = "20260101T000000-abcdef01"
 
 
 def kinds(spool: Path, offset: int = 0) -> list[str]:
@@ -36,7 +40,7 @@ def in_child(action: Callable[[], None]) -> None:
 
 
 def test_records_come_back_in_order_from_any_byte(tmp_path: Path, target: Target) -> None:
-    spool = Spool(tmp_path, target)
+    spool = Spool(tmp_path, NAME, target)
     spool.append("one", text="zwei\nZeilen, 円, \udcff")
     (_, middle), *_ = read_records(spool.path, 0)
     spool.append("two")
@@ -48,7 +52,7 @@ def test_records_come_back_in_order_from_any_byte(tmp_path: Path, target: Target
 
 
 def test_half_a_line_is_not_there_yet(tmp_path: Path, target: Target) -> None:
-    spool = Spool(tmp_path, target)
+    spool = Spool(tmp_path, NAME, target)
     spool.append("one")
     with (spool.path / "records.jsonl").open("a") as file:
         file.write('{"kind": "tw')
@@ -59,7 +63,7 @@ def test_half_a_line_is_not_there_yet(tmp_path: Path, target: Target) -> None:
 def test_a_record_that_does_not_fit_leaves_no_half(tmp_path: Path, target: Target) -> None:
     def limited() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        spool = Spool(tmp_path, target)
+        spool = Spool(tmp_path, NAME, target)
         spool.append("small")
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
         with pytest.raises(TrackingError, match="cannot keep the records"):
@@ -77,14 +81,14 @@ def test_a_spool_that_cannot_be_begun_leaves_nothing(tmp_path: Path, target: Tar
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))
         with pytest.raises(TrackingError):
-            Spool(tmp_path, target)
+            Spool(tmp_path, NAME, target)
 
     in_child(limited)
     assert list((tmp_path / ".spool").iterdir()) == []
 
 
 def test_the_lock_says_who_is_alive(tmp_path: Path, target: Target) -> None:
-    spool = Spool(tmp_path, target)
+    spool = Spool(tmp_path, NAME, target)
     lock = spool.path / RUNNER_LOCK
     assert is_held(lock)
     with pytest.raises(BlockingIOError):
@@ -100,8 +104,28 @@ def test_asking_for_a_lock_makes_nothing(tmp_path: Path) -> None:
 
 
 def test_the_target_is_for_its_owner_alone(tmp_path: Path, target: Target) -> None:
-    spool = Spool(tmp_path, target)
+    spool = Spool(tmp_path, NAME, target)
     assert spool.path.stat().st_mode & 0o777 == 0o700
     assert (spool.path / "target.json").stat().st_mode & 0o777 == 0o600
     assert read_target(spool.path) == target
     spool.close()
+
+
+def test_the_mlflow_runs_are_known_but_for_half_a_line(tmp_path: Path, target: Target) -> None:
+    spool = Spool(tmp_path, NAME, target)
+    note_run(spool.path, "one", "m1")
+    note_run(spool.path, "two", "m2")
+    with (spool.path / "runs.jsonl").open("a") as file:
+        file.write('["three"')
+    assert read_runs(spool.path) == {"one": "m1", "two": "m2"}
+    spool.close()
+
+
+def test_earlier_attempts_at_a_sweep_come_first(tmp_path: Path, target: Target) -> None:
+    names = ["a-1", "a-1.2", "a-1.10", "a-1.11", "a-10", "a-1-1"]
+    for name in names:
+        Spool(tmp_path, name, target).close()
+    last = tmp_path / ".spool" / "a-1.11"
+    assert [path.name for path in predecessors(last)] == ["a-1", "a-1.2", "a-1.10"]
+    assert predecessors(tmp_path / ".spool" / "a-1") == []
+    assert predecessors(tmp_path / ".spool" / "a-1-1") == []

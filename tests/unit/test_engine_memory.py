@@ -28,10 +28,8 @@ def test_a_pipeline_leaves_before_the_next_one_comes(bench: Bench) -> None:
     moves = [entry for entry in bench.source.log if entry[0] in ("load", "keep")]
     assert moves == [
         ("load", "text"),
-        ("keep", {"text", "unet"}),  # after the first text
-        ("keep", {"unet"}),
+        ("keep", {"unet"}),  # after the second text
         ("load", "unet"),
-        ("keep", {"unet"}),
         ("keep", set()),
     ]
     assert bench.source.live == set()

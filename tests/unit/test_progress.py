@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import pty
 import struct
@@ -17,7 +18,16 @@ from runner.config.choices import Progress
 from runner.errors import StageError
 from runner.events import Loaded, NodeResult
 from runner.graph import Node, PipelineSpec
-from runner.progress import Bars, Lines, Quiet, display_for, loaded_text
+from runner.progress import (
+    Bars,
+    CellEnded,
+    CellLines,
+    Json,
+    Lines,
+    Quiet,
+    display_for,
+    loaded_text,
+)
 
 PRIOR = Node("prior", 1, {"seed": 1}, label="a circle [red] · seed 1")
 DECODE = Node("decode", 1, {"seed": 1}, {"prior": PRIOR}, label="a circle [red] · seed 1")
@@ -42,6 +52,7 @@ LOADED = Loaded(
         (Progress.lines, Lines),
         (Progress.bars, Bars),
         (Progress.quiet, Quiet),
+        (Progress.json, Json),
     ],
 )
 def test_display_for(asked: Progress, expected: type) -> None:
@@ -82,16 +93,50 @@ def test_quiet_shows_failures_only(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr() == ("", "failed: it broke\n")
 
 
+ENDED = CellEnded(7, "scheduler=ddpm", "FAILED", 1, 3, 24)
+
+
+def test_of_a_sweep_there_is_a_line_a_cell(capsys: pytest.CaptureFixture[str]) -> None:
+    display = display_for(Progress.lines, cells=24)
+    assert isinstance(display, CellLines)
+    with display as shown:
+        shown.node_finished(NodeResult(PRIOR, {}, reused=False, seconds=1))
+        shown.node_failed(DECODE, StageError("it broke"))
+        shown.cell_ended(ENDED)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == ["failed: it broke", "[3/24] FAILED cell 7: 1 image  scheduler=ddpm"]
+
+
+def test_json_is_a_line_for_each_event(capsys: pytest.CaptureFixture[str]) -> None:
+    with Json() as shown:
+        shown.graph_started(2)
+        shown.pipeline_loaded(LOADED)
+        shown.node_started(PRIOR)
+        shown.node_finished(NodeResult(PRIOR, {}, reused=True, seconds=0.5))
+        shown.node_failed(DECODE, StageError("it\nbroke"))
+        shown.cell_ended(ENDED)
+    out, err = capsys.readouterr()
+    events = [json.loads(line) for line in out.splitlines()]
+    assert [event["event"] for event in events] == [
+        "started", "loaded", "stage_started", "stage_finished", "stage_failed", "cell_ended",
+    ]  # fmt: skip
+    assert (events[3]["key"], events[3]["reused"]) == (PRIOR.key, True)
+    assert events[4]["error"] == "it\nbroke"
+    assert (events[5]["number"], events[5]["done"], events[5]["of"]) == (7, 3, 24)
+    assert err == ""
+
+
 ON_A_TERMINAL = """
 import time
 from runner.config.choices import Progress
 from runner.errors import StageError
 from runner.events import NodeResult
 from runner.graph import Node
-from runner.progress import display_for
+from runner.progress import CellEnded, display_for
 node = Node("prior", 1, {}, label="a circle [red] [/bold]")
-with display_for(Progress.auto) as shown:
+with display_for(Progress.auto, cells=5) as shown:
     shown.graph_started(3)
+    shown.cell_ended(CellEnded(0, "", "FAILED", 2, 1, 5))
     shown.node_started(node)
     for step in range(1, 11):
         shown.node_step(node, step, 10)
@@ -133,8 +178,9 @@ def terminal_output(code: str, cwd: Path) -> str:
 
 def test_bars_on_a_terminal(tmp_path: Path) -> None:
     shown = terminal_output(ON_A_TERMINAL, tmp_path)
-    for part in ("stages", "prior", "10/10", "it/s", "a circle [red] [/bold]"):
+    for part in ("cells", "1/5", "images/min · 1 failed", "stages", "prior", "10/10", "it/s"):
         assert part in shown
+    assert "a circle [red] [/bold]" in shown
     assert "failed: it [broke]" in shown
     assert "prior not run" in shown
     assert "\x1b[?25h" in shown  # the cursor is back

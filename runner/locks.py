@@ -1,0 +1,36 @@
+"""Lock files: who is alive, told by the system however a process ends."""
+
+from __future__ import annotations
+
+import fcntl
+from pathlib import Path
+from typing import IO
+
+
+def hold(path: Path) -> IO[str]:
+    """Take a lock file. Closing the file, or the end of the process, lets go of it.
+
+    Raises:
+        BlockingIOError: another process holds it.
+    """
+    file = path.open("a")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise
+    return file
+
+
+def is_held(path: Path) -> bool:
+    """Whether a living process holds a lock file."""
+    try:
+        # Read only: the folder may be on its way out, and nothing is to be made in it anew.
+        with path.open() as file:
+            # Shared: two processes that ask at once do not take each other for the holder.
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False

@@ -1,0 +1,221 @@
+"""What is kept of cells: each one's folder and MLflow run, told of what happens to its nodes."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from runner.errors import RunnerError, StorageError
+from runner.events import Loaded, NodeResult, Observer
+from runner.graph import Node, PipelineSpec
+from runner.machine import peak_process_bytes
+from runner.outputs import RunFolder
+from runner.planning import Plan
+from runner.tracking.run_log import RunLog
+from runner.tracking.session import TrackingSession
+
+FINISHED, FAILED, KILLED = "FINISHED", "FAILED", "KILLED"
+
+
+class CellRecord(Observer):
+    """Keeps what one cell makes: images and manifest in a folder, and the records of its run.
+
+    Args:
+        run_id: the runner's own id of the run.
+        path: the folder.
+        session: where the run's records go; None: nowhere.
+        parent: the runner's own id of the sweep's run.
+        again: an earlier attempt may have begun the same run.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        run_id: str,
+        path: Path,
+        session: TrackingSession | None,
+        *,
+        run_name: str,
+        parent: str | None = None,
+        again: bool = False,
+    ) -> None:
+        self.folder = RunFolder(plan, run_id, path, self._image_saved)
+        self._log: RunLog | None = None
+        if session is not None:
+            session.begin(run_id, run_name, experiment_of(plan), parent=parent, again=again)
+            self._log = RunLog(session, run_id)
+            self._log.describe(plan)
+
+    def _image_saved(self, path: Path, image: object) -> None:
+        if self._log is not None:
+            self._log.image_saved(path)
+
+    def pipeline_loaded(self, loaded: Loaded) -> None:
+        if self._log is not None:
+            self._log.pipeline_loaded(loaded)
+
+    def memory_relieved(self, node: Node, how: str) -> None:
+        if self._log is not None:
+            self._log.memory_relieved(node, how)
+
+    def node_finished(self, result: NodeResult) -> None:
+        self.folder.node_finished(result)
+        if self._log is not None:
+            self._log.node_finished(result)
+
+    def node_failed(self, node: Node, error: RunnerError) -> None:
+        self.folder.node_failed(node, error)
+        self.failed(error)
+
+    def failed(self, error: RunnerError) -> None:
+        """Why the cell, or a part of it, failed."""
+        if self._log is not None:
+            self._log.failed(error)
+
+    def end(self, status: str, seconds: float | None = None) -> bool:
+        """The cell is over. False where its manifest could not be written.
+
+        Raises nothing that would hide an error.
+
+        Args:
+            seconds: wall time of a run that had the process to itself.
+        """
+        if self._log is not None:
+            peak = None if seconds is None else peak_process_bytes()
+            self._log.end(status, self.folder.images, seconds, peak)
+        return self.save_manifest(status)
+
+    def save_manifest(self, status: str) -> bool:
+        """False where it could not be written, which is then told."""
+        try:
+            self.folder.save_manifest(status)
+        except StorageError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return False
+        return True
+
+
+def experiment_of(plan: Plan) -> str:
+    """The MLflow experiment that a cell's run belongs to."""
+    return plan.run.tracking.experiment or plan.run.name
+
+
+@dataclass
+class CellAtWork:
+    """A cell of a sweep while it is run.
+
+    Attributes:
+        begin: opens its record; called with the first thing that happens to one of its nodes.
+        open: keys of the targets that are still to come.
+        loaded: the pipelines that it was told of.
+        images: how many it made, once it has ended.
+        status: how it ended; None while it has not.
+    """
+
+    number: int
+    plan: Plan
+    begin: Callable[[], CellRecord]
+    open: set[str] = field(init=False)
+    record: CellRecord | None = None
+    loaded: set[PipelineSpec] = field(default_factory=set)
+    failed: bool = False
+    images: int = 0
+    status: str | None = None
+
+    def __post_init__(self) -> None:
+        self.open = {node.key for node in self.plan.graph.targets}
+
+    def recorded(self) -> CellRecord:
+        """Its record, begun now if it is not yet."""
+        if self.record is None:
+            self.record = self.begin()
+        return self.record
+
+    def end(self, status: str) -> None:
+        """Its last record. What it kept in memory goes."""
+        self.status = status
+        if self.record is not None:
+            self.images = len(self.record.folder.images)
+            self.record.end(status)
+            self.record = None
+
+
+class Recorder(Observer):
+    """Tells each cell what happens to the nodes that it shares with others.
+
+    The first of a node's cells has run it, the others reuse it.
+
+    Args:
+        on_end: told of each cell that ended.
+    """
+
+    def __init__(self, cells: Iterable[CellAtWork], on_end: Callable[[CellAtWork], None]) -> None:
+        self._cells = list(cells)
+        self._on_end = on_end
+        self._owners: defaultdict[str, list[CellAtWork]] = defaultdict(list)
+        for cell in self._cells:
+            for node in cell.plan.graph:
+                self._owners[node.key].append(cell)
+        self._loaded: dict[PipelineSpec, Loaded] = {}
+
+    def pipeline_loaded(self, loaded: Loaded) -> None:
+        self._loaded[loaded.spec] = loaded
+        for cell in self._cells:
+            cell.loaded.discard(loaded.spec)  # loaded once more: told once more
+
+    def node_started(self, node: Node) -> None:
+        self._tell_loaded(node)
+
+    def memory_relieved(self, node: Node, how: str) -> None:
+        for cell in self._open_owners(node):
+            cell.recorded().memory_relieved(node, how)
+
+    def node_finished(self, result: NodeResult) -> None:
+        reused = replace(result, reused=True)
+        for number, cell in enumerate(self._open_owners(result.node)):
+            cell.recorded().node_finished(reused if number else result)
+            self._done(cell, result.node)
+
+    def node_failed(self, node: Node, error: RunnerError) -> None:
+        for cell in self._open_owners(node):
+            cell.failed = True
+            cell.recorded().node_failed(node, error)
+            self._done(cell, node)
+
+    def node_blocked(self, node: Node, needed: Node) -> None:
+        for cell in self._open_owners(node):
+            cell.failed = True
+            self._done(cell, node)
+
+    def stop(self, status: str, error: RunnerError | None = None) -> None:
+        """The sweep goes no further: cells that were begun end so."""
+        for cell in self._cells:
+            if cell.record is not None:
+                if error is not None:
+                    cell.record.failed(error)
+                with contextlib.suppress(RunnerError):
+                    cell.end(status)
+
+    def _tell_loaded(self, node: Node) -> None:
+        loaded = self._loaded.get(node.pipeline) if node.pipeline else None
+        if loaded is None:
+            return
+        for cell in self._open_owners(node):
+            if loaded.spec not in cell.loaded:
+                cell.recorded().pipeline_loaded(loaded)
+                cell.loaded.add(loaded.spec)
+                # The time it took belongs to the first alone.
+                loaded = self._loaded[loaded.spec] = replace(loaded, seconds=0.0)
+
+    def _open_owners(self, node: Node) -> list[CellAtWork]:
+        return [cell for cell in self._owners[node.key] if cell.status is None]
+
+    def _done(self, cell: CellAtWork, node: Node) -> None:
+        cell.open.discard(node.key)
+        if not cell.open:
+            cell.end(FAILED if cell.failed else FINISHED)
+            self._on_end(cell)

@@ -1,0 +1,57 @@
+"""Ctrl-C and SIGTERM: at once, or after the stage in hand."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from runner.errors import Interrupted
+
+STOPPING = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextmanager
+def signals(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> Iterator[None]:
+    """SIGINT and SIGTERM go to the handler meanwhile; only a main thread may set that."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number in STOPPING}
+    try:
+        yield
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, previous)
+
+
+def interrupt(number: int, _: FrameType | None = None) -> None:
+    """Stop at once. Raises Interrupted."""
+    for stopping in STOPPING:  # a second one would only disturb the cleaning up
+        signal.signal(stopping, signal.SIG_IGN)
+    raise Interrupted(number)
+
+
+class StopBetweenStages:
+    """A signal handler that lets the stage in hand finish; a second signal stops at once."""
+
+    def __init__(self) -> None:
+        self._number: int | None = None
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        if self._number is not None:
+            interrupt(number)
+        self._number = number
+        print(
+            "\nstopping after the stage in hand; once more stops at once",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    def check(self) -> None:
+        """Between two stages. Raises Interrupted where a signal came."""
+        if self._number is not None:
+            interrupt(self._number)

@@ -1,0 +1,348 @@
+"""A sweep, from its cells to their images: all cells as one graph, each distinct stage once."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from runner.config.choices import Progress
+from runner.engine import Engine
+from runner.errors import Interrupted, RunnerError
+from runner.events import Loaded, NodeResult, Observer
+from runner.graph import Graph, Node
+from runner.machine import peak_process_bytes
+from runner.messages import counted, path_here
+from runner.opening import open_pipelines
+from runner.planning import Plan, cache_dir
+from runner.progress import CellEnded, Display, display_for
+from runner.recording import (
+    FAILED,
+    FINISHED,
+    KILLED,
+    CellAtWork,
+    CellRecord,
+    Recorder,
+    experiment_of,
+)
+from runner.run import (
+    FAILURE,
+    SUCCESS,
+    Finished,
+    close_session,
+    for_outputs,
+    print_tracebacks,
+    session_of,
+)
+from runner.stopping import StopBetweenStages, signals
+from runner.store import Store
+from runner.sweep_folder import CellEntry, SweepFolder, lacks_mlflow_run, note_mlflow_run
+from runner.sweeps import SweepPlan
+from runner.tracking.session import TrackingSession, now_ms
+
+
+@dataclass(frozen=True)
+class FinishedSweep:
+    """How a sweep ended, and its cells in order: those of earlier attempts among them."""
+
+    status: int
+    cells: tuple[Finished, ...]
+
+
+def execute_sweep(sweep: SweepPlan) -> FinishedSweep:
+    """Make what the cells of a sweep have not made yet.
+
+    Raises:
+        RunnerError: it could not go on at all.
+        Interrupted: Ctrl-C or SIGTERM; what was made is kept and recorded.
+    """
+    folders: defaultdict[Path, list[int]] = defaultdict(list)
+    for cell, plan in zip(sweep.cells, sweep.plans, strict=True):
+        folders[plan.run.output_dir].append(cell.number)
+    cells: dict[int, Finished] = {}
+    for numbers in folders.values():
+        cells |= _SweepRun(sweep.part(numbers)).execute()
+    worst = max((cell.status for cell in cells.values()), default=SUCCESS)
+    return FinishedSweep(worst, tuple(cells[cell.number] for cell in sweep.cells))
+
+
+class _SweepRun:
+    """The cells of one output folder on their way."""
+
+    def __init__(self, sweep: SweepPlan) -> None:
+        self._sweep = sweep
+        self._plans = dict(zip((cell.number for cell in sweep.cells), sweep.plans, strict=True))
+        self._labels = {cell.number: sweep.label(cell) for cell in sweep.cells}
+        self._run = sweep.plans[0].run
+        self._folder = SweepFolder.open(sweep, self._run.output_dir, self._run.resume)
+        self._to_do = self._folder.to_do(self._run.retry)
+        self._sessions: dict[str, TrackingSession | None] = {}
+        self._parents: dict[tuple[str, str], str] = {}
+        self._ended: Counter[str] = Counter()
+        self._totals = _Totals()
+        self._started = time.perf_counter()
+
+    def execute(self) -> dict[int, Finished]:
+        """Run what is to do. Returns the cells by number."""
+        self._announce()
+        stop = StopBetweenStages()
+        status = FAILED
+        try:
+            with signals(stop):
+                self._execute(stop.check)
+            status = self._status()
+        except Interrupted:
+            status = KILLED
+            done = sum(self._ended.values())
+            print(
+                f"{done} of {counted(len(self._to_do), 'cell')} done; the same command goes on",
+                file=sys.stderr,
+            )
+            raise
+        finally:
+            with signals(signal.SIG_IGN):
+                self._end(status)
+        self._summary()
+        return self._finished()
+
+    def _execute(self, check: Callable[[], None]) -> None:
+        with display_for(self._run.progress, len(self._to_do)) as display:
+            for cells in _alike([self._cell_at_work(entry) for entry in self._to_do]):
+                self._execute_alike(cells, display, check)
+
+    def _execute_alike(
+        self, cells: Sequence[CellAtWork], display: Display, check: Callable[[], None]
+    ) -> None:
+        """Run cells that one engine can serve."""
+        plans = [cell.plan for cell in cells]
+        recorder = Recorder(cells, partial(self._tell, display))
+        store = Store(cache_dir(self._run) / "results", plans[0].run.cache)
+        observers = [recorder, self._totals, display]
+        engine = Engine(lambda: open_pipelines(plans), store, observers, check)
+        try:
+            outcome = engine.execute(Graph(()).merged(*(plan.graph for plan in plans)))
+        except KeyboardInterrupt:
+            recorder.stop(KILLED)
+            raise
+        except RunnerError as error:
+            recorder.stop(FAILED, error)
+            raise
+        except BaseException:
+            recorder.stop(FAILED)
+            raise
+        if self._run.debug:
+            print_tracebacks(outcome)
+
+    def _cell_at_work(self, entry: CellEntry) -> CellAtWork:
+        plan = self._plans[entry.number]
+        return CellAtWork(entry.number, plan, lambda: self._begin(entry, plan))
+
+    def _begin(self, entry: CellEntry, plan: Plan) -> CellRecord:
+        sweep_id = self._folder.record.sweep_id
+        return CellRecord(
+            plan,
+            _run_id(sweep_id, entry),
+            self._folder.folder(entry),
+            self._session(plan),
+            run_name=f"{entry.number} {self._labels[entry.number]}".strip()[:200],
+            parent=self._parent(plan),
+            again=self._again,
+        )
+
+    @property
+    def _again(self) -> bool:
+        return self._folder.record.attempts > 1
+
+    def _session(self, plan: Plan) -> TrackingSession | None:
+        uri = _address(plan)
+        if uri not in self._sessions:
+            record = self._folder.record
+            number = len(self._sessions)
+            name = record.sweep_id + (f"-{number}" if number else "")
+            attempt = f".{record.attempts}" if self._again else ""
+            self._sessions[uri] = session_of(plan, name + attempt)
+        return self._sessions[uri]
+
+    def _parent(self, plan: Plan) -> str | None:
+        """The sweep's own run in the experiment of a cell."""
+        session = self._session(plan)
+        where = (_address(plan), experiment_of(plan))
+        if session is None:
+            return None
+        if where not in self._parents:
+            sweep_id = self._folder.record.sweep_id
+            number = len(self._parents)
+            parent = sweep_id + (f"-sweep{number}" if number else "")
+            session.begin(parent, f"{self._run.name} sweep", experiment_of(plan), again=self._again)
+            axes = {f"axis.{key}": ", ".join(v) for key, v in self._sweep.axes.items()}
+            session.append("params", parent, params=axes)
+            session.append("tags", parent, tags={"mlflow.note.content": self._note()})
+            self._parents[where] = parent
+        return self._parents[where]
+
+    def _note(self) -> str:
+        sweep = self._sweep
+        question = f"{self._run.question}\n\n" if self._run.question else ""
+        stages = ", ".join(
+            f"{distinct} {stage} (of {sweep.stages[stage]})"
+            for stage, distinct in sweep.distinct_stages.items()
+        )
+        cells = counted(len(sweep.cells), "cell")
+        return f"{question}{cells}, each distinct stage once: {stages}\n\n    {sweep.command}\n"
+
+    def _announce(self) -> None:
+        sweep, run = self._sweep, self._run
+        for warning, n in Counter(w for plan in sweep.plans for w in plan.warnings).items():
+            of = f" ({n} of {counted(len(sweep.cells), 'cell')})" if len(sweep.cells) > 1 else ""
+            print(f"warning: {warning}{of}", file=sys.stderr)
+        if run.progress is Progress.quiet:
+            return
+        done = len(sweep.cells) - len(self._to_do)
+        earlier = f", {done} of them done earlier" if done else ""
+        stages = f"{counted(len(sweep.graph), 'stage')} of {sum(sweep.stages.values())}"
+        cells = counted(len(sweep.cells), "cell")
+        print(f"{cells}{earlier}; {stages} are distinct", file=sys.stderr)
+        print(f"  {path_here(self._folder.path)}/", file=sys.stderr)
+
+    def _tell(self, display: Display, cell: CellAtWork) -> None:
+        assert cell.status is not None
+        self._ended[cell.status] += 1
+        done = sum(self._ended.values())
+        images = cell.images
+        label = self._labels[cell.number]
+        display.cell_ended(
+            CellEnded(cell.number, label, cell.status, images, done, len(self._to_do))
+        )
+
+    def _status(self) -> str:
+        """Of the whole sweep, earlier attempts among it."""
+        statuses = {self._folder.status(cell) for cell in self._folder.record.cells}
+        if FAILED in statuses:
+            return FAILED
+        return FINISHED if statuses == {FINISHED} else KILLED
+
+    def _end(self, status: str) -> None:
+        """Nothing that was made is lost by what goes wrong here."""
+        seconds = time.perf_counter() - self._started
+        for (uri, _), parent in self._parents.items():
+            session = self._sessions[uri]
+            assert session is not None
+            metrics = self._totals.metrics(self._ended, seconds)
+            session.append("metrics", parent, metrics=metrics, time_ms=now_ms(), step=0)
+            session.end(parent, status)
+        record = self._folder.record
+        for entry in self._unnamed():
+            plan = self._plans[entry.number]
+            session = self._sessions.get(_address(plan))
+            if session is not None:
+                session.look_up(_run_id(record.sweep_id, entry), experiment_of(plan))
+        ids: dict[str, str] = {}
+        for session in filter(None, self._sessions.values()):
+            ids |= close_session(session, self._run.output_dir)
+        for entry in record.cells:
+            mlflow_run_id = ids.get(_run_id(record.sweep_id, entry))
+            if mlflow_run_id is not None:
+                note_mlflow_run(self._folder.folder(entry), mlflow_run_id)
+        runs = {parent: ids[parent] for parent in self._parents.values() if parent in ids}
+        self._folder.end(status, seconds, runs)
+
+    def _unnamed(self) -> list[CellEntry]:
+        """Cells of a killed attempt: ended, but for the id of their MLflow run."""
+        if not self._again:
+            return []
+        doing = {cell.number for cell in self._to_do}
+        return [
+            cell
+            for cell in self._folder.record.cells
+            if cell.number not in doing and lacks_mlflow_run(self._folder.folder(cell))
+        ]
+
+    def _finished(self) -> dict[int, Finished]:
+        folder = self._folder
+        return {
+            cell.number: Finished(
+                SUCCESS if folder.status(cell) == FINISHED else FAILURE, folder.folder(cell)
+            )
+            for cell in folder.record.cells
+        }
+
+    def _summary(self) -> None:
+        out = sys.stderr if self._run.progress is Progress.json else sys.stdout
+        seconds = time.perf_counter() - self._started
+        cells = counted(len(self._sweep.cells), "cell")
+        if not self._to_do:
+            print(f"{cells} done earlier; resume=false runs them again", file=out)
+        else:
+            totals = self._totals
+            failed = f", {self._ended[FAILED]} FAILED" if self._ended[FAILED] else ""
+            print(
+                f"{self._ended[FINISHED]} of {cells} in {seconds:.1f} s{failed}: "
+                f"{totals.run} stages run, {totals.reused} taken from the store",
+                file=out,
+            )
+        print(f"  pictures  {path_here(self._folder.path)}/", file=out)
+        if any(self._sessions.values()):
+            print(f"  MLflow    {for_outputs('ui', self._run.output_dir)}", file=out)
+
+
+class _Totals(Observer):
+    """Counts of the distinct stages."""
+
+    def __init__(self) -> None:
+        self.run = self.reused = self.failed = 0
+        self.seconds_in_stages = self.seconds_loading = 0.0
+
+    def pipeline_loaded(self, loaded: Loaded) -> None:
+        self.seconds_loading += loaded.seconds
+
+    def node_finished(self, result: NodeResult) -> None:
+        if result.reused:
+            self.reused += 1
+        else:
+            self.run += 1
+            self.seconds_in_stages += result.seconds
+
+    def node_failed(self, node: Node, error: RunnerError) -> None:
+        self.failed += 1
+
+    def metrics(self, ended: Counter[str], seconds: float) -> dict[str, float]:
+        """For the sweep's own run."""
+        found: dict[str, float] = {
+            "cells_finished": ended[FINISHED],
+            "cells_failed": ended[FAILED],
+            "stages_run": self.run,
+            "stages_reused": self.reused,
+            "stages_failed": self.failed,
+            "seconds_total": seconds,
+            "seconds_in_stages": self.seconds_in_stages,
+            "seconds_loading": self.seconds_loading,
+        }
+        peak = peak_process_bytes()
+        if peak is not None:
+            found["peak_process_mb"] = peak / 2**20
+        return found
+
+
+def _address(plan: Plan) -> str:
+    """What decides which session a plan's records go to."""
+    tracking = plan.run.tracking
+    return f"{tracking.tracker.name} {tracking.uri}"
+
+
+def _run_id(sweep_id: str, cell: CellEntry) -> str:
+    return f"{sweep_id}-{cell.number:04d}"
+
+
+def _alike(cells: Sequence[CellAtWork]) -> list[list[CellAtWork]]:
+    """Cells that one engine can serve: by how they are run, which no key says."""
+    groups: defaultdict[tuple[object, ...], list[CellAtWork]] = defaultdict(list)
+    for cell in cells:
+        plan = cell.plan
+        setting = (plan.run.cache, plan.device, plan.threads, plan.run.offload)
+        groups[setting].append(cell)
+    return list(groups.values())

@@ -1,0 +1,191 @@
+"""A command's connection to MLflow: its spool and the writer process that delivers it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import runner
+from runner.errors import TrackingError
+from runner.tracking.delivery import SQLITE, sqlite_path
+from runner.tracking.spool import (
+    Spool,
+    Target,
+    read_delivered,
+    read_problem,
+    read_runs,
+    remove,
+)
+
+FINAL_WAIT_SECONDS = 15.0
+"""How long a finished command waits for its records to be delivered, before it leaves that to
+later. A writer that gets on is waited for."""
+
+SERVERS = ("http", "https", "databricks")
+"""Kinds of address whose server decides itself where artifacts go."""
+
+
+class TrackingSession:
+    """Takes the records of runs and has a writer process deliver them.
+
+    A record that the disk does not take costs no image: it is missing, and that is said once.
+
+    Args:
+        output_dir: where the spool lies, and MLflow's files where no address is given.
+        uri: MLflow tracking URI; None: a sqlite file in the output folder.
+        name: of the spool, see `runner.tracking.spool`.
+
+    Attributes:
+        problem: after `close`, why the records were not delivered, where that is known.
+
+    Raises:
+        TrackingError: the spool cannot be made, or the writer not be started.
+    """
+
+    def __init__(self, output_dir: Path, uri: str | None, name: str) -> None:
+        target = Target(
+            uri=_absolute(uri) if uri else f"{SQLITE}{output_dir / 'mlflow.db'}",
+            artifact_root=None if _is_server(uri) else str(output_dir / "mlartifacts"),
+        )
+        self._spool = Spool(output_dir, name, target)
+        self._lost: TrackingError | None = None
+        self.problem: str | None = None
+        try:
+            self._writer = _start_writer(self._spool.path, output_dir)
+        except OSError as error:
+            self._spool.close()
+            remove(self._spool.path)
+            raise TrackingError(f"cannot start the writer process: {error.strerror}") from error
+
+    def begin(
+        self,
+        run: str,
+        name: str,
+        experiment: str,
+        *,
+        parent: str | None = None,
+        again: bool = False,
+    ) -> None:
+        """A run begins. Raises TrackingError where the disk does not take even that.
+
+        Args:
+            run: the runner's own id.
+            name: as MLflow shows it.
+            parent: the runner's own id of the sweep's run.
+            again: an earlier attempt may have begun it already.
+        """
+        self._spool.append(
+            "run",
+            run,
+            name=name,
+            experiment=experiment,
+            parent=parent,
+            again=again,
+            time_ms=now_ms(),
+        )
+
+    def look_up(self, run: str, experiment: str) -> None:
+        """Have `close` tell the id of a run that an earlier attempt ended."""
+        with self._telling():
+            self._spool.append("known", run, experiment=experiment)
+
+    def append(self, kind: str, run: str, **content: Any) -> None:
+        """Add a record of a run."""
+        with self._telling():
+            self._spool.append(kind, run, **content)
+
+    def text(self, run: str, name: str, text: str) -> None:
+        """Add a text file to a run."""
+        with self._telling():
+            path = self._spool.write_file(run, name, text if text.endswith("\n") else f"{text}\n")
+            self._spool.append("file", run, path=str(path), folder=None)
+
+    def table(self, run: str, name: str, text: str) -> None:
+        """Add a file that MLflow shows as a table."""
+        with self._telling():
+            self._spool.append("table", run, path=str(self._spool.write_file(run, name, text)))
+
+    def end(self, run: str, status: str) -> None:
+        """A run ends: FINISHED, FAILED or KILLED."""
+        if self._lost is not None:
+            self.append("tags", run, tags={"runner.incomplete": str(self._lost)})
+        self.append("end", run, status=status, time_ms=now_ms())
+
+    def close(self) -> dict[str, str]:
+        """The last record; then waits a little for the writer.
+
+        Returns:
+            the runner's own id -> MLflow run's id; empty where not all is delivered yet.
+        """
+        try:
+            self._spool.append("close")
+        except TrackingError as error:
+            self.problem = str(error)
+        else:
+            self._wait()
+        ended, runs = read_delivered(self._spool.path).ended, read_runs(self._spool.path)
+        if ended:
+            remove(self._spool.path)
+        else:
+            self.problem = self.problem or read_problem(self._spool.path)
+        self._spool.close()
+        # The writer sees it, tries a last time and ends; nobody waits for it.
+        assert self._writer.stdin is not None
+        self._writer.stdin.close()
+        return runs if ended else {}
+
+    def _wait(self) -> None:
+        before, deadline = -1, 0.0
+        while not (done := read_delivered(self._spool.path)).ended:
+            if done.offset != before:
+                before, deadline = done.offset, time.monotonic() + FINAL_WAIT_SECONDS
+            if self._writer.poll() is not None or time.monotonic() > deadline:
+                return
+            time.sleep(0.01)
+
+    @contextlib.contextmanager
+    def _telling(self) -> Iterator[None]:
+        try:
+            yield
+        except TrackingError as error:
+            if self._lost is None:
+                print(f"warning: {error}; the run goes on", file=sys.stderr)
+            self._lost = error
+
+
+def _start_writer(spool: Path, output_dir: Path) -> subprocess.Popen[bytes]:
+    # -P: nothing in the user's working directory is taken for a module, but ours is to be found.
+    paths = [str(Path(runner.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    with (spool / "writer.log").open("wb") as log:
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "runner.tracking.writer", str(spool), str(output_dir)],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
+        )
+
+
+def _absolute(uri: str) -> str:
+    """A sqlite file named relative to this working directory, for a `sync` from any other."""
+    path = sqlite_path(uri)
+    if path is None or path.is_absolute():
+        return uri
+    return uri.replace(SQLITE, f"{SQLITE}{Path.cwd()}/", 1)
+
+
+def _is_server(uri: str | None) -> bool:
+    return uri is not None and urlsplit(uri).scheme in SERVERS
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970."""
+    return int(time.time() * 1000)

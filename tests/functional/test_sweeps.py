@@ -1,0 +1,153 @@
+"""Sweeps within this process: the same pixels as cell by cell, and what fails fails alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from made import STEPS, Kandinsky
+from safetensors.torch import load_file, save_file
+
+from runner.cli import main
+from runner.outputs import read_manifest
+from runner.sweep_folder import read_record
+
+AXES = ("scheduler=ddim,ddpm", "decoder.guidance_scale=1,4")
+GOOD, BAD = "a red circle", "a blue square"
+
+
+@pytest.fixture
+def sweep(weights: Path, tmp_path: Path) -> Callable[..., list[dict[str, Any]]]:
+    """Runs `kandinsky -m <overrides>` and returns the cells' manifests."""
+    output_dir = tmp_path / "sweeps"
+
+    def run(*overrides: str, status: int = 0) -> list[dict[str, Any]]:
+        given = (f"weights={weights}", f"output_dir={output_dir}", "tracking=none", *STEPS)
+        last = {o.partition("=")[0]: o for o in ("progress=quiet", *given, *overrides)}
+        assert main(["-m", *last.values()]) == status
+        folder = output_dir / "latest"
+        cells = read_record(folder).cells
+        return [read_manifest(folder / cell.folder) for cell in cells]
+
+    return run
+
+
+def hashes(manifest: dict[str, Any]) -> dict[tuple[str, int], str]:
+    return {(image["prompt"], image["seed"]): image["sha256"] for image in manifest["images"]}
+
+
+def test_every_cell_has_the_pixels_of_its_own_run(
+    sweep: Callable[..., list[dict[str, Any]]], kandinsky: Kandinsky
+) -> None:
+    cells = sweep(*AXES, "seeds=[1,2]")
+    assert len(cells) == 4
+    for cell in cells:
+        scheduler = cell["config"]["scheduler"]["name"]
+        guidance = cell["config"]["decoder"]["guidance_scale"]
+        alone = kandinsky(
+            f"scheduler={scheduler}", f"decoder.guidance_scale={guidance}", "seeds=[1,2]",
+            "cache=off",
+        )  # fmt: skip
+        assert hashes(cell) == hashes(alone.manifest)
+        assert cell["status"] == "FINISHED"
+
+
+def test_a_shared_stage_is_run_by_one_cell_and_reused_by_the_others(
+    sweep: Callable[..., list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    cells = sweep(*AXES)
+    priors = {cell["images"][0]["stage_keys"]["prior"] for cell in cells}
+    assert len(priors) == 1
+    stored = list((tmp_path / "sweeps").rglob("entry.json"))
+    assert len(stored) == 1 + 4
+    assert not any(cell["images"][0]["reused"] for cell in cells)
+
+
+def test_cells_alike_in_everything_are_both_made(
+    sweep: Callable[..., list[dict[str, Any]]],
+) -> None:
+    one, two = sweep("offload=none,none")
+    assert hashes(one) == hashes(two)
+    assert (one["images"][0]["reused"], two["images"][0]["reused"]) == (False, True)
+    assert one["run_id"] != two["run_id"]
+
+
+@pytest.fixture
+def damaged(tmp_path: Path) -> Path:
+    """The small family where the word "blue" is NaN."""
+    from unit.conftest import copy_family
+
+    folder = copy_family(tmp_path / "damaged")
+    prior = folder / "kandinsky-2-2-prior"
+    tokenizer = json.loads((prior / "tokenizer" / "tokenizer.json").read_text())
+    word = tokenizer["model"]["vocab"]["blue</w>"]
+    file = prior / "text_encoder" / "model.safetensors"
+    tensors = load_file(file)
+    tensors["text_model.embeddings.token_embedding.weight"][word] = torch.nan
+    save_file(tensors, file, metadata={"format": "pt"})
+    return folder
+
+
+def test_a_failing_stage_fails_only_the_cells_that_need_it(
+    sweep: Callable[..., list[dict[str, Any]]], damaged: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    overrides = (f"weights={damaged}", f"prompt={BAD},{GOOD}", "scheduler=ddim,ddpm")
+    cells = sweep(*overrides, status=1)
+    statuses = {(c["config"]["prompt"], c["config"]["scheduler"]["name"]): c for c in cells}
+    assert [statuses[BAD, name]["status"] for name in ("ddim", "ddpm")] == ["FAILED"] * 2
+    assert [statuses[GOOD, name]["status"] for name in ("ddim", "ddpm")] == ["FINISHED"] * 2
+    assert all("NaN" in statuses[BAD, name]["failures"][0]["error"] for name in ("ddim", "ddpm"))
+    out, err = capsys.readouterr()
+    assert err.count("failed: prior failed") == 1  # one stage of two cells: said once
+    assert "2 of 4 cells" in out
+    assert "2 FAILED" in out
+    # Only the failed ones are tried again; retry=failed says the same in other words.
+    sweep(*overrides, status=1)
+    assert "2 of 4 cells done earlier" not in capsys.readouterr().out
+    again = sweep(*overrides, "retry=failed", status=1)
+    assert [cell["run_id"] for cell in again] == [cell["run_id"] for cell in cells]
+
+
+def test_resume_false_is_a_sweep_of_its_own(
+    sweep: Callable[..., list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    first = sweep(*AXES)
+    second = sweep(*AXES, "resume=false")
+    assert {c["run_id"] for c in first}.isdisjoint(c["run_id"] for c in second)
+    assert [hashes(cell) for cell in first] == [hashes(cell) for cell in second]
+    assert all(cell["images"][0]["reused"] for cell in second)
+    assert len(list((tmp_path / "sweeps" / "default").iterdir())) == 2
+
+
+def test_another_value_is_another_sweep(
+    sweep: Callable[..., list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    sweep("decoder.guidance_scale=1,4")
+    sweep("decoder.guidance_scale=1,3")
+    assert len(list((tmp_path / "sweeps" / "default").iterdir())) == 2
+
+
+def test_a_sweep_over_how_it_is_run_makes_every_cell(
+    sweep: Callable[..., list[dict[str, Any]]],
+) -> None:
+    cells = sweep("threads=1,2", "cache=use,off")
+    assert [cell["status"] for cell in cells] == ["FINISHED"] * 4
+    assert [cell["images"][0]["reused"] for cell in cells] == [False, False, True, False]
+
+
+def test_json_progress_leaves_nothing_else_on_stdout(
+    sweep: Callable[..., list[dict[str, Any]]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    sweep("decoder.guidance_scale=1,4", "progress=json")
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    ends = [event for event in events if event["event"] == "cell_ended"]
+    assert [(end["done"], end["of"], end["status"]) for end in ends] == [
+        (1, 2, "FINISHED"),
+        (2, 2, "FINISHED"),
+    ]
+    assert sum(event["event"] == "stage_finished" for event in events) == 3

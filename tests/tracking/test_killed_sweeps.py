@@ -1,0 +1,186 @@
+"""Sweeps as processes: stopped, killed, resumed; and what MLflow has of them."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from processes import MLflow, Workplace, ended, kill, wait_until, writers_of
+
+from runner.outputs import read_manifest
+
+pytestmark = pytest.mark.slow
+
+SWEEP = ("-m", "scheduler=ddim,ddpm", "decoder.guidance_scale=1,2,4", "seeds=[0,1]")
+CELLS, IMAGES = 6, 12
+
+
+def manifests(place: Workplace) -> list[dict[str, Any]]:
+    folders = sorted(path.parent for path in place.outputs.glob("*/*/*/manifest.json"))
+    return [read_manifest(folder) for folder in folders]
+
+
+def hashes(place: Workplace) -> dict[tuple[str, float, int], str]:
+    """(scheduler, guidance, seed) -> pixels, of everything that a manifest names."""
+    return {
+        (m["config"]["scheduler"]["name"], m["config"]["decoder"]["guidance_scale"], i["seed"]): i[
+            "sha256"
+        ]
+        for m in manifests(place)
+        for i in m["images"]
+    }
+
+
+def pictures(place: Workplace) -> set[Path]:
+    return set(place.outputs.glob("default/*/*/*.png"))
+
+
+def check_complete(place: Workplace, expected: dict[Any, str]) -> None:
+    """Everything is there once, whole and finished."""
+    found = manifests(place)
+    assert [manifest["status"] for manifest in found] == ["FINISHED"] * CELLS
+    assert hashes(place) == expected
+    named = {(m["run_id"], image["file"]) for m in found for image in m["images"]}
+    assert len(named) == len(pictures(place)) == IMAGES
+    assert not list(place.outputs.rglob("*.part"))
+    wait_until(lambda: not writers_of(place.outputs))
+    assert place.spools == []
+    runs = MLflow(place.outputs / "mlflow.db").runs()
+    assert [run.info.status for run in runs] == ["FINISHED"] * (CELLS + 1)
+    assert {m["mlflow_run_id"] for m in found} <= {run.info.run_id for run in runs}
+    record = json.loads(next(place.outputs.glob("*/*/sweep.json")).read_text())
+    assert record["status"] == "FINISHED"
+
+
+@pytest.fixture(scope="module")
+def whole(shared: Workplace) -> Workplace:
+    """The sweep run once, undisturbed."""
+    status, output = shared.run(*SWEEP)
+    assert status == 0, output
+    assert "8 of 24 are distinct" not in output
+    return shared
+
+
+@pytest.fixture(scope="module")
+def expected(whole: Workplace) -> dict[Any, str]:
+    return hashes(whole)
+
+
+def test_a_sweep_is_complete(whole: Workplace, expected: dict[Any, str]) -> None:
+    assert len(expected) == IMAGES
+    check_complete(whole, expected)
+
+
+def test_mlflow_has_a_parent_with_the_axes_and_a_child_a_cell(whole: Workplace) -> None:
+    mlflow = MLflow(whole.outputs / "mlflow.db")
+    runs = mlflow.runs()
+    (parent,) = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    children = [run for run in runs if run is not parent]
+    assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent.info.run_id}
+    assert parent.data.params == {
+        "axis.scheduler": "ddim, ddpm",
+        "axis.decoder.guidance_scale": "1, 2, 4",
+    }
+    metrics = parent.data.metrics
+    assert (metrics["cells_finished"], metrics["cells_failed"]) == (CELLS, 0)
+    assert metrics["stages_run"] == 2 + IMAGES  # a prior for each seed, shared by all cells
+    assert sum(run.data.metrics["stages_run"] for run in children) == metrics["stages_run"]
+    assert sum(run.data.metrics["seconds_loading"] for run in children) == pytest.approx(
+        metrics["seconds_loading"]
+    )
+    for run in children:
+        assert len(mlflow.artifacts(run, "images")) == 2
+        assert "pipelines.json" in mlflow.artifacts(run)
+
+
+def test_each_cell_says_what_was_read_back(whole: Workplace) -> None:
+    for manifest in manifests(whole):
+        run = manifest["mlflow_run_id"]
+        file = next(whole.outputs.glob(f"mlartifacts/*/{run}/artifacts/pipelines.json"))
+        classes = {found["pipeline"]: found["scheduler"] for found in json.loads(file.read_text())}
+        scheduler = manifest["config"]["scheduler"]["name"].upper() + "Scheduler"
+        assert classes["KandinskyV22Pipeline"] == scheduler
+        assert "KandinskyV22PriorPipeline" in classes
+
+
+def test_the_same_command_again_does_nothing(whole: Workplace, expected: dict[Any, str]) -> None:
+    before = {path: path.stat().st_mtime_ns for path in pictures(whole)}
+    status, output = whole.run(*SWEEP)
+    assert status == 0
+    assert f"{CELLS} cells done earlier" in output
+    assert {path: path.stat().st_mtime_ns for path in pictures(whole)} == before
+    check_complete(whole, expected)
+
+
+def test_a_picture_that_was_changed_is_made_again(
+    whole: Workplace, expected: dict[Any, str]
+) -> None:
+    first, second = sorted(pictures(whole))[:2]
+    first.write_bytes(second.read_bytes())
+    status, output = whole.run(*SWEEP)
+    assert status == 0
+    assert f"{CELLS - 1} of them done earlier" in output
+    check_complete(whole, expected)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_sweep_says_how_to_go_on(
+    place: Workplace, expected: dict[Any, str], number: signal.Signals, status: int
+) -> None:
+    process = place.start_run(*SWEEP)
+    wait_until(lambda: pictures(place) or process.poll() is not None)
+    process.send_signal(number)
+    returned, output = ended(process)
+    assert returned == status, output
+    assert "the same command goes on" in output
+    assert "Traceback" not in output
+    assert {m["status"] for m in manifests(place)} <= {"FINISHED", "KILLED"}
+    runs = MLflow(place.outputs / "mlflow.db").runs()
+    assert "RUNNING" not in {run.info.status for run in runs}
+    made = {path: path.stat().st_mtime_ns for path in pictures(place)}
+    assert 1 <= len(made) < IMAGES
+    returned, output = place.run(*SWEEP)
+    assert returned == 0, output
+    check_complete(place, expected)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_killed_again_and_again_it_loses_nothing(
+    place: Workplace, expected: dict[Any, str], seed: int
+) -> None:
+    """`kill -9` of the sweep, and every other time of its writer, at random moments."""
+    rng = random.Random(seed)
+    for _ in range(4):
+        process = place.start_run(*SWEEP)
+        wait_until(lambda p=process: place.spools or p.poll() is not None)
+        time.sleep(rng.uniform(0.0, 6.0))
+        if rng.random() < 0.5:
+            for writer in writers_of(place.outputs):
+                kill(writer)
+        process.kill()
+        ended(process)
+    stored = {path: path.stat().st_mtime_ns for path in place.outputs.rglob("entry.json")}
+    status, output = place.run(*SWEEP)
+    assert status == 0, output
+    # No stage is done twice that was published.
+    again = {path: path.stat().st_mtime_ns for path in place.outputs.rglob("entry.json")}
+    assert stored.items() <= again.items()
+    status, output = place.sync()
+    assert status == 0, output
+    check_complete(place, expected)
+
+
+def test_two_processes_do_not_run_one_sweep(place: Workplace) -> None:
+    process = place.start_run(*SWEEP)
+    wait_until(lambda: list(place.outputs.glob("*/*/sweep.json")) or process.poll() is not None)
+    status, output = place.run(*SWEEP)
+    assert status == 1
+    assert "being run by another process" in output
+    status, output = ended(process)
+    assert status == 0, output
+    assert len(pictures(place)) == IMAGES
