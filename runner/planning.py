@@ -100,11 +100,12 @@ class Planner:
     def __init__(self, *, download: bool = False) -> None:
         self._download = download
         self._weights: dict[str, FoundWeights] = {}
+        self._settled_device = cache(settled_device)
 
     def plan(self, run: RunConfig) -> Plan:
         """See `make_plan`."""
         row = row_of(run.version, run.task)
-        device = settled_device(run.device)
+        device = self._settled_device(run.device)
         check_inputs(run.inputs, run.interpolate, run.task)
         check_combinations(run, row, device)
         run = with_local_pictures(run, cache_dir(run) / "pictures", download=self._download)

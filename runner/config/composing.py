@@ -34,6 +34,7 @@ class CellComposer:
         _, self._repository = loader._parse_overrides_and_create_caching_repo(
             master.hydra.job.config_name, list(master.hydra.overrides.hydra)
         )
+        self._parsed: dict[str, Override] = {}
         self._composed: dict[tuple[str, ...], DictConfig] = {}
 
     def compose(self, overrides: Sequence[str], number: int) -> DictConfig:
@@ -42,22 +43,29 @@ class CellComposer:
         Raises:
             HydraException, OmegaConfBaseException: as Hydra raises them.
         """
-        parsed = self._parser.parse_overrides(list(overrides))
-        choices: list[str] = []
-        values: list[Override] = []
-        for override in parsed:
-            if self._is_value(override):
-                values.append(override)
-            else:
-                choices.append(str(override.input_line))
-        cell = copy.deepcopy(self._base(tuple(choices)))
-        self._loader._apply_overrides_to_config(values, cell)
+        parsed = self.parsed(overrides)
+        choices, values = self.split(parsed)
+        cell = copy.deepcopy(self._base(choices))
+        self._loader._apply_overrides_to_config(list(values), cell)
         OmegaConf.copy_cache(from_config=self._master, to_config=cell)
         with open_dict(cell.hydra):
             cell.hydra.overrides.task = [override.input_line for override in parsed]
             cell.hydra.job.override_dirname = self._dirname(parsed)
             cell.hydra.job.id = cell.hydra.job.num = number
         return cell
+
+    def parsed(self, overrides: Sequence[str]) -> list[Override]:
+        """As Hydra understands them; each distinct text is parsed once."""
+        for text in overrides:
+            if text not in self._parsed:
+                (self._parsed[text],) = self._parser.parse_overrides([text])
+        return [self._parsed[text] for text in overrides]
+
+    def split(self, parsed: Sequence[Override]) -> tuple[tuple[str, ...], tuple[Override, ...]]:
+        """Choices of groups' options, and values."""
+        values = tuple(override for override in parsed if self._is_value(override))
+        chosen = [str(override.input_line) for override in parsed if override not in values]
+        return tuple(chosen), values
 
     def _base(self, choices: tuple[str, ...]) -> DictConfig:
         if choices not in self._composed:

@@ -9,10 +9,13 @@ from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.errors import HydraException
-from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from runner.config.cells import CellResolver
 from runner.config.composing import CellComposer
+from runner.config.problems import config_problem
+from runner.config.run_config import RunConfig
+from runner.errors import ComposeError, RunnerError
 
 REPLACED = f"{BasicLauncher.__module__}.{BasicLauncher.__name__}"
 SWEEP_JOB = "sweep_job"
@@ -21,13 +24,11 @@ SWEEP_JOB = "sweep_job"
 
 @dataclass(frozen=True)
 class ComposedCell:
-    """A cell of a sweep: its number, its own overrides, and its config, `hydra` node included, or
-    why it cannot be composed.
-    """
+    """A cell of a sweep: its number, its own overrides, its config or what is wrong with that."""
 
     number: int
     overrides: tuple[str, ...]
-    config: DictConfig | Exception
+    config: RunConfig | RunnerError
 
 
 SweepJob = Callable[[Sequence[ComposedCell]], None]
@@ -58,11 +59,13 @@ class CellLauncher(BasicLauncher):
     ) -> Iterator[ComposedCell]:
         assert self.hydra_context is not None
         assert self.config is not None
-        composer = CellComposer(self.hydra_context.config_loader, self.config)
+        cells = CellResolver(CellComposer(self.hydra_context.config_loader, self.config))
         for number, overrides in enumerate(job_overrides, start=first):
-            config: DictConfig | Exception
+            config: RunConfig | RunnerError
             try:
-                config = composer.compose(overrides, number)
+                config = cells.resolve(overrides, number)
             except (HydraException, OmegaConfBaseException) as error:
+                config = ComposeError(config_problem(error))
+            except RunnerError as error:
                 config = error
             yield ComposedCell(number, tuple(overrides), config)

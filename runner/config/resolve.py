@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,31 @@ def resolve(
     Raises:
         ConfigError: a key, type or value is wrong.
     """
-    config = _to_dataclass(composed)
+    return freeze(read(composed), experiment=experiment, overrides=overrides)
+
+
+@dataclass(frozen=True)
+class Read:
+    """A composed config, twice: typed, and as plain values with every interpolation resolved."""
+
+    config: Config
+    plain: Mapping[str, Any]
+
+
+def read(composed: DictConfig) -> Read:
+    """Check names and types of a composed config.
+
+    Raises:
+        ConfigError: a key or a type is wrong.
+    """
+    return Read(_to_dataclass(composed), _plain(composed))
+
+
+def freeze(
+    found: Read, *, experiment: str | None = None, overrides: Sequence[str] = ()
+) -> RunConfig:
+    """Check the values of a config and freeze it; see `resolve`."""
+    config = found.config
     check_values(config)
     if config.negative_prompt is not None:
         # "" is not the same as none: the prior would sample an embedding for the empty text.
@@ -93,7 +118,7 @@ def resolve(
         resume=config.resume,
         retry=config.retry,
         debug=config.debug,
-        composed=_recorded(_plain(composed)),
+        composed=_recorded(found.plain),
         overrides=tuple(recorded_override(override, config.tracking.uri) for override in overrides),
     )
 
@@ -147,7 +172,7 @@ def _as_written(composed: DictConfig, key: str) -> object:
     return raw
 
 
-def _recorded(plain: dict[str, Any]) -> dict[str, Any]:
+def _recorded(plain: Mapping[str, Any]) -> Mapping[str, Any]:
     """The composed config as it may be written down: without the credentials of an address."""
     uri = plain["tracking"]["uri"]
     if uri is None:

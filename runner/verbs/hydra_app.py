@@ -8,13 +8,12 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 
 from runner.config import tree
 from runner.config.problems import config_problem
 from runner.config.resolve import resolve
 from runner.config.run_config import RunConfig
-from runner.errors import ComposeError, RunnerError
 from runner.reporting import reported
 from runner.sweeps import Cell
 
@@ -76,22 +75,10 @@ def _stop_if_asked(statuses: Sequence[int]) -> None:
 
 
 def _cell(composed: ComposedCell) -> Cell:
-    """A composed cell as the verbs take it: resolved, or with the error that it has."""
-    from hydra.core.hydra_config import HydraConfig
-
     config = composed.config
-    if isinstance(config, Exception):
-        return Cell(composed.number, composed.overrides, ComposeError(config_problem(config)))
-    # Interpolations like ${hydra:job.num} read the config of the job at hand.
-    HydraConfig.instance().set_config(config)
-    hydra_config = HydraConfig.get()
-    with open_dict(config):
-        del config["hydra"]
-    try:
-        run = _resolved(config, hydra_config)
-    except RunnerError as error:
-        return Cell(composed.number, composed.overrides, error)
-    return Cell(composed.number, run.overrides, run)  # these hold no credentials
+    # Those of a config hold no credentials.
+    shown = config.overrides if isinstance(config, RunConfig) else composed.overrides
+    return Cell(composed.number, shown, config)
 
 
 def _resolved(composed: DictConfig, hydra_config: Any) -> RunConfig:
