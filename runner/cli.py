@@ -15,6 +15,8 @@ VERBS = {
     "plan": "show what would be done; loads nothing",
     "models": "versions, tasks, repositories, and what is on disk",
     "doctor": "what works on this machine",
+    "sweeps": "list the sweeps that were run, and how far each came",
+    "cache": "show, check and trim the store of stage results",
     "ui": "open the MLflow pages of what was made",
     "sync": "deliver records that a tracking server did not take yet",
 }

@@ -37,6 +37,7 @@ SMALL_MODEL_PARAMETERS = 50_000_000
 compute, and while another process keeps a core busy they are up to 60 times slower."""
 
 SHOWN_WORDS = 8
+CACHE = ".cache"
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,13 @@ class Plan:
 
 
 def cache_dir(run: RunConfig) -> Path:
-    """Where stage results and file hashes are kept."""
-    return run.output_dir / ".cache"
+    """Where pictures and file hashes are kept, beside the stage results."""
+    return run.output_dir / CACHE
+
+
+def results_dir(output_dir: Path) -> Path:
+    """Where stage results are kept."""
+    return output_dir / CACHE / "results"
 
 
 def make_plan(run: RunConfig, *, download: bool = False) -> Plan:

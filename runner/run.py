@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from runner.config.choices import Progress, Tracker
+from runner.config.choices import CacheMode, Progress, Tracker
 from runner.config.credentials import without_credentials
 from runner.config.run_config import RunConfig
 from runner.engine import Engine, Outcome
@@ -19,11 +19,12 @@ from runner.errors import RunnerError, shown
 from runner.messages import command, counted, path_here
 from runner.opening import open_pipelines
 from runner.outputs import MANIFEST, RunFolder, new_folder
-from runner.planning import Plan, cache_dir, make_plan
+from runner.planning import Plan, make_plan, results_dir
 from runner.progress import display_for
 from runner.recording import FAILED, FINISHED, KILLED, CellRecord
 from runner.stopping import interrupt, signals
 from runner.store import Store
+from runner.store_care import trim
 from runner.tracking.session import TrackingSession
 
 SUCCESS, FAILURE = 0, 1
@@ -120,10 +121,23 @@ def close_session(session: TrackingSession, output_dir: Path) -> dict[str, str]:
 
 
 def _generate(plan: Plan, record: CellRecord) -> Outcome:
-    store = Store(cache_dir(plan.run) / "results", plan.run.cache)
+    store = Store(results_dir(plan.run.output_dir), plan.run.cache)
+    started = time.time()
     with display_for(plan.run.progress) as display:
         engine = Engine(lambda: open_pipelines([plan]), store, [record, display])
-        return engine.execute(plan.graph)
+        outcome = engine.execute(plan.graph)
+    keep_within_bounds(plan.run, started)
+    return outcome
+
+
+def keep_within_bounds(run: RunConfig, started: float) -> None:
+    """Trim the store to `cache.max_gb`; what was used since `started` (a time stamp) stays."""
+    if run.cache_max_gb is None or run.cache is CacheMode.off:
+        return
+    done = trim(results_dir(run.output_dir), round(run.cache_max_gb * 1e9), started)
+    if done.removed and run.progress is not Progress.quiet:
+        dropped = counted(done.removed, "stored result")
+        print(f"cache.max_gb: {dropped} dropped, the least recently used", file=sys.stderr)
 
 
 def _summary(plan: Plan, folder: RunFolder, seconds: float) -> None:

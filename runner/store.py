@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import shutil
 import tempfile
 import time
@@ -25,6 +26,7 @@ from runner.values import Value
 if TYPE_CHECKING:
     import torch
 
+ENTRY = "entry.json"
 FILE_NAMES = {ResultKind.tensors: "result.safetensors", ResultKind.image: "result.png"}
 
 
@@ -44,7 +46,7 @@ class Store:
     def holds(self, node: Node) -> bool:
         """Whether `get` would find an entry, going by the disk's names alone."""
         return node.key in self._memory or (
-            self._mode is CacheMode.use and (self._entry(node) / "entry.json").is_file()
+            self._mode is CacheMode.use and (self._entry(node) / ENTRY).is_file()
         )
 
     def get(self, node: Node) -> Value | None:
@@ -79,10 +81,10 @@ class Store:
     def _read(self, node: Node) -> Value | None:
         entry = self._entry(node)
         kind = STAGES[node.stage].result
-        if not (entry / "entry.json").is_file():
+        if not (entry / ENTRY).is_file():
             return None
         try:
-            record = json.loads((entry / "entry.json").read_text())
+            record = json.loads((entry / ENTRY).read_text())
             content = (entry / FILE_NAMES[kind]).read_bytes()
             whole = record["sha256"] == hashlib.sha256(content).hexdigest()
         except (FileNotFoundError, ValueError, KeyError, TypeError):
@@ -90,8 +92,11 @@ class Store:
         except OSError:
             return None
         if not whole:
-            _drop(entry)
+            drop(entry)
             return None
+        with contextlib.suppress(OSError):
+            # When it was last used, for `store_care.trim`. The system's own stamp lags behind.
+            os.utime(entry / ENTRY, (time.time(),) * 2)
         return _decode(kind, content)
 
     def _publish(self, node: Node, value: Value, seconds: float) -> None:
@@ -109,9 +114,9 @@ class Store:
                 "seconds": seconds,
                 "created": time.time(),
             }
-            (temporary / "entry.json").write_text(json.dumps(record, indent=1))
+            (temporary / ENTRY).write_text(json.dumps(record, indent=1))
             if self._mode is CacheMode.refresh:
-                _drop(entry)
+                drop(entry)
             _move(temporary, entry)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -123,14 +128,14 @@ def _move(temporary: Path, entry: Path) -> None:
             temporary.rename(entry)
             return
         except OSError:
-            if (entry / "entry.json").is_file():
+            if (entry / ENTRY).is_file():
                 return  # another process published the same key first: its bytes are as good
             if attempt == 2:
                 raise
-            _drop(entry)  # the rest of an entry that was being removed when its process was killed
+            drop(entry)  # the rest of an entry that was being removed when its process was killed
 
 
-def _drop(entry: Path) -> None:
+def drop(entry: Path) -> None:
     """Remove an entry in one step: nobody ever sees half of it."""
     aside = Path(tempfile.mkdtemp(prefix=f".{entry.name[:8]}-", dir=entry.parent))
     with contextlib.suppress(OSError):

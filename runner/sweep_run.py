@@ -19,7 +19,7 @@ from runner.graph import Graph, Node
 from runner.machine import peak_process_bytes
 from runner.messages import counted, path_here
 from runner.opening import open_pipelines
-from runner.planning import Plan, cache_dir
+from runner.planning import Plan, results_dir
 from runner.progress import CellEnded, Display, display_for
 from runner.recording import (
     FAILED,
@@ -36,6 +36,7 @@ from runner.run import (
     Finished,
     close_session,
     for_outputs,
+    keep_within_bounds,
     print_tracebacks,
     session_of,
 )
@@ -85,7 +86,7 @@ class _SweepRun:
         self._parents: dict[tuple[str, str], str] = {}
         self._ended: Counter[str] = Counter()
         self._totals = _Totals()
-        self._started = time.perf_counter()
+        self._started, self._began = time.perf_counter(), time.time()
 
     def execute(self) -> dict[int, Finished]:
         """Run what is to do. Returns the cells by number."""
@@ -121,7 +122,7 @@ class _SweepRun:
         """Run cells that one engine can serve."""
         plans = [cell.plan for cell in cells]
         recorder = Recorder(cells, partial(self._tell, display))
-        store = Store(cache_dir(self._run) / "results", plans[0].run.cache)
+        store = Store(results_dir(self._run.output_dir), plans[0].run.cache)
         observers = [recorder, self._totals, display]
         engine = Engine(lambda: open_pipelines(plans), store, observers, check)
         try:
@@ -135,6 +136,7 @@ class _SweepRun:
         except BaseException:
             recorder.stop(FAILED)
             raise
+        keep_within_bounds(plans[0].run, self._began)
         if self._run.debug:
             print_tracebacks(outcome)
 

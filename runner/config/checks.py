@@ -73,6 +73,9 @@ def check_values(config: Config) -> None:
     ):
         if size is not None and size <= 0:
             raise ConfigError(key, size, "is no number of pixels", "a positive number, or null")
+    most = config.cache.max_gb
+    if most is not None and not 0 <= most < math.inf:
+        raise ConfigError("cache.max_gb", most, "is no size", "a number from 0 on, or null")
     _check_scheduler(config.scheduler, steps)
     _check_attention(config)
     _check_compile(config.compile)

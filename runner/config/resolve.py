@@ -98,6 +98,7 @@ def freeze(
         precision=config.precision,
         tracking=config.tracking,
         cache=config.cache.mode,
+        cache_max_gb=config.cache.max_gb,
         prompts=_prompts(config),
         negative_prompt=config.negative_prompt,
         seeds=checked_seeds(config.seeds),

@@ -66,6 +66,7 @@ class RunConfig:
     precision: PrecisionConfig
     tracking: TrackingConfig
     cache: CacheMode
+    cache_max_gb: float | None
     prompts: tuple[str, ...]
     negative_prompt: str | None
     seeds: tuple[int, ...]

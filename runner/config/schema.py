@@ -139,7 +139,10 @@ class TrackingConfig:
 
 @dataclass
 class CacheConfig:
+    """`max_gb`: what the stored stage results may take on disk, in 10^9 bytes; `null`: any size."""
+
     mode: CacheMode = CacheMode.use
+    max_gb: float | None = 20.0
 
 
 @dataclass

@@ -10,7 +10,7 @@ from runner.config.choices import CacheMode
 from runner.config.run_config import RunConfig
 from runner.graph import Graph, Node
 from runner.messages import counted
-from runner.planning import Plan, cache_dir, make_plan
+from runner.planning import Plan, make_plan, results_dir
 from runner.store import Store
 from runner.sweeps import Cell, SweepPlan, plan_sweep
 from runner.verbs.hydra_app import run_with_hydra
@@ -64,10 +64,10 @@ def stored_nodes(sweep: SweepPlan) -> list[Node]:
     """The distinct nodes whose results need not be made again."""
     graphs: defaultdict[tuple[Path, CacheMode], list[Graph]] = defaultdict(list)
     for plan in sweep.plans:
-        graphs[cache_dir(plan.run), plan.run.cache].append(plan.graph)
+        graphs[results_dir(plan.run.output_dir), plan.run.cache].append(plan.graph)
     found: dict[str, Node] = {}
     for (folder, mode), (first, *others) in graphs.items():
-        store = Store(folder / "results", mode)
+        store = Store(folder, mode)
         found |= {node.key: node for node in first.merged(*others) if store.holds(node)}
     return list(found.values())
 
@@ -109,7 +109,7 @@ def _where(found: FoundCheckpoint) -> str:
 
 
 def _graph_lines(plan: Plan) -> list[str]:
-    store = Store(cache_dir(plan.run) / "results", plan.run.cache)
+    store = Store(results_dir(plan.run.output_dir), plan.run.cache)
     lines = []
     stored = 0
     for node in plan.graph.in_order():

@@ -151,6 +151,7 @@ DOES_NOT: dict[str, list[Any]] = {
     "offload": list(OffloadMode),
     "tracking": [TrackingConfig(Tracker.none), TrackingConfig(uri="http://host", experiment="e")],
     "cache": [CacheMode.off, CacheMode.refresh],
+    "cache_max_gb": [1.0, None],
     "device": ["cpu", "cuda:1"],
     "threads": [3],
     "output_dir": [Path("elsewhere").absolute()],

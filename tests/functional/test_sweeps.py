@@ -151,3 +151,33 @@ def test_json_progress_leaves_nothing_else_on_stdout(
         (2, 2, "FINISHED"),
     ]
     assert sum(event["event"] == "stage_finished" for event in events) == 3
+
+
+def test_sweeps_are_listed_with_their_status(
+    sweep: Callable[..., list[dict[str, Any]]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    output_dir = tmp_path / "sweeps"
+    assert main(["sweeps", str(output_dir)]) == 0
+    assert "no sweeps yet" in capsys.readouterr().out
+    sweep("decoder.guidance_scale=1,4", "name=mine")
+    capsys.readouterr()
+    assert main(["sweeps", str(output_dir)]) == 0
+    said = capsys.readouterr().out
+    assert "FINISHED  mine: 2 of 2 cells, decoder.guidance_scale (2)" in said
+    assert main(["sweeps", str(output_dir), "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["cells"] == {"FINISHED": 2}
+    assert row["axes"] == {"decoder.guidance_scale": ["1", "4"]}
+
+
+def test_the_store_is_kept_within_its_bound(
+    sweep: Callable[..., list[dict[str, Any]]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep("decoder.guidance_scale=1,4")
+    stored = set((tmp_path / "sweeps").rglob("entry.json"))
+    sweep("decoder.guidance_scale=2,3", "cache.max_gb=0", "progress=lines")
+    left = set((tmp_path / "sweeps").rglob("entry.json"))
+    assert "2 stored results dropped" in capsys.readouterr().err
+    assert len(stored & left) == 1  # the prior, which the second sweep took too
+    assert len(left) == 3

@@ -1,0 +1,95 @@
+"""The store on disk as a whole: how large it is, whether it is sound, and keeping it within bounds.
+
+Other processes may use the store meanwhile: an entry leaves in one step, and a stage whose entry
+has left is run again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner.store import ENTRY, drop
+
+ABANDONED_SECONDS = 24 * 3600
+"""A temporary folder this old belongs to a process that was killed."""
+
+
+@dataclass(frozen=True)
+class StoredEntry:
+    """A result on disk. `used`: when it was last made or taken, in seconds since 1970."""
+
+    path: Path
+    stage: str
+    bytes: int
+    used: float
+
+
+@dataclass(frozen=True)
+class Trimmed:
+    """What `trim` removed, and what is left."""
+
+    removed: int
+    freed_bytes: int
+    left_bytes: int
+
+
+def stored_entries(folder: Path) -> list[StoredEntry]:
+    """All whole entries of a store, least recently used first."""
+    return sorted(_entries(folder), key=lambda entry: entry.used)
+
+
+def _entries(folder: Path) -> Iterator[StoredEntry]:
+    for record in folder.glob(f"[0-9a-f][0-9a-f]/*/{ENTRY}"):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            stage = str(json.loads(record.read_text())["stage"])
+            sizes = [file.stat().st_size for file in record.parent.iterdir()]
+            yield StoredEntry(record.parent, stage, sum(sizes), record.stat().st_mtime)
+
+
+def trim(folder: Path, most_bytes: int, used_before: float | None = None) -> Trimmed:
+    """Drop what was used least recently until the store has at most `most_bytes`.
+
+    Args:
+        used_before: entries used since then stay, whatever the bound: seconds since 1970.
+    """
+    _remove_abandoned(folder)
+    entries = stored_entries(folder)
+    size = sum(entry.bytes for entry in entries)
+    removed = freed = 0
+    for entry in entries:
+        if size - freed <= most_bytes or (used_before is not None and entry.used >= used_before):
+            break
+        drop(entry.path)
+        removed += 1
+        freed += entry.bytes
+    return Trimmed(removed, freed, size - freed)
+
+
+def damaged_entries(folder: Path) -> list[Path]:
+    """Entries whose bytes are not those that were stored."""
+    return [entry.parent for entry in folder.glob(f"[0-9a-f][0-9a-f]/*/{ENTRY}") if _bad(entry)]
+
+
+def _bad(entry: Path) -> bool:
+    try:
+        expected = json.loads(entry.read_text())["sha256"]
+        (result,) = entry.parent.glob("result.*")
+        return bool(hashlib.sha256(result.read_bytes()).hexdigest() != expected)
+    except FileNotFoundError:
+        return entry.parent.exists()  # otherwise another process removed it meanwhile
+    except (OSError, ValueError, KeyError, TypeError):
+        return True
+
+
+def _remove_abandoned(folder: Path) -> None:
+    for left in folder.glob("[0-9a-f][0-9a-f]/.*-*"):
+        with contextlib.suppress(OSError):
+            if time.time() - left.stat().st_mtime > ABANDONED_SECONDS:
+                shutil.rmtree(left, ignore_errors=True)

@@ -1,0 +1,74 @@
+"""`kandinsky cache`: shows the store of stage results, checks it and keeps it within bounds."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections import defaultdict
+from pathlib import Path
+
+from runner.messages import counted
+from runner.planning import results_dir
+from runner.store import drop
+from runner.store_care import StoredEntry, damaged_entries, stored_entries, trim
+
+
+def main(arguments: list[str]) -> int:
+    """Show, verify, trim. Exit status 1 where an entry was damaged."""
+    parser = argparse.ArgumentParser(prog="kandinsky cache", description=__doc__)
+    parser.add_argument(
+        "output_dir", nargs="?", default="outputs", type=Path, help="as in the runs (%(default)s)"
+    )
+    parser.add_argument(
+        "--verify", action="store_true", help="check every entry's hash; damaged ones are dropped"
+    )
+    parser.add_argument(
+        "--trim", type=_gigabytes, metavar="GB", help="drop what was used least recently"
+    )
+    options = parser.parse_args(arguments)
+    folder = results_dir(options.output_dir.absolute())
+    damaged: list[Path] = []
+    if options.verify:
+        damaged = damaged_entries(folder)
+        for entry in damaged:
+            drop(entry)
+            print(f"damaged, dropped: {entry.name}")
+        print(
+            "every entry is whole" if not damaged else f"{counted(len(damaged), 'entry')} dropped"
+        )
+    if options.trim is not None:
+        done = trim(folder, round(options.trim * 1e9))
+        print(f"dropped {counted(done.removed, 'result')}, {size(done.freed_bytes)}")
+    print(summary(folder, stored_entries(folder)))
+    return 1 if damaged else 0
+
+
+def summary(folder: Path, entries: list[StoredEntry]) -> str:
+    """Size by stage, as a person reads it."""
+    by_stage: defaultdict[str, list[StoredEntry]] = defaultdict(list)
+    for entry in entries:
+        by_stage[entry.stage].append(entry)
+    total = size(sum(entry.bytes for entry in entries))
+    lines = [f"{folder}: {counted(len(entries), 'result')}, {total}"]
+    for stage, some in sorted(by_stage.items()):
+        taken = size(sum(entry.bytes for entry in some))
+        lines.append(f"  {stage:<16} {len(some):>7}  {taken:>10}")
+    if entries:
+        days = (time.time() - entries[0].used) / 86400
+        lines.append(f"  least recently used: {days:.1f} days ago")
+    return "\n".join(lines)
+
+
+def size(count: int) -> str:
+    """Bytes in decimal units."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= factor:
+            return f"{count / factor:.1f} {unit}"
+    return f"{count} B"
+
+
+def _gigabytes(text: str) -> float:
+    number = float(text)
+    if not 0 <= number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is no size")
+    return number

@@ -1,0 +1,75 @@
+"""`kandinsky sweeps`: the sweeps of an output folder, and how far each came."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter
+from pathlib import Path
+
+from runner.messages import path_here
+from runner.sweep_folder import (
+    FINISHED,
+    KILLED,
+    RUNNING,
+    SweepRecord,
+    cell_status,
+    is_running,
+    sweeps,
+)
+
+
+def main(arguments: list[str]) -> int:
+    """List them, newest last."""
+    parser = argparse.ArgumentParser(prog="kandinsky sweeps", description=__doc__)
+    parser.add_argument(
+        "output_dir", nargs="?", default="outputs", type=Path, help="as in the runs (%(default)s)"
+    )
+    parser.add_argument("--json", action="store_true", help="for other programs")
+    options = parser.parse_args(arguments)
+    found = [_row(path, record) for path, record in sweeps(options.output_dir.absolute())]
+    if options.json:
+        print(json.dumps(found, indent=1, ensure_ascii=False))
+    elif not found:
+        print("no sweeps yet; `kandinsky -m key=a,b` runs one")
+    else:
+        print("\n".join(map(_text, found)))
+    return 0
+
+
+def _row(path: Path, record: SweepRecord) -> dict[str, object]:
+    running = is_running(path)
+    statuses = Counter(cell_status(path / cell.folder) for cell in record.cells)
+    if not running and RUNNING in statuses:  # its process was killed
+        statuses[KILLED] += statuses.pop(RUNNING)
+    return {
+        "name": record.name,
+        "started": record.started,
+        "status": _status(record.status, running),
+        "cells": dict(statuses),
+        "attempts": record.attempts,
+        "seconds": round(record.seconds, 1),
+        "axes": {key: list(values) for key, values in record.axes.items()},
+        "folder": str(path),
+    }
+
+
+def _status(recorded: str, running: bool) -> str:
+    if running:
+        return RUNNING
+    return KILLED if recorded == RUNNING else recorded
+
+
+def _text(row: dict[str, object]) -> str:
+    cells, axes = row["cells"], row["axes"]
+    assert isinstance(cells, dict)
+    assert isinstance(axes, dict)
+    done = f"{cells.get(FINISHED, 0)} of {sum(cells.values())} cells"
+    others = ", ".join(f"{n} {status}" for status, n in cells.items() if status != FINISHED)
+    keys = " x ".join(f"{key} ({len(values)})" for key, values in axes.items())
+    return (
+        f"{row['started']}  {row['status']:<8}  {row['name']}: {done}"
+        + (f" ({others})" if others else "")
+        + (f", {keys}" if keys else "")
+        + f"\n  {path_here(Path(str(row['folder'])))}"
+    )
