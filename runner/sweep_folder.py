@@ -131,10 +131,14 @@ class SweepFolder:
 
     def status(self, cell: CellEntry) -> str:
         """How far a cell came; FINISHED only if its images are there, pixel by pixel."""
-        status = cell_status(self.path / cell.folder)
+        status = self.recorded_status(cell)
         if status == FINISHED and not _whole(self.path / cell.folder):
             return PENDING
         return status
+
+    def recorded_status(self, cell: CellEntry) -> str:
+        """How far a cell came, by its manifest alone."""
+        return cell_status(self.path / cell.folder)
 
     def folder(self, cell: CellEntry) -> Path:
         return self.path / cell.folder

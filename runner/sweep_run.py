@@ -13,7 +13,7 @@ from pathlib import Path
 
 from runner.config.choices import Progress
 from runner.engine import Engine
-from runner.errors import Interrupted, RunnerError
+from runner.errors import Interrupted, RunnerError, StorageError
 from runner.events import Loaded, NodeResult, Observer
 from runner.graph import Graph, Node
 from runner.machine import peak_process_bytes
@@ -21,30 +21,20 @@ from runner.messages import counted, path_here
 from runner.opening import open_pipelines
 from runner.planning import Plan, results_dir
 from runner.progress import CellEnded, Display, display_for
-from runner.recording import (
-    FAILED,
-    FINISHED,
-    KILLED,
-    CellAtWork,
-    CellRecord,
-    Recorder,
-    experiment_of,
-)
+from runner.recording import FAILED, FINISHED, KILLED, CellAtWork, CellRecord, Recorder
 from runner.run import (
     FAILURE,
     SUCCESS,
     Finished,
-    close_session,
     for_outputs,
     keep_within_bounds,
     print_tracebacks,
-    session_of,
 )
 from runner.stopping import StopBetweenStages, signals
 from runner.store import Store
 from runner.sweep_folder import CellEntry, SweepFolder, lacks_mlflow_run, note_mlflow_run
+from runner.sweep_tracking import SweepTracking
 from runner.sweeps import SweepPlan
-from runner.tracking.session import TrackingSession, now_ms
 
 
 @dataclass(frozen=True)
@@ -82,8 +72,7 @@ class _SweepRun:
         self._run = sweep.plans[0].run
         self._folder = SweepFolder.open(sweep, self._run.output_dir, self._run.resume)
         self._to_do = self._folder.to_do(self._run.retry)
-        self._sessions: dict[str, TrackingSession | None] = {}
-        self._parents: dict[tuple[str, str], str] = {}
+        self._tracking = SweepTracking(sweep, self._folder.record)
         self._ended: Counter[str] = Counter()
         self._totals = _Totals()
         self._started, self._began = time.perf_counter(), time.time()
@@ -145,57 +134,16 @@ class _SweepRun:
         return CellAtWork(entry.number, plan, lambda: self._begin(entry, plan))
 
     def _begin(self, entry: CellEntry, plan: Plan) -> CellRecord:
-        sweep_id = self._folder.record.sweep_id
+        tracking = self._tracking
         return CellRecord(
             plan,
-            _run_id(sweep_id, entry),
+            tracking.run_id(entry),
             self._folder.folder(entry),
-            self._session(plan),
+            tracking.session(plan),
             run_name=f"{entry.number} {self._labels[entry.number]}".strip()[:200],
-            parent=self._parent(plan),
-            again=self._again,
+            parent=tracking.parent(plan),
+            again=tracking.again,
         )
-
-    @property
-    def _again(self) -> bool:
-        return self._folder.record.attempts > 1
-
-    def _session(self, plan: Plan) -> TrackingSession | None:
-        uri = _address(plan)
-        if uri not in self._sessions:
-            record = self._folder.record
-            number = len(self._sessions)
-            name = record.sweep_id + (f"-{number}" if number else "")
-            attempt = f".{record.attempts}" if self._again else ""
-            self._sessions[uri] = session_of(plan, name + attempt)
-        return self._sessions[uri]
-
-    def _parent(self, plan: Plan) -> str | None:
-        """The sweep's own run in the experiment of a cell."""
-        session = self._session(plan)
-        where = (_address(plan), experiment_of(plan))
-        if session is None:
-            return None
-        if where not in self._parents:
-            sweep_id = self._folder.record.sweep_id
-            number = len(self._parents)
-            parent = sweep_id + (f"-sweep{number}" if number else "")
-            session.begin(parent, f"{self._run.name} sweep", experiment_of(plan), again=self._again)
-            axes = {f"axis.{key}": ", ".join(v) for key, v in self._sweep.axes.items()}
-            session.append("params", parent, params=axes)
-            session.append("tags", parent, tags={"mlflow.note.content": self._note()})
-            self._parents[where] = parent
-        return self._parents[where]
-
-    def _note(self) -> str:
-        sweep = self._sweep
-        question = f"{self._run.question}\n\n" if self._run.question else ""
-        stages = ", ".join(
-            f"{distinct} {stage} (of {sweep.stages[stage]})"
-            for stage, distinct in sweep.distinct_stages.items()
-        )
-        cells = counted(len(sweep.cells), "cell")
-        return f"{question}{cells}, each distinct stage once: {stages}\n\n    {sweep.command}\n"
 
     def _announce(self) -> None:
         sweep, run = self._sweep, self._run
@@ -223,39 +171,30 @@ class _SweepRun:
 
     def _status(self) -> str:
         """Of the whole sweep, earlier attempts among it."""
-        statuses = {self._folder.status(cell) for cell in self._folder.record.cells}
+        statuses = set(map(self._folder.recorded_status, self._folder.record.cells))
         if FAILED in statuses:
             return FAILED
         return FINISHED if statuses == {FINISHED} else KILLED
 
     def _end(self, status: str) -> None:
-        """Nothing that was made is lost by what goes wrong here."""
+        """Raises nothing that would hide an error."""
         seconds = time.perf_counter() - self._started
-        for (uri, _), parent in self._parents.items():
-            session = self._sessions[uri]
-            assert session is not None
-            metrics = self._totals.metrics(self._ended, seconds)
-            session.append("metrics", parent, metrics=metrics, time_ms=now_ms(), step=0)
-            session.end(parent, status)
-        record = self._folder.record
         for entry in self._unnamed():
-            plan = self._plans[entry.number]
-            session = self._sessions.get(_address(plan))
-            if session is not None:
-                session.look_up(_run_id(record.sweep_id, entry), experiment_of(plan))
-        ids: dict[str, str] = {}
-        for session in filter(None, self._sessions.values()):
-            ids |= close_session(session, self._run.output_dir)
-        for entry in record.cells:
-            mlflow_run_id = ids.get(_run_id(record.sweep_id, entry))
-            if mlflow_run_id is not None:
-                note_mlflow_run(self._folder.folder(entry), mlflow_run_id)
-        runs = {parent: ids[parent] for parent in self._parents.values() if parent in ids}
-        self._folder.end(status, seconds, runs)
+            self._tracking.look_up(entry, self._plans[entry.number])
+        ids = self._tracking.end(status, self._totals.metrics(self._ended, seconds))
+        try:
+            for entry in self._folder.record.cells:
+                mlflow_run_id = ids.get(self._tracking.run_id(entry))
+                if mlflow_run_id is not None:
+                    note_mlflow_run(self._folder.folder(entry), mlflow_run_id)
+            runs = {run: ids[run] for run in self._tracking.parents if run in ids}
+            self._folder.end(status, seconds, runs)
+        except StorageError as error:
+            print(f"error: {error}", file=sys.stderr)
 
     def _unnamed(self) -> list[CellEntry]:
         """Cells of a killed attempt: ended, but for the id of their MLflow run."""
-        if not self._again:
+        if not self._tracking.again:
             return []
         doing = {cell.number for cell in self._to_do}
         return [
@@ -268,7 +207,8 @@ class _SweepRun:
         folder = self._folder
         return {
             cell.number: Finished(
-                SUCCESS if folder.status(cell) == FINISHED else FAILURE, folder.folder(cell)
+                SUCCESS if folder.recorded_status(cell) == FINISHED else FAILURE,
+                folder.folder(cell),
             )
             for cell in folder.record.cells
         }
@@ -288,7 +228,7 @@ class _SweepRun:
                 file=out,
             )
         print(f"  pictures  {path_here(self._folder.path)}/", file=out)
-        if any(self._sessions.values()):
+        if self._tracking.parents:
             print(f"  MLflow    {for_outputs('ui', self._run.output_dir)}", file=out)
 
 
@@ -328,16 +268,6 @@ class _Totals(Observer):
         if peak is not None:
             found["peak_process_mb"] = peak / 2**20
         return found
-
-
-def _address(plan: Plan) -> str:
-    """What decides which session a plan's records go to."""
-    tracking = plan.run.tracking
-    return f"{tracking.tracker.name} {tracking.uri}"
-
-
-def _run_id(sweep_id: str, cell: CellEntry) -> str:
-    return f"{sweep_id}-{cell.number:04d}"
 
 
 def _alike(cells: Sequence[CellAtWork]) -> list[list[CellAtWork]]:

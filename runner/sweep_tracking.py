@@ -1,0 +1,104 @@
+"""What MLflow has of a sweep: its own run in each experiment of its cells, and their runs below."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from runner.messages import counted
+from runner.planning import Plan
+from runner.recording import experiment_of
+from runner.run import close_session, session_of
+from runner.sweep_folder import CellEntry, SweepRecord
+from runner.sweeps import SweepPlan
+from runner.tracking.session import TrackingSession, now_ms
+
+
+class SweepTracking:
+    """The sessions of a sweep, one for each tracking address, and its own runs in them.
+
+    Both are begun with the first cell that belongs there.
+
+    Attributes:
+        again: an earlier attempt may have begun the same runs.
+    """
+
+    def __init__(self, sweep: SweepPlan, record: SweepRecord) -> None:
+        self._sweep = sweep
+        self._record = record
+        self._run = sweep.plans[0].run
+        self._sessions: dict[str, TrackingSession | None] = {}
+        self._parents: dict[tuple[str, str], str] = {}
+        self.again = record.attempts > 1
+
+    def run_id(self, cell: CellEntry) -> str:
+        """The runner's own id of a cell's run: the same in each attempt."""
+        return f"{self._record.sweep_id}-{cell.number:04d}"
+
+    @property
+    def parents(self) -> Iterable[str]:
+        """The runner's own ids of the sweep's runs."""
+        return self._parents.values()
+
+    def session(self, plan: Plan) -> TrackingSession | None:
+        """Where a cell's records go; None: nowhere."""
+        address = _address(plan)
+        if address not in self._sessions:
+            number = len(self._sessions)
+            name = self._record.sweep_id + (f"-{number}" if number else "")
+            attempt = f".{self._record.attempts}" if self.again else ""
+            self._sessions[address] = session_of(plan, name + attempt)
+        return self._sessions[address]
+
+    def parent(self, plan: Plan) -> str | None:
+        """The sweep's own run in the experiment of a cell."""
+        session, experiment = self.session(plan), experiment_of(plan)
+        if session is None:
+            return None
+        where = (_address(plan), experiment)
+        if where not in self._parents:
+            number = len(self._parents)
+            parent = self._record.sweep_id + (f"-sweep{number}" if number else "")
+            session.begin(parent, f"{self._record.name} sweep", experiment, again=self.again)
+            axes = {f"axis.{key}": ", ".join(v) for key, v in self._sweep.axes.items()}
+            session.append("params", parent, params=axes)
+            session.append("tags", parent, tags={"mlflow.note.content": self._note()})
+            self._parents[where] = parent
+        return self._parents[where]
+
+    def look_up(self, cell: CellEntry, plan: Plan) -> None:
+        """Have `end` tell the MLflow run of a cell that an earlier attempt ended."""
+        session = self._sessions.get(_address(plan))
+        if session is not None:
+            session.look_up(self.run_id(cell), experiment_of(plan))
+
+    def end(self, status: str, metrics: Mapping[str, float]) -> dict[str, str]:
+        """The sweep's last records; then waits a little for them to be delivered.
+
+        Returns:
+            the runner's own id -> MLflow run's id, of what was delivered.
+        """
+        for (address, _), parent in self._parents.items():
+            session = self._sessions[address]
+            assert session is not None
+            session.append("metrics", parent, metrics=dict(metrics), time_ms=now_ms(), step=0)
+            session.end(parent, status)
+        ids: dict[str, str] = {}
+        for session in filter(None, self._sessions.values()):
+            ids |= close_session(session, self._run.output_dir)
+        return ids
+
+    def _note(self) -> str:
+        sweep = self._sweep
+        question = f"{self._run.question}\n\n" if self._run.question else ""
+        stages = ", ".join(
+            f"{distinct} {stage} (of {sweep.stages[stage]})"
+            for stage, distinct in sweep.distinct_stages.items()
+        )
+        cells = counted(len(sweep.cells), "cell")
+        return f"{question}{cells}, each distinct stage once: {stages}\n\n    {sweep.command}\n"
+
+
+def _address(plan: Plan) -> str:
+    """What decides which session a plan's records go to."""
+    tracking = plan.run.tracking
+    return f"{tracking.tracker.name} {tracking.uri}"
