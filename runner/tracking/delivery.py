@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,11 @@ RUN_ID_TAG = "runner.run_id"
 MAX_PARAM = 6000
 MAX_TAG = 8000
 BATCH = 100
+MOST_METRICS = 500
 """MLflow's own limits: longer values are cut, larger batches refused."""
+
+TOGETHER = ("params", "tags", "metrics", "file", "table")
+MOST_TOGETHER = 100
 
 ENDING_TAGS = {"runner.ended", "runner.error", "runner.incomplete"}
 """How an earlier attempt at a run ended: no longer true once it is begun again."""
@@ -86,35 +90,24 @@ class Delivery:
             self._again.add(self._runs[own])
         return True
 
-    def apply(self, record: Mapping[str, Any]) -> None:
-        """Deliver one record."""
-        kind = record["kind"]
-        if kind == "close":
-            return
+    def apply(self, records: Sequence[Mapping[str, Any]]) -> None:
+        """Deliver records that `together` gave: one call to MLflow for all that fits into one."""
+        first = records[0]
+        kind = first["kind"]
         if kind == "run":
-            self._begin(record)
-            return
-        if kind == "known":
-            if self.find(record):
-                self._on_run(record["run"], self._runs[record["run"]])
-            return
-        run = self._runs[record["run"]]
-        if kind == "params":
-            self._params(run, record["params"])
-        elif kind == "tags":
-            self._tags(run, record["tags"])
-        elif kind == "metrics":
-            self._metrics(run, record["metrics"], record["time_ms"], record["step"])
-        elif kind == "file":
-            self._file(run, Path(record["path"]), record["folder"])
-        elif kind == "table":
-            tables = json.dumps([{"path": Path(record["path"]).name, "type": "table"}])
-            self._tags(run, {"mlflow.loggedArtifacts": tables})
-            self._file(run, Path(record["path"]), None)
+            self._begin(first)
+        elif kind == "known":
+            if self.find(first):
+                self._on_run(first["run"], self._runs[first["run"]])
         elif kind == "end":
-            self._client.set_terminated(run, record["status"], end_time=record["time_ms"])
-        else:
-            raise AssertionError(f"unknown record {kind!r}")
+            run = self._runs[first["run"]]
+            self._client.set_terminated(run, first["status"], end_time=first["time_ms"])
+        elif kind != "close":
+            self._values(self._runs[first["run"]], records)
+            for record in records:
+                if record["kind"] in ("file", "table"):
+                    folder = record.get("folder")
+                    self._file(self._runs[first["run"]], Path(record["path"]), folder)
 
     def _begin(self, record: Mapping[str, Any]) -> None:
         """Create a run, or go on with the one that an earlier attempt made."""
@@ -138,36 +131,46 @@ class Delivery:
             self._runs[own] = str(created.info.run_id)
         self._on_run(own, self._runs[own])
 
-    def _params(self, run: str, params: Mapping[str, str]) -> None:
-        from mlflow.entities import Param
+    def _values(self, run: str, records: Sequence[Mapping[str, Any]]) -> None:
+        """Parameters, tags and metrics, as far as there are any."""
+        from mlflow.entities import Metric, Param, RunTag
 
-        # A resumed run may find another device or number of threads; MLflow keeps the first word.
-        there = self._client.get_run(run).data.params if run in self._again else {}
-        entries = [Param(k, v[:MAX_PARAM]) for k, v in params.items() if k not in there]
-        for start in range(0, len(entries), BATCH):
-            self._client.log_batch(run, params=entries[start : start + BATCH])
-        changed = {k: v for k, v in params.items() if there.get(k, v[:MAX_PARAM]) != v[:MAX_PARAM]}
-        if changed:
-            self._tags(run, {"runner.resumed_with": json.dumps(changed, ensure_ascii=False)})
-
-    def _tags(self, run: str, tags: Mapping[str, object]) -> None:
-        from mlflow.entities import RunTag
-
-        entries = [RunTag(name, str(value)[:MAX_TAG]) for name, value in tags.items()]
-        self._client.log_batch(run, tags=entries)
-
-    def _metrics(self, run: str, metrics: Mapping[str, float], time_ms: int, step: int) -> None:
-        from mlflow.entities import Metric
-
-        entries = [Metric(key, value, time_ms, step) for key, value in metrics.items()]
-        self._client.log_batch(run, metrics=entries)
+        params: dict[str, str] = {}
+        tags: dict[str, object] = {}
+        metrics = []
+        for record in records:
+            params |= record.get("params", {})
+            tags |= record.get("tags", {})
+            metrics += [
+                Metric(key, value, record["time_ms"], record["step"])
+                for key, value in record.get("metrics", {}).items()
+            ]
+            if record["kind"] == "table":
+                table = {"path": Path(record["path"]).name, "type": "table"}
+                tags["mlflow.loggedArtifacts"] = json.dumps([table])
+        if params and run in self._again:
+            # A resumed run may find another device or number of threads; the first word stays.
+            there = self._client.get_run(run).data.params
+            changed = {
+                k: v for k, v in params.items() if there.get(k, v[:MAX_PARAM]) != v[:MAX_PARAM]
+            }
+            params = {k: v for k, v in params.items() if k not in there}
+            if changed:
+                tags["runner.resumed_with"] = json.dumps(changed, ensure_ascii=False)
+        entries = [Param(key, value[:MAX_PARAM]) for key, value in params.items()]
+        named = [RunTag(name, str(value)[:MAX_TAG]) for name, value in tags.items()]
+        while entries or named or metrics:
+            self._client.log_batch(
+                run, metrics=metrics[:MOST_METRICS], params=entries[:BATCH], tags=named[:BATCH]
+            )
+            metrics, entries, named = metrics[MOST_METRICS:], entries[BATCH:], named[BATCH:]
 
     def _file(self, run: str, path: Path, folder: str | None) -> None:
         if path.is_file():
             self._client.log_artifact(run, str(path), folder)
         else:
             # Deleted since, by the user: no reason to keep back what comes after it.
-            self._tags(run, {"runner.missing_file": path.name})
+            self._client.set_tag(run, "runner.missing_file", path.name)
 
     def _experiment(self, name: str) -> str:
         if name not in self._experiments:
@@ -193,6 +196,26 @@ class Delivery:
                 "tracking.experiment to another name"
             )
         return str(experiment.experiment_id)
+
+
+def together(
+    records: Iterable[tuple[Mapping[str, Any], int]],
+) -> Iterator[tuple[list[Mapping[str, Any]], int]]:
+    """Records in portions that may be delivered at once, each with the byte after it.
+
+    A portion is of one run; how that begins and ends stands alone.
+    """
+    some: list[Mapping[str, Any]] = []
+    end = 0
+    for record, offset in records:
+        fits = record["kind"] in TOGETHER and some and some[0]["kind"] in TOGETHER
+        if some and not (fits and some[0]["run"] == record["run"] and len(some) < MOST_TOGETHER):
+            yield some, end
+            some = []
+        some.append(record)
+        end = offset
+    if some:
+        yield some, end
 
 
 def sqlite_path(uri: str) -> Path | None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from runner.locks import hold, is_held
-from runner.tracking.delivery import Delivery, prepare_environment
+from runner.tracking.delivery import Delivery, prepare_environment, together
 from runner.tracking.spool import (
     RECORDS,
     RUNNER_LOCK,
@@ -146,9 +146,9 @@ def _deliver(spool: Path, delivery: Delivery) -> bool:
     if done.ended:
         _remove_when_read(spool)
         return True
-    for record, offset in read_records(spool, done.offset):
-        delivery.apply(record)
-        ended = record["kind"] == "close"
+    for records, offset in together(read_records(spool, done.offset)):
+        delivery.apply(records)
+        ended = records[-1]["kind"] == "close"
         write_delivered(spool, Delivered(offset, ended))
         if ended:
             _remove_when_read(spool)
@@ -161,8 +161,8 @@ def _end_for_the_dead(spool: Path, delivery: Delivery) -> None:
     killed = int((spool / RECORDS).stat().st_mtime * 1000)
     for run in _open_runs(spool):
         said = {"runner.ended": "without a word of the runner"}
-        delivery.apply({"kind": "tags", "run": run, "tags": said})
-        delivery.apply({"kind": "end", "run": run, "status": "KILLED", "time_ms": killed})
+        delivery.apply([{"kind": "tags", "run": run, "tags": said}])
+        delivery.apply([{"kind": "end", "run": run, "status": "KILLED", "time_ms": killed}])
     write_delivered(spool, Delivered(read_delivered(spool).offset, ended=True))
     _remove_when_read(spool)
 
