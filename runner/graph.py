@@ -212,15 +212,6 @@ class Graph:
             sorter.done(*batch)
         return ordered
 
-    def dependants(self, key: str) -> set[str]:
-        """Keys of all nodes that need this one, directly or through others."""
-        found: set[str] = set()
-        for node in self.in_order():
-            needed = {needed.key for needed in node.inputs.values()}
-            if needed & (found | {key}):
-                found.add(node.key)
-        return found
-
     def as_mermaid(self) -> str:
         """The graph as a Mermaid flowchart."""
         lines = ["flowchart LR"]

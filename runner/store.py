@@ -14,6 +14,7 @@ import os
 import shutil
 import tempfile
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,9 +108,12 @@ class Store:
         temporary = Path(tempfile.mkdtemp(prefix=f".{node.key[:8]}-", dir=entry.parent))
         try:
             (temporary / FILE_NAMES[kind]).write_bytes(content)
+            work, amount = work_of(node)
             record: dict[str, Any] = {
                 "key": node.key,
                 "stage": node.stage,
+                "work": work,
+                "amount": amount,
                 "sha256": hashlib.sha256(content).hexdigest(),
                 "seconds": seconds,
                 "created": time.time(),
@@ -120,6 +124,30 @@ class Store:
             _move(temporary, entry)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def work_of(node: Node) -> tuple[str, float]:
+    """Which kind of work a node is, by all that its time depends on but the number of steps; and
+    that number, 1 where there is none.
+    """
+    params = node.params
+    steps = params.get("num_inference_steps")
+    guidance = params.get("guidance_scale")
+    kind = {
+        "stage": node.stage,
+        "pipeline": asdict(node.pipeline) if node.pipeline else None,
+        "size": [params.get("height"), params.get("width"), params.get("size")],
+        "guided": isinstance(guidance, int | float) and guidance > 1,
+    }
+    text = json.dumps(kind, sort_keys=True)
+    amount = steps * _share(node) if isinstance(steps, int) else 1
+    return hashlib.sha256(text.encode()).hexdigest()[:16], amount
+
+
+def _share(node: Node) -> float:
+    """The share of the steps that is gone, where a picture is begun from."""
+    strength = node.params.get("strength")
+    return strength if isinstance(strength, int | float) else 1.0
 
 
 def _move(temporary: Path, entry: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from runner.config.choices import CacheMode
 from runner.config.run_config import RunConfig
+from runner.estimates import Estimate, Estimator
 from runner.graph import Graph, Node
 from runner.messages import counted
 from runner.planning import Plan, make_plan, results_dir
@@ -53,11 +54,35 @@ def sweep_text(sweep: SweepPlan) -> str:
     lines.append("models")
     lines += [f"  {found.role:<8} {_where(found)}" for found in sweep.checkpoints.values()]
     lines.append("stages")
-    stored = Counter(node.stage for node in stored_nodes(sweep))
+    stored_ones = stored_nodes(sweep)
+    stored = Counter(node.stage for node in stored_ones)
     for stage, distinct in sweep.distinct_stages.items():
         of_all = f"{distinct} distinct of {sweep.stages[stage]}"
         lines.append(f"  {stage:<16} {of_all}; {stored[stage]} already stored")
+    have = {node.key for node in stored_ones}
+    missing = [node for node in sweep.graph if node.key not in have]
+    estimator = Estimator(results_dir(sweep.plans[0].run.output_dir))
+    lines += ["time", f"  {estimate_text(estimator.estimate(missing))}"]
     return "\n".join(lines)
+
+
+def estimate_text(estimate: Estimate) -> str:
+    """One line on the time that stages will take."""
+    if not estimate.nodes:
+        return "all stages are stored"
+    if estimate.unknown == estimate.nodes:
+        return "unknown: no stage of these kinds was run here before"
+    about = f"about {duration(estimate.seconds)} of stages, by earlier runs; models load besides"
+    if estimate.unknown:
+        about += f"; {counted(estimate.unknown, 'stage')} of kinds that were never run here"
+    return about
+
+
+def duration(seconds: float) -> str:
+    """1.2 s, 3 min, 2.5 h."""
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def stored_nodes(sweep: SweepPlan) -> list[Node]:

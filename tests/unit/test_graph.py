@@ -207,16 +207,6 @@ def test_order_of_a_graph_without_nodes() -> None:
     assert Graph([]).in_order() == []
 
 
-def test_dependants_are_direct_and_through_others() -> None:
-    prior, lonely = node(prompt="a"), node(prompt="b")
-    first = decode(prior)
-    second = replace(decode(prior, more=1), inputs={"image": first})
-    graph = Graph([second, lonely])
-    assert graph.dependants(prior.key) == {first.key, second.key}
-    assert graph.dependants(first.key) == {second.key}
-    assert graph.dependants(lonely.key) == set()
-
-
 def test_mermaid_has_each_node_and_each_edge() -> None:
     graph = sweep()
     lines = graph.as_mermaid().splitlines()
