@@ -8,6 +8,7 @@ from pathlib import Path
 
 from runner.config.choices import CacheMode
 from runner.config.run_config import RunConfig
+from runner.errors import ConfigError
 from runner.estimates import Estimate, Estimator
 from runner.graph import Graph, Node
 from runner.messages import counted
@@ -21,19 +22,53 @@ LISTED_CELLS = 30
 """Up to so many cells are told one by one."""
 
 
+GRAPH = "--graph"
+
+
 def main(arguments: list[str]) -> int:
-    """Plan a composed config, or all of a sweep's. Takes what `run` takes."""
-    return run_with_hydra(_job, arguments, "kandinsky plan", _sweep_job)
+    """Plan a composed config, or all of a sweep's. Takes what `run` takes, and `--graph FILE`."""
+    others, file = without_graph(arguments)
+
+    def job(run: RunConfig) -> int:
+        plan = make_plan(run)
+        print(plan_text(plan))
+        _draw(plan.graph, file)
+        return 0
+
+    def sweep_job(cells: Sequence[Cell]) -> int:
+        sweep = plan_sweep(cells)
+        print(sweep_text(sweep))
+        _draw(sweep.graph, file)
+        return 0
+
+    return run_with_hydra(job, others, "kandinsky plan", sweep_job)
 
 
-def _job(run: RunConfig) -> int:
-    print(plan_text(make_plan(run)))
-    return 0
+def without_graph(arguments: Sequence[str]) -> tuple[list[str], Path | None]:
+    """Hydra's arguments, and the file of `--graph`.
+
+    Raises:
+        ConfigError: it names no file, or none of a kind that can be written.
+    """
+    others = list(arguments)
+    if GRAPH not in others:
+        return others, None
+    place = others.index(GRAPH)
+    name = others[place + 1] if place + 1 < len(others) else ""
+    if not name.endswith(".mmd"):
+        raise ConfigError(GRAPH, name, "is no file for a graph", "a Mermaid file, <name>.mmd")
+    del others[place : place + 2]
+    return others, Path(name)
 
 
-def _sweep_job(cells: Sequence[Cell]) -> int:
-    print(sweep_text(plan_sweep(cells)))
-    return 0
+def _draw(graph: Graph, file: Path | None) -> None:
+    if file is None:
+        return
+    try:
+        file.write_text(graph.as_mermaid(), encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(GRAPH, file, f"cannot be written: {error.strerror}") from error
+    print(f"graph: {file}")
 
 
 def sweep_text(sweep: SweepPlan) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from runner.config.choices import CacheMode
@@ -38,3 +39,21 @@ def test_it_shows_what_is_stored(composed: Compose) -> None:
 def test_it_leaves_nothing_behind(command: Command, tmp_path: Path) -> None:
     assert command("plan").status == 0
     assert list((tmp_path / "working").iterdir()) == []
+
+
+def test_the_graph_of_a_sweep_is_drawn_into_a_file(command: Command, tmp_path: Path) -> None:
+    file = tmp_path / "graph.mmd"
+    said = command("plan", "-m", "scheduler=ddim,ddpm", "--graph", str(file), "seeds=[0,1]")
+    assert said.status == 0, said.err
+    lines = file.read_text().splitlines()
+    assert lines[0] == "flowchart LR"
+    assert sum('["prior' in line for line in lines) == 2  # shared by both schedulers
+    assert sum('["decode' in line for line in lines) == 4
+    assert sum("-->" in line for line in lines) == 4
+
+
+@pytest.mark.parametrize("name", ["graph.svg", "", "nowhere/at/all.mmd"])
+def test_a_graph_that_cannot_be_written_is_one_message(command: Command, name: str) -> None:
+    said = command("plan", "--graph", *([name] if name else []))
+    assert said.status == 2
+    assert said.err.count("error: --graph=") == 1
