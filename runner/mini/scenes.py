@@ -42,7 +42,7 @@ APART = (32.0, 96.0)
 APART_RADIUS = 24.0
 """Where two objects lie beside or above each other; across, they lie where the lattice says."""
 
-OUTER_RADIUS, INNER_RADIUS = 48.0, 18.0
+OUTER_RADIUS, INNER_RADIUS = 52.0, 22.0
 INCENTRE = {"triangle": 0.15}
 """How far below its centre, in radii, the middle of a shape's inside lies."""
 

@@ -25,7 +25,7 @@ from runner.mini.training.loop import CHECKPOINT, Draws
 from runner.mini.vocabulary import HELD_OUT, all_combinations
 
 TWO_OBJECTS = 20_000
-TWO_SHARE = 0.5
+TWO_SHARE = 0.6
 CHUNK = 64
 
 

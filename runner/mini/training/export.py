@@ -15,6 +15,7 @@ from transformers import CLIPImageProcessorPil
 
 from runner.mini.known import known_in_training
 from runner.mini.training import clip, movq, polish, prior, unet
+from runner.mini.training.diffusion import build_scheduler
 from runner.mini.training.loop import CHECKPOINT
 from runner.mini.training.tokenizer import build_tokenizer
 
@@ -60,7 +61,7 @@ def run_export(work: Path, weights: Path, *, allow_untrained: bool = False) -> N
     )
     decoder_pipeline = KandinskyV22Pipeline(
         unet=part(unet.NAME, unet.build, unet.load).half(),
-        scheduler=unet.build_scheduler(),
+        scheduler=build_scheduler(),
         movq=part(*autoencoder).half(),
     )
     replace_folder(prior_pipeline, weights / PRIOR_FOLDER)

@@ -1,6 +1,7 @@
 """The autoencoder (MoVQ): 128 px images to 4 x 16 x 16 latents and back.
 
-First on 64 px crops along an object's outline, where all the difficulty is, then on whole images.
+Many small steps: mostly on 64 px crops along an object's outline, where all the difficulty is, and
+in the end on whole images.
 Half of the pictures are painted in any colours at all: how well an outline comes back must not
 depend on whether its colours were seen together. Colours nearest to a held-out combination are
 left out there, too.
@@ -26,12 +27,16 @@ from runner.mini.training.loop import Budget, Draws, Losses, Run, load_ema, trai
 from runner.mini.vocabulary import BACKGROUNDS, COLOURS, HELD_OUT, RGB, Combination
 
 NAME = "movq"
-BUDGET = Budget(steps=2000, peak_lr=2e-3, cooldown=600, weight_decay=1e-4)
+BUDGET = Budget(
+    steps=16000, peak_lr=1e-3, cooldown=6000, weight_decay=1e-4, ema_decay=0.999, report_every=100
+)
 CROP = 64
-CROPS_A_STEP = 8
-WHOLE_A_STEP = 3
-WHOLE_FROM = 1250
-"""The step from which on whole images are seen: group norms must meet real statistics."""
+CROPS_A_STEP = 4
+WHOLE_EVERY = 4
+"""Steps between those on a whole image: group norms must meet real statistics."""
+WHOLE_A_STEP = 2
+WHOLE_FROM = 14000
+"""The step from which on only whole images are seen."""
 CODES = 1024
 LOOSE_SHARE = 0.5
 """Of scenes off the lattice: pictures to start from are users' own."""
@@ -138,8 +143,8 @@ def run_training(work: Path, seed: int, device: torch.device, budget: Budget = B
 
     def measure(model: nn.Module, step: int, draws: Draws) -> Losses:
         assert isinstance(model, VQModel)
-        whole = step >= WHOLE_FROM
-        count = WHOLE_A_STEP if whole else CROPS_A_STEP
+        whole = step >= WHOLE_FROM or step % WHOLE_EVERY == 0
+        count = CROPS_A_STEP if not whole else WHOLE_A_STEP if step >= WHOLE_FROM else 1
         scenes = [sample_loosely(draws.python, LOOSE_SHARE) for _ in range(count)]
         images = draw_images(draws.python, scenes)
         if not whole:
