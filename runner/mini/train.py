@@ -1,7 +1,8 @@
 """Trains the small family: `python -m runner.mini.train all`, or one part at a time.
 
-movq and clip stand alone; polish needs movq, prior needs clip, unet needs both. So polish and unet
-can run side by side.
+movq and clip stand alone; polish needs movq, prior, multilingual and t5 need clip, unet needs both.
+inpaint, controlnet and unet_2_1 go on from unet, inpaint_2_1 from unet_2_1; kandinsky3 needs movq
+and t5. Parts that do not need each other can run side by side.
 A part that was stopped resumes from its last checkpoint.
 """
 
@@ -10,11 +11,22 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
 
-from runner.mini.training import clip, export, movq, polish, prior, unet
+from runner.mini.training import (
+    clip,
+    export,
+    fine_tunes,
+    kandinsky3,
+    movq,
+    polish,
+    prior,
+    texts,
+    unet,
+)
 from runner.mini.training.loop import Budget, Run
 from runner.mini.training.start import start_from
 
@@ -29,6 +41,13 @@ PARTS: dict[str, tuple[Budget, Trainer]] = {
     clip.NAME: (clip.BUDGET, clip.run_training),
     prior.NAME: (prior.BUDGET, prior.run_training),
     unet.NAME: (unet.BUDGET, unet.run_training),
+    texts.MULTILINGUAL: (texts.BUDGET, texts.train_multilingual),
+    texts.T5: (texts.BUDGET, texts.train_t5),
+    **{
+        name: (kind.budget, partial(fine_tunes.run_training, name))
+        for name, kind in fine_tunes.KINDS.items()
+    },
+    kandinsky3.NAME: (kandinsky3.BUDGET, kandinsky3.run_training),
 }
 
 

@@ -51,8 +51,8 @@ class Told:
 class Student(Protocol):
     """A text encoder with its tokenizer."""
 
-    def read(self, prompts: list[str]) -> Told:
-        """Prompts, padded to the longest of them."""
+    def read(self, prompts: list[str], padding: str = "longest") -> Told:
+        """Prompts, padded to the longest of them, or to "max_length" as the pipelines do."""
 
 
 class MultilingualStudent(nn.Module):
@@ -81,9 +81,9 @@ class MultilingualStudent(nn.Module):
             )
         )
 
-    def read(self, prompts: list[str]) -> Told:
-        """Prompts, padded to the longest of them."""
-        ids, mask = tokens(xlm_roberta_tokenizer(), prompts, self.encoder.device)
+    def read(self, prompts: list[str], padding: str = "longest") -> Told:
+        """Prompts, padded to the longest of them, or to "max_length"."""
+        ids, mask = tokens(xlm_roberta_tokenizer(), prompts, padding, self.encoder.device)
         pooled, states = self.encoder(ids, mask)
         return Told(pooled, states, mask)
 
@@ -108,17 +108,19 @@ class T5Student(nn.Module):
         )
         self.head = nn.Linear(WIDTH, clip.WIDTH)
 
-    def read(self, prompts: list[str]) -> Told:
-        """Prompts, padded to the longest of them."""
-        ids, mask = tokens(t5_tokenizer(), prompts, self.encoder.device)
+    def read(self, prompts: list[str], padding: str = "longest") -> Told:
+        """Prompts, padded to the longest of them, or to "max_length"."""
+        ids, mask = tokens(t5_tokenizer(), prompts, padding, self.encoder.device)
         states = self.encoder(ids, attention_mask=mask).last_hidden_state
         mean = (states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
         return Told(self.head(mean), states, mask)
 
 
-def tokens(tokenizer: Any, prompts: list[str], device: torch.device) -> tuple[Tensor, Tensor]:
+def tokens(
+    tokenizer: Any, prompts: list[str], padding: str, device: torch.device
+) -> tuple[Tensor, Tensor]:
     """Ids and attention mask [B, T]."""
-    made = tokenizer(prompts, padding="longest", truncation=True, return_tensors="pt").to(device)
+    made = tokenizer(prompts, padding=padding, truncation=True, return_tensors="pt").to(device)
     return made.input_ids, made.attention_mask
 
 

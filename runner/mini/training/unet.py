@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 from diffusers import UNet2DConditionModel
@@ -21,26 +21,27 @@ NO_IMAGE_SHARE = 0.2
 """Share of the embeddings replaced by that of the zero image, which guidance compares with."""
 
 
-def build() -> UNet2DConditionModel:
-    """A fresh UNet with the blocks and the conditioning of Kandinsky 2.2."""
-    return UNet2DConditionModel(
-        sample_size=16,
-        in_channels=4,
-        out_channels=8,
-        block_out_channels=(48, 96, 96),
-        layers_per_block=1,
-        down_block_types=("ResnetDownsampleBlock2D", *("SimpleCrossAttnDownBlock2D",) * 2),
-        mid_block_type="UNetMidBlock2DSimpleCrossAttn",
-        up_block_types=(*("SimpleCrossAttnUpBlock2D",) * 2, "ResnetUpsampleBlock2D"),
-        cross_attention_dim=64,
-        attention_head_dim=32,
-        encoder_hid_dim=clip.WIDTH,
-        encoder_hid_dim_type="image_proj",
-        addition_embed_type="image",
-        resnet_time_scale_shift="scale_shift",
-        norm_num_groups=16,
-        act_fn="silu",
-    )
+def build(**changes: Any) -> UNet2DConditionModel:
+    """A fresh UNet with the blocks and the conditioning of Kandinsky 2.2, but for `changes`."""
+    blocks = {
+        "block_out_channels": (48, 96, 96),
+        "layers_per_block": 1,
+        "down_block_types": ("ResnetDownsampleBlock2D", *("SimpleCrossAttnDownBlock2D",) * 2),
+        "mid_block_type": "UNetMidBlock2DSimpleCrossAttn",
+        "up_block_types": (*("SimpleCrossAttnUpBlock2D",) * 2, "ResnetUpsampleBlock2D"),
+        "attention_head_dim": 32,
+        "resnet_time_scale_shift": "scale_shift",
+        "norm_num_groups": 16,
+        "act_fn": "silu",
+    }
+    conditioning = {
+        "cross_attention_dim": 64,
+        "encoder_hid_dim": clip.WIDTH,
+        "encoder_hid_dim_type": "image_proj",
+        "addition_embed_type": "image",
+    }
+    channels = {"sample_size": 16, "in_channels": 4, "out_channels": 8}
+    return UNet2DConditionModel(**{**channels, **blocks, **conditioning, **changes})
 
 
 def run_training(work: Path, seed: int, device: torch.device, budget: Budget = BUDGET) -> Run:

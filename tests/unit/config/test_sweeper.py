@@ -53,11 +53,12 @@ def test_the_plan_of_a_sweep_counts_each_distinct_stage_once(command: Command) -
     assert said.out.startswith("4 cells, 8 images\n")
     assert "  decoder.guidance_scale       2, 4\n" in said.out
     assert "  3    decoder.guidance_scale=4 scheduler=ddpm\n" in said.out
-    lines = {line.split()[0]: line.split(maxsplit=1)[1] for line in said.out.splitlines()[-2:]}
-    assert lines == {
-        "prior": "2 distinct of 8; 0 already stored",
-        "decode": "8 distinct of 8; 0 already stored",
-    }
+    assert said.out.partition("stages\n")[2].splitlines() == [
+        "  prior            2 distinct of 8; 0 already stored",
+        "  decode           8 distinct of 8; 0 already stored",
+        "time",
+        "  unknown: no stage of these kinds was run here before",
+    ]
 
 
 def test_batches_of_a_sweep_are_planned_one_after_another(command: Command) -> None:
