@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -275,8 +276,9 @@ def test_the_parts_learn_from_one_and_two_objects_and_from_nothing_held_out() ->
     assert {len(scene.objects) for scene in known.one} == {1}
     assert {len(scene.objects) for scene in known.two} == {2}
     rows = known.rows(Draws.of(0, "rows", 0), 1000)
-    share = sum(row >= len(known.one) for row in rows) / len(rows)
-    assert share == pytest.approx(dataset.TWO_SHARE, abs=0.06)
+    relations = Counter(known.scenes[row].relation for row in rows)
+    assert relations[None] == pytest.approx(1000 * dataset.SHARES[None], rel=0.2)
+    assert relations["inside"] == pytest.approx(1000 * dataset.SHARES["inside"], rel=0.2)
 
 
 def test_every_word_is_one_token_and_others_fall_back_to_bytes() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from random import Random
@@ -25,7 +26,9 @@ from runner.mini.training.loop import CHECKPOINT, Draws
 from runner.mini.vocabulary import HELD_OUT, all_combinations
 
 TWO_OBJECTS = 20_000
-TWO_SHARE = 0.6
+SHARES = {None: 0.3, "beside": 0.3, "inside": 0.4}
+"""How often a lone object is learnt from, two beside each other, and one inside another, which
+takes the longest to learn."""
 CHUNK = 64
 
 
@@ -40,20 +43,25 @@ class SceneSet:
     one: tuple[Scene, ...]
     two: tuple[Scene, ...]
 
-    @property
+    @cached_property
     def scenes(self) -> tuple[Scene, ...]:
         """All of them; rows of encoded tensors follow this order."""
         return self.one + self.two
 
+    @cached_property
+    def layouts(self) -> dict[str | None, list[int]]:
+        """Rows by how many objects lie how."""
+        rows: dict[str | None, list[int]] = {name: [] for name in SHARES}
+        for row, scene in enumerate(self.scenes):
+            relation = "beside" if scene.relation not in (None, "inside") else scene.relation
+            rows[relation].append(row)
+        return {name: found for name, found in rows.items() if found}
+
     def rows(self, draws: Draws, count: int) -> list[int]:
-        """Rows of `count` scenes, of two objects in `TWO_SHARE` of the cases."""
-        rng, ones = draws.python, len(self.one)
-        return [
-            ones + rng.randrange(len(self.two))
-            if self.two and rng.random() < TWO_SHARE
-            else rng.randrange(ones)
-            for _ in range(count)
-        ]
+        """Rows of `count` scenes, of each layout as often as `SHARES` says."""
+        rng, layouts = draws.python, self.layouts
+        weights = [SHARES[name] for name in layouts]
+        return [rng.choice(rows) for rows in rng.choices(tuple(layouts.values()), weights, k=count)]
 
 
 def training_scenes(seed: int, two_objects: int = TWO_OBJECTS) -> SceneSet:
