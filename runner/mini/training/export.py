@@ -14,13 +14,15 @@ from torch import nn
 from transformers import CLIPImageProcessorPil
 
 from runner.mini.known import known_in_training
-from runner.mini.training import clip, movq, polish, prior, unet
+from runner.mini.training import clip, movq, polish, prior, texts, unet
 from runner.mini.training.diffusion import build_scheduler
 from runner.mini.training.loop import CHECKPOINT
 from runner.mini.training.tokenizer import build_tokenizer
 
 PRIOR_FOLDER = "kandinsky-2-2-prior"
 DECODER_FOLDER = "kandinsky-2-2-decoder"
+DECODER_2_1_FOLDER = "kandinsky-2-1"
+KANDINSKY_3_FOLDER = "kandinsky-3"
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -64,9 +66,22 @@ def run_export(work: Path, weights: Path, *, allow_untrained: bool = False) -> N
         scheduler=build_scheduler(),
         movq=part(*autoencoder).half(),
     )
+    export_texts(work, weights)
     replace_folder(prior_pipeline, weights / PRIOR_FOLDER)
     replace_folder(decoder_pipeline, weights / DECODER_FOLDER)
     known_in_training().write(weights)
+
+
+def export_texts(work: Path, weights: Path) -> None:
+    """Write the text encoders of 2.1's decoder and of 3 that are trained, each where it belongs."""
+    for name, load, folder in (
+        (texts.MULTILINGUAL, texts.load_multilingual, DECODER_2_1_FOLDER),
+        (texts.T5, texts.load_t5, KANDINSKY_3_FOLDER),
+    ):
+        if (work / name / CHECKPOINT).exists():
+            encoder = load(work).encoder.half()
+            encoder.save_pretrained(weights / folder / "text_encoder")
+            load_as_float32(weights / folder / "text_encoder" / "config.json")
 
 
 def replace_folder(

@@ -8,9 +8,15 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from runner.mini.training import clip, movq, prior, unet
-from runner.mini.training.export import DECODER_FOLDER, PRIOR_FOLDER
+from runner.mini.training import clip, movq, prior, texts, unet
+from runner.mini.training.export import (
+    DECODER_2_1_FOLDER,
+    DECODER_FOLDER,
+    KANDINSKY_3_FOLDER,
+    PRIOR_FOLDER,
+)
 from runner.mini.training.loop import CHECKPOINT, Run, save_checkpoint
+from runner.mini.training.texts import MultilingualStudent, T5Student
 
 DIFFUSERS, TRANSFORMERS = "diffusion_pytorch_model.safetensors", "model.safetensors"
 
@@ -43,6 +49,17 @@ def loaded(weights: Path) -> dict[str, nn.Module]:
     ):
         fill(model, file)
         parts[name] = model
+    students: tuple[tuple[str, MultilingualStudent | T5Student, str], ...] = (
+        (texts.MULTILINGUAL, MultilingualStudent(), DECODER_2_1_FOLDER),
+        (texts.T5, T5Student(), KANDINSKY_3_FOLDER),
+    )
+    for name, student, folder in students:
+        path = weights / folder / "text_encoder"
+        if path.exists():
+            # Not `fill`: T5's file leaves out embeddings that it ties.
+            kept = type(student.encoder).from_pretrained(path, dtype=torch.float32)
+            student.encoder.load_state_dict(kept.state_dict())
+            parts[name] = student
     return parts
 
 
