@@ -183,10 +183,7 @@ def test_a_batch_blended_with_the_first_mask(
     shutil.rmtree(tmp_path / "outputs")
     swept = f"inputs.mask={files['mask']},{other}"
     assert random_kandinsky("-m", *ask.overrides(files), swept) == 0
-    made = [
-        pixels(opened(next(folder.glob("*.png"))))
-        for folder in sorted((tmp_path / "outputs" / "default").iterdir())
-    ]
+    made = [pixels(opened(path)) for path in (tmp_path / "outputs" / "default").rglob("*.png")]
     assert len(made) == 2
     assert all(any(np.array_equal(one, single) for one in made) for single in singles)
 
