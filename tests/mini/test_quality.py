@@ -48,9 +48,9 @@ def test_held_out_pairs_are_drawn_right(pipelines: Pipelines, scheduler: str) ->
     counts = right(pipelines, held_out_pairs(100), scheduler)
     for attribute in ("background", "count", "colour", "nearest shape"):
         assert counts[attribute] >= 95, counts
-    # The strict judge wants outlines within about a pixel: 84 and 89 on the machine of the model
-    # card, less what other machines' rounding may cost.
-    assert counts["all"] >= 78, counts
+    # The strict judge wants outlines within about a pixel. Less than the model card says: other
+    # machines round otherwise.
+    assert counts["all"] >= 88, counts
 
 
 def test_held_out_pairs_are_fixed_distinct_and_cover_what_was_held_out() -> None:
@@ -62,5 +62,7 @@ def test_held_out_pairs_are_fixed_distinct_and_cover_what_was_held_out() -> None
     assert looks == {tuple(held_out) for held_out in read_known(WEIGHTS).held_out}
     for prompt, _, asked in pairs:
         (only,) = asked.objects
-        words = set(prompt.replace("grey", "gray").split())
-        assert {only.shape, only.colour, asked.background} <= words
+        said = prompt.replace("grey", "gray")
+        for other in ("half circle", "semicircle"):
+            said = said.replace(other, "half-circle")
+        assert {only.shape, only.colour, asked.background} <= set(said.split())
