@@ -1,4 +1,8 @@
-"""The prior: a diffusion over CLIP image embeddings, told a caption; it predicts the clean one."""
+"""The prior: a diffusion over CLIP image embeddings, told a caption; it predicts the clean one.
+
+It learns the part of the embeddings that adds up over attributes: the rest belongs to combinations,
+and what it knew of the rest of seen ones it would guess wrongly for others.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,7 @@ from runner.mini.captions import caption
 from runner.mini.training import clip, dataset
 from runner.mini.training.loop import Budget, Draws, Losses, Run, load_ema, train
 from runner.mini.training.tokenizer import MAX_TOKENS, build_tokenizer
+from runner.mini.training.told import ToldEmbeddings
 
 NAME = "prior"
 BUDGET = Budget(steps=2600, peak_lr=1e-3, cooldown=1000, betas=(0.9, 0.98))
@@ -58,7 +63,7 @@ def run_training(work: Path, seed: int, device: torch.device, budget: Budget = B
     encoders = clip.load(work).to(device)
     known = dataset.training_scenes(seed)
     scenes = known.scenes
-    targets = dataset.embeddings(work, known, device)
+    targets = ToldEmbeddings(dataset.embeddings(work, known, device), scenes).plain
     model = build().to(device)
     with torch.no_grad():
         model.clip_mean.copy_(targets.mean(0, keepdim=True))

@@ -41,6 +41,12 @@ class ToldEmbeddings:
         self.rest = embeddings - self.mean - self.adding_up
         self.spread = embeddings.std(0)
 
+    @property
+    def plain(self) -> Tensor:
+        """The embeddings [N, D] without what belongs to combinations of attributes."""
+        plain: Tensor = self.mean + self.adding_up
+        return plain
+
     def draw(self, rows: Tensor, draws: Draws) -> Tensor:
         """Shaken embeddings [len(rows), D] of the scenes `rows`."""
         count, device = len(rows), rows.device
