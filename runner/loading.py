@@ -10,6 +10,7 @@ import torch
 from runner.catalog import Checkpoint, Layout
 from runner.errors import StageError
 from runner.graph import PipelineSpec
+from runner.weights.shared import whole
 
 NEEDLESS = "requires torchvision"
 """transformers on the image processor: the one without torchvision is what the weights name."""
@@ -39,14 +40,15 @@ def load(spec: PipelineSpec, checkpoint: Checkpoint, folder: Path, variant: str 
         import diffusers
 
         pipeline_class = getattr(diffusers, checkpoint.pipeline)
-        pipeline = pipeline_class.from_pretrained(
-            str(folder),
-            dtype=dtype,
-            variant=variant,
-            use_safetensors=True,
-            local_files_only=True,
-            **dict.fromkeys(checkpoint.without),
-        )
+        with whole(folder) as path:
+            pipeline = pipeline_class.from_pretrained(
+                str(path),
+                dtype=dtype,
+                variant=variant,
+                use_safetensors=True,
+                local_files_only=True,
+                **dict.fromkeys(checkpoint.without),
+            )
     except Exception as error:
         raise StageError(
             f"{folder} cannot be loaded as {spec.pipeline}: {type(error).__name__}: "

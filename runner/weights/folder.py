@@ -11,6 +11,7 @@ from runner.catalog import Checkpoint, Layout
 from runner.errors import WeightsError
 from runner.weights.hashes import FileHashes, fingerprint
 from runner.weights.safetensors_header import DamagedFileError, read_header
+from runner.weights.shared import FILE, component_folder, shared_components
 
 INDEX_FILES = {Layout.diffusers: "model_index.json", Layout.transformers: "config.json"}
 """The file that says what a folder holds."""
@@ -61,13 +62,13 @@ def check_folder(
     parameters: dict[str, int] = {}
     size = 0
     for module in checkpoint.modules:
-        counted, counted_bytes = _check_module(path / module, variant, key)
+        counted, counted_bytes = _check_module(component_folder(path, module, key), variant, key)
         parameters[module] = counted
         size += counted_bytes
-    files = _identity_files(path, variant, checkpoint.without)
+    files = _identity_files(path, variant, checkpoint.without, key)
     return CheckedFolder(
         path=path,
-        fingerprint=fingerprint((str(f.relative_to(path)), hashes.sha256(f)) for f in files),
+        fingerprint=fingerprint((name, hashes.sha256(file)) for name, file in files),
         parameters=parameters,
         bytes=size,
         native_size=_native_size(path, key),
@@ -81,7 +82,7 @@ def _schedulers(path: Path, checkpoint: Checkpoint, key: str) -> dict[str, dict[
         return {}
     folders = {"": "scheduler", **checkpoint.scheduler_folders}
     return {
-        name: _read_json(path / folder / "scheduler_config.json", key)
+        name: _read_json(component_folder(path, folder, key) / "scheduler_config.json", key)
         for name, folder in folders.items()
         if not name or (path / folder).is_dir()
     }
@@ -123,34 +124,43 @@ def _is_of_variant(file: Path, variant: str | None) -> bool:
     return named == variant
 
 
-def _identity_files(path: Path, variant: str | None, without: tuple[str, ...]) -> list[Path]:
-    files = [
-        file
-        for file in path.rglob("*")
+def _identity_files(
+    path: Path, variant: str | None, without: tuple[str, ...], key: str
+) -> list[tuple[str, Path]]:
+    """(name within the checkpoint, file), whatever folder the file lies in."""
+    files = [(file.relative_to(path), file) for file in path.rglob("*")]
+    for component, folder in shared_components(path, key).items():
+        files += [(component / file.relative_to(folder), file) for file in folder.rglob("*")]
+    return [
+        (str(name), file)
+        for name, file in files
         if file.suffix in IDENTITY_SUFFIXES
         and file.is_file()
-        and not any(part.startswith(".") for part in file.relative_to(path).parts)
-        and file.relative_to(path).parts[0] not in without
+        and name != Path(FILE)
+        and not any(part.startswith(".") for part in name.parts)
+        and name.parts[0] not in without
+        and (file.suffix != ".safetensors" or _is_of_variant(file, variant))
     ]
-    return [f for f in files if f.suffix != ".safetensors" or _is_of_variant(f, variant)]
 
 
 def _native_size(path: Path, key: str) -> int | None:
     """The UNet's latent size times the MoVQ's scale: 64 x 8 for the published 2.2."""
-    if not (path / "unet").is_dir() or not (path / "movq").is_dir():
+    unet, movq = (component_folder(path, name, key) for name in ("unet", "movq"))
+    if not unet.is_dir() or not movq.is_dir():
         return None
-    latent = _read_json(path / "unet" / "config.json", key).get("sample_size")
-    blocks = _read_json(path / "movq" / "config.json", key).get("block_out_channels")
+    latent = _read_json(unet / "config.json", key).get("sample_size")
+    blocks = _read_json(movq / "config.json", key).get("block_out_channels")
     if not isinstance(latent, int) or not isinstance(blocks, list):
         return None
     return latent * int(2 ** (len(blocks) - 1))
 
 
 def _embedding_size(path: Path, key: str) -> int | None:
-    if (path / "prior").is_dir():
-        size = _read_json(path / "prior" / "config.json", key).get("embedding_dim")
-    elif (path / "unet").is_dir():
-        unet = _read_json(path / "unet" / "config.json", key)
+    prior, denoiser = (component_folder(path, name, key) for name in ("prior", "unet"))
+    if prior.is_dir():
+        size = _read_json(prior / "config.json", key).get("embedding_dim")
+    elif denoiser.is_dir():
+        unet = _read_json(denoiser / "config.json", key)
         # 2.1 projects the text from `encoder_hid_dim`, and the image embedding from this.
         both = unet.get("encoder_hid_dim_type") == "text_image_proj"
         size = unet.get("cross_attention_dim" if both else "encoder_hid_dim")

@@ -1,0 +1,66 @@
+"""Components that several checkpoints share: stored once, in one of them, named by the others.
+
+A checkpoint's folder may hold `shared.json`, component -> "<folder beside it>/<component>":
+
+    {"movq": "kandinsky-2-2-decoder/movq"}
+
+It is then the same checkpoint, with the same fingerprint, as one that holds copies.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+from runner.errors import WeightsError
+
+FILE = "shared.json"
+
+
+def shared_components(folder: Path, key: str) -> Mapping[str, Path]:
+    """Component -> the folder where it lies; empty where all lie in `folder` itself.
+
+    Raises:
+        WeightsError: `shared.json` is damaged, or names something that is not there.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        named = {str(name): PurePosixPath(where) for name, where in content.items()}
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise WeightsError(key, path, f"cannot be read: {error}") from error
+    for name, where in named.items():
+        # Beside the folder and nowhere else: weights may come from elsewhere.
+        if len(where.parts) != 2 or ".." in where.parts or where.is_absolute():
+            raise WeightsError(
+                key, path, f"names {where} for {name}", "<folder beside it>/<component>"
+            )
+        if not (folder.parent / where).is_dir():
+            raise WeightsError(key, folder.parent / where, f"is not there; {path} names it")
+    return {name: folder.parent / where for name, where in named.items()}
+
+
+def component_folder(folder: Path, name: str, key: str) -> Path:
+    """Where a component of the checkpoint lies."""
+    return shared_components(folder, key).get(name, folder / name)
+
+
+@contextmanager
+def whole(folder: Path) -> Iterator[Path]:
+    """The checkpoint as diffusers reads it: its folder, or links to all its parts in a temporary
+    one that is gone afterwards.
+    """
+    shared = shared_components(folder, "weights")
+    if not shared:
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="kandinsky-") as temporary:
+        parts = {path.name: path for path in folder.iterdir() if path.name != FILE}
+        for name, target in (parts | dict(shared)).items():
+            (Path(temporary) / name).symlink_to(target.absolute(), target.is_dir())
+        yield Path(temporary)
