@@ -1,8 +1,8 @@
 """Trains the small family: `python -m runner.mini.train all`, or one part at a time.
 
-movq and clip stand alone; polish needs movq, prior, multilingual and t5 need clip, unet needs both.
-inpaint, controlnet and unet_2_1 go on from unet, inpaint_2_1 from unet_2_1; kandinsky3 needs movq
-and t5. Parts that do not need each other can run side by side.
+movq, clip and depth stand alone. polish needs movq; prior, multilingual and t5 need clip; unet
+needs both. inpaint, controlnet and unet_2_1 go on from unet, inpaint_2_1 from unet_2_1; kandinsky3
+needs movq and t5. Parts that do not need each other can run side by side.
 A part that was stopped resumes from its last checkpoint.
 """
 
@@ -18,6 +18,7 @@ import torch
 
 from runner.mini.training import (
     clip,
+    depth,
     export,
     fine_tunes,
     kandinsky3,
@@ -48,6 +49,7 @@ PARTS: dict[str, tuple[Budget, Trainer]] = {
         for name, kind in fine_tunes.KINDS.items()
     },
     kandinsky3.NAME: (kandinsky3.BUDGET, kandinsky3.run_training),
+    depth.NAME: (depth.BUDGET, depth.run_training),
 }
 
 

@@ -13,13 +13,27 @@ import torch
 from mini.test_train import CPU, SHORT, same, shrink_dataset, weights
 from torch import nn
 
+from runner.catalog import CATALOG
 from runner.mini import train as command
 from runner.mini.captions import WORDS, caption
 from runner.mini.scenes import Scene, SceneObject, sample_scene
-from runner.mini.training import clip, dataset, fine_tunes, kandinsky3, movq, shown, texts, unet
+from runner.mini.training import (
+    clip,
+    dataset,
+    export,
+    fine_tunes,
+    kandinsky3,
+    movq,
+    shown,
+    texts,
+    unet,
+)
 from runner.mini.training.fine_tunes import CONTROLNET, INPAINT, INPAINT_2_1, KINDS, UNET_2_1
-from runner.mini.training.loop import Budget, Draws
+from runner.mini.training.loop import Budget, Draws, under
+from runner.mini.training.start import loaded
 from runner.mini.training.unigrams import LETTERS, t5_tokenizer, xlm_roberta_tokenizer
+from runner.weights.folder import check_folder
+from runner.weights.hashes import FileHashes
 
 BASE = (movq.NAME, clip.NAME, unet.NAME, texts.MULTILINGUAL, texts.T5)
 LATER = (*KINDS, kandinsky3.NAME)
@@ -144,3 +158,49 @@ def test_words_are_pieces_and_others_are_spelt(tokenizer: Callable[[], Any]) -> 
     # The Chinese comma is no word, and no piece.
     said = [caption(rng, sample_scene(rng))[0].replace("，", "") for _ in range(500)]
     assert made.unk_token_id not in {token for ids in made(said).input_ids for token in ids}
+
+
+def test_the_family_is_exported_with_what_its_checkpoints_share_stored_once(
+    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shrink_dataset(monkeypatch)
+    export.run_export(work, tmp_path, allow_untrained=True)
+    hashes = FileHashes(None)
+    found = {
+        checkpoint.folder: check_folder(
+            tmp_path / checkpoint.folder, checkpoint, None, "weights", hashes
+        )
+        for row in CATALOG
+        for checkpoint in row.checkpoints.values()
+    }
+    assert found.keys() == {folder.name for folder in export.FOLDERS} | {export.DEPTH_FOLDER}
+    files = list(tmp_path.rglob("*.safetensors"))
+    digests = [hashes.sha256(file) for file in files]
+    assert len(set(digests)) == len(digests)
+    assert sum(file.stat().st_size for file in files) < 60e6
+    for name, checked in found.items():
+        if checked.native_size is not None:
+            assert checked.native_size == 128, name
+    # Training goes on from what was exported: each part's weights are there, in half precision.
+    again = loaded(tmp_path)
+    for name in (*KINDS, kandinsky3.NAME, texts.T5):
+        kept = under("ema/", weights(work / name))
+        for key, value in again[name].state_dict().items():
+            if not key.startswith("head"):
+                assert torch.allclose(value, kept[key], atol=2e-3), (name, key)
+
+
+def test_what_is_not_trained_is_not_exported(
+    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shrink_dataset(monkeypatch)
+    some = tmp_path / "work"
+    some.mkdir()
+    for needed in (*BASE, INPAINT.name, export.prior.NAME):
+        if (work / needed).exists():
+            (some / needed).symlink_to(work / needed)
+    trained(export.prior.NAME, some, FEW)
+    export.run_export(some, tmp_path / "weights")
+    assert {path.name for path in (tmp_path / "weights").iterdir()} == {
+        export.PRIOR_FOLDER, export.DECODER_FOLDER, export.INPAINT_FOLDER, "vocabulary.json",
+    }  # fmt: skip

@@ -113,5 +113,9 @@ def run_training(
 
 def load(name: str, work: Path) -> UNet2DConditionModel:
     """A trained UNet (EMA) under `work`, frozen: one of `KINDS`, or that of 2.2."""
-    fresh = build(KINDS[name]) if name in KINDS else unet.build()
-    return cast(UNet2DConditionModel, load_ema(fresh, work / name))
+    return cast(UNet2DConditionModel, load_ema(fresh(name), work / name))
+
+
+def fresh(name: str) -> UNet2DConditionModel:
+    """An untrained UNet: one of `KINDS`, or that of 2.2."""
+    return build(KINDS[name]) if name in KINDS else unet.build()

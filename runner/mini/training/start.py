@@ -8,10 +8,14 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from runner.mini.training import clip, movq, prior, texts, unet
+from runner.mini.training import clip, depth, fine_tunes, kandinsky3, movq, prior, texts, unet
 from runner.mini.training.export import (
+    CONTROLNET_FOLDER,
     DECODER_2_1_FOLDER,
     DECODER_FOLDER,
+    DEPTH_FOLDER,
+    INPAINT_2_1_FOLDER,
+    INPAINT_FOLDER,
     KANDINSKY_3_FOLDER,
     PRIOR_FOLDER,
 )
@@ -19,6 +23,14 @@ from runner.mini.training.loop import CHECKPOINT, Run, save_checkpoint
 from runner.mini.training.texts import MultilingualStudent, T5Student
 
 DIFFUSERS, TRANSFORMERS = "diffusion_pytorch_model.safetensors", "model.safetensors"
+
+
+UNET_FOLDERS = {
+    fine_tunes.INPAINT.name: INPAINT_FOLDER,
+    fine_tunes.CONTROLNET.name: CONTROLNET_FOLDER,
+    fine_tunes.UNET_2_1.name: DECODER_2_1_FOLDER,
+    fine_tunes.INPAINT_2_1.name: INPAINT_2_1_FOLDER,
+}
 
 
 def start_from(weights: Path, work: Path) -> None:
@@ -36,7 +48,7 @@ def start_from(weights: Path, work: Path) -> None:
 
 
 def loaded(weights: Path) -> dict[str, nn.Module]:
-    """The parts of an exported family, by name, in float32."""
+    """The parts of an exported family, by name, in float32; of the later ones those it has."""
     prior_folder, decoder_folder = weights / PRIOR_FOLDER, weights / DECODER_FOLDER
     encoders = clip.Encoders()
     fill(encoders.text, prior_folder / "text_encoder" / TRANSFORMERS)
@@ -49,6 +61,15 @@ def loaded(weights: Path) -> dict[str, nn.Module]:
     ):
         fill(model, file)
         parts[name] = model
+    for name, model, file in (
+        *((kind, fine_tunes.fresh(kind), weights / folder / "unet" / DIFFUSERS)
+          for kind, folder in UNET_FOLDERS.items()),
+        (kandinsky3.NAME, kandinsky3.build(), weights / KANDINSKY_3_FOLDER / "unet" / DIFFUSERS),
+        (depth.NAME, depth.build(), weights / DEPTH_FOLDER / TRANSFORMERS),
+    ):  # fmt: skip
+        if file.exists():
+            fill(model, file)
+            parts[name] = model
     students: tuple[tuple[str, MultilingualStudent | T5Student, str], ...] = (
         (texts.MULTILINGUAL, MultilingualStudent(), DECODER_2_1_FOLDER),
         (texts.T5, T5Student(), KANDINSKY_3_FOLDER),
