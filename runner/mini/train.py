@@ -28,6 +28,7 @@ from runner.mini.training import (
     texts,
     unet,
 )
+from runner.mini.training.logged import log_run
 from runner.mini.training.loop import Budget, Run
 from runner.mini.training.start import start_from
 
@@ -64,7 +65,9 @@ def main(arguments: list[str] | None = None) -> None:
             budget, trainer = PARTS[name]
             if options.steps is not None:
                 budget = replace(budget, steps=options.steps)
-            trainer(options.work_dir, options.seed, torch.device(options.device), budget)
+            run = trainer(options.work_dir, options.seed, torch.device(options.device), budget)
+            if options.tracking != "none":
+                log_run(run, budget, options.seed, options.work_dir / name, options.tracking)
     if options.part in ("all", "export"):
         export.run_export(
             options.work_dir, options.weights, allow_untrained=options.allow_untrained
@@ -86,6 +89,11 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--seed", type=int, default=0)
     made.add_argument("--threads", type=int, default=1, help="CPU threads of torch")
     made.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    made.add_argument(
+        "--tracking",
+        help="address of MLflow that each trained part is logged to; absent: the sqlite file in "
+        "outputs/, which `kandinsky ui` shows; none: not logged",
+    )
     made.add_argument(
         "--allow-untrained", action="store_true", help="export parts without a checkpoint too"
     )

@@ -363,10 +363,34 @@ def test_training_can_start_from_an_exported_family(work: Path, tmp_path: Path) 
 
 
 def test_the_command_trains_one_part_for_the_steps_asked(tmp_path: Path) -> None:
-    command.main(["movq", "--work-dir", str(tmp_path), "--steps", "2", "--seed", "5"])
+    command.main(
+        ["movq", "--work-dir", str(tmp_path), "--steps", "2", "--seed", "5", "--tracking", "none"]
+    )
     notes, _ = read_checkpoint(tmp_path / movq.NAME / CHECKPOINT)
     assert notes["step"] == "2"
     assert not (tmp_path / clip.NAME).exists()
+
+
+def test_a_trained_part_is_logged_to_mlflow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow import MlflowClient
+
+    monkeypatch.chdir(tmp_path)
+    command.main(["movq", "--steps", "2", "--seed", "5"])
+    client = MlflowClient(f"sqlite:///{tmp_path}/outputs/mlflow.db")
+    experiment = client.get_experiment_by_name("mini-training")
+    (run,) = client.search_runs([experiment.experiment_id])
+    assert run.info.run_name == movq.NAME
+    assert run.info.status == "FINISHED"
+    assert run.data.params["steps"] == "2"
+    assert run.data.params["seed"] == "5"
+    (last,) = client.get_metric_history(run.info.run_id, "loss")[-1:]
+    history = json.loads(
+        read_checkpoint(Path("outputs/mini-training/movq") / CHECKPOINT)[0]["history"]
+    )
+    assert (last.step, last.value) == (2, pytest.approx(history[-1]["loss"]))
+    assert [file.path for file in client.list_artifacts(run.info.run_id)] == ["loss.png"]
 
 
 def test_the_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
