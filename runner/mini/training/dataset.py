@@ -7,6 +7,7 @@ encoder that made it has trained on.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,10 +24,10 @@ from runner.mini.rendering import render
 from runner.mini.scenes import Scene, lattice, sample_scene
 from runner.mini.training import clip, movq
 from runner.mini.training.loop import CHECKPOINT, Draws
-from runner.mini.vocabulary import HELD_OUT, all_combinations
+from runner.mini.vocabulary import HELD_OUT, Combination, all_combinations
 
 TWO_OBJECTS = 20_000
-SHARES = {None: 0.3, "beside": 0.3, "inside": 0.4}
+SHARES = {None: 0.3, "beside": 0.25, "inside": 0.45}
 """How often a lone object is learnt from, two beside each other, and one inside another, which
 takes the longest to learn."""
 CHUNK = 64
@@ -62,6 +63,20 @@ class SceneSet:
         rng, layouts = draws.python, self.layouts
         weights = [SHARES[name] for name in layouts]
         return [rng.choice(rows) for rows in rng.choices(tuple(layouts.values()), weights, k=count)]
+
+    @cached_property
+    def looks(self) -> dict[Combination, list[int]]:
+        """Rows of lone objects by what they look like."""
+        rows: dict[Combination, list[int]] = defaultdict(list)
+        for row, scene in enumerate(self.one):
+            rows[scene.combinations[0]].append(row)
+        return rows
+
+    def twin(self, draws: Draws, row: int) -> int:
+        """The row of a lone object that looks the same, anywhere; of two objects, `row` itself."""
+        scene = self.scenes[row]
+        same = self.looks[scene.combinations[0]] if len(scene.objects) == 1 else [row]
+        return draws.python.choice(same)
 
 
 def training_scenes(seed: int, two_objects: int = TWO_OBJECTS) -> SceneSet:

@@ -6,7 +6,6 @@ picture of the same look: the prior, too, knows nothing of masks and hints.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -22,7 +21,6 @@ from runner.mini.scenes import CANVAS, Scene, SceneObject
 from runner.mini.training import clip, dataset, movq, texts, unet
 from runner.mini.training.loop import Draws
 from runner.mini.training.told import ToldEmbeddings
-from runner.mini.vocabulary import Combination
 
 BLOCK = 8
 """Pixels that a latent stands for, along each side."""
@@ -53,9 +51,6 @@ class Shelf:
         self.latents = dataset.latents(work, known, device)
         self.shaken = ToldEmbeddings(dataset.embeddings(work, known, device), self.scenes)
         self.nothing = unet.zero_image_embedding(clip.load(work).to(device))
-        self.looks: dict[Combination, list[int]] = defaultdict(list)
-        for row, scene in enumerate(known.one):
-            self.looks[scene.combinations[0]].append(row)
 
     @cached_property
     def movq(self) -> VQModel:
@@ -71,11 +66,6 @@ class Shelf:
         """Shaken image embeddings, those of no image where `dropped`."""
         drawn = self.shaken.draw(torch.tensor(rows, device=self.device), draws)
         return torch.where(dropped.to(self.device), self.nothing, drawn)
-
-    def twin(self, draws: Draws, scene: Scene) -> int | None:
-        """The row of a lone object that looks the same, anywhere; None if there is none."""
-        rows = self.looks.get(scene.combinations[0], []) if len(scene.objects) == 1 else []
-        return draws.python.choice(rows) if rows else None
 
     def encode(self, scenes: Sequence[Scene]) -> Tensor:
         """Latents of scenes drawn for the occasion."""
@@ -130,11 +120,11 @@ def repainted(shelf: Shelf, draws: Draws) -> Repaint:
         scene = shelf.scenes[row]
         thing = draws.python.choice(scene.objects)
         lone = replace(scene, objects=(thing,), relation=None)
-        twin = shelf.twin(draws, lone)
-        if scene.relation == "inside" or twin is None:
+        alike = shelf.known.looks.get(lone.combinations[0])
+        if scene.relation == "inside" or alike is None:
             continue
         rows.append(row)
-        twins.append(twin)
+        twins.append(draws.python.choice(alike))
         before.append(without(scene, thing))
         masks.append(kept_around(draws, thing))
         alone.append(lone)
@@ -155,8 +145,7 @@ def show_controlnet(shelf: Shelf, draws: Draws) -> Shown:
     """Kandinsky 2.2 with a depth picture: what lies where is the picture's to say."""
     rows = shelf.known.rows(draws, unet.BATCH)
     scenes = [shelf.scenes[row] for row in rows]
-    twins = [shelf.twin(draws, scene) for scene in scenes]
-    looks = [row if twin is None else twin for row, twin in zip(rows, twins, strict=True)]
+    looks = [shelf.known.twin(draws, row) for row in rows]
     strength = torch.rand(len(rows), 1, 1, 1, generator=draws.torch) * (1 - FAINTEST_HINT)
     hint = render_depth(scenes).repeat(1, 3, 1, 1) * (FAINTEST_HINT + strength)
     told = {

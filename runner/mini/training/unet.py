@@ -19,6 +19,8 @@ BUDGET = Budget(steps=26000, peak_lr=1e-3, cooldown=7000, checkpoint_every=200)
 BATCH = 32
 NO_IMAGE_SHARE = 0.2
 """Share of the embeddings replaced by that of the zero image, which guidance compares with."""
+ELSEWHERE_SHARE = 0.15
+"""Of the lone objects told as if they lay elsewhere: in img2img the picture says where."""
 
 
 def build(**changes: Any) -> UNet2DConditionModel:
@@ -54,10 +56,13 @@ def run_training(work: Path, seed: int, device: torch.device, budget: Budget = B
     diffusion = Diffusion(build_scheduler(), device)
 
     def measure(model: nn.Module, step: int, draws: Draws) -> Losses:
-        rows = torch.tensor(known.rows(draws, BATCH), device=device)
+        rows = known.rows(draws, BATCH)
+        looks = [row if draws.python.random() >= ELSEWHERE_SHARE else known.twin(draws, row)
+                 for row in rows]  # fmt: skip
         clean = latents[rows]
         dropped = torch.rand(BATCH, 1, generator=draws.torch) < NO_IMAGE_SHARE
-        told = torch.where(dropped.to(device), nothing, shaken.draw(rows, draws))
+        drawn = shaken.draw(torch.tensor(looks, device=device), draws)
+        told = torch.where(dropped.to(device), nothing, drawn)
         times = stratified_times(draws, BATCH).to(device)
         noise = torch.randn(clean.shape, generator=draws.torch).to(device)
         noisy = diffusion.noisy(clean, noise, times)
