@@ -19,14 +19,14 @@ from runner.mini.training import movq
 from runner.mini.training.loop import Budget, Draws, Losses, Run, load_ema, train
 
 NAME = "depth"
-BUDGET = Budget(steps=2500, peak_lr=1e-3, cooldown=1200)
+BUDGET = Budget(steps=2500, peak_lr=5e-4, warmup=200, cooldown=1500)
 BATCH = 8
 LOOSE_SHARE = 0.5
 
 
 def build() -> DPTForDepthEstimation:
     """A fresh DPT (Ranftl et al. 2021), of the class of the published depth estimator."""
-    return DPTForDepthEstimation(
+    model = DPTForDepthEstimation(
         DPTConfig(
             hidden_size=96,
             num_hidden_layers=4,
@@ -42,6 +42,9 @@ def build() -> DPTForDepthEstimation:
             attention_probs_dropout_prob=0.0,
         )
     )
+    # Depths go through a last ReLU: where they start below zero they stay there.
+    nn.init.constant_(model.head.head[4].bias, 0.2)
+    return model
 
 
 def build_processor() -> DPTImageProcessorPil:
