@@ -22,6 +22,12 @@ def test_img2img_takes_its_colour_from_the_prompt(family: Family) -> None:
     assert sum(result["colour"] for result in results) >= 4, results
 
 
+def test_inpaint_puts_what_was_asked_for_into_the_mask(family: Family) -> None:
+    results = [evaluate_tasks.inpaint(family, place) for place in range(5)]
+    assert sum(result["asked"] for result in results) >= 4, results
+    assert any(result["kept"] for result in results), results
+
+
 def test_interpolation_goes_from_one_colour_to_the_other(family: Family) -> None:
     turned = evaluate_tasks.interpolate(family, 4)
     assert len(turned) == len(SHARES)
