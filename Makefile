@@ -7,8 +7,10 @@ PYTEST := $(VENV)/bin/python -m pytest -q -n auto --dist worksteal
 
 .PHONY: run test test-fast check format clean
 
-run: $(INSTALLED)  ## make pictures with the small family, and log them
-	$(VENV)/bin/kandinsky experiment=first_light
+run: $(INSTALLED)  ## make pictures with the small family, one row a task, and log them
+	$(VENV)/bin/kandinsky -m 'experiment=glob(tour/*)' name=tour
+	@echo 'contact sheet:'
+	@$(VENV)/bin/kandinsky grid
 
 test: $(INSTALLED)  ## all tests that need no accelerator, fast ones first
 	$(PYTEST) -m "not slow and not gpu"

@@ -1,6 +1,6 @@
-"""Hydra's own sweeper, with two things mended: its multirun.yaml holds no credentials, and it does
-not compose every job just to see whether it can be composed: `CellLauncher` tells of all that
-cannot.
+"""Hydra's own sweeper, with three things mended: its multirun.yaml holds no credentials, patterns
+reach into folders of options, and it does not compose every job just to see whether it can be
+composed: `CellLauncher` tells of all that cannot.
 """
 
 from __future__ import annotations
@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.types import Override
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from runner.config.credentials import recorded_override, without_credentials
+from runner.config.globs import expand_glob
 from runner.config.launcher import CellLauncher
 
 REPLACED = f"{BasicSweeper.__module__}.{BasicSweeper.__name__}"
@@ -25,6 +27,14 @@ class Sweeper(BasicSweeper):
     ) -> None:
         super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
         self.config = _without_credentials(config)
+
+    @staticmethod
+    def split_arguments(
+        overrides: list[Override], max_batch_size: int | None
+    ) -> list[list[list[str]]]:
+        for override in overrides:
+            expand_glob(override)
+        return BasicSweeper.split_arguments(overrides, max_batch_size)
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
         if not isinstance(self.launcher, CellLauncher):

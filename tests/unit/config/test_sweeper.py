@@ -68,3 +68,38 @@ def test_batches_of_a_sweep_are_planned_one_after_another(command: Command) -> N
         "2 cells, 2 images",
         "1 cell, 1 image",
     ]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "chosen"),
+    [
+        ("scheduler=glob(dd*)", ["ddim", "ddpm"]),
+        ("scheduler=glob([l*,dp*])", ["dpmpp_2m", "lcm"]),
+        ("scheduler=glob(*,exclude=d*)", ["lcm"]),
+        ("experiment=glob(guide/scheduler*)", ["guide/scheduler_ddpm"]),
+        ("experiment=glob([first*,guide/text2img_3])", ["first_light", "guide/text2img_3"]),
+        # As Hydra has it: an option in a folder needs a pattern that says so.
+        ("experiment=glob(first*)", ["first_light"]),
+    ],
+)
+def test_globs_reach_into_folders_of_options(
+    command: Command, pattern: str, chosen: list[str], random_weights: Path
+) -> None:
+    steps = ("prior.num_inference_steps=5", "decoder.num_inference_steps=5")
+    others = ("seeds=[1],[2]", f"weights={random_weights}", "precision=fp32", *steps)
+    said = command("plan", "-m", pattern, *others)
+    group = pattern.partition("=")[0]
+    listed = command("plan", "-m", f"{group}={','.join(chosen)}", *others)
+    assert said.status == listed.status == 0, said.err
+    assert said.out.startswith(f"{2 * len(chosen)} cells")
+    assert said.out == listed.out
+
+
+@pytest.mark.parametrize(
+    ("pattern", "allowed"),
+    [("scheduler=glob(q*)", "ddim, ddpm"), ("experiment=glob(tuor/*)", "guide/compile")],
+)
+def test_a_glob_that_matches_nothing_is_refused(
+    command: Command, pattern: str, allowed: str
+) -> None:
+    assert_refused(command("plan", "-m", pattern), pattern, "matches nothing", allowed)

@@ -1,0 +1,45 @@
+"""`experiment=glob(tour/*)`: patterns reach into folders of options, and match something.
+
+Hydra's own glob sees the options of the group alone, not those of folders in it, and where nothing
+matches it sweeps over nothing, silently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import cast
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.object_type import ObjectType
+from hydra.core.override_parser.types import Glob, Override
+
+from runner.errors import ConfigError
+
+
+def expand_glob(override: Override) -> None:
+    """Give an override the options that its pattern matches, if it has one. Works in place.
+
+    Raises:
+        ConfigError: none does.
+    """
+    pattern = cast(object, override.value())
+    if not isinstance(pattern, Glob):
+        return
+    assert override.config_loader is not None
+    group = override.key_or_group
+    depths = sorted({written.count("/") for written in pattern.include})
+    names = [name for depth in depths for name in _options(override.config_loader, group, depth)]
+    found = pattern.filter(names)
+    if not found:
+        raise ConfigError(
+            group, f"glob({','.join(pattern.include)})", "matches nothing", names or "no options"
+        )
+    override._value = list(found)
+
+
+def _options(loader: ConfigLoader, group: str, depth: int) -> Iterable[str]:
+    """Options that lie `depth` folders deep in a group."""
+    if depth == 0:
+        return loader.get_group_options(group, ObjectType.CONFIG)
+    folders = loader.get_group_options(group, ObjectType.GROUP)
+    return [f"{f}/{name}" for f in folders for name in _options(loader, f"{group}/{f}", depth - 1)]

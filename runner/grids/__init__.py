@@ -1,0 +1,1 @@
+"""Labelled contact sheets of runs and sweeps: which pictures (shots), where (layout), drawn."""

@@ -1,0 +1,161 @@
+"""Sheets as pictures: labels at the left, headings above, captions below."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+from runner.grids.layout import Row, Sheet, Tile
+
+FONT = Path(__file__).parent / "fonts" / "NotoSansCJKsc-Regular-subset.otf"
+"""Latin, Greek, Cyrillic, kana, and the 3755 most common Chinese characters."""
+TEXT, LEADING = 13, 18
+GAP = 10
+LABEL_WIDTH = 130
+CAPTION_LINES, LABEL_LINES = 4, 10
+HIGHEST = 12_000
+"""Pixels of one page; longer sheets go on to another."""
+INK, FAINT, PAPER, BOX = "#1a1a1a", "#9a9a9a", "#ffffff", "#ff00aa"
+WIDEST = 16_000
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A row of a sheet, ready to be drawn: its text is broken into lines."""
+
+    row: Row
+    label: list[str]
+    captions: list[list[str]]
+    height: int
+
+
+def draw(sheet: Sheet, side: int) -> Iterator[Image.Image]:
+    """The sheet, RGB, each picture within `side` x `side` pixels; several pages if it is long."""
+    columns = max(len(row.tiles) for row in sheet.rows)
+    width = LABEL_WIDTH + 2 * GAP + columns * (side + GAP)
+    title = wrapped(sheet.name, width - 2 * GAP, 3) if sheet.name else []
+    headings = [wrapped(heading, side, CAPTION_LINES) for heading in sheet.columns]
+    head = len(title) + max(map(len, headings), default=0)
+    top = 2 * GAP + head * LEADING
+    for lines in _pages([_line(row, side) for row in sheet.rows], top):
+        page = Image.new("RGB", (width, top + sum(line.height for line in lines)), PAPER)
+        pen = ImageDraw.Draw(page)
+        _write(pen, title, GAP, GAP)
+        for place, heading in enumerate(headings):
+            _write(pen, heading, _left(place, side), GAP + len(title) * LEADING)
+        y = top
+        for line in lines:
+            _write(pen, line.label, GAP, y)
+            for place, tile in enumerate(line.row.tiles):
+                if tile is not None:
+                    x = _left(place, side)
+                    _put(page, pen, tile, (x, y), side)
+                    _write(pen, line.captions[place], x, y + side + 4, FAINT if tile.given else INK)
+            y += line.height
+        yield page
+
+
+def most_columns(side: int) -> int:
+    """How many pictures of `side` pixels one sheet may have beside each other."""
+    return (WIDEST - LABEL_WIDTH - 2 * GAP) // (side + GAP)
+
+
+def wrapped(text: str, width: int, most: int) -> list[str]:
+    """Text in lines of at most `width` pixels; where `most` are not enough it ends in "…".
+
+    Broken at spaces, and within a word where it is too long, as Chinese is without any.
+    """
+    font = _font()
+    lines: list[str] = []
+    line = ""
+    for piece in _pieces(" ".join(text.split())):
+        if font.getlength(line + piece.rstrip()) > width and line:
+            lines.append(line.rstrip())
+            line = piece.lstrip()
+        else:
+            line += piece
+        while font.getlength(line.rstrip()) > width:
+            fits = next(
+                n for n in range(len(line), 0, -1) if n == 1 or font.getlength(line[:n]) <= width
+            )
+            lines.append(line[:fits])
+            line = line[fits:]
+    lines.append(line.rstrip())
+    if len(lines) > most:
+        lines = lines[:most]
+        while lines[-1] and font.getlength(lines[-1] + "…") > width:
+            lines[-1] = lines[-1][:-1]
+        lines[-1] += "…"
+    return [line for line in lines if line]
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """Words with the space behind them; single characters of scripts that have none."""
+    word = ""
+    for character in text:
+        if character == " ":
+            yield f"{word} "
+            word = ""
+        elif character >= "\u3000":
+            if word:
+                yield word
+            yield character
+            word = ""
+        else:
+            word += character
+    if word:
+        yield word
+
+
+def _line(row: Row, side: int) -> _Line:
+    label = wrapped(row.label, LABEL_WIDTH, LABEL_LINES)
+    captions = [wrapped(tile.caption, side, CAPTION_LINES) if tile else [] for tile in row.tiles]
+    below = max(map(len, captions), default=0)
+    height = max(side + below * LEADING, len(label) * LEADING) + 2 * GAP
+    return _Line(row, label, captions, height)
+
+
+def _pages(lines: list[_Line], top: int) -> Iterator[list[_Line]]:
+    page: list[_Line] = []
+    height = top
+    for line in lines:
+        if page and height + line.height > HIGHEST:
+            yield page
+            page, height = [], top
+        page.append(line)
+        height += line.height
+    yield page
+
+
+def _left(column: int, side: int) -> int:
+    return LABEL_WIDTH + 2 * GAP + column * (side + GAP)
+
+
+def _put(
+    page: Image.Image, pen: ImageDraw.ImageDraw, tile: Tile, corner: tuple[int, int], side: int
+) -> None:
+    with Image.open(tile.file) as opened:
+        picture = opened.convert("RGB")
+    scale = side / max(picture.size)
+    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    x, y = corner
+    page.paste(picture.resize(size, Image.Resampling.LANCZOS), corner)
+    if tile.box is not None:
+        left, top, right, bottom = (round(edge * scale) for edge in tile.box)
+        pen.rectangle((x + left, y + top, x + right - 1, y + bottom - 1), outline=BOX, width=2)
+    if tile.given:
+        pen.rectangle((x - 3, y - 3, x + size[0] + 2, y + size[1] + 2), outline=FAINT)
+
+
+def _write(pen: ImageDraw.ImageDraw, lines: list[str], x: int, y: int, colour: str = INK) -> None:
+    for number, text in enumerate(lines):
+        pen.text((x, y + number * LEADING), text, colour, _font())
+
+
+@cache
+def _font() -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(FONT, TEXT, layout_engine=ImageFont.Layout.BASIC)

@@ -1,0 +1,130 @@
+"""Which picture goes where: a row a cell, or any axes as rows, columns and sheets."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner.errors import ConfigError
+from runner.grids.shots import PROMPT, SEED, CellShots, Shot, names_cell
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A picture and what is written below it.
+
+    Attributes:
+        given: whether it is what others were made from; drawn with a frame.
+        box: see `shots.Given`.
+    """
+
+    file: Path
+    caption: str = ""
+    given: bool = False
+    box: tuple[int, int, int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of tiles; None where there is no such picture."""
+
+    label: str
+    tiles: tuple[Tile | None, ...]
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One picture of pictures.
+
+    Attributes:
+        name: what tells it from other sheets, for its title; "" if it is the only one.
+        columns: a heading for each; none where each tile has a caption of its own.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
+def by_cell(cells: Sequence[CellShots]) -> Sheet:
+    """A row a cell: what it was made from, then its pictures with their prompts."""
+    rows = []
+    for cell in cells:
+        seeds = {shot.values[SEED] for shot in cell.shots}
+        given = [Tile(given.file, given.name, given=True, box=given.box) for given in cell.given]
+        made = [Tile(shot.file, _caption(shot, len(seeds) > 1)) for shot in cell.shots]
+        rows.append(Row(cell.label, (*given, *made)))
+    return Sheet("", (), tuple(rows))
+
+
+def by_axes(
+    cells: Sequence[CellShots], rows: str, columns: str, sheets: Sequence[str] = ()
+) -> list[Sheet]:
+    """A row for each value of one axis, a column for each of another.
+
+    What varies besides goes to sheets of its own, so that no two pictures want one place.
+
+    Raises:
+        ConfigError: no such axis.
+    """
+    shots = [shot for cell in cells for shot in cell.shots]
+    known = axes(shots)
+    for option, axis in (("rows", rows), ("columns", columns), *(("sheets", a) for a in sheets)):
+        if axis not in known:
+            raise ConfigError(option, axis, "is no axis of these pictures", known)
+    others = [a for a in known if a not in (rows, columns, *sheets) and a != "cell"]
+    apart = [*sheets, *(axis for axis in others if len(_values(shots, axis)) > 1)]
+    made = []
+    for chosen in itertools.product(*(_values(shots, axis) for axis in apart)):
+        here = {
+            (shot.values.get(rows), shot.values.get(columns)): shot
+            for shot in shots
+            if all(shot.values.get(a) == value for a, value in zip(apart, chosen, strict=True))
+        }
+        if here:
+            name = ", ".join(f"{a}={value}" for a, value in zip(apart, chosen, strict=True))
+            made.append(_table(name, here, rows, columns, shots))
+    return made
+
+
+def axes(shots: Iterable[Shot]) -> list[str]:
+    """All that may be laid out: what the sweep varies, prompt, seed, cell."""
+    return list(dict.fromkeys(axis for shot in shots for axis in shot.values))
+
+
+def _table(
+    name: str,
+    here: dict[tuple[str | None, str | None], Shot],
+    rows: str,
+    columns: str,
+    shots: Sequence[Shot],
+) -> Sheet:
+    headings, labels = _values(shots, columns), _values(shots, rows)
+    lines = tuple(
+        Row(
+            _said(rows, label),
+            tuple(
+                Tile(here[label, heading].file) if (label, heading) in here else None
+                for heading in headings
+            ),
+        )
+        for label in labels
+    )
+    return Sheet(name, tuple(_said(columns, heading) for heading in headings), lines)
+
+
+def _values(shots: Iterable[Shot], axis: str) -> list[str]:
+    """In order of appearance."""
+    return list(dict.fromkeys(shot.values[axis] for shot in shots if axis in shot.values))
+
+
+def _said(axis: str, value: str) -> str:
+    return value if axis == PROMPT or names_cell(axis) else f"{axis}={value}"
+
+
+def _caption(shot: Shot, with_seed: bool) -> str:
+    seed = f"seed {shot.values[SEED]}"
+    prompt = shot.values[PROMPT]
+    return ", ".join([*([prompt] if prompt else []), *([seed] if with_seed or not prompt else [])])

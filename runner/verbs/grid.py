@@ -1,0 +1,64 @@
+"""`kandinsky grid`: the pictures of a run or a sweep on one labelled sheet."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from runner.errors import ConfigError
+from runner.image_files import png_bytes
+from runner.messages import path_here
+from runner.outputs import LATEST, write_whole
+
+
+def main(arguments: list[str]) -> int:
+    """Draw the sheet(s) into the folder, and say where they are."""
+    options = parser().parse_args(arguments)
+    from runner.grids import drawing, layout, shots
+
+    if (options.rows is None) != (options.columns is None):
+        given = "rows" if options.columns is None else "columns"
+        raise ConfigError(given, getattr(options, given), "goes with the other of rows and columns")
+    if options.size < 32:
+        raise ConfigError("size", options.size, "is too small to see a picture", "32 or more")
+    folder = options.folder.absolute()
+    cells = shots.read_cells(folder)
+    if options.rows is None:
+        sheets = [layout.by_cell(cells)]
+    else:
+        sheets = layout.by_axes(cells, options.rows, options.columns, options.sheets)
+    widest = max(len(row.tiles) for sheet in sheets for row in sheet.rows)
+    if widest > drawing.most_columns(options.size):
+        raise ConfigError(
+            "size", options.size, f"is too large for {widest} pictures beside each other"
+        )
+    out = options.out or folder / "grid.png"
+    pages = (page for sheet in sheets for page in drawing.draw(sheet, options.size))
+    for number, page in enumerate(pages):
+        file = out if number == 0 else out.with_name(f"{out.stem}_{number}{out.suffix}")
+        write_whole(file, png_bytes(page, {}))
+        print(path_here(file))
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(
+        prog="kandinsky grid",
+        description="The pictures of a run or a sweep on labelled sheets: a row a cell with its "
+        "prompts as captions, or any axes as rows, columns and sheets. An axis is a key that the "
+        "sweep varies, or prompt, seed, cell.",
+    )
+    made.add_argument(
+        "folder", nargs="?", type=Path, default=Path("outputs", LATEST),
+        help="of a run or a sweep (default: the newest)",
+    )  # fmt: skip
+    made.add_argument("--rows", metavar="AXIS", help="what rows differ in")
+    made.add_argument("--columns", metavar="AXIS", help="what columns differ in")
+    made.add_argument(
+        "--sheets", metavar="AXIS", action="append", default=[],
+        help="what sheets differ in; what varies besides is added",
+    )  # fmt: skip
+    made.add_argument("--size", type=int, default=160, help="of each picture, px (%(default)s)")
+    made.add_argument("--out", type=Path, help="default: grid.png in the folder")
+    return made
