@@ -1,52 +1,84 @@
-"""Runs a graph: looks into the store, runs what is missing, tells its observers.
+"""Runs a graph: looks into the store, has workers run what is missing, tells its observers.
 
 Knows nothing of Hydra, MLflow or any one pipeline. A failed node fails only what needs it.
 """
 
 from __future__ import annotations
 
-import importlib
+import heapq
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any, Protocol
+from typing import Protocol, TypeAlias
 
-from runner.errors import RunnerError, StageError, StorageError
-from runner.events import Loaded, NodeResult, Observer, Observers
+from runner.encoding import Made, decoded
+from runner.errors import RunnerError, StorageError
+from runner.events import NodeResult, Observer, Observers
 from runner.graph import Graph, Node, PipelineSpec
-from runner.stages import STAGES, StageFunction
+from runner.stage_runner import PipelineSource, Ran, StageRunner
 from runner.store import Store
-from runner.values import Value
-
-OUT_OF_MEMORY_ADVICE = "; try offload=auto or model, precision=fp16 or a smaller size"
 
 
-class PipelineSource(Protocol):
-    """Gives live pipelines; loads each once."""
+class Workers(Protocol):
+    """Run nodes: this process itself (`Here`), or others."""
 
-    def get(self, spec: PipelineSpec) -> Any: ...
-
-    def pop_loaded(self) -> Sequence[Loaded]:
-        """What was loaded since the last call."""
+    def has_idle(self) -> bool:
+        """Whether one of them would begin at once."""
         ...
 
-    def peak_memory_bytes(self) -> int | None:
-        """Peak device memory since the last call; None on a CPU."""
+    def submit(self, node: Node, inputs: Mapping[str, Made]) -> None:
+        """Have an idle one run a node."""
         ...
 
-    def check_used(self, spec: PipelineSpec) -> None:
-        """After a run: raises StageError where something asked for did not take effect."""
+    def wait(self) -> tuple[Node, Ran | RunnerError]:
+        """The next node that is done: what it made, or why it failed."""
         ...
 
     def keep(self, specs: Collection[PipelineSpec]) -> None:
-        """Only these are still needed."""
+        """Only these pipelines are still needed."""
         ...
 
-    def relieve(self) -> str | None:
-        """After running out of memory: make do with less. What was done; None if nothing can be."""
+    def close(self) -> None:
+        """Let go of all; what is still running is given up."""
         ...
+
+
+OpenWorkers: TypeAlias = "Callable[[Sequence[Node], Observer], Workers]"
+"""Gives workers for nodes, which tell an observer what happens while one runs."""
+
+
+def in_process(open_pipelines: Callable[[], PipelineSource]) -> OpenWorkers:
+    """This process as the only worker; pipelines are opened when a node needs one."""
+    return lambda _, observer: Here(open_pipelines, observer)
+
+
+class Here:
+    """Runs a node at once, in this process."""
+
+    def __init__(self, open_pipelines: Callable[[], PipelineSource], observer: Observer) -> None:
+        self._runner = StageRunner(open_pipelines, observer)
+        self._done: list[tuple[Node, Ran | RunnerError]] = []
+
+    def has_idle(self) -> bool:
+        return not self._done
+
+    def submit(self, node: Node, inputs: Mapping[str, Made]) -> None:
+        try:
+            ran = self._runner.run(node, {name: decoded(made) for name, made in inputs.items()})
+        except RunnerError as error:
+            self._done.append((node, error))
+        else:
+            self._done.append((node, ran))
+
+    def wait(self) -> tuple[Node, Ran | RunnerError]:
+        return self._done.pop()
+
+    def keep(self, specs: Collection[PipelineSpec]) -> None:
+        self._runner.keep(specs)
+
+    def close(self) -> None:
+        """Nothing runs outside of `submit`."""
 
 
 @dataclass
@@ -62,170 +94,218 @@ class Outcome:
         """Whether every node has its result."""
         return not self.failed and not self.blocked
 
+    def is_over(self, node: Node) -> bool:
+        """Whether a node is done, for good or bad."""
+        return node.key in self.finished or self.is_lost(node)
+
+    def is_lost(self, node: Node) -> bool:
+        """Whether there will be no result."""
+        return node.key in self.failed or node.key in self.blocked
+
 
 class Engine:
     """Executes graphs.
 
     Args:
-        open_pipelines: gives the source of live pipelines; called when the first stage needs one,
-            so that a graph whose results are all stored imports no torch.
+        open_workers: called when the first node must be run, so that a graph whose results are all
+            stored imports no torch and starts no process.
         store: where results are looked up and kept.
         observers: told in this order. What they raise ends the run.
-        between: called between two nodes; what it raises ends the run.
+        between: called before each node; what it raises ends the run, after the nodes in hand.
     """
 
     def __init__(
         self,
-        open_pipelines: Callable[[], PipelineSource],
+        open_workers: OpenWorkers,
         store: Store,
         observers: Sequence[Observer],
         between: Callable[[], None] = lambda: None,
     ) -> None:
-        self._between = between
-        self._open_pipelines = open_pipelines
+        self._open_workers = open_workers
         self._store = store
         self._observers = Observers(observers)
-        self._called: set[PipelineSpec] = set()
+        self._between = between
 
     def execute(self, graph: Graph) -> Outcome:
         """Run all nodes that are needed and have no stored result, in the graph's order."""
-        outcome = Outcome()
-        needed, to_run = self._needed(graph)
-        open_uses = _uses(graph, needed)
-        self._observers.graph_started(len(needed))
-        order = [node for node in graph.in_order() if node.key in needed]
-        open_runs = Counter(node.pipeline for node in order if node.key in to_run)
-        for node in order:
-            self._between()
-            self._execute_node(node, outcome)
-            self._release(node, open_uses)
-            if node.key in to_run:
-                open_runs[node.pipeline] -= 1
-                if not open_runs[node.pipeline]:
-                    del open_runs[node.pipeline]
-                    self._release_pipelines({spec for spec in open_runs if spec})
-        return outcome
+        run = _GraphRun(graph, self._open_workers, self._store, self._observers, self._between)
+        return run.execute()
 
-    def _needed(self, graph: Graph) -> tuple[set[str], set[str]]:
-        """Keys of the targets and of the inputs of what the store does not hold; and of those that
-        it does not hold.
-        """
-        needed: set[str] = set()
-        to_run: set[str] = set()
-        waiting = list(graph.targets)
-        while waiting:
-            node = waiting.pop()
-            if node.key not in needed:
-                needed.add(node.key)
-                if not self._store.holds(node):
-                    to_run.add(node.key)
-                    waiting.extend(node.inputs.values())
-        return needed, to_run
 
-    def _execute_node(self, node: Node, outcome: Outcome) -> None:
-        for required in node.inputs.values():
-            if required.key in outcome.failed or required.key in outcome.blocked:
-                outcome.blocked.add(node.key)
-                self._observers.node_blocked(node, required)
-                return
+class _GraphRun:
+    """One graph on its way."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        open_workers: OpenWorkers,
+        store: Store,
+        observers: Observers,
+        between: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._observers = observers
+        self._open_workers = open_workers
+        self._between = between
+        self._outcome = Outcome()
+        needed, to_run = _needed(graph, store)
+        order = graph.in_order()
+        self._rank = {node.key: rank for rank, node in enumerate(order)}
+        self._order = order
+        self._nodes = [node for node in order if node.key in needed]
+        self._to_run = {node.key: node for node in self._nodes if node.key in to_run}
+        self._open_uses = _uses(graph, needed)
+        self._open_runs = Counter(node.pipeline for node in self._to_run.values())
+        self._waiting: dict[str, int] = {}
+        self._dependents: defaultdict[str, list[Node]] = defaultdict(list)
+        self._ready: list[int] = []
+        self._pending: set[str] = set()
+        self._running: set[str] = set()
+        self._workers: Workers | None = None
+
+    def execute(self) -> Outcome:
+        self._observers.graph_started(len(self._nodes))
+        for node in self._nodes:
+            self._schedule(node, [n for n in node.inputs.values() if n.key in self._open_uses])
         try:
-            result = self._result(node)
-        except StorageError:
-            raise  # the next node's result would have no room either
-        except RunnerError as error:
-            outcome.failed[node.key] = error
-            self._observers.node_failed(node, error)
-        else:
-            outcome.finished.add(node.key)
-            self._observers.node_finished(result)
+            while self._ready or self._running:
+                if not self._advance():
+                    self._take(*self._at_work.wait())
+        finally:
+            if self._workers is not None:
+                self._workers.close()
+        return self._outcome
 
-    def _result(self, node: Node) -> NodeResult:
+    def _schedule(self, node: Node, after: Sequence[Node]) -> None:
+        self._pending.add(node.key)
+        open_inputs = {n.key: n for n in after if not self._outcome.is_over(n)}
+        self._waiting[node.key] = len(open_inputs)
+        for key in open_inputs:
+            self._dependents[key].append(node)
+        if not open_inputs:
+            heapq.heappush(self._ready, self._rank[node.key])
+
+    def _advance(self) -> bool:
+        """Do what can be done with the next node. False where a worker has to be waited for."""
+        if not self._ready:
+            return False
+        node = self._order[self._ready[0]]
+        try:
+            self._between()
+        except BaseException:
+            self._finish_running()
+            raise
+        lost = next((n for n in node.inputs.values() if self._outcome.is_lost(n)), None)
+        if lost is not None:
+            heapq.heappop(self._ready)
+            self._outcome.blocked.add(node.key)
+            self._observers.node_blocked(node, lost)
+            self._over(node)
+            return True
         started = time.perf_counter()
-        stored = self._store.get(node)
+        stored = self._store.made(node)
         if stored is not None:
-            return NodeResult(node, stored, reused=True, seconds=time.perf_counter() - started)
-        # An input is missing here only if this node's own entry turned out to be damaged.
-        inputs = {name: self._input(required) for name, required in node.inputs.items()}
-        return self._run(node, inputs)
+            heapq.heappop(self._ready)
+            seconds = time.perf_counter() - started
+            self._finished(NodeResult(node, stored, reused=True, seconds=seconds))
+            return True
+        inputs = {name: self._store.made(needed) for name, needed in node.inputs.items()}
+        if None in inputs.values():
+            # Only where this node's own entry turned out to be damaged: nobody else needed them.
+            heapq.heappop(self._ready)
+            self._make_first([node.inputs[name] for name, made in inputs.items() if made is None])
+            self._schedule(node, list(node.inputs.values()))
+            return True
+        if not self._at_work.has_idle():
+            return False
+        heapq.heappop(self._ready)
+        self._running.add(node.key)
+        self._at_work.submit(node, {k: made for k, made in inputs.items() if made is not None})
+        return True
 
-    def _input(self, node: Node) -> Value:
-        stored = self._store.get(node)
-        return stored if stored is not None else self._result(node).value
+    def _make_first(self, nodes: Sequence[Node]) -> None:
+        for node in nodes:
+            self._open_uses[node.key] = self._open_uses.get(node.key, 0) + 1
+            if node.key not in self._pending:
+                self._outcome.finished.discard(node.key)
+                self._schedule(node, [])
 
-    def _run(self, node: Node, inputs: Mapping[str, Value]) -> NodeResult:
-        while True:
-            try:
-                return self._attempt(node, inputs)
-            except RunnerError:
-                raise
-            except Exception as error:
-                failure = error
-            if not is_out_of_memory(failure):
-                raise self._failed(node, failure) from failure
-            # Only now: the error's frames hold on to what is to be freed.
-            failure = failure.with_traceback(None)
-            relief = self._pipelines.relieve()
-            if relief is None:
-                raise self._failed(node, failure, OUT_OF_MEMORY_ADVICE) from failure
-            self._called.clear()
-            self._observers.memory_relieved(node, relief)
+    @property
+    def _at_work(self) -> Workers:
+        if self._workers is None:
+            self._workers = self._open_workers(list(self._to_run.values()), self._observers)
+        return self._workers
 
-    def _attempt(self, node: Node, inputs: Mapping[str, Value]) -> NodeResult:
-        pipeline = self._pipelines.get(node.pipeline) if node.pipeline else None
-        if node.pipeline is not None:
-            for loaded in self._pipelines.pop_loaded():
-                self._observers.pipeline_loaded(loaded)
-        self._observers.node_started(node)
-        run: StageFunction = importlib.import_module(STAGES[node.stage].module).run
-        if node.pipeline is not None:
-            self._pipelines.peak_memory_bytes()
-        started = time.perf_counter()
-        value = run(node, inputs, pipeline, lambda done, of: self._step(node, done, of))
-        seconds = time.perf_counter() - started
-        peak = None
-        if node.pipeline is not None:
-            self._pipelines.check_used(node.pipeline)
-            peak = self._pipelines.peak_memory_bytes()
-        first = node.pipeline is not None and node.pipeline not in self._called
-        if node.pipeline is not None:
-            self._called.add(node.pipeline)
-        self._store.put(node, value, seconds)
-        return NodeResult(
-            node, value, reused=False, seconds=seconds, first_call=first, peak_memory_bytes=peak
+    def _finish_running(self) -> None:
+        """Take what is running when nothing more is to be begun."""
+        while self._running:
+            self._take(*self._at_work.wait())
+
+    def _take(self, node: Node, done: Ran | RunnerError) -> None:
+        self._running.discard(node.key)
+        if isinstance(done, StorageError):
+            raise done  # the next node's result would have no room either
+        if isinstance(done, RunnerError):
+            self._outcome.failed[node.key] = done
+            self._observers.node_failed(node, done)
+            self._over(node)
+            return
+        self._store.put(node, done.made, done.seconds)
+        self._finished(
+            NodeResult(
+                node,
+                done.made,
+                reused=False,
+                seconds=done.seconds,
+                first_call=done.first_call,
+                peak_memory_bytes=done.peak_memory_bytes,
+            )
         )
 
-    @staticmethod
-    def _failed(node: Node, error: Exception, advice: str = "") -> StageError:
-        said = f"{type(error).__name__}: {error}{advice}"
-        return StageError(f"{node.stage} failed ({node.label}): {said}")
+    def _finished(self, result: NodeResult) -> None:
+        self._outcome.finished.add(result.node.key)
+        self._observers.node_finished(result)
+        self._over(result.node)
 
-    @cached_property
-    def _pipelines(self) -> PipelineSource:
-        return self._open_pipelines()
+    def _over(self, node: Node) -> None:
+        self._pending.discard(node.key)
+        for dependent in self._dependents.pop(node.key, ()):
+            self._waiting[dependent.key] -= 1
+            if not self._waiting[dependent.key]:
+                heapq.heappush(self._ready, self._rank[dependent.key])
+        self._release_results(node)
+        if node.key in self._to_run:
+            self._open_runs[node.pipeline] -= 1
+            if not self._open_runs[node.pipeline] and self._workers is not None:
+                self._workers.keep(
+                    {spec for spec, runs in self._open_runs.items() if spec and runs}
+                )
 
-    def _step(self, node: Node, step: int, steps: int) -> None:
-        self._observers.node_step(node, step, steps)
-
-    def _release_pipelines(self, needed: set[PipelineSpec]) -> None:
-        """What no later node runs on leaves the device. Nothing is opened only to be closed."""
-        if "_pipelines" in vars(self):
-            self._called &= needed
-            self._pipelines.keep(needed)
-
-    def _release(self, node: Node, open_uses: dict[str, int]) -> None:
+    def _release_results(self, node: Node) -> None:
         """Results that nobody needs any more leave memory: a sweep's do not add up."""
-        for required in node.inputs.values():
-            if required.key in open_uses:
-                open_uses[required.key] -= 1
+        for needed in node.inputs.values():
+            if needed.key in self._open_uses:
+                self._open_uses[needed.key] -= 1
         for used in (node, *node.inputs.values()):
-            if open_uses.get(used.key, 0) <= 0:
+            if self._open_uses.get(used.key, 0) <= 0:
                 self._store.forget(used)
 
 
-def is_out_of_memory(error: Exception) -> bool:
-    """Whether an accelerator ran out of memory: torch's class, known without importing torch."""
-    named = any(base.__name__ == "OutOfMemoryError" for base in type(error).__mro__)
-    return named or "MPS backend out of memory" in str(error)
+def _needed(graph: Graph, store: Store) -> tuple[set[str], set[str]]:
+    """Keys of the targets and of the inputs of what the store does not hold; and of those that it
+    does not hold.
+    """
+    needed: set[str] = set()
+    to_run: set[str] = set()
+    waiting = list(graph.targets)
+    while waiting:
+        node = waiting.pop()
+        if node.key not in needed:
+            needed.add(node.key)
+            if not store.holds(node):
+                to_run.add(node.key)
+                waiting.extend(node.inputs.values())
+    return needed, to_run
 
 
 def _uses(graph: Graph, needed: set[str]) -> dict[str, int]:

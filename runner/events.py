@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from runner.encoding import Made, decoded
 from runner.errors import RunnerError
 from runner.graph import Node, PipelineSpec
 from runner.values import Value
@@ -25,6 +26,7 @@ class NodeResult:
     """A node's result and what it cost.
 
     Attributes:
+        made: the result, maybe as bytes; `value` is it decoded.
         reused: taken from the store; then `seconds` says how long that took, not the work.
         seconds: without the loading of pipelines.
         first_call: the first of its pipeline, which pays for what is compiled and warmed up.
@@ -32,11 +34,16 @@ class NodeResult:
     """
 
     node: Node
-    value: Value
+    made: Made
     reused: bool
     seconds: float
     first_call: bool = False
     peak_memory_bytes: int | None = None
+
+    @property
+    def value(self) -> Value:
+        """The result, to be looked at."""
+        return decoded(self.made)
 
 
 class Observer:

@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -99,6 +99,11 @@ class Node:
     def __post_init__(self) -> None:
         for name in ("params", "inputs", "libraries", "files"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+
+    def __reduce__(self) -> tuple[type[Node], tuple[object, ...]]:
+        # Its mappings cannot be pickled as they are.
+        values = (getattr(self, one.name) for one in fields(self))
+        return Node, tuple(dict(v) if isinstance(v, MappingProxyType) else v for v in values)
 
     @cached_property
     def key(self) -> str:

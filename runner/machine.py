@@ -59,6 +59,14 @@ def likely_device() -> str:
     return "cpu"
 
 
+def accelerators() -> int:
+    """CUDA devices that this process may use, by the driver's files; at least 1."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return max(1, len([device for device in visible.split(",") if device.strip()]))
+    return max(1, len(list(Path("/dev").glob("nvidia[0-9]*"))))
+
+
 def settled_device(configured: str) -> str:
     """`auto` resolved, anything else checked against what the machine seems to have.
 

@@ -2,46 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from runner.config.choices import Precision
+from runner.config.choices import OffloadMode, Precision
 from runner.planning import Plan
+from runner.weights.find import FoundCheckpoint
 
 if TYPE_CHECKING:
     from runner.pipelines import Pipelines
 
 
-def open_pipelines(plans: Sequence[Plan]) -> Pipelines:
-    """The pipelines of plans that agree on device, threads and offload mode."""
+@dataclass(frozen=True)
+class Opening:
+    """What has to be known to open pipelines, here or in another process.
+
+    Attributes:
+        component_bytes: of each checkpoint, module -> bytes in the precision of its role.
+        pixels: of the largest picture.
+        activation_bytes: of the widest type that a decoder computes in.
+    """
+
+    checkpoints: tuple[FoundCheckpoint, ...]
+    device: str
+    threads: int
+    offload: OffloadMode
+    component_bytes: tuple[Mapping[str, int], ...]
+    pixels: int
+    activation_bytes: int
+
+    def on(self, device: str) -> Opening:
+        """The same on another device."""
+        return replace(self, device=device)
+
+
+def opening_of(plans: Sequence[Plan]) -> Opening:
+    """Of plans that agree on device, threads and offload mode."""
+    checkpoints = {
+        (found.identity, found.checkpoint.pipeline): found
+        for plan in plans
+        for found in plan.weights.checkpoints.values()
+    }
+    return Opening(
+        tuple(checkpoints.values()),
+        plans[0].device,
+        plans[0].threads,
+        plans[0].run.offload,
+        tuple(component_bytes for plan in plans for component_bytes in _component_bytes(plan)),
+        max(plan.height * plan.width for plan in plans),
+        max(plan.run.precision.decoder.bytes for plan in plans),
+    )
+
+
+def open_pipelines(opening: Opening) -> Pipelines:
+    """The pipelines, each of which is loaded when it is first asked for."""
     # Here and not above: this imports torch, which a run from the store does not need.
     from runner import hardware
     from runner.loading import quiet_libraries
     from runner.offload import choose_offload, free_bytes
     from runner.pipelines import Pipelines
 
-    device, threads = plans[0].device, plans[0].threads
-    hardware.check_device(device)
-    hardware.set_threads(threads)
+    hardware.check_device(opening.device)
+    hardware.set_threads(opening.threads)
     quiet_libraries()
     offload = choose_offload(
-        plans[0].run.offload,
-        device,
-        [component_bytes for plan in plans for component_bytes in _component_bytes(plan)],
-        max(plan.height * plan.width for plan in plans),
-        max(plan.run.precision.decoder.bytes for plan in plans),
-        free_bytes(device),
+        opening.offload,
+        opening.device,
+        opening.component_bytes,
+        opening.pixels,
+        opening.activation_bytes,
+        free_bytes(opening.device),
     )
-    checkpoints = {
-        (found.identity, found.checkpoint.pipeline): found
-        for plan in plans
-        for found in plan.weights.checkpoints.values()
-    }
-    return Pipelines(checkpoints.values(), device, offload)
+    return Pipelines(opening.checkpoints, opening.device, offload)
 
 
 def _component_bytes(plan: Plan) -> list[dict[str, int]]:
-    """Of each checkpoint, module -> bytes in the precision of its role."""
     return [
         found.component_bytes(_precision_bytes(plan, found.role))
         for found in plan.weights.checkpoints.values()

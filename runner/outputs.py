@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import errno
 import json
@@ -93,7 +94,8 @@ class RunFolder(Observer):
         for request in self._requests.get(node.key, ()):
             assert isinstance(result.value, Image.Image)
             image = self._save(node, request, result.value, result.reused)
-            self.images.append(image)
+            # Workers finish them in any order.
+            bisect.insort(self.images, image, key=lambda one: one.file)
             self._on_saved(self.path / image.file, image)
             if time.monotonic() - self._written > SECONDS_BETWEEN_MANIFESTS:
                 self.save_manifest("RUNNING")

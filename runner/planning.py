@@ -170,9 +170,12 @@ def _threads(run: RunConfig, weights: FoundWeights, device: str) -> tuple[int, s
         return run.threads, "as configured"
     if device != "cpu":
         return cores, "all cores, the work is on the accelerator"
+    workers = run.workers or 1
     parameters = max(found.parameters for found in weights.checkpoints.values())
     if 0 < parameters < SMALL_MODEL_PARAMETERS:
         return 1, f"the model is small: {parameters / 1e6:.1f} million parameters"
+    if workers > 1:
+        return max(1, cores // workers), f"the cores, shared by {workers} workers"
     return cores, "all cores, the model is large"
 
 

@@ -33,6 +33,9 @@ class CellEnded:
 class Display(Observer):
     """Shows what happens. Subclasses show what they can."""
 
+    def message(self, text: str) -> None:
+        """A line of text."""
+
     def cell_ended(self, cell: CellEnded) -> None:
         """A cell of a sweep is over."""
 
@@ -155,7 +158,7 @@ class Json(Quiet):
 
 class Bars:
     """Live bars on stderr: cells of the sweep with images a minute, stages of the run with the
-    time left, steps of the stage with it/s.
+    time left, steps of each stage in hand with it/s.
     """
 
     def __init__(self, cells: int = 0) -> None:
@@ -192,7 +195,9 @@ class Bars:
         self._images = self._failed = 0
         self._began = time.monotonic()
         self._stages: TaskID = self._live.add_task("stages", total=None, label="")
-        self._steps: TaskID = self._live.add_task("", total=None, label="", visible=False)
+        self._waiting: TaskID = self._live.add_task("", total=None, label="", visible=False)
+        self._steps: dict[str, TaskID] = {}
+        self._free: list[TaskID] = []
         self._observer = _BarsObserver(self)
 
     def __enter__(self) -> Display:
@@ -209,12 +214,16 @@ class Bars:
         self._live.update(self._stages, total=nodes)
         # Importing torch and diffusers takes seconds, and nothing else would be seen of it.
         self._live.update(
-            self._steps, description="loading", label="libraries and weights", visible=True
+            self._waiting, description="loading", label="libraries and weights", visible=True
         )
 
     def stage_begins(self, node: Node) -> None:
+        self._live.update(self._waiting, visible=False)
+        if node.key not in self._steps:
+            bar = self._free.pop() if self._free else self._live.add_task("", label="")
+            self._steps[node.key] = bar
         self._live.reset(
-            self._steps, description=node.stage, label=node.label, visible=True, total=None
+            self._steps[node.key], description=node.stage, label=node.label, total=None
         )
 
     def cell_ends(self, cell: CellEnded) -> None:
@@ -226,11 +235,14 @@ class Bars:
         label = f"{self._images / minutes:.0f} images/min{failed}"
         self._live.update(self._cells, advance=1, label=label)
 
-    def step(self, done: int, steps: int) -> None:
-        self._live.update(self._steps, completed=done, total=steps)
+    def step(self, node: Node, done: int, steps: int) -> None:
+        if node.key in self._steps:
+            self._live.update(self._steps[node.key], completed=done, total=steps)
 
-    def stage_ends(self) -> None:
+    def stage_ends(self, node: Node) -> None:
         self._live.advance(self._stages)
+        if node.key in self._steps:
+            self._free.append(self._steps.pop(node.key))  # seen until the next stage takes it
 
 
 class _BarsObserver(Display):
@@ -246,6 +258,9 @@ class _BarsObserver(Display):
     def pipeline_loaded(self, loaded: Loaded) -> None:
         self._bars.message(loaded_text(loaded))
 
+    def message(self, text: str) -> None:
+        self._bars.message(text)
+
     def node_started(self, node: Node) -> None:
         self._bars.stage_begins(node)
 
@@ -253,18 +268,18 @@ class _BarsObserver(Display):
         self._bars.message(f"{node.stage}: {how}")
 
     def node_step(self, node: Node, step: int, steps: int) -> None:
-        self._bars.step(step, steps)
+        self._bars.step(node, step, steps)
 
     def node_finished(self, result: NodeResult) -> None:
-        self._bars.stage_ends()
+        self._bars.stage_ends(result.node)
 
     def node_failed(self, node: Node, error: RunnerError) -> None:
         self._bars.message(f"failed: {error}")
-        self._bars.stage_ends()
+        self._bars.stage_ends(node)
 
     def node_blocked(self, node: Node, needed: Node) -> None:
         self._bars.message(f"{node.stage} not run, its {needed.stage} failed: {node.label}")
-        self._bars.stage_ends()
+        self._bars.stage_ends(node)
 
 
 def cell_text(cell: CellEnded) -> str:

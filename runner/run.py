@@ -17,7 +17,6 @@ from runner.config.run_config import RunConfig
 from runner.engine import Engine, Outcome
 from runner.errors import RunnerError, shown
 from runner.messages import command, counted, path_here
-from runner.opening import open_pipelines
 from runner.outputs import MANIFEST, RunFolder, new_folder
 from runner.planning import Plan, make_plan, results_dir
 from runner.progress import display_for
@@ -26,6 +25,7 @@ from runner.stopping import interrupt, signals
 from runner.store import Store
 from runner.store_care import trim
 from runner.tracking.session import TrackingSession
+from runner.workers.count import open_workers
 
 SUCCESS, FAILURE = 0, 1
 
@@ -124,7 +124,7 @@ def _generate(plan: Plan, record: CellRecord) -> Outcome:
     store = Store(results_dir(plan.run.output_dir), plan.run.cache)
     started = time.time()
     with display_for(plan.run.progress) as display:
-        engine = Engine(lambda: open_pipelines([plan]), store, [record, display])
+        engine = Engine(open_workers([plan], display.message), store, [record, display])
         outcome = engine.execute(plan.graph)
     keep_within_bounds(plan.run, started)
     return outcome

@@ -16,16 +16,14 @@ import tempfile
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from runner.config.choices import CacheMode
+from runner.encoding import Encoded, Made, decoded, encoded
 from runner.errors import StorageError
 from runner.graph import Node
 from runner.stages import STAGES, ResultKind
 from runner.values import Value
-
-if TYPE_CHECKING:
-    import torch
 
 ENTRY = "entry.json"
 FILE_NAMES = {ResultKind.tensors: "result.safetensors", ResultKind.image: "result.png"}
@@ -42,7 +40,7 @@ class Store:
     def __init__(self, folder: Path, mode: CacheMode) -> None:
         self._folder = folder
         self._mode = mode
-        self._memory: dict[str, Value] = {}
+        self._memory: dict[str, Made] = {}
 
     def holds(self, node: Node) -> bool:
         """Whether `get` would find an entry, going by the disk's names alone."""
@@ -52,21 +50,26 @@ class Store:
 
     def get(self, node: Node) -> Value | None:
         """The stored result, or None. An entry whose bytes do not match its hash is dropped."""
+        made = self.made(node)
+        return None if made is None else decoded(made)
+
+    def made(self, node: Node) -> Made | None:
+        """As `get`, but as it is: what was read from disk is not decoded."""
         if node.key in self._memory:
             return self._memory[node.key]
         if self._mode is not CacheMode.use:
             return None
-        value = self._read(node)
-        if value is not None:
-            self._memory[node.key] = value
-        return value
+        found = self._read(node)
+        if found is not None:
+            self._memory[node.key] = found
+        return found
 
-    def put(self, node: Node, value: Value, seconds: float) -> None:
+    def put(self, node: Node, made: Made, seconds: float) -> None:
         """Keep a result. Raises StorageError where the disk does not take it."""
-        self._memory[node.key] = value
+        self._memory[node.key] = made
         if self._mode is not CacheMode.off:
             try:
-                self._publish(node, value, seconds)
+                self._publish(node, made, seconds)
             except OSError as error:
                 raise StorageError(
                     f"cannot store the result of {node.stage} in {self._folder}: {error.strerror}"
@@ -79,7 +82,7 @@ class Store:
     def _entry(self, node: Node) -> Path:
         return self._folder / node.key[:2] / node.key
 
-    def _read(self, node: Node) -> Value | None:
+    def _read(self, node: Node) -> Encoded | None:
         entry = self._entry(node)
         kind = STAGES[node.stage].result
         if not (entry / ENTRY).is_file():
@@ -98,11 +101,11 @@ class Store:
         with contextlib.suppress(OSError):
             # When it was last used, for `store_care.trim`. The system's own stamp lags behind.
             os.utime(entry / ENTRY, (time.time(),) * 2)
-        return _decode(kind, content)
+        return Encoded(kind, content)
 
-    def _publish(self, node: Node, value: Value, seconds: float) -> None:
+    def _publish(self, node: Node, made: Made, seconds: float) -> None:
         kind = STAGES[node.stage].result
-        content = _encode(kind, value)
+        content = encoded(kind, made).content
         entry = self._entry(node)
         entry.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{node.key[:8]}-", dir=entry.parent))
@@ -169,27 +172,3 @@ def drop(entry: Path) -> None:
     with contextlib.suppress(OSError):
         entry.rename(aside / "dropped")
     shutil.rmtree(aside, ignore_errors=True)
-
-
-def _encode(kind: ResultKind, value: Value) -> bytes:
-    if kind is ResultKind.tensors:
-        from safetensors.torch import save
-
-        assert isinstance(value, dict)
-        content: bytes = save({name: tensor.contiguous() for name, tensor in value.items()})
-        return content
-    from runner.image_files import png_bytes
-
-    assert not isinstance(value, dict)
-    return png_bytes(value)
-
-
-def _decode(kind: ResultKind, content: bytes) -> Value:
-    if kind is ResultKind.tensors:
-        from safetensors.torch import load
-
-        tensors: dict[str, torch.Tensor] = load(content)
-        return tensors
-    from runner.image_files import image_of_png
-
-    return image_of_png(content)

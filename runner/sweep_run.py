@@ -18,7 +18,6 @@ from runner.events import Loaded, NodeResult, Observer
 from runner.graph import Graph, Node
 from runner.machine import peak_process_bytes
 from runner.messages import counted, path_here
-from runner.opening import open_pipelines
 from runner.planning import Plan, results_dir
 from runner.progress import CellEnded, Display, display_for
 from runner.recording import FAILED, FINISHED, KILLED, CellAtWork, CellRecord, Recorder
@@ -35,6 +34,7 @@ from runner.store import Store
 from runner.sweep_folder import CellEntry, SweepFolder, lacks_mlflow_run, note_mlflow_run
 from runner.sweep_tracking import SweepTracking
 from runner.sweeps import SweepPlan
+from runner.workers.count import open_workers
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class _SweepRun:
         recorder = Recorder(cells, partial(self._tell, display))
         store = Store(results_dir(self._run.output_dir), plans[0].run.cache)
         observers = [recorder, self._totals, display]
-        engine = Engine(lambda: open_pipelines(plans), store, observers, check)
+        engine = Engine(open_workers(plans, display.message), store, observers, check)
         try:
             outcome = engine.execute(Graph(()).merged(*(plan.graph for plan in plans)))
         except KeyboardInterrupt:
@@ -275,6 +275,7 @@ def _alike(cells: Sequence[CellAtWork]) -> list[list[CellAtWork]]:
     groups: defaultdict[tuple[object, ...], list[CellAtWork]] = defaultdict(list)
     for cell in cells:
         plan = cell.plan
-        setting = (plan.run.cache, plan.device, plan.threads, plan.run.offload)
+        run = plan.run
+        setting = (run.cache, plan.device, plan.threads, run.workers, run.offload)
         groups[setting].append(cell)
     return list(groups.values())

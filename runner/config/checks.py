@@ -122,13 +122,13 @@ def checked_seeds(seeds: Sequence[int]) -> tuple[int, ...]:
     return tuple(seeds)
 
 
-def checked_threads(threads: object) -> int | None:
-    """A number of threads, or None for `auto`."""
-    if threads == "auto":
+def checked_count(key: str, value: object, most: int) -> int | None:
+    """A number of threads or workers, or None for `auto`."""
+    if value == "auto":
         return None
-    if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= 1024:
-        raise ConfigError("threads", threads, "is no number of threads", "auto, or 1 to 1024")
-    return threads
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        raise ConfigError(key, value, f"is no number of {key}", f"auto, or 1 to {most}")
+    return value
 
 
 def _check_steps(key: str, steps: int, *, minimum: int) -> None:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
-from runner.config.checks import check_values, checked_items, checked_seeds, checked_threads
+from runner.config.checks import check_values, checked_count, checked_items, checked_seeds
 from runner.config.choices import Task
 from runner.config.credentials import recorded_override, without_credentials
 from runner.config.problems import in_plain_words, no_such_key
@@ -113,7 +113,8 @@ def freeze(
         prior=config.prior,
         decoder=config.decoder,
         device=config.device,
-        threads=checked_threads(config.threads),
+        threads=checked_count("threads", config.threads, 1024),
+        workers=checked_count("workers", config.workers, 256),
         output_dir=Path(config.output_dir).absolute(),
         progress=config.progress,
         resume=config.resume,

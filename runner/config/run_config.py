@@ -49,6 +49,7 @@ class RunConfig:
         height, width: pixels, or None for the size that the weights were trained at.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         threads: CPU threads, or None for "by the size of the model".
+        workers: processes that run stages, or None for "by the machine and the work".
         output_dir: absolute.
         composed: the config as composed, every interpolation resolved: what is logged.
         overrides: the command line's own overrides.
@@ -82,6 +83,7 @@ class RunConfig:
     decoder: DecoderConfig
     device: str
     threads: int | None
+    workers: int | None
     output_dir: Path
     progress: Progress
     resume: bool

@@ -226,6 +226,8 @@ class Config:
     device: str = "auto"
     # `auto` or a number of threads.
     threads: Any = "auto"
+    # `auto` or a number of processes.
+    workers: Any = "auto"
     output_dir: str = "outputs"
     progress: Progress = Progress.auto
     resume: bool = True

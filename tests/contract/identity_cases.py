@@ -154,6 +154,7 @@ DOES_NOT: dict[str, list[Any]] = {
     "cache_max_gb": [1.0, None],
     "device": ["cpu", "cuda:1"],
     "threads": [3],
+    "workers": [3],
     "output_dir": [Path("elsewhere").absolute()],
     "progress": list(Progress),
     "resume": [False],

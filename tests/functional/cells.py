@@ -13,7 +13,7 @@ from PIL import Image
 
 from runner.config import tree
 from runner.config.resolve import resolve
-from runner.engine import Engine
+from runner.engine import Engine, in_process
 from runner.events import Loaded, NodeResult, Observer
 from runner.graph import PipelineSpec
 from runner.machine import settled_device
@@ -109,7 +109,7 @@ def drawn(plan: Plan, pipelines: Pipelines) -> Drawn:
     """Run a plan. Raises what made a stage fail."""
     made = Drawn()
     store = Store(cache_dir(plan.run) / "results", plan.run.cache)
-    outcome = Engine(lambda: pipelines, store, [made]).execute(plan.graph)
+    outcome = Engine(in_process(lambda: pipelines), store, [made]).execute(plan.graph)
     for error in outcome.failed.values():
         raise error
     return made

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from runner.config.choices import CacheMode
-from runner.engine import Engine, Outcome
+from runner.engine import Engine, Outcome, in_process
 from runner.errors import Interrupted, RunnerError, StageError
 from runner.events import Loaded, NodeResult, Observer
 from runner.graph import Graph, Node, PipelineSpec
@@ -173,7 +173,7 @@ class Bench:
     def execute(self, *targets: Node, mode: CacheMode = CacheMode.use) -> Outcome:
         self.recorder = Recorder()
         self.store = Store(self.folder, mode)
-        return Engine(self._open, self.store, [self.recorder]).execute(Graph(targets))
+        return Engine(in_process(self._open), self.store, [self.recorder]).execute(Graph(targets))
 
     def _open(self) -> Source:
         self.opened += 1

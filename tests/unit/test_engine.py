@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from runner.config.choices import CacheMode
-from runner.engine import Engine
+from runner.engine import Engine, in_process
 from runner.errors import Interrupted, StageError, StorageError
 from runner.events import NodeResult, Observer
 from runner.graph import Graph, Node, PipelineSpec
@@ -185,7 +185,7 @@ def test_results_leave_memory_when_nobody_needs_them(bench: Bench) -> None:
 
     look = Look()
     bench.store = Store(bench.folder, CacheMode.off)
-    Engine(Source, bench.store, [look]).execute(Graph([first, last]))
+    Engine(in_process(Source), bench.store, [look]).execute(Graph([first, last]))
     assert look.held == {
         "shared": [False, False],
         "first": [True, False],
@@ -205,4 +205,4 @@ def test_what_an_observer_raises_ends_the_run(bench: Bench) -> None:
             raise StorageError("disk full")
 
     with pytest.raises(StorageError, match="disk full"):
-        Engine(Source, bench.store, [Full()]).execute(Graph([number("one", 1)]))
+        Engine(in_process(Source), bench.store, [Full()]).execute(Graph([number("one", 1)]))

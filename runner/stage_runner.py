@@ -1,0 +1,138 @@
+"""Runs one node on live pipelines, in whichever process these are."""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+from runner.encoding import Made
+from runner.errors import RunnerError, StageError
+from runner.events import Loaded, Observer
+from runner.graph import Node, PipelineSpec
+from runner.stages import STAGES, StageFunction
+from runner.values import Value
+
+OUT_OF_MEMORY_ADVICE = "; try offload=auto or model, precision=fp16 or a smaller size"
+
+
+class PipelineSource(Protocol):
+    """Gives live pipelines; loads each once."""
+
+    def get(self, spec: PipelineSpec) -> Any: ...
+
+    def pop_loaded(self) -> Sequence[Loaded]:
+        """What was loaded since the last call."""
+        ...
+
+    def peak_memory_bytes(self) -> int | None:
+        """Peak device memory since the last call; None on a CPU."""
+        ...
+
+    def check_used(self, spec: PipelineSpec) -> None:
+        """After a run: raises StageError where something asked for did not take effect."""
+        ...
+
+    def keep(self, specs: Collection[PipelineSpec]) -> None:
+        """Only these are still needed."""
+        ...
+
+    def relieve(self) -> str | None:
+        """After running out of memory: make do with less. What was done; None if nothing can be."""
+        ...
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a node made, and what it cost: see `events.NodeResult`."""
+
+    made: Made
+    seconds: float
+    first_call: bool
+    peak_memory_bytes: int | None
+
+
+class StageRunner:
+    """Runs nodes one after the other.
+
+    Args:
+        open_pipelines: gives the source of live pipelines; called when the first node needs one,
+            so that reading pictures imports no torch.
+        observer: told of what happens while a node runs.
+    """
+
+    def __init__(self, open_pipelines: Callable[[], PipelineSource], observer: Observer) -> None:
+        self._open_pipelines = open_pipelines
+        self._observer = observer
+        self._called: set[PipelineSpec] = set()
+
+    def run(self, node: Node, inputs: Mapping[str, Value]) -> Ran:
+        """Run a node; where memory does not suffice, with as little of it as there is a way to.
+
+        Raises:
+            RunnerError: it failed; `__cause__` is what was raised, where it was not ours.
+        """
+        while True:
+            try:
+                return self._attempt(node, inputs)
+            except RunnerError:
+                raise
+            except Exception as error:
+                failure = error
+            if not is_out_of_memory(failure):
+                raise _failed(node, failure) from failure
+            # Only now: the error's frames hold on to what is to be freed.
+            failure = failure.with_traceback(None)
+            relief = self._pipelines.relieve()
+            if relief is None:
+                raise _failed(node, failure, OUT_OF_MEMORY_ADVICE) from failure
+            self._called.clear()
+            self._observer.memory_relieved(node, relief)
+
+    def keep(self, specs: Collection[PipelineSpec]) -> None:
+        """Other pipelines leave memory. Nothing is opened only to be closed."""
+        if "_pipelines" in vars(self):
+            self._called &= set(specs)
+            self._pipelines.keep(specs)
+
+    @cached_property
+    def _pipelines(self) -> PipelineSource:
+        return self._open_pipelines()
+
+    def _attempt(self, node: Node, inputs: Mapping[str, Value]) -> Ran:
+        spec = node.pipeline
+        pipeline = None
+        if spec is not None:
+            pipeline = self._pipelines.get(spec)
+            for loaded in self._pipelines.pop_loaded():
+                self._observer.pipeline_loaded(loaded)
+        self._observer.node_started(node)
+        run: StageFunction = importlib.import_module(STAGES[node.stage].module).run
+        if spec is not None:
+            self._pipelines.peak_memory_bytes()
+        started = time.perf_counter()
+        value = run(node, inputs, pipeline, lambda done, of: self._step(node, done, of))
+        seconds = time.perf_counter() - started
+        if spec is None:
+            return Ran(value, seconds, first_call=False, peak_memory_bytes=None)
+        self._pipelines.check_used(spec)
+        first = spec not in self._called
+        self._called.add(spec)
+        return Ran(value, seconds, first, self._pipelines.peak_memory_bytes())
+
+    def _step(self, node: Node, step: int, steps: int) -> None:
+        self._observer.node_step(node, step, steps)
+
+
+def _failed(node: Node, error: Exception, advice: str = "") -> StageError:
+    said = f"{type(error).__name__}: {error}{advice}"
+    return StageError(f"{node.stage} failed ({node.label}): {said}")
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an accelerator ran out of memory: torch's class, known without importing torch."""
+    named = any(base.__name__ == "OutOfMemoryError" for base in type(error).__mro__)
+    return named or "MPS backend out of memory" in str(error)

@@ -1,0 +1,67 @@
+"""How many workers a graph is given."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+
+from runner.engine import OpenWorkers, Workers, in_process
+from runner.events import Observer
+from runner.graph import Node
+from runner.machine import accelerators, cpu_cores
+from runner.opening import open_pipelines, opening_of
+from runner.planning import SMALL_MODEL_PARAMETERS, Plan
+
+ENOUGH = 12
+"""Nodes that run a model, for each worker: starting one takes as long as a few of them."""
+
+
+def open_workers(plans: Sequence[Plan], say: Callable[[str], None]) -> OpenWorkers:
+    """Workers for plans that agree on device, threads, workers and offload mode.
+
+    Args:
+        say: told where there are several.
+    """
+
+    def opened(nodes: Sequence[Node], observer: Observer) -> Workers:
+        opening = opening_of(plans)
+        count, reason = worker_count(plans, nodes)
+        if count == 1:
+            return in_process(lambda: open_pipelines(opening))(nodes, observer)
+        # Only now: most runs need none of it.
+        from runner.workers.pool import Pool, specs_of
+
+        say(f"{count} workers ({reason})")
+        return Pool(opening, specs_of(nodes), count, observer)
+
+    return opened
+
+
+def worker_count(plans: Sequence[Plan], nodes: Sequence[Node]) -> tuple[int, str]:
+    """How many workers, and why.
+
+    `auto`: on accelerators one each; on a CPU one a core where one thread is all that the model
+    can use, else one. Never more than have enough to do.
+    """
+    configured = plans[0].run.workers
+    work = sum(node.pipeline is not None for node in nodes)
+    if configured is not None:
+        return max(1, min(configured, work)), "as configured"
+    device = plans[0].device
+    if os.name != "posix":
+        return 1, "processes are not supported here"
+    if device == "cuda":
+        places, reason = accelerators(), "one an accelerator"
+    elif device == "cpu" and _is_small(plans):
+        places, reason = cpu_cores() // plans[0].threads, "one a core"
+    else:
+        places, reason = 1, "one is all that the device can serve"
+    return max(1, min(places, work // ENOUGH)), reason
+
+
+def _is_small(plans: Sequence[Plan]) -> bool:
+    return all(
+        0 < found.parameters < SMALL_MODEL_PARAMETERS
+        for plan in plans
+        for found in plan.weights.checkpoints.values()
+    )

@@ -1,0 +1,87 @@
+"""What passes between the runner and its worker processes, both of one version, over a pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from runner.encoding import Encoded
+from runner.events import Loaded
+from runner.graph import Node, PipelineSpec
+from runner.opening import Opening
+
+
+@dataclass(frozen=True)
+class Start:
+    """To the process that the workers are forked from.
+
+    Attributes:
+        classes: diffusers classes that are imported before, once for all workers.
+    """
+
+    opening: Opening
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Run:
+    """To a worker: run a node."""
+
+    node: Node
+    inputs: Mapping[str, Encoded]
+
+
+@dataclass(frozen=True)
+class Keep:
+    """To a worker: only these pipelines are still needed."""
+
+    specs: frozenset[PipelineSpec]
+
+
+@dataclass(frozen=True)
+class Ready:
+    """From a worker: it is there, and imports are behind it."""
+
+    pid: int
+
+
+@dataclass(frozen=True)
+class PipelineLoaded:
+    loaded: Loaded
+
+
+@dataclass(frozen=True)
+class Started:
+    """The node that it was given runs now."""
+
+
+@dataclass(frozen=True)
+class Stepped:
+    step: int
+    steps: int
+
+
+@dataclass(frozen=True)
+class Relieved:
+    how: str
+
+
+@dataclass(frozen=True)
+class Done:
+    """See `stage_runner.Ran`."""
+
+    made: Encoded
+    seconds: float
+    first_call: bool
+    peak_memory_bytes: int | None
+
+
+@dataclass(frozen=True)
+class Failed:
+    """Why a node failed, and the traceback of it, as text."""
+
+    error: str
+    traceback: str
+
+
+FromWorker = Ready | PipelineLoaded | Started | Stepped | Relieved | Done | Failed

@@ -1,0 +1,163 @@
+"""A worker process: runs the nodes that it is given, until the pipe to it is closed.
+
+`python -m runner.workers.process <lifeline> <pipe> [<pipe> ...]`, all of them file descriptors.
+With several pipes one process imports what all need and forks a worker for each: torch and
+diffusers are imported once. What is to be opened comes over the first pipe.
+
+The runner's death closes the lifeline, whereupon all of them end, whatever they are doing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from multiprocessing.connection import Connection
+
+from runner.encoding import decoded, encoded
+from runner.errors import RunnerError
+from runner.events import Loaded, Observer
+from runner.graph import Node
+from runner.opening import Opening, open_pipelines
+from runner.stage_runner import StageRunner
+from runner.stages import STAGES
+from runner.workers.messages import (
+    Done,
+    Failed,
+    FromWorker,
+    Keep,
+    PipelineLoaded,
+    Ready,
+    Relieved,
+    Run,
+    Start,
+    Started,
+    Stepped,
+)
+
+SECONDS_BETWEEN_STEPS = 0.1
+"""Steps are told no more often."""
+
+
+def main(arguments: list[str]) -> None:
+    """Fork the workers and wait for the runner's end."""
+    for stopping in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stopping, signal.SIG_IGN)  # the runner decides when the workers end
+    lifeline, *pipes = map(int, arguments)
+    connections = [Connection(pipe) for pipe in pipes]
+    start = connections[0].recv()
+    assert isinstance(start, Start)
+    _import(start)
+    if len(connections) == 1:
+        _end_with_runner(lifeline)
+        _work(connections[0], _placed(start.opening, 0))
+        return
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them
+    workers = []
+    for number, connection in enumerate(connections):
+        child = os.fork()
+        if child == 0:
+            for other in connections:
+                if other is not connection:
+                    other.close()
+            _end_with_runner(lifeline)
+            _work(connection, _placed(start.opening, number))
+            os._exit(0)
+        workers.append(child)
+    for connection in connections:
+        connection.close()
+    with contextlib.suppress(OSError):
+        os.read(lifeline, 1)
+    for worker in workers:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(worker, signal.SIGKILL)
+
+
+def _import(start: Start) -> None:
+    import diffusers
+
+    from runner import hardware, loading, offload, pipelines
+
+    assert all((hardware, offload, pipelines))
+    loading.quiet_libraries()
+    for name in start.classes:
+        getattr(diffusers, name, None)
+
+
+def _placed(opening: Opening, number: int) -> Opening:
+    """Accelerators are dealt out in turn, where none is named."""
+    if opening.device != "cuda":
+        return opening
+    import torch
+
+    return opening.on(f"cuda:{number % max(1, torch.cuda.device_count())}")
+
+
+def _end_with_runner(lifeline: int) -> None:
+    def watch() -> None:
+        with contextlib.suppress(OSError):
+            os.read(lifeline, 1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _work(connection: Connection, opening: Opening) -> None:
+    tell = _Tell(connection)
+    runner = StageRunner(lambda: open_pipelines(opening), tell)
+    try:
+        tell(Ready(os.getpid()))
+        while True:
+            message = connection.recv()
+            if isinstance(message, Keep):
+                runner.keep(message.specs)
+            else:
+                assert isinstance(message, Run)
+                tell(_result(runner, message))
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        pass  # the runner has let go of this worker
+
+
+def _result(runner: StageRunner, message: Run) -> Done | Failed:
+    kind = STAGES[message.node.stage].result
+    inputs = {name: decoded(made) for name, made in message.inputs.items()}
+    try:
+        ran = runner.run(message.node, inputs)
+    except RunnerError as error:
+        return Failed(str(error), "".join(traceback.format_exception(error)))
+    made = encoded(kind, ran.made)
+    return Done(made, ran.seconds, ran.first_call, ran.peak_memory_bytes)
+
+
+class _Tell(Observer):
+    """Tells the runner what happens."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._last_step = 0.0
+
+    def __call__(self, message: FromWorker) -> None:
+        self._connection.send(message)
+
+    def pipeline_loaded(self, loaded: Loaded) -> None:
+        self(PipelineLoaded(loaded))
+
+    def node_started(self, node: Node) -> None:
+        self(Started())
+
+    def memory_relieved(self, node: Node, how: str) -> None:
+        self(Relieved(how))
+
+    def node_step(self, node: Node, step: int, steps: int) -> None:
+        now = time.monotonic()
+        if step == steps or now - self._last_step > SECONDS_BETWEEN_STEPS:
+            self._last_step = now
+            self(Stepped(step, steps))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,223 @@
+"""Stages in worker processes: the same pixels as in one, and nothing lost where one dies."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made import STEPS
+from PIL import Image
+
+from runner.cli import main
+from runner.config.choices import CacheMode
+from runner.engine import Engine
+from runner.errors import RunnerError, StageError
+from runner.events import Loaded, NodeResult, Observer
+from runner.graph import Node
+from runner.opening import opening_of
+from runner.outputs import read_manifest
+from runner.planning import Plan
+from runner.stages import STAGES
+from runner.store import Store
+from runner.workers import count
+from runner.workers.pool import Pool, specs_of
+from runner.workers.process import main as process_main
+
+assert process_main  # what the pool starts by its module's name
+
+SWEEP = ("scheduler=ddim,ddpm", "decoder.guidance_scale=1,4", "seeds=[1,2]")
+
+
+@pytest.fixture
+def sweep(weights: Path, tmp_path: Path) -> Callable[..., list[dict[str, Any]]]:
+    """Runs `kandinsky -m <overrides>` with a number of workers; gives the cells' manifests."""
+
+    def run(workers: int, *overrides: str, status: int = 0) -> list[dict[str, Any]]:
+        output_dir = tmp_path / f"outputs-{workers}"
+        given = (f"weights={weights}", f"output_dir={output_dir}", "tracking=none", *STEPS)
+        last = {o.partition("=")[0]: o for o in ("progress=lines", *given, *SWEEP, *overrides)}
+        assert main(["-m", f"workers={workers}", *last.values()]) == status
+        cells = sorted((output_dir / "latest").resolve().glob("*/manifest.json"))
+        return [read_manifest(cell.parent) for cell in cells]
+
+    return run
+
+
+def pixels(manifests: list[dict[str, Any]]) -> list[list[tuple[str, str]]]:
+    return [[(i["file"], i["sha256"]) for i in manifest["images"]] for manifest in manifests]
+
+
+def test_two_workers_make_the_pixels_of_one(
+    sweep: Callable[..., list[dict[str, Any]]], capfd: pytest.CaptureFixture[str]
+) -> None:
+    alone = sweep(1)
+    assert " workers (" not in capfd.readouterr().err
+    together = sweep(2)
+    said = capfd.readouterr().err
+    assert "2 workers (as configured)" in said
+    # Each pipeline is told of once, though both workers load it.
+    assert said.count("loaded KandinskyV22PriorPipeline") == 1
+    assert pixels(together) == pixels(alone)
+    assert [m["status"] for m in together] == ["FINISHED"] * 4
+
+
+def test_without_a_store_results_pass_between_the_processes(
+    sweep: Callable[..., list[dict[str, Any]]],
+) -> None:
+    assert pixels(sweep(2, "cache=off")) == pixels(sweep(1))
+
+
+def test_pictures_pass_too(sweep: Callable[..., list[dict[str, Any]]], tmp_path: Path) -> None:
+    picture = tmp_path / "picture.png"
+    Image.linear_gradient("L").convert("RGB").save(picture)
+    given = ("task=img2img", f"inputs.image={picture}", "strength=0.7")
+    assert pixels(sweep(2, *given)) == pixels(sweep(1, *given))
+
+
+def test_a_stage_that_fails_in_a_worker_says_where(
+    weights: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(weights, broken)
+    file = next((broken / "kandinsky-2-2-decoder" / "unet").glob("*.safetensors"))
+    from safetensors.torch import load_file, save_file
+
+    save_file({key: tensor * float("nan") for key, tensor in load_file(file).items()}, file)
+    status = main(
+        [
+            f"weights={broken}", "workers=2", "seeds=[1,2]", "debug=true", "tracking=none",
+            f"output_dir={tmp_path / 'outputs'}", *STEPS,
+        ]
+    )  # fmt: skip
+    said = capfd.readouterr().err
+    assert status == 1
+    assert "NaN" in said
+    assert "in a worker process" in said
+    assert "runner/stages/decode.py" in said
+    manifest = read_manifest(tmp_path / "outputs" / "latest")
+    assert [failure["stage"] for failure in manifest["failures"]] == ["decode", "decode"]
+
+
+class Watch(Observer):
+    """Keeps what happened; kills workers when it is told to."""
+
+    def __init__(self) -> None:
+        self.pool: Pool | None = None
+        self.deaths = 0
+        self.results: list[NodeResult] = []
+        self.errors: list[RunnerError] = []
+
+    def pipeline_loaded(self, loaded: Loaded) -> None:
+        """Of no interest."""
+
+    def node_started(self, node: Node) -> None:
+        if self.deaths and node.stage == "decode":
+            self.deaths -= 1
+            assert self.pool is not None
+            os.kill(self.pool.pids_running(node)[0], signal.SIGKILL)
+
+    def node_finished(self, result: NodeResult) -> None:
+        self.results.append(result)
+
+    def node_failed(self, node: Node, error: RunnerError) -> None:
+        self.errors.append(error)
+
+
+def run_in_pool(plan: Plan, folder: Path, watch: Watch, workers: int = 2) -> Watch:
+    def opened(nodes: Any, observer: Observer) -> Pool:
+        watch.pool = Pool(opening_of([plan]), specs_of(nodes), workers, observer)
+        return watch.pool
+
+    Engine(opened, Store(folder, CacheMode.use), [watch]).execute(plan.graph)
+    return watch
+
+
+@pytest.fixture
+def plan(weights: Path, tmp_path: Path) -> Plan:
+    from runner import plan
+
+    return plan(
+        *STEPS, weights=weights, seeds=[1, 2, 3], output_dir=tmp_path / "outputs", tracking="none"
+    )
+
+
+def decoded(watch: Watch) -> dict[str, bytes]:
+    return {
+        result.node.key: result.value.tobytes()
+        for result in watch.results
+        if isinstance(result.value, Image.Image)
+    }
+
+
+def test_the_node_of_a_worker_that_is_killed_is_run_by_another(plan: Plan, tmp_path: Path) -> None:
+    watch = Watch()
+    watch.deaths = 2
+    run_in_pool(plan, tmp_path / "killed", watch)
+    assert watch.deaths == 0
+    assert not watch.errors
+    assert decoded(watch) == decoded(run_in_pool(plan, tmp_path / "whole", Watch()))
+    assert len(decoded(watch)) == 3
+    assert not list((tmp_path / "killed").rglob(".*-*"))
+
+
+def test_a_node_that_kills_every_worker_is_given_up(plan: Plan, tmp_path: Path) -> None:
+    watch = Watch()
+    watch.deaths = 1000
+    run_in_pool(plan, tmp_path / "killed", watch)
+    assert [type(error) for error in watch.errors] == [StageError] * 3
+    for error in watch.errors:
+        assert "decode failed" in str(error)
+        assert str(error).endswith("its worker process died 3 times")
+    assert not decoded(watch)
+
+
+def test_no_process_is_left(plan: Plan, tmp_path: Path) -> None:
+    watch = Watch()
+    pids: set[int] = set()
+
+    class Look(Watch):
+        def node_finished(self, result: NodeResult) -> None:
+            assert self.pool is not None
+            pids.update(self.pool.pids())
+            raise StageError("enough")
+
+    look = Look()
+    with pytest.raises(StageError, match="enough"):
+        run_in_pool(plan, tmp_path / "results", look)
+    assert pids
+    assert not watch.errors
+    done = threading.Event()
+    for _ in range(100):
+        if not any(Path(f"/proc/{pid}").exists() for pid in pids):
+            break
+        done.wait(0.1)
+    else:
+        pytest.fail(f"still there: {pids}")
+
+
+@pytest.mark.parametrize(
+    ("workers", "images", "expected"),
+    [("auto", 4, 1), ("auto", 100, 3), ("auto", 15, 2), (2, 4, 2), (9, 4, 9), (9, 1, 2)],
+)
+def test_how_many_workers(
+    weights: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    workers: object,
+    images: int,
+    expected: int,
+) -> None:
+    from runner import plan
+
+    monkeypatch.setattr(count, "cpu_cores", lambda: 3)
+    made = plan(
+        weights=weights, seeds=list(range(images)), workers=workers, tracking="none", device="cpu"
+    )
+    nodes = [node for node in made.graph if STAGES[node.stage]]
+    # A prior and a decoder for each image; 12 of them are enough for a worker.
+    assert count.worker_count([made], nodes)[0] == min(expected, 2 * images)
