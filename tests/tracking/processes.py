@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -89,15 +90,39 @@ def wait_until(condition: Callable[[], object], seconds: float = 120.0) -> None:
 
 def writers_of(output_dir: Path) -> list[int]:
     """Process ids of the living writers of an output folder."""
+    return [
+        pid
+        for pid, command in commands().items()
+        if b"runner.tracking.writer" in command and os.fsencode(output_dir) in command
+    ]
+
+
+def workers_of(process: subprocess.Popen[str]) -> list[int]:
+    """Process ids of the workers of a runner; of the process that they are forked from, too."""
+    below = {process.pid}
     found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (folder / "cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if b"runner.tracking.writer" in command and os.fsencode(output_dir) in command:
-            found.append(int(folder.name))
+    for pid, command in sorted(commands().items()):
+        if parent_of(pid) in below and b"runner.workers.process" in command:
+            below.add(pid)
+            found.append(pid)
     return found
+
+
+def commands() -> dict[int, list[bytes]]:
+    """Process id -> its command line, of all that are alive."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            found[int(folder.name)] = (folder / "cmdline").read_bytes().split(b"\0")
+    return found
+
+
+def parent_of(pid: int) -> int | None:
+    """Of a living process."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return None
 
 
 def kill(pid: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import signal
@@ -10,7 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import MLflow, Workplace, ended, kill, wait_until, writers_of
+from processes import (
+    MLflow,
+    Workplace,
+    commands,
+    ended,
+    kill,
+    wait_until,
+    workers_of,
+    writers_of,
+)
 
 from runner.outputs import read_manifest
 
@@ -128,11 +138,14 @@ def test_a_picture_that_was_changed_is_made_again(
     check_complete(whole, expected)
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "status", "workers"),
+    [(signal.SIGINT, 130, 1), (signal.SIGTERM, 143, 1), (signal.SIGINT, 130, 2)],
+)
 def test_a_stopped_sweep_says_how_to_go_on(
-    place: Workplace, expected: dict[Any, str], number: signal.Signals, status: int
+    place: Workplace, expected: dict[Any, str], number: signal.Signals, status: int, workers: int
 ) -> None:
-    process = place.start_run(*SWEEP)
+    process = place.start_run(*SWEEP, f"workers={workers}")
     wait_until(lambda: pictures(place) or process.poll() is not None)
     process.send_signal(number)
     returned, output = ended(process)
@@ -149,14 +162,14 @@ def test_a_stopped_sweep_says_how_to_go_on(
     check_complete(place, expected)
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize(("seed", "workers"), [(0, 1), (1, 1), (2, 2)])
 def test_killed_again_and_again_it_loses_nothing(
-    place: Workplace, expected: dict[Any, str], seed: int
+    place: Workplace, expected: dict[Any, str], seed: int, workers: int
 ) -> None:
     """`kill -9` of the sweep, and every other time of its writer, at random moments."""
     rng = random.Random(seed)
     for _ in range(4):
-        process = place.start_run(*SWEEP)
+        process = place.start_run(*SWEEP, f"workers={workers}")
         wait_until(lambda p=process: place.spools or p.poll() is not None)
         time.sleep(rng.uniform(0.0, 6.0))
         if rng.random() < 0.5:
@@ -172,7 +185,46 @@ def test_killed_again_and_again_it_loses_nothing(
     assert stored.items() <= again.items()
     status, output = place.sync()
     assert status == 0, output
+    if any(manifest["mlflow_run_id"] is None for manifest in manifests(place)):
+        # The runner was done before the records of all attempts were delivered; it looks them up
+        # the next time.
+        status, output = place.run(*SWEEP)
+        assert status == 0, output
     check_complete(place, expected)
+
+
+def test_workers_that_are_killed_again_and_again_lose_nothing(
+    place: Workplace, expected: dict[Any, str]
+) -> None:
+    rng = random.Random(0)
+    process = place.start_run(*SWEEP, "workers=2", "decoder.num_inference_steps=2")
+    killed = 0
+    while process.poll() is None and killed < 6:
+        time.sleep(rng.uniform(0.0, 3.0))
+        workers = workers_of(process)
+        if len(workers) > 1:
+            # The first is what they were forked from; it may go, too.
+            with contextlib.suppress(ProcessLookupError):
+                kill(rng.choice(workers[1:]))
+                killed += 1
+    status, output = ended(process)
+    assert killed
+    if status:  # a stage that three workers died of is given up, and made by the next attempt
+        assert "its worker process died 3 times" in output
+        status, output = place.run(*SWEEP)
+    assert status == 0, output
+    check_complete(place, expected)
+
+
+def test_no_worker_outlives_its_runner(place: Workplace) -> None:
+    process = place.start_run(*SWEEP, "workers=2")
+    workers: list[int] = []
+    wait_until(lambda: len(workers_of(process)) == 3 or process.poll() is not None)
+    workers = workers_of(process)
+    assert len(workers) == 3
+    process.kill()
+    ended(process)
+    wait_until(lambda: not any(pid in commands() for pid in workers))
 
 
 def test_two_processes_do_not_run_one_sweep(place: Workplace) -> None:
