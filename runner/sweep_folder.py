@@ -65,13 +65,18 @@ class SweepRecord:
 class SweepFolder:
     """A sweep's folder, held by one process at a time.
 
+    Attributes:
+        before: the status of an earlier attempt: RUNNING where that was killed; None: this is the
+            first one.
+
     Raises:
         RunnerError: another process is at work on it.
     """
 
-    def __init__(self, path: Path, record: SweepRecord) -> None:
+    def __init__(self, path: Path, record: SweepRecord, before: str | None = None) -> None:
         self.path = path
         self.record = record
+        self.before = before
         self._lock = _locked(path)
         self.save()
 
@@ -83,7 +88,7 @@ class SweepFolder:
         if resume and (found := find(output_dir, whole)) is not None:
             path, record = found
             again = replace(record, status=RUNNING, attempts=record.attempts + 1)
-            return cls(path, again)
+            return cls(path, again, before=record.status)
         names = {plan.run.name for plan in sweep.plans}
         name = names.pop() if len(names) == 1 else "sweep"
         path = new_folder(output_dir, name)

@@ -179,9 +179,14 @@ class _SweepRun:
     def _end(self, status: str) -> None:
         """Raises nothing that would hide an error."""
         seconds = time.perf_counter() - self._started
-        for entry in self._unnamed():
+        unnamed = self._unnamed()
+        if unnamed or self._folder.before not in (None, FINISHED):
+            # Also where all cells were done: the attempt before was killed before it could say so.
+            self._tracking.begin_all()
+        for entry in unnamed:
             self._tracking.look_up(entry, self._plans[entry.number])
-        ids = self._tracking.end(status, self._totals.metrics(self._ended, seconds))
+        metrics = self._totals.metrics(self._ended, seconds) if self._to_do else {}
+        ids = self._tracking.end(status, metrics)
         try:
             for entry in self._folder.record.cells:
                 mlflow_run_id = ids.get(self._tracking.run_id(entry))

@@ -65,6 +65,11 @@ class SweepTracking:
             self._parents[where] = parent
         return self._parents[where]
 
+    def begin_all(self) -> None:
+        """The sweep's own runs, in whichever experiment it has cells."""
+        for plan in self._sweep.plans:
+            self.parent(plan)
+
     def look_up(self, cell: CellEntry, plan: Plan) -> None:
         """Have `end` tell the MLflow run of a cell that an earlier attempt ended."""
         session = self._sessions.get(_address(plan))
@@ -74,13 +79,17 @@ class SweepTracking:
     def end(self, status: str, metrics: Mapping[str, float]) -> dict[str, str]:
         """The sweep's last records; then waits a little for them to be delivered.
 
+        Args:
+            metrics: none where nothing was left to do.
+
         Returns:
             the runner's own id -> MLflow run's id, of what was delivered.
         """
         for (address, _), parent in self._parents.items():
             session = self._sessions[address]
             assert session is not None
-            session.append("metrics", parent, metrics=dict(metrics), time_ms=now_ms(), step=0)
+            if metrics:
+                session.append("metrics", parent, metrics=dict(metrics), time_ms=now_ms(), step=0)
             session.end(parent, status)
         ids: dict[str, str] = {}
         for session in filter(None, self._sessions.values()):

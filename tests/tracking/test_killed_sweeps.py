@@ -236,3 +236,22 @@ def test_two_processes_do_not_run_one_sweep(place: Workplace) -> None:
     status, output = ended(process)
     assert status == 0, output
     assert len(pictures(place)) == IMAGES
+
+
+def test_a_sweep_that_was_killed_when_all_was_made_is_finished_by_the_next(
+    place: Workplace, expected: dict[Any, str]
+) -> None:
+    """Before it could say so: its own run is marked KILLED, and then made good."""
+    process = place.start_run(*SWEEP)
+    wait_until(
+        lambda: (
+            [m["status"] for m in manifests(place)] == ["FINISHED"] * CELLS
+            or process.poll() is not None
+        )
+    )
+    process.kill()
+    ended(process)
+    status, output = place.run(*SWEEP)
+    assert status == 0, output
+    assert f"{CELLS} cells done earlier" in output
+    check_complete(place, expected)
