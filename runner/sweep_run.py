@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from runner.config.choices import Progress
+from runner.config.cluster import Cluster
 from runner.engine import Engine
 from runner.errors import Interrupted, RunnerError, StorageError
 from runner.events import Loaded, NodeResult, Observer
@@ -45,8 +46,11 @@ class FinishedSweep:
     cells: tuple[Finished, ...]
 
 
-def execute_sweep(sweep: SweepPlan) -> FinishedSweep:
+def execute_sweep(sweep: SweepPlan, cluster: Cluster | None = None) -> FinishedSweep:
     """Make what the cells of a sweep have not made yet.
+
+    Args:
+        cluster: where the stages run, if not on this machine.
 
     Raises:
         RunnerError: it could not go on at all.
@@ -57,7 +61,7 @@ def execute_sweep(sweep: SweepPlan) -> FinishedSweep:
         folders[plan.run.output_dir].append(cell.number)
     cells: dict[int, Finished] = {}
     for numbers in folders.values():
-        cells |= _SweepRun(sweep.part(numbers)).execute()
+        cells |= _SweepRun(sweep.part(numbers), cluster).execute()
     worst = max((cell.status for cell in cells.values()), default=SUCCESS)
     return FinishedSweep(worst, tuple(cells[cell.number] for cell in sweep.cells))
 
@@ -65,8 +69,9 @@ def execute_sweep(sweep: SweepPlan) -> FinishedSweep:
 class _SweepRun:
     """The cells of one output folder on their way."""
 
-    def __init__(self, sweep: SweepPlan) -> None:
+    def __init__(self, sweep: SweepPlan, cluster: Cluster | None) -> None:
         self._sweep = sweep
+        self._cluster = cluster
         self._plans = dict(zip((cell.number for cell in sweep.cells), sweep.plans, strict=True))
         self._labels = {cell.number: sweep.label(cell) for cell in sweep.cells}
         self._run = sweep.plans[0].run
@@ -113,7 +118,8 @@ class _SweepRun:
         recorder = Recorder(cells, partial(self._tell, display))
         store = Store(results_dir(self._run.output_dir), plans[0].run.cache)
         observers = [recorder, self._totals, display]
-        engine = Engine(open_workers(plans, display.message), store, observers, check)
+        workers = open_workers(plans, display.message, self._cluster)
+        engine = Engine(workers, store, observers, check)
         try:
             outcome = engine.execute(Graph(()).merged(*(plan.graph for plan in plans)))
         except KeyboardInterrupt:

@@ -127,7 +127,9 @@ def checked_count(key: str, value: object, most: int) -> int | None:
     if value == "auto":
         return None
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        raise ConfigError(key, value, f"is no number of {key}", f"auto, or 1 to {most}")
+        raise ConfigError(
+            key, value, f"is no number of {key.rpartition('.')[2]}", f"auto, or 1 to {most}"
+        )
     return value
 
 

@@ -41,6 +41,8 @@ def register() -> None:
 
     plugins.class_name_to_class[sweeper.REPLACED] = sweeper.Sweeper
     plugins.class_name_to_class[launcher.REPLACED] = launcher.CellLauncher
+    plugins.class_name_to_class[launcher.RAY] = launcher.RayLauncher
+    ConfigStore.instance().store(group="hydra/launcher", name="ray", node=launcher.RayConfig)
 
 
 def _example(name: str) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, OmegaConf
 
 from runner.config import tree
+from runner.config.cluster import Cluster
 from runner.config.problems import config_problem
 from runner.config.resolve import resolve
 from runner.config.run_config import RunConfig
@@ -24,7 +25,7 @@ STOPPED = 128
 """Exit statuses from here on are those of a process that a signal stopped."""
 
 Job = Callable[[RunConfig], int]
-SweepJob = Callable[[Sequence[Cell]], int]
+SweepJob = Callable[[Sequence[Cell], Cluster | None], int]
 
 
 def run_with_hydra(
@@ -35,7 +36,8 @@ def run_with_hydra(
     Hydra's own flags (--cfg, --info, -m, --config-dir, shell completion, ...) work as ever.
 
     Args:
-        sweep_job: what to do with all cells of a multirun, wrong ones among them, at once.
+        sweep_job: what to do with all cells of a multirun, wrong ones among them, at once; and
+            where its stages run, if the launcher says so.
             Without it, `job` on each in turn.
     """
     import hydra
@@ -51,11 +53,11 @@ def run_with_hydra(
         statuses.append(shielded(lambda: job(_resolved(composed, HydraConfig.get())), debug))
         _stop_if_asked(statuses)
 
-    def hydra_sweep_job(composed: Sequence[launcher.ComposedCell]) -> None:
+    def hydra_sweep_job(composed: Sequence[launcher.ComposedCell], cluster: Cluster | None) -> None:
         assert sweep_job is not None
         cells = [_cell(one) for one in composed]
         debug = any(isinstance(c.config, RunConfig) and c.config.debug for c in cells)
-        statuses.append(shielded(lambda: sweep_job(cells), debug))
+        statuses.append(shielded(lambda: sweep_job(cells, cluster), debug))
         _stop_if_asked(statuses)
 
     # Where Hydra looks for the calling module, and what its help shows.

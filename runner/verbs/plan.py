@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from runner.config.choices import CacheMode
+from runner.config.cluster import Cluster
 from runner.config.run_config import RunConfig
 from runner.errors import ConfigError
 from runner.estimates import Estimate, Estimator
@@ -35,7 +36,7 @@ def main(arguments: list[str]) -> int:
         _draw(plan.graph, file)
         return 0
 
-    def sweep_job(cells: Sequence[Cell]) -> int:
+    def sweep_job(cells: Sequence[Cell], _: Cluster | None) -> int:
         sweep = plan_sweep(cells)
         print(sweep_text(sweep))
         _draw(sweep.graph, file)

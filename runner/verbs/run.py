@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from runner.config.cluster import Cluster
 from runner.config.run_config import RunConfig
 from runner.sweeps import Cell, plan_sweep
 from runner.verbs.hydra_app import run_with_hydra
@@ -14,11 +15,11 @@ def main(arguments: list[str]) -> int:
     return run_with_hydra(_job, arguments, "kandinsky", _sweep_job)
 
 
-def _sweep_job(cells: Sequence[Cell]) -> int:
+def _sweep_job(cells: Sequence[Cell], cluster: Cluster | None) -> int:
     """All cells are checked before the first model is loaded."""
     from runner.sweep_run import execute_sweep
 
-    return execute_sweep(plan_sweep(cells, download=True)).status
+    return execute_sweep(plan_sweep(cells, download=True), cluster).status
 
 
 def _job(run: RunConfig) -> int:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 
+from runner.config.cluster import Cluster
 from runner.engine import OpenWorkers, Workers, in_process
 from runner.events import Observer
 from runner.graph import Node
 from runner.machine import accelerators, cpu_cores
+from runner.messages import counted
 from runner.opening import open_pipelines, opening_of
 from runner.planning import SMALL_MODEL_PARAMETERS, Plan
 
@@ -16,15 +18,24 @@ ENOUGH = 12
 """Nodes that run a model, for each worker: starting one takes as long as a few of them."""
 
 
-def open_workers(plans: Sequence[Plan], say: Callable[[str], None]) -> OpenWorkers:
+def open_workers(
+    plans: Sequence[Plan], say: Callable[[str], None], cluster: Cluster | None = None
+) -> OpenWorkers:
     """Workers for plans that agree on device, threads, workers and offload mode.
 
     Args:
         say: told where there are several.
+        cluster: where they are, if not on this machine.
     """
 
     def opened(nodes: Sequence[Node], observer: Observer) -> Workers:
         opening = opening_of(plans)
+        if cluster is not None:
+            from runner.workers.ray_actors import RayActors
+
+            actors = RayActors(cluster, opening, nodes, observer)
+            say(f"{counted(actors.count, 'actor')} of Ray")
+            return actors
         count, reason = worker_count(plans, nodes)
         if count == 1:
             return in_process(lambda: open_pipelines(opening))(nodes, observer)

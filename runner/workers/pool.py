@@ -174,7 +174,7 @@ class Pool:
         node = worker.run.node
         if isinstance(message, Done | Failed):
             worker.run = None
-            return node, _result(message)
+            return node, result_of(message)
         self._happened(node, message)
         return None
 
@@ -211,11 +211,16 @@ class Pool:
         if self._deaths[node.key] <= RETRIES:
             self._give(worker.run)
             return
-        said = f"{node.stage} failed ({node.label}): its worker process died"
-        self._failed.append((node, StageError(f"{said} {self._deaths[node.key]} times")))
+        self._failed.append((node, given_up(node, self._deaths[node.key])))
 
 
-def _result(message: Done | Failed) -> Ran | RunnerError:
+def given_up(node: Node, deaths: int) -> StageError:
+    """Why a node is not tried again."""
+    return StageError(f"{node.stage} failed ({node.label}): its worker process died {deaths} times")
+
+
+def result_of(message: Done | Failed) -> Ran | RunnerError:
+    """What a worker's last word on a node means to the engine."""
     if isinstance(message, Done):
         return Ran(message.made, message.seconds, message.first_call, message.peak_memory_bytes)
     error = StageError(message.error)

@@ -117,12 +117,13 @@ def _work(connection: Connection, opening: Opening) -> None:
                 runner.keep(message.specs)
             else:
                 assert isinstance(message, Run)
-                tell(_result(runner, message))
+                tell(run_node(runner, message))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         pass  # the runner has let go of this worker
 
 
-def _result(runner: StageRunner, message: Run) -> Done | Failed:
+def run_node(runner: StageRunner, message: Run) -> Done | Failed:
+    """Run what was asked for; an error of ours becomes a message."""
     kind = STAGES[message.node.stage].result
     inputs = {name: decoded(made) for name, made in message.inputs.items()}
     try:

@@ -1,0 +1,251 @@
+"""Actors of Ray as the engine's workers: on one machine or many, each with its models warm.
+
+The launching process alone reads pictures, keeps the store, and writes images and records; an actor
+gets a node with the bytes of its inputs, and gives bytes back. Weights must lie at the same place
+on every machine (the small family comes with the package).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+from collections import Counter, deque
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import ray
+from ray.exceptions import RayActorError, RayError
+
+from runner.config.choices import WeightsSource
+from runner.config.cluster import Cluster
+from runner.encoding import Made, encoded
+from runner.engine import Here
+from runner.errors import RunnerError, StageError
+from runner.events import Loaded, Observer
+from runner.graph import Node, PipelineSpec
+from runner.opening import Opening, open_pipelines
+from runner.stage_runner import Ran, StageRunner
+from runner.stages import STAGES
+from runner.stopping import STOPPING
+from runner.weights.find import FoundCheckpoint, mini_folder
+from runner.workers.messages import Done, Failed, PipelineLoaded, Relieved, Run
+from runner.workers.pool import RETRIES, given_up, result_of
+from runner.workers.process import run_node
+
+
+@dataclass(eq=False)
+class _Actor:
+    """One actor, as seen from here."""
+
+    handle: Any
+    ready: Any
+    run: Run | None = None
+
+
+class RayActors:
+    """Actors that run nodes side by side. Nodes without a model run here."""
+
+    def __init__(
+        self, cluster: Cluster, opening: Opening, nodes: Sequence[Node], observer: Observer
+    ) -> None:
+        self._observer = observer
+        self._here = Here(lambda: open_pipelines(opening), observer)
+        self._done: deque[tuple[Node, Ran | RunnerError]] = deque()
+        self._told: list[tuple[PipelineSpec, Mapping[str, Any]]] = []
+        self._deaths: Counter[str] = Counter()
+        self._never_ready = 0
+        self._running: dict[Any, _Actor] = {}
+        self._own = not ray.is_initialized()
+        if self._own:
+            _init(cluster)
+        self._class = ray.remote(num_cpus=cluster.cpus, num_gpus=cluster.gpus)(StageActor)
+        self._opening = ray.put(opening)
+        work = max(1, sum(node.pipeline is not None for node in nodes))
+        self.count = min(cluster.workers or _room(cluster), work)
+        self._actors = [self._new() for _ in range(self.count)]
+        self._ready: list[_Actor] = []
+
+    def has_idle(self) -> bool:
+        self._look(0)
+        return bool(self._ready) or not self._running
+
+    def submit(self, node: Node, inputs: Mapping[str, Made]) -> None:
+        if node.pipeline is None:
+            self._here.submit(node, inputs)
+            self._done.append(self._here.wait())
+            return
+        given = {
+            name: encoded(STAGES[node.inputs[name].stage].result, made)
+            for name, made in inputs.items()
+        }
+        self._give(Run(node, given))
+
+    def wait(self) -> tuple[Node, Ran | RunnerError]:
+        while not self._done:
+            self._look(None)
+        return self._done.popleft()
+
+    def keep(self, specs: Collection[PipelineSpec]) -> None:
+        for actor in self._ready:
+            actor.handle.keep.remote(frozenset(specs))
+
+    def close(self) -> None:
+        """Let go of the actors, and of the cluster if it was begun for them."""
+        for actor in [*self._actors, *self._ready, *self._running.values()]:
+            ray.kill(actor.handle)
+        if self._own:
+            ray.shutdown()
+
+    def _new(self) -> _Actor:
+        handle: Any = self._class.remote(self._opening)
+        return _Actor(handle, handle.ready.remote())
+
+    def _give(self, run: Run) -> None:
+        while not self._ready:  # only actors that have answered: one on a lost node never would
+            self._look(None)
+        actor = self._ready.pop(0)
+        actor.run = run
+        self._running[actor.handle.run.remote(run)] = actor
+
+    def _look(self, seconds: float | None) -> None:
+        """See to whatever is done, first waiting for something to be."""
+        coming = {actor.ready: actor for actor in self._actors}
+        futures = [*coming, *self._running]
+        found, _ = ray.wait(futures, timeout=seconds) if futures else ([], [])
+        for future in found:
+            if future in coming:
+                self._answered(coming[future])
+            else:
+                self._ended(future, self._running.pop(future))
+
+    def _answered(self, actor: _Actor) -> None:
+        self._actors.remove(actor)
+        try:
+            ray.get(actor.ready)
+        except RayError as error:
+            self._never_ready += 1
+            if self._never_ready > RETRIES * self.count:
+                raise RunnerError(f"actors of Ray cannot begin: {error}") from error
+            self._actors.append(self._new())
+        else:
+            self._ready.append(actor)
+
+    def _ended(self, future: Any, actor: _Actor) -> None:
+        run, actor.run = actor.run, None
+        assert run is not None
+        try:
+            told, result = ray.get(future)
+        except RayActorError:
+            self._died(run)
+            return
+        self._ready.append(actor)
+        for message in told:
+            if isinstance(message, Relieved):
+                self._observer.memory_relieved(run.node, message.how)
+            elif (message.loaded.spec, message.loaded.readback) not in self._told:
+                self._told.append((message.loaded.spec, message.loaded.readback))
+                self._observer.pipeline_loaded(message.loaded)
+        self._observer.node_started(run.node)
+        self._done.append((run.node, result_of(result)))
+
+    def _died(self, run: Run) -> None:
+        """An actor and what it ran are lost, maybe with its machine."""
+        self._actors.append(self._new())
+        self._deaths[run.node.key] += 1
+        if self._deaths[run.node.key] > RETRIES:
+            self._done.append((run.node, given_up(run.node, self._deaths[run.node.key])))
+        else:
+            self._give(run)
+
+
+class StageActor:
+    """Runs nodes on its machine. Its methods are called by Ray."""
+
+    def __init__(self, opening: Opening) -> None:
+        self._told: list[PipelineLoaded | Relieved] = []
+        self._runner = StageRunner(lambda: open_pipelines(_here(opening)), _Notes(self._told))
+
+    def ready(self) -> None:
+        """Once the imports are done."""
+        from runner import pipelines
+
+        assert pipelines
+
+    def run(self, run: Run) -> tuple[list[PipelineLoaded | Relieved], Done | Failed]:
+        """What happened, and how it ended."""
+        self._told.clear()
+        result = run_node(self._runner, run)
+        return list(self._told), result
+
+    def keep(self, specs: frozenset[PipelineSpec]) -> None:
+        """Only these pipelines are still needed."""
+        self._runner.keep(specs)
+
+
+class _Notes(Observer):
+    def __init__(self, told: list[PipelineLoaded | Relieved]) -> None:
+        self._told = told
+
+    def pipeline_loaded(self, loaded: Loaded) -> None:
+        self._told.append(PipelineLoaded(loaded))
+
+    def memory_relieved(self, node: Node, how: str) -> None:
+        self._told.append(Relieved(how))
+
+
+def _here(opening: Opening) -> Opening:
+    """With the small family of this machine's own package."""
+    return replace(opening, checkpoints=tuple(map(_checkpoint_here, opening.checkpoints)))
+
+
+def _checkpoint_here(found: FoundCheckpoint) -> FoundCheckpoint:
+    assert found.checked is not None
+    if found.source is WeightsSource.mini:
+        folder = mini_folder(found.checkpoint)
+        if folder is not None:
+            return replace(found, checked=replace(found.checked, path=folder))
+    if not found.checked.path.is_dir():
+        raise StageError(
+            f"weights are not at {found.checked.path} on {os.uname().nodename}: every machine of a "
+            "cluster needs them at the same place"
+        )
+    return found
+
+
+def _init(cluster: Cluster) -> None:
+    """Connect, and leave signals to the runner, which Ray would take over."""
+    _check_address(cluster.address)
+    before = {number: signal.getsignal(number) for number in STOPPING}
+    try:
+        ray.init(
+            address=cluster.address or "local",
+            include_dashboard=None if cluster.address else False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+    except (RayError, ConnectionError, ValueError) as error:
+        raise RunnerError(f"Ray cannot be reached at {cluster.address}: {error}") from error
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _check_address(address: str | None) -> None:
+    """Ray itself tries for ten minutes. Raises RunnerError where nothing listens."""
+    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
+    if not port.isdigit():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except OSError as error:
+        raise RunnerError(f"nothing of Ray is to be reached at {address}: {error}") from error
+
+
+def _room(cluster: Cluster) -> int:
+    have: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    places = [have.get("CPU", 0) // cluster.cpus] if cluster.cpus else []
+    places += [have.get("GPU", 0) // cluster.gpus] if cluster.gpus else []
+    return max(1, int(min(places, default=1)))

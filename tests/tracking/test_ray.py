@@ -1,0 +1,98 @@
+"""Sweeps on actors of Ray: the same pixels, one MLflow run a cell, and a machine may be lost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from processes import Workplace, ended, wait_until
+
+from runner.outputs import read_manifest
+
+pytestmark = pytest.mark.slow
+
+SWEEP = ("-m", "scheduler=ddim,ddpm", "decoder.guidance_scale=1,2,4", "seeds=[0,1]")
+CELLS, IMAGES = 6, 12
+
+
+def hashes(place: Workplace) -> dict[tuple[str, str], str]:
+    """(cell, file) -> pixels."""
+    return {
+        (manifest.parent.name, image["file"]): image["sha256"]
+        for manifest in place.outputs.glob("default/*/*/manifest.json")
+        for image in read_manifest(manifest.parent)["images"]
+    }
+
+
+@pytest.fixture(scope="module")
+def expected(shared: Workplace) -> dict[tuple[str, str], str]:
+    status, output = shared.run(*SWEEP, "tracking=none")
+    assert status == 0, output
+    return hashes(shared)
+
+
+def test_actors_make_the_pixels_of_one_process(
+    place: Workplace, expected: dict[tuple[str, str], str]
+) -> None:
+    status, output = place.run(*SWEEP, "hydra/launcher=ray", "hydra.launcher.workers=2")
+    assert status == 0, output
+    assert "2 actors of Ray" in output
+    assert hashes(place) == expected
+    manifests = [read_manifest(p.parent) for p in place.outputs.glob("*/*/*/manifest.json")]
+    assert len({manifest["mlflow_run_id"] for manifest in manifests} - {None}) == CELLS
+
+
+@pytest.fixture
+def cluster() -> Iterator[Any]:
+    """Two machines of one core each, simulated on this one."""
+    from ray.cluster_utils import Cluster
+
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    yield made
+    made.shutdown()
+
+
+def test_a_sweep_survives_the_loss_of_a_machine(
+    place: Workplace, expected: dict[tuple[str, str], str], cluster: Any
+) -> None:
+    second = cluster.add_node(num_cpus=1)
+    cluster.wait_for_nodes()
+    process = place.start_run(
+        *SWEEP, "hydra/launcher=ray", f"hydra.launcher.address={cluster.address}",
+        "hydra.launcher.workers=2", "tracking=none",
+    )  # fmt: skip
+    made = place.outputs / ".cache" / "results"
+    wait_until(lambda: len(list(made.rglob("entry.json"))) >= 4 or process.poll() is not None)
+    assert process.poll() is None
+    cluster.remove_node(second, allow_graceful=False)
+    status, output = ended(process)
+    assert status == 0, output
+    assert hashes(place) == expected
+
+
+def test_a_cluster_that_is_not_there_is_told_at_once(place: Workplace) -> None:
+    started = time.monotonic()
+    status, output = place.run(
+        *SWEEP, "hydra/launcher=ray", "hydra.launcher.address=127.0.0.1:1", "tracking=none"
+    )
+    assert status == 1
+    assert "nothing of Ray is to be reached at 127.0.0.1:1" in output
+    assert "Traceback" not in output
+    assert time.monotonic() - started < 60
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("hydra.launcher.workers=0", "hydra.launcher.workers=0: is no number of workers"),
+        ("hydra.launcher.num_cpus=-1", "hydra.launcher.num_cpus=-1.0: is no share of a machine"),
+    ],
+)
+def test_wrong_settings_are_refused(place: Workplace, override: str, said: str) -> None:
+    status, output = place.run(*SWEEP, "hydra/launcher=ray", override)
+    assert status == 2
+    assert said in output
+    assert not list(Path(place.outputs).rglob("manifest.json"))
