@@ -56,8 +56,8 @@ def without_graph(arguments: Sequence[str]) -> tuple[list[str], Path | None]:
         return others, None
     place = others.index(GRAPH)
     name = others[place + 1] if place + 1 < len(others) else ""
-    if not name.endswith(".mmd"):
-        raise ConfigError(GRAPH, name, "is no file for a graph", "a Mermaid file, <name>.mmd")
+    if not name.endswith((".mmd", ".svg")):
+        raise ConfigError(GRAPH, name, "is no file for a graph", "<name>.mmd (Mermaid), <name>.svg")
     del others[place : place + 2]
     return others, Path(name)
 
@@ -66,10 +66,19 @@ def _draw(graph: Graph, file: Path | None) -> None:
     if file is None:
         return
     try:
-        file.write_text(graph.as_mermaid(), encoding="utf-8")
+        file.write_text(_drawn(graph, file.suffix), encoding="utf-8")
     except OSError as error:
         raise ConfigError(GRAPH, file, f"cannot be written: {error.strerror}") from error
     print(f"graph: {file}")
+
+
+def _drawn(graph: Graph, suffix: str) -> str:
+    if suffix == ".mmd":
+        return graph.as_mermaid()
+    # Only now: it imports matplotlib.
+    from runner.graph_drawing import as_svg
+
+    return as_svg(graph)
 
 
 def sweep_text(sweep: SweepPlan) -> str:

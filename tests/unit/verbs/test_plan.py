@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from PIL import Image
@@ -52,7 +53,17 @@ def test_the_graph_of_a_sweep_is_drawn_into_a_file(command: Command, tmp_path: P
     assert sum("-->" in line for line in lines) == 4
 
 
-@pytest.mark.parametrize("name", ["graph.svg", "", "nowhere/at/all.mmd"])
+def test_the_graph_is_drawn_as_a_picture(command: Command, tmp_path: Path) -> None:
+    file = tmp_path / "graph.svg"
+    prompt = 'prompt="a <b> & $c$ 圆"'
+    said = command("plan", "-m", "scheduler=ddim,ddpm", prompt, "--graph", str(file), "seeds=[0,1]")
+    assert said.status == 0, said.err
+    ids = [element.get("id", "") for element in ElementTree.parse(file).iter()]
+    assert sum(name.startswith("text_") for name in ids) == 2 + 4
+    assert sum(name.startswith("line2d_") for name in ids) == 4
+
+
+@pytest.mark.parametrize("name", ["graph.pdf", "", "nowhere/at/all.mmd"])
 def test_a_graph_that_cannot_be_written_is_one_message(command: Command, name: str) -> None:
     said = command("plan", "--graph", *([name] if name else []))
     assert said.status == 2
