@@ -1,7 +1,7 @@
 """How often the family draws what was asked: `python -m runner.mini.evaluate --pairs 200`.
 
 Prompts name combinations that training never drew; pictures come from the exported folders
-through diffusers' own two pipelines, and a strict judge reads their pixels.
+through diffusers' own pipelines, and a strict judge reads their pixels.
 """
 
 from __future__ import annotations
@@ -16,18 +16,16 @@ from random import Random
 
 import numpy as np
 import torch
-from diffusers import DDIMScheduler, KandinskyV22Pipeline, KandinskyV22PriorPipeline
 from numpy.typing import NDArray
 from PIL import Image
 
 from runner.mini.captions import LANGUAGES
 from runner.mini.judge import judge, matches
 from runner.mini.known import Known, read_known
+from runner.mini.pipelines import SIDE, Pipelines
 from runner.mini.scenes import Mention, ObjectMention, Scene, lattice, sample_scene
-from runner.mini.training.export import DECODER_FOLDER, PRIOR_FOLDER
 
 WEIGHTS = Path(__file__).parent / "weights"
-SIDE = 128
 ATTRIBUTES = ("background", "count", "shape", "colour", "relation", "all")
 
 Pair = tuple[str, int, Mention]
@@ -38,9 +36,11 @@ Pair = tuple[str, int, Mention]
 class Row:
     """A row of the table: what is asked for, in which language, and how pictures are made.
 
-    `objects` is 1 or 2. The other defaults are those of the judged promise.
+    `version` is 2.2, 2.1 or 3, `objects` 1 or 2. The other defaults are those of the judged
+    promise.
     """
 
+    version: str = "2.2"
     objects: int = 1
     language: str = "en"
     scheduler: str = "ddim"
@@ -54,7 +54,7 @@ class Row:
         """For the table: what differs from the defaults."""
         asked = "one object" if self.objects == 1 else "two objects"
         how = f"{self.scheduler.upper()}, {self.decoder_steps} steps, g {self.decoder_guidance:g}"
-        return f"{asked}, {self.language}, {how}"
+        return f"{self.version}, {asked}, {self.language}, {how}"
 
 
 ROWS: tuple[Row, ...] = (
@@ -70,6 +70,11 @@ ROWS: tuple[Row, ...] = (
     Row(objects=2, scheduler="ddpm"),
     Row(objects=2, language="ru"),
     Row(objects=2, language="zh"),
+    Row("2.1"),
+    Row("2.1", scheduler="ddpm"),
+    Row("2.1", objects=2),
+    Row("3"),
+    Row("3", objects=2),
 )
 """The table of the model card."""
 
@@ -109,65 +114,22 @@ def everything(scene: Scene) -> Mention:
     return Mention(objects, scene.background, scene.relation)
 
 
-@dataclass(frozen=True)
-class Pipelines:
-    """The exported family, loaded in float32."""
-
-    prior: KandinskyV22PriorPipeline
-    decoder: KandinskyV22Pipeline
-
-
-def load_pipelines(weights: Path = WEIGHTS) -> Pipelines:
-    """Load the two folders of the family."""
-    prior = KandinskyV22PriorPipeline.from_pretrained(
-        weights / PRIOR_FOLDER, dtype=torch.float32, local_files_only=True
-    )
-    decoder = KandinskyV22Pipeline.from_pretrained(
-        weights / DECODER_FOLDER, dtype=torch.float32, local_files_only=True
-    )
-    for pipeline in (prior, decoder):
-        pipeline.set_progress_bar_config(disable=True)
-    return Pipelines(prior, decoder)
-
-
-def use_ddim(decoder: KandinskyV22Pipeline) -> None:
-    """Swap the decoder's scheduler for DDIM.
-
-    A left-over `variance_type` would keep the variance channels in the prediction, and the default
-    `clip_sample` would cut latents at 1.
-    """
-    config = dict(decoder.scheduler.config)
-    config.pop("variance_type", None)
-    decoder.register_modules(scheduler=DDIMScheduler.from_config({**config, "clip_sample": False}))
-
-
 def draw(
     pipelines: Pipelines, pairs: Sequence[Pair], row: Row, batch: int = 10
 ) -> Iterator[NDArray[np.uint8]]:
-    """Draw each pair, uint8 [128, 128, 3]; each stage's generator starts from the pair's seed."""
-    own = pipelines.decoder.scheduler
-    if row.scheduler == "ddim":
-        use_ddim(pipelines.decoder)
+    """Draw each pair as the row says: see `Pipelines.draw`."""
     for start in range(0, len(pairs), batch):
         chunk = pairs[start : start + batch]
-        seeds = [seed for _, seed, _ in chunk]
-        told = pipelines.prior(
+        yield from pipelines.draw(
+            row.version,
             [prompt for prompt, _, _ in chunk],
-            num_inference_steps=row.prior_steps,
-            guidance_scale=row.prior_guidance,
-            generator=[torch.Generator().manual_seed(seed) for seed in seeds],
+            [seed for _, seed, _ in chunk],
+            scheduler=row.scheduler,
+            prior_steps=row.prior_steps,
+            prior_guidance=row.prior_guidance,
+            steps=row.decoder_steps,
+            guidance=row.decoder_guidance,
         )
-        images = pipelines.decoder(
-            image_embeds=told.image_embeds,
-            negative_image_embeds=told.negative_image_embeds,
-            height=SIDE,
-            width=SIDE,
-            num_inference_steps=row.decoder_steps,
-            guidance_scale=row.decoder_guidance,
-            generator=[torch.Generator().manual_seed(seed) for seed in seeds],
-        ).images
-        yield from (np.asarray(image) for image in images)
-    pipelines.decoder.register_modules(scheduler=own)
 
 
 def wilson(right: int, n: int, z: float = 1.96) -> tuple[float, float]:
@@ -211,9 +173,13 @@ def main(arguments: list[str] | None = None) -> None:
     """Draw, judge, print the table and, if asked, the misses."""
     options = parser().parse_args(arguments)
     torch.set_num_threads(options.threads)
-    pipelines = load_pipelines(options.weights)
+    pipelines = Pipelines(options.weights)
     known = read_known(options.weights)
-    rows = [row for row in ROWS if within(row, known)] if options.all else [chosen_row(options)]
+    rows = (
+        [row for row in ROWS if pipelines.has(row.version) and within(row, known)]
+        if options.all
+        else [chosen_row(options)]
+    )
     print(HEAD, RULE, sep="\n", flush=True)
     for row in rows:
         pairs = pairs_of(row, options.pairs, known)
@@ -239,7 +205,7 @@ def within(row: Row, known: Known) -> bool:
 
 def chosen_row(options: argparse.Namespace) -> Row:
     """The row that the options describe."""
-    named = ("objects", "language", "scheduler", "decoder_steps", "decoder_guidance")
+    named = ("version", "objects", "language", "scheduler", "decoder_steps", "decoder_guidance")
     given = {name: getattr(options, name) for name in named}
     return replace(Row(), **{name: value for name, value in given.items() if value is not None})
 
@@ -253,6 +219,7 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--all", action="store_true", help="every row of the model card's table")
     made.add_argument("--pairs", type=int, default=200, help="of each row")
+    made.add_argument("--version", choices=["2.1", "2.2", "3"])
     made.add_argument("--objects", type=int, choices=[1, 2])
     made.add_argument("--language", choices=sorted(LANGUAGES))
     made.add_argument("--scheduler", choices=["ddim", "ddpm"])

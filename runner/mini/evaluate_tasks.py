@@ -22,9 +22,10 @@ from diffusers import (
 from PIL import Image
 
 from runner.mini.captions import LANGUAGES
-from runner.mini.evaluate import SIDE, WEIGHTS, everything, load_pipelines, use_ddim, wilson
+from runner.mini.evaluate import WEIGHTS, everything, wilson
 from runner.mini.judge import Verdict, judge
 from runner.mini.known import Known, read_known
+from runner.mini.pipelines import SIDE, Pipelines, use_ddim
 from runner.mini.rendering import render, render_depth, silhouettes
 from runner.mini.scenes import Scene, SceneObject, arrangements, lattice
 from runner.mini.training.export import CONTROLNET_FOLDER, INPAINT_FOLDER
@@ -45,7 +46,7 @@ class Family:
     def __init__(self, weights: Path) -> None:
         self.weights = weights
         self.known: Known = read_known(weights)
-        self.text2img = load_pipelines(weights)
+        self.text2img = Pipelines(weights)
         self.movq = self.text2img.decoder.movq
         self._others: dict[str, Any] = {}
 

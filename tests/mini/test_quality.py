@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import pytest
 import torch
 
-from runner.mini.evaluate import WEIGHTS, Pair, Pipelines, Row, draw, load_pipelines, pairs_of
+from runner.mini.evaluate import WEIGHTS, Pair, Row, draw, pairs_of
 from runner.mini.judge import judge, matches
 from runner.mini.known import read_known
+from runner.mini.pipelines import Pipelines
 
 
 def held_out_pairs(count: int) -> list[Pair]:
@@ -21,7 +22,7 @@ def held_out_pairs(count: int) -> list[Pair]:
 def pipelines() -> Pipelines:
     """The shipped family; fresh for each test, since drawing may swap the scheduler."""
     torch.set_num_threads(1)
-    return load_pipelines()
+    return Pipelines(WEIGHTS)
 
 
 def right(pipelines: Pipelines, pairs: Sequence[Pair], scheduler: str) -> Counter[str]:
