@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import random
 import signal
 import time
@@ -28,6 +29,8 @@ pytestmark = pytest.mark.slow
 
 SWEEP = ("-m", "scheduler=ddim,ddpm", "decoder.guidance_scale=1,2,4", "seeds=[0,1]")
 CELLS, IMAGES = 6, 12
+KILLS = int(os.environ.get("KILLS", "4"))
+"""How often each is killed: more than here for a closer look."""
 
 
 def manifests(place: Workplace) -> list[dict[str, Any]]:
@@ -168,7 +171,7 @@ def test_killed_again_and_again_it_loses_nothing(
 ) -> None:
     """`kill -9` of the sweep, and every other time of its writer, at random moments."""
     rng = random.Random(seed)
-    for _ in range(4):
+    for _ in range(KILLS):
         process = place.start_run(*SWEEP, f"workers={workers}")
         wait_until(lambda p=process: place.spools or p.poll() is not None)
         time.sleep(rng.uniform(0.0, 6.0))
@@ -197,20 +200,22 @@ def test_workers_that_are_killed_again_and_again_lose_nothing(
     place: Workplace, expected: dict[Any, str]
 ) -> None:
     rng = random.Random(0)
-    process = place.start_run(*SWEEP, "workers=2", "decoder.num_inference_steps=2")
     killed = 0
-    while process.poll() is None and killed < 6:
-        time.sleep(rng.uniform(0.0, 3.0))
-        workers = workers_of(process)
-        if len(workers) > 1:
-            # The first is what they were forked from; it may go, too.
-            with contextlib.suppress(ProcessLookupError):
-                kill(rng.choice(workers[1:]))
-                killed += 1
-    status, output = ended(process)
+    status, output = 1, ""
+    while status and killed < KILLS:
+        process = place.start_run(*SWEEP, "workers=2")
+        while process.poll() is None and killed < KILLS:
+            time.sleep(rng.uniform(0.0, 3.0))
+            # Among them what they were forked from, without which they go on.
+            if workers := workers_of(process):
+                with contextlib.suppress(ProcessLookupError):
+                    kill(rng.choice(workers))
+                    killed += 1
+        status, output = ended(process)
+        if status:  # a stage that three workers died of is given up, and made by the next attempt
+            assert "its worker process died 3 times" in output or "before they can begin" in output
     assert killed
-    if status:  # a stage that three workers died of is given up, and made by the next attempt
-        assert "its worker process died 3 times" in output
+    if status:
         status, output = place.run(*SWEEP)
     assert status == 0, output
     check_complete(place, expected)

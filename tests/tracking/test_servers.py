@@ -40,7 +40,7 @@ def answers(uri: str) -> bool:
 
 @contextmanager
 def server(folder: Path, port: int) -> Iterator[None]:
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     command = [
         sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port),
         "--workers", "1", "--backend-store-uri", f"sqlite:///{folder / 'server.db'}",
@@ -96,6 +96,35 @@ def test_a_server_that_comes_later_gets_everything_once(warm: Workplace, tmp_pat
         assert late.info.start_time < direct.info.start_time
     assert warm.spools == []
     assert not (warm.outputs / "mlflow.db").exists()
+
+
+def test_a_server_that_goes_away_during_a_sweep_gets_everything_once(
+    place: Workplace, tmp_path: Path
+) -> None:
+    port = free_port()
+    uri = f"http://127.0.0.1:{port}"
+    sweep = ("-m", "scheduler=ddim,ddpm", "decoder.guidance_scale=1,2,4", "seeds=[0,1]")
+    with server(tmp_path / "server", port):
+        process = place.start_run(*sweep, f"tracking.uri={uri}")
+        wait_until(
+            lambda: list(place.outputs.glob("default/*/*/*.png")) or process.poll() is not None
+        )
+    status, output = ended(process)  # the server is gone
+    assert status == 0, output
+    assert "6 of 6 cells" in output
+    wait_until(lambda: not writers_of(place.outputs))
+    with server(tmp_path / "server", port):
+        status, output = place.sync()
+        assert status == 0, output
+        mlflow = MLflow(uri)
+        runs = mlflow.runs()
+        assert [run.info.status for run in runs] == ["FINISHED"] * 7
+        children = [run for run in runs if "mlflow.parentRunId" in run.data.tags]
+        assert len(children) == 6
+        for run in children:
+            assert len(mlflow.artifacts(run, "images")) == 2
+            assert len(mlflow.values(run, "images")) == 1
+    assert place.spools == []
 
 
 @pytest.mark.parametrize("multirun", [False, True])
