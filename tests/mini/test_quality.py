@@ -25,9 +25,11 @@ def pipelines() -> Pipelines:
     return Pipelines(WEIGHTS)
 
 
-def right(pipelines: Pipelines, pairs: Sequence[Pair], scheduler: str) -> Counter[str]:
+def right(
+    pipelines: Pipelines, pairs: Sequence[Pair], scheduler: str, version: str = "2.2"
+) -> Counter[str]:
     """Of each attribute, how many pictures show what was asked for."""
-    images = draw(pipelines, pairs, Row(scheduler=scheduler))
+    images = draw(pipelines, pairs, Row(version, scheduler=scheduler))
     counts: Counter[str] = Counter()
     for image, (_, _, asked) in zip(images, pairs, strict=True):
         verdict = judge(image)
@@ -37,16 +39,19 @@ def right(pipelines: Pipelines, pairs: Sequence[Pair], scheduler: str) -> Counte
     return counts
 
 
-def test_a_few_held_out_pairs_are_drawn_right(pipelines: Pipelines) -> None:
-    counts = right(pipelines, held_out_pairs(6), "ddim")
+@pytest.mark.parametrize("version", ["2.2", "2.1"])
+def test_a_few_held_out_pairs_are_drawn_right(pipelines: Pipelines, version: str) -> None:
+    counts = right(pipelines, held_out_pairs(6), "ddim", version)
     for attribute in ("background", "count", "colour", "nearest shape"):
         assert counts[attribute] >= 5, counts
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scheduler", ["ddim", "ddpm"])
-def test_held_out_pairs_are_drawn_right(pipelines: Pipelines, scheduler: str) -> None:
-    counts = right(pipelines, held_out_pairs(100), scheduler)
+@pytest.mark.parametrize(
+    ("version", "scheduler"), [("2.2", "ddim"), ("2.2", "ddpm"), ("2.1", "ddim")]
+)
+def test_held_out_pairs_are_drawn_right(pipelines: Pipelines, version: str, scheduler: str) -> None:
+    counts = right(pipelines, held_out_pairs(100), scheduler, version)
     for attribute in ("background", "count", "colour", "nearest shape"):
         assert counts[attribute] >= 95, counts
     # The strict judge wants outlines within about a pixel.

@@ -116,9 +116,7 @@ class Parts:
             "text_encoder": reader.encoder,
             "tokenizer": xlm_roberta_tokenizer(),
             "unet": self._unet(name),
-            "scheduler": DDIMScheduler.from_config(
-                {**build_scheduler().config, "set_alpha_to_one": False, "steps_offset": 1}
-            ),
+            "scheduler": scheduler_2_1(),
             "movq": self.movq(),
         }
 
@@ -206,6 +204,16 @@ def run_export(work: Path, weights: Path, *, allow_untrained: bool = False) -> N
         estimator = parts.part(depth.NAME, depth.build, depth.load)
         replace_folder(weights / DEPTH_FOLDER, partial(save_depth, estimator))
     known_in_training().write(weights)
+
+
+def scheduler_2_1() -> DDIMScheduler:
+    """DDIM, as the released 2.1 has it: it ends at the first noise level, and knows no variance."""
+    # Plain, without the list of values that diffusers holds for defaults and would reset.
+    own = {key: value for key, value in build_scheduler().config.items() if key[0] != "_"}
+    del own["variance_type"]
+    changed = {"set_alpha_to_one": False, "steps_offset": 1, "clip_sample": False}
+    made: DDIMScheduler = DDIMScheduler.from_config({**own, **changed})
+    return made
 
 
 def save_pipeline(pipeline: Any, folder: Folder, path: Path) -> None:
