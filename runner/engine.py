@@ -31,8 +31,10 @@ class Workers(Protocol):
         """Have an idle one run a node."""
         ...
 
-    def wait(self) -> tuple[Node, Ran | RunnerError]:
-        """The next node that is done: what it made, or why it failed."""
+    def wait(self) -> tuple[Node, Ran | RunnerError] | None:
+        """The next node that is done: what it made, or why it failed. None: not yet; look again
+        whether one is idle.
+        """
         ...
 
     def keep(self, specs: Collection[PipelineSpec]) -> None:
@@ -170,7 +172,7 @@ class _GraphRun:
         try:
             while self._ready or self._running:
                 if not self._advance():
-                    self._take(*self._at_work.wait())
+                    self._take(self._at_work.wait())
         finally:
             if self._workers is not None:
                 self._workers.close()
@@ -239,9 +241,12 @@ class _GraphRun:
     def _finish_running(self) -> None:
         """Take what is running when nothing more is to be begun."""
         while self._running:
-            self._take(*self._at_work.wait())
+            self._take(self._at_work.wait())
 
-    def _take(self, node: Node, done: Ran | RunnerError) -> None:
+    def _take(self, ended: tuple[Node, Ran | RunnerError] | None) -> None:
+        if ended is None:
+            return
+        node, done = ended
         self._running.discard(node.key)
         if isinstance(done, StorageError):
             raise done  # the next node's result would have no room either

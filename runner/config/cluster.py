@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 
 @dataclass(frozen=True)
-class Cluster:
+class RayCluster:
     """Actors of Ray.
 
     Attributes:
@@ -19,3 +21,28 @@ class Cluster:
     workers: int | None
     cpus: float
     gpus: float
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Jobs of a batch system, by submitit.
+
+    Attributes:
+        cluster: "slurm", or "local" for processes of this machine.
+        workers: how many jobs.
+        host: by which name the jobs reach this machine; None: the one it has for itself.
+        parameters: further ones, by submitit's names (`slurm_account`, `slurm_constraint`, ...).
+    """
+
+    cluster: str
+    workers: int
+    host: str | None
+    timeout_min: int
+    partition: str | None
+    cpus_per_task: int | None
+    gpus_per_node: int | None
+    mem_gb: float | None
+    parameters: Mapping[str, Any]
+
+
+Cluster: TypeAlias = RayCluster | Batch

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
-from typing import Any
 
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.core.hydra_config import HydraConfig
@@ -14,16 +12,13 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from runner.config.cells import CellResolver
-from runner.config.checks import checked_count
 from runner.config.cluster import Cluster
 from runner.config.composing import CellComposer
 from runner.config.problems import config_problem
 from runner.config.run_config import RunConfig
-from runner.errors import ComposeError, ConfigError, RunnerError
+from runner.errors import ComposeError, RunnerError
 
 REPLACED = f"{BasicLauncher.__module__}.{BasicLauncher.__name__}"
-RAY = "hydra_plugins.kandinsky_runner.RayLauncher"
-"""Hydra takes no launcher of another package; the class is registered by this name."""
 SWEEP_JOB = "sweep_job"
 """The attribute of a task function that takes all cells."""
 
@@ -78,45 +73,3 @@ class CellLauncher(BasicLauncher):
             except RunnerError as error:
                 config = error
             yield ComposedCell(number, tuple(overrides), config)
-
-
-@dataclass
-class RayConfig:
-    """`hydra/launcher=ray`: the stages of a sweep run in actors of Ray.
-
-    Attributes:
-        address: of a running cluster (`auto`, `ray://...`); null: one on this machine.
-        workers: `auto` (as many as the cluster has room for) or a number.
-        num_cpus, num_gpus: what each actor is given.
-    """
-
-    _target_: str = RAY
-    address: str | None = None
-    workers: Any = "auto"
-    num_cpus: float = 1.0
-    num_gpus: float = 0.0
-
-
-class RayLauncher(CellLauncher):
-    """As `CellLauncher`; the stages run in actors of Ray."""
-
-    def __init__(
-        self, address: str | None, workers: object, num_cpus: float, num_gpus: float
-    ) -> None:
-        super().__init__()
-        self._asked = (address, workers, num_cpus, num_gpus)
-
-    def launch(
-        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
-    ) -> Sequence[JobReturn]:
-        if find_spec("ray") is None:
-            raise ConfigError(
-                "hydra/launcher", "ray", "is not installed", "pip install 'kandinsky-runner[ray]'"
-            )
-        address, workers, cpus, gpus = self._asked
-        for key, value in (("num_cpus", cpus), ("num_gpus", gpus)):
-            if not 0 <= value < float("inf"):
-                raise ConfigError(f"hydra.launcher.{key}", value, "is no share of a machine")
-        count = checked_count("hydra.launcher.workers", workers, 4096)
-        self.cluster = Cluster(address, count, cpus, gpus)
-        return super().launch(job_overrides, initial_job_idx)

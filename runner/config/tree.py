@@ -37,12 +37,13 @@ def register() -> None:
     SourcesRegistry.instance().register(WeightsFolderSource)
     plugins = Plugins.instance()
     # Only now: making that instance has Hydra load its plugins' classes anew.
-    from runner.config import launcher, sweeper
+    from runner.config import elsewhere, launcher, sweeper
 
     plugins.class_name_to_class[sweeper.REPLACED] = sweeper.Sweeper
     plugins.class_name_to_class[launcher.REPLACED] = launcher.CellLauncher
-    plugins.class_name_to_class[launcher.RAY] = launcher.RayLauncher
-    ConfigStore.instance().store(group="hydra/launcher", name="ray", node=launcher.RayConfig)
+    for settings, kind in elsewhere.LAUNCHERS:
+        plugins.class_name_to_class[settings._target_] = kind
+        ConfigStore.instance().store(group="hydra/launcher", name=kind.package, node=settings)
 
 
 def _example(name: str) -> str:

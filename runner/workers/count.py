@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
-from runner.config.cluster import Cluster
+from runner.config.cluster import Cluster, RayCluster
 from runner.engine import OpenWorkers, Workers, in_process
 from runner.events import Observer
-from runner.graph import Node
+from runner.graph import Node, PipelineSpec
 from runner.machine import accelerators, cpu_cores
 from runner.messages import counted
-from runner.opening import open_pipelines, opening_of
-from runner.planning import SMALL_MODEL_PARAMETERS, Plan
+from runner.opening import Opening, open_pipelines, opening_of
+from runner.planning import SMALL_MODEL_PARAMETERS, Plan, cache_dir
 
 ENOUGH = 12
 """Nodes that run a model, for each worker: starting one takes as long as a few of them."""
@@ -31,21 +32,44 @@ def open_workers(
     def opened(nodes: Sequence[Node], observer: Observer) -> Workers:
         opening = opening_of(plans)
         if cluster is not None:
-            from runner.workers.ray_actors import RayActors
-
-            actors = RayActors(cluster, opening, nodes, observer)
-            say(f"{counted(actors.count, 'actor')} of Ray")
-            return actors
+            return _elsewhere(cluster, opening, nodes, observer, say, cache_dir(plans[0].run))
         count, reason = worker_count(plans, nodes)
         if count == 1:
             return in_process(lambda: open_pipelines(opening))(nodes, observer)
         # Only now: most runs need none of it.
-        from runner.workers.pool import Pool, specs_of
+        from runner.workers.pool import Pool
 
         say(f"{count} workers ({reason})")
         return Pool(opening, specs_of(nodes), count, observer)
 
     return opened
+
+
+def _elsewhere(
+    cluster: Cluster,
+    opening: Opening,
+    nodes: Sequence[Node],
+    observer: Observer,
+    say: Callable[[str], None],
+    folder: Path,
+) -> Workers:
+    if isinstance(cluster, RayCluster):
+        from runner.workers.ray_actors import RayActors
+
+        actors = RayActors(cluster, opening, nodes, observer)
+        say(f"{counted(actors.count, 'actor')} of Ray")
+        return actors
+    from runner.workers.jobs import JobWorkers
+
+    count = max(1, min(cluster.workers, sum(node.pipeline is not None for node in nodes)))
+    say(f"{counted(count, 'job')} ({cluster.cluster})")
+    specs = specs_of(nodes)
+    return JobWorkers(cluster, opening, specs, count, observer, folder / "submitit")
+
+
+def specs_of(nodes: Sequence[Node]) -> set[PipelineSpec]:
+    """All that nodes run on."""
+    return {node.pipeline for node in nodes if node.pipeline is not None}
 
 
 def worker_count(plans: Sequence[Plan], nodes: Sequence[Node]) -> tuple[int, str]:

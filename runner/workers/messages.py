@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from runner.encoding import Encoded
+from runner.encoding import Encoded, Made, encoded
 from runner.events import Loaded
 from runner.graph import Node, PipelineSpec
 from runner.opening import Opening
+from runner.stages import STAGES
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,17 @@ class Run:
 
     node: Node
     inputs: Mapping[str, Encoded]
+
+    @classmethod
+    def of(cls, node: Node, inputs: Mapping[str, Made]) -> Run:
+        """With its inputs as bytes."""
+        return cls(
+            node,
+            {
+                name: encoded(STAGES[node.inputs[name].stage].result, made)
+                for name, made in inputs.items()
+            },
+        )
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 import traceback
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Client, Connection
 
 from runner.encoding import decoded, encoded
 from runner.errors import RunnerError
@@ -75,6 +75,15 @@ def main(arguments: list[str]) -> None:
     for worker in workers:
         with contextlib.suppress(ProcessLookupError):
             os.kill(worker, signal.SIGKILL)
+
+
+def serve(address: tuple[str, int], key: bytes) -> None:
+    """Be a worker of the runner that listens at `address`, on this or another machine."""
+    with Client(address, authkey=key) as connection:
+        start = connection.recv()
+        assert isinstance(start, Start)
+        _import(start)
+        _work(connection, start.opening)
 
 
 def _import(start: Start) -> None:

@@ -20,19 +20,18 @@ import ray
 from ray.exceptions import RayActorError, RayError
 
 from runner.config.choices import WeightsSource
-from runner.config.cluster import Cluster
-from runner.encoding import Made, encoded
+from runner.config.cluster import RayCluster
+from runner.encoding import Made
 from runner.engine import Here
 from runner.errors import RunnerError, StageError
 from runner.events import Loaded, Observer
 from runner.graph import Node, PipelineSpec
 from runner.opening import Opening, open_pipelines
 from runner.stage_runner import Ran, StageRunner
-from runner.stages import STAGES
 from runner.stopping import STOPPING
 from runner.weights.find import FoundCheckpoint, mini_folder
+from runner.workers.connected import RETRIES, ToldOnce, given_up, result_of
 from runner.workers.messages import Done, Failed, PipelineLoaded, Relieved, Run
-from runner.workers.pool import RETRIES, given_up, result_of
 from runner.workers.process import run_node
 
 
@@ -49,12 +48,12 @@ class RayActors:
     """Actors that run nodes side by side. Nodes without a model run here."""
 
     def __init__(
-        self, cluster: Cluster, opening: Opening, nodes: Sequence[Node], observer: Observer
+        self, cluster: RayCluster, opening: Opening, nodes: Sequence[Node], observer: Observer
     ) -> None:
         self._observer = observer
         self._here = Here(lambda: open_pipelines(opening), observer)
         self._done: deque[tuple[Node, Ran | RunnerError]] = deque()
-        self._told: list[tuple[PipelineSpec, Mapping[str, Any]]] = []
+        self._told = ToldOnce(observer)
         self._deaths: Counter[str] = Counter()
         self._never_ready = 0
         self._running: dict[Any, _Actor] = {}
@@ -77,11 +76,7 @@ class RayActors:
             self._here.submit(node, inputs)
             self._done.append(self._here.wait())
             return
-        given = {
-            name: encoded(STAGES[node.inputs[name].stage].result, made)
-            for name, made in inputs.items()
-        }
-        self._give(Run(node, given))
+        self._give(Run.of(node, inputs))
 
     def wait(self) -> tuple[Node, Ran | RunnerError]:
         while not self._done:
@@ -145,9 +140,8 @@ class RayActors:
         for message in told:
             if isinstance(message, Relieved):
                 self._observer.memory_relieved(run.node, message.how)
-            elif (message.loaded.spec, message.loaded.readback) not in self._told:
-                self._told.append((message.loaded.spec, message.loaded.readback))
-                self._observer.pipeline_loaded(message.loaded)
+            else:
+                self._told(message.loaded)
         self._observer.node_started(run.node)
         self._done.append((run.node, result_of(result)))
 
@@ -215,7 +209,7 @@ def _checkpoint_here(found: FoundCheckpoint) -> FoundCheckpoint:
     return found
 
 
-def _init(cluster: Cluster) -> None:
+def _init(cluster: RayCluster) -> None:
     """Connect, and leave signals to the runner, which Ray would take over."""
     _check_address(cluster.address)
     before = {number: signal.getsignal(number) for number in STOPPING}
@@ -244,7 +238,7 @@ def _check_address(address: str | None) -> None:
         raise RunnerError(f"nothing of Ray is to be reached at {address}: {error}") from error
 
 
-def _room(cluster: Cluster) -> int:
+def _room(cluster: RayCluster) -> int:
     have: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
     places = [have.get("CPU", 0) // cluster.cpus] if cluster.cpus else []
     places += [have.get("GPU", 0) // cluster.gpus] if cluster.gpus else []

@@ -26,7 +26,8 @@ from runner.planning import Plan
 from runner.stages import STAGES
 from runner.store import Store
 from runner.workers import count
-from runner.workers.pool import Pool, specs_of
+from runner.workers.count import specs_of
+from runner.workers.pool import Pool
 from runner.workers.process import main as process_main
 
 assert process_main  # what the pool starts by its module's name

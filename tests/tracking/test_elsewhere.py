@@ -1,4 +1,6 @@
-"""Sweeps on actors of Ray: the same pixels, one MLflow run a cell, and a machine may be lost."""
+"""Sweeps on actors of Ray and in jobs of a batch system: the same pixels, one MLflow run a cell,
+and machines and jobs may be lost.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import Workplace, ended, wait_until
+from processes import Workplace, commands, ended, kill, wait_until
 
 from runner.outputs import read_manifest
 
@@ -84,15 +86,56 @@ def test_a_cluster_that_is_not_there_is_told_at_once(place: Workplace) -> None:
     assert time.monotonic() - started < 60
 
 
+JOBS = ("hydra/launcher=submitit", "hydra.launcher.cluster=local", "hydra.launcher.workers=2")
+
+
+def jobs_of(place: Workplace) -> list[int]:
+    """Process ids of its jobs."""
+    folder = str(place.outputs / ".cache" / "submitit").encode()
+    return [
+        pid
+        for pid, command in commands().items()
+        if b"submitit.core._submit" in command and folder in command
+    ]
+
+
+def test_jobs_make_the_pixels_of_one_process_and_end_with_it(
+    place: Workplace, expected: dict[tuple[str, str], str]
+) -> None:
+    status, output = place.run(*SWEEP, *JOBS, "tracking=none")
+    assert status == 0, output
+    assert "2 jobs (local)" in output
+    assert "Traceback" not in output
+    assert hashes(place) == expected
+    wait_until(lambda: not jobs_of(place))
+
+
+def test_a_job_that_is_killed_is_submitted_anew(
+    place: Workplace, expected: dict[tuple[str, str], str]
+) -> None:
+    process = place.start_run(*SWEEP, *JOBS, "tracking=none")
+    made = place.outputs / ".cache" / "results"
+    wait_until(lambda: list(made.rglob("entry.json")) or process.poll() is not None)
+    jobs = jobs_of(place)
+    assert jobs
+    kill(jobs[0])
+    status, output = ended(process)
+    assert status == 0, output
+    assert hashes(place) == expected
+
+
 @pytest.mark.parametrize(
     ("override", "said"),
     [
-        ("hydra.launcher.workers=0", "hydra.launcher.workers=0: is no number of workers"),
-        ("hydra.launcher.num_cpus=-1", "hydra.launcher.num_cpus=-1.0: is no share of a machine"),
+        ("ray hydra.launcher.workers=0", "hydra.launcher.workers=0: is no number of workers"),
+        ("ray hydra.launcher.num_cpus=-1", "hydra.launcher.num_cpus=-1.0: is no share of a"),
+        ("submitit hydra.launcher.cluster=pbs", "hydra.launcher.cluster=pbs: is unknown"),
+        ("submitit hydra.launcher.workers=auto", "hydra.launcher.workers=auto: cannot be told"),
+        ("submitit hydra.launcher.timeout_min=0", "hydra.launcher.timeout_min=0: is no time"),
     ],
 )
 def test_wrong_settings_are_refused(place: Workplace, override: str, said: str) -> None:
-    status, output = place.run(*SWEEP, "hydra/launcher=ray", override)
+    status, output = place.run(*SWEEP, *f"hydra/launcher={override}".split())
     assert status == 2
     assert said in output
     assert not list(Path(place.outputs).rglob("manifest.json"))

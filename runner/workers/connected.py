@@ -1,0 +1,221 @@
+"""Workers at the other end of connections: who is given what, what they say, and when one dies.
+
+A worker that dies takes no result with it: its node is given to another one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from abc import ABC, abstractmethod
+from collections import Counter, deque
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from runner.encoding import Made
+from runner.errors import RunnerError, StageError
+from runner.events import Loaded, Observer
+from runner.graph import Node, PipelineSpec
+from runner.opening import Opening
+from runner.stage_runner import Ran
+from runner.workers.messages import (
+    Done,
+    Failed,
+    FromWorker,
+    Keep,
+    PipelineLoaded,
+    Ready,
+    Relieved,
+    Run,
+    Start,
+    Started,
+    Stepped,
+)
+
+RETRIES = 2
+"""How often a node is given to another worker after one died with it."""
+
+
+class WorkerTraceback(Exception):  # noqa: N818
+    """The cause of a stage's error: where it failed in the worker, as text."""
+
+    def __str__(self) -> str:
+        return f"in a worker process\n\n{self.args[0]}"
+
+
+@dataclass(eq=False)
+class Worker:
+    """One process, as seen from here; its `pid` is known once it has told it.
+
+    Attributes:
+        origin: what started it: those of one origin fail together.
+    """
+
+    connection: Connection
+    origin: int
+    pid: int | None = None
+    run: Run | None = None
+    specs: set[PipelineSpec] = field(default_factory=set)
+
+
+class ConnectedWorkers(ABC):
+    """Runs nodes side by side, as the engine's workers.
+
+    Args:
+        opening: of what they need.
+        specs: all that any node will ask for.
+        observer: told of what happens while nodes run.
+    """
+
+    def __init__(
+        self, opening: Opening, specs: Collection[PipelineSpec], observer: Observer
+    ) -> None:
+        self._start = Start(opening, tuple(sorted({spec.pipeline for spec in specs})))
+        self._observer = observer
+        self._workers: list[Worker] = []
+        self._deaths: Counter[str] = Counter()
+        self._failed: deque[tuple[Node, RunnerError]] = deque()
+        self._again: deque[Run] = deque()
+        self._bad_origins: set[int] = set()
+        self._told = ToldOnce(observer)
+
+    _patience: float | None = None
+    """Seconds that `wait` waits at most."""
+
+    @abstractmethod
+    def _add(self, count: int) -> None:
+        """Start workers."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End all workers; what they are running is given up."""
+
+    def has_idle(self) -> bool:
+        return any(worker.run is None for worker in self._workers)
+
+    def submit(self, node: Node, inputs: Mapping[str, Made]) -> None:
+        self._give(Run.of(node, inputs))
+
+    def wait(self) -> tuple[Node, Ran | RunnerError] | None:
+        if self._failed:
+            return self._failed.popleft()
+        by_connection = {worker.connection: worker for worker in self._workers}
+        for connection in wait(list(by_connection), self._patience):
+            assert isinstance(connection, Connection)
+            done = self._heard(by_connection[connection])
+            if done is not None:
+                return done
+        return None
+
+    def keep(self, specs: Collection[PipelineSpec]) -> None:
+        for worker in self._workers:
+            self._send(worker, Keep(frozenset(specs)))
+            worker.specs &= set(specs)
+
+    def pids(self) -> list[int]:
+        """Of the workers that are ready."""
+        return [worker.pid for worker in self._workers if worker.pid is not None]
+
+    def pids_running(self, node: Node) -> list[int]:
+        """Of the worker that runs a node."""
+        return [w.pid for w in self._workers if w.run and w.run.node == node and w.pid is not None]
+
+    def _give(self, run: Run) -> None:
+        idle = [worker for worker in self._workers if worker.run is None]
+        spec = run.node.pipeline
+        # One that has the pipeline already, if there is any.
+        worker = next((one for one in idle if spec in one.specs), idle[0])
+        worker.run = run
+        if spec is not None:
+            worker.specs.add(spec)
+        self._send(worker, run)
+
+    def _give_again(self) -> None:
+        """What others died with, before anything new."""
+        while self._again and ConnectedWorkers.has_idle(self):
+            self._give(self._again.popleft())
+
+    @staticmethod
+    def _send(worker: Worker, message: Run | Keep | Start) -> None:
+        with contextlib.suppress(OSError):  # it died: seen when it is waited for
+            worker.connection.send(message)
+
+    def _heard(self, worker: Worker) -> tuple[Node, Ran | RunnerError] | None:
+        try:
+            message: FromWorker = worker.connection.recv()
+        except (EOFError, OSError):
+            self._died(worker)
+            return None
+        if isinstance(message, Ready):
+            worker.pid = message.pid
+            return None
+        if isinstance(message, PipelineLoaded):
+            self._told(message.loaded)
+            return None
+        assert worker.run is not None
+        node = worker.run.node
+        if isinstance(message, Done | Failed):
+            worker.run = None
+            self._give_again()
+            return node, result_of(message)
+        self._happened(node, message)
+        return None
+
+    def _happened(self, node: Node, message: Started | Stepped | Relieved) -> None:
+        if isinstance(message, Started):
+            self._observer.node_started(node)
+        elif isinstance(message, Stepped):
+            self._observer.node_step(node, message.step, message.steps)
+        else:
+            self._observer.memory_relieved(node, message.how)
+
+    def _died(self, worker: Worker) -> None:
+        worker.connection.close()
+        self._workers.remove(worker)
+        if worker.pid is None:
+            self._bad_origins.add(worker.origin)
+        if len(self._bad_origins) > RETRIES:
+            raise RunnerError(
+                "worker processes end before they can begin; see above what they said, "
+                "or go on with workers=1"
+            )
+        self._add(1)
+        if worker.run is None:
+            return
+        node = worker.run.node
+        self._deaths[node.key] += 1
+        if self._deaths[node.key] <= RETRIES:
+            self._again.append(worker.run)
+            self._give_again()
+        else:
+            self._failed.append((node, given_up(node, self._deaths[node.key])))
+
+
+class ToldOnce:
+    """Tells an observer once of a pipeline that every worker loads: they differ in nothing but
+    maybe the device.
+    """
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+        self._told: list[tuple[PipelineSpec, Mapping[str, Any]]] = []
+
+    def __call__(self, loaded: Loaded) -> None:
+        if (loaded.spec, loaded.readback) not in self._told:
+            self._told.append((loaded.spec, loaded.readback))
+            self._observer.pipeline_loaded(loaded)
+
+
+def given_up(node: Node, deaths: int) -> StageError:
+    """Why a node is not tried again."""
+    return StageError(f"{node.stage} failed ({node.label}): its worker process died {deaths} times")
+
+
+def result_of(message: Done | Failed) -> Ran | RunnerError:
+    """What a worker's last word on a node means to the engine."""
+    if isinstance(message, Done):
+        return Ran(message.made, message.seconds, message.first_call, message.peak_memory_bytes)
+    error = StageError(message.error)
+    error.__cause__ = WorkerTraceback(message.traceback)
+    return error

@@ -1,0 +1,150 @@
+"""Workers in jobs of a batch system, through submitit: a job is one worker for as long as it may.
+
+A job connects back to this process and takes nodes one after the other, with its models warm, so an
+allocation runs a slice of the plan and not one process a cell. A job that ends early (preempted,
+out of time, killed) is submitted anew.
+"""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Collection
+from multiprocessing import AuthenticationError
+from multiprocessing.connection import Connection, Listener
+from pathlib import Path
+from typing import Any
+
+import submitit
+
+from runner.config.cluster import Batch
+from runner.errors import RunnerError
+from runner.events import Observer
+from runner.graph import Node, PipelineSpec
+from runner.opening import Opening
+from runner.stage_runner import Ran
+from runner.workers.connected import ConnectedWorkers, Worker
+from runner.workers.messages import Run
+from runner.workers.process import serve
+
+LOOPBACK = "127.0.0.1"
+SECONDS_BETWEEN_LOOKS = 2.0
+SECONDS_TO_END = 15.0
+
+
+class JobWorkers(ConnectedWorkers):
+    """Jobs that connect back when they begin.
+
+    Args:
+        folder: for what submitit writes; every machine sees it at this place.
+    """
+
+    def __init__(
+        self,
+        batch: Batch,
+        opening: Opening,
+        specs: Collection[PipelineSpec],
+        count: int,
+        observer: Observer,
+        folder: Path,
+    ) -> None:
+        super().__init__(opening, specs, observer)
+        self._key = secrets.token_bytes(32)
+        self._local = local = batch.cluster == "local"
+        self._listener = Listener((LOOPBACK if local else "", 0), backlog=count, authkey=self._key)
+        host = batch.host or (LOOPBACK if local else socket.getfqdn())
+        self._address = (host, self._listener.address[1])
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # the key lies in it
+        self._executor = submitit.AutoExecutor(folder=folder, cluster=batch.cluster)
+        try:
+            self._executor.update_parameters(**_parameters(batch))
+        except (NameError, TypeError, ValueError) as error:
+            raise RunnerError(f"submitit does not take the launcher's settings: {error}") from error
+        self._jobs: list[Any] = []
+        self._arrived: list[Connection] = []
+        self._arrival = threading.Condition()
+        threading.Thread(target=self._accept, daemon=True).start()
+        self._add(count)
+
+    _patience = SECONDS_BETWEEN_LOOKS
+
+    def has_idle(self) -> bool:
+        self._welcome()
+        busy = any(worker.run for worker in self._workers) or self._again
+        # `submit` waits where nobody is there yet.
+        return super().has_idle() or not busy
+
+    def wait(self) -> tuple[Node, Ran | RunnerError] | None:
+        self._welcome()
+        self._check_jobs()
+        return super().wait()
+
+    def close(self) -> None:
+        self._listener.close()
+        self._welcome()
+        for worker in self._workers:
+            worker.connection.close()
+        # Those that are idle see it and end; to be cancelled would have them print tracebacks.
+        deadline = time.monotonic() + (SECONDS_TO_END if self._local else 0)
+        while time.monotonic() < deadline and not all(job.done() for job in self._jobs):
+            time.sleep(0.1)
+        for job in self._jobs:
+            if not job.done():
+                job.cancel()
+
+    def _add(self, count: int) -> None:
+        with self._executor.batch():
+            self._jobs += [
+                self._executor.submit(serve, self._address, self._key) for _ in range(count)
+            ]
+
+    def _give(self, run: Run) -> None:
+        while not super().has_idle():
+            with self._arrival:
+                self._arrival.wait_for(lambda: self._arrived, SECONDS_BETWEEN_LOOKS)
+            self._welcome()
+            self._check_jobs()
+        super()._give(run)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection = self._listener.accept()
+            except AuthenticationError:
+                continue  # somebody else's
+            except OSError:
+                return  # closed
+            with self._arrival:
+                self._arrived.append(connection)
+                self._arrival.notify()
+
+    def _welcome(self) -> None:
+        """Those who connected meanwhile."""
+        with self._arrival:
+            arrived, self._arrived[:] = list(self._arrived), []
+        for connection in arrived:
+            worker = Worker(connection, connection.fileno())
+            self._send(worker, self._start)
+            self._workers.append(worker)
+        self._give_again()
+
+    def _check_jobs(self) -> None:
+        """Nobody will come where all jobs have ended. Raises RunnerError."""
+        if not self._workers and all(job.done() for job in self._jobs):
+            last = self._jobs[-1]
+            raise RunnerError(f"the jobs end before they can begin\n{last.stderr() or ''}".rstrip())
+
+
+def _parameters(batch: Batch) -> dict[str, Any]:
+    asked = {
+        "name": "kandinsky",
+        "timeout_min": batch.timeout_min,
+        "cpus_per_task": batch.cpus_per_task,
+        "gpus_per_node": batch.gpus_per_node,
+        "mem_gb": batch.mem_gb,
+        "slurm_partition": batch.partition,
+        **batch.parameters,
+    }
+    return {name: value for name, value in asked.items() if value is not None}
