@@ -52,6 +52,9 @@ class Observer:
     def graph_started(self, nodes: int) -> None:
         """So many nodes will be taken from the store or run; others are not needed."""
 
+    def workers_begun(self, workers: int, how: str) -> None:
+        """So many will run what is to be run; `how` says so with where they are, or why so many."""
+
     def pipeline_loaded(self, loaded: Loaded) -> None:
         """A pipeline is ready."""
 
@@ -83,6 +86,10 @@ class Observers(Observer):
     def graph_started(self, nodes: int) -> None:
         for observer in self._all:
             observer.graph_started(nodes)
+
+    def workers_begun(self, workers: int, how: str) -> None:
+        for observer in self._all:
+            observer.workers_begun(workers, how)
 
     def pipeline_loaded(self, loaded: Loaded) -> None:
         for observer in self._all:

@@ -36,6 +36,10 @@ class Display(Observer):
     def message(self, text: str) -> None:
         """A line of text."""
 
+    def workers_begun(self, workers: int, how: str) -> None:
+        if not how.startswith("1 worker "):  # as ever
+            self.message(how)
+
     def cell_ended(self, cell: CellEnded) -> None:
         """A cell of a sweep is over."""
 
@@ -127,6 +131,9 @@ class Json(Quiet):
 
     def graph_started(self, nodes: int) -> None:
         self._write("started", stages=nodes)
+
+    def workers_begun(self, workers: int, how: str) -> None:
+        self._write("workers", workers=workers, how=how)
 
     def pipeline_loaded(self, loaded: Loaded) -> None:
         self._write("loaded", seconds=loaded.seconds, pipeline=loaded.readback["pipeline"])

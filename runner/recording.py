@@ -54,6 +54,10 @@ class CellRecord(Observer):
         if self._log is not None:
             self._log.image_saved(path)
 
+    def workers_begun(self, workers: int, how: str) -> None:
+        if self._log is not None:
+            self._log.workers_begun(workers, how)
+
     def pipeline_loaded(self, loaded: Loaded) -> None:
         if self._log is not None:
             self._log.pipeline_loaded(loaded)

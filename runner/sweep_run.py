@@ -118,7 +118,7 @@ class _SweepRun:
         recorder = Recorder(cells, partial(self._tell, display))
         store = Store(results_dir(self._run.output_dir), plans[0].run.cache)
         observers = [recorder, self._totals, display]
-        workers = open_workers(plans, display.message, self._cluster)
+        workers = open_workers(plans, self._cluster)
         engine = Engine(workers, store, observers, check)
         try:
             outcome = engine.execute(Graph(()).merged(*(plan.graph for plan in plans)))
@@ -247,8 +247,11 @@ class _Totals(Observer):
     """Counts of the distinct stages."""
 
     def __init__(self) -> None:
-        self.run = self.reused = self.failed = 0
+        self.run = self.reused = self.failed = self.workers = 0
         self.seconds_in_stages = self.seconds_loading = 0.0
+
+    def workers_begun(self, workers: int, how: str) -> None:
+        self.workers = max(self.workers, workers)
 
     def pipeline_loaded(self, loaded: Loaded) -> None:
         self.seconds_loading += loaded.seconds
@@ -271,6 +274,7 @@ class _Totals(Observer):
             "stages_run": self.run,
             "stages_reused": self.reused,
             "stages_failed": self.failed,
+            "workers": self.workers,
             "seconds_total": seconds,
             "seconds_in_stages": self.seconds_in_stages,
             "seconds_loading": self.seconds_loading,

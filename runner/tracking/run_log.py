@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import traceback
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -36,6 +37,7 @@ class RunLog(Observer):
         self._peak_device_bytes = 0
         self._loaded: list[dict[str, Any]] = []
         self._relieved: list[str] = []
+        self._tracebacks: list[str] = []
 
     def describe(self, plan: Plan) -> None:
         """Everything that is known before the first stage runs."""
@@ -51,6 +53,9 @@ class RunLog(Observer):
         self._text("graph.mmd", plan.graph.as_mermaid())
         records = plan.graph.as_records()
         self._text("graph.json", json.dumps(records, indent=1, ensure_ascii=False))
+
+    def workers_begun(self, workers: int, how: str) -> None:
+        self._append("tags", tags={"runner.workers": how})
 
     def pipeline_loaded(self, loaded: Loaded) -> None:
         self._load_seconds += loaded.seconds
@@ -86,6 +91,8 @@ class RunLog(Observer):
     def failed(self, error: RunnerError) -> None:
         """Why the run, or a part of it, failed."""
         self._append("tags", tags={"runner.error": str(error)})
+        self._tracebacks.append("".join(traceback.format_exception(error)))
+        self._text("tracebacks.txt", "\n".join(self._tracebacks))
 
     def end(
         self,

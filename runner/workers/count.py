@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from runner.config.cluster import Cluster, RayCluster
@@ -19,27 +19,24 @@ ENOUGH = 12
 """Nodes that run a model, for each worker: starting one takes as long as a few of them."""
 
 
-def open_workers(
-    plans: Sequence[Plan], say: Callable[[str], None], cluster: Cluster | None = None
-) -> OpenWorkers:
+def open_workers(plans: Sequence[Plan], cluster: Cluster | None = None) -> OpenWorkers:
     """Workers for plans that agree on device, threads, workers and offload mode.
 
     Args:
-        say: told where there are several.
         cluster: where they are, if not on this machine.
     """
 
     def opened(nodes: Sequence[Node], observer: Observer) -> Workers:
         opening = opening_of(plans)
         if cluster is not None:
-            return _elsewhere(cluster, opening, nodes, observer, say, cache_dir(plans[0].run))
+            return _elsewhere(cluster, opening, nodes, observer, cache_dir(plans[0].run))
         count, reason = worker_count(plans, nodes)
+        observer.workers_begun(count, f"{counted(count, 'worker')} ({reason})")
         if count == 1:
             return in_process(lambda: open_pipelines(opening))(nodes, observer)
         # Only now: most runs need none of it.
         from runner.workers.pool import Pool
 
-        say(f"{count} workers ({reason})")
         return Pool(opening, specs_of(nodes), count, observer)
 
     return opened
@@ -50,19 +47,18 @@ def _elsewhere(
     opening: Opening,
     nodes: Sequence[Node],
     observer: Observer,
-    say: Callable[[str], None],
     folder: Path,
 ) -> Workers:
     if isinstance(cluster, RayCluster):
         from runner.workers.ray_actors import RayActors
 
         actors = RayActors(cluster, opening, nodes, observer)
-        say(f"{counted(actors.count, 'actor')} of Ray")
+        observer.workers_begun(actors.count, f"{counted(actors.count, 'actor')} of Ray")
         return actors
     from runner.workers.jobs import JobWorkers
 
     count = max(1, min(cluster.workers, sum(node.pipeline is not None for node in nodes)))
-    say(f"{counted(count, 'job')} ({cluster.cluster})")
+    observer.workers_begun(count, f"{counted(count, 'job')} ({cluster.cluster})")
     specs = specs_of(nodes)
     return JobWorkers(cluster, opening, specs, count, observer, folder / "submitit")
 

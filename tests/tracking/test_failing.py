@@ -67,6 +67,10 @@ def test_mlflow_says_failed_and_why(failed: tuple[Workplace, int, str]) -> None:
     assert mlflow.artifacts(run, "images") == files
     assert place.manifest["mlflow_run_id"] == run.info.run_id
     assert place.spools == []
+    (file,) = place.outputs.glob(f"mlartifacts/*/{run.info.run_id}/artifacts/tracebacks.txt")
+    told = file.read_text()
+    assert told.count("Traceback (most recent call last)") == 2
+    assert "runner/stages/prior.py" in told
 
 
 def test_nothing_of_a_failed_stage_is_stored(failed: tuple[Workplace, int, str]) -> None:

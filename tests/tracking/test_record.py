@@ -138,6 +138,7 @@ def test_tags(run: Any, place: Workplace) -> None:
     tags = run.data.tags
     assert tags["runner.run_id"] == place.manifest["run_id"]
     assert "negative_prompt=a cross" in tags["mlflow.note.content"]
+    assert tags["runner.workers"].startswith("1 worker (")
     assert not {"runner.error", "runner.ended", "runner.incomplete"} & tags.keys()
 
 
