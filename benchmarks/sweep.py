@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import json
 import os
 import subprocess
 import sys
@@ -43,10 +44,10 @@ def timed(command: Sequence[str], folder: Path, **environment: str) -> float:
     return time.perf_counter() - started
 
 
-def sweep_command() -> list[str]:
+def sweep_command(progress: str = "quiet") -> list[str]:
     """All cells as one multirun."""
     return [
-        sys.executable, "-m", "runner", "-m", "progress=quiet",
+        sys.executable, "-m", "runner", "-m", f"progress={progress}",
         f"scheduler={','.join(SCHEDULERS)}",
         f"decoder.num_inference_steps={','.join(map(str, STEPS))}",
         f"decoder.guidance_scale={','.join(map(str, SCALES))}",
@@ -61,6 +62,18 @@ def script_command(cells: Sequence[tuple[str, int, float, str]], out: str) -> li
     return [sys.executable, str(HERE / "sweep_script.py"), str(WEIGHTS), out, chosen]
 
 
+def share_in_stages(folder: Path) -> float:
+    """Of one worker's time from its first stage's begin to its last one's end, what its stages
+    took: model calls, and what is computed around them. The rest is the store, files, records.
+    """
+    command = [*sweep_command("json"), "workers=1", "output_dir=one"]
+    done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
+    events = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    began = next(event["time"] for event in events if event["event"] == "stage_started")
+    finished = [event for event in events if event["event"] == "stage_finished"]
+    return sum(e["seconds"] for e in finished) / (finished[-1]["time"] - began)
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -72,6 +85,8 @@ def main() -> None:
         timed([*sweep_command(), "output_dir=warm"], folder)  # files into the page cache
         sweep = timed(sweep_command(), folder)
         again = timed([*sweep_command(), "resume=false"], folder)
+        one = timed([*sweep_command(), "workers=1", "output_dir=alone"], folder)
+        inside = share_in_stages(folder)
         loops = {
             threads: timed(script_command(CELLS, f"loop{threads}"), folder,
                            OMP_NUM_THREADS=str(threads))
@@ -92,10 +107,11 @@ def main() -> None:
     reckoned = "" if options.scripts == len(CELLS) else f" (reckoned from {options.scripts})"
     print(f"same pixels: {sum(same)} of {len(CELLS) * len(SEEDS)} images")
     print(f"kandinsky -m               {sweep:6.1f} s, again from the store {again:.1f} s")
+    print(f"kandinsky -m workers=1     {one:6.1f} s, {inside:.1%} of it in stages once it is warm")
     for threads, seconds in loops.items():
         print(f"loop, {threads} thread{'s' * (threads > 1)}             {seconds:6.1f} s")
     print(f"a script a cell            {per_script * len(CELLS):6.1f} s{reckoned}")
-    print(f"kandinsky -m / loop {sweep / loops[best]:.2f}")
+    print(f"kandinsky -m / loop {sweep / loops[best]:.2f}, with workers=1 {one / loops[best]:.2f}")
     print(f"kandinsky -m / scripts {sweep / (per_script * len(CELLS)):.3f}")
 
 
