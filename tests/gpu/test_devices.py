@@ -173,3 +173,14 @@ def test_running_out_of_memory_is_relieved(
     assert "out of memory with offload=none" in made.tags["runner.memory_relieved"]
     assert made.decoder["offload"]["mode"] == "model"
     assert furthest(made, usual) <= SAME_KERNELS
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_workers_draw_the_same(
+    version: str, whole: dict[str, Logged], random_weights: Path, tmp_path: Path
+) -> None:
+    """Two images, so that both workers have something to do; the first is looked at."""
+    logged = run(random_weights, tmp_path, version, "workers=2", "seeds=[3,4]")
+    assert logged.tags["runner.workers"] == "2 workers (as configured)"
+    assert logged.decoder["execution_device"].startswith("cuda:")
+    assert furthest(logged, whole[version]) <= SAME_KERNELS
