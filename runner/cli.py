@@ -15,6 +15,7 @@ VERBS = {
     "plan": "show what would be done; loads nothing",
     "models": "versions, tasks, repositories, and what is on disk",
     "doctor": "what works on this machine",
+    "reproduce": "run a recorded run once more, and compare the pixels",
     "grid": "the pictures of a run or a sweep on one labelled sheet",
     "sweeps": "list the sweeps that were run, and how far each came",
     "cache": "show, check and trim the store of stage results",

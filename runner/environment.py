@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ def describe(plan: Plan) -> dict[str, Any]:
     }
 
 
+@cache
 def git_commit() -> str | None:
     """The commit of the runner's own checkout, "+changes" where files differ; None if installed."""
     package = Path(__file__).resolve().parent

@@ -19,6 +19,7 @@ from typing import Any
 
 from PIL import Image
 
+from runner.environment import describe
 from runner.errors import RunnerError, StorageError
 from runner.events import NodeResult, Observer
 from runner.graph import Node
@@ -73,6 +74,7 @@ class RunFolder(Observer):
         on_saved: Callable[[Path, SavedImage], None],
     ) -> None:
         self._plan = plan
+        self.environment = describe(plan)
         self._run_id = run_id
         self._on_saved = on_saved
         # The same prompt twice is one node and two images.
@@ -117,6 +119,7 @@ class RunFolder(Observer):
             "images": [asdict(image) for image in self.images],
             "failures": self.failures,
             "config": run.composed,
+            "environment": self.environment,
         }
         text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
         write_whole(self.path / MANIFEST, text.encode())
@@ -150,6 +153,7 @@ class RunFolder(Observer):
             "run_id": self._run_id,
             "overrides": json.dumps(run.overrides, ensure_ascii=False),
             "config": json.dumps(run.composed, ensure_ascii=False),
+            "environment": json.dumps(self.environment, ensure_ascii=False),
         }
 
 

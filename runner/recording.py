@@ -48,7 +48,7 @@ class CellRecord(Observer):
         if session is not None:
             session.begin(run_id, run_name, experiment_of(plan), parent=parent, again=again)
             self._log = RunLog(session, run_id)
-            self._log.describe(plan)
+            self._log.describe(plan, self.folder.environment)
 
     def _image_saved(self, path: Path, image: object) -> None:
         if self._log is not None:

@@ -49,6 +49,11 @@ def resolve(
     return freeze(read(composed), experiment=experiment, overrides=overrides)
 
 
+def resolve_record(config: Mapping[str, Any]) -> RunConfig:
+    """A config that was written down after it was composed. Raises as `resolve` does."""
+    return resolve(OmegaConf.create(_literal(dict(config))))
+
+
 @dataclass(frozen=True)
 class Read:
     """A composed config, twice: typed, and as plain values with every interpolation resolved."""

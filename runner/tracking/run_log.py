@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from runner.environment import describe
 from runner.errors import RunnerError
 from runner.events import Loaded, NodeResult, Observer
 from runner.graph import Node
@@ -39,9 +38,8 @@ class RunLog(Observer):
         self._relieved: list[str] = []
         self._tracebacks: list[str] = []
 
-    def describe(self, plan: Plan) -> None:
+    def describe(self, plan: Plan, environment: Mapping[str, Any]) -> None:
         """Everything that is known before the first stage runs."""
-        environment = describe(plan)
         self._append("params", params=params_of(plan, environment))
         tags = {"mlflow.note.content": run_note(plan)}
         if environment["git_commit"]:

@@ -1,0 +1,194 @@
+"""Runs a recorded run once more, without the store, and compares what comes out."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from runner.config.choices import CacheMode, Progress
+from runner.config.resolve import resolve_record
+from runner.engine import Engine
+from runner.environment import describe
+from runner.errors import RunnerError
+from runner.events import NodeResult, Observer
+from runner.graph import Graph, Node
+from runner.image_files import image_of_png, pixel_sha256
+from runner.planning import Plan, PlannedImage, make_plan
+from runner.progress import display_for
+from runner.records import RecordedImage, RunRecord
+from runner.store import Store
+from runner.workers.count import open_workers
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A picture, made again.
+
+    Attributes:
+        exact: whether every pixel is as recorded.
+        furthest: levels of 255 between the two pixels that differ most; None where the recorded
+            picture is not to be had, or of another size.
+        error: why it could not be made again.
+    """
+
+    image: RecordedImage
+    exact: bool
+    furthest: int | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """What came out, and what is not as it was.
+
+    Attributes:
+        changed: of the machine and its libraries: what may explain other pixels.
+        contradictions: what in the record cannot be true together, or not of these weights.
+    """
+
+    comparisons: Sequence[Comparison]
+    changed: Sequence[str] = field(default_factory=list)
+    contradictions: Sequence[str] = field(default_factory=list)
+
+    def succeeded(self, tolerance: int) -> bool:
+        """Whether nothing contradicts the record and no pixel is further off than that."""
+        return not self.contradictions and all(
+            one.exact or (one.furthest is not None and one.furthest <= tolerance)
+            for one in self.comparisons
+        )
+
+
+def reproduce(record: RunRecord, progress: Progress = Progress.auto) -> Reproduction:
+    """Make the pictures of a record again, on this machine as it is now.
+
+    Raises:
+        ConfigError: the recorded config cannot be run here; nothing was loaded.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        plan = make_plan(resolve_record(_as_rerun(record, folder)), download=True)
+        wanted = list(_wanted(plan, record.images))
+        made = _Made()
+        store = Store(Path(folder), CacheMode.off)
+        with display_for(progress) as display:
+            engine = Engine(open_workers([plan]), store, [made, display])
+            engine.execute(Graph(image.node for _, image in wanted if image is not None))
+    now = describe(plan)
+    changed = list(_changes(record.environment, now))
+    comparisons = [_compared(recorded, image, made) for recorded, image in wanted]
+    contradictions = [
+        *_other_weights(record.environment, now),
+        *([] if changed else _other_keys(wanted)),
+        *_other_files(record.images),
+    ]
+    return Reproduction(comparisons, changed, contradictions)
+
+
+def _as_rerun(record: RunRecord, folder: str) -> dict[str, Any]:
+    """The recorded config, for just its pictures, writing nothing that stays."""
+    prompts = list(dict.fromkeys(image.prompt for image in record.images))
+    config = dict(record.config)
+    config["tracking"] = {**config.get("tracking", {}), "tracker": "none"}
+    config["cache"] = {**config.get("cache", {}), "mode": "off"}
+    config |= {
+        "prompt_file": None,
+        "prompt": prompts if any(prompts) else None,
+        "seeds": list(dict.fromkeys(image.seed for image in record.images)),
+        "output_dir": folder,
+    }
+    return config
+
+
+def _wanted(
+    plan: Plan, images: Sequence[RecordedImage]
+) -> Iterator[tuple[RecordedImage, PlannedImage | None]]:
+    planned = {(image.request.prompt, image.request.seed): image for image in plan.images}
+    for image in images:
+        yield image, planned.get((image.prompt, image.seed))
+
+
+class _Made(Observer):
+    """Keeps the pictures."""
+
+    def __init__(self) -> None:
+        self.images: dict[str, Image.Image] = {}
+        self.errors: dict[str, str] = {}
+
+    def node_finished(self, result: NodeResult) -> None:
+        if isinstance(value := result.value, Image.Image):
+            self.images[result.node.key] = value
+
+    def node_failed(self, node: Node, error: RunnerError) -> None:
+        self.errors[node.key] = str(error)
+
+    def node_blocked(self, node: Node, needed: Node) -> None:
+        self.errors[node.key] = self.errors[needed.key]
+
+
+def _compared(recorded: RecordedImage, image: PlannedImage | None, made: _Made) -> Comparison:
+    if image is None:
+        return Comparison(recorded, exact=False, error="the config does not make it")
+    again = made.images.get(image.node.key)
+    if again is None:
+        return Comparison(recorded, exact=False, error=made.errors[image.node.key])
+    if pixel_sha256(again) == recorded.sha256:
+        return Comparison(recorded, exact=True, furthest=0)
+    return Comparison(recorded, exact=False, furthest=_furthest(recorded.file, again))
+
+
+def _furthest(file: Path | None, again: Image.Image) -> int | None:
+    if file is None:
+        return None
+    before = image_of_png(file.read_bytes())
+    if before.size != again.size:
+        return None
+    levels = np.asarray(before, dtype=np.int16) - np.asarray(again, dtype=np.int16)
+    return int(np.abs(levels).max())
+
+
+def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """What decides pixels besides the config and the weights, where it is not as it was."""
+    for name in ("device", "threads", "processor", "runner", "git_commit"):
+        if before.get(name) != now[name]:
+            yield f"{name}: {before.get(name)}, here {now[name]}"
+    libraries: Mapping[str, str] = before.get("libraries", {})
+    for name, version in now["libraries"].items():
+        if libraries.get(name) != version:
+            yield f"{name}: {libraries.get(name)}, here {version}"
+
+
+def _other_weights(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    recorded: Mapping[str, Any] = before.get("weights", {})
+    for role, found in now["weights"].items():
+        sha256 = recorded.get(role, {}).get("sha256")
+        if sha256 != found["sha256"]:
+            yield f"weights of the {role}: sha256 {sha256} recorded, {found['sha256']} here"
+
+
+def _other_keys(
+    wanted: Sequence[tuple[RecordedImage, PlannedImage | None]],
+) -> Iterator[str]:
+    """Nothing of the machine has changed, so the recorded config has the recorded keys."""
+    for recorded, image in wanted:
+        if image is None or not recorded.stage_keys:
+            continue
+        nodes = {image.node.stage: image.node, **image.node.ancestors()}
+        stages = [s for s, node in nodes.items() if recorded.stage_keys.get(s) != node.key]
+        if stages:
+            yield (
+                f"{recorded.prompt!r}, seed {recorded.seed}: the recorded config does not lead to "
+                f"the recorded keys of {', '.join(stages)}"
+            )
+
+
+def _other_files(images: Sequence[RecordedImage]) -> Iterator[str]:
+    for image in images:
+        if image.file is not None:
+            found = pixel_sha256(image_of_png(image.file.read_bytes()))
+            if found != image.sha256:
+                yield f"{image.file.name}: its pixels are not those of the record"

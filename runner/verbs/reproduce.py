@@ -1,0 +1,65 @@
+"""`kandinsky reproduce`: run a recorded run once more, and say whether the same comes out."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from runner.config.choices import Progress
+from runner.errors import ConfigError
+from runner.messages import counted
+
+
+def main(arguments: list[str]) -> int:
+    """0: the same; 1: something differs, and what; 2: there is no such record."""
+    options = parser().parse_args(arguments)
+    if not 0 <= options.tolerance <= 255:
+        raise ConfigError("tolerance", options.tolerance, "is no number of levels", "0 to 255")
+    # Only now: it takes numpy and more.
+    from runner.records import find_record
+    from runner.reproduction import reproduce
+
+    record = find_record(options.run, options.output_dir.absolute())
+    found = reproduce(record, Progress[options.progress])
+    exact = sum(one.exact for one in found.comparisons)
+    print(f"{exact} of {counted(len(found.comparisons), 'picture')} the same, pixel by pixel")
+    for one in found.comparisons:
+        if not one.exact:
+            how = one.error or (
+                "differs; the recorded picture is not here to measure by how much"
+                if one.furthest is None
+                else f"differs by up to {one.furthest} of 255 levels"
+            )
+            print(f"  {one.image.prompt!r}, seed {one.image.seed}: {how}")
+    for contradiction in found.contradictions:
+        print(f"  not as recorded: {contradiction}")
+    if exact < len(found.comparisons):
+        print(
+            "  likely because of: " + "; ".join(found.changed)
+            if found.changed
+            else "  device, threads and libraries are as they were"
+        )
+    elif found.changed:
+        print("  though these have changed: " + "; ".join(found.changed))
+    return 0 if found.succeeded(options.tolerance) else 1
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(
+        prog="kandinsky reproduce",
+        description="Run a recorded run once more, without stored results, and compare the pixels.",
+    )
+    made.add_argument(
+        "run", help="a manifest.json, a run's folder, a picture of a run, or the id of a run"
+    )
+    made.add_argument(
+        "output_dir", nargs="?", default="outputs", type=Path, help="where ids are looked for"
+    )
+    made.add_argument(
+        "--tolerance", type=int, default=0, metavar="LEVELS",
+        help="of 255, by which a pixel may differ: other devices and libraries add up in another "
+        "order (%(default)s)",
+    )  # fmt: skip
+    made.add_argument("--progress", choices=[p.name for p in Progress], default="auto")
+    return made
