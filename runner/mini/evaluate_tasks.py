@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from diffusers import (
+    KandinskyInpaintPipeline,
     KandinskyV22ControlnetPipeline,
     KandinskyV22Img2ImgPipeline,
     KandinskyV22InpaintPipeline,
@@ -28,7 +29,7 @@ from runner.mini.known import Known, read_known
 from runner.mini.pipelines import SIDE, Pipelines, use_ddim
 from runner.mini.rendering import render, render_depth, silhouettes
 from runner.mini.scenes import Scene, SceneObject, arrangements, lattice
-from runner.mini.training.export import CONTROLNET_FOLDER, INPAINT_FOLDER
+from runner.mini.training.export import CONTROLNET_FOLDER, INPAINT_2_1_FOLDER, INPAINT_FOLDER
 from runner.mini.vocabulary import COLOURS
 
 STEPS, PRIOR_GUIDANCE, GUIDANCE = 25, 4.0, 2.0
@@ -50,15 +51,15 @@ class Family:
         self.movq = self.text2img.decoder.movq
         self._others: dict[str, Any] = {}
 
-    def decoder(self, kind: type[Any], folder: str | None = None) -> Any:
-        """A decoder of class `kind` with DDIM, sharing what it can with text2img's."""
+    def decoder(self, kind: type[Any], folder: str | None = None, **shared: Any) -> Any:
+        """A decoder of class `kind` with DDIM; what it shares with others is loaded once."""
         if kind.__name__ not in self._others:
             if folder is None:
                 made = kind(**self.text2img.decoder.components)
             else:
                 made = kind.from_pretrained(
                     self.weights / folder, movq=self.movq, dtype=torch.float32,
-                    local_files_only=True,
+                    local_files_only=True, **shared,
                 )  # fmt: skip
             made.set_progress_bar_config(disable=True)
             use_ddim(made)
@@ -143,7 +144,40 @@ def is_near(verdict: Verdict, thing: SceneObject) -> bool:
 
 
 def inpaint(family: Family, place: int) -> dict[str, bool]:
-    """A picture of one object; beside it, within the mask, another is asked for."""
+    """With 2.2: a picture of one object; beside it, within the mask, another is asked for."""
+
+    def paint(prompt: str, source: Image.Image, mask: Image.Image) -> Image.Image:
+        told = family.told(prompt, place)
+        decoder = family.decoder(KandinskyV22InpaintPipeline, INPAINT_FOLDER)
+        made: Image.Image = decoder(image=source, mask_image=mask, **told).images[0]
+        return made
+
+    return inpainted(family, place, paint)
+
+
+def inpaint_2_1(family: Family, place: int) -> dict[str, bool]:
+    """The same with 2.1."""
+
+    def paint(prompt: str, source: Image.Image, mask: Image.Image) -> Image.Image:
+        pipelines = family.text2img
+        told = pipelines.prior_2_1(
+            prompt, num_inference_steps=STEPS, guidance_scale=PRIOR_GUIDANCE,
+            generator=torch.Generator().manual_seed(place),
+        )  # fmt: skip
+        reader = {n: getattr(pipelines.decoder_2_1, n) for n in ("text_encoder", "tokenizer")}
+        decoder = family.decoder(KandinskyInpaintPipeline, INPAINT_2_1_FOLDER, **reader)
+        made: Image.Image = decoder(
+            prompt, image=source, mask_image=mask, **told, **how(place)
+        ).images[0]
+        return made
+
+    return inpainted(family, place, paint)
+
+
+def inpainted(
+    family: Family, place: int, paint: Callable[[str, Image.Image, Image.Image], Image.Image]
+) -> dict[str, bool]:
+    """Ask for an object beside another, and look at what `paint` makes of prompt, picture, mask."""
     rng = Random(f"inpaint/{place}")
     every = family.known.held_out
     asked = every[place % len(every)]
@@ -153,9 +187,7 @@ def inpaint(family: Family, place: int) -> dict[str, bool]:
     new, old = scene.objects
     source, mask = as_picture(Scene(scene.background, (old,))), box_mask(new)
     wanted = Scene(scene.background, (new,))
-    (image,) = family.decoder(KandinskyV22InpaintPipeline, INPAINT_FOLDER)(
-        image=source, mask_image=mask, **family.told(say(wanted, place), place)
-    ).images
+    image = paint(say(wanted, place), source, mask)
     verdict = judge(image)
     inside = [f for f in verdict.objects if mask.getpixel((int(f.centre[0]), int(f.centre[1])))]
     kept = np.asarray(mask) == 0
@@ -219,6 +251,7 @@ class Task:
 TASKS = (
     Task("img2img, strength 0.7", img2img),
     Task("inpaint", inpaint),
+    Task("inpaint, 2.1", inpaint_2_1),
     Task("controlnet", controlnet),
 )
 NAMES = [*(task.draw.__name__ for task in TASKS), "interpolate"]
@@ -253,9 +286,7 @@ def main(arguments: list[str] | None = None) -> None:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     made.add_argument("--pictures", type=int, default=200, help="of each row")
-    made.add_argument(
-        "--tasks", nargs="*", default=["img2img", "inpaint", "controlnet", "interpolate"]
-    )
+    made.add_argument("--tasks", nargs="*", default=NAMES, choices=NAMES)
     made.add_argument("--weights", type=Path, default=WEIGHTS)
     made.add_argument("--threads", type=int, default=1, help="CPU threads of torch")
     options = made.parse_args(arguments)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 
@@ -22,10 +24,19 @@ def test_img2img_takes_its_colour_from_the_prompt(family: Family) -> None:
     assert sum(result["colour"] for result in results) >= 4, results
 
 
-def test_inpaint_puts_what_was_asked_for_into_the_mask(family: Family) -> None:
-    results = [evaluate_tasks.inpaint(family, place) for place in range(5)]
+@pytest.mark.parametrize("inpaint", [evaluate_tasks.inpaint, evaluate_tasks.inpaint_2_1])
+def test_inpaint_puts_what_was_asked_for_into_the_mask(
+    family: Family, inpaint: Callable[[Family, int], dict[str, bool]]
+) -> None:
+    results = [inpaint(family, place) for place in range(5)]
     assert sum(result["asked"] for result in results) >= 4, results
     assert any(result["kept"] for result in results), results
+
+
+def test_the_controlnet_draws_the_outline_of_the_hint(family: Family) -> None:
+    results = [evaluate_tasks.controlnet(family, place) for place in range(5)]
+    assert sum(result["silhouette"] for result in results) >= 4, results
+    assert sum(result["colour"] for result in results) >= 4, results
 
 
 def test_interpolation_goes_from_one_colour_to_the_other(family: Family) -> None:
