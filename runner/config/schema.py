@@ -62,6 +62,8 @@ class GuidanceDefaults:
 class ModelConfig:
     version: Version = Version.kandinsky2_2
     steps: StageDefaults = field(default_factory=StageDefaults)
+    # The decoder's guidance with the small family.
+    mini_guidance: float = 2.0
 
 
 @dataclass
