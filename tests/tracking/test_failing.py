@@ -123,11 +123,11 @@ def test_a_full_disk_ends_the_run_and_keeps_what_was_made(place: Workplace) -> N
     assert 1 <= len(images) < 40
     assert all(path.stat().st_size > 1000 for path in images)
     assert not list(folder.glob(".*.part"))
-    assert "kandinsky sync" in output
     wait_until(lambda: not writers_of(place.outputs))
-    # MLflow's copies of the pictures did not fit either; they do now.
+    # MLflow's copies of the pictures did not fit either, if it had not made them yet; they do now.
     shutil.copytree(place.folder / "kept", place.outputs, dirs_exist_ok=True, symlinks=True)
-    assert place.sync() == (0, "1 of 1 runs delivered\n")
+    left = "1 of 1 runs delivered\n" if "kandinsky sync" in output else "nothing to deliver\n"
+    assert place.sync() == (0, left)
     mlflow = MLflow(place.folder / "mlflow.db")
     run = mlflow.run()
     assert run.info.status == "FAILED"
