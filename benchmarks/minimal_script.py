@@ -18,6 +18,7 @@ image = decoder(
     height=128,
     width=128,
     num_inference_steps=25,
+    guidance_scale=2.0,  # what these weights draw best with
     generator=torch.Generator().manual_seed(0),
 ).images[0]
 image.save(output)
