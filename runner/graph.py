@@ -130,6 +130,10 @@ class Node:
                 found[f"{key}.{number + 1}" if number else key] = ancestor
         return found
 
+    def lineage(self) -> dict[str, Node]:
+        """Itself by the name of its stage, and its ancestors."""
+        return {self.stage: self, **self.ancestors()}
+
     def integer(self, name: str) -> int:
         """A whole-number parameter."""
         value = self.params[name]

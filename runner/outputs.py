@@ -93,9 +93,13 @@ class RunFolder(Observer):
     def node_finished(self, result: NodeResult) -> None:
         node = result.node
         self._seconds[node.key] = 0.0 if result.reused else result.seconds
-        for request in self._requests.get(node.key, ()):
-            assert isinstance(result.value, Image.Image)
-            image = self._save(node, request, result.value, result.reused)
+        requests = self._requests.get(node.key)
+        if not requests:
+            return
+        picture = result.value  # decoded anew at each look
+        assert isinstance(picture, Image.Image)
+        for request in requests:
+            image = self._save(node, request, picture, result.reused)
             # Workers finish them in any order.
             bisect.insort(self.images, image, key=lambda one: one.file)
             self._on_saved(self.path / image.file, image)
@@ -129,7 +133,7 @@ class RunFolder(Observer):
         self, node: Node, request: ImageRequest, image: Image.Image, reused: bool
     ) -> SavedImage:
         name = f"{request.index:04d}_{slug(request.prompt)}_seed{request.seed}.png"
-        nodes = {node.stage: node, **node.ancestors()}
+        nodes = node.lineage()
         saved = SavedImage(
             file=name,
             prompt=request.prompt,

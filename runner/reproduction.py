@@ -177,7 +177,7 @@ def _other_keys(
     for recorded, image in wanted:
         if image is None or not recorded.stage_keys:
             continue
-        nodes = {image.node.stage: image.node, **image.node.ancestors()}
+        nodes = image.node.lineage()
         stages = [s for s, node in nodes.items() if recorded.stage_keys.get(s) != node.key]
         if stages:
             yield (

@@ -6,7 +6,7 @@ import importlib
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Protocol
 
 from runner.encoding import Made
@@ -114,7 +114,7 @@ class StageRunner:
         if spec is not None:
             self._pipelines.peak_memory_bytes()
         started = time.perf_counter()
-        value = run(node, inputs, pipeline, lambda done, of: self._step(node, done, of))
+        value = run(node, inputs, pipeline, partial(self._observer.node_step, node))
         seconds = time.perf_counter() - started
         if spec is None:
             return Ran(value, seconds, first_call=False, peak_memory_bytes=None)
@@ -122,9 +122,6 @@ class StageRunner:
         first = spec not in self._called
         self._called.add(spec)
         return Ran(value, seconds, first, self._pipelines.peak_memory_bytes())
-
-    def _step(self, node: Node, step: int, steps: int) -> None:
-        self._observer.node_step(node, step, steps)
 
 
 def _failed(node: Node, error: Exception, advice: str = "") -> StageError:

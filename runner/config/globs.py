@@ -34,7 +34,7 @@ def expand_glob(override: Override) -> None:
         raise ConfigError(
             group, f"glob({','.join(pattern.include)})", "matches nothing", names or "no options"
         )
-    override._value = list(found)
+    override._value = found
 
 
 def _options(loader: ConfigLoader, group: str, depth: int) -> Iterable[str]:

@@ -66,9 +66,9 @@ class Family:
             self._others[kind.__name__] = made
         return self._others[kind.__name__]
 
-    def told(self, prompt: str, seed: int) -> dict[str, Any]:
-        """What the prior says of a prompt, for any decoder."""
-        found = self.text2img.prior(
+    def told(self, prompt: str, seed: int, prior: Any = None) -> dict[str, Any]:
+        """What the prior (that of 2.2, if no other) says of a prompt, for any decoder."""
+        found = (prior or self.text2img.prior)(
             prompt,
             num_inference_steps=STEPS,
             guidance_scale=PRIOR_GUIDANCE,
@@ -160,15 +160,10 @@ def inpaint_2_1(family: Family, place: int) -> dict[str, bool]:
 
     def paint(prompt: str, source: Image.Image, mask: Image.Image) -> Image.Image:
         pipelines = family.text2img
-        told = pipelines.prior_2_1(
-            prompt, num_inference_steps=STEPS, guidance_scale=PRIOR_GUIDANCE,
-            generator=torch.Generator().manual_seed(place),
-        )  # fmt: skip
+        told = family.told(prompt, place, pipelines.prior_2_1)
         reader = {n: getattr(pipelines.decoder_2_1, n) for n in ("text_encoder", "tokenizer")}
         decoder = family.decoder(KandinskyInpaintPipeline, INPAINT_2_1_FOLDER, **reader)
-        made: Image.Image = decoder(
-            prompt, image=source, mask_image=mask, **told, **how(place)
-        ).images[0]
+        made: Image.Image = decoder(prompt, image=source, mask_image=mask, **told).images[0]
         return made
 
     return inpainted(family, place, paint)
@@ -292,9 +287,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = made.parse_args(arguments)
     torch.set_num_threads(options.threads)
     family = Family(options.weights)
-    print(
-        "| task | n | right | share | 95% interval |", "|---|---|---|---|---|", sep="\n", flush=True
-    )
+    print(HEAD, RULE, sep="\n", flush=True)
     for task in TASKS:
         if task.draw.__name__ in options.tasks:
             results = [task.draw(family, place) for place in range(options.pictures)]

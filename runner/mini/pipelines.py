@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 from diffusers import (
     DDIMScheduler,
+    DDPMScheduler,
     Kandinsky3Pipeline,
     KandinskyPipeline,
     KandinskyPriorPipeline,
@@ -91,37 +93,41 @@ class Pipelines:
         prior = {"num_inference_steps": prior_steps, "guidance_scale": prior_guidance}
         size = {"height": SIDE, "width": SIDE, "num_inference_steps": steps}
         how = {**size, "guidance_scale": guidance}
-        if version == "2.2":
-            own = self.decoder.scheduler
-            if scheduler == "ddim":
-                use_ddim(self.decoder)
-            told = self.prior(list(prompts), generator=generators(seeds), **prior)
-            images = self.decoder(**told, generator=generators(seeds), **how).images
-            self.decoder.register_modules(scheduler=own)
-            yield from map(np.asarray, images)
-            return
-        for prompt, seed in zip(prompts, seeds, strict=True):
-            if version == "2.1":
-                self._schedule_2_1(scheduler)
-                told = self.prior_2_1(prompt, generator=generators([seed])[0], **prior)
-                made = self.decoder_2_1(prompt, **told, generator=generators([seed])[0], **how)
-            else:
-                if scheduler == "ddim":
-                    use_ddim(self.kandinsky_3)
-                # Its pipeline adds 1 to what others call the guidance scale.
-                how_3 = {**size, "guidance_scale": guidance - 1}
-                made = self.kandinsky_3(prompt, generator=generators([seed])[0], **how_3)
-            yield np.asarray(made.images[0])
+        with self._scheduled(version, scheduler):
+            if version == "2.2":
+                told = self.prior(list(prompts), generator=generators(seeds), **prior)
+                yield from map(
+                    np.asarray, self.decoder(**told, generator=generators(seeds), **how).images
+                )
+                return
+            for prompt, seed in zip(prompts, seeds, strict=True):
+                if version == "2.1":
+                    told = self.prior_2_1(prompt, generator=generators([seed])[0], **prior)
+                    made = self.decoder_2_1(prompt, **told, generator=generators([seed])[0], **how)
+                else:
+                    # Its pipeline adds 1 to what others call the guidance scale.
+                    how_3 = {**size, "guidance_scale": guidance - 1}
+                    made = self.kandinsky_3(prompt, generator=generators([seed])[0], **how_3)
+                yield np.asarray(made.images[0])
 
-    def _schedule_2_1(self, scheduler: str) -> None:
+    @contextmanager
+    def _scheduled(self, version: str, scheduler: str) -> Iterator[None]:
+        """The version's decoder with DDIM or DDPM for a while."""
+        names = {"2.2": "decoder", "2.1": "decoder_2_1", "3": "kandinsky_3"}
+        decoder = getattr(self, names[version])
+        own = decoder.scheduler
         if scheduler == "ddim":
-            use_ddim(self.decoder_2_1)
-            return
-        from diffusers import DDPMScheduler
-
-        folder = self.weights / DECODER_2_1_FOLDER
-        own = DDPMScheduler.from_pretrained(folder, subfolder=DDPM_FOLDER, local_files_only=True)
-        self.decoder_2_1.register_modules(scheduler=own)
+            use_ddim(decoder)
+        elif version == "2.1":  # the others' own one is DDPM
+            folder = self.weights / DECODER_2_1_FOLDER
+            ddpm = DDPMScheduler.from_pretrained(
+                folder, subfolder=DDPM_FOLDER, local_files_only=True
+            )
+            decoder.register_modules(scheduler=ddpm)
+        try:
+            yield
+        finally:
+            decoder.register_modules(scheduler=own)
 
 
 def generators(seeds: Sequence[int]) -> list[torch.Generator]:

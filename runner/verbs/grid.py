@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> int:
     pages = (page for sheet in sheets for page in drawing.draw(sheet, options.size))
     for number, page in enumerate(pages):
         file = out if number == 0 else out.with_name(f"{out.stem}_{number}{out.suffix}")
-        write_whole(file, png_bytes(page, {}))
+        write_whole(file, png_bytes(page))
         print(path_here(file))
     return 0
 
