@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runner.config.choices import OffloadMode, Precision
@@ -31,10 +31,6 @@ class Opening:
     component_bytes: tuple[Mapping[str, int], ...]
     pixels: int
     activation_bytes: int
-
-    def on(self, device: str) -> Opening:
-        """The same on another device."""
-        return replace(self, device=device)
 
 
 def opening_of(plans: Sequence[Plan]) -> Opening:

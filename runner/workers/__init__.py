@@ -1,1 +1,3 @@
-"""Stages in other processes: how many (count), who asks (pool), who works (process)."""
+"""Stages in other processes: how many and where (count), who asks them (connected: pool, jobs; and
+ray_actors), what is said (messages), who works (process).
+"""

@@ -15,18 +15,17 @@ from typing import Any
 
 from runner.encoding import Made
 from runner.errors import RunnerError, StageError
-from runner.events import Loaded, Observer
+from runner.events import Observer
 from runner.graph import Node, PipelineSpec
 from runner.opening import Opening
 from runner.stage_runner import Ran
 from runner.workers.messages import (
-    Done,
     Failed,
     FromWorker,
+    Happened,
     Keep,
     PipelineLoaded,
     Ready,
-    Relieved,
     Run,
     Start,
     Started,
@@ -68,20 +67,19 @@ class ConnectedWorkers(ABC):
         observer: told of what happens while nodes run.
     """
 
+    _patience: float | None = None
+    """Seconds that `wait` waits at most."""
+
     def __init__(
         self, opening: Opening, specs: Collection[PipelineSpec], observer: Observer
     ) -> None:
         self._start = Start(opening, tuple(sorted({spec.pipeline for spec in specs})))
-        self._observer = observer
         self._workers: list[Worker] = []
         self._deaths: Counter[str] = Counter()
         self._failed: deque[tuple[Node, RunnerError]] = deque()
         self._again: deque[Run] = deque()
         self._bad_origins: set[int] = set()
-        self._told = ToldOnce(observer)
-
-    _patience: float | None = None
-    """Seconds that `wait` waits at most."""
+        self._tell = Teller(observer)
 
     @abstractmethod
     def _add(self, count: int) -> None:
@@ -92,7 +90,7 @@ class ConnectedWorkers(ABC):
         """End all workers; what they are running is given up."""
 
     def has_idle(self) -> bool:
-        return any(worker.run is None for worker in self._workers)
+        return bool(self._idle)
 
     def submit(self, node: Node, inputs: Mapping[str, Made]) -> None:
         self._give(Run.of(node, inputs))
@@ -121,9 +119,12 @@ class ConnectedWorkers(ABC):
         """Of the worker that runs a node."""
         return [w.pid for w in self._workers if w.run and w.run.node == node and w.pid is not None]
 
+    @property
+    def _idle(self) -> list[Worker]:
+        return [worker for worker in self._workers if worker.run is None]
+
     def _give(self, run: Run) -> None:
-        idle = [worker for worker in self._workers if worker.run is None]
-        spec = run.node.pipeline
+        idle, spec = self._idle, run.node.pipeline
         # One that has the pipeline already, if there is any.
         worker = next((one for one in idle if spec in one.specs), idle[0])
         worker.run = run
@@ -133,7 +134,7 @@ class ConnectedWorkers(ABC):
 
     def _give_again(self) -> None:
         """What others died with, before anything new."""
-        while self._again and ConnectedWorkers.has_idle(self):
+        while self._again and self._idle:
             self._give(self._again.popleft())
 
     @staticmethod
@@ -150,25 +151,14 @@ class ConnectedWorkers(ABC):
         if isinstance(message, Ready):
             worker.pid = message.pid
             return None
-        if isinstance(message, PipelineLoaded):
-            self._told(message.loaded)
-            return None
         assert worker.run is not None
         node = worker.run.node
-        if isinstance(message, Done | Failed):
+        if isinstance(message, Ran | Failed):
             worker.run = None
             self._give_again()
             return node, result_of(message)
-        self._happened(node, message)
+        self._tell(node, message)
         return None
-
-    def _happened(self, node: Node, message: Started | Stepped | Relieved) -> None:
-        if isinstance(message, Started):
-            self._observer.node_started(node)
-        elif isinstance(message, Stepped):
-            self._observer.node_step(node, message.step, message.steps)
-        else:
-            self._observer.memory_relieved(node, message.how)
 
     def _died(self, worker: Worker) -> None:
         worker.connection.close()
@@ -192,19 +182,28 @@ class ConnectedWorkers(ABC):
             self._failed.append((node, given_up(node, self._deaths[node.key])))
 
 
-class ToldOnce:
-    """Tells an observer once of a pipeline that every worker loads: they differ in nothing but
-    maybe the device.
+class Teller:
+    """Tells an observer what workers tell of a node.
+
+    Of a pipeline once, though every worker loads it: they differ in nothing but maybe the device.
     """
 
     def __init__(self, observer: Observer) -> None:
         self._observer = observer
-        self._told: list[tuple[PipelineSpec, Mapping[str, Any]]] = []
+        self._loaded: list[tuple[PipelineSpec, Mapping[str, Any]]] = []
 
-    def __call__(self, loaded: Loaded) -> None:
-        if (loaded.spec, loaded.readback) not in self._told:
-            self._told.append((loaded.spec, loaded.readback))
-            self._observer.pipeline_loaded(loaded)
+    def __call__(self, node: Node, message: Happened) -> None:
+        if isinstance(message, PipelineLoaded):
+            known = (message.loaded.spec, message.loaded.readback)
+            if known not in self._loaded:
+                self._loaded.append(known)
+                self._observer.pipeline_loaded(message.loaded)
+        elif isinstance(message, Started):
+            self._observer.node_started(node)
+        elif isinstance(message, Stepped):
+            self._observer.node_step(node, message.step, message.steps)
+        else:
+            self._observer.memory_relieved(node, message.how)
 
 
 def given_up(node: Node, deaths: int) -> StageError:
@@ -212,10 +211,10 @@ def given_up(node: Node, deaths: int) -> StageError:
     return StageError(f"{node.stage} failed ({node.label}): its worker process died {deaths} times")
 
 
-def result_of(message: Done | Failed) -> Ran | RunnerError:
+def result_of(message: Ran | Failed) -> Ran | RunnerError:
     """What a worker's last word on a node means to the engine."""
-    if isinstance(message, Done):
-        return Ran(message.made, message.seconds, message.first_call, message.peak_memory_bytes)
+    if isinstance(message, Ran):
+        return message
     error = StageError(message.error)
     error.__cause__ = WorkerTraceback(message.traceback)
     return error

@@ -49,15 +49,16 @@ def _elsewhere(
     observer: Observer,
     folder: Path,
 ) -> Workers:
+    work = _work(nodes)
     if isinstance(cluster, RayCluster):
         from runner.workers.ray_actors import RayActors
 
-        actors = RayActors(cluster, opening, nodes, observer)
+        actors = RayActors(cluster, opening, work, observer)
         observer.workers_begun(actors.count, f"{counted(actors.count, 'actor')} of Ray")
         return actors
     from runner.workers.jobs import JobWorkers
 
-    count = max(1, min(cluster.workers, sum(node.pipeline is not None for node in nodes)))
+    count = max(1, min(cluster.workers, work))
     observer.workers_begun(count, f"{counted(count, 'job')} ({cluster.cluster})")
     specs = specs_of(nodes)
     return JobWorkers(cluster, opening, specs, count, observer, folder / "submitit")
@@ -68,6 +69,11 @@ def specs_of(nodes: Sequence[Node]) -> set[PipelineSpec]:
     return {node.pipeline for node in nodes if node.pipeline is not None}
 
 
+def _work(nodes: Sequence[Node]) -> int:
+    """How many of them run a model."""
+    return sum(node.pipeline is not None for node in nodes)
+
+
 def worker_count(plans: Sequence[Plan], nodes: Sequence[Node]) -> tuple[int, str]:
     """How many workers, and why.
 
@@ -75,7 +81,7 @@ def worker_count(plans: Sequence[Plan], nodes: Sequence[Node]) -> tuple[int, str
     can use, else one. Never more than have enough to do.
     """
     configured = plans[0].run.workers
-    work = sum(node.pipeline is not None for node in nodes)
+    work = _work(nodes)
     if configured is not None:
         return max(1, min(configured, work)), "as configured"
     device = plans[0].device

@@ -7,6 +7,7 @@ out of time, killed) is submitted anew.
 
 from __future__ import annotations
 
+import itertools
 import secrets
 import socket
 import threading
@@ -41,6 +42,8 @@ class JobWorkers(ConnectedWorkers):
         folder: for what submitit writes; every machine sees it at this place.
     """
 
+    _patience = SECONDS_BETWEEN_LOOKS
+
     def __init__(
         self,
         batch: Batch,
@@ -64,17 +67,16 @@ class JobWorkers(ConnectedWorkers):
             raise RunnerError(f"submitit does not take the launcher's settings: {error}") from error
         self._jobs: list[Any] = []
         self._arrived: list[Connection] = []
+        self._numbers = itertools.count()
         self._arrival = threading.Condition()
         threading.Thread(target=self._accept, daemon=True).start()
         self._add(count)
-
-    _patience = SECONDS_BETWEEN_LOOKS
 
     def has_idle(self) -> bool:
         self._welcome()
         busy = any(worker.run for worker in self._workers) or self._again
         # `submit` waits where nobody is there yet.
-        return super().has_idle() or not busy
+        return bool(self._idle) or not busy
 
     def wait(self) -> tuple[Node, Ran | RunnerError] | None:
         self._welcome()
@@ -101,7 +103,7 @@ class JobWorkers(ConnectedWorkers):
             ]
 
     def _give(self, run: Run) -> None:
-        while not super().has_idle():
+        while not self._idle:
             with self._arrival:
                 self._arrival.wait_for(lambda: self._arrived, SECONDS_BETWEEN_LOOKS)
             self._welcome()
@@ -123,9 +125,9 @@ class JobWorkers(ConnectedWorkers):
     def _welcome(self) -> None:
         """Those who connected meanwhile."""
         with self._arrival:
-            arrived, self._arrived[:] = list(self._arrived), []
+            arrived, self._arrived = self._arrived, []
         for connection in arrived:
-            worker = Worker(connection, connection.fileno())
+            worker = Worker(connection, next(self._numbers))
             self._send(worker, self._start)
             self._workers.append(worker)
         self._give_again()

@@ -9,6 +9,7 @@ from runner.encoding import Encoded, Made, encoded
 from runner.events import Loaded
 from runner.graph import Node, PipelineSpec
 from runner.opening import Opening
+from runner.stage_runner import Ran
 from runner.stages import STAGES
 
 
@@ -79,16 +80,6 @@ class Relieved:
 
 
 @dataclass(frozen=True)
-class Done:
-    """See `stage_runner.Ran`."""
-
-    made: Encoded
-    seconds: float
-    first_call: bool
-    peak_memory_bytes: int | None
-
-
-@dataclass(frozen=True)
 class Failed:
     """Why a node failed, and the traceback of it, as text."""
 
@@ -96,4 +87,6 @@ class Failed:
     traceback: str
 
 
-FromWorker = Ready | PipelineLoaded | Started | Stepped | Relieved | Done | Failed
+Happened = PipelineLoaded | Started | Stepped | Relieved
+"""What a worker tells of a running node; its last word is `Ran`, with bytes, or `Failed`."""
+FromWorker = Ready | Happened | Ran | Failed

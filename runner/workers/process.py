@@ -16,6 +16,8 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
+from dataclasses import replace
 from multiprocessing.connection import Client, Connection
 
 from runner.encoding import decoded, encoded
@@ -23,12 +25,12 @@ from runner.errors import RunnerError
 from runner.events import Loaded, Observer
 from runner.graph import Node
 from runner.opening import Opening, open_pipelines
-from runner.stage_runner import StageRunner
+from runner.stage_runner import Ran, StageRunner
 from runner.stages import STAGES
 from runner.workers.messages import (
-    Done,
     Failed,
     FromWorker,
+    Happened,
     Keep,
     PipelineLoaded,
     Ready,
@@ -103,7 +105,7 @@ def _placed(opening: Opening, number: int) -> Opening:
         return opening
     import torch
 
-    return opening.on(f"cuda:{number % max(1, torch.cuda.device_count())}")
+    return replace(opening, device=f"cuda:{number % max(1, torch.cuda.device_count())}")
 
 
 def _end_with_runner(lifeline: int) -> None:
@@ -116,8 +118,8 @@ def _end_with_runner(lifeline: int) -> None:
 
 
 def _work(connection: Connection, opening: Opening) -> None:
-    tell = _Tell(connection)
-    runner = StageRunner(lambda: open_pipelines(opening), tell)
+    tell: Callable[[FromWorker], None] = connection.send
+    runner = StageRunner(lambda: open_pipelines(opening), Messenger(tell))
     try:
         tell(Ready(os.getpid()))
         while True:
@@ -131,7 +133,7 @@ def _work(connection: Connection, opening: Opening) -> None:
         pass  # the runner has let go of this worker
 
 
-def run_node(runner: StageRunner, message: Run) -> Done | Failed:
+def run_node(runner: StageRunner, message: Run) -> Ran | Failed:
     """Run what was asked for; an error of ours becomes a message."""
     kind = STAGES[message.node.stage].result
     inputs = {name: decoded(made) for name, made in message.inputs.items()}
@@ -139,34 +141,30 @@ def run_node(runner: StageRunner, message: Run) -> Done | Failed:
         ran = runner.run(message.node, inputs)
     except RunnerError as error:
         return Failed(str(error), "".join(traceback.format_exception(error)))
-    made = encoded(kind, ran.made)
-    return Done(made, ran.seconds, ran.first_call, ran.peak_memory_bytes)
+    return replace(ran, made=encoded(kind, ran.made))
 
 
-class _Tell(Observer):
-    """Tells the runner what happens."""
+class Messenger(Observer):
+    """Puts what happens into messages."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, send: Callable[[Happened], None]) -> None:
+        self._send = send
         self._last_step = 0.0
 
-    def __call__(self, message: FromWorker) -> None:
-        self._connection.send(message)
-
     def pipeline_loaded(self, loaded: Loaded) -> None:
-        self(PipelineLoaded(loaded))
+        self._send(PipelineLoaded(loaded))
 
     def node_started(self, node: Node) -> None:
-        self(Started())
+        self._send(Started())
 
     def memory_relieved(self, node: Node, how: str) -> None:
-        self(Relieved(how))
+        self._send(Relieved(how))
 
     def node_step(self, node: Node, step: int, steps: int) -> None:
         now = time.monotonic()
         if step == steps or now - self._last_step > SECONDS_BETWEEN_STEPS:
             self._last_step = now
-            self(Stepped(step, steps))
+            self._send(Stepped(step, steps))
 
 
 if __name__ == "__main__":

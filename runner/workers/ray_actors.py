@@ -12,8 +12,8 @@ import os
 import signal
 import socket
 from collections import Counter, deque
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 import ray
@@ -24,48 +24,44 @@ from runner.config.cluster import RayCluster
 from runner.encoding import Made
 from runner.engine import Here
 from runner.errors import RunnerError, StageError
-from runner.events import Loaded, Observer
+from runner.events import Observer
 from runner.graph import Node, PipelineSpec
 from runner.opening import Opening, open_pipelines
 from runner.stage_runner import Ran, StageRunner
 from runner.stopping import STOPPING
 from runner.weights.find import FoundCheckpoint, mini_folder
-from runner.workers.connected import RETRIES, ToldOnce, given_up, result_of
-from runner.workers.messages import Done, Failed, PipelineLoaded, Relieved, Run
-from runner.workers.process import run_node
-
-
-@dataclass(eq=False)
-class _Actor:
-    """One actor, as seen from here."""
-
-    handle: Any
-    ready: Any
-    run: Run | None = None
+from runner.workers.connected import RETRIES, Teller, given_up, result_of
+from runner.workers.messages import Failed, Happened, Run
+from runner.workers.process import Messenger, run_node
 
 
 class RayActors:
-    """Actors that run nodes side by side. Nodes without a model run here."""
+    """Actors that run nodes side by side. Nodes without a model run here.
+
+    Args:
+        work: how many nodes run a model; there are no more actors than that.
+    """
 
     def __init__(
-        self, cluster: RayCluster, opening: Opening, nodes: Sequence[Node], observer: Observer
+        self, cluster: RayCluster, opening: Opening, work: int, observer: Observer
     ) -> None:
-        self._observer = observer
         self._here = Here(lambda: open_pipelines(opening), observer)
         self._done: deque[tuple[Node, Ran | RunnerError]] = deque()
-        self._told = ToldOnce(observer)
+        self._tell = Teller(observer)
         self._deaths: Counter[str] = Counter()
         self._never_ready = 0
-        self._running: dict[Any, _Actor] = {}
+        # What Ray will answer, and by whom; actors that wait for work.
+        self._coming: dict[Any, Any] = {}
+        self._running: dict[Any, tuple[Any, Run]] = {}
+        self._ready: list[Any] = []
         self._own = not ray.is_initialized()
         if self._own:
             _init(cluster)
         self._class = ray.remote(num_cpus=cluster.cpus, num_gpus=cluster.gpus)(StageActor)
         self._opening = ray.put(opening)
-        work = max(1, sum(node.pipeline is not None for node in nodes))
-        self.count = min(cluster.workers or _room(cluster), work)
-        self._actors = [self._new() for _ in range(self.count)]
-        self._ready: list[_Actor] = []
+        self.count = max(1, min(cluster.workers or _room(cluster), work))
+        for _ in range(self.count):
+            self._add()
 
     def has_idle(self) -> bool:
         self._look(0)
@@ -85,52 +81,48 @@ class RayActors:
 
     def keep(self, specs: Collection[PipelineSpec]) -> None:
         for actor in self._ready:
-            actor.handle.keep.remote(frozenset(specs))
+            actor.keep.remote(frozenset(specs))
 
     def close(self) -> None:
         """Let go of the actors, and of the cluster if it was begun for them."""
-        for actor in [*self._actors, *self._ready, *self._running.values()]:
-            ray.kill(actor.handle)
+        running = [actor for actor, _ in self._running.values()]
+        for actor in [*self._coming.values(), *self._ready, *running]:
+            ray.kill(actor)
         if self._own:
             ray.shutdown()
 
-    def _new(self) -> _Actor:
-        handle: Any = self._class.remote(self._opening)
-        return _Actor(handle, handle.ready.remote())
+    def _add(self) -> None:
+        actor: Any = self._class.remote(self._opening)
+        self._coming[actor.ready.remote()] = actor
 
     def _give(self, run: Run) -> None:
         while not self._ready:  # only actors that have answered: one on a lost node never would
             self._look(None)
         actor = self._ready.pop(0)
-        actor.run = run
-        self._running[actor.handle.run.remote(run)] = actor
+        self._running[actor.run.remote(run)] = (actor, run)
 
     def _look(self, seconds: float | None) -> None:
         """See to whatever is done, first waiting for something to be."""
-        coming = {actor.ready: actor for actor in self._actors}
-        futures = [*coming, *self._running]
+        futures = [*self._coming, *self._running]
         found, _ = ray.wait(futures, timeout=seconds) if futures else ([], [])
         for future in found:
-            if future in coming:
-                self._answered(coming[future])
+            if future in self._coming:
+                self._answered(future, self._coming.pop(future))
             else:
-                self._ended(future, self._running.pop(future))
+                self._ended(future, *self._running.pop(future))
 
-    def _answered(self, actor: _Actor) -> None:
-        self._actors.remove(actor)
+    def _answered(self, future: Any, actor: Any) -> None:
         try:
-            ray.get(actor.ready)
+            ray.get(future)
         except RayError as error:
             self._never_ready += 1
             if self._never_ready > RETRIES * self.count:
                 raise RunnerError(f"actors of Ray cannot begin: {error}") from error
-            self._actors.append(self._new())
+            self._add()
         else:
             self._ready.append(actor)
 
-    def _ended(self, future: Any, actor: _Actor) -> None:
-        run, actor.run = actor.run, None
-        assert run is not None
+    def _ended(self, future: Any, actor: Any, run: Run) -> None:
         try:
             told, result = ray.get(future)
         except RayActorError:
@@ -138,16 +130,12 @@ class RayActors:
             return
         self._ready.append(actor)
         for message in told:
-            if isinstance(message, Relieved):
-                self._observer.memory_relieved(run.node, message.how)
-            else:
-                self._told(message.loaded)
-        self._observer.node_started(run.node)
+            self._tell(run.node, message)
         self._done.append((run.node, result_of(result)))
 
     def _died(self, run: Run) -> None:
         """An actor and what it ran are lost, maybe with its machine."""
-        self._actors.append(self._new())
+        self._add()
         self._deaths[run.node.key] += 1
         if self._deaths[run.node.key] > RETRIES:
             self._done.append((run.node, given_up(run.node, self._deaths[run.node.key])))
@@ -159,8 +147,9 @@ class StageActor:
     """Runs nodes on its machine. Its methods are called by Ray."""
 
     def __init__(self, opening: Opening) -> None:
-        self._told: list[PipelineLoaded | Relieved] = []
-        self._runner = StageRunner(lambda: open_pipelines(_here(opening)), _Notes(self._told))
+        self._told: list[Happened] = []
+        messenger = Messenger(self._told.append)
+        self._runner = StageRunner(lambda: open_pipelines(_here(opening)), messenger)
 
     def ready(self) -> None:
         """Once the imports are done."""
@@ -168,7 +157,7 @@ class StageActor:
 
         assert pipelines
 
-    def run(self, run: Run) -> tuple[list[PipelineLoaded | Relieved], Done | Failed]:
+    def run(self, run: Run) -> tuple[list[Happened], Ran | Failed]:
         """What happened, and how it ended."""
         self._told.clear()
         result = run_node(self._runner, run)
@@ -177,17 +166,6 @@ class StageActor:
     def keep(self, specs: frozenset[PipelineSpec]) -> None:
         """Only these pipelines are still needed."""
         self._runner.keep(specs)
-
-
-class _Notes(Observer):
-    def __init__(self, told: list[PipelineLoaded | Relieved]) -> None:
-        self._told = told
-
-    def pipeline_loaded(self, loaded: Loaded) -> None:
-        self._told.append(PipelineLoaded(loaded))
-
-    def memory_relieved(self, node: Node, how: str) -> None:
-        self._told.append(Relieved(how))
 
 
 def _here(opening: Opening) -> Opening:
