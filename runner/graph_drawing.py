@@ -5,12 +5,11 @@ from __future__ import annotations
 import io
 from collections import defaultdict
 from collections.abc import Mapping
-from pathlib import Path
 from statistics import mean
 
+from runner.fonts import FONT
 from runner.graph import Graph, Node
 
-FONT = Path(__file__).parent / "grids" / "fonts" / "NotoSansCJKsc-Regular-subset.otf"
 WIDTH, HEIGHT = 2.6, 0.5
 """Inches from one column, and one row, to the next."""
 LETTERS = 30

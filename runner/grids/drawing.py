@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from runner.fonts import FONT
 from runner.grids.layout import Row, Sheet, Tile
 
-FONT = Path(__file__).parent / "fonts" / "NotoSansCJKsc-Regular-subset.otf"
-"""Latin, Greek, Cyrillic, kana, and the 3755 most common Chinese characters."""
 TEXT, LEADING = 13, 18
 GAP = 10
 LABEL_WIDTH = 130

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from runner.grids.drawing import FONT, HIGHEST, TEXT, draw, wrapped
+from runner.fonts import FONT
+from runner.grids.drawing import HIGHEST, TEXT, draw, wrapped
 from runner.grids.layout import Row, Sheet, Tile
 from runner.mini.evaluate import WEIGHTS
 from runner.mini.known import read_known
