@@ -2,7 +2,8 @@
 
 A spool is a folder `.spool/<name>/`: `target.json` (where to deliver), `records.jsonl` (each names
 the run that it belongs to), `files/`, `runs.jsonl` (which MLflow run each became),
-`delivered.json` (how far the writer came), `problem.txt` (why it came no further).
+`delivered.json` (how far the writer came), `problem.txt` (why it came no further), `room` (disk
+that is kept for the last words of runs that end because the disk is full).
 Only its owner may look into it. A delivered spool is removed.
 
 A spool is named after its run, or its sweep and the attempt at it: `<sweep id>`, `<sweep id>.2`.
@@ -12,6 +13,7 @@ Those of one sweep are delivered one after the other, for they speak of the same
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -31,6 +33,14 @@ DELIVERED = "delivered.json"
 DELIVERED_BYTES = 256
 PROBLEM = "problem.txt"
 RUNS = "runs.jsonl"
+ROOM = "room"
+
+LAST_WORDS = ("tags", "end", "close")
+"""Without these records MLflow would not know how a run ended, or why."""
+
+ROOM_BYTES = 32 * 1024
+PAGE_BYTES = 4096
+"""What file systems give and take back at once."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +84,7 @@ class Spool:
             self._records = (self.path / RECORDS).open("ab", buffering=0)
             (self.path / DELIVERED).write_bytes(b" " * DELIVERED_BYTES)
             (self.path / RUNS).touch()
+            (self.path / ROOM).write_bytes(b" " * ROOM_BYTES)
             descriptor = os.open(self.path / "target.json", os.O_WRONLY | os.O_CREAT, 0o600)
             with os.fdopen(descriptor, "w") as file:
                 json.dump(asdict(target), file)
@@ -90,14 +101,30 @@ class Spool:
             run: the runner's own id of the run it belongs to; None: of the whole spool.
         """
         line = json.dumps({"kind": kind, "run": run, **content}).encode() + b"\n"
+        while True:
+            try:
+                return self._append(line)
+            except OSError as error:
+                full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+                if not (full and kind in LAST_WORDS and self._give_room()):
+                    raise TrackingError(self._cannot(error)) from error
+
+    def _append(self, line: bytes) -> None:
         end = self._records.seek(0, os.SEEK_END)
         try:
             while line:
                 line = line[self._records.write(line) :]
-        except OSError as error:
+        except OSError:
             with contextlib.suppress(OSError):
                 self._records.truncate(end)
-            raise TrackingError(self._cannot(error)) from error
+            raise
+
+    def _give_room(self) -> bool:
+        """Give back a page of what was kept, no more: others wait for it as well."""
+        room = self.path / ROOM
+        left = room.stat().st_size
+        os.truncate(room, max(left - PAGE_BYTES, 0))
+        return left > 0
 
     def write_file(self, run: str, name: str, text: str) -> Path:
         """A text file that a record will name."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import multiprocessing
 import resource
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -129,3 +131,36 @@ def test_earlier_attempts_at_a_sweep_come_first(tmp_path: Path, target: Target) 
     assert [path.name for path in predecessors(last)] == ["a-1", "a-1.2", "a-1.10"]
     assert predecessors(tmp_path / ".spool" / "a-1") == []
     assert predecessors(tmp_path / ".spool" / "a-1-1") == []
+
+
+FULL_DISK = """
+import sys
+from pathlib import Path
+from runner.errors import TrackingError
+from runner.tracking.spool import Spool, Target, read_records
+spool = Spool(Path(sys.argv[1]), "full", Target("sqlite:///elsewhere.db", None))
+try:
+    while True:
+        spool.append("params", "run", params={"long": "x" * 50})
+except TrackingError as error:
+    print(error)
+for number in range(20):
+    spool.append("tags", "run", tags={"runner.error": f"{number} " + "No space left on device " * 10})
+    spool.append("end", "run", status="FAILED", time_ms=number)
+spool.append("close")
+kinds = [record["kind"] for record, _ in read_records(spool.path, 0)]
+print(kinds[-41:] == ["tags", "end"] * 20 + ["close"])
+"""
+
+
+def test_a_full_disk_still_takes_the_last_words(tmp_path: Path) -> None:
+    script = 'mount -t tmpfs -o size=200k none "$1" && exec "$2" -c "$3" "$1"'
+    done = subprocess.run(
+        ["unshare", "-rm", "bash", "-c", script, "-", str(tmp_path), sys.executable, FULL_DISK],
+        check=False, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    if "unshare" in done.stderr or "mount" in done.stderr:
+        pytest.skip(f"no file system of one's own can be mounted here: {done.stderr.strip()}")
+    problem, whole = done.stdout.splitlines()
+    assert "No space left on device" in problem, done.stderr
+    assert whole == "True"
