@@ -39,7 +39,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     _hide_verb_from_completion()
     run_verb: Callable[[list[str]], int] = importlib.import_module(f"runner.verbs.{verb}").main
-    return reported(lambda: run_verb(given))
+    try:
+        return reported(lambda: run_verb(given))
+    finally:
+        # The process ends: nothing is gained by looking through all that is left for cycles.
+        gc.freeze()
 
 
 def _hide_verb_from_completion() -> None:

@@ -7,13 +7,17 @@ a group's option may: on the command line, in a sweep, in an experiment's defaul
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
+from hydra._internal.hydra import Hydra
 from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.config_store import ConfigStore
 from hydra.core.object_type import ObjectType
 from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
+from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from runner.config.schema import Config
@@ -28,6 +32,24 @@ def config_dir() -> Path:
     package = Path(__file__).resolve().parents[1]
     installed = package / "conf"
     return installed if installed.is_dir() else package.parent / "conf"
+
+
+@contextlib.contextmanager
+def known_mode() -> Iterator[None]:
+    """Spares Hydra composing everything twice: the first time only tells it `hydra.mode`."""
+    ask = Hydra.get_mode
+    setattr(Hydra, "get_mode", lambda *_, **__: RunMode.RUN)  # noqa: B010
+    try:
+        yield
+    finally:
+        setattr(Hydra, "get_mode", ask)  # noqa: B010
+
+
+def says_mode() -> bool:
+    """Whether a file of the tree, experiments aside, may set `hydra.mode`."""
+    tree = config_dir()
+    options = [path for path in tree.glob("**/*.yaml") if tree / "experiment" not in path.parents]
+    return any(b"hydra" in text and b"mode:" in text for text in map(Path.read_bytes, options))
 
 
 def register() -> None:

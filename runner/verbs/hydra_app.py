@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import traceback
@@ -67,7 +68,8 @@ def run_with_hydra(
     application = hydra.main(
         version_base="1.3", config_path=str(tree.config_dir()), config_name=tree.CONFIG_NAME
     )(hydra_job)
-    problem = _call(application, [prog, *flags_first(arguments)])
+    with tree.known_mode() if surely_one_run(arguments) else contextlib.nullcontext():
+        problem = _call(application, [prog, *flags_first(arguments)])
     return max([*statuses, problem], default=0)
 
 
@@ -89,6 +91,15 @@ def _resolved(composed: DictConfig, hydra_config: Any) -> RunConfig:
     overrides = OmegaConf.to_container(hydra_config.overrides.task, resolve=False)
     assert isinstance(overrides, list)
     return resolve(composed, experiment=experiment, overrides=overrides)
+
+
+def surely_one_run(arguments: Sequence[str]) -> bool:
+    """Whether no file that these arguments can bring in says that it is a multirun.
+
+    Experiments may be sweeps by themselves; flags and `hydra.searchpath` may bring in any file.
+    """
+    others = ("-", "hydra", "experiment", "~", "+")
+    return not any(a.startswith(others) for a in arguments) and not tree.says_mode()
 
 
 def flags_first(arguments: list[str]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -134,3 +135,30 @@ def test_groups_of_the_help_are_those_of_the_tree(command: Command) -> None:
     groups = {f.name for f in tree.config_dir().iterdir() if f.is_dir() and f.name != "hydra"}
     shown = {line.split(":")[0] for line in command("--help").out.splitlines()}
     assert groups <= shown
+
+
+MULTIRUN = "hydra: {mode: MULTIRUN, sweeper: {params: {scheduler: 'ddim,ddpm'}}}\n"
+
+
+@pytest.mark.parametrize("how", ["override", "search path", "config dir", "the tree itself"])
+def test_a_config_may_say_itself_that_it_is_a_multirun(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    mine = tmp_path / "mine"
+    (mine / "task").mkdir(parents=True)
+    (mine / "task" / "both.yaml").write_text(f"# @package _global_\n{MULTIRUN}")
+    given = {
+        "override": ["hydra.mode=MULTIRUN", "scheduler=ddim,ddpm"],
+        "search path": [f"hydra.searchpath=[file://{mine}]", "+task@_global_=both"],
+        "config dir": ["--config-dir", str(mine), "+task@_global_=both"],
+        "the tree itself": [],
+    }
+    if how == "the tree itself":
+        copied = tmp_path / "conf"
+        shutil.copytree(tree.config_dir(), copied)
+        with (copied / "config.yaml").open("a") as file:
+            file.write("  mode: MULTIRUN\n  sweeper: {params: {scheduler: 'ddim,ddpm'}}\n")
+        monkeypatch.setattr(tree, "config_dir", lambda: copied)
+    said = command("plan", "prompt=a red circle", *given[how])
+    assert said.status == 0, said.err
+    assert said.out.startswith("2 cells"), said.out
