@@ -145,7 +145,8 @@ try:
 except TrackingError as error:
     print(error)
 for number in range(20):
-    spool.append("tags", "run", tags={"runner.error": f"{number} " + "No space left on device " * 10})
+    error = f"{number} " + "No space left on device " * 10
+    spool.append("tags", "run", tags={"runner.error": error})
     spool.append("end", "run", status="FAILED", time_ms=number)
 spool.append("close")
 kinds = [record["kind"] for record, _ in read_records(spool.path, 0)]
