@@ -53,12 +53,20 @@ def find_record(named: str, output_dir: Path) -> RunRecord:
         path = path / MANIFEST
     if path.is_file():
         return _of_picture(path) if path.suffix.lower() == ".png" else _of_manifest(path)
+    unreadable = []
     for manifest in sorted(output_dir.glob(f"*/**/{MANIFEST}")):
-        content = _read(manifest)
+        try:
+            content = _read(manifest)
+        except ConfigError:
+            unreadable.append(str(manifest))  # of another run, perhaps
+            continue
         if named in (content.get("run_id"), content.get("mlflow_run_id")):
             return _of_manifest(manifest)
+    problem = f"is no file, and no run in {output_dir}"
+    if unreadable:
+        problem += f" (these cannot be read: {', '.join(unreadable)})"
     raise ConfigError(
-        "run", named, f"is no file, and no run in {output_dir}",
+        "run", named, problem,
         "a manifest.json, a run's folder, a picture of a run, the id of a run",
     )  # fmt: skip
 

@@ -68,8 +68,15 @@ def test_a_run_is_found_by_its_id_and_a_cell_of_a_sweep_too(
     before = sorted(output_dir.rglob("*"))
     assert again(runs[1].manifest["run_id"], output_dir) == 0
     assert sorted(output_dir.rglob("*")) == before  # it leaves nothing behind
+    # What another run left behind damaged is no hindrance.
+    damaged = output_dir / "0" / "0" / "manifest.json"
+    damaged.parent.mkdir(parents=True)
+    damaged.write_text('{"run_id": ')
+    assert again(runs[1].manifest["run_id"], output_dir) == 0
     assert again("20200101T000000-nowhere", output_dir) == 2
-    assert "is no file, and no run in" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "is no file, and no run in" in said
+    assert str(damaged) in said
 
 
 Alter = Callable[[dict[str, Any]], None]
