@@ -29,15 +29,13 @@ OPTIONS = [f"{group.name}={option}" for group in GROUPS for option in options_of
 EXPERIMENTS = options_of(EXPERIMENT)
 
 NEEDS = {
-    "model=kandinsky2_1": ("weights=hub",),
-    "model=kandinsky3": ("weights=hub",),
     "task=img2img": ("inputs.image=a.png",),
-    "task=inpaint": ("weights=hub", "inputs.image=a.png", "inputs.mask=mask.png"),
+    "task=inpaint": ("inputs.image=a.png", "inputs.mask=mask.png"),
     "task=interpolate": ("interpolate.items=[{text: a, weight: 0.5}, {text: b, weight: 0.5}]",),
     "task=controlnet": ("weights=hub", "inputs.image=a.png"),
     "task=controlnet_img2img": ("weights=hub", "inputs.image=a.png"),
 }  # fmt: skip
-"""What an option cannot do without. The small family has text to image models of 2.2 alone."""
+"""What an option cannot do without. The small family has no model that estimates depth."""
 
 
 @pytest.fixture(autouse=True)

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from runner.outputs import read_manifest
 from runner.tracking.delivery import prepare_environment
 
@@ -151,3 +153,15 @@ class MLflow:
     def values(self, run: Any, metric: str) -> list[float]:
         """Every value that was ever recorded of a metric."""
         return [m.value for m in self.client.get_metric_history(run.info.run_id, metric)]
+
+
+def skip_without_mounts(folder: Path) -> None:
+    """Skip a test where nothing can be mounted (on `folder`) in a namespace of its own."""
+    probe = subprocess.run(
+        ["unshare", "-rm", "mount", "-t", "tmpfs", "none", str(folder)],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    if probe.returncode != 0:
+        pytest.skip(f"no file system of one's own can be mounted here: {probe.stderr.strip()}")

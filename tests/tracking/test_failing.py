@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from processes import STEPS, MLflow, Workplace, wait_until, writers_of
+from processes import STEPS, MLflow, Workplace, skip_without_mounts, wait_until, writers_of
 from safetensors.torch import load_file, save_file
 
 pytestmark = pytest.mark.slow
@@ -91,14 +91,7 @@ def test_debug_shows_where_a_stage_failed(failed: tuple[Workplace, int, str]) ->
 def in_namespace(place: Workplace, mount: str, *overrides: str) -> tuple[int, str]:
     """A run whose output folder is another file system; it is copied to `kept` at the end."""
     place.outputs.mkdir()
-    probe = subprocess.run(
-        ["unshare", "-rm", "mount", "-t", "tmpfs", "none", str(place.outputs)],
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    if probe.returncode != 0:
-        pytest.skip(f"no file system of one's own can be mounted here: {probe.stderr.strip()}")
+    skip_without_mounts(place.outputs)
     script = f'mount {mount} none outputs; "$@"; status=$?; cp -r outputs kept; exit $status'
     done = subprocess.run(
         ["unshare", "-rm", "bash", "-c", script, "-", sys.executable, "-m", "runner",

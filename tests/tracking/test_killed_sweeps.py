@@ -165,7 +165,7 @@ def test_a_stopped_sweep_says_how_to_go_on(
     check_complete(place, expected)
 
 
-@pytest.mark.parametrize(("seed", "workers"), [(0, 1), (2, 2)])
+@pytest.mark.parametrize(("seed", "workers"), [(0, 1), (1, 1), (2, 2)])
 def test_killed_again_and_again_it_loses_nothing(
     place: Workplace, expected: dict[Any, str], seed: int, workers: int
 ) -> None:
