@@ -126,6 +126,17 @@ CONTROLNET_2_2 = replace(
     accepts=("KandinskyV22ControlnetPipeline", "KandinskyV22ControlnetImg2ImgPipeline"),
 )
 CONTROLNET_IMG2IMG_2_2 = replace(CONTROLNET_2_2, pipeline="KandinskyV22ControlnetImg2ImgPipeline")
+CLIP = "clip"
+CLIP_2_2 = replace(PRIOR_2_2, pipeline=CLIP, modules=("text_encoder", "image_encoder"),
+                   denoiser="image_encoder", without=("prior", "scheduler"))  # fmt: skip
+CLIP_2_1 = replace(CLIP_2_2, repo=PRIOR_2_1.repo, accepts=PRIOR_2_1.accepts)
+CLIPS = {
+    Version.kandinsky2_1: CLIP_2_1,
+    Version.kandinsky2_2: CLIP_2_2,
+    Version.kandinsky3: CLIP_2_2,  # it has none of its own
+}
+"""What measures a version's pictures where nothing else is asked for: its prior's CLIP."""
+
 DEPTH = Checkpoint(
     # What transformers' pipeline("depth-estimation") takes where none is named.
     repo="Intel/dpt-large",

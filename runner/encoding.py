@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from runner.stages import ResultKind
-from runner.values import Value
+from runner.values import Scores, Value
 
 if TYPE_CHECKING:
     import torch
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Encoded:
-    """A result as it is stored: safetensors or PNG. Passed on without torch."""
+    """A result as it is stored: safetensors, PNG or JSON. Passed on without torch."""
 
     kind: ResultKind
     content: bytes
@@ -32,9 +33,12 @@ def encoded(kind: ResultKind, made: Made) -> Encoded:
 
         assert isinstance(made, dict)
         return Encoded(kind, save({name: tensor.contiguous() for name, tensor in made.items()}))
+    if kind is ResultKind.scores:
+        assert isinstance(made, Scores)
+        return Encoded(kind, json.dumps(dict(made.values)).encode())
     from runner.image_files import png_bytes
 
-    assert not isinstance(made, dict)
+    assert not isinstance(made, dict | Scores)
     return Encoded(kind, png_bytes(made))
 
 
@@ -47,6 +51,8 @@ def decoded(made: Made) -> Value:
 
         tensors: dict[str, torch.Tensor] = load(made.content)
         return tensors
+    if made.kind is ResultKind.scores:
+        return Scores(json.loads(made.content))
     from runner.image_files import image_of_png
 
     return image_of_png(made.content)

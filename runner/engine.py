@@ -154,6 +154,7 @@ class _GraphRun:
         order = graph.in_order()
         self._rank = {node.key: rank for rank, node in enumerate(order)}
         self._order = order
+        self._targets = {node.key for node in graph.targets}
         self._nodes = [node for node in order if node.key in needed]
         self._to_run = {node.key: node for node in self._nodes if node.key in to_run}
         self._open_uses = _uses(graph, needed)
@@ -209,7 +210,9 @@ class _GraphRun:
         if stored is not None:
             heapq.heappop(self._ready)
             seconds = time.perf_counter() - started
-            self._finished(NodeResult(node, stored, reused=True, seconds=seconds))
+            self._finished(
+                NodeResult(node, stored, reused=True, seconds=seconds, took=self._took(node))
+            )
             return True
         inputs = {name: self._store.made(needed) for name, needed in node.inputs.items()}
         if None in inputs.values():
@@ -264,8 +267,15 @@ class _GraphRun:
                 seconds=done.seconds,
                 first_call=done.first_call,
                 peak_memory_bytes=done.peak_memory_bytes,
+                took=self._took(node),
             )
         )
+
+    def _took(self, node: Node) -> dict[str, float]:
+        if node.key not in self._targets:
+            return {}
+        found = {name: self._store.seconds(n) for name, n in node.lineage().items()}
+        return {name: seconds for name, seconds in found.items() if seconds is not None}
 
     def _finished(self, result: NodeResult) -> None:
         self._outcome.finished.add(result.node.key)

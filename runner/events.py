@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from runner.encoding import Made, decoded
@@ -31,6 +31,8 @@ class NodeResult:
         seconds: without the loading of pipelines.
         first_call: the first of its pipeline, which pays for what is compiled and warmed up.
         peak_memory_bytes: of the device, while it ran.
+        took: of a target, by the names of `Node.lineage`: what each node took when it was made,
+            now or earlier, as far as that is known.
     """
 
     node: Node
@@ -39,6 +41,7 @@ class NodeResult:
     seconds: float
     first_call: bool = False
     peak_memory_bytes: int | None = None
+    took: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def value(self) -> Value:

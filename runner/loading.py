@@ -7,9 +7,10 @@ from typing import Any
 
 import torch
 
-from runner.catalog import Checkpoint, Layout
+from runner.catalog import Checkpoint
 from runner.errors import StageError
 from runner.graph import PipelineSpec
+from runner.transformers_models import OWN_PIPELINES
 from runner.weights.shared import whole
 
 NEEDLESS = "requires torchvision"
@@ -35,8 +36,9 @@ def load(spec: PipelineSpec, checkpoint: Checkpoint, folder: Path, variant: str 
     """
     dtype = getattr(torch, spec.dtype)
     try:
-        if checkpoint.layout is Layout.transformers:
-            return DepthEstimator(folder, dtype, variant)
+        if checkpoint.pipeline in OWN_PIPELINES:
+            with whole(folder) as path:
+                return OWN_PIPELINES[checkpoint.pipeline](path, dtype, variant)
         import diffusers
 
         pipeline_class = getattr(diffusers, checkpoint.pipeline)
@@ -56,61 +58,6 @@ def load(spec: PipelineSpec, checkpoint: Checkpoint, folder: Path, variant: str 
         ) from error
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
-
-
-class DepthEstimator:
-    """transformers' depth estimation, with what the runner asks of any pipeline."""
-
-    scheduler = None
-
-    def __init__(self, folder: Path, dtype: torch.dtype, variant: str | None) -> None:
-        from transformers import AutoImageProcessor, AutoModelForDepthEstimation
-
-        self.model = AutoModelForDepthEstimation.from_pretrained(
-            str(folder), dtype=dtype, variant=variant, use_safetensors=True, local_files_only=True
-        )
-        self._processor = AutoImageProcessor.from_pretrained(str(folder), local_files_only=True)
-        self._execution_device = torch.device("cpu")
-        self._waits_on_cpu = False
-
-    @property
-    def components(self) -> dict[str, Any]:
-        """The one module."""
-        return {"model": self.model}
-
-    def place(self, device: str, *, offloaded: bool) -> None:
-        """Where the model runs; offloaded, it is there only during a call."""
-        self._execution_device = torch.device(device)
-        self._waits_on_cpu = offloaded
-        self.model.to("cpu" if offloaded else device)
-
-    @property
-    def is_offloaded(self) -> bool:
-        """Whether the model waits on the CPU between calls."""
-        return self._waits_on_cpu
-
-    def __call__(self, picture: Any) -> dict[str, Any]:
-        """{"depth": a grey picture of the picture's size, ...}, as transformers makes it."""
-        from transformers import DepthEstimationPipeline
-
-        class InFullPrecision(DepthEstimationPipeline):  # type: ignore[misc]
-            """numpy, which makes the picture, knows no bfloat16."""
-
-            def postprocess(self, outputs: Any) -> Any:
-                outputs["predicted_depth"] = outputs["predicted_depth"].float()
-                return super().postprocess(outputs)
-
-        self.model.to(self._execution_device)
-        estimate = InFullPrecision(
-            model=self.model,
-            image_processor=self._processor,
-            device=self._execution_device,
-            dtype=self.model.dtype,
-        )
-        found: dict[str, Any] = estimate(picture)
-        if self._waits_on_cpu:
-            self.model.to("cpu")
-        return found
 
 
 def _first_line(error: Exception) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from collections.abc import Sequence
 from importlib import metadata, util
 from pathlib import Path
 
@@ -20,7 +21,7 @@ LOGGED_LIBRARIES = (
 )  # fmt: skip
 
 
-def versions(names: tuple[str, ...]) -> dict[str, str]:
+def versions(names: Sequence[str]) -> dict[str, str]:
     """Installed versions; what is not installed is left out."""
     found = {}
     for name in names:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +10,10 @@ from typing import TYPE_CHECKING
 
 from runner.config.choices import CompileMode, Precision, Seeding, Task, Version
 from runner.config.run_config import RunConfig
-from runner.config.schema import SchedulerConfig
+from runner.config.schema import MetricConfig, SchedulerConfig
 from runner.graph import CompileSpec, Node, PipelineSpec, Plain, SchedulerSpec
+from runner.machine import versions
+from runner.metrics.find import FoundMetric
 from runner.stages import STAGES
 from runner.weights.find import FoundWeights
 
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from runner.input_images import InputImage
 
 LABEL_LENGTH = 72
+CLIP_ROLE = "clip_"
 
 
 @dataclass(frozen=True)
@@ -166,6 +170,32 @@ class Materials:
         label = image.label if run.task is not Task.interpolate else inputs["prior"].label
         return self._node("decode", params, self._pipeline("decoder"), label, inputs)
 
+    def measured(
+        self, image: ImageRequest, metric: FoundMetric, picture: Node, reference: Node | None
+    ) -> Node:
+        """The numbers of a metric.
+
+        Args:
+            picture: the node that draws it.
+            reference: the node whose picture it is compared with, if it is.
+        """
+        config = self.run.metrics[metric.name]
+        arguments = json.loads(json.dumps(config.arguments))
+        params: dict[str, Plain] = {
+            "function": config.function,
+            "version": metric.description.version,
+            "source": metric.source,
+            "packages": dict(versions(metric.description.needs)),
+            "arguments": arguments,
+        }
+        if "prompt" in metric.takes:
+            params["prompt"] = image.prompt
+        spec = None
+        if "clip" in metric.takes:
+            spec = self._pipeline(clip_role(self.run, config))
+        inputs = {"image": picture, **({"reference": reference} if reference else {})}
+        return self._node("measure", params, spec, f"{metric.name} · {picture.label}", inputs)
+
     def _read(self, picture: InputImage, geometry: Mapping[str, Plain]) -> Node:
         return self._node(
             "read_image",
@@ -178,14 +208,14 @@ class Materials:
         """The pipeline of a role, as configured."""
         run = self.run
         found = self.weights.checkpoints[role]
-        precision: Precision = getattr(run.precision, role)
         is_denoiser = role in ("prior", "decoder")
+        is_drawn = not role.startswith(CLIP_ROLE)  # what measures is the same for all
         return PipelineSpec(
             pipeline=found.checkpoint.pipeline,
             weights=found.identity,
-            dtype=precision.value,
-            attention=run.attention.backend.name,
-            slice_size=run.attention.slice_size,
+            dtype=precision_of(run, role).value,
+            attention=run.attention.backend.name if is_drawn else "sdpa",
+            slice_size=run.attention.slice_size if is_drawn else None,
             scheduler=scheduler_spec(run.scheduler) if role == "decoder" else None,
             without=found.checkpoint.without,
             compile=_compile_spec(run) if is_denoiser else None,
@@ -225,6 +255,18 @@ class Materials:
 
     def _geometry(self, image: ImageRequest) -> dict[str, Plain]:
         return {"size": [image.width, image.height], "resize": self.run.resize.name}
+
+
+def clip_role(run: RunConfig, metric: MetricConfig) -> str:
+    """The role of the CLIP that a metric sees with."""
+    return f"{CLIP_ROLE}{(metric.clip or run.version).name}"
+
+
+def precision_of(run: RunConfig, role: str) -> Precision:
+    """The type in which a role computes."""
+    name = "metrics" if role.startswith(CLIP_ROLE) else role
+    precision: Precision = getattr(run.precision, name)
+    return precision
 
 
 def scheduler_spec(config: SchedulerConfig) -> SchedulerSpec:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from runner.config.choices import OffloadMode
-from runner.loading import DepthEstimator
+from runner.transformers_models import OwnPipeline
 
 DOWNWARD = (OffloadMode.none, OffloadMode.model, OffloadMode.group, OffloadMode.sequential)
 """From the fastest to the one that needs the least memory."""
@@ -95,7 +95,7 @@ def free_bytes(device: str) -> int | None:
 
 def place(pipeline: Any, device: str, mode: OffloadMode) -> None:
     """Bring the pipeline to its device, whole or by an offload mode that covers all modules."""
-    if isinstance(pipeline, DepthEstimator):
+    if isinstance(pipeline, OwnPipeline):
         pipeline.place(device, offloaded=mode is not OffloadMode.none)
         return
     if mode is OffloadMode.none:
@@ -118,8 +118,8 @@ def place(pipeline: Any, device: str, mode: OffloadMode) -> None:
 
 def offloaded(pipeline: Any) -> list[str]:
     """Names of the modules that wait elsewhere while not in use."""
-    if isinstance(pipeline, DepthEstimator):
-        return ["model"] if pipeline.is_offloaded else []
+    if isinstance(pipeline, OwnPipeline):
+        return pipeline.offloaded
     modules = pipeline.components.items()
     return sorted(n for n, m in modules if isinstance(m, torch.nn.Module) and _has_hook(m))
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from runner.config.choices import OffloadMode, Precision
+from runner.config.choices import OffloadMode
+from runner.materials import precision_of
 from runner.planning import Plan
 from runner.weights.find import FoundCheckpoint
 
@@ -75,11 +76,6 @@ def open_pipelines(opening: Opening) -> Pipelines:
 
 def _component_bytes(plan: Plan) -> list[dict[str, int]]:
     return [
-        found.component_bytes(_precision_bytes(plan, found.role))
+        found.component_bytes(precision_of(plan.run, found.role).bytes)
         for found in plan.weights.checkpoints.values()
     ]
-
-
-def _precision_bytes(plan: Plan, role: str) -> int:
-    precision: Precision = getattr(plan.run.precision, role)
-    return precision.bytes

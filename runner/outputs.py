@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bisect
 import contextlib
 import errno
 import json
@@ -12,7 +11,7 @@ import time
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from runner.graph import Node
 from runner.image_files import pixel_sha256, png_bytes
 from runner.materials import ImageRequest
 from runner.planning import Plan
+from runner.values import Scores
 
 MANIFEST = "manifest.json"
 MANIFEST_VERSION = 1
@@ -43,6 +43,8 @@ class SavedImage:
         stage_keys: input's name ("decode" for the last stage) -> key of the nodes that made it.
         seconds: of those nodes, as far as they ran now.
         reused: whether the picture came from the store.
+        took: input's name -> what that node took when it was made, now or earlier.
+        scores: what the metrics measured, by name.
     """
 
     file: str
@@ -55,6 +57,8 @@ class SavedImage:
     stage_keys: dict[str, str]
     seconds: float
     reused: bool
+    took: dict[str, float]
+    scores: dict[str, float] = field(default_factory=dict)
 
 
 class RunFolder(Observer):
@@ -77,34 +81,61 @@ class RunFolder(Observer):
         self.environment = describe(plan)
         self._run_id = run_id
         self._on_saved = on_saved
+        # The nodes that measure: names of metrics, and numbers of images.
+        self._measured: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
+        self._scores: defaultdict[int, dict[str, float]] = defaultdict(dict)
         # The same prompt twice is one node and two images.
         self._requests: defaultdict[str, list[ImageRequest]] = defaultdict(list)
         for image in plan.images:
             self._requests[image.node.key].append(image.request)
+            for name, node in image.measures.items():
+                self._measured[node.key].append((name, image.request.index))
         self._seconds: dict[str, float] = {}
         self._written = 0.0
-        self.images: list[SavedImage] = []
+        # By number: workers finish them in any order.
+        self._saved: dict[int, SavedImage] = {}
         self.failures: list[dict[str, str]] = []
         self.mlflow_run_id: str | None = None
         self.path = path
         _make(path)
         self.save_manifest("RUNNING")
 
+    @property
+    def images(self) -> list[SavedImage]:
+        """Those that are there, in order."""
+        return [self._saved[index] for index in sorted(self._saved)]
+
     def node_finished(self, result: NodeResult) -> None:
         node = result.node
         self._seconds[node.key] = 0.0 if result.reused else result.seconds
+        if node.key in self._measured:
+            self._note_scores(result)
         requests = self._requests.get(node.key)
         if not requests:
             return
         picture = result.value  # decoded anew at each look
         assert isinstance(picture, Image.Image)
         for request in requests:
-            image = self._save(node, request, picture, result.reused)
-            # Workers finish them in any order.
-            bisect.insort(self.images, image, key=lambda one: one.file)
+            image = self._save(result, request, picture)
+            self._saved[request.index] = image
             self._on_saved(self.path / image.file, image)
             if time.monotonic() - self._written > SECONDS_BETWEEN_MANIFESTS:
                 self.save_manifest("RUNNING")
+
+    def _note_scores(self, result: NodeResult) -> None:
+        scores = result.value
+        assert isinstance(scores, Scores)
+        for metric, index in self._measured[result.node.key]:
+            for part, value in scores.values.items():
+                self._scores[index][f"{metric}.{part}" if part else metric] = value
+            if index in self._saved:
+                self._saved[index] = replace(self._saved[index], scores=self._ordered(index))
+
+    def _ordered(self, index: int) -> dict[str, float]:
+        """An image's scores, the metrics in the config's order."""
+        order = [metric.name for metric in self._plan.metrics]
+        found = self._scores[index].items()
+        return dict(sorted(found, key=lambda one: order.index(one[0].partition(".")[0])))
 
     def node_failed(self, node: Node, error: RunnerError) -> None:
         self.failures.append({"key": node.key, "stage": node.stage, "error": str(error)})
@@ -121,6 +152,7 @@ class RunFolder(Observer):
             "question": run.question,
             "overrides": list(run.overrides),
             "images": [asdict(image) for image in self.images],
+            "metrics": {m.name: {"better": m.description.better} for m in self._plan.metrics},
             "failures": self.failures,
             "config": run.composed,
             "environment": self.environment,
@@ -129,11 +161,9 @@ class RunFolder(Observer):
         write_whole(self.path / MANIFEST, text.encode())
         self._written = time.monotonic()
 
-    def _save(
-        self, node: Node, request: ImageRequest, image: Image.Image, reused: bool
-    ) -> SavedImage:
+    def _save(self, result: NodeResult, request: ImageRequest, image: Image.Image) -> SavedImage:
         name = f"{request.index:04d}_{slug(request.prompt)}_seed{request.seed}.png"
-        nodes = node.lineage()
+        nodes = result.node.lineage()
         saved = SavedImage(
             file=name,
             prompt=request.prompt,
@@ -144,7 +174,10 @@ class RunFolder(Observer):
             sha256=pixel_sha256(image),
             stage_keys={stage: n.key for stage, n in nodes.items()},
             seconds=round(sum(self._seconds.get(n.key, 0.0) for n in nodes.values()), 4),
-            reused=reused,
+            reused=result.reused,
+            took={name: round(seconds, 4) for name, seconds in result.took.items()},
+            # Stored ones may come before the image.
+            scores=self._ordered(request.index),
         )
         write_whole(self.path / name, png_bytes(image, self._text(request.prompt, request.seed)))
         return saved

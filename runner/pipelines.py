@@ -12,9 +12,10 @@ from typing import Any
 from runner import compilation, hardware
 from runner.events import Loaded
 from runner.graph import PipelineSpec, SchedulerSpec
-from runner.loading import DepthEstimator, load
+from runner.loading import load
 from runner.offload import OffloadChoice, place
 from runner.schedulers import swapped_scheduler
+from runner.transformers_models import OwnPipeline
 from runner.weights.find import FoundCheckpoint
 
 
@@ -98,7 +99,7 @@ class Pipelines:
         base = self._base(spec, found)
         if spec.scheduler is None and type(base).__name__ == spec.pipeline:
             return base
-        if isinstance(base, DepthEstimator):
+        if isinstance(base, OwnPipeline):
             return base
         import diffusers
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.catalog import Row, row_of
+from runner.choice_of_metrics import (
+    FindMetric,
+    against_baseline,
+    check_smallest,
+    checked_metrics,
+    with_clips,
+)
 from runner.combinations import (
     check_combinations,
     check_with_checkpoint,
@@ -20,10 +27,13 @@ from runner.combinations import (
 from runner.config.checks import check_inputs
 from runner.config.choices import WeightsSource
 from runner.config.run_config import RunConfig
+from runner.config.schema import MetricConfig
+from runner.errors import ConfigError
 from runner.fetching import with_local_pictures
 from runner.graph import Graph, Node
 from runner.machine import PIXEL_LIBRARIES, cpu_cores, settled_device, versions
 from runner.materials import ImageRequest, Materials
+from runner.metrics.find import FoundMetric, find_metric
 from runner.mini.known import Known, read_known
 from runner.tasks import TASKS
 from runner.weights.find import MINI_DIR, FoundWeights, find_weights
@@ -42,10 +52,11 @@ CACHE = ".cache"
 
 @dataclass(frozen=True)
 class PlannedImage:
-    """An image, and the node that draws it."""
+    """An image, the node that draws it, and by the metrics' names those that measure it."""
 
     request: ImageRequest
     node: Node
+    measures: Mapping[str, Node] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -53,17 +64,16 @@ class Plan:
     """What one cell will do, complete before it begins.
 
     Attributes:
-        pictures: what the config names, by its key.
+        materials: what its nodes are built from: the config, the weights, the pictures.
+        metrics: what is measured, of the pictures alone or against others.
         device: "cpu", "cuda", "cuda:N" or "mps".
         threads: CPU threads; `threads_reason` says why, for the log.
         warnings: what the user should know and may go on in spite of.
     """
 
-    run: RunConfig
     row: Row
-    weights: FoundWeights
-    pictures: Mapping[str, InputImage]
-    graph: Graph
+    materials: Materials
+    metrics: tuple[FoundMetric, ...]
     images: tuple[PlannedImage, ...]
     height: int
     width: int
@@ -71,6 +81,62 @@ class Plan:
     threads: int
     threads_reason: str
     warnings: tuple[str, ...]
+
+    @property
+    def run(self) -> RunConfig:
+        return self.materials.run
+
+    @property
+    def weights(self) -> FoundWeights:
+        return self.materials.weights
+
+    @property
+    def pictures(self) -> Mapping[str, InputImage]:
+        """What the config names, by its key."""
+        return self.materials.pictures
+
+    @cached_property
+    def graph(self) -> Graph:
+        """All that draws and measures the images."""
+        return Graph(
+            node for image in self.images for node in (image.node, *image.measures.values())
+        )
+
+    @property
+    def compared(self) -> tuple[FoundMetric, ...]:
+        """The metrics that need the picture of another cell."""
+        return tuple(m for m in self.metrics if against_baseline(self.run, m))
+
+    def measured_against(self, baseline: Plan) -> Plan:
+        """With the metrics that compare its images with those of another cell, of the same
+        prompts and seeds.
+
+        Raises:
+            ConfigError: the other cell has not all of these prompts and seeds, or another size.
+        """
+        others = {(i.request.prompt, i.request.seed): i for i in baseline.images}
+        if (self.height, self.width) != (baseline.height, baseline.width):
+            raise ConfigError(
+                "baseline", " ".join(self.run.baseline),
+                f"is of {baseline.width} x {baseline.height} px, and this of "
+                f"{self.width} x {self.height}", "pictures of one size",
+            )  # fmt: skip
+        images = []
+        for image in self.images:
+            request = image.request
+            other = others.get((request.prompt, request.seed))
+            if other is None:
+                raise ConfigError(
+                    "baseline", " ".join(self.run.baseline),
+                    f"has no picture of {request.prompt!r} with seed {request.seed}",
+                    "a cell of the same prompts and seeds",
+                )  # fmt: skip
+            measures = {
+                m.name: self.materials.measured(request, m, image.node, other.node)
+                for m in self.compared
+            }
+            images.append(replace(image, measures={**image.measures, **measures}))
+        return replace(self, images=tuple(images))
 
 
 def cache_dir(run: RunConfig) -> Path:
@@ -93,7 +159,19 @@ def make_plan(run: RunConfig, *, download: bool = False) -> Plan:
     Raises:
         ConfigError: anything that would fail later and can be known now.
     """
-    return Planner(download=download).plan(run)
+    plan = Planner(download=download).plan(run)
+    if plan.compared:
+        raise no_baseline(plan)
+    return plan
+
+
+def no_baseline(plan: Plan) -> ConfigError:
+    """What to say where there is nothing to compare with."""
+    name = plan.compared[0].name
+    return ConfigError(
+        "baseline", None, f"metrics: {name} compares with another cell",
+        f"a sweep (-m) with baseline=<overrides of a cell>, or metrics.{name}.against=image",
+    )  # fmt: skip
 
 
 class Planner:
@@ -116,11 +194,13 @@ class Planner:
         check_combinations(run, row, device)
         run = with_local_pictures(run, cache_dir(run) / "pictures", download=self._download)
         pictures = checked_pictures(run)
-        weights = self._find_weights(run, row)
+        metrics = checked_metrics(run, self._find_metric)
+        weights = self._find_weights(run, with_clips(row, run, metrics))
         check_with_checkpoint(run, weights.checkpoints["decoder"])
         native = weights.native_size or run.weights.size or row.native_size
         height = checked_size("height", run.height or native, row)
         width = checked_size("width", run.width or native, row)
+        check_smallest(metrics, height, width)
         threads, threads_reason = _threads(run, weights, device)
         materials = Materials(run, weights, pictures, self._libraries)
         build = TASKS[run.version, run.task]
@@ -128,13 +208,14 @@ class Planner:
             ImageRequest(index, prompt, seed, height, width)
             for index, (prompt, seed) in enumerate((p, s) for p in run.prompts for s in run.seeds)
         ]
-        images = tuple(PlannedImage(request, build(materials, request)) for request in requests)
+        images = tuple(
+            _with_own_measures(PlannedImage(request, build(materials, request)), materials, metrics)
+            for request in requests
+        )
         return Plan(
-            run=run,
             row=row,
-            weights=weights,
-            pictures=pictures,
-            graph=Graph(image.node for image in images),
+            materials=materials,
+            metrics=metrics,
             images=images,
             height=height,
             width=width,
@@ -147,6 +228,19 @@ class Planner:
     @cached_property
     def _libraries(self) -> Mapping[str, str]:
         return versions(PIXEL_LIBRARIES)
+
+    @cached_property
+    def _find_metric(self) -> FindMetric:
+        """Each is found once; none of them leaves the command."""
+        found: dict[str, FoundMetric] = {}
+
+        def find(name: str, config: MetricConfig) -> FoundMetric:
+            asked = repr((name, config))
+            if asked not in found:
+                found[asked] = find_metric(name, config.function, config.arguments)
+            return found[asked]
+
+        return find
 
     def _find_weights(self, run: RunConfig, row: Row) -> FoundWeights:
         roles = needed_roles(run, row)
@@ -162,6 +256,20 @@ class Planner:
                 download=self._download,
             )
         return self._weights[asked]
+
+
+def _with_own_measures(
+    image: PlannedImage, materials: Materials, metrics: Sequence[FoundMetric]
+) -> PlannedImage:
+    """Those that need no other cell."""
+    run, request = materials.run, image.request
+    measures = {}
+    for metric in metrics:
+        if not against_baseline(run, metric):
+            compares = "reference" in metric.takes
+            reference = materials.picture(request, "image") if compares else None
+            measures[metric.name] = materials.measured(request, metric, image.node, reference)
+    return replace(image, measures=measures)
 
 
 def _threads(run: RunConfig, weights: FoundWeights, device: str) -> tuple[int, str]:

@@ -96,6 +96,8 @@ def _as_rerun(record: RunRecord, folder: str) -> dict[str, Any]:
     config["tracking"] = {**config.get("tracking", {}), "tracker": "none"}
     config["cache"] = {**config.get("cache", {}), "mode": "off"}
     config |= {
+        "metrics": {},  # they say nothing of the pixels
+        "baseline": None,
         "prompt_file": None,
         "prompt": prompts if any(prompts) else None,
         "seeds": list(dict.fromkeys(image.seed for image in record.images)),

@@ -1,6 +1,6 @@
 """Results by key, in memory and on disk.
 
-An entry is a folder `<key[:2]>/<key>/` with the result (safetensors or PNG) and `entry.json`,
+An entry is a folder `<key[:2]>/<key>/` with the result (safetensors, PNG or JSON) and `entry.json`,
 which is written last into a temporary folder that is then renamed: an entry is whole or absent,
 whoever is killed and whoever writes at the same time.
 """
@@ -26,7 +26,11 @@ from runner.stages import STAGES, ResultKind
 from runner.values import Value
 
 ENTRY = "entry.json"
-FILE_NAMES = {ResultKind.tensors: "result.safetensors", ResultKind.image: "result.png"}
+FILE_NAMES = {
+    ResultKind.tensors: "result.safetensors",
+    ResultKind.image: "result.png",
+    ResultKind.scores: "result.json",
+}
 
 
 class Store:
@@ -41,6 +45,7 @@ class Store:
         self._folder = folder
         self._mode = mode
         self._memory: dict[str, Made] = {}
+        self._seconds: dict[str, float | None] = {}
 
     def holds(self, node: Node) -> bool:
         """Whether `get` would find an entry, going by the disk's names alone."""
@@ -67,6 +72,7 @@ class Store:
     def put(self, node: Node, made: Made, seconds: float) -> None:
         """Keep a result. Raises StorageError where the disk does not take it."""
         self._memory[node.key] = made
+        self._seconds[node.key] = seconds
         if self._mode is not CacheMode.off:
             try:
                 self._publish(node, made, seconds)
@@ -75,12 +81,26 @@ class Store:
                     f"cannot store the result of {node.stage} in {self._folder}: {error.strerror}"
                 ) from error
 
+    def seconds(self, node: Node) -> float | None:
+        """What a result took when it was made; None where that is not known."""
+        if node.key not in self._seconds:
+            self._seconds[node.key] = self._recorded_seconds(node)
+        return self._seconds[node.key]
+
     def forget(self, node: Node) -> None:
         """Let a result leave memory; what is on disk stays."""
         self._memory.pop(node.key, None)
 
     def _entry(self, node: Node) -> Path:
         return self._folder / node.key[:2] / node.key
+
+    def _recorded_seconds(self, node: Node) -> float | None:
+        if self._mode is not CacheMode.use:
+            return None
+        try:
+            return float(json.loads((self._entry(node) / ENTRY).read_text())["seconds"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
 
     def _read(self, node: Node) -> Encoded | None:
         entry = self._entry(node)
@@ -140,6 +160,7 @@ def work_of(node: Node) -> tuple[str, float]:
         "stage": node.stage,
         "pipeline": asdict(node.pipeline) if node.pipeline else None,
         "size": [params.get("height"), params.get("width"), params.get("size")],
+        "metric": params.get("function"),
         "guided": isinstance(guidance, int | float) and guidance > 1,
     }
     text = json.dumps(kind, sort_keys=True)

@@ -48,6 +48,7 @@ class SweepRecord:
         status: RUNNING, FINISHED, FAILED or KILLED.
         attempts: how often it was begun.
         runs: MLflow runs of the sweep itself, by experiment.
+        command: what runs it; "" in records from before that was kept.
     """
 
     sweep_id: str
@@ -60,6 +61,7 @@ class SweepRecord:
     axes: Mapping[str, Sequence[str]]
     runs: Mapping[str, str]
     cells: tuple[CellEntry, ...]
+    command: str = ""
 
 
 class SweepFolder:
@@ -111,6 +113,7 @@ class SweepFolder:
                 axes=axes,
                 runs={},
                 cells=tuple(cells),
+                command=sweep.command,
             ),
         )
 

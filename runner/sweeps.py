@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from runner.config.run_config import RunConfig
-from runner.errors import RunnerError
+from runner.errors import ConfigError, RunnerError
 from runner.graph import Graph
 from runner.messages import counted
-from runner.planning import Plan, Planner
+from runner.planning import Plan, Planner, no_baseline
 from runner.weights.find import FoundCheckpoint
 
 SHOWN_CELLS = 3
@@ -134,9 +134,53 @@ def _planned(cells: Sequence[Cell], *, download: bool) -> SweepPlan:
             plans.append(planner.plan(cell.config))
         except RunnerError as error:
             faults.setdefault(str(error), []).append(cell)
+    if not faults:
+        plans, faults = _compared(cells, plans)
     if faults:
         raise SweepError(faults, len(cells))
     return SweepPlan(tuple(cells), tuple(plans))
+
+
+def _compared(
+    cells: Sequence[Cell], plans: Sequence[Plan]
+) -> tuple[list[Plan], dict[str, list[Cell]]]:
+    """The plans with what compares them with their baselines, and what is wrong with that."""
+    chosen = [dict(override.split("=", 1) for override in cell.overrides) for cell in cells]
+    by_choice = {frozenset(own.items()): plan for own, plan in zip(chosen, plans, strict=True)}
+    found: list[Plan] = []
+    faults: dict[str, list[Cell]] = {}
+    for cell, own, plan in zip(cells, chosen, plans, strict=True):
+        try:
+            if plan.run.baseline:
+                wanted = dict(override.split("=", 1) for override in plan.run.baseline)
+                baseline = by_choice.get(frozenset({**own, **wanted}.items()))
+                if baseline is None:
+                    raise _no_such_cell(plan, wanted, chosen)
+                # The baseline itself is compared with nothing.
+                found.append(plan if baseline is plan else plan.measured_against(baseline))
+            elif plan.compared:
+                raise no_baseline(plan)
+            else:
+                found.append(plan)
+        except RunnerError as error:
+            faults.setdefault(str(error), []).append(cell)
+    return found, faults
+
+
+def _no_such_cell(
+    plan: Plan, wanted: Mapping[str, str], chosen: Sequence[Mapping[str, str]]
+) -> ConfigError:
+    for key, value in wanted.items():
+        values = list(dict.fromkeys(own[key] for own in chosen if key in own))
+        if value not in values:
+            return ConfigError(
+                "baseline", f"{key}={value}", "is in no cell of this sweep",
+                [f"{key}={value}" for value in values] or "a key that the sweep varies",
+            )  # fmt: skip
+    return ConfigError(
+        "baseline", " ".join(plan.run.baseline), "leads from this cell to none of the sweep",
+        "overrides that lead from every cell to one of them",
+    )  # fmt: skip
 
 
 def _named(cells: Sequence[Cell]) -> str:

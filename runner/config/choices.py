@@ -128,6 +128,15 @@ class Seeding(Choice):
     shared = "shared"
 
 
+class Against(Choice):
+    """What a picture is compared with: the same prompt and seed in the sweep's baseline, or the
+    picture that it was made from.
+    """
+
+    baseline = "baseline"
+    image = "image"
+
+
 class CacheMode(Choice):
     """use: take stored results. refresh: make them anew and store. off: neither read nor store."""
 

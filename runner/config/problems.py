@@ -11,9 +11,10 @@ from typing import Any, get_type_hints
 from hydra.errors import OverrideParseException
 
 from runner.config.schema import Config
+from runner.config.tree import config_dir
 from runner.errors import ConfigError
 
-NO_OPTION = re.compile(r"Could not find '(?P<group>hydra/\w+|.+?)/(?P<option>.*)'")
+NO_OPTION = re.compile(r"Could not (?:find|load) '(?P<group>hydra/\w+|.+?)/(?P<option>.*)'")
 NO_KEY = re.compile(r"Could not override '(?P<key>[^']+)'")
 KEY_NOT_IN = re.compile(r"Key '(?P<key>[^']+)' not in '\w+'")
 BAD_VALUE = re.compile(r"Error merging override (?P<key>[^=]+)=(?P<value>.*)")
@@ -26,6 +27,11 @@ NOISE = re.compile(
 PHRASES = (
     (r"Invalid value assigned: \w+ is not a ListConfig, list or tuple\.", "is no list like [1,2]"),
     (r"field '\w+' is not Optional", "cannot be null"),
+    (
+        r"[\w ]+: \w+ is not a subclass of MetricConfig\. value: .*",
+        "cannot be added so: write <folder>/metrics/<name>.yaml, and choose it with "
+        "--config-dir=<folder> metrics=[<name>]",
+    ),
     (
         r"[\w ]+: \w+ is not a subclass of (\w+)Config\. value: (.*)",
         r"\2 is no section of keys (\1): set its keys one by one",
@@ -93,10 +99,15 @@ def schema_keys(section: type[Any], prefix: str = "") -> Iterator[str]:
 
 def _no_option(group: str, option: str, text: str) -> str:
     listed = OPTIONS.search(text)
-    options = listed["options"].split() if listed else []
+    options = listed["options"].split() if listed else _options_here(group)
     if group == "weights":
         options.append("the path of a folder")
     return str(ConfigError(group, option, "no such option", options))
+
+
+def _options_here(group: str) -> list[str]:
+    """For a choice of several, of which Hydra does not list what there is."""
+    return sorted(file.stem for file in config_dir().glob(f"{group}/*.yaml"))
 
 
 def _unreadable_override(error: OverrideParseException) -> str:

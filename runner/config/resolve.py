@@ -16,6 +16,7 @@ from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 from runner.config.checks import check_values, checked_count, checked_items, checked_seeds
 from runner.config.choices import Task
 from runner.config.credentials import recorded_override, without_credentials
+from runner.config.measuring import baseline_of, checked_metrics
 from runner.config.problems import in_plain_words, no_such_key
 from runner.config.prompts import checked_text, prompts_of
 from runner.config.run_config import RunConfig
@@ -104,6 +105,8 @@ def freeze(
         tracking=config.tracking,
         cache=config.cache.mode,
         cache_max_gb=config.cache.max_gb,
+        metrics=checked_metrics(config.metrics),
+        baseline=baseline_of(config.baseline),
         prompts=_prompts(config),
         negative_prompt=config.negative_prompt,
         seeds=checked_seeds(config.seeds),

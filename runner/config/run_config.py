@@ -23,6 +23,7 @@ from runner.config.schema import (
     CompileConfig,
     DecoderConfig,
     InputsConfig,
+    MetricConfig,
     PrecisionConfig,
     PriorConfig,
     SchedulerConfig,
@@ -53,6 +54,8 @@ class RunConfig:
         output_dir: absolute.
         composed: the config as composed, every interpolation resolved: what is logged.
         overrides: the command line's own overrides.
+        metrics: what is measured, by name.
+        baseline: overrides that lead from a cell of a sweep to the one it is compared with.
     """
 
     name: str
@@ -68,6 +71,8 @@ class RunConfig:
     tracking: TrackingConfig
     cache: CacheMode
     cache_max_gb: float | None
+    metrics: Mapping[str, MetricConfig]
+    baseline: tuple[str, ...]
     prompts: tuple[str, ...]
     negative_prompt: str | None
     seeds: tuple[int, ...]

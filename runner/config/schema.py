@@ -12,7 +12,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from omegaconf import MISSING
+
 from runner.config.choices import (
+    Against,
     AlgorithmType,
     AttentionBackend,
     CacheMode,
@@ -130,6 +133,7 @@ class PrecisionConfig:
     text: Precision = Precision.fp32
     depth: Precision = Precision.fp32
     decoder: Precision = Precision.fp32
+    metrics: Precision = Precision.fp32
 
 
 @dataclass
@@ -192,6 +196,21 @@ class InterpolateConfig:
 
 
 @dataclass
+class MetricConfig:
+    """A metric: see `runner.metrics`.
+
+    `function`: "package.module:name" or "path/to/file.py:name". `against`: what it compares with,
+    if it does; null: the baseline. `clip`: whose CLIP it sees with, if it does; null: the
+    version's own. `arguments`: its own parameters.
+    """
+
+    function: str = MISSING
+    against: Against | None = None
+    clip: Version | None = None
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
 class Config:
     """The whole config of one cell."""
 
@@ -205,9 +224,12 @@ class Config:
     precision: PrecisionConfig = field(default_factory=PrecisionConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     cache: CacheConfig = field(default_factory=CacheConfig)
+    metrics: dict[str, MetricConfig] = field(default_factory=dict)
 
     name: str | None = None
     question: str | None = None
+    # Overrides of a cell of the sweep, as a text or a list.
+    baseline: Any = None
 
     # One prompt or a list of them; OmegaConf has no type for that, `resolve` checks it.
     prompt: Any = None

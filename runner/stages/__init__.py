@@ -20,6 +20,7 @@ class ResultKind(Enum):
 
     tensors = "tensors"
     image = "image"
+    scores = "scores"
 
 
 class StageFunction(Protocol):
@@ -57,5 +58,6 @@ STAGES = {
         Stage("interpolate", 1, "runner.stages.interpolate", ResultKind.tensors),
         Stage("encode_text", 1, "runner.stages.encode_text", ResultKind.tensors),
         Stage("decode", 1, "runner.stages.decode", ResultKind.image),
+        Stage("measure", 1, "runner.stages.measure", ResultKind.scores),
     )
 }

@@ -115,6 +115,8 @@ class RunLog(Observer):
             totals["seconds_total"] = seconds
         for stage, values in self._stage_seconds.items():
             totals[f"seconds_{stage}_sum"] = sum(values)
+        for name, mean in mean_scores(images).items():
+            totals[f"mean_{name}"] = mean
         if peak_process_bytes is not None:
             totals["peak_process_mb"] = peak_process_bytes / 2**20
         if self._peak_device_bytes:
@@ -135,9 +137,14 @@ class RunLog(Observer):
 
     def _table(self, images: Sequence[SavedImage]) -> None:
         columns = ["file", "prompt", "negative_prompt", "seed", "sha256", "seconds", "reused"]
+        measured = sorted({name for image in images for name in image.scores})
         content = {
-            "columns": columns,
-            "data": [[getattr(image, column) for column in columns] for image in images],
+            "columns": [*columns, *measured],
+            "data": [
+                [getattr(image, column) for column in columns]
+                + [image.scores.get(name) for name in measured]
+                for image in images
+            ],
         }
         self._session.table(self._run_id, TABLE, json.dumps(content, ensure_ascii=False))
 
@@ -155,6 +162,15 @@ def params_of(plan: Plan, environment: Mapping[str, Any]) -> dict[str, str]:
         params[f"weights.{role}.sha256"] = str(found["sha256"])
         params[f"weights.{role}.revision"] = found["revision"] or "null"
     return params
+
+
+def mean_scores(images: Sequence[SavedImage]) -> dict[str, float]:
+    """Each metric's mean over the images that have it."""
+    scores: defaultdict[str, list[float]] = defaultdict(list)
+    for image in images:
+        for name, value in image.scores.items():
+            scores[name].append(value)
+    return {name: sum(values) / len(values) for name, values in scores.items()}
 
 
 def flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

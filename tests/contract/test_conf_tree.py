@@ -29,13 +29,21 @@ OPTIONS = [f"{group.name}={option}" for group in GROUPS for option in options_of
 EXPERIMENTS = options_of(EXPERIMENT)
 
 NEEDS = {
+    **{
+        f"metrics={name}": ("task=img2img", "inputs.image=a.png", f"metrics.{name}.against=image")
+        for name in ("clip_similarity", "psnr", "ssim", "pixel_difference")
+    },
+    "metrics=ms_ssim": (
+        "task=img2img", "inputs.image=a.png", "metrics.ms_ssim.against=image", "height=256",
+        "width=256",
+    ),
     "task=img2img": ("inputs.image=a.png",),
     "task=inpaint": ("inputs.image=a.png", "inputs.mask=mask.png"),
     "task=interpolate": ("interpolate.items=[{text: a, weight: 0.5}, {text: b, weight: 0.5}]",),
-    "task=controlnet": ("weights=hub", "inputs.image=a.png"),
-    "task=controlnet_img2img": ("weights=hub", "inputs.image=a.png"),
+    "task=controlnet": ("inputs.image=a.png",),
+    "task=controlnet_img2img": ("inputs.image=a.png",),
 }  # fmt: skip
-"""What an option cannot do without. The small family has no model that estimates depth."""
+"""What an option cannot do without."""
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +68,11 @@ def test_each_option_of_each_group_composes_resolves_and_plans(
 ) -> None:
     group, _, chosen = option.partition("=")
     run = composed(option, *NEEDS.get(option, ()))
-    assert chosen.replace("-", "_") in map(str, run.composed[group].values())
+    # Most options set a value of their own name; a metric is a key of its own.
+    assert chosen.replace("-", "_") in {
+        *run.composed[group],
+        *map(str, run.composed[group].values()),
+    }
     assert len(make_plan(run).images) == 1
 
 

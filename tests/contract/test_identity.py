@@ -97,7 +97,7 @@ def test_what_a_task_does_not_use_leaves_the_key(
         (DecoderConfig, ()),
         (SchedulerConfig, ()),
         (AttentionConfig, ()),
-        (PrecisionConfig, ()),
+        (PrecisionConfig, ("metrics",)),
         (CompileConfig, ()),
         (InterpolateItem, ()),
         (InputsConfig, ("allow_urls",)),

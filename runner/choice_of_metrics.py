@@ -1,0 +1,73 @@
+"""Which metrics a run asks for, and what they need: checked before anything is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TypeAlias
+
+from runner.catalog import CLIPS, Row
+from runner.config.choices import Against
+from runner.config.run_config import RunConfig
+from runner.config.schema import MetricConfig
+from runner.errors import ConfigError
+from runner.materials import clip_role
+from runner.metrics.find import FoundMetric
+
+FindMetric: TypeAlias = Callable[[str, MetricConfig], FoundMetric]
+
+
+def checked_metrics(run: RunConfig, find: FindMetric) -> tuple[FoundMetric, ...]:
+    """The metrics of a run.
+
+    Raises:
+        ConfigError: one does not exist, or does not go with this run.
+    """
+    found = tuple(find(name, config) for name, config in run.metrics.items())
+    for metric in found:
+        _check(run, metric, run.metrics[metric.name])
+    return found
+
+
+def against_baseline(run: RunConfig, metric: FoundMetric) -> bool:
+    """Whether it compares with another cell's picture."""
+    image = run.metrics[metric.name].against is Against.image
+    return "reference" in metric.takes and not image
+
+
+def check_smallest(metrics: Sequence[FoundMetric], height: int, width: int) -> None:
+    """Raises ConfigError for pictures that are too small for a metric."""
+    for metric in metrics:
+        smallest = metric.description.smallest
+        if min(height, width) < smallest:
+            raise ConfigError(
+                "metrics", metric.name, f"these pictures of {width} x {height} px are too small",
+                f"height and width from {smallest} on, or without {metric.name}",
+            )  # fmt: skip
+
+
+def with_clips(row: Row, run: RunConfig, metrics: Sequence[FoundMetric]) -> Row:
+    """The row, with the CLIPs that the metrics see with."""
+    configs = [run.metrics[metric.name] for metric in metrics if "clip" in metric.takes]
+    clips = {clip_role(run, config): CLIPS[config.clip or run.version] for config in configs}
+    return replace(row, checkpoints={**row.checkpoints, **clips})
+
+
+def _check(run: RunConfig, metric: FoundMetric, config: MetricConfig) -> None:
+    key = f"metrics.{metric.name}"
+    if config.clip is not None and "clip" not in metric.takes:
+        raise ConfigError(f"{key}.clip", config.clip.name, f"{metric.name} uses no CLIP", ["null"])
+    if config.against is not None and "reference" not in metric.takes:
+        raise ConfigError(
+            f"{key}.against", config.against.name, f"{metric.name} compares with nothing", ["null"]
+        )
+    if config.against is Against.image and run.inputs.image is None:
+        raise ConfigError(
+            f"{key}.against", "image", f"task={run.task.name} has no inputs.image here",
+            ["baseline"],
+        )  # fmt: skip
+    if "prompt" in metric.takes and not all(run.prompts):
+        raise ConfigError(
+            "metrics", metric.name, f"needs a prompt, and this task={run.task.name} has none",
+            f"prompt=..., or without {metric.name}",
+        )  # fmt: skip

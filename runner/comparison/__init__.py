@@ -1,0 +1,1 @@
+"""Cells of a sweep against a baseline: paired differences, and what they cost."""

@@ -1,0 +1,28 @@
+"""Metrics by the CLIP of a Kandinsky prior: what a picture shows, as the prior's own text and
+image encoders see it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from runner.metrics import metric
+
+if TYPE_CHECKING:
+    from runner.transformers_models import Clip
+
+
+@metric(better="higher")
+def clip_score(image: Image.Image, prompt: str, clip: Clip) -> float:
+    """Cosine of the embeddings of picture and prompt, -1 to 1 (Hessel et al. 2021, without its
+    scale of 2.5).
+    """
+    return clip.cosine(clip.embed_image(image), clip.embed_text(prompt))
+
+
+@metric(better="higher")
+def clip_similarity(image: Image.Image, reference: Image.Image, clip: Clip) -> float:
+    """Cosine of the embeddings of two pictures, -1 to 1; 1 for equal ones."""
+    return clip.cosine(clip.embed_image(image), clip.embed_image(reference))

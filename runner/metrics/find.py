@@ -1,0 +1,111 @@
+"""From what a config says of a metric to its function. Imports no torch for the project's own."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from runner.errors import ConfigError
+from runner.metrics import Metric, MetricFunction, description_of
+
+GIVEN = ("image", "reference", "prompt", "clip")
+"""Parameters that the runner fills in."""
+
+OWN = "runner.metrics."
+
+
+@dataclass(frozen=True)
+class FoundMetric:
+    """A metric's function, and what is to be known before it is called.
+
+    Attributes:
+        takes: which of `GIVEN` it is given.
+        source: hash of the file that it is in, where that is a user's: a change of it is another
+            metric. None for the project's own, which have versions.
+    """
+
+    name: str
+    function: MetricFunction
+    description: Metric
+    takes: frozenset[str]
+    source: str | None
+
+
+def find_metric(name: str, function: str, arguments: Mapping[str, Any]) -> FoundMetric:
+    """The metric that `metrics.<name>` means.
+
+    Args:
+        function: "package.module:name" or "path/to/file.py:name".
+
+    Raises:
+        ConfigError: there is none, it cannot be imported, or it does not take these arguments.
+    """
+    found = load_function(name, function)
+    description = description_of(found)
+    key = f"metrics.{name}"
+    if description is None:
+        raise ConfigError(f"{key}.function", function, "is no metric", "a function with @metric")
+    parameters = inspect.signature(found).parameters
+    own = [parameter for parameter in parameters if parameter not in GIVEN]
+    for argument in arguments:
+        if argument not in own:
+            raise ConfigError(
+                f"{key}.arguments.{argument}", arguments[argument], f"{function} takes no such",
+                own or "no arguments",
+            )  # fmt: skip
+    for parameter in own:
+        if parameters[parameter].default is inspect.Parameter.empty and parameter not in arguments:
+            raise ConfigError(f"{key}.arguments.{parameter}", None, f"{function} needs it")
+    for package in description.needs:
+        if importlib.util.find_spec(package) is None:
+            raise ConfigError(
+                "metrics", name, f"needs the package {package}, which is not installed",
+                f"pip install {package}; or without {name}",
+            )  # fmt: skip
+    takes = frozenset(parameters) & frozenset(GIVEN)
+    return FoundMetric(name, found, description, takes, _source(found, function))
+
+
+def load_function(name: str, function: str) -> MetricFunction:
+    """The function itself. Raises ConfigError as `find_metric`."""
+    key = f"metrics.{name}.function"
+    where, _, called = function.rpartition(":")
+    if not where or not called:
+        raise ConfigError(key, function, "names no function", "module:function, file.py:function")
+    try:
+        module = _of_file(Path(where)) if where.endswith(".py") else importlib.import_module(where)
+    except Exception as error:
+        # Whatever a user's module raises: it is theirs to see, and nothing was begun.
+        raise ConfigError(
+            key, function, f"cannot be imported: {type(error).__name__}: {error}"
+        ) from error
+    found = getattr(module, called, None)
+    if not callable(found):
+        raise ConfigError(key, function, f"there is no function {called} in {where}")
+    return found  # type: ignore[no-any-return]
+
+
+def _of_file(path: Path) -> ModuleType:
+    path = path.expanduser()
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is not there")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _source(found: MetricFunction, function: str) -> str | None:
+    if function.startswith(OWN):
+        return None
+    file = inspect.getsourcefile(found)
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else None

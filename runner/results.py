@@ -1,0 +1,194 @@
+"""What a run or a sweep made, read back from its folder: for comparisons, pages and exports."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from runner.errors import ConfigError
+from runner.outputs import MANIFEST, read_manifest
+from runner.sweep_folder import PENDING, SWEEP, read_record
+
+SECONDS = "seconds"
+"""Beside the metrics: what an image's stages took together, whenever each was run."""
+
+Better: TypeAlias = str | None
+"""Which numbers are the better ones: "higher", "lower", or neither."""
+
+
+@dataclass(frozen=True)
+class ImageResult:
+    """An image.
+
+    Attributes:
+        file: its PNG.
+        record: what the manifest says of it; see `outputs.SavedImage`.
+    """
+
+    file: Path
+    record: Mapping[str, Any]
+
+    @property
+    def prompt(self) -> str:
+        return str(self.record["prompt"])
+
+    @property
+    def seed(self) -> int:
+        return int(self.record["seed"])
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """What was measured, by the metrics' names, and `seconds` where all of them are known."""
+        scores: dict[str, float] = dict(self.record.get("scores", {}))
+        took: Mapping[str, float] = self.record.get("took", {})
+        if took and set(self.record["stage_keys"]) <= set(took) | INSTANT:
+            scores[SECONDS] = sum(took.values())
+        return scores
+
+
+INSTANT = {"image", "mask", "hint"}
+"""Reading a picture is no part of what an image costs."""
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """A cell of a sweep, or a single run.
+
+    Attributes:
+        folder: of its images and manifest.
+        status: FINISHED, FAILED, KILLED, RUNNING, or PENDING where it was not begun.
+        choice: the sweep's axes, each with this cell's value.
+        manifest: empty where it was not begun.
+    """
+
+    number: int
+    folder: Path
+    status: str
+    overrides: tuple[str, ...]
+    choice: Mapping[str, str]
+    manifest: Mapping[str, Any]
+    images: tuple[ImageResult, ...]
+
+    @property
+    def label(self) -> str:
+        """What sets it apart from the others; "" in a single run."""
+        return " ".join(f"{axis}={value}" for axis, value in self.choice.items())
+
+    @property
+    def failures(self) -> Sequence[Mapping[str, str]]:
+        """Its stages that failed: key, stage, error."""
+        failures: Sequence[Mapping[str, str]] = self.manifest.get("failures", ())
+        return failures
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """A sweep, or a single run as its only cell.
+
+    Attributes:
+        axes: keys that differ between cells, each with its values in order.
+        command: what runs it again.
+        status: of the whole.
+        seconds: wall time of the sweep; None of a single run.
+        runs: MLflow runs of the sweep itself, by experiment.
+    """
+
+    folder: Path
+    name: str
+    status: str
+    axes: Mapping[str, Sequence[str]]
+    cells: tuple[CellResult, ...]
+    command: str
+    seconds: float | None
+    runs: Mapping[str, str]
+
+    @property
+    def question(self) -> str | None:
+        """What it was to answer."""
+        return next((c.manifest["question"] for c in self.cells if c.manifest), None)
+
+    @property
+    def baseline(self) -> str | None:
+        """The config's `baseline`, as one text."""
+        config: Mapping[str, Any] = next(
+            (c.manifest["config"] for c in self.cells if c.manifest), {}
+        )
+        found = config.get("baseline")
+        return " ".join(found) if isinstance(found, list) else found
+
+    @cached_property
+    def better(self) -> dict[str, Better]:
+        """Each number that some image has, in order, and which of its values are the better ones.
+
+        A metric of several numbers has each of them as "metric.number".
+        """
+        said: dict[str, Better] = {SECONDS: "lower"}
+        for cell in self.cells:
+            metrics: Mapping[str, Mapping[str, Better]] = cell.manifest.get("metrics", {})
+            said.update({name: known["better"] for name, known in metrics.items()})
+        order = [*(name for name in said if name != SECONDS), SECONDS]
+        names = {name for image in self.images() for name in image.scores}
+        return {
+            name: said[name.partition(".")[0]]
+            for name in sorted(names, key=lambda n: (order.index(n.partition(".")[0]), n))
+        }
+
+    def images(self) -> Iterator[ImageResult]:
+        """Of all cells."""
+        for cell in self.cells:
+            yield from cell.images
+
+
+def read_results(folder: Path) -> SweepResult:
+    """What lies in the folder of a sweep or of a single run.
+
+    Raises:
+        ConfigError: it is neither, or cannot be read.
+    """
+    try:
+        if (folder / SWEEP).is_file():
+            return _sweep(folder)
+        if (folder / MANIFEST).is_file():
+            cell = _cell(folder, 0, (), {})
+            name, command = cell.manifest["name"], shlex.join(["kandinsky", "run", *cell.overrides])
+            return SweepResult(folder, name, cell.status, {}, (cell,), command, None, {})
+    except (OSError, ValueError, KeyError, TypeError, AssertionError) as error:
+        said = f"cannot be read: {type(error).__name__}: {error}"
+        raise ConfigError("folder", folder, said) from error
+    problem = f"is no folder of a run or a sweep: no {MANIFEST}, no {SWEEP}"
+    raise ConfigError("folder", folder, problem)
+
+
+def _sweep(folder: Path) -> SweepResult:
+    record = read_record(folder)
+    axes = {axis: values for axis, values in record.axes.items() if len(values) > 1}
+    cells = []
+    for entry in record.cells:
+        pairs = dict(override.split("=", 1) for override in entry.overrides)
+        choice = {axis: pairs[axis] for axis in axes if axis in pairs}
+        cells.append(_cell(folder / entry.folder, entry.number, entry.overrides, choice))
+    return SweepResult(
+        folder=folder,
+        name=record.name,
+        status=record.status,
+        axes=axes,
+        cells=tuple(cells),
+        command=record.command,
+        seconds=record.seconds,
+        runs=record.runs,
+    )
+
+
+def _cell(
+    folder: Path, number: int, overrides: tuple[str, ...], choice: Mapping[str, str]
+) -> CellResult:
+    if not (folder / MANIFEST).is_file():
+        return CellResult(number, folder, PENDING, overrides, choice, {}, ())
+    manifest = read_manifest(folder)
+    images = tuple(ImageResult(folder / image["file"], image) for image in manifest["images"])
+    own = overrides or tuple(manifest["overrides"])
+    return CellResult(number, folder, str(manifest["status"]), own, choice, manifest, images)

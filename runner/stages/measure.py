@@ -1,0 +1,35 @@
+"""A picture -> numbers, by one metric."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from runner.errors import StageError
+from runner.graph import Node
+from runner.metrics.find import load_function
+from runner.values import OnStep, Scores, Value
+
+
+def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep) -> Scores:
+    """The metric's numbers, by name; a single one by the empty name.
+
+    Raises:
+        StageError: it returned what is no finite number.
+    """
+    function = load_function(node.label, node.text("function"))
+    given = {**inputs, "prompt": node.params.get("prompt"), "clip": pipeline}
+    taken = inspect.signature(function).parameters
+    arguments = node.params["arguments"]
+    assert isinstance(arguments, dict)
+    measured = function(
+        **{name: value for name, value in given.items() if name in taken}, **arguments
+    )
+    found = dict(measured) if isinstance(measured, Mapping) else {"": measured}
+    for name, value in found.items():
+        if isinstance(value, bool) or not math.isfinite(value):
+            said = f"{name}={value}" if name else value
+            raise StageError(f"{node.text('function')} measured {said}, which is no finite number")
+    return Scores({name: float(value) for name, value in found.items()})

@@ -1,0 +1,150 @@
+"""What is no diffusers pipeline, with what the runner asks of any: depth estimation, and CLIP."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+
+
+class OwnPipeline:
+    """Models of transformers that are called as they are.
+
+    Args:
+        models: by name.
+    """
+
+    scheduler = None
+
+    def __init__(self, models: Mapping[str, Any]) -> None:
+        self._models = dict(models)
+        self._execution_device = torch.device("cpu")
+        self._waits_on_cpu = False
+
+    @property
+    def components(self) -> dict[str, Any]:
+        """The models."""
+        return self._models
+
+    def place(self, device: str, *, offloaded: bool) -> None:
+        """Where the models run; offloaded, each is there only during a call."""
+        self._execution_device = torch.device(device)
+        self._waits_on_cpu = offloaded
+        for model in self._models.values():
+            model.to("cpu" if offloaded else device)
+
+    @property
+    def offloaded(self) -> list[str]:
+        """The models that wait on the CPU between calls."""
+        return sorted(self._models) if self._waits_on_cpu else []
+
+    @contextmanager
+    def on_device(self, name: str) -> Iterator[Any]:
+        """A model, where it runs."""
+        model = self._models[name].to(self._execution_device)
+        yield model
+        if self._waits_on_cpu:
+            model.to("cpu")
+
+
+class DepthEstimator(OwnPipeline):
+    """transformers' depth estimation."""
+
+    def __init__(self, folder: Path, dtype: torch.dtype, variant: str | None) -> None:
+        from transformers import AutoImageProcessor, AutoModelForDepthEstimation
+
+        model = AutoModelForDepthEstimation.from_pretrained(
+            str(folder), dtype=dtype, variant=variant, use_safetensors=True, local_files_only=True
+        )
+        super().__init__({"model": model})
+        self._processor = AutoImageProcessor.from_pretrained(str(folder), local_files_only=True)
+
+    def __call__(self, picture: Image.Image) -> dict[str, Any]:
+        """{"depth": a grey picture of the picture's size, ...}, as transformers makes it."""
+        from transformers import DepthEstimationPipeline
+
+        class InFullPrecision(DepthEstimationPipeline):  # type: ignore[misc]
+            """numpy, which makes the picture, knows no bfloat16."""
+
+            def postprocess(self, outputs: Any) -> Any:
+                outputs["predicted_depth"] = outputs["predicted_depth"].float()
+                return super().postprocess(outputs)
+
+        with self.on_device("model") as model:
+            estimate = InFullPrecision(
+                model=model,
+                image_processor=self._processor,
+                device=self._execution_device,
+                dtype=model.dtype,
+            )
+            found: dict[str, Any] = estimate(picture)
+        return found
+
+
+class Clip(OwnPipeline):
+    """The CLIP that a Kandinsky prior was trained with: the two encoders of its checkpoint."""
+
+    def __init__(self, folder: Path, dtype: torch.dtype, variant: str | None) -> None:
+        import transformers
+        from transformers import (
+            CLIPTextModelWithProjection,
+            CLIPTokenizer,
+            CLIPVisionModelWithProjection,
+        )
+
+        given = {
+            "dtype": dtype, "variant": variant, "use_safetensors": True, "local_files_only": True,
+        }  # fmt: skip
+        super().__init__(
+            {
+                "text_encoder": CLIPTextModelWithProjection.from_pretrained(
+                    str(folder / "text_encoder"), **given
+                ),
+                "image_encoder": CLIPVisionModelWithProjection.from_pretrained(
+                    str(folder / "image_encoder"), **given
+                ),
+            }
+        )
+        self._tokenizer = CLIPTokenizer.from_pretrained(
+            str(folder / "tokenizer"), local_files_only=True
+        )
+        # The class that diffusers would take.
+        index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+        processor_class = getattr(transformers, index["image_processor"][1])
+        self._processor = processor_class.from_pretrained(
+            str(folder / "image_processor"), local_files_only=True
+        )
+
+    def embed_text(self, text: str) -> torch.Tensor:
+        """The embedding of a text, [D], float32; what is over CLIP's length is cut off."""
+        tokens = self._tokenizer(
+            text,
+            padding="max_length",
+            max_length=self._tokenizer.model_max_length,
+            truncation=True,
+            return_tensors="pt",
+        )
+        with torch.inference_mode(), self.on_device("text_encoder") as encoder:
+            found = encoder(tokens.input_ids.to(encoder.device)).text_embeds
+        return found[0].float().cpu()  # type: ignore[no-any-return]
+
+    def embed_image(self, image: Image.Image) -> torch.Tensor:
+        """The embedding of a picture, [D], float32."""
+        pixels = self._processor(image, return_tensors="pt").pixel_values
+        with torch.inference_mode(), self.on_device("image_encoder") as encoder:
+            found = encoder(pixels.to(encoder.device, encoder.dtype)).image_embeds
+        return found[0].float().cpu()  # type: ignore[no-any-return]
+
+    @staticmethod
+    def cosine(one: torch.Tensor, other: torch.Tensor) -> float:
+        """Of two embeddings, [D]."""
+        return float(torch.nn.functional.cosine_similarity(one, other, dim=0))
+
+
+OWN_PIPELINES = {"depth-estimation": DepthEstimator, "clip": Clip}
+"""By the name in `catalog.Checkpoint.pipeline`."""
