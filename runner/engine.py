@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
+from runner.config.run_config import Bench
 from runner.encoding import Made, decoded
 from runner.errors import RunnerError, StorageError
 from runner.events import NodeResult, Observer, Observers
@@ -50,16 +51,23 @@ OpenWorkers: TypeAlias = "Callable[[Sequence[Node], Observer], Workers]"
 """Gives workers for nodes, which tell an observer what happens while one runs."""
 
 
-def in_process(open_pipelines: Callable[[], PipelineSource]) -> OpenWorkers:
+def in_process(
+    open_pipelines: Callable[[], PipelineSource], bench: Bench | None = None
+) -> OpenWorkers:
     """This process as the only worker; pipelines are opened when a node needs one."""
-    return lambda _, observer: Here(open_pipelines, observer)
+    return lambda _, observer: Here(open_pipelines, observer, bench)
 
 
 class Here:
     """Runs a node at once, in this process."""
 
-    def __init__(self, open_pipelines: Callable[[], PipelineSource], observer: Observer) -> None:
-        self._runner = StageRunner(open_pipelines, observer)
+    def __init__(
+        self,
+        open_pipelines: Callable[[], PipelineSource],
+        observer: Observer,
+        bench: Bench | None = None,
+    ) -> None:
+        self._runner = StageRunner(open_pipelines, observer, bench)
         self._done: list[tuple[Node, Ran | RunnerError]] = []
 
     def has_idle(self) -> bool:
@@ -268,6 +276,7 @@ class _GraphRun:
                 first_call=done.first_call,
                 peak_memory_bytes=done.peak_memory_bytes,
                 took=self._took(node),
+                repeats=done.repeats,
             )
         )
 

@@ -31,6 +31,7 @@ class NodeResult:
         seconds: without the loading of pipelines.
         first_call: the first of its pipeline, which pays for what is compiled and warmed up.
         peak_memory_bytes: of the device, while it ran.
+        repeats: with `bench=true`, what it took each time; `seconds` is the median of them.
         took: of a target, by the names of `Node.lineage`: what each node took when it was made,
             now or earlier, as far as that is known.
     """
@@ -41,6 +42,7 @@ class NodeResult:
     seconds: float
     first_call: bool = False
     peak_memory_bytes: int | None = None
+    repeats: Sequence[float] = ()
     took: Mapping[str, float] = field(default_factory=dict)
 
     @property

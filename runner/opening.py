@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runner.config.choices import OffloadMode
+from runner.config.run_config import Bench
 from runner.materials import precision_of
 from runner.planning import Plan
 from runner.weights.find import FoundCheckpoint
@@ -17,12 +18,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Opening:
-    """What has to be known to open pipelines, here or in another process.
+    """What has to be known to run nodes on pipelines, here or in another process.
 
     Attributes:
         component_bytes: of each checkpoint, module -> bytes in the precision of its role.
         pixels: of the largest picture.
         activation_bytes: of the widest type that a decoder computes in.
+        bench: how often each node is run, if it is measured.
     """
 
     checkpoints: tuple[FoundCheckpoint, ...]
@@ -32,6 +34,7 @@ class Opening:
     component_bytes: tuple[Mapping[str, int], ...]
     pixels: int
     activation_bytes: int
+    bench: Bench | None = None
 
 
 def opening_of(plans: Sequence[Plan]) -> Opening:
@@ -49,6 +52,7 @@ def opening_of(plans: Sequence[Plan]) -> Opening:
         tuple(component_bytes for plan in plans for component_bytes in _component_bytes(plan)),
         max(plan.height * plan.width for plan in plans),
         max(plan.run.precision.decoder.bytes for plan in plans),
+        plans[0].run.bench,
     )
 
 

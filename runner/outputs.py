@@ -10,7 +10,7 @@ import re
 import time
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -44,6 +44,7 @@ class SavedImage:
         seconds: of those nodes, as far as they ran now.
         reused: whether the picture came from the store.
         took: input's name -> what that node took when it was made, now or earlier.
+        repeats: the same with `bench=true`, each time that it was measured; `took` has the median.
         scores: what the metrics measured, by name.
     """
 
@@ -58,6 +59,7 @@ class SavedImage:
     seconds: float
     reused: bool
     took: dict[str, float]
+    repeats: dict[str, list[float]]
     scores: dict[str, float] = field(default_factory=dict)
 
 
@@ -91,6 +93,7 @@ class RunFolder(Observer):
             for name, node in image.measures.items():
                 self._measured[node.key].append((name, image.request.index))
         self._seconds: dict[str, float] = {}
+        self._repeats: dict[str, Sequence[float]] = {}
         self._written = 0.0
         # By number: workers finish them in any order.
         self._saved: dict[int, SavedImage] = {}
@@ -107,6 +110,8 @@ class RunFolder(Observer):
 
     def node_finished(self, result: NodeResult) -> None:
         node = result.node
+        if result.repeats:
+            self._repeats[node.key] = result.repeats
         self._seconds[node.key] = 0.0 if result.reused else result.seconds
         if node.key in self._measured:
             self._note_scores(result)
@@ -176,6 +181,11 @@ class RunFolder(Observer):
             seconds=round(sum(self._seconds.get(n.key, 0.0) for n in nodes.values()), 4),
             reused=result.reused,
             took={name: round(seconds, 4) for name, seconds in result.took.items()},
+            repeats={
+                name: [round(seconds, 4) for seconds in self._repeats[n.key]]
+                for name, n in nodes.items()
+                if n.key in self._repeats
+            },
             # Stored ones may come before the image.
             scores=self._ordered(request.index),
         )

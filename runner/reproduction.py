@@ -98,6 +98,7 @@ def _as_rerun(record: RunRecord, folder: str) -> dict[str, Any]:
     config |= {
         "metrics": {},  # they say nothing of the pixels
         "baseline": None,
+        "bench": False,
         "prompt_file": None,
         "prompt": prompts if any(prompts) else None,
         "seeds": list(dict.fromkeys(image.seed for image in record.images)),

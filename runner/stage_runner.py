@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import statistics
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, Protocol
 
+from runner.config.run_config import Bench
 from runner.encoding import Made
 from runner.errors import RunnerError, StageError
 from runner.events import Loaded, Observer
@@ -17,6 +19,10 @@ from runner.stages import STAGES, StageFunction
 from runner.values import Value
 
 OUT_OF_MEMORY_ADVICE = "; try offload=auto or model, precision=fp16 or a smaller size"
+
+
+MEASURE = "measure"
+"""The stage of metrics: what they cost is nobody's question."""
 
 
 class PipelineSource(Protocol):
@@ -53,6 +59,7 @@ class Ran:
     seconds: float
     first_call: bool
     peak_memory_bytes: int | None
+    repeats: tuple[float, ...] = ()
 
 
 class StageRunner:
@@ -62,11 +69,18 @@ class StageRunner:
         open_pipelines: gives the source of live pipelines; called when the first node needs one,
             so that reading pictures imports no torch.
         observer: told of what happens while a node runs.
+        bench: how often each node that draws is run; None: once.
     """
 
-    def __init__(self, open_pipelines: Callable[[], PipelineSource], observer: Observer) -> None:
+    def __init__(
+        self,
+        open_pipelines: Callable[[], PipelineSource],
+        observer: Observer,
+        bench: Bench | None = None,
+    ) -> None:
         self._open_pipelines = open_pipelines
         self._observer = observer
+        self._bench = bench
         self._called: set[PipelineSpec] = set()
 
     def run(self, node: Node, inputs: Mapping[str, Value]) -> Ran:
@@ -111,10 +125,13 @@ class StageRunner:
                 self._observer.pipeline_loaded(loaded)
         self._observer.node_started(node)
         run: StageFunction = importlib.import_module(STAGES[node.stage].module).run
+        call = partial(run, node, inputs, pipeline, partial(self._observer.node_step, node))
+        if self._bench is not None and spec is not None and node.stage != MEASURE:
+            return self._measured(spec, call, self._bench)
         if spec is not None:
             self._pipelines.peak_memory_bytes()
         started = time.perf_counter()
-        value = run(node, inputs, pipeline, partial(self._observer.node_step, node))
+        value = call()
         seconds = time.perf_counter() - started
         if spec is None:
             return Ran(value, seconds, first_call=False, peak_memory_bytes=None)
@@ -122,6 +139,20 @@ class StageRunner:
         first = spec not in self._called
         self._called.add(spec)
         return Ran(value, seconds, first, self._pipelines.peak_memory_bytes())
+
+    def _measured(self, spec: PipelineSpec, call: Callable[[], Value], bench: Bench) -> Ran:
+        for _ in range(bench.warmup):
+            call()
+        self._pipelines.peak_memory_bytes()
+        repeats = []
+        for _ in range(bench.repeats):
+            started = time.perf_counter()
+            value = call()
+            repeats.append(time.perf_counter() - started)
+        self._pipelines.check_used(spec)
+        self._called.add(spec)
+        peak = self._pipelines.peak_memory_bytes()
+        return Ran(value, statistics.median(repeats), False, peak, tuple(repeats))
 
 
 def _failed(node: Node, error: Exception, advice: str = "") -> StageError:

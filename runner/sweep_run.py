@@ -14,7 +14,7 @@ from pathlib import Path
 from runner.config.choices import Progress
 from runner.config.cluster import Cluster
 from runner.engine import Engine
-from runner.errors import Interrupted, RunnerError, StorageError
+from runner.errors import ConfigError, Interrupted, RunnerError, StorageError
 from runner.events import Loaded, NodeResult, Observer
 from runner.graph import Graph, Node
 from runner.machine import peak_process_bytes
@@ -56,6 +56,11 @@ def execute_sweep(sweep: SweepPlan, cluster: Cluster | None = None) -> FinishedS
         RunnerError: it could not go on at all.
         Interrupted: Ctrl-C or SIGTERM; what was made is kept and recorded.
     """
+    if cluster is not None and any(plan.run.bench for plan in sweep.plans):
+        raise ConfigError(
+            "bench", "true", "measures in this process, and hydra/launcher sends stages elsewhere",
+            "bench=false, or hydra/launcher=basic",
+        )  # fmt: skip
     folders: defaultdict[Path, list[int]] = defaultdict(list)
     for cell, plan in zip(sweep.cells, sweep.plans, strict=True):
         folders[plan.run.output_dir].append(cell.number)
@@ -291,6 +296,8 @@ def _alike(cells: Sequence[CellAtWork]) -> list[list[CellAtWork]]:
     for cell in cells:
         plan = cell.plan
         run = plan.run
-        setting = (run.cache, plan.device, plan.threads, run.workers, run.offload)
+        setting = (
+            run.cache, plan.device, plan.threads, run.workers, run.offload, run.bench
+        )  # fmt: skip
         groups[setting].append(cell)
     return list(groups.values())

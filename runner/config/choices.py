@@ -138,8 +138,12 @@ class Against(Choice):
 
 
 class CacheMode(Choice):
-    """use: take stored results. refresh: make them anew and store. off: neither read nor store."""
+    """use: take stored results. refresh: make them anew and store. off: neither read nor store.
 
+    auto: use; while measuring (`bench=true`) off.
+    """
+
+    auto = "auto"
     use = "use"
     refresh = "refresh"
     off = "off"

@@ -1,4 +1,4 @@
-"""What is measured, and against what: the keys `metrics` and `baseline`."""
+"""What is measured, how, and against what: `metrics`, `baseline`, `bench`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import re
 import shlex
 from collections.abc import Mapping
 
-from runner.config.schema import MetricConfig
+from runner.config.choices import CacheMode
+from runner.config.run_config import Bench
+from runner.config.schema import Config, MetricConfig
 from runner.errors import ConfigError
 
 METRIC_NAME = re.compile(r"\w[\w-]*")
+MOST_REPEATS = 1000
 TAKEN_NAMES = ("seconds", "seed", "prompt", "cell", "file")
 """What else stands beside the metrics in tables."""
 
@@ -50,3 +53,35 @@ def baseline_of(value: object) -> tuple[str, ...]:
     if not found or len(set(keys)) < len(keys):
         raise ConfigError("baseline", value, "names no value, or two of one key", allowed)
     return tuple(found)
+
+
+def settled_cache(config: Config) -> CacheMode:
+    """What `auto` means."""
+    if config.cache.mode is not CacheMode.auto:
+        return config.cache.mode
+    return CacheMode.off if config.bench else CacheMode.use
+
+
+def checked_bench(config: Config) -> Bench | None:
+    """How often to run each stage.
+
+    Raises:
+        ConfigError: a number that cannot be meant, or what would spoil the measurement.
+    """
+    for key, least in (("warmup", 0), ("repeats", 1)):
+        value = getattr(config, key)
+        if not least <= value <= MOST_REPEATS:
+            raise ConfigError(key, value, "is out of range", f"{least} to {MOST_REPEATS}")
+    if not config.bench:
+        return None
+    if config.cache.mode is CacheMode.use:
+        raise ConfigError(
+            "cache", "use", "bench=true measures, and this would take what is stored",
+            ["auto", "off", "refresh"],
+        )  # fmt: skip
+    if config.workers not in ("auto", 1):
+        raise ConfigError(
+            "workers", config.workers, "bench=true measures, and workers slow each other down",
+            ["auto", "1"],
+        )  # fmt: skip
+    return Bench(config.warmup, config.repeats)

@@ -16,7 +16,7 @@ from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 from runner.config.checks import check_values, checked_count, checked_items, checked_seeds
 from runner.config.choices import Task
 from runner.config.credentials import recorded_override, without_credentials
-from runner.config.measuring import baseline_of, checked_metrics
+from runner.config.measuring import baseline_of, checked_bench, checked_metrics, settled_cache
 from runner.config.problems import in_plain_words, no_such_key
 from runner.config.prompts import checked_text, prompts_of
 from runner.config.run_config import RunConfig
@@ -103,7 +103,7 @@ def freeze(
         compile=config.compile,
         precision=config.precision,
         tracking=config.tracking,
-        cache=config.cache.mode,
+        cache=settled_cache(config),
         cache_max_gb=config.cache.max_gb,
         metrics=checked_metrics(config.metrics),
         baseline=baseline_of(config.baseline),
@@ -122,7 +122,8 @@ def freeze(
         decoder=config.decoder,
         device=config.device,
         threads=checked_count("threads", config.threads, 1024),
-        workers=checked_count("workers", config.workers, 256),
+        workers=1 if config.bench else checked_count("workers", config.workers, 256),
+        bench=checked_bench(config),
         output_dir=Path(config.output_dir).absolute(),
         progress=config.progress,
         resume=config.resume,

@@ -42,6 +42,14 @@ class InterpolateItem:
 
 
 @dataclass(frozen=True)
+class Bench:
+    """How often a stage is run before it is measured, and while."""
+
+    warmup: int
+    repeats: int
+
+
+@dataclass(frozen=True)
 class RunConfig:
     """One cell: checked in itself, not yet against the weights and the machine (`runner.planning`).
 
@@ -51,6 +59,8 @@ class RunConfig:
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         threads: CPU threads, or None for "by the size of the model".
         workers: processes that run stages, or None for "by the machine and the work".
+        cache: never `auto`.
+        bench: how often each stage is run to measure it; None: once, as ever.
         output_dir: absolute.
         composed: the config as composed, every interpolation resolved: what is logged.
         overrides: the command line's own overrides.
@@ -89,6 +99,7 @@ class RunConfig:
     device: str
     threads: int | None
     workers: int | None
+    bench: Bench | None
     output_dir: Path
     progress: Progress
     resume: bool

@@ -147,7 +147,7 @@ class TrackingConfig:
 class CacheConfig:
     """`max_gb`: what the stored stage results may take on disk, in 10^9 bytes; `null`: any size."""
 
-    mode: CacheMode = CacheMode.use
+    mode: CacheMode = CacheMode.auto
     max_gb: float | None = 20.0
 
 
@@ -252,6 +252,9 @@ class Config:
     threads: Any = "auto"
     # `auto` or a number of processes.
     workers: Any = "auto"
+    bench: bool = False
+    warmup: int = 1
+    repeats: int = 5
     output_dir: str = "outputs"
     progress: Progress = Progress.auto
     resume: bool = True

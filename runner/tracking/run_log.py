@@ -68,6 +68,9 @@ class RunLog(Observer):
         if result.peak_memory_bytes is not None:
             self._peak_device_bytes = max(self._peak_device_bytes, result.peak_memory_bytes)
         metrics = {f"seconds_{stage}": result.seconds}
+        if result.repeats:
+            metrics[f"seconds_{stage}_fastest"] = min(result.repeats)
+            metrics[f"seconds_{stage}_slowest"] = max(result.repeats)
         if result.first_call:
             # It pays for what is compiled and warmed up: apart from the calls after it.
             metrics[f"seconds_{stage}_first_call"] = result.seconds

@@ -33,7 +33,7 @@ def open_workers(plans: Sequence[Plan], cluster: Cluster | None = None) -> OpenW
         count, reason = worker_count(plans, nodes)
         observer.workers_begun(count, f"{counted(count, 'worker')} ({reason})")
         if count == 1:
-            return in_process(lambda: open_pipelines(opening))(nodes, observer)
+            return in_process(lambda: open_pipelines(opening), opening.bench)(nodes, observer)
         # Only now: most runs need none of it.
         from runner.workers.pool import Pool
 

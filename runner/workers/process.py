@@ -119,7 +119,7 @@ def _end_with_runner(lifeline: int) -> None:
 
 def _work(connection: Connection, opening: Opening) -> None:
     tell: Callable[[FromWorker], None] = connection.send
-    runner = StageRunner(lambda: open_pipelines(opening), Messenger(tell))
+    runner = StageRunner(lambda: open_pipelines(opening), Messenger(tell), opening.bench)
     try:
         tell(Ready(os.getpid()))
         while True:

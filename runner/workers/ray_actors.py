@@ -149,7 +149,7 @@ class StageActor:
     def __init__(self, opening: Opening) -> None:
         self._told: list[Happened] = []
         messenger = Messenger(self._told.append)
-        self._runner = StageRunner(lambda: open_pipelines(_here(opening)), messenger)
+        self._runner = StageRunner(lambda: open_pipelines(_here(opening)), messenger, opening.bench)
 
     def ready(self) -> None:
         """Once the imports are done."""

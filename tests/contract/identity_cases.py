@@ -24,7 +24,7 @@ from runner.config.choices import (
     VarianceType,
     Version,
 )
-from runner.config.run_config import InterpolateItem
+from runner.config.run_config import Bench, InterpolateItem
 from runner.config.schema import (
     AttentionConfig,
     CheckpointConfig,
@@ -155,6 +155,7 @@ DOES_NOT: dict[str, list[Any]] = {
     "cache_max_gb": [1.0, None],
     "metrics": [{"blank": MetricConfig("runner.metrics.pixels:blank")}],
     "baseline": [("scheduler=ddim",)],
+    "bench": [Bench(warmup=0, repeats=2)],
     "device": ["cpu", "cuda:1"],
     "threads": [3],
     "workers": [3],

@@ -108,7 +108,8 @@ def test_a_right_prompt_scores_higher_than_a_wrong_one(kandinsky: Any) -> None:
 def test_pictures_are_compared_with_the_same_prompt_and_seed_of_the_baseline(sweep: Sweep) -> None:
     cells = sweep(
         "scheduler=ddim,ddpm", "decoder.num_inference_steps=3,4", "seeds=[0,1]",
-        f"prompt={json.dumps(PROMPTS, ensure_ascii=False)}", "metrics=[ssim,psnr]", "baseline='scheduler=ddim'",
+        f"prompt={json.dumps(PROMPTS, ensure_ascii=False)}", "metrics=[ssim,psnr]",
+        "baseline='scheduler=ddim'",
     )  # fmt: skip
     settings = [
         (c["config"]["scheduler"]["name"], c["config"]["decoder"]["num_inference_steps"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-
 from pathlib import Path
 
 import pytest
@@ -28,7 +27,7 @@ STEPS = "decoder.num_inference_steps=3,4"
         ),
         (["metrics=[sharpnes]"], ["metrics", "sharpnes", "sharpness"]),
         (["metrics=sharpnes"], ["metrics", "sharpnes", "sharpness"]),
-        (["+metrics.mine.function=a:b"], ["metrics.mine", "--config-dir=<folder> metrics=[<name>]"]),
+        (["+metrics.mine.function=a:b"], ["metrics.mine", "--config-dir=<folder>", "[<name>]"]),
         (["+metrics.mine={function: 'a:b'}"], ["metrics.mine", "--config-dir=<folder>"]),
         (["baseline=ddim"], ["baseline=ddim", "is no override"]),
         (["baseline=[1]"], ["baseline", "no list of texts"]),
