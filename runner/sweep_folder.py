@@ -22,7 +22,16 @@ SWEEP = "sweep.json"
 LOCK = ".lock"
 VERSION = 1
 
-NOT_IDENTITY = ("resume", "retry", "workers", "progress", "debug", "output_dir", "threads")
+NOT_IDENTITY = (
+    "report",
+    "resume",
+    "retry",
+    "workers",
+    "progress",
+    "debug",
+    "output_dir",
+    "threads",
+)
 """Keys of the config that may change between a sweep and its resumption."""
 
 PENDING, RUNNING, FINISHED, FAILED, KILLED = "PENDING", "RUNNING", "FINISHED", "FAILED", "KILLED"

@@ -157,7 +157,8 @@ def _compared(
                 if baseline is None:
                     raise _no_such_cell(plan, wanted, chosen)
                 # The baseline itself is compared with nothing.
-                found.append(plan if baseline is plan else plan.measured_against(baseline))
+                alone = baseline is plan or not plan.compared
+                found.append(plan if alone else plan.measured_against(baseline))
             elif plan.compared:
                 raise no_baseline(plan)
             else:

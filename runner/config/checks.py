@@ -83,7 +83,8 @@ def check_values(config: Config) -> None:
 
 
 def checked_items(items: Sequence[ItemConfig], task: Task) -> tuple[InterpolateItem, ...]:
-    """What is mixed, each a text or a picture; the weights add up to 1.
+    """What is mixed, each a text or a picture; the weights add up to 1. Those that are not given
+    share what the others leave.
 
     Raises:
         ConfigError: too few, neither or both of text and image, or weights that do not add up:
@@ -101,12 +102,18 @@ def checked_items(items: Sequence[ItemConfig], task: Task) -> tuple[InterpolateI
             raise ConfigError(f"{key}[{number}]", item, "needs a text or an image, one of both")
         if item.text is not None:
             checked_text(item.text, f"{key}[{number}].text")
-        if not math.isfinite(item.weight):
+        if item.weight is not None and not math.isfinite(item.weight):
             raise ConfigError(f"{key}[{number}].weight", item.weight, "is not a finite number")
-    total = math.fsum(item.weight for item in items)
-    if abs(total - 1) > WEIGHTS_TOLERANCE:
+    given = [item.weight for item in items if item.weight is not None]
+    total = math.fsum(given)
+    open_items = len(items) - len(given)
+    if not open_items and abs(total - 1) > WEIGHTS_TOLERANCE:
         raise ConfigError(key, f"weights {total:g} in all", "do not add up", "weights of 1 in all")
-    return tuple(InterpolateItem(item.text, item.image, item.weight) for item in items)
+    share = (1 - total) / open_items if open_items else 0.0
+    return tuple(
+        InterpolateItem(item.text, item.image, share if item.weight is None else item.weight)
+        for item in items
+    )
 
 
 def checked_seeds(seeds: Sequence[int]) -> tuple[int, ...]:

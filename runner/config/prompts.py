@@ -6,12 +6,15 @@ import csv
 import io
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from runner.errors import ConfigError
 
 PROMPT_COLUMN = "prompt"
-FILE_TYPES = (".txt", ".csv", ".jsonl")
+PROMPT_COLUMNS = (PROMPT_COLUMN, "prompts")
+"""In any case: PartiPrompts has a column "Prompt", DrawBench one "Prompts"."""
+FILE_TYPES = (".txt", ".csv", ".tsv", ".jsonl")
 
 
 def prompts_of(prompt: object, prompt_file: str | None) -> tuple[str, ...]:
@@ -31,7 +34,9 @@ def prompts_of(prompt: object, prompt_file: str | None) -> tuple[str, ...]:
 
 
 def read_prompt_file(path: Path) -> tuple[str, ...]:
-    """Prompts of a .txt (one a line, empty lines skipped), .csv or .jsonl (column `prompt`)."""
+    """Prompts of a .txt (one a line, empty lines skipped), .csv, .tsv or .jsonl (a column `prompt`,
+    or `Prompts`).
+    """
     suffix = path.suffix.lower()
     if suffix not in FILE_TYPES:
         raise ConfigError("prompt_file", path, "not a kind of prompt file", FILE_TYPES)
@@ -42,7 +47,13 @@ def read_prompt_file(path: Path) -> tuple[str, ...]:
     except OSError as error:
         problem = error.strerror or str(error)
         raise ConfigError("prompt_file", path, f"cannot be read: {problem}") from error
-    prompts = {".txt": _lines, ".csv": _csv_column, ".jsonl": _jsonl_column}[suffix](path, text)
+    read = {
+        ".txt": _lines,
+        ".csv": partial(_table_column, ","),
+        ".tsv": partial(_table_column, "\t"),
+        ".jsonl": _jsonl_column,
+    }
+    prompts = read[suffix](path, text)
     if not prompts:
         raise ConfigError("prompt_file", path, "holds no prompt")
     return tuple(prompts)
@@ -53,16 +64,18 @@ def _lines(path: Path, text: str) -> list[str]:
     return [line.strip() for line in text.split("\n") if line.strip()]
 
 
-def _csv_column(path: Path, text: str) -> list[str]:
+def _table_column(delimiter: str, path: Path, text: str) -> list[str]:
     # strict: a file cut off within a quoted prompt is an error, not a short prompt
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    if PROMPT_COLUMN not in (reader.fieldnames or []):
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    named = [name for name in reader.fieldnames or [] if name.lower() in PROMPT_COLUMNS]
+    if not named:
         found = ", ".join(reader.fieldnames or []) or "none"
         raise ConfigError(
             "prompt_file", path, f"has no column named {PROMPT_COLUMN!r}; its columns: {found}"
         )
+    column = PROMPT_COLUMN if PROMPT_COLUMN in named else named[0]
     try:
-        rows = [(reader.line_num, row[PROMPT_COLUMN]) for row in reader]
+        rows = [(reader.line_num, row[column]) for row in reader]
     except csv.Error as error:
         raise ConfigError("prompt_file", path, f"after line {reader.line_num}: {error}") from error
     return [checked_text(value, f"prompt_file={path}, line {line}") for line, value in rows]

@@ -126,6 +126,7 @@ def freeze(
         bench=checked_bench(config),
         output_dir=Path(config.output_dir).absolute(),
         progress=config.progress,
+        report=config.report,
         resume=config.resume,
         retry=config.retry,
         debug=config.debug,

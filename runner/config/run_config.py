@@ -102,6 +102,7 @@ class RunConfig:
     bench: Bench | None
     output_dir: Path
     progress: Progress
+    report: bool
     resume: bool
     retry: Retry
     debug: bool

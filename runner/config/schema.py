@@ -183,11 +183,11 @@ class InputsConfig:
 
 @dataclass
 class ItemConfig:
-    """What is mixed: a text or a picture, and its share."""
+    """What is mixed: a text or a picture, and its share; `null`: of what the others leave."""
 
     text: str | None = None
     image: str | None = None
-    weight: float = 1.0
+    weight: float | None = None
 
 
 @dataclass
@@ -257,6 +257,7 @@ class Config:
     repeats: int = 5
     output_dir: str = "outputs"
     progress: Progress = Progress.auto
+    report: bool = False
     resume: bool = True
     retry: Retry = Retry.missing
     debug: bool = False

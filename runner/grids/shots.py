@@ -123,7 +123,11 @@ def _given(config: Mapping[str, Any]) -> Iterator[Given]:
 
 def _mixed(config: Mapping[str, Any]) -> str:
     """What interpolate mixes, in place of a prompt: "0.5 circle.png + 0.5 a blue square"."""
+    items = config["interpolate"]["items"]
+    given = [item["weight"] for item in items if item["weight"] is not None]
+    share = (1 - sum(given)) / max(1, len(items) - len(given))
     return " + ".join(
-        f"{item['weight']:g} {item['text'] or Path(item['image']).name}"
-        for item in config["interpolate"]["items"]
+        f"{share if item['weight'] is None else item['weight']:g} "
+        f"{item['text'] or Path(item['image']).name}"
+        for item in items
     )

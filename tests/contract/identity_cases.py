@@ -161,6 +161,7 @@ DOES_NOT: dict[str, list[Any]] = {
     "workers": [3],
     "output_dir": [Path("elsewhere").absolute()],
     "progress": list(Progress),
+    "report": [True],
     "resume": [False],
     "retry": list(Retry),
     "debug": [True],

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from unit.conftest import Compose
+import yaml
+from unit.conftest import Command, Compose
 
 from runner import combinations, machine
 from runner.config import tree
@@ -27,6 +29,13 @@ def options_of(group: Path) -> list[str]:
 
 OPTIONS = [f"{group.name}={option}" for group in GROUPS for option in options_of(group)]
 EXPERIMENTS = options_of(EXPERIMENT)
+STUDIES = [
+    name
+    for name in EXPERIMENTS
+    if "mode: MULTIRUN" in (EXPERIMENT / f"{name}.yaml").read_text(encoding="utf-8")
+]
+"""Sweeps by themselves."""
+SINGLE = [name for name in EXPERIMENTS if name not in STUDIES]
 
 NEEDS = {
     **{
@@ -88,7 +97,7 @@ def test_each_experiment_begins_with_its_question(name: str) -> None:
     assert "?" in " ".join(comments), f"{name} does not begin with a question"
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
+@pytest.mark.parametrize("name", SINGLE)
 def test_each_experiment_plans_under_its_own_name(composed: Compose, name: str) -> None:
     run = composed(f"experiment={name}")
     assert run.question
@@ -98,7 +107,7 @@ def test_each_experiment_plans_under_its_own_name(composed: Compose, name: str) 
     assert len(found.graph) >= 2
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
+@pytest.mark.parametrize("name", SINGLE)
 def test_each_experiment_plans_with_weights_on_disk(
     composed: Compose, name: str, random_weights: Path
 ) -> None:
@@ -107,3 +116,28 @@ def test_each_experiment_plans_with_weights_on_disk(
         assert weights.source is WeightsSource.folder, role
         assert weights.checked is not None, role
         assert weights.checked.path.parent in (random_weights, MINI_DIR), role
+
+
+@pytest.mark.parametrize("weights", ["mini", "random", "hub"])
+@pytest.mark.parametrize("name", STUDIES)
+def test_each_study_plans_as_a_sweep_with_any_weights(
+    command: Command, name: str, weights: str, random_weights: Path
+) -> None:
+    where = str(random_weights) if weights == "random" else weights
+    planned = command("plan", f"experiment={name}", f"weights={where}", "output_dir=out")
+    assert planned.status == 0, planned.err
+    cells, images = map(int, re.findall(r"\d+", planned.out.splitlines()[0]))
+    assert images >= cells >= 3
+    assert "measure" in planned.out
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_each_study_ends_in_its_page(name: str) -> None:
+    study = yaml.safe_load((EXPERIMENT / f"{name}.yaml").read_text(encoding="utf-8"))
+    assert study["report"] is True
+    assert study["question"].endswith("?")
+    assert study["baseline"]
+
+
+def test_there_are_studies() -> None:
+    assert len(STUDIES) >= 8

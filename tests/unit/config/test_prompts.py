@@ -33,6 +33,19 @@ def test_csv_takes_the_column_of_that_name(tmp_path: Path) -> None:
     assert read_prompt_file(file) == TEXTS
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("PartiPrompts.tsv", "Prompt\tCategory\tNote\na bond, 50%\tAbstract\t\n"),
+        ("drawbench.csv", 'Prompts,Category\n"a bond, 50%",Colors\n'),
+        ("both.csv", 'Prompt,prompt\nanother,"a bond, 50%"\n'),
+    ],
+)
+def test_benchmarks_load_as_they_are_published(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text)
+    assert prompts_of(None, str(tmp_path / name)) == ("a bond, 50%",)
+
+
 def test_a_quoted_csv_prompt_may_hold_a_line_break(tmp_path: Path) -> None:
     file = tmp_path / "prompts.csv"
     file.write_text('prompt\n"two\nlines"\n')
@@ -90,8 +103,8 @@ DAMAGED = [
     ("p.jsonl", b'["a"]', "line 1 has no 'prompt'"),
     ("p.jsonl", b'{"prompt": 3}', "line 1"),
     ("p.jsonl", b'{"prompt": " "}', "line 1"),
-    ("p.yaml", b"- a", ".txt, .csv, .jsonl"),
-    ("p", b"a", ".txt, .csv, .jsonl"),
+    ("p.yaml", b"- a", ".txt, .csv, .tsv, .jsonl"),
+    ("p", b"a", ".txt, .csv, .tsv, .jsonl"),
 ]
 
 
