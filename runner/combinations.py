@@ -9,6 +9,7 @@ from runner.catalog import Row
 from runner.config.choices import (
     AttentionBackend,
     CompileMode,
+    NegativeFor,
     OffloadMode,
     SchedulerName,
     Task,
@@ -36,6 +37,7 @@ def check_combinations(run: RunConfig, row: Row, device: str) -> None:
     _check_offload(run, device)
     _check_compile(run, device)
     _check_guidance(run)
+    _check_negative_prompt(run)
 
 
 def checked_pictures(run: RunConfig) -> dict[str, InputImage]:
@@ -158,6 +160,19 @@ def _check_guidance(run: RunConfig) -> None:
             "decoder.guidance_scale", scale, "Kandinsky 3 cannot guide this little",
             "0 to 1 (no guidance), or more than 2",
         )  # fmt: skip
+
+
+def _check_negative_prompt(run: RunConfig) -> None:
+    told = run.negative_prompt_for
+    if told is NegativeFor.both:
+        return
+    key = "negative_prompt_for"
+    if run.negative_prompt is None:
+        raise ConfigError(key, told.name, "means nothing without negative_prompt", ["both"])
+    one_stage = run.version is Version.kandinsky3
+    if one_stage or run.task in (Task.interpolate, Task.controlnet_img2img):
+        why = "Kandinsky 3 has no prior" if one_stage else f"task={run.task.name} tells one of them"
+        raise ConfigError(key, told.name, f"means nothing: {why}", ["both"])
 
 
 def _check_mask(run: RunConfig, image: InputImage, mask: InputImage | None) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.config.choices import CompileMode, Precision, Seeding, Task, Version
+from runner.config.choices import CompileMode, NegativeFor, Precision, Seeding, Task, Version
 from runner.config.run_config import RunConfig
 from runner.config.schema import MetricConfig, SchedulerConfig
 from runner.graph import CompileSpec, Node, PipelineSpec, Plain, SchedulerSpec
@@ -67,17 +67,31 @@ class Materials:
             before: with `seeding=shared`, the stage that used the generator before this one.
             negative: take the negative prompt too.
         """
+        params = {
+            "prompt": prompt,
+            "negative_prompt": self.run.negative_prompt if negative else None,
+            **self._prior_sampling(image),
+        }
+        if params["negative_prompt"] and self.run.negative_prompt_for is NegativeFor.prior:
+            params["negative_for"] = NegativeFor.prior.name
         return self._node(
             "prior",
-            {
-                "prompt": prompt,
-                "negative_prompt": self.run.negative_prompt if negative else None,
-                **self._prior_sampling(image),
-            },
+            params,
             self._pipeline("prior"),
             f"{shortened(prompt)} · seed {image.seed}",
             self._after(before),
         )
+
+    def embeddings(self, image: ImageRequest) -> dict[str, Node]:
+        """What the decoder is told of the texts: the prior of the prompt, and where the negative
+        prompt is the decoder's alone, that of the negative prompt.
+        """
+        run = self.run
+        if run.negative_prompt is None or run.negative_prompt_for is not NegativeFor.decoder:
+            return {"prior": self.prior(image, image.prompt)}
+        prior = self.prior(image, image.prompt, negative=False)
+        negative = self.prior(image, run.negative_prompt, before=prior, negative=False)
+        return {"prior": prior, "negative": negative}
 
     def prior_from_image(
         self,
@@ -164,7 +178,9 @@ class Materials:
             "guidance_scale": run.decoder.guidance_scale,
         }
         if version is Version.kandinsky2_1:  # its decoder reads the prompt, too
-            params |= {"prompt": image.prompt, "negative_prompt": run.negative_prompt}
+            told = run.negative_prompt_for is not NegativeFor.prior
+            negative = run.negative_prompt if told else None
+            params |= {"prompt": image.prompt, "negative_prompt": negative}
         if run.task in (Task.img2img, Task.controlnet_img2img):
             params["strength"] = run.strength
         label = image.label if run.task is not Task.interpolate else inputs["prior"].label

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -95,6 +96,7 @@ class SweepResult:
         status: of the whole.
         seconds: wall time of the sweep; None of a single run.
         runs: MLflow runs of the sweep itself, by experiment.
+        started: when it was first begun, as ISO 8601; "" where that is not known.
     """
 
     folder: Path
@@ -105,6 +107,7 @@ class SweepResult:
     command: str
     seconds: float | None
     runs: Mapping[str, str]
+    started: str = ""
 
     @property
     def question(self) -> str | None:
@@ -155,12 +158,21 @@ def read_results(folder: Path) -> SweepResult:
         if (folder / MANIFEST).is_file():
             cell = _cell(folder, 0, (), {})
             name, command = cell.manifest["name"], shlex.join(["kandinsky", "run", *cell.overrides])
-            return SweepResult(folder, name, cell.status, {}, (cell,), command, None, {})
+            begun = _begun(cell.manifest["run_id"])
+            return SweepResult(folder, name, cell.status, {}, (cell,), command, None, {}, begun)
     except (OSError, ValueError, KeyError, TypeError, AssertionError) as error:
         said = f"cannot be read: {type(error).__name__}: {error}"
         raise ConfigError("folder", folder, said) from error
     problem = f"is no folder of a run or a sweep: no {MANIFEST}, no {SWEEP}"
     raise ConfigError("folder", folder, problem)
+
+
+def _begun(run_id: str) -> str:
+    """A run's id begins with the moment of its start, by the clock of its machine."""
+    try:
+        return datetime.strptime(run_id[:15], "%Y%m%dT%H%M%S").isoformat()
+    except ValueError:
+        return ""
 
 
 def _sweep(folder: Path) -> SweepResult:
@@ -180,6 +192,7 @@ def _sweep(folder: Path) -> SweepResult:
         command=record.command,
         seconds=record.seconds,
         runs=record.runs,
+        started=record.started,
     )
 
 

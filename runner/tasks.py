@@ -11,20 +11,20 @@ from runner.materials import ImageRequest, Materials
 
 def text2img(materials: Materials, image: ImageRequest) -> Node:
     """2.1, 2.2: a prior, and a decoder of its embedding."""
-    return materials.decode(image, prior=materials.prior(image, image.prompt))
+    return materials.decode(image, **materials.embeddings(image))
 
 
 def img2img(materials: Materials, image: ImageRequest) -> Node:
     """2.1, 2.2: the decoder starts from a picture."""
-    prior = materials.prior(image, image.prompt)
-    return materials.decode(image, prior=prior, image=materials.picture(image, "image"))
+    picture = materials.picture(image, "image")
+    return materials.decode(image, **materials.embeddings(image), image=picture)
 
 
 def inpaint(materials: Materials, image: ImageRequest) -> Node:
     """2.1, 2.2: the decoder fills a mask."""
     return materials.decode(
         image,
-        prior=materials.prior(image, image.prompt),
+        **materials.embeddings(image),
         image=materials.picture(image, "image"),
         mask=materials.mask(image),
     )
@@ -54,8 +54,7 @@ def interpolate(materials: Materials, image: ImageRequest) -> Node:
 
 def controlnet(materials: Materials, image: ImageRequest) -> Node:
     """2.2: the decoder follows a depth picture."""
-    prior = materials.prior(image, image.prompt)
-    return materials.decode(image, prior=prior, hint=materials.hint(image))
+    return materials.decode(image, **materials.embeddings(image), hint=materials.hint(image))
 
 
 def controlnet_img2img(materials: Materials, image: ImageRequest) -> Node:

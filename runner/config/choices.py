@@ -137,6 +137,14 @@ class Against(Choice):
     image = "image"
 
 
+class NegativeFor(Choice):
+    """Which models of 2.x are told the negative prompt. diffusers tells both."""
+
+    both = "both"
+    prior = "prior"
+    decoder = "decoder"
+
+
 class CacheMode(Choice):
     """use: take stored results. refresh: make them anew and store. off: neither read nor store.
 

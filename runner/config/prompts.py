@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -47,7 +47,7 @@ def read_prompt_file(path: Path) -> tuple[str, ...]:
     except OSError as error:
         problem = error.strerror or str(error)
         raise ConfigError("prompt_file", path, f"cannot be read: {problem}") from error
-    read = {
+    read: dict[str, Callable[[Path, str], list[str]]] = {
         ".txt": _lines,
         ".csv": partial(_table_column, ","),
         ".tsv": partial(_table_column, "\t"),

@@ -109,6 +109,7 @@ def freeze(
         baseline=baseline_of(config.baseline),
         prompts=_prompts(config),
         negative_prompt=config.negative_prompt,
+        negative_prompt_for=config.negative_prompt_for,
         seeds=checked_seeds(config.seeds),
         seeding=config.seeding,
         height=config.height,

@@ -9,6 +9,7 @@ from typing import Any
 
 from runner.config.choices import (
     CacheMode,
+    NegativeFor,
     OffloadMode,
     Progress,
     Resize,
@@ -85,6 +86,7 @@ class RunConfig:
     baseline: tuple[str, ...]
     prompts: tuple[str, ...]
     negative_prompt: str | None
+    negative_prompt_for: NegativeFor
     seeds: tuple[int, ...]
     seeding: Seeding
     height: int | None

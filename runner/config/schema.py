@@ -20,6 +20,7 @@ from runner.config.choices import (
     AttentionBackend,
     CacheMode,
     CompileMode,
+    NegativeFor,
     OffloadMode,
     Precision,
     Progress,
@@ -235,6 +236,7 @@ class Config:
     prompt: Any = None
     prompt_file: str | None = None
     negative_prompt: str | None = None
+    negative_prompt_for: NegativeFor = NegativeFor.both
     seeds: list[int] = field(default_factory=lambda: [0])
     seeding: Seeding = Seeding.per_stage
     height: int | None = None

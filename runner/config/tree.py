@@ -55,6 +55,7 @@ def says_mode() -> bool:
 def register() -> None:
     """Make schema, sources, sweeper, launcher and resolver known to Hydra. May be called again."""
     OmegaConf.register_new_resolver("example", _example, replace=True)
+    OmegaConf.register_new_resolver("when", _when, replace=True)
     ConfigStore.instance().store(name="typed_schema", node=Config)
     SourcesRegistry.instance().register(WeightsFolderSource)
     plugins = Plugins.instance()
@@ -71,6 +72,11 @@ def register() -> None:
 def _example(name: str) -> str:
     """`${example:circle.png}`: the path of a picture that comes with the experiments."""
     return str((config_dir() / "experiment" / "inputs" / name).resolve())
+
+
+def _when(value: object, is_this: object, then: object) -> object:
+    """`${when:${task.name},inpaint,mask.png}`: a value for one choice, and null for all others."""
+    return then if str(value) == str(is_this) else None
 
 
 class WeightsFolderSource(ConfigSource):

@@ -18,8 +18,9 @@ def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep)
     image_embeds, negative_image_embeds: [1, embedding_dim], dtype of the prior.
     generator_state: see `calls.GENERATOR_STATE`.
 
-    Without a negative prompt the negative embedding is that of a black image; "" would be sampled
-    like any text (diffusers, pipeline_kandinsky2_2_prior.py).
+    Without a negative prompt, or where that is the prior's alone (`negative_for`), the negative
+    embedding is that of a black image; "" would be sampled like any text (diffusers,
+    pipeline_kandinsky2_2_prior.py).
     """
     params = node.params
     generator = started_generator(node, inputs, "generator")
@@ -34,6 +35,11 @@ def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep)
             "generator": generator,
         },
     )  # fmt: skip
+    if params.get("negative_for") == "prior":
+        # What it would be without a negative prompt. Sampled all the same: the generator goes on.
+        output.negative_image_embeds = pipeline.get_zero_embed(1, output.image_embeds.device).to(
+            output.image_embeds.dtype
+        )
     return sampled_embeddings(node, output, generator)
 
 

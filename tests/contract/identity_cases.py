@@ -11,6 +11,7 @@ from runner.config.choices import (
     AttentionBackend,
     CacheMode,
     CompileMode,
+    NegativeFor,
     OffloadMode,
     Precision,
     Progress,
@@ -46,6 +47,8 @@ BASES = {
     "hub": (HUB,),
     "2.1": (HUB, "model=kandinsky2_1"),
     "3": (HUB, "model=kandinsky3"),
+    "negative": (HUB, "negative_prompt=blue"),
+    "negative 2.1": (HUB, "negative_prompt=blue", "model=kandinsky2_1"),
     "img2img": (HUB, "task=img2img", IMAGE),
     "inpaint": (HUB, "task=inpaint", IMAGE, "inputs.mask=mask.png"),
     "box": (HUB, "task=inpaint", IMAGE, "inputs.mask_box=[0,0,32,32]"),
@@ -109,6 +112,9 @@ DECIDES_PIXELS: dict[str, list[tuple[str, list[Any]]]] = {
     "negative_prompt": [
         (base, ["a blue square"])
         for base in ("mini", "2.1", "3", "interpolate", "interpolate 2.1", "controlnet_img2img")
+    ],
+    "negative_prompt_for": [
+        (base, [NegativeFor.prior, NegativeFor.decoder]) for base in ("negative", "negative 2.1")
     ],
     "seeds": [(base, [(1,)]) for base in BASES],
     "seeding": [(base, [Seeding.shared]) for base in BASES if base != "3"],

@@ -14,7 +14,7 @@ from runner.combinations import checked_size, needed_roles
 from runner.config.choices import OffloadMode, SchedulerName, Task, VarianceType, Version
 from runner.errors import ConfigError
 from runner.planning import Plan, make_plan
-from unit.conftest import Compose
+from unit.conftest import Command, Compose, assert_refused
 
 HUB = "weights=hub"
 V3 = (HUB, "model=kandinsky3")
@@ -270,3 +270,26 @@ def test_the_size_where_none_is_asked_for(
     plan: Planner, overrides: tuple[str, ...], size: int
 ) -> None:
     assert plan(*overrides).width == size
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["negative_prompt_for=prior"], "means nothing without negative_prompt"),
+        (
+            ["negative_prompt_for=prior", "negative_prompt=blue", "model=kandinsky3"],
+            "Kandinsky 3 has no prior",
+        ),
+        (
+            [
+                "negative_prompt_for=decoder", "negative_prompt=blue", "task=interpolate",
+                "interpolate.items=[{text: a}, {text: b}]",
+            ],
+            "task=interpolate",
+        ),
+    ],
+)  # fmt: skip
+def test_a_negative_prompt_is_told_only_to_who_is_there(
+    command: Command, overrides: list[str], said: str
+) -> None:
+    assert_refused(command("plan", *overrides), "negative_prompt_for", said, "allowed: both")

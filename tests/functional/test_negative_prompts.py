@@ -1,0 +1,85 @@
+"""Whom the negative prompt is told, against direct calls of diffusers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from made import Made
+from PIL import Image
+
+PROMPT, NEGATIVE = "a red circle on a white background", "a blue square"
+SEED = 5
+
+
+def seeded() -> torch.Generator:
+    return torch.Generator("cpu").manual_seed(SEED)
+
+
+@pytest.fixture(scope="module")
+def family(weights: Path) -> tuple[Any, Any]:
+    """The small 2.2, as diffusers loads it: prior and decoder."""
+    from diffusers import KandinskyV22Pipeline, KandinskyV22PriorPipeline
+
+    from runner.weights.shared import whole
+
+    with whole(weights / "kandinsky-2-2-prior") as folder:
+        prior = KandinskyV22PriorPipeline.from_pretrained(folder)
+    with whole(weights / "kandinsky-2-2-decoder") as folder:
+        decoder = KandinskyV22Pipeline.from_pretrained(folder)
+    for pipeline in (prior, decoder):
+        pipeline.set_progress_bar_config(disable=True)
+    return prior, decoder
+
+
+def embedded(prior: Any, prompt: str, negative: str | None) -> Any:
+    return prior(
+        prompt, negative_prompt=negative, num_inference_steps=3, guidance_scale=4.0,
+        generator=seeded(),
+    )  # fmt: skip
+
+
+def drawn(decoder: Any, image: torch.Tensor, negative: torch.Tensor) -> Image.Image:
+    return decoder(
+        image_embeds=image, negative_image_embeds=negative, num_inference_steps=3,
+        guidance_scale=2.0, height=128, width=128, generator=seeded(),
+    ).images[0]  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("told", ["both", "prior", "decoder"])
+def test_the_negative_prompt_is_told_as_asked_for(
+    kandinsky: Any, family: tuple[Any, Any], told: str
+) -> None:
+    prior, decoder = family
+    made: Made = kandinsky(
+        f"prompt={PROMPT}", f"negative_prompt={NEGATIVE}", f"negative_prompt_for={told}",
+        f"seeds=[{SEED}]", "prior.guidance_scale=4", "decoder.guidance_scale=2",
+        "scheduler=ddpm",
+    )  # fmt: skip
+    with_negative = embedded(prior, PROMPT, NEGATIVE)
+    without = embedded(prior, PROMPT, None)
+    wanted = {
+        "both": (with_negative.image_embeds, with_negative.negative_image_embeds),
+        "prior": (with_negative.image_embeds, without.negative_image_embeds),
+        "decoder": (without.image_embeds, embedded(prior, NEGATIVE, None).image_embeds),
+    }[told]
+    assert np.array_equal(np.asarray(made.image()), np.asarray(drawn(decoder, *wanted)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["kandinsky2_1", "kandinsky2_2"])
+def test_each_of_them_makes_another_picture(kandinsky: Any, model: str) -> None:
+    def made(*overrides: str) -> str:
+        run: Made = kandinsky(f"model={model}", *overrides)
+        return str(run.manifest["images"][0]["sha256"])
+
+    negative = f"negative_prompt={NEGATIVE}"
+    hashes = {
+        made(),
+        *(made(negative, f"negative_prompt_for={told}") for told in ("both", "prior", "decoder")),
+    }
+    assert len(hashes) == 4
