@@ -5,7 +5,7 @@ INSTALLED := $(VENV)/.installed
 # A worker a core; a test that waits for a process lets the other worker compute.
 PYTEST := $(VENV)/bin/python -m pytest -q -n auto --dist worksteal
 
-.PHONY: run test test-fast check format clean
+.PHONY: run test table test-fast check format clean
 
 run: $(INSTALLED)  ## make pictures with the small family, one row a task, and log them
 	$(VENV)/bin/kandinsky -m 'experiment=glob(tour/*)' name=tour
@@ -13,11 +13,14 @@ run: $(INSTALLED)  ## make pictures with the small family, one row a task, and l
 	@$(VENV)/bin/kandinsky grid
 
 test: $(INSTALLED)  ## all tests that need no accelerator, fast ones first
-	$(PYTEST) -m "not slow and not gpu"
+	$(PYTEST) -m "not slow and not gpu and not table"
 	$(PYTEST) -m "slow and not gpu"
 
+table: $(INSTALLED)  ## the model card's whole table, an hour
+	$(PYTEST) -m table
+
 test-fast: $(INSTALLED)
-	$(PYTEST) -x -m "not slow and not gpu"
+	$(PYTEST) -x -m "not slow and not gpu and not table"
 
 check: $(INSTALLED)  ## style, types, floors, tests
 	$(VENV)/bin/ruff check .

@@ -21,15 +21,21 @@ from diffusers import (
     KandinskyV22InpaintPipeline,
 )
 from PIL import Image
+from transformers import DPTForDepthEstimation, DPTImageProcessorPil
 
 from runner.mini.captions import LANGUAGES
 from runner.mini.evaluate import WEIGHTS, everything, wilson
 from runner.mini.judge import Verdict, judge
 from runner.mini.known import Known, read_known
 from runner.mini.pipelines import SIDE, Pipelines, use_ddim
-from runner.mini.rendering import render, render_depth, silhouettes
+from runner.mini.rendering import EDGE_DEPTH, render, render_depth, silhouettes
 from runner.mini.scenes import Scene, SceneObject, arrangements, lattice
-from runner.mini.training.export import CONTROLNET_FOLDER, INPAINT_2_1_FOLDER, INPAINT_FOLDER
+from runner.mini.training.export import (
+    CONTROLNET_FOLDER,
+    DEPTH_FOLDER,
+    INPAINT_2_1_FOLDER,
+    INPAINT_FOLDER,
+)
 from runner.mini.vocabulary import COLOURS
 
 STEPS, PRIOR_GUIDANCE, GUIDANCE = 25, 4.0, 2.0
@@ -37,6 +43,8 @@ STRENGTH = 0.7
 NEAR = 6.0
 """Pixels: how far an object may lie from where the picture had it."""
 LEAST_IOU = 0.8
+DEPTH_MARGIN = 0.02
+"""Of 0-1: how far the estimated depth may be off, on average."""
 KEPT_MARGIN = 0.005
 """Of 0-1: how much more than the autoencoder alone the kept area may change, on average."""
 
@@ -75,6 +83,20 @@ class Family:
             generator=torch.Generator().manual_seed(seed),
         )
         return dict(found) | how(seed)
+
+    def depth(self, picture: Image.Image) -> torch.Tensor:
+        """The estimated depth of a picture, [1, 1, H, W], 0 (ground) to 1."""
+        folder = self.weights / DEPTH_FOLDER
+        if "depth" not in self._others:
+            self._others["depth"] = (
+                DPTImageProcessorPil.from_pretrained(folder),
+                DPTForDepthEstimation.from_pretrained(folder, dtype=torch.float32),
+            )
+        processor, model = self._others["depth"]
+        with torch.no_grad():
+            found = model(**processor(picture, return_tensors="pt")).predicted_depth[:, None]
+        size = (picture.height, picture.width)
+        return torch.nn.functional.interpolate(found, size, mode="bilinear", align_corners=False)
 
     def round_trip(self, picture: torch.Tensor) -> torch.Tensor:
         """A picture [1, 3, H, W] in [0, 1] through the autoencoder and back."""
@@ -235,6 +257,19 @@ def overlap(picture: torch.Tensor, scene: Scene) -> float:
     return float((seen & wanted).sum() / (seen | wanted).sum().clamp(min=1))
 
 
+def depth(family: Family, place: int) -> dict[str, bool]:
+    """How near everything is in a painted picture of a held-out combination."""
+    scene = held_out_object(family, place)
+    found = family.depth(as_picture(scene))[0, 0]
+    wanted = render_depth([scene])[0, 0]
+    seen, there = (picture > EDGE_DEPTH / 2 for picture in (found, wanted))
+    union = (seen | there).sum()
+    return {
+        "silhouette": bool((seen & there).sum() / union >= LEAST_IOU),
+        "depth": bool((found - wanted).abs().mean() <= DEPTH_MARGIN),
+    }
+
+
 @dataclass(frozen=True)
 class Task:
     """A row of the table: one picture a call, and what is right of it."""
@@ -248,6 +283,7 @@ TASKS = (
     Task("inpaint", inpaint),
     Task("inpaint, 2.1", inpaint_2_1),
     Task("controlnet", controlnet),
+    Task("depth", depth),
 )
 NAMES = [*(task.draw.__name__ for task in TASKS), "interpolate"]
 HEAD, RULE = "| task | n | right | share | 95% interval |", "|---|---|---|---|---|"

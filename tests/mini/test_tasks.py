@@ -39,6 +39,12 @@ def test_the_controlnet_draws_the_outline_of_the_hint(family: Family) -> None:
     assert sum(result["colour"] for result in results) >= 4, results
 
 
+def test_the_depth_of_a_painted_picture_is_estimated(family: Family) -> None:
+    results = [evaluate_tasks.depth(family, place) for place in range(8)]
+    assert sum(result["silhouette"] for result in results) >= 7, results
+    assert sum(result["depth"] for result in results) >= 7, results
+
+
 def test_interpolation_goes_from_one_colour_to_the_other(family: Family) -> None:
     turned = evaluate_tasks.interpolate(family, 4)
     assert len(turned) == len(SHARES)
