@@ -12,6 +12,7 @@ from runner.config.run_config import RunConfig
 from runner.config.schema import MetricConfig
 from runner.errors import ConfigError
 from runner.materials import clip_role
+from runner.messages import counted
 from runner.metrics.find import FoundMetric
 
 FindMetric: TypeAlias = Callable[[str, MetricConfig], FoundMetric]
@@ -53,7 +54,17 @@ def with_clips(row: Row, run: RunConfig, metrics: Sequence[FoundMetric]) -> Row:
     return replace(row, checkpoints={**row.checkpoints, **clips})
 
 
+def _check_number(run: RunConfig, metric: FoundMetric) -> None:
+    images, fewest = len(run.prompts) * len(run.seeds), metric.description.fewest
+    if images < fewest:
+        raise ConfigError(
+            "metrics", metric.name, f"a cell of {counted(images, 'image')} is too small for it",
+            f"prompts and seeds for {fewest} or more, or without {metric.name}",
+        )  # fmt: skip
+
+
 def _check(run: RunConfig, metric: FoundMetric, config: MetricConfig) -> None:
+    _check_number(run, metric)
     key = f"metrics.{metric.name}"
     if config.clip is not None and "clip" not in metric.takes:
         raise ConfigError(f"{key}.clip", config.clip.name, f"{metric.name} uses no CLIP", ["null"])

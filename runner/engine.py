@@ -18,6 +18,7 @@ from runner.errors import RunnerError, StorageError
 from runner.events import NodeResult, Observer, Observers
 from runner.graph import Graph, Node, PipelineSpec
 from runner.stage_runner import PipelineSource, Ran, StageRunner
+from runner.stages import STAGES, ResultKind
 from runner.store import Store
 
 
@@ -281,7 +282,7 @@ class _GraphRun:
         )
 
     def _took(self, node: Node) -> dict[str, float]:
-        if node.key not in self._targets:
+        if node.key not in self._targets or STAGES[node.stage].result is not ResultKind.image:
             return {}
         found = {name: self._store.seconds(n) for name, n in node.lineage().items()}
         return {name: seconds for name, seconds in found.items() if seconds is not None}

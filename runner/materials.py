@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from runner.graph import CompileSpec, Node, PipelineSpec, Plain, SchedulerSpec
 from runner.machine import versions
 from runner.metrics.find import FoundMetric
 from runner.stages import STAGES
+from runner.stages.names import OF_MANY
 from runner.weights.find import FoundWeights
 
 if TYPE_CHECKING:
@@ -195,6 +196,22 @@ class Materials:
             picture: the node that draws it.
             reference: the node whose picture it is compared with, if it is.
         """
+        inputs = {"image": picture, **({"reference": reference} if reference else {})}
+        told = {"prompt": image.prompt} if "prompt" in metric.takes else {}
+        return self._measure(metric, told, picture.label, inputs)
+
+    def measured_together(self, metric: FoundMetric, pictures: Sequence[Node]) -> Node:
+        """The numbers of a metric of all pictures of a cell."""
+        inputs = {f"{OF_MANY}{number:06d}": picture for number, picture in enumerate(pictures)}
+        return self._measure(metric, {}, f"{len(pictures)} pictures", inputs)
+
+    def _measure(
+        self,
+        metric: FoundMetric,
+        told: Mapping[str, Plain],
+        label: str,
+        inputs: Mapping[str, Node],
+    ) -> Node:
         config = self.run.metrics[metric.name]
         arguments = json.loads(json.dumps(config.arguments))
         params: dict[str, Plain] = {
@@ -203,14 +220,14 @@ class Materials:
             "source": metric.source,
             "packages": dict(versions(metric.description.needs)),
             "arguments": arguments,
+            **told,
         }
-        if "prompt" in metric.takes:
-            params["prompt"] = image.prompt
+        if metric.content:
+            params["content"] = dict(metric.content)
         spec = None
         if "clip" in metric.takes:
             spec = self._pipeline(clip_role(self.run, config))
-        inputs = {"image": picture, **({"reference": reference} if reference else {})}
-        return self._node("measure", params, spec, f"{metric.name} · {picture.label}", inputs)
+        return self._node("measure", params, spec, f"{metric.name} · {label}", inputs)
 
     def _read(self, picture: InputImage, geometry: Mapping[str, Plain]) -> Node:
         return self._node(

@@ -25,6 +25,7 @@ from runner.graph import Node
 from runner.image_files import pixel_sha256, png_bytes
 from runner.materials import ImageRequest
 from runner.planning import Plan
+from runner.stages import STAGES, ResultKind
 from runner.values import Scores
 
 MANIFEST = "manifest.json"
@@ -92,6 +93,7 @@ class RunFolder(Observer):
             self._requests[image.node.key].append(image.request)
             for name, node in image.measures.items():
                 self._measured[node.key].append((name, image.request.index))
+        self.scores: dict[str, float] = {}
         self._seconds: dict[str, float] = {}
         self._repeats: dict[str, Sequence[float]] = {}
         self._written = 0.0
@@ -113,7 +115,7 @@ class RunFolder(Observer):
         if result.repeats:
             self._repeats[node.key] = result.repeats
         self._seconds[node.key] = 0.0 if result.reused else result.seconds
-        if node.key in self._measured:
+        if STAGES[node.stage].result is ResultKind.scores:
             self._note_scores(result)
         requests = self._requests.get(node.key)
         if not requests:
@@ -130,9 +132,11 @@ class RunFolder(Observer):
     def _note_scores(self, result: NodeResult) -> None:
         scores = result.value
         assert isinstance(scores, Scores)
+        for metric, node in self._plan.measures.items():
+            if node.key == result.node.key:
+                self.scores |= _named(metric, scores)
         for metric, index in self._measured[result.node.key]:
-            for part, value in scores.values.items():
-                self._scores[index][f"{metric}.{part}" if part else metric] = value
+            self._scores[index] |= _named(metric, scores)
             if index in self._saved:
                 self._saved[index] = replace(self._saved[index], scores=self._ordered(index))
 
@@ -157,6 +161,7 @@ class RunFolder(Observer):
             "question": run.question,
             "overrides": list(run.overrides),
             "images": [asdict(image) for image in self.images],
+            "scores": self.scores,
             "metrics": {m.name: {"better": m.description.better} for m in self._plan.metrics},
             "failures": self.failures,
             "config": run.composed,
@@ -202,6 +207,11 @@ class RunFolder(Observer):
             "config": json.dumps(run.composed, ensure_ascii=False),
             "environment": json.dumps(self.environment, ensure_ascii=False),
         }
+
+
+def _named(metric: str, scores: Scores) -> dict[str, float]:
+    """A metric's numbers: one under its own name, several as "metric.number"."""
+    return {f"{metric}.{part}" if part else metric: value for part, value in scores.values.items()}
 
 
 def _make(folder: Path) -> None:

@@ -66,6 +66,7 @@ class Plan:
     Attributes:
         materials: what its nodes are built from: the config, the weights, the pictures.
         metrics: what is measured, of the pictures alone or against others.
+        measures: by the metrics' names, the nodes that measure all images together.
         device: "cpu", "cuda", "cuda:N" or "mps".
         threads: CPU threads; `threads_reason` says why, for the log.
         warnings: what the user should know and may go on in spite of.
@@ -75,6 +76,7 @@ class Plan:
     materials: Materials
     metrics: tuple[FoundMetric, ...]
     images: tuple[PlannedImage, ...]
+    measures: Mapping[str, Node]
     height: int
     width: int
     device: str
@@ -99,7 +101,10 @@ class Plan:
     def graph(self) -> Graph:
         """All that draws and measures the images."""
         return Graph(
-            node for image in self.images for node in (image.node, *image.measures.values())
+            (
+                *(n for image in self.images for n in (image.node, *image.measures.values())),
+                *self.measures.values(),
+            )
         )
 
     @property
@@ -217,6 +222,11 @@ class Planner:
             materials=materials,
             metrics=metrics,
             images=images,
+            measures={
+                metric.name: materials.measured_together(metric, [image.node for image in images])
+                for metric in metrics
+                if metric.of_cell
+            },
             height=height,
             width=width,
             device=device,
@@ -265,7 +275,7 @@ def _with_own_measures(
     run, request = materials.run, image.request
     measures = {}
     for metric in metrics:
-        if not against_baseline(run, metric):
+        if not metric.of_cell and not against_baseline(run, metric):
             compares = "reference" in metric.takes
             reference = materials.picture(request, "image") if compares else None
             measures[metric.name] = materials.measured(request, metric, image.node, reference)

@@ -90,7 +90,7 @@ class CellRecord(Observer):
         """
         if self._log is not None:
             peak = None if seconds is None else peak_process_bytes()
-            self._log.end(status, self.folder.images, seconds, peak)
+            self._log.end(status, self.folder.images, self.folder.scores, seconds, peak)
         return self.save_manifest(status)
 
     def save_manifest(self, status: str) -> bool:

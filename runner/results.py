@@ -80,6 +80,12 @@ class CellResult:
         return " ".join(f"{axis}={value}" for axis, value in self.choice.items())
 
     @property
+    def scores(self) -> Mapping[str, float]:
+        """What was measured of all its images together, by the metrics' names."""
+        scores: Mapping[str, float] = self.manifest.get("scores", {})
+        return scores
+
+    @property
     def failures(self) -> Sequence[Mapping[str, str]]:
         """Its stages that failed: key, stage, error."""
         failures: Sequence[Mapping[str, str]] = self.manifest.get("failures", ())
@@ -125,7 +131,7 @@ class SweepResult:
 
     @cached_property
     def better(self) -> dict[str, Better]:
-        """Each number that some image has, in order, and which of its values are the better ones.
+        """Each number that some image or cell has, and which of its values are the better ones.
 
         A metric of several numbers has each of them as "metric.number".
         """
@@ -135,6 +141,7 @@ class SweepResult:
             said.update({name: known["better"] for name, known in metrics.items()})
         order = [*(name for name in said if name != SECONDS), SECONDS]
         names = {name for image in self.images() for name in image.scores}
+        names |= {name for cell in self.cells for name in cell.scores}
         return {
             name: said[name.partition(".")[0]]
             for name in sorted(names, key=lambda n: (order.index(n.partition(".")[0]), n))

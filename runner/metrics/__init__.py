@@ -13,6 +13,7 @@ What it is given goes by the names of its parameters:
 | image | the picture, RGB |
 | reference | a picture to compare with, RGB: the same prompt and seed in the sweep's `baseline`, or what the picture was made from (`against: image`) |
 | prompt | the text that the picture was made for |
+| images | all pictures of the cell, instead of one: then it is measured once a cell |
 | clip | the `runner.transformers_models.Clip` of a Kandinsky prior |
 
 All others are its own and come from `arguments` in the config. It returns a finite number, or
@@ -30,6 +31,7 @@ Better: TypeAlias = Literal["higher", "lower"] | None
 
 Measured: TypeAlias = "float | Mapping[str, float]"
 MetricFunction: TypeAlias = Callable[..., Measured]
+Check: TypeAlias = Callable[[Mapping[str, Any]], str | None]
 _Decorated = TypeVar("_Decorated", bound=MetricFunction)
 
 MARK = "__metric__"
@@ -43,21 +45,35 @@ class Metric:
         version: raised when its numbers change.
         needs: names of installed packages that it cannot do without; their versions count too.
         smallest: pixels that a picture must have in height and width.
+        fewest: pictures that a cell must have.
+        files: which of its own parameters name a file or a folder: what is in there counts.
+        check: from its arguments, what is wrong with them or missing here; None: nothing.
     """
 
     better: Better
     version: int
     needs: Sequence[str]
     smallest: int
+    fewest: int
+    files: Sequence[str]
+    check: Check | None
 
 
 def metric(
-    *, better: Better = None, version: int = 1, needs: Sequence[str] = (), smallest: int = 1
+    *,
+    better: Better = None,
+    version: int = 1,
+    needs: Sequence[str] = (),
+    smallest: int = 1,
+    fewest: int = 1,
+    files: Sequence[str] = (),
+    check: Check | None = None,
 ) -> Callable[[_Decorated], _Decorated]:
     """Marks a function as a metric; see `Metric`."""
 
     def mark(function: _Decorated) -> _Decorated:
-        setattr(function, MARK, Metric(better, version, tuple(needs), smallest))
+        described = Metric(better, version, tuple(needs), smallest, fewest, tuple(files), check)
+        setattr(function, MARK, described)
         return function
 
     return mark

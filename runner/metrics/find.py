@@ -13,9 +13,10 @@ from types import ModuleType
 from typing import Any
 
 from runner.errors import ConfigError
+from runner.file_hashes import file_sha256
 from runner.metrics import Metric, MetricFunction, description_of
 
-GIVEN = ("image", "reference", "prompt", "clip")
+GIVEN = ("image", "images", "reference", "prompt", "clip")
 """Parameters that the runner fills in."""
 
 OWN = "runner.metrics."
@@ -29,6 +30,7 @@ class FoundMetric:
         takes: which of `GIVEN` it is given.
         source: hash of the file that it is in, where that is a user's: a change of it is another
             metric. None for the project's own, which have versions.
+        content: of its parameters that name a file or a folder, the hash of what is in there.
     """
 
     name: str
@@ -36,6 +38,12 @@ class FoundMetric:
     description: Metric
     takes: frozenset[str]
     source: str | None
+    content: Mapping[str, str]
+
+    @property
+    def of_cell(self) -> bool:
+        """Whether it measures all pictures of a cell together."""
+        return "images" in self.takes
 
 
 def find_metric(name: str, function: str, arguments: Mapping[str, Any]) -> FoundMetric:
@@ -70,7 +78,19 @@ def find_metric(name: str, function: str, arguments: Mapping[str, Any]) -> Found
                 f"pip install {package}; or without {name}",
             )  # fmt: skip
     takes = frozenset(parameters) & frozenset(GIVEN)
-    return FoundMetric(name, found, description, takes, _source(found, function))
+    if ("image" in takes) == ("images" in takes) or {"images", "reference"} <= takes:
+        raise ConfigError(
+            f"{key}.function", function, f"takes {', '.join(sorted(takes)) or 'no picture'}",
+            "image; or image and reference; or images",
+        )  # fmt: skip
+    if description.check is not None and (problem := description.check(arguments)):
+        raise ConfigError("metrics", name, problem)
+    content = {
+        parameter: _hash_of(f"{key}.arguments.{parameter}", arguments[parameter])
+        for parameter in description.files
+        if arguments.get(parameter) is not None
+    }
+    return FoundMetric(name, found, description, takes, _source(found, function), content)
 
 
 def load_function(name: str, function: str) -> MetricFunction:
@@ -102,6 +122,19 @@ def _of_file(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def _hash_of(key: str, named: object) -> str:
+    """Of a file, or of all files in a folder, whatever the path to them."""
+    path = Path(str(named)).expanduser()
+    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+    try:
+        parts = [f"{f.relative_to(path)} {file_sha256(f)}" for f in files]
+    except OSError as error:
+        raise ConfigError(key, path, f"cannot be read: {error.strerror}") from error
+    if not parts:
+        raise ConfigError(key, path, "is an empty folder")
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def _source(found: MetricFunction, function: str) -> str | None:

@@ -10,6 +10,7 @@ from typing import Any
 from runner.errors import StageError
 from runner.graph import Node
 from runner.metrics.find import load_function
+from runner.stages.names import OF_MANY
 from runner.values import OnStep, Scores, Value
 
 
@@ -20,7 +21,8 @@ def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep)
         StageError: it returned what is no finite number.
     """
     function = load_function(node.label, node.text("function"))
-    given = {**inputs, "prompt": node.params.get("prompt"), "clip": pipeline}
+    images = [inputs[name] for name in sorted(inputs) if name.startswith(OF_MANY)]
+    given = {**inputs, "images": images, "prompt": node.params.get("prompt"), "clip": pipeline}
     taken = inspect.signature(function).parameters
     arguments = node.params["arguments"]
     assert isinstance(arguments, dict)

@@ -99,12 +99,14 @@ class RunLog(Observer):
         self,
         status: str,
         images: Sequence[SavedImage],
+        scores: Mapping[str, float],
         seconds: float | None = None,
         peak_process_bytes: int | None = None,
     ) -> None:
         """The run's last records.
 
         Args:
+            scores: of all images together.
             seconds: wall time; None where several runs share it.
             peak_process_bytes: the same.
         """
@@ -120,6 +122,7 @@ class RunLog(Observer):
             totals[f"seconds_{stage}_sum"] = sum(values)
         for name, mean in mean_scores(images).items():
             totals[f"mean_{name}"] = mean
+        totals |= scores
         if peak_process_bytes is not None:
             totals["peak_process_mb"] = peak_process_bytes / 2**20
         if self._peak_device_bytes:

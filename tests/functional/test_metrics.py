@@ -218,3 +218,26 @@ def test_scores_come_from_the_store_with_the_pictures(kandinsky: Any, weights: P
     assert scores(first.manifest) == scores(again.manifest)
     assert list(again.manifest["images"][0]["scores"]) == ["blank", "sharpness"]  # as asked for
     assert again.manifest["images"][0]["took"] == first.manifest["images"][0]["took"]
+
+
+@pytest.mark.slow
+def test_all_pictures_of_a_cell_are_measured_together(kandinsky: Any, tmp_path: Path) -> None:
+    """Those of one scheduler are further from real ones than these from themselves."""
+    real: Made = kandinsky("seeds=[0,1,2]")
+    folder = tmp_path / "real"
+    folder.mkdir()
+    for file in real.files:
+        shutil.copy(file, folder)
+    given = ("metrics=[cmmd,clip_fid]", *(
+        f"metrics.{name}.arguments.real={folder}" for name in ("cmmd", "clip_fid")
+    ))  # fmt: skip
+    same: Made = kandinsky("seeds=[0,1,2]", *given)
+    other: Made = kandinsky("seeds=[3,4,5]", 'prompt="a green cross"', *given)
+    assert same.manifest["scores"]["cmmd"] == pytest.approx(0, abs=1e-4)
+    for name in ("cmmd", "clip_fid"):
+        assert other.manifest["scores"][name] > same.manifest["scores"][name] + 1e-3
+    assert all(image["scores"] == {} for image in same.manifest["images"])
+
+    shutil.copy(other.files[0], folder)  # other real pictures: measured anew
+    again: Made = kandinsky("seeds=[0,1,2]", *given)
+    assert again.manifest["scores"]["cmmd"] > same.manifest["scores"]["cmmd"]

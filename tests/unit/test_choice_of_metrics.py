@@ -25,6 +25,8 @@ STEPS = "decoder.num_inference_steps=3,4"
             ["metrics=[sharpness]", "+metrics.sharpness.arguments.level=1"],
             ["metrics.sharpness.arguments.level", "takes no such"],
         ),
+        (["metrics=[cmmd]", f"metrics.cmmd.arguments.real={__file__}"], ["a cell of 1 image"]),
+        (["metrics=[cmmd]", "seeds=[0,1]"], ["metrics.cmmd.arguments.real", "not set"]),
         (["metrics=[sharpnes]"], ["metrics", "sharpnes", "sharpness"]),
         (["metrics=sharpnes"], ["metrics", "sharpnes", "sharpness"]),
         (["+metrics.mine.function=a:b"], ["metrics.mine", "--config-dir=<folder>", "[<name>]"]),

@@ -88,3 +88,67 @@ def test_a_file_that_raises_is_told_so(tmp_path: Path) -> None:
     file.write_text("raise RuntimeError('not today')")
     with pytest.raises(ConfigError, match="RuntimeError: not today"):
         find_metric("mine", f"{file}:any", {})
+
+
+FILES = """
+from runner.metrics import metric
+
+@metric(files=("real",), check=lambda arguments: "not with 3" if arguments.get("n") == 3 else None)
+def distance(images, *, real: str, n: int = 1):
+    return 1.0
+
+@metric()
+def mixed(image, images):
+    return 1.0
+
+@metric()
+def nothing(prompt):
+    return 1.0
+"""
+
+
+def test_what_lies_in_a_file_or_folder_counts(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(FILES)
+    real = tmp_path / "real"
+    (real / "within").mkdir(parents=True)
+    (real / "within" / "a").write_text("a")
+
+    def content() -> object:
+        arguments = {"real": str(real)}
+        return find_metric("d", f"{tmp_path / 'own.py'}:distance", arguments).content
+
+    before = content()
+    assert before == content()
+    (real / "within" / "a").write_text("b")
+    assert content() != before
+    found = find_metric("d", f"{tmp_path / 'own.py'}:distance", {"real": str(real)})
+    assert found.of_cell
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "said"),
+    [
+        ("distance", {"real": "no/such/folder"}, "cannot be read"),
+        ("distance", {"real": "empty"}, "is an empty folder"),
+        ("distance", {"real": "own.py", "n": 3}, "not with 3"),
+        ("mixed", {}, "takes image, images"),
+        ("nothing", {}, "takes prompt"),
+    ],
+)
+def test_what_else_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, function: str, arguments: dict[str, object],
+    said: str,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.py").write_text(FILES)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ConfigError) as refused:
+        find_metric("mine", f"own.py:{function}", arguments)
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["lpips", "dists"])
+def test_what_is_not_installed_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        find_metric(name, f"runner.metrics.learned:{name}", {})
+    assert "not installed" in str(refused.value) or "needs" in str(refused.value)

@@ -1,0 +1,152 @@
+"""Metrics of all pictures of a cell together: how their distribution differs from that of real
+ones, by features of a network that the user supplies, or of the CLIP of a Kandinsky prior.
+
+They mean little below a thousand pictures, and are compared only at equal numbers of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from runner.metrics import metric
+
+if TYPE_CHECKING:
+    import torch
+
+    from runner.transformers_models import Clip
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+SIGMA, SCALE = 10.0, 1000.0
+"""Width of CMMD's kernel and what it is multiplied by, as in the paper."""
+
+KID_SUBSETS, KID_SUBSET_SIZE = 100, 1000
+
+
+@metric(better="lower", needs=("torchmetrics",), files=("real", "network"), fewest=2)
+def fid(images: Sequence[Image.Image], *, real: str, network: str) -> float:
+    """Fréchet distance of the features of a network (Heusel et al. 2017).
+
+    Args:
+        real: folder of the real pictures.
+        network: a TorchScript file, uint8 [1, 3, H, W] -> [1, D]: the Inception of the paper
+            (inception-2015-12-05.pt), or any other. It brings pictures to its size itself.
+    """
+    return _frechet(*_by_network(images, real, network))
+
+
+@metric(better="lower", needs=("torchmetrics",), files=("real", "network"), fewest=2)
+def kid(images: Sequence[Image.Image], *, real: str, network: str) -> float:
+    """Squared MMD of the features of a network, cubic kernel (Binkowski et al. 2018): the mean
+    over 100 draws of up to 1000 pictures. `real`, `network`: as for FID.
+    """
+    import torch
+    from torchmetrics.image.kid import KernelInceptionDistance
+
+    made, wanted = _by_network(images, real, network)
+    distance = KernelInceptionDistance(
+        feature=_as_they_are(made.shape[1]),
+        subsets=KID_SUBSETS,
+        subset_size=min(len(made), len(wanted), KID_SUBSET_SIZE),
+    )
+    distance.update(wanted, real=True)
+    distance.update(made, real=False)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)  # it draws from torch's own generator
+        mean, _ = distance.compute()
+    return float(mean)
+
+
+@metric(better="lower", needs=("torchmetrics",), files=("real",), fewest=2)
+def clip_fid(images: Sequence[Image.Image], clip: Clip, *, real: str) -> float:
+    """Fréchet distance of CLIP's image embeddings (Kynkäänniemi et al. 2023)."""
+    return _frechet(*_by_clip(images, real, clip))
+
+
+@metric(better="lower", files=("real",), fewest=2)
+def cmmd(images: Sequence[Image.Image], clip: Clip, *, real: str) -> float:
+    """1000 times the squared MMD of CLIP's normalised image embeddings, with a Gaussian kernel of
+    width 10 (Jayasumana et al. 2024).
+    """
+    import torch
+
+    made, wanted = (
+        torch.nn.functional.normalize(features.double())
+        for features in _by_clip(images, real, clip)
+    )
+
+    def kernel(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+        return torch.exp(-torch.cdist(one, other).square() / (2 * SIGMA**2)).mean()
+
+    return SCALE * float(kernel(made, made) + kernel(wanted, wanted) - 2 * kernel(made, wanted))
+
+
+def _frechet(made: torch.Tensor, wanted: torch.Tensor) -> float:
+    """Of two sets of features, [N, D] and [M, D]."""
+    from torchmetrics.image.fid import FrechetInceptionDistance
+
+    distance = FrechetInceptionDistance(feature=_as_they_are(made.shape[1]))
+    distance.update(wanted, real=True)
+    distance.update(made, real=False)
+    return float(distance.compute())
+
+
+def _as_they_are(width: int) -> torch.nn.Module:
+    """Features are computed here, one picture at a time; torchmetrics gets them ready-made."""
+    import torch
+
+    class AsTheyAre(torch.nn.Identity):
+        num_features = width
+
+    return AsTheyAre()
+
+
+def _by_network(
+    images: Sequence[Image.Image], real: str, network: str
+) -> tuple[torch.Tensor, torch.Tensor]:
+    import numpy as np
+    import torch
+
+    module = torch.jit.load(network, map_location="cpu").eval()  # type: ignore[no-untyped-call]
+
+    def features(picture: Image.Image) -> torch.Tensor:
+        pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None]
+        found: torch.Tensor = module(pixels)
+        return found.float()
+
+    with torch.inference_mode():
+        return _stacked(features, images), _stacked(features, pictures_of(real))
+
+
+def _by_clip(
+    images: Sequence[Image.Image], real: str, clip: Clip
+) -> tuple[torch.Tensor, torch.Tensor]:
+    def features(picture: Image.Image) -> torch.Tensor:
+        return clip.embed_image(picture)[None]
+
+    return _stacked(features, images), _stacked(features, pictures_of(real))
+
+
+def _stacked(
+    features: Callable[[Image.Image], torch.Tensor], pictures: Iterable[Image.Image]
+) -> torch.Tensor:
+    import torch
+
+    return torch.cat([features(picture) for picture in pictures])
+
+
+def pictures_of(folder: str) -> Iterator[Image.Image]:
+    """The pictures in a folder, RGB, in the order of their names.
+
+    Raises:
+        ValueError: it has fewer than two.
+    """
+    files = sorted(f for f in Path(folder).iterdir() if f.suffix.lower() in SUFFIXES)
+    if len(files) < 2:
+        raise ValueError(f"{folder} holds {len(files)} pictures; two or more are needed")
+    for file in files:
+        with Image.open(file) as opened:
+            yield opened.convert("RGB")
