@@ -38,7 +38,10 @@ def encoded(kind: ResultKind, made: Made) -> Encoded:
         return Encoded(kind, json.dumps(dict(made.values)).encode())
     from runner.image_files import png_bytes
 
-    assert not isinstance(made, dict | Scores)
+    if kind is ResultKind.images:
+        assert isinstance(made, list)
+        return Encoded(kind, _packed([png_bytes(image) for image in made]))
+    assert not isinstance(made, dict | Scores | list)
     return Encoded(kind, png_bytes(made))
 
 
@@ -55,4 +58,29 @@ def decoded(made: Made) -> Value:
         return Scores(json.loads(made.content))
     from runner.image_files import image_of_png
 
+    if made.kind is ResultKind.images:
+        return [image_of_png(content) for content in _unpacked(made.content)]
+
     return image_of_png(made.content)
+
+
+def taken_apart(made: Made) -> list[Made]:
+    """The images of a batch, each as it was made: values, or bytes that nobody decodes here."""
+    if isinstance(made, Encoded):
+        return [Encoded(ResultKind.image, content) for content in _unpacked(made.content)]
+    assert isinstance(made, list)
+    return list(made)
+
+
+def _packed(contents: list[bytes]) -> bytes:
+    """One after the other, each behind its length."""
+    return b"".join(len(content).to_bytes(8, "big") + content for content in contents)
+
+
+def _unpacked(packed: bytes) -> list[bytes]:
+    contents = []
+    while packed:
+        end = 8 + int.from_bytes(packed[:8], "big")
+        contents.append(packed[8:end])
+        packed = packed[end:]
+    return contents

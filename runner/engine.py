@@ -9,13 +9,14 @@ import heapq
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeAlias
 
+from runner.batches import Batch, batch_of, group_of
 from runner.config.run_config import Bench
-from runner.encoding import Made, decoded
+from runner.encoding import Made, decoded, taken_apart
 from runner.errors import RunnerError, StorageError
-from runner.events import NodeResult, Observer, Observers
+from runner.events import Loaded, NodeResult, Observer, Observers
 from runner.graph import Graph, Node, PipelineSpec
 from runner.stage_runner import PipelineSource, Ran, StageRunner
 from runner.stages import STAGES, ResultKind
@@ -123,6 +124,7 @@ class Engine:
         store: where results are looked up and kept.
         observers: told in this order. What they raise ends the run.
         between: called before each node; what it raises ends the run, after the nodes in hand.
+        batch_size: how many nodes that may be run together are.
     """
 
     def __init__(
@@ -131,15 +133,24 @@ class Engine:
         store: Store,
         observers: Sequence[Observer],
         between: Callable[[], None] = lambda: None,
+        batch_size: int = 1,
     ) -> None:
         self._open_workers = open_workers
         self._store = store
         self._observers = Observers(observers)
         self._between = between
+        self._batch_size = batch_size
 
     def execute(self, graph: Graph) -> Outcome:
         """Run all nodes that are needed and have no stored result, in the graph's order."""
-        run = _GraphRun(graph, self._open_workers, self._store, self._observers, self._between)
+        run = _GraphRun(
+            graph,
+            self._open_workers,
+            self._store,
+            self._observers,
+            self._between,
+            self._batch_size,
+        )
         return run.execute()
 
 
@@ -153,8 +164,12 @@ class _GraphRun:
         store: Store,
         observers: Observers,
         between: Callable[[], None],
+        batch_size: int,
     ) -> None:
         self._store = store
+        self._batch_size = batch_size
+        self._batches: dict[str, Batch] = {}
+        self._alone: set[str] = set()
         self._observers = observers
         self._open_workers = open_workers
         self._between = between
@@ -233,9 +248,38 @@ class _GraphRun:
         if not self._at_work.has_idle():
             return False
         heapq.heappop(self._ready)
-        self._running.add(node.key)
-        self._at_work.submit(node, {k: made for k, made in inputs.items() if made is not None})
+        together = self._together_with(node)
+        work = node
+        if len(together) > 1:
+            batch = batch_of(together)
+            work = batch.node
+            self._batches[work.key] = batch
+            inputs = {name: self._store.made(needed) for name, needed in work.inputs.items()}
+        self._running.add(work.key)
+        self._at_work.submit(work, {k: made for k, made in inputs.items() if made is not None})
         return True
+
+    def _together_with(self, node: Node) -> list[Node]:
+        """A node and others that are ready and may be run with it; they are no longer waiting."""
+        found = [node]
+        group = group_of(node) if self._batch_size > 1 and node.key not in self._alone else None
+        if group is None:
+            return found
+        for rank in sorted(self._ready):
+            other = self._order[rank]
+            if len(found) == self._batch_size:
+                break
+            if (
+                other.key not in self._alone
+                and group_of(other) == group
+                and not self._store.holds(other)
+                and all(self._store.made(needed) is not None for needed in other.inputs.values())
+            ):
+                found.append(other)
+        taken = {self._rank[member.key] for member in found}
+        self._ready = [rank for rank in self._ready if rank not in taken]
+        heapq.heapify(self._ready)
+        return found
 
     def _make_first(self, nodes: Sequence[Node]) -> None:
         for node in nodes:
@@ -247,7 +291,8 @@ class _GraphRun:
     @property
     def _at_work(self) -> Workers:
         if self._workers is None:
-            self._workers = self._open_workers(list(self._to_run.values()), self._observers)
+            observer = _Unbatched(self._observers, self._batches)
+            self._workers = self._open_workers(list(self._to_run.values()), observer)
         return self._workers
 
     def _finish_running(self) -> None:
@@ -262,6 +307,33 @@ class _GraphRun:
         self._running.discard(node.key)
         if isinstance(done, StorageError):
             raise done  # the next node's result would have no room either
+        batch = self._batches.pop(node.key, None)
+        if batch is not None:
+            self._take_batch(batch, done)
+        else:
+            self._take_one(node, done)
+
+    def _take_batch(self, batch: Batch, done: Ran | RunnerError) -> None:
+        if isinstance(done, RunnerError):
+            # Whose fault it was is found out by running each by itself.
+            for member in batch.members:
+                self._alone.add(member.key)
+                heapq.heappush(self._ready, self._rank[member.key])
+            return
+        share = len(batch.members)
+        for number, (member, made) in enumerate(
+            zip(batch.members, taken_apart(done.made), strict=True)
+        ):
+            own = replace(
+                done,
+                made=made,
+                seconds=done.seconds / share,
+                first_call=done.first_call and number == 0,
+                repeats=tuple(seconds / share for seconds in done.repeats),
+            )
+            self._take_one(member, own)
+
+    def _take_one(self, node: Node, done: Ran | RunnerError) -> None:
         if isinstance(done, RunnerError):
             self._outcome.failed[node.key] = done
             self._observers.node_failed(node, done)
@@ -314,6 +386,35 @@ class _GraphRun:
         for used in (node, *node.inputs.values()):
             if self._open_uses.get(used.key, 0) <= 0:
                 self._store.forget(used)
+
+
+class _Unbatched(Observer):
+    """What happens to a batch happens to each of its members."""
+
+    def __init__(self, observers: Observers, batches: Mapping[str, Batch]) -> None:
+        self._observers = observers
+        self._batches = batches
+
+    def workers_begun(self, workers: int, how: str) -> None:
+        self._observers.workers_begun(workers, how)
+
+    def pipeline_loaded(self, loaded: Loaded) -> None:
+        self._observers.pipeline_loaded(loaded)
+
+    def node_started(self, node: Node) -> None:
+        for member in self._members(node):
+            self._observers.node_started(member)
+
+    def memory_relieved(self, node: Node, how: str) -> None:
+        for member in self._members(node):
+            self._observers.memory_relieved(member, how)
+
+    def node_step(self, node: Node, step: int, steps: int) -> None:
+        self._observers.node_step(self._members(node)[0], step, steps)
+
+    def _members(self, node: Node) -> Sequence[Node]:
+        batch = self._batches.get(node.key)
+        return batch.members if batch is not None else (node,)
 
 
 def _needed(graph: Graph, store: Store) -> tuple[set[str], set[str]]:

@@ -15,7 +15,7 @@ from runner.graph import CompileSpec, Node, PipelineSpec, Plain, SchedulerSpec
 from runner.machine import versions
 from runner.metrics.find import FoundMetric
 from runner.stages import STAGES
-from runner.stages.names import OF_MANY
+from runner.stages.names import BATCHED_PARAM, OF_MANY
 from runner.weights.find import FoundWeights
 
 if TYPE_CHECKING:
@@ -47,12 +47,14 @@ class Materials:
 
     Attributes:
         pictures: by the config key that names them ("inputs.image", "interpolate.items[1].image").
+        batch_size: images that one call may make.
     """
 
     run: RunConfig
     weights: FoundWeights
     pictures: Mapping[str, InputImage]
     libraries: Mapping[str, str]
+    batch_size: int = 1
 
     def prior(
         self,
@@ -184,8 +186,18 @@ class Materials:
             params |= {"prompt": image.prompt, "negative_prompt": negative}
         if run.task in (Task.img2img, Task.controlnet_img2img):
             params["strength"] = run.strength
+        if self._is_batched(inputs):
+            params[BATCHED_PARAM] = True
         label = image.label if run.task is not Task.interpolate else inputs["prior"].label
         return self._node("decode", params, self._pipeline("decoder"), label, inputs)
+
+    def _is_batched(self, inputs: Mapping[str, Node]) -> bool:
+        """diffusers mixes up batches of all others: see docs/cells.md."""
+        return (
+            self.batch_size > 1
+            and self.run.version is Version.kandinsky2_2
+            and inputs.keys() <= {"prior", "negative"}
+        )
 
     def measured(
         self, image: ImageRequest, metric: FoundMetric, picture: Node, reference: Node | None

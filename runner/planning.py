@@ -46,6 +46,8 @@ SMALL_MODEL_PARAMETERS = 50_000_000
 """Below this, one CPU thread beats several: the threads wait for each other longer than they
 compute, and while another process keeps a core busy they are up to 60 times slower."""
 
+AUTO_BATCH = 8
+"""Images a call on an accelerator, unless asked for; one by one where that is too much for it."""
 SHOWN_WORDS = 8
 CACHE = ".cache"
 
@@ -207,7 +209,8 @@ class Planner:
         width = checked_size("width", run.width or native, row)
         check_smallest(metrics, height, width)
         threads, threads_reason = _threads(run, weights, device)
-        materials = Materials(run, weights, pictures, self._libraries)
+        batch_size = run.batch_size or (1 if device == "cpu" else AUTO_BATCH)
+        materials = Materials(run, weights, pictures, self._libraries, batch_size)
         build = TASKS[run.version, run.task]
         requests = [
             ImageRequest(index, prompt, seed, height, width)

@@ -76,7 +76,9 @@ def reproduce(record: RunRecord, progress: Progress = Progress.auto) -> Reproduc
         made = _Made()
         store = Store(Path(folder), CacheMode.off)
         with display_for(progress) as display:
-            engine = Engine(open_workers([plan]), store, [made, display])
+            engine = Engine(
+                open_workers([plan]), store, [made, display], batch_size=plan.materials.batch_size
+            )
             engine.execute(Graph(image.node for _, image in wanted if image is not None))
     now = describe(plan)
     changed = list(_changes(record.environment, now))

@@ -124,7 +124,9 @@ def _generate(plan: Plan, record: CellRecord) -> Outcome:
     store = Store(results_dir(plan.run.output_dir), plan.run.cache)
     started = time.time()
     with display_for(plan.run.progress) as display:
-        engine = Engine(open_workers([plan]), store, [record, display])
+        engine = Engine(
+            open_workers([plan]), store, [record, display], batch_size=plan.materials.batch_size
+        )
         outcome = engine.execute(plan.graph)
     keep_within_bounds(plan.run, started)
     return outcome

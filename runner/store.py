@@ -31,6 +31,7 @@ FILE_NAMES = {
     ResultKind.image: "result.png",
     ResultKind.scores: "result.json",
 }
+"""A batch's own result is never stored."""
 
 
 class Store:

@@ -124,7 +124,7 @@ class _SweepRun:
         store = Store(results_dir(self._run.output_dir), plans[0].run.cache)
         observers = [recorder, self._totals, display]
         workers = open_workers(plans, self._cluster)
-        engine = Engine(workers, store, observers, check)
+        engine = Engine(workers, store, observers, check, plans[0].materials.batch_size)
         try:
             outcome = engine.execute(Graph(()).merged(*(plan.graph for plan in plans)))
         except KeyboardInterrupt:
@@ -296,8 +296,7 @@ def _alike(cells: Sequence[CellAtWork]) -> list[list[CellAtWork]]:
     for cell in cells:
         plan = cell.plan
         run = plan.run
-        setting = (
-            run.cache, plan.device, plan.threads, run.workers, run.offload, run.bench
-        )  # fmt: skip
-        groups[setting].append(cell)
+        batch_size = plan.materials.batch_size
+        how = (run.cache, plan.device, plan.threads, run.workers, run.offload, run.bench)
+        groups[*how, batch_size].append(cell)
     return list(groups.values())

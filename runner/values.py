@@ -18,8 +18,8 @@ class Scores:
     values: Mapping[str, float]
 
 
-Value: TypeAlias = "dict[str, torch.Tensor] | Image.Image | Scores"
-"""A stage's result: named tensors on the CPU, an RGB image, or numbers."""
+Value: TypeAlias = "dict[str, torch.Tensor] | Image.Image | Scores | list[Image.Image]"
+"""A stage's result: named tensors on the CPU, an RGB image, numbers, or the images of a batch."""
 
 OnStep: TypeAlias = Callable[[int, int], None]
 """Told after each denoising step: steps done, steps in all."""

@@ -124,6 +124,7 @@ def freeze(
         device=config.device,
         threads=checked_count("threads", config.threads, 1024),
         workers=1 if config.bench else checked_count("workers", config.workers, 256),
+        batch_size=checked_count("batch_size", config.batch_size, 256),
         bench=checked_bench(config),
         output_dir=Path(config.output_dir).absolute(),
         progress=config.progress,

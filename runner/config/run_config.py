@@ -61,6 +61,7 @@ class RunConfig:
         threads: CPU threads, or None for "by the size of the model".
         workers: processes that run stages, or None for "by the machine and the work".
         cache: never `auto`.
+        batch_size: images that one call may make; None for "by the device".
         bench: how often each stage is run to measure it; None: once, as ever.
         output_dir: absolute.
         composed: the config as composed, every interpolation resolved: what is logged.
@@ -101,6 +102,7 @@ class RunConfig:
     device: str
     threads: int | None
     workers: int | None
+    batch_size: int | None
     bench: Bench | None
     output_dir: Path
     progress: Progress

@@ -254,6 +254,8 @@ class Config:
     threads: Any = "auto"
     # `auto` or a number of processes.
     workers: Any = "auto"
+    # `auto` or a number of images.
+    batch_size: Any = 1
     bench: bool = False
     warmup: int = 1
     repeats: int = 5

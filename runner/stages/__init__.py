@@ -21,6 +21,7 @@ class ResultKind(Enum):
     tensors = "tensors"
     image = "image"
     scores = "scores"
+    images = "images"
 
 
 class StageFunction(Protocol):
@@ -58,6 +59,10 @@ STAGES = {
         Stage("interpolate", 1, "runner.stages.interpolate", ResultKind.tensors),
         Stage("encode_text", 1, "runner.stages.encode_text", ResultKind.tensors),
         Stage("decode", 1, "runner.stages.decode", ResultKind.image),
+        Stage("decode_batch", 1, "runner.stages.decode_batch", ResultKind.images),
         Stage("measure", 1, "runner.stages.measure", ResultKind.scores),
     )
 }
+
+BATCHED = {"decode": "decode_batch"}
+"""Stage -> the one that runs many of its nodes at once."""

@@ -21,8 +21,18 @@ def started_generator(node: Node, inputs: Mapping[str, Value], name: str) -> tor
     """A CPU generator: from where the stage of input `name` left it, if there is one that used
     it, and else from the node's seed.
     """
-    generator = torch.Generator("cpu").manual_seed(node.integer("seed"))
-    before = inputs.get(name)
+    return _started(node.integer("seed"), inputs.get(name))
+
+
+def generator_for(seed: int, seeding: str, inputs: Mapping[str, Value]) -> torch.Generator:
+    """That of a decoder: with `seeding=shared` it goes on from the last stage that used it."""
+    if seeding != "shared":
+        return _started(seed, None)
+    return _started(seed, inputs.get("negative" if "negative" in inputs else "prior"))
+
+
+def _started(seed: int, before: Value | None) -> torch.Generator:
+    generator = torch.Generator("cpu").manual_seed(seed)
     if isinstance(before, dict) and GENERATOR_STATE in before:
         generator.set_state(before[GENERATOR_STATE])
     return generator

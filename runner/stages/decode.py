@@ -16,7 +16,7 @@ from PIL import Image
 
 from runner.graph import Node
 from runner.stages import corrections
-from runner.stages.calls import call, started_generator, steps_run
+from runner.stages.calls import call, generator_for, steps_run
 from runner.stages.finite import check_finite
 from runner.values import OnStep, Value
 
@@ -26,7 +26,7 @@ def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep)
     arguments = {
         "num_inference_steps": node.integer("num_inference_steps"),
         "guidance_scale": _guidance_scale(node, inputs),
-        "generator": _generator(node, inputs),
+        "generator": generator_for(node.integer("seed"), node.text("seeding"), inputs),
         "output_type": "pt",
         **_conditions(node, inputs, pipeline),
         **_pictures(node, inputs, pipeline),
@@ -63,15 +63,16 @@ def _guidance_scale(node: Node, inputs: Mapping[str, Value]) -> float:
     return scale - 1 if "text" in inputs and scale > 1 else scale
 
 
-def _generator(node: Node, inputs: Mapping[str, Value]) -> torch.Generator:
-    if node.params["seeding"] != "shared":
-        return started_generator(node, {}, "prior")
-    # The last stage that used the one generator.
-    return started_generator(node, inputs, "negative" if "negative" in inputs else "prior")
-
-
 def _conditions(node: Node, inputs: Mapping[str, Value], pipeline: Any) -> dict[str, Any]:
     """Embeddings and texts."""
+    texts = {
+        name: node.params[name] for name in ("prompt", "negative_prompt") if name in node.params
+    }
+    return {**embeddings(inputs, pipeline), **texts}
+
+
+def embeddings(inputs: Mapping[str, Value], pipeline: Any) -> dict[str, torch.Tensor]:
+    """What the pipeline is told of texts and pictures as tensors, where the UNet wants them."""
     device, dtype = pipeline._execution_device, pipeline.unet.dtype
 
     def tensor(source: str, name: str, as_type: torch.dtype | None = dtype) -> torch.Tensor:
@@ -87,16 +88,12 @@ def _conditions(node: Node, inputs: Mapping[str, Value], pipeline: Any) -> dict[
             "negative_attention_mask": tensor("text", "negative_attention_mask", None),
         }
     # Without guidance diffusers casts nothing to the UNet's dtype, so it is done here for both.
-    conditions: dict[str, Any] = {
+    return {
         "image_embeds": tensor("prior", "image_embeds"),
         "negative_image_embeds": tensor("negative", "image_embeds")
         if "negative" in inputs
         else tensor("prior", "negative_image_embeds"),
     }
-    texts = {
-        name: node.params[name] for name in ("prompt", "negative_prompt") if name in node.params
-    }
-    return {**conditions, **texts}
 
 
 def _pictures(node: Node, inputs: Mapping[str, Value], pipeline: Any) -> dict[str, Any]:

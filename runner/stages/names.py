@@ -1,4 +1,10 @@
-"""Names of inputs that plans and stages agree on."""
+"""Names that plans and stages agree on."""
 
 OF_MANY = "image_"
 """Begins the inputs' names of a metric that measures many pictures together."""
+
+BATCHED_PARAM = "batched"
+"""Of a node that may be run together with others: its last bits depend on which."""
+
+MEMBER = "members"
+"""Of a batch: the parameters in which its members differ."""

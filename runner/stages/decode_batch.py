@@ -1,0 +1,60 @@
+"""Image embeddings -> as many images, by one call of the decoder (2.2, without pictures).
+
+Each image has its own generator, so its noise is that of the image alone; sums over a batch are
+taken in another order, so its last bits are not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from runner.graph import Node
+from runner.stages.calls import call, generator_for
+from runner.stages.decode import embeddings, to_image
+from runner.stages.finite import check_finite
+from runner.stages.names import MEMBER
+from runner.values import OnStep, Value
+
+
+def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep) -> Value:
+    """Returns the RGB images in the members' order."""
+    members = node.params[MEMBER]
+    assert isinstance(members, list)
+    parts = [_inputs_of(number, inputs) for number in range(len(members))]
+    conditions = [embeddings(part, pipeline) for part in parts]
+    steps = node.integer("num_inference_steps")
+    pixels = call(
+        pipeline, on_step, steps,
+        {
+            **{name: torch.cat([one[name] for one in conditions]) for name in conditions[0]},
+            "num_inference_steps": steps,
+            "guidance_scale": node.number("guidance_scale"),
+            "height": node.integer("height"),
+            "width": node.integer("width"),
+            "generator": [
+                generator_for(_seed(member), node.text("seeding"), part)
+                for member, part in zip(members, parts, strict=True)
+            ],
+            "output_type": "pt",
+        },
+    ).images  # fmt: skip
+    check_finite(node, "the decoded pixels", pixels)
+    return [to_image(one, raw=True) for one in pixels]
+
+
+def _inputs_of(number: int, inputs: Mapping[str, Value]) -> dict[str, Value]:
+    prefix = f"{number}."
+    return {
+        name.removeprefix(prefix): value
+        for name, value in inputs.items()
+        if name.startswith(prefix)
+    }
+
+
+def _seed(member: Any) -> int:
+    seed = member["seed"]
+    assert isinstance(seed, int)
+    return seed
