@@ -71,6 +71,7 @@ class Delivery:
         self._client = MlflowClient(tracking_uri=target.uri)
         self._runs = dict(runs)
         self._again: set[str] = set()
+        self._missed: set[str] = set()
         self._experiments: dict[str, str] = {}
         self._on_run = on_run
         self.doubtful = doubtful
@@ -99,10 +100,13 @@ class Delivery:
         elif kind == "known":
             if self.find(first):
                 self._on_run(first["run"], self._runs[first["run"]])
+            else:
+                self._missed.add(first["run"])
         elif kind == "end":
             run = self._runs[first["run"]]
             self._client.set_terminated(run, first["status"], end_time=first["time_ms"])
-        elif kind != "close":
+        elif kind != "close" and (first["run"] in self._runs or first["run"] not in self._missed):
+            # Of a run that was deleted in MLflow since there is nothing to add to.
             self._values(self._runs[first["run"]], records)
             for record in records:
                 if record["kind"] in ("file", "table"):

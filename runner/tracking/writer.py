@@ -137,6 +137,8 @@ def _open_delivery(spool: Path, taken_over: bool) -> Delivery:
             break
         if record["kind"] == "run":
             delivery.find(record)  # where the disk was too full to note it
+        elif record["kind"] == "known":
+            delivery.apply([record])
     return delivery
 
 

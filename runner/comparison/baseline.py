@@ -1,0 +1,75 @@
+"""Which setting the others are compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from runner.comparison.labels import said
+from runner.comparison.pairing import Setting
+from runner.config.measuring import baseline_of
+from runner.errors import ConfigError
+from runner.results import SweepResult
+
+
+def baseline_among(
+    settings: Sequence[Setting],
+    by: Sequence[str],
+    results: SweepResult,
+    given: Sequence[str] | None,
+) -> tuple[Setting, str | None]:
+    """The baseline, and what was taken for it because nobody said it.
+
+    Args:
+        settings: in the sweep's order.
+        by: the axes that make a setting.
+        given: overrides, as `scheduler=ddim`; None: the sweep's own `baseline`.
+
+    Raises:
+        ConfigError: the sweep has no such setting, or no picture of it yet.
+    """
+    wanted = _sweeps_own(results, by) if given is None else _given(given, by, settings)
+    fitting = [setting for setting in settings if wanted.items() <= setting.choice.items()]
+    if not fitting:
+        raise ConfigError(
+            "baseline", said(wanted), "is no setting of this sweep",
+            "values that a cell has together",
+        )  # fmt: skip
+    with_pictures = [setting for setting in fitting if setting.pictures]
+    if not with_pictures:
+        raise ConfigError("baseline", said(wanted) or None, "has no picture yet")
+    # In the sweep's order: the first one has the first values of what is not asked for.
+    found = with_pictures[0]
+    rest = {axis: value for axis, value in found.choice.items() if axis not in wanted}
+    if not rest:
+        return found, None
+    return found, f"{said(rest)}, since none was named: the first of the sweep"
+
+
+def _sweeps_own(results: SweepResult, by: Sequence[str]) -> dict[str, str]:
+    """What the config's `baseline` says of the axes."""
+    # Not `results.baseline`: a value with a space would fall apart in that one text.
+    manifests = (cell.manifest for cell in results.cells if cell.manifest)
+    config: Mapping[str, object] = next((m["config"] for m in manifests), {})
+    pairs = _pairs(baseline_of(config.get("baseline")))
+    return {axis: pairs[axis] for axis in by if axis in pairs}
+
+
+def _given(
+    overrides: Sequence[str], by: Sequence[str], settings: Sequence[Setting]
+) -> dict[str, str]:
+    wanted = _pairs(baseline_of(list(overrides)))
+    for axis, value in wanted.items():
+        if axis not in by:
+            raise ConfigError("baseline", axis, "is none of the axes that are compared", by)
+        known = dict.fromkeys(s.choice[axis] for s in settings if axis in s.choice)
+        if value not in known:
+            raise ConfigError(
+                "baseline", f"{axis}={value}", "is in no cell of this sweep",
+                [f"{axis}={one}" for one in known],
+            )  # fmt: skip
+    return wanted
+
+
+def _pairs(overrides: Sequence[str]) -> dict[str, str]:
+    parted = (override.partition("=") for override in overrides)
+    return {key: value for key, _, value in parted}

@@ -1,0 +1,159 @@
+"""A sweep's settings against a baseline: paired differences, their intervals, verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from runner.comparison import notes
+from runner.comparison.baseline import baseline_among
+from runner.comparison.findings import Comparison, MetricRows, Row, Verdict
+from runner.comparison.pairing import (
+    ENOUGH_PROMPTS,
+    Sample,
+    Setting,
+    compared_axes,
+    differences,
+    having,
+    numbers,
+    settings_of,
+)
+from runner.comparison.pareto import points
+from runner.comparison.statistics import Blocks, Interval, blocks_of, can_decide, intervals
+from runner.errors import ConfigError
+from runner.results import SECONDS, Better, SweepResult
+
+
+def compare(
+    results: SweepResult,
+    *,
+    by: Sequence[str] | None = None,
+    baseline: Sequence[str] | None = None,
+    confidence: float = 0.95,
+    metrics: Sequence[str] | None = None,
+) -> Comparison:
+    """Compare the settings of a sweep, as far as it went.
+
+    Args:
+        by: the axes that make a setting; None: all but prompt and seeds.
+        baseline: overrides that say which setting is the baseline; None: the sweep's own.
+        metrics: which ones; "blueness" means all numbers of that metric. None: all.
+
+    Raises:
+        ConfigError: there is nothing to compare, or not in this way.
+    """
+    if not 0 < confidence < 1:
+        raise ConfigError("confidence", confidence, "is no share", "between 0 and 1, as 0.95")
+    if len(results.cells) < 2:
+        problem = "has a single cell: there is nothing to compare it with"
+        raise ConfigError("folder", results.folder, problem, "the folder of a sweep")
+    axes = compared_axes(results, by)
+    settings = settings_of(results, axes)
+    names = _chosen(results.better, metrics, results.folder)
+    chosen, assumed = baseline_among(settings, axes, results, baseline)
+    settings = [setting for setting in settings if setting.pictures]
+    prompts = len({picture.prompt for picture in chosen.pictures.values()})
+    whole_prompts = prompts >= ENOUGH_PROMPTS
+    rows = _Rows(settings, chosen, whole_prompts, 1 - confidence)
+    found = {name: rows.of(name, results.better[name]) for name in names}
+    directed = [name for name in names if results.better[name] is not None and name != SECONDS]
+    said = [
+        *([f"Baseline: {assumed}."] if assumed else []),
+        notes.paired(axes),
+        notes.drawn(found.values(), confidence, prompts, whole_prompts),
+        *notes.too_few(found.values(), confidence, whole_prompts),
+        *notes.whole_cells(settings, names),
+        *notes.unlike(settings, names),
+        *([notes.seconds(results)] if SECONDS in results.better else []),
+    ]
+    warnings = (*notes.missing(results), *notes.left_out(settings))
+    return Comparison(
+        name=results.name,
+        by=axes,
+        baseline=chosen.choice,
+        confidence=confidence,
+        notes=(*said, *(f"{warning[0].upper()}{warning[1:]}." for warning in warnings)),
+        warnings=warnings,
+        metrics={name: each for name, each in found.items() if each.rows},
+        pareto={name: points(settings, name, results.better[name]) for name in directed},
+    )
+
+
+def _chosen(known: Mapping[str, Better], metrics: Sequence[str] | None, folder: Path) -> list[str]:
+    if not known:
+        raise ConfigError("folder", folder, "nothing was measured there yet")
+    if metrics is None:
+        return list(known)
+    for asked in metrics:
+        if not any(asked in (name, name.partition(".")[0]) for name in known):
+            raise ConfigError("metrics", asked, "was not measured here", known)
+    return [name for name in known if name in metrics or name.partition(".")[0] in metrics]
+
+
+class _Rows:
+    """Rows of metrics, all against one baseline."""
+
+    def __init__(
+        self, settings: Sequence[Setting], baseline: Setting, whole_prompts: bool, missing: float
+    ) -> None:
+        self._settings = settings
+        self._baseline = baseline
+        self._whole_prompts = whole_prompts
+        self._missing = missing
+
+    def of(self, metric: str, better: Better) -> MetricRows:
+        """One for each setting that has numbers of the metric."""
+        measured = [setting for setting in self._settings if having(setting, metric)]
+        means = [self._blocks(numbers(setting, metric)) for setting in measured]
+        paired = [
+            Sample() if setting is self._baseline else differences(setting, self._baseline, metric)
+            for setting in measured
+        ]
+        compared = sum(1 for sample in paired if sample.values)
+        # Bonferroni: together they miss no more often than one alone.
+        missing = self._missing / max(1, compared)
+        blocks = [self._blocks(sample) for sample in paired]
+        ends = intervals(
+            [*means, *blocks],
+            [self._missing] * len(means) + [missing] * len(blocks),
+        )
+        rows = []
+        for place, setting in enumerate(measured):
+            mean, difference = ends[place], ends[len(measured) + place]
+            sample, block = paired[place], blocks[place]
+            rows.append(
+                Row(
+                    choice=setting.choice,
+                    n=int(means[place].counts.sum()),
+                    mean=means[place].mean,
+                    mean_low=mean.low if mean else None,
+                    mean_high=mean.high if mean else None,
+                    pairs=len(sample.values),
+                    difference=block.mean if sample.values else None,
+                    low=difference.low if difference else None,
+                    high=difference.high if difference else None,
+                    verdict=Verdict.baseline
+                    if setting is self._baseline
+                    else self._verdict(metric, better, block, difference, missing),
+                )
+            )
+        return MetricRows(better, compared, tuple(rows))
+
+    def _blocks(self, sample: Sample) -> Blocks:
+        # Also where single pictures are resampled: those of one prompt and seed, from several
+        # cells, began with the same noise.
+        seeds: Iterable[int | None] = (
+            [None] * len(sample.seeds) if self._whole_prompts else sample.seeds
+        )
+        return blocks_of(sample.values, list(zip(sample.prompts, seeds, strict=True)))
+
+    def _verdict(
+        self, metric: str, better: Better, blocks: Blocks, ends: Interval | None, missing: float
+    ) -> Verdict:
+        if better is None or not having(self._baseline, metric):
+            return Verdict.none
+        if not can_decide(len(blocks), missing):
+            return Verdict.too_few
+        if ends is None or ends.low <= 0 <= ends.high:
+            return Verdict.undecided
+        return Verdict.better if (ends.low > 0) == (better == "higher") else Verdict.worse

@@ -1,0 +1,45 @@
+"""What settings are called in tables and pictures: texts of users, made harmless and short."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+NO_VALUE = "–"
+"""A cell of a sweep that is no product of its axes may lack one."""
+
+
+def one_line(text: str) -> str:
+    """Text without what moves a cursor, ends a line or turns the writing's direction."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def shortened(text: str, most: int) -> str:
+    """At most so many characters: of a longer text its beginning and its end."""
+    if len(text) <= most:
+        return text
+    head = (most - 1) * 2 // 3
+    return f"{text[:head]}…{text[len(text) - (most - 1 - head) :]}"
+
+
+def axis_names(by: Sequence[str]) -> list[str]:
+    """The last parts of keys, where those tell them apart: num_inference_steps."""
+    short = [axis.lstrip("+").rpartition(".")[2] for axis in by]
+    return [
+        one_line(name if short.count(name) == 1 else axis)
+        for name, axis in zip(short, by, strict=True)
+    ]
+
+
+def values_of(choice: Mapping[str, str], by: Sequence[str]) -> list[str]:
+    """A setting's values in the order of the axes."""
+    return [one_line(choice[axis]) if axis in choice else NO_VALUE for axis in by]
+
+
+def said(choice: Mapping[str, str]) -> str:
+    """A setting as on a command line: scheduler=ddim decoder.num_inference_steps=10."""
+    return " ".join(one_line(f"{axis}={value}") for axis, value in choice.items())
+
+
+def percent(confidence: float) -> str:
+    """95 %."""
+    return f"{100 * confidence:g} %"

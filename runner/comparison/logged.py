@@ -1,0 +1,83 @@
+"""The files of a comparison as artifacts of the sweep's own MLflow run, which stays as it is."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from runner.comparison.writing import FOLDER
+from runner.config.choices import Tracker
+from runner.errors import TrackingError, shown
+from runner.results import SweepResult
+from runner.run import for_outputs
+from runner.sweep_folder import is_running, read_record
+from runner.tracking.delivery import sqlite_path
+from runner.tracking.session import TrackingSession, now_ms
+from runner.tracking.spool import SPOOLS
+
+
+def log(results: SweepResult, files: Sequence[Path]) -> None:
+    """Have the files delivered to the run of the sweep, now or, without its server, later.
+
+    Nothing where the sweep was not tracked, or where its store is no longer beside it.
+    """
+    folder = results.folder.resolve()
+    if is_running(folder):  # its records are on their way
+        return
+    sweep_id = read_record(folder).sweep_id
+    # Where they are not delivered yet, the first one is named as the sweep.
+    runs = list(results.runs) or [sweep_id]
+    output_dir = folder.parents[1]
+    for number, (uri, experiments) in enumerate(_stores(results).items()):
+        if _is_there(uri, output_dir):
+            # As a later attempt at the sweep, of a number that none will have: what was said of
+            # its runs before is delivered before.
+            name = f"{sweep_id}{f'-{number}' if number else ''}.{now_ms()}"
+            _log(output_dir, uri, name, runs, experiments, files)
+
+
+def _stores(results: SweepResult) -> dict[str | None, list[str]]:
+    """Tracking address -> the experiments that the cells have there."""
+    found: dict[str | None, dict[str, None]] = {}
+    for cell in results.cells:
+        if cell.manifest:
+            tracking: Mapping[str, Any] = cell.manifest["config"]["tracking"]
+            if tracking["tracker"] == Tracker.mlflow.name:
+                experiment = tracking["experiment"] or cell.manifest["name"]
+                found.setdefault(tracking["uri"], {})[experiment] = None
+    return {uri: list(experiments) for uri, experiments in found.items()}
+
+
+def _log(
+    output_dir: Path,
+    uri: str | None,
+    name: str,
+    runs: Sequence[str],
+    experiments: Sequence[str],
+    files: Sequence[Path],
+) -> None:
+    try:
+        session = TrackingSession(output_dir, uri, name)
+    except TrackingError as error:
+        print(f"warning: {error}; the comparison is not in MLflow", file=sys.stderr)
+        return
+    for run in runs:
+        # Looked up, not begun again: its status and times are those of the sweep.
+        for experiment in experiments:
+            session.look_up(run, experiment)
+        for file in files:
+            session.append("file", run, path=str(file.resolve()), folder=FOLDER)
+    session.close()
+    if (output_dir / SPOOLS / name).exists():
+        sync = for_outputs("sync", output_dir)
+        print(f"MLflow: the comparison is kept; deliver it with: {sync}", file=sys.stderr)
+        if session.problem:
+            print(f"  {shown(session.problem)}", file=sys.stderr)
+
+
+def _is_there(uri: str | None, output_dir: Path) -> bool:
+    """Whether there is a store: a folder that was moved is no reason to make one."""
+    path = sqlite_path(uri) if uri else output_dir / "mlflow.db"
+    return path is None or path.is_file()

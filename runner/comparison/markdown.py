@@ -1,0 +1,36 @@
+"""A comparison as Markdown: tables of GitHub's kind, every axis a column."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from runner.comparison.findings import Comparison
+from runner.comparison.tables import heading, tables
+
+SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~&$!])")
+
+
+def markdown(comparison: Comparison) -> str:
+    """The whole file."""
+    parts = [f"# {escaped(heading(comparison))}"]
+    for table in tables(comparison, every_axis=True):
+        rows = [
+            _row([escaped(column.heading) for column in table.columns]),
+            _row(["---:" if column.numeric else "---" for column in table.columns]),
+            *(_row([escaped(cell) for cell in line.cells]) for line in table.lines),
+        ]
+        parts += [f"## {escaped(table.title)}", "\n".join(rows)]
+        if table.front:
+            parts.append(escaped(table.front))
+    parts += ["## Notes", *map(escaped, comparison.notes)]
+    return "\n\n".join(parts) + "\n"
+
+
+def escaped(text: str) -> str:
+    """A text that is shown as it is. It has one line already."""
+    return SPECIAL.sub(r"\\\1", text)
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"

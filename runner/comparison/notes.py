@@ -1,0 +1,111 @@
+"""How a comparison is to be read, and what is missing in it."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from runner.comparison.findings import MetricRows, Verdict
+from runner.comparison.labels import one_line, percent
+from runner.comparison.pairing import ENOUGH_PROMPTS, Setting, having, paired_by_place, unfinished
+from runner.messages import counted
+from runner.results import SweepResult
+
+
+def paired(by: Sequence[str]) -> str:
+    """What a difference is."""
+    same = "at the same places of their cells" if paired_by_place(by) else "of one prompt and seed"
+    return f"Differences are picture by picture, {same}: setting minus baseline."
+
+
+def drawn(found: Iterable[MetricRows], confidence: float, prompts: int, whole_prompts: bool) -> str:
+    """What an interval is."""
+    most = max((rows.compared for rows in found), default=0)
+    if whole_prompts:
+        blocks = f"all pictures of a prompt together, {prompts} prompts"
+    else:
+        blocks = (
+            f"all pictures of a prompt and seed together; with {counted(prompts, 'prompt')}, "
+            f"fewer than {ENOUGH_PROMPTS}, what is found holds for these alone"
+        )
+    together = (
+        f"; simultaneous for {most} settings (Bonferroni), within a metric" if most > 1 else ""
+    )
+    return (
+        f"{percent(confidence)} intervals by BCa bootstrap, widened for small samples"
+        f"{together}. Resampled are {blocks}."
+    )
+
+
+def too_few(found: Iterable[MetricRows], confidence: float, whole_prompts: bool) -> list[str]:
+    """Why there are rows without a verdict."""
+    few = [rows for rows in found if any(row.verdict is Verdict.too_few for row in rows.rows)]
+    if not few:
+        return []
+    compared = max(rows.compared for rows in few)
+    needed = math.ceil(1 - math.log2((1 - confidence) / max(1, compared)))
+    what = "prompts" if whole_prompts else "pairs of a prompt and seed"
+    return [
+        f"Too few pairs: with fewer than {needed} {what}, chance alone gives all of them one sign "
+        "too often."
+    ]
+
+
+def whole_cells(settings: Sequence[Setting], metrics: Sequence[str]) -> list[str]:
+    """Which numbers are not of single pictures."""
+    found = [
+        one_line(metric)
+        for metric in metrics
+        if any(metric in own.scores for setting in settings for own in setting.whole.values())
+    ]
+    if not found:
+        return []
+    return [f"Of all pictures of a cell together, so n and pairs count cells: {', '.join(found)}."]
+
+
+def unlike(settings: Sequence[Setting], metrics: Sequence[str]) -> list[str]:
+    """Where means are of different pictures."""
+    unlike = [
+        one_line(metric)
+        for metric in metrics
+        if len({frozenset(found) for own in settings if (found := having(own, metric))}) > 1
+    ]
+    if not unlike:
+        return []
+    return [
+        f"Not every setting has the same pictures measured ({', '.join(unlike)}): their means are "
+        "of different ones, the differences of those that are the same."
+    ]
+
+
+def seconds(results: SweepResult) -> str:
+    """What the seconds are worth."""
+    if all(cell.manifest["config"].get("bench") for cell in results.cells if cell.manifest):
+        return "Seconds are medians of repeated runs (bench=true)."
+    return (
+        "Seconds are as they came, with workers beside each other or stages run at other times; "
+        "bench=true measures them."
+    )
+
+
+def left_out(settings: Iterable[Setting]) -> list[str]:
+    """Numbers that are none."""
+    counts: Counter[str] = Counter()
+    for setting in settings:
+        counts.update(setting.left_out)
+    return [
+        f"{counted(count, 'number')} of {one_line(metric)} left out: not finite"
+        for metric, count in counts.items()
+    ]
+
+
+def missing(results: SweepResult) -> list[str]:
+    """What is not there yet."""
+    open_ones = unfinished(results)
+    if not open_ones:
+        return []
+    statuses = Counter(cell.status for cell in open_ones)
+    said = ", ".join(f"{count} {status}" for status, count in statuses.items())
+    of_all = counted(len(results.cells), "cell")
+    return [f"{len(open_ones)} of {of_all} not finished ({said}): compared as far as they went"]

@@ -1,0 +1,150 @@
+"""Pictures of a sweep by setting, and which of them are pairs: those that differ in nothing else.
+
+A setting is what the compared axes (`by`) are set to. The pictures of two settings are paired where
+the other axes, prompt and seed are the same. Where the prompts themselves are compared, or the
+seeds, a picture's place in its cell says which prompts and seeds belong together.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from runner.errors import ConfigError
+from runner.results import CellResult, ImageResult, SweepResult
+from runner.sweep_folder import FINISHED
+
+PICTURE_AXES = ("prompt", "prompt_file", "seeds")
+"""Axes that each picture's own prompt and seed say; compared only where they are named."""
+
+
+ENOUGH_PROMPTS = 8
+"""From so many prompts on, whole prompts are resampled: what is found is then to hold for prompts
+like these. With fewer, prompts and seeds are, and it holds for these prompts."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The finite numbers of a picture, with its prompt and seed; or of a cell as a whole."""
+
+    prompt: str
+    seed: int
+    scores: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the compared axes are set to, and what was made so, by what pairs it.
+
+    Attributes:
+        whole: what was measured of all pictures of a cell together.
+        left_out: metric -> how many of its numbers are not finite.
+    """
+
+    choice: Mapping[str, str]
+    pictures: dict[Hashable, Measured] = field(default_factory=dict)
+    whole: dict[Hashable, Measured] = field(default_factory=dict)
+    left_out: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Numbers, each with the prompt and the seed that it belongs to."""
+
+    values: tuple[float, ...] = ()
+    prompts: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = ()
+
+
+def compared_axes(results: SweepResult, by: Sequence[str] | None) -> tuple[str, ...]:
+    """The axes that make a setting: those of `by`; None: all but prompt and seeds.
+
+    Raises:
+        ConfigError: no such axis, or none is left.
+    """
+    axes = list(results.axes)
+    if by is None:
+        found = tuple(axis for axis in axes if axis not in PICTURE_AXES)
+        if not found:
+            problem = "this sweep varies nothing but prompts and seeds"
+            raise ConfigError("by", None, problem, axes or "a sweep over some key")
+        return found
+    for axis in by:
+        if axis not in axes:
+            raise ConfigError("by", axis, "is no axis of this sweep", axes)
+    if not by:
+        raise ConfigError("by", None, "names no axis", axes)
+    return tuple(dict.fromkeys(by))
+
+
+def settings_of(results: SweepResult, by: Sequence[str]) -> list[Setting]:
+    """The settings in the sweep's order, those without a picture among them."""
+    found: dict[tuple[str | None, ...], Setting] = {}
+    places = paired_by_place(by)
+    others = [
+        axis for axis in results.axes if axis not in by and (places or axis not in PICTURE_AXES)
+    ]
+    for cell in results.cells:
+        own = tuple(cell.choice.get(axis) for axis in by)
+        choice = {axis: cell.choice[axis] for axis in by if axis in cell.choice}
+        setting = found.setdefault(own, Setting(choice))
+        apart = tuple(cell.choice.get(axis) for axis in others)
+        for image in cell.images:
+            scores = _finite(image.scores, setting)
+            # The same prompt twice in a cell is one picture.
+            unit = (apart, *_which(image, places))
+            setting.pictures[unit] = Measured(image.prompt, image.seed, scores)
+        if cell.scores:
+            # Resampled, where it comes to that, as a prompt of its own.
+            rest = tuple(cell.choice.get(axis) for axis in results.axes if axis not in by)
+            setting.whole[rest] = Measured(repr(rest), 0, _finite(cell.scores, setting))
+    return list(found.values())
+
+
+def paired_by_place(by: Sequence[str]) -> bool:
+    """Whether pictures of different prompts or seeds are pairs."""
+    return any(axis in PICTURE_AXES for axis in by)
+
+
+def _which(image: ImageResult, places: bool) -> tuple[Hashable, ...]:
+    # Files are numbered as the cell's list of prompts and seeds, also where some are missing.
+    return (image.file.name.partition("_")[0],) if places else (image.prompt, image.seed)
+
+
+def _finite(scores: Mapping[str, float], setting: Setting) -> dict[str, float]:
+    finite = {name: value for name, value in scores.items() if math.isfinite(value)}
+    for name in scores.keys() - finite.keys():
+        setting.left_out[name] = setting.left_out.get(name, 0) + 1
+    return finite
+
+
+def having(setting: Setting, metric: str) -> dict[Hashable, Measured]:
+    """What has a number of the metric, by what pairs it."""
+    found = {unit: own for unit, own in setting.pictures.items() if metric in own.scores}
+    return found or {unit: own for unit, own in setting.whole.items() if metric in own.scores}
+
+
+def numbers(setting: Setting, metric: str) -> Sample:
+    """What was measured of a setting's pictures, or of its cells."""
+    return _sample((own.scores[metric], own) for own in having(setting, metric).values())
+
+
+def differences(setting: Setting, baseline: Setting, metric: str) -> Sample:
+    """The setting's numbers minus the baseline's, over the pictures (or cells) that both have."""
+    ours = having(setting, metric)
+    return _sample(
+        (ours[unit].scores[metric] - own.scores[metric], own)
+        for unit, own in having(baseline, metric).items()
+        if unit in ours
+    )
+
+
+def _sample(found: Iterable[tuple[float, Measured]]) -> Sample:
+    rows = [(value, picture.prompt, picture.seed) for value, picture in found]
+    return Sample(*zip(*rows, strict=True)) if rows else Sample()
+
+
+def unfinished(results: SweepResult) -> list[CellResult]:
+    """Cells that have not all their pictures and numbers."""
+    return [cell for cell in results.cells if cell.status != FINISHED]

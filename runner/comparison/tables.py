@@ -1,0 +1,154 @@
+"""A comparison as tables of short texts: what the terminal, Markdown and LaTeX show alike."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from runner.comparison.findings import Comparison, MetricRows, Row, Verdict
+from runner.comparison.labels import axis_names, one_line, percent, said, shortened, values_of
+from runner.comparison.pareto import Point
+
+MOST_DECIMALS = 6
+LONGEST = 60
+"""Characters of a setting within a sentence."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A heading, and whether what stands below it are numbers."""
+
+    heading: str
+    numeric: bool = True
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row's texts, and its verdict, by which it may be coloured."""
+
+    cells: tuple[str, ...]
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Table:
+    """One metric.
+
+    Attributes:
+        title: the metric and its direction.
+        front: one line on what is worth its seconds; None where that cannot be said.
+    """
+
+    title: str
+    columns: tuple[Column, ...]
+    lines: tuple[Line, ...]
+    front: str | None
+
+
+def heading(comparison: Comparison) -> str:
+    """What is compared with what."""
+    keys = ", ".join(map(one_line, comparison.by))
+    return f"{one_line(comparison.name)} by {keys}; baseline {said(comparison.baseline)}"
+
+
+def tables(comparison: Comparison, *, every_axis: bool) -> list[Table]:
+    """One a metric.
+
+    Args:
+        every_axis: a column an axis, and the means' intervals also where there are differences;
+            else a narrow table, with a setting's values in one column.
+    """
+    return [_table(comparison, name, rows, every_axis) for name, rows in comparison.metrics.items()]
+
+
+def _table(comparison: Comparison, metric: str, rows: MetricRows, every_axis: bool) -> Table:
+    names = axis_names(comparison.by)
+    compared = any(row.difference is not None for row in rows.rows)
+    level = percent(comparison.confidence)
+    decimals = decimals_for(rows.rows)
+
+    def number(value: float | None, sign: str = "") -> str:
+        return "" if value is None else written(value, decimals, sign)
+
+    def interval(low: float | None, high: float | None) -> str:
+        return "" if low is None or high is None else f"[{number(low)}, {number(high)}]"
+
+    columns = [Column(name, False) for name in (names if every_axis else [", ".join(names)])]
+    columns += [Column("n"), Column("mean")]
+    if every_axis or not compared:
+        columns.append(Column(level))
+    if compared:
+        simultaneous = f"simultaneous {level}" if rows.compared > 1 else level
+        columns += [Column("pairs")] if every_axis else []
+        columns += [Column("difference"), Column(simultaneous), Column("verdict", False)]
+    lines = []
+    for row in rows.rows:
+        values = values_of(row.choice, comparison.by)
+        cells = [*(values if every_axis else [", ".join(values)]), str(row.n), number(row.mean)]
+        if every_axis or not compared:
+            cells.append(interval(row.mean_low, row.mean_high))
+        if compared:
+            cells += [str(row.pairs) if row.pairs else ""] if every_axis else []
+            verdict = "" if row.verdict is Verdict.none else row.verdict.value
+            cells += [*_difference(row, decimals), verdict]
+        lines.append(Line(tuple(cells), row.verdict))
+    direction = f" ({rows.better} is better)" if rows.better else ""
+    points = comparison.pareto.get(metric, ())
+    return Table(
+        title=f"{one_line(metric)}{direction}",
+        columns=tuple(columns),
+        lines=tuple(lines),
+        front=_front(points, comparison.by, decimals),
+    )
+
+
+def _front(points: Sequence[Point], by: Sequence[str], decimals: int | None) -> str | None:
+    front = sorted((point for point in points if point.on_front), key=lambda point: point.seconds)
+    if len(points) < 2:
+        return None
+    each = [
+        f"{shortened(', '.join(values_of(point.choice, by)), LONGEST)} "
+        f"({written(point.quality, decimals)} in {point.seconds:.3g} s)"
+        for point in front
+    ]
+    beaten = len(points) - len(front)
+    others = f"; {beaten} beaten" if beaten else ""
+    return f"Worth their seconds: {'; '.join(each)}{others}"
+
+
+def _difference(row: Row, decimals: int | None) -> tuple[str, str]:
+    """A row's difference and its interval; a decided one is never written as none at all."""
+    ends = [end for end in (row.low, row.high) if end is not None]
+    if decimals is not None and row.verdict in (Verdict.better, Verdict.worse):
+        nearest = min(map(abs, ends))
+        decimals = max(decimals, 1 - math.floor(math.log10(nearest)))
+        decimals = decimals if decimals <= MOST_DECIMALS else None
+    low_high = ", ".join(written(end, decimals, "+") for end in ends)
+    difference = "" if row.difference is None else written(row.difference, decimals, "+")
+    return difference, f"[{low_high}]" if ends else ""
+
+
+def decimals_for(rows: Sequence[Row]) -> int | None:
+    """How many decimals show two digits of a usual interval's half; None: too many for a table."""
+    halves = sorted(
+        half
+        for row in rows
+        for low, high in ((row.low, row.high), (row.mean_low, row.mean_high))
+        if low is not None and high is not None and (half := (high - low) / 2) > 0
+    )
+    if halves:
+        digit = 1 - math.floor(math.log10(halves[len(halves) // 2]))
+    else:
+        largest = max((abs(row.mean) for row in rows), default=0.0)
+        digit = 3 - math.floor(math.log10(largest)) if largest > 0 else 1
+    return max(0, digit) if digit <= MOST_DECIMALS else None
+
+
+def written(value: float, decimals: int | None, sign: str = "") -> str:
+    """With so many decimals, or three digits; `sign` is "+" where that is to be seen."""
+    if decimals is None or abs(value) >= 1e9:
+        return f"{value:{sign}.3g}"
+    text = f"{value:{sign}.{decimals}f}"
+    # No "-0.00".
+    return text if float(text) else f"{0:.{decimals}f}"

@@ -1,0 +1,50 @@
+"""A comparison on standard output: tables that fit 80 columns, in a pipe as on a terminal."""
+
+from __future__ import annotations
+
+import sys
+
+from rich import box
+from rich.console import Console
+from rich.table import Table as Drawn
+from rich.text import Text
+
+from runner.comparison.findings import Comparison, Verdict
+from runner.comparison.labels import shortened
+from runner.comparison.tables import Table, heading, tables
+
+LONGEST = 60
+"""Characters of a setting; the files have all of them."""
+COLOURS = {Verdict.better: "green", Verdict.worse: "red", Verdict.baseline: "bold"}
+
+
+def show(comparison: Comparison) -> None:
+    """Print it. Texts of users are never taken for markup."""
+    console = Console(file=sys.stdout, highlight=False, emoji=False, markup=False)
+    console.print(Text(heading(comparison), style="bold"))
+    for table in tables(comparison, every_axis=False):
+        console.print()
+        console.print(Text(table.title, style="bold"))
+        console.print(_drawn(table))
+        if table.front:
+            console.print(Text(table.front))
+    console.print()
+    for note in comparison.notes:
+        console.print(Text(note, style="dim"))
+
+
+def _drawn(table: Table) -> Drawn:
+    drawn = Drawn(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
+    for place, column in enumerate(table.columns):
+        drawn.add_column(
+            Text(column.heading),
+            justify="right" if column.numeric else "left",
+            overflow="fold",
+            no_wrap=False,
+            min_width=None if place == 0 else max(len(line.cells[place]) for line in table.lines),
+        )
+    for line in table.lines:
+        style = COLOURS.get(line.verdict, "")
+        texts = [Text(shortened(cell, LONGEST)) for cell in line.cells]
+        drawn.add_row(*texts, style=style)
+    return drawn

@@ -1,0 +1,149 @@
+"""A comparison as files: for people, for papers, for other programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from runner.comparison.findings import Comparison
+from runner.comparison.latex import latex
+from runner.comparison.markdown import markdown
+from runner.errors import StorageError
+from runner.outputs import write_whole
+
+VERSION = 1
+FOLDER = "comparison"
+"""Within a sweep's folder, and among the artifacts of its MLflow run."""
+JSON = "comparison.json"
+PLOT = "pareto_"
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What makes a spreadsheet take a text for a formula."""
+
+
+def write(comparison: Comparison, out: Path) -> list[Path]:
+    """Write all files into a folder, which is made; the pictures of an earlier comparison there go.
+
+    Raises:
+        StorageError: the disk does not take one.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name in _earlier_plots(out):
+            (out / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(f"cannot write into {out}: {error.strerror}") from error
+    texts: Mapping[str, Callable[[Comparison], str]] = {
+        "comparison.md": markdown,
+        "comparison.csv": as_csv,
+        "comparison.tex": latex,
+        JSON: as_json,
+    }
+    made = []
+    for name, content in texts.items():
+        # Half of a surrogate pair is in no encoding.
+        write_whole(out / name, content(comparison).encode("utf-8", "replace"))
+        made.append(out / name)
+    for name, picture in _plots(comparison):
+        write_whole(out / name, picture)
+        made.append(out / name)
+    return made
+
+
+def as_json(comparison: Comparison) -> str:
+    """What other programs read; no NaN in it."""
+    content = {
+        "version": VERSION,
+        "by": list(comparison.by),
+        "baseline": dict(comparison.baseline),
+        "confidence": comparison.confidence,
+        "note": " ".join(comparison.notes),
+        "metrics": {
+            name: {"better": rows.better, "rows": [_plain(row) for row in rows.rows]}
+            for name, rows in comparison.metrics.items()
+        },
+        "pareto": {
+            name: [_plain(point) for point in points] for name, points in comparison.pareto.items()
+        },
+    }
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _plain(row: object) -> dict[str, Any]:
+    return {**vars(row), "choice": dict(vars(row)["choice"])}
+
+
+def as_csv(comparison: Comparison) -> str:
+    """A row a metric and setting, all digits.
+
+    A text that a spreadsheet would run begins with an apostrophe.
+    """
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(
+        ["metric", "better", *map(_inert, comparison.by), "n", "mean", "mean_low", "mean_high",
+         "pairs", "difference", "low", "high", "verdict"]
+    )  # fmt: skip
+    for name, rows in comparison.metrics.items():
+        for row in rows.rows:
+            choice = [_inert(row.choice.get(axis, "")) for axis in comparison.by]
+            numbers = [row.n, row.mean, row.mean_low, row.mean_high, row.pairs, row.difference,
+                       row.low, row.high]  # fmt: skip
+            writer.writerow([_inert(name), rows.better or "", *choice, *numbers, row.verdict])
+    return out.getvalue()
+
+
+def _inert(text: str) -> str:
+    return f"'{text}" if text.startswith(FORMULA) and not _is_number(text) else text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _plots(comparison: Comparison) -> list[tuple[str, bytes]]:
+    wanted = {name: points for name, points in comparison.pareto.items() if points}
+    if not wanted:
+        return []
+    # Only now: it imports matplotlib.
+    from runner.comparison.pareto_plot import drawn
+
+    return [
+        (
+            file,
+            drawn(
+                wanted[metric], comparison.by, comparison.baseline, metric,
+                comparison.metrics[metric].better,
+            ),
+        )
+        for metric, file in _plot_files(wanted).items()
+    ]  # fmt: skip
+
+
+def _plot_files(metrics: Iterable[str]) -> dict[str, str]:
+    """Metric -> its picture's name, whatever a user calls the parts of a metric."""
+    names: dict[str, str] = {}
+    for metric in metrics:
+        name = plain = PLOT + re.sub(r"[^\w.-]+", "-", metric)[:100]
+        number = 2
+        while f"{name}.png" in names.values():
+            name, number = f"{plain}_{number}", number + 1
+        names[metric] = f"{name}.png"
+    return names
+
+
+def _earlier_plots(out: Path) -> Iterable[str]:
+    try:
+        pareto = json.loads((out / JSON).read_text(encoding="utf-8"))["pareto"]
+        return _plot_files(metric for metric, points in pareto.items() if points).values()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return ()  # there is none, or the file is of somebody else

@@ -1,0 +1,67 @@
+"""`kandinsky compare`: which setting of a sweep is better, by how much, and at what cost."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from runner.messages import path_here
+from runner.outputs import LATEST
+
+
+def main(arguments: list[str]) -> int:
+    """Print the comparison, write its files into the folder, and say where they are."""
+    options = parser().parse_args(arguments)
+    # Only now: they import scipy.
+    from runner.comparison import logged, terminal, writing
+    from runner.comparison.comparing import compare
+    from runner.results import read_results
+
+    folder = options.folder.absolute()
+    results = read_results(folder)
+    comparison = compare(
+        results,
+        by=options.by,
+        baseline=options.baseline,
+        confidence=options.confidence,
+        metrics=options.metrics,
+    )
+    for warning in comparison.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    out = (options.out or folder / writing.FOLDER).absolute()
+    files = writing.write(comparison, out)
+    terminal.show(comparison)
+    print(f"{path_here(out)}/")
+    logged.log(results, files)
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(
+        prog="kandinsky compare",
+        description="Settings of a sweep against a baseline, picture by picture: differences of "
+        "each metric with their intervals, and quality against seconds. Prints tables, and writes "
+        "them as Markdown, CSV, LaTeX and JSON beside pictures of the trade-off.",
+    )
+    made.add_argument(
+        "folder", nargs="?", type=Path, default=Path("outputs", LATEST),
+        help="of a sweep (default: the newest); stands before the options",
+    )  # fmt: skip
+    made.add_argument(
+        "--by", metavar="AXIS", nargs="+", action="extend",
+        help="axes that make a setting (default: all of the sweep but prompt and seeds); pictures "
+        "are paired where the others, prompt and seed are the same",
+    )  # fmt: skip
+    made.add_argument(
+        "--baseline", metavar="KEY=VALUE", nargs="+", action="extend",
+        help="the setting to compare with (default: the sweep's baseline)",
+    )  # fmt: skip
+    made.add_argument(
+        "--confidence", type=float, default=0.95, metavar="SHARE",
+        help="of a mean's interval, and of all differences of a metric together (%(default)s)",
+    )  # fmt: skip
+    made.add_argument("--metrics", metavar="NAME", nargs="+", action="extend", help="default: all")
+    made.add_argument("--out", type=Path, metavar="DIR", help="default: comparison in the folder")
+    return made

@@ -1,0 +1,73 @@
+"""Which setting the others are compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from runner.comparison.comparing import compare
+from runner.errors import ConfigError
+from unit.comparison.sweeps_made import Choice, sweep_of
+
+AXES = {"scheduler": ("ddim", "ddpm"), "steps": ("5", "10")}
+ALL = {"scheduler": "ddpm", "steps": "10"}
+
+
+def quality(choice: Choice, prompt: str, seed: int) -> dict[str, float]:
+    return {"quality": float(seed)}
+
+
+@pytest.mark.parametrize("said", ["scheduler=ddpm steps=10", ["scheduler=ddpm", "steps=10"]])
+def test_the_sweeps_own_is_taken(said: object) -> None:
+    found = compare(sweep_of(AXES, quality, baseline=said))
+    assert found.baseline == ALL
+    assert not any(note.startswith("Baseline") for note in found.notes)
+
+
+def test_of_the_sweeps_own_only_the_compared_axes_count() -> None:
+    results = sweep_of(AXES, quality, baseline="scheduler=ddpm steps=10")
+    assert compare(results, by=["scheduler"]).baseline == {"scheduler": "ddpm"}
+
+
+def test_a_value_with_spaces_is_found() -> None:
+    axes = {"negative_prompt": ("red", "blue and green")}
+    results = sweep_of(axes, quality, baseline=["negative_prompt=blue and green"])
+    assert compare(results).baseline == {"negative_prompt": "blue and green"}
+
+
+def test_what_is_asked_for_goes_before_it() -> None:
+    results = sweep_of(AXES, quality, baseline="scheduler=ddim steps=5")
+    assert compare(results, baseline=["scheduler=ddpm", "steps=10"]).baseline == ALL
+
+
+@pytest.mark.parametrize(
+    ("given", "expected", "said"),
+    [
+        (["steps=10"], {"scheduler": "ddim", "steps": "10"}, "Baseline: scheduler=ddim, since"),
+        (None, {"scheduler": "ddim", "steps": "5"}, "Baseline: scheduler=ddim steps=5, since"),
+    ],
+)
+def test_what_nobody_says_is_the_first_cells_and_told(
+    given: Sequence[str] | None, expected: dict[str, str], said: str
+) -> None:
+    found = compare(sweep_of(AXES, quality), baseline=given)
+    assert found.baseline == expected
+    assert found.notes[0].startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["steps=7"], "steps=7: is in no cell of this sweep\n  allowed: steps=5, steps=10"),
+        (["scheduler"], "is no override"),
+        (["eta=1"], "eta: is none of the axes that are compared\n  allowed: scheduler, steps"),
+        (["steps=5", "steps=10"], "two of one key"),
+        (["steps=10", "scheduler=ddpm"], "has no picture yet"),
+    ],
+)
+def test_others_are_refused(given: Sequence[str], said: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        compare(sweep_of(AXES, quality, pending=[3]), baseline=given)
+    assert said in str(refused.value)
+    assert refused.value.exit_status == 2
