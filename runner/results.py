@@ -79,6 +79,15 @@ class CellResult:
         """What sets it apart from the others; "" in a single run."""
         return " ".join(f"{axis}={value}" for axis, value in self.choice.items())
 
+    def mean(self, name: str) -> float | None:
+        """A metric's mean over the images, or its number where it has one for all of them; None
+        where it was not measured.
+        """
+        if name in self.scores:
+            return self.scores[name]
+        found = [image.scores[name] for image in self.images if name in image.scores]
+        return sum(found) / len(found) if found else None
+
     @property
     def scores(self) -> Mapping[str, float]:
         """What was measured of all its images together, by the metrics' names."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
 
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.errors import HydraException
+from omegaconf import ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from runner.config.cells import CellResolver
@@ -32,7 +36,11 @@ class ComposedCell:
     config: RunConfig | RunnerError
 
 
-SweepJob = Callable[[Sequence[ComposedCell], Cluster | None], None]
+Objective: TypeAlias = "float | list[float] | None"
+"""What a sweeper is told of a cell."""
+
+SweepJob = Callable[[Sequence[ComposedCell], Cluster | None], Mapping[int, Objective]]
+"""Returns the cells' objectives, by number."""
 
 
 class CellLauncher(BasicLauncher):
@@ -47,16 +55,37 @@ class CellLauncher(BasicLauncher):
         sweep_job: SweepJob | None = getattr(self.task_function, SWEEP_JOB, None)
         if sweep_job is None:
             return super().launch(job_overrides, initial_job_idx)
+        # Some sweepers write their results there, and none but Hydra's own makes it.
+        assert self.config is not None
+        Path(str(self.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
         before = HydraConfig.instance().cfg
         try:
-            sweep_job(list(self._composed(job_overrides, initial_job_idx)), self.cluster)
+            cells = list(self._composed(job_overrides, initial_job_idx))
+            objectives = sweep_job(cells, self.cluster)
         finally:
             HydraConfig.instance().cfg = before
         done = [JobReturn(overrides=overrides) for overrides in job_overrides]
-        for result in done:
+        for number, result in enumerate(done, start=initial_job_idx):
             result.status = JobStatus.COMPLETED
-            result.return_value = None
+            result.return_value = self._told(objectives.get(number))
         return done
+
+    def _told(self, objective: Objective) -> Objective:
+        """Numbers that a sweeper can go on with: what failed is as bad as can be.
+
+        NaN, and a failed job too, would end Optuna's search.
+        """
+        assert self.config is not None
+        direction = OmegaConf.select(self.config, "hydra.sweeper.direction")
+        if objective is None or direction is None:
+            return objective
+        values = objective if isinstance(objective, list) else [objective]
+        directions = direction if isinstance(direction, ListConfig) else [direction]
+        told = [
+            (-math.inf if "max" in str(way).lower() else math.inf) if math.isnan(value) else value
+            for value, way in zip(values, directions, strict=False)
+        ]
+        return told if isinstance(objective, list) else told[0]
 
     def _composed(
         self, job_overrides: Sequence[Sequence[str]], first: int

@@ -13,7 +13,8 @@ from runner.errors import ConfigError
 
 METRIC_NAME = re.compile(r"\w[\w-]*")
 MOST_REPEATS = 1000
-TAKEN_NAMES = ("seconds", "seed", "prompt", "cell", "file")
+SECONDS = "seconds"
+TAKEN_NAMES = (SECONDS, "seed", "prompt", "cell", "file")
 """What else stands beside the metrics in tables."""
 
 
@@ -53,6 +54,19 @@ def baseline_of(value: object) -> tuple[str, ...]:
     if not found or len(set(keys)) < len(keys):
         raise ConfigError("baseline", value, "names no value, or two of one key", allowed)
     return tuple(found)
+
+
+def checked_objective(config: Config) -> tuple[str, ...]:
+    """Names of what is measured. Raises ConfigError for others."""
+    value = config.objective
+    names = [] if value is None else [value] if isinstance(value, str) else value
+    known = [*config.metrics, SECONDS]
+    if not isinstance(names, list):
+        raise ConfigError("objective", value, "is no name and no list of names", known)
+    for name in names:
+        if str(name).partition(".")[0] not in known:
+            raise ConfigError("objective", name, "is not measured here (metrics=[...])", known)
+    return tuple(map(str, names))
 
 
 def settled_cache(config: Config) -> CacheMode:

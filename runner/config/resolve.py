@@ -16,7 +16,13 @@ from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 from runner.config.checks import check_values, checked_count, checked_items, checked_seeds
 from runner.config.choices import Task
 from runner.config.credentials import recorded_override, without_credentials
-from runner.config.measuring import baseline_of, checked_bench, checked_metrics, settled_cache
+from runner.config.measuring import (
+    baseline_of,
+    checked_bench,
+    checked_metrics,
+    checked_objective,
+    settled_cache,
+)
 from runner.config.problems import in_plain_words, no_such_key
 from runner.config.prompts import checked_text, prompts_of
 from runner.config.run_config import RunConfig
@@ -107,6 +113,7 @@ def freeze(
         cache_max_gb=config.cache.max_gb,
         metrics=checked_metrics(config.metrics),
         baseline=baseline_of(config.baseline),
+        objective=checked_objective(config),
         prompts=_prompts(config),
         negative_prompt=config.negative_prompt,
         negative_prompt_for=config.negative_prompt_for,

@@ -55,6 +55,7 @@ class RunConfig:
     """One cell: checked in itself, not yet against the weights and the machine (`runner.planning`).
 
     Attributes:
+        objective: names of the numbers that a sweeper optimises.
         prompts: at least one; the empty text only for `task=interpolate` without a prompt.
         height, width: pixels, or None for the size that the weights were trained at.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
@@ -85,6 +86,7 @@ class RunConfig:
     cache_max_gb: float | None
     metrics: Mapping[str, MetricConfig]
     baseline: tuple[str, ...]
+    objective: tuple[str, ...]
     prompts: tuple[str, ...]
     negative_prompt: str | None
     negative_prompt_for: NegativeFor

@@ -231,6 +231,8 @@ class Config:
     question: str | None = None
     # Overrides of a cell of the sweep, as a text or a list.
     baseline: Any = None
+    # Names of numbers that a sweeper is to optimise, one or a list.
+    objective: Any = None
 
     # One prompt or a list of them; OmegaConf has no type for that, `resolve` checks it.
     prompt: Any = None

@@ -6,7 +6,8 @@ import contextlib
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -20,13 +21,21 @@ from runner.reporting import reported
 from runner.sweeps import Cell
 
 if TYPE_CHECKING:
-    from runner.config.launcher import ComposedCell
+    from runner.config.launcher import ComposedCell, Objective
 
 STOPPED = 128
 """Exit statuses from here on are those of a process that a signal stopped."""
 
 Job = Callable[[RunConfig], int]
-SweepJob = Callable[[Sequence[Cell], Cluster | None], int]
+SweepJob = Callable[[Sequence[Cell], Cluster | None], "Swept"]
+
+
+@dataclass(frozen=True)
+class Swept:
+    """How a sweep ended, and what its cells tell a sweeper that optimises, by number."""
+
+    status: int
+    objectives: Mapping[int, Objective] = field(default_factory=dict)
 
 
 def run_with_hydra(
@@ -54,12 +63,22 @@ def run_with_hydra(
         statuses.append(shielded(lambda: job(_resolved(composed, HydraConfig.get())), debug))
         _stop_if_asked(statuses)
 
-    def hydra_sweep_job(composed: Sequence[launcher.ComposedCell], cluster: Cluster | None) -> None:
+    def hydra_sweep_job(
+        composed: Sequence[launcher.ComposedCell], cluster: Cluster | None
+    ) -> Mapping[int, Objective]:
         assert sweep_job is not None
         cells = [_cell(one) for one in composed]
+        objectives: dict[int, Objective] = {}
+
+        def job_of_sweep() -> int:
+            swept = sweep_job(cells, cluster)
+            objectives.update(swept.objectives)
+            return swept.status
+
         debug = any(isinstance(c.config, RunConfig) and c.config.debug for c in cells)
-        statuses.append(shielded(lambda: sweep_job(cells, cluster), debug))
+        statuses.append(shielded(job_of_sweep, debug))
         _stop_if_asked(statuses)
+        return objectives
 
     # Where Hydra looks for the calling module, and what its help shows.
     hydra_job.__module__ = __name__

@@ -16,7 +16,7 @@ from runner.messages import counted
 from runner.planning import Plan, make_plan, results_dir
 from runner.store import Store
 from runner.sweeps import Cell, SweepPlan, plan_sweep
-from runner.verbs.hydra_app import run_with_hydra
+from runner.verbs.hydra_app import Swept, run_with_hydra
 from runner.weights.find import FoundCheckpoint
 
 LISTED_CELLS = 30
@@ -36,11 +36,11 @@ def main(arguments: list[str]) -> int:
         _draw(plan.graph, file)
         return 0
 
-    def sweep_job(cells: Sequence[Cell], _: Cluster | None) -> int:
+    def sweep_job(cells: Sequence[Cell], _: Cluster | None) -> Swept:
         sweep = plan_sweep(cells)
         print(sweep_text(sweep))
         _draw(sweep.graph, file)
-        return 0
+        return Swept(0)
 
     return run_with_hydra(job, others, "kandinsky plan", sweep_job)
 

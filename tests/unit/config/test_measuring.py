@@ -50,3 +50,17 @@ def test_a_baseline_is_a_text_or_a_list(
     composed: Compose, written: str, meant: tuple[str, ...]
 ) -> None:
     assert composed(f"baseline={written}").baseline == meant
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["objective=clip_score"], ["objective=clip_score", "not measured here", "seconds"]),
+        (["metrics=[blank]", "objective=[blank,ssim]"], ["objective=ssim", "blank, seconds"]),
+        (["objective=3"], ["objective=3", "no list of names"]),
+    ],
+)
+def test_an_objective_is_something_that_is_measured(
+    command: Command, overrides: list[str], said: list[str]
+) -> None:
+    assert_refused(command("plan", *overrides), *said)

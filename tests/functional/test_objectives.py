@@ -1,0 +1,86 @@
+"""What a sweeper that optimises is told: `objective`, with Optuna's sweeper."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from made import STEPS
+
+from runner.cli import main
+from runner.results import read_results
+
+OPTUNA = (
+    "-m", "hydra/sweeper=optuna", "hydra.sweeper.n_trials=4", "hydra.sweeper.n_jobs=2",
+    "hydra.sweeper.sampler.seed=3", "decoder.guidance_scale=interval(1,8)",
+    "scheduler=choice(ddim,ddpm)",
+)  # fmt: skip
+
+
+def best(outputs: Path) -> dict[str, object]:
+    text = (outputs / ".hydra-multirun" / "optimization_results.yaml").read_text()
+    found = yaml.safe_load(text)
+    assert isinstance(found, dict)
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+def test_the_best_cell_is_found(weights: Path, tmp_path: Path, direction: str) -> None:
+    outputs = tmp_path / "outputs"
+    given = (f"weights={weights}", f"output_dir={outputs}", "tracking=none", "progress=quiet")
+    asked = ("metrics=[sharpness]", "objective=sharpness", f"hydra.sweeper.direction={direction}")
+    assert main([*OPTUNA, *given, *STEPS, *asked, "seeds=[0,1]"]) == 0
+    sweeps = [read_results(file.parent) for file in outputs.glob("*/*/sweep.json")]
+    means = {cell.overrides: cell.mean("sharpness") for sweep in sweeps for cell in sweep.cells}
+    assert len(means) == 4
+    value = (max if direction == "maximize" else min)(m for m in means.values() if m is not None)
+    found = best(outputs)
+    assert found["best_value"] == pytest.approx(value)
+    (overrides,) = (own for own, mean in means.items() if mean == value)
+    params = found["best_params"]
+    assert isinstance(params, dict)
+    assert {f"{key}={value}" for key, value in params.items()} <= set(overrides)
+
+
+@pytest.mark.slow
+def test_several_objectives(weights: Path, tmp_path: Path) -> None:
+    outputs = tmp_path / "outputs"
+    given = (f"weights={weights}", f"output_dir={outputs}", "tracking=none", "progress=quiet")
+    asked = ("metrics=[sharpness]", "objective=[sharpness,seconds]")
+    assert main([
+        *OPTUNA, *given, *STEPS, *asked, "hydra.sweeper.direction=[maximize,minimize]",
+    ]) == 0  # fmt: skip
+    solutions = best(outputs)["solutions"]
+    assert isinstance(solutions, list)
+    assert all(len(solution["values"]) == 2 for solution in solutions)
+
+
+@pytest.mark.slow
+def test_a_failed_cell_ends_no_search(weights: Path, tmp_path: Path) -> None:
+    """It has no number, and another one is the best."""
+    (tmp_path / "own.py").write_text(
+        "from runner.metrics import metric\n\n"
+        "@metric()\ndef picky(image):\n"
+        "    if image.getpixel((0, 0))[0] % 2:\n        raise RuntimeError('not this one')\n"
+        "    return float(image.getpixel((0, 0))[0])\n"
+    )
+    (tmp_path / "options" / "metrics").mkdir(parents=True)
+    (tmp_path / "options" / "metrics" / "picky.yaml").write_text(
+        f"picky:\n  function: {tmp_path / 'own.py'}:picky\n"
+    )
+    outputs = tmp_path / "outputs"
+    given = (f"weights={weights}", f"output_dir={outputs}", "tracking=none", "progress=quiet")
+    asked = (f"--config-dir={tmp_path / 'options'}", "metrics=[picky]", "objective=picky")
+    more = ("hydra.sweeper.n_trials=12", "hydra.sweeper.direction=maximize")
+    status = main([*asked[:1], *OPTUNA, *given, *STEPS, *asked[1:], *more])
+    cells = [
+        cell for file in outputs.glob("*/*/sweep.json") for cell in read_results(file.parent).cells
+    ]
+    statuses = {cell.status for cell in cells}
+    assert len(cells) == 12
+    assert status == (1 if "FAILED" in statuses else 0)
+    measured = [mean for cell in cells if (mean := cell.mean("picky")) is not None]
+    if measured:
+        assert best(outputs)["best_value"] == max(measured)
