@@ -26,6 +26,7 @@ from runner.image_files import pixel_sha256, png_bytes
 from runner.materials import ImageRequest
 from runner.planning import Plan
 from runner.stages import STAGES, ResultKind
+from runner.store import work_of
 from runner.values import Scores
 
 MANIFEST = "manifest.json"
@@ -46,6 +47,8 @@ class SavedImage:
         reused: whether the picture came from the store.
         took: input's name -> what that node took when it was made, now or earlier.
         repeats: the same with `bench=true`, each time that it was measured; `took` has the median.
+        steps: of the decoder.
+        peak_device_mb: the most that one of those nodes took of an accelerator, if it ran now.
         scores: what the metrics measured, by name.
     """
 
@@ -61,6 +64,8 @@ class SavedImage:
     reused: bool
     took: dict[str, float]
     repeats: dict[str, list[float]]
+    steps: int
+    peak_device_mb: float | None
     scores: dict[str, float] = field(default_factory=dict)
 
 
@@ -95,6 +100,7 @@ class RunFolder(Observer):
                 self._measured[node.key].append((name, image.request.index))
         self.scores: dict[str, float] = {}
         self._seconds: dict[str, float] = {}
+        self._peaks: dict[str, int] = {}
         self._repeats: dict[str, Sequence[float]] = {}
         self._written = 0.0
         # By number: workers finish them in any order.
@@ -112,6 +118,8 @@ class RunFolder(Observer):
 
     def node_finished(self, result: NodeResult) -> None:
         node = result.node
+        if result.peak_memory_bytes is not None:
+            self._peaks[node.key] = result.peak_memory_bytes
         if result.repeats:
             self._repeats[node.key] = result.repeats
         self._seconds[node.key] = 0.0 if result.reused else result.seconds
@@ -191,6 +199,11 @@ class RunFolder(Observer):
                 for name, n in nodes.items()
                 if n.key in self._repeats
             },
+            steps=int(work_of(result.node)[1]),
+            peak_device_mb=max(
+                (self._peaks[n.key] / 2**20 for n in nodes.values() if n.key in self._peaks),
+                default=None,
+            ),
             # Stored ones may come before the image.
             scores=self._ordered(request.index),
         )

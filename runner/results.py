@@ -20,6 +20,15 @@ SECONDS = "seconds"
 Better: TypeAlias = str | None
 """Which numbers are the better ones: "higher", "lower", or neither."""
 
+SPEED = "steps_per_second"
+"""Of the decoder, its MoVQ's time among it; only where it was measured (`bench=true`)."""
+
+MEMORY = "peak_device_mb"
+"""Of an accelerator, where there is one."""
+
+COSTS: Mapping[str, Better] = {SECONDS: "lower", SPEED: "higher", MEMORY: "lower"}
+"""Numbers that every sweep has, as far as they are known: beside the metrics, and last."""
+
 
 @dataclass(frozen=True)
 class ImageResult:
@@ -43,11 +52,15 @@ class ImageResult:
 
     @property
     def scores(self) -> dict[str, float]:
-        """What was measured, by the metrics' names, and `seconds` where all of them are known."""
+        """What was measured, by the metrics' names, and what is known of `COSTS`."""
         scores: dict[str, float] = dict(self.record.get("scores", {}))
         took: Mapping[str, float] = self.record.get("took", {})
         if took and set(self.record["stage_keys"]) <= set(took) | INSTANT:
             scores[SECONDS] = sum(took.values())
+        if self.record.get("repeats") and took.get("decode") and self.record.get("steps"):
+            scores[SPEED] = self.record["steps"] / took["decode"]
+        if self.record.get("peak_device_mb") is not None:
+            scores[MEMORY] = self.record["peak_device_mb"]
         return scores
 
 
@@ -144,11 +157,11 @@ class SweepResult:
 
         A metric of several numbers has each of them as "metric.number".
         """
-        said: dict[str, Better] = {SECONDS: "lower"}
+        said: dict[str, Better] = dict(COSTS)
         for cell in self.cells:
             metrics: Mapping[str, Mapping[str, Better]] = cell.manifest.get("metrics", {})
             said.update({name: known["better"] for name, known in metrics.items()})
-        order = [*(name for name in said if name != SECONDS), SECONDS]
+        order = [*(name for name in said if name not in COSTS), *COSTS]
         names = {name for image in self.images() for name in image.scores}
         names |= {name for cell in self.cells for name in cell.scores}
         return {

@@ -21,7 +21,7 @@ from runner.comparison.pairing import (
 from runner.comparison.pareto import points
 from runner.comparison.statistics import Blocks, Interval, blocks_of, can_decide, intervals
 from runner.errors import ConfigError
-from runner.results import SECONDS, Better, SweepResult
+from runner.results import SECONDS, SPEED, Better, SweepResult
 
 
 def compare(
@@ -56,7 +56,7 @@ def compare(
     whole_prompts = prompts >= ENOUGH_PROMPTS
     rows = _Rows(settings, chosen, whole_prompts, 1 - confidence)
     found = {name: rows.of(name, results.better[name]) for name in names}
-    directed = [name for name in names if results.better[name] is not None and name != SECONDS]
+    directed = [n for n in names if results.better[n] is not None and n not in (SECONDS, SPEED)]
     said = [
         *([f"Baseline: {assumed}."] if assumed else []),
         notes.paired(axes),

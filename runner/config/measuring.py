@@ -14,7 +14,7 @@ from runner.errors import ConfigError
 METRIC_NAME = re.compile(r"\w[\w-]*")
 MOST_REPEATS = 1000
 SECONDS = "seconds"
-TAKEN_NAMES = (SECONDS, "seed", "prompt", "cell", "file")
+TAKEN_NAMES = (SECONDS, "steps_per_second", "peak_device_mb", "seed", "prompt", "cell", "file")
 """What else stands beside the metrics in tables."""
 
 

@@ -12,6 +12,7 @@ from made import STEPS, Made
 
 from runner.cli import main
 from runner.outputs import read_manifest
+from runner.results import read_results
 
 
 @pytest.mark.slow
@@ -26,6 +27,13 @@ def test_each_stage_that_draws_is_measured(kandinsky: Any) -> None:
             assert len(seconds) == 3
             assert image["took"][stage] == pytest.approx(statistics.median(seconds), abs=1e-4)
         assert set(image["scores"]) == {"sharpness"}
+        assert image["steps"] == 3
+    (cell,) = read_results(measured.folder).cells
+    for result in cell.images:
+        assert result.scores["steps_per_second"] == pytest.approx(
+            3 / statistics.median(result.record["repeats"]["decode"]), rel=1e-2
+        )
+    assert "steps_per_second" not in read_results(plain.folder).better
     assert all(image["repeats"] == {} for image in plain.manifest["images"])
     # Nothing of it is stored, and the next measurement begins anew.
     again: Made = kandinsky("seeds=[0,1]", "bench=true", "repeats=1", "warmup=0")
