@@ -1,0 +1,13 @@
+// All parts, in the order of the page.
+
+drawHead();
+drawFailures();
+drawGridPickers();
+drawGrid();
+startTable();
+startPlots();
+drawComparison();
+drawContents();
+startViewer();
+startComparing();
+window.addEventListener("resize", fitGrid);

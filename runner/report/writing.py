@@ -1,0 +1,163 @@
+"""A report on disk: a folder and, where it is small enough, one file. Whole, or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from runner.errors import ConfigError, StorageError
+from runner.report import page, pictures
+from runner.report.compared import read_comparison
+from runner.report.facts import Facts, facts_of
+from runner.report.pictures import Placed, Source
+from runner.results import SweepResult, read_results
+
+NAME, INDEX = "report", "index.html"
+LARGEST_FILE = 20_000_000
+"""Bytes of a page that holds its own pictures: what browsers and mail still take well."""
+LEFTOVER_SECONDS = 3600
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was written.
+
+    Attributes:
+        index: the folder's page.
+        alone: the page as one file; None where it would be larger than `LARGEST_FILE`.
+        alone_bytes: of that, as far as known: without its pictures' text where it is not written.
+        unreadable: files that are damaged or gone; their places on the page say so.
+    """
+
+    index: Path
+    alone: Path | None
+    alone_bytes: int
+    facts: Facts
+    unreadable: tuple[Path, ...]
+
+
+def write_report(folder: Path, out: Path | None = None) -> Report:
+    """Write the page of a sweep or a run.
+
+    Args:
+        out: the page's folder; the single file is beside it. By default `report` in `folder`.
+            An earlier report there is replaced.
+
+    Raises:
+        ConfigError: `folder` holds no sweep and no run, or `out` is something else than a report.
+        StorageError: it cannot be written.
+    """
+    result = read_results(folder)
+    facts = facts_of(result, read_comparison(folder))
+    target = folder / NAME if out is None else out
+    alone = target.with_name(f"{target.name}.html")
+    _check_replaceable(target, alone)
+    building = target.with_name(f".{target.name}.{os.getpid()}.building")
+    building_alone = building.with_name(f"{building.name}.html")
+    try:
+        _remove_leftovers(target)
+        building.mkdir(parents=True)
+        placed = pictures.place(_sources(result, facts), building)
+        _write_folder(building, facts, placed)
+        size = _size_alone(building, placed)
+        fits = size <= LARGEST_FILE
+        if fits:
+            size = _write_alone(building_alone, facts, building, placed)
+            fits = size <= LARGEST_FILE
+        _replace(building, target)
+        if fits:
+            building_alone.replace(alone)
+        else:
+            alone.unlink(missing_ok=True)  # an earlier one would say something else
+    except OSError as error:
+        raise StorageError(f"cannot write {target}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+        building_alone.unlink(missing_ok=True)
+    missing = [i.file for i, p in zip(result.images(), placed, strict=True) if p is None]
+    return Report(target / INDEX, alone if fits else None, size, facts, tuple(missing))
+
+
+def _check_replaceable(target: Path, alone: Path) -> None:
+    """Nothing but an earlier report is ever replaced."""
+    marked = _is_page(target / INDEX) and (target / page.DATA_FILE).is_file()
+    empty = target.is_dir() and not any(target.iterdir())
+    if target.exists() and not (marked or empty):
+        allowed = "a new or empty folder, or one that holds a report"
+        raise ConfigError("out", target, "is there already, and is no report", allowed)
+    if alone.exists() and not _is_page(alone):
+        problem = f"{alone.name}, which would lie beside it, is there already, and is no report"
+        raise ConfigError("out", target, problem)
+
+
+def _is_page(file: Path) -> bool:
+    try:
+        with file.open(encoding="utf-8", errors="replace") as opened:
+            return page.GENERATOR in opened.read(1000)
+    except OSError:
+        return False
+
+
+def _remove_leftovers(target: Path) -> None:
+    """What a process that was killed did not finish; not what another one is at work on."""
+    for left in target.parent.glob(f".{target.name}.*.building*"):
+        if time.time() - left.stat().st_mtime > LEFTOVER_SECONDS:
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
+
+
+def _sources(result: SweepResult, facts: Facts) -> list[Source]:
+    numbers = [f"{facts.cells[image.cell].number:04d}" for image in facts.images]
+    return [
+        Source(image.file, f"{number}_{image.file.name}")
+        for number, image in zip(numbers, result.images(), strict=True)
+    ]
+
+
+def _write_folder(folder: Path, facts: Facts, placed: Sequence[Placed | None]) -> None:
+    urls = [None if p is None else [quote(p.thumb), quote(p.full)] for p in placed]
+    data = page.data_script({**asdict(facts), "pictures": urls})
+    (folder / page.DATA_FILE).write_text(data, encoding="ascii")
+    (folder / INDEX).write_text(page.page_with_files(_title(facts)), encoding="utf-8")
+
+
+def _size_alone(folder: Path, placed: Sequence[Placed | None]) -> int:
+    """At least: pictures in base64, and the data."""
+    files = [folder / name for p in placed if p is not None for name in (p.thumb, p.full)]
+    data = (folder / page.DATA_FILE).stat().st_size
+    return data + sum(4 * file.stat().st_size // 3 for file in files)
+
+
+def _write_alone(file: Path, facts: Facts, folder: Path, placed: Sequence[Placed | None]) -> int:
+    def embedded(kind: str, name: str) -> str:
+        return page.data_uri(kind, (folder / name).read_bytes())
+
+    uris = [
+        None if p is None else [embedded("image/webp", p.thumb), embedded("image/png", p.full)]
+        for p in placed
+    ]
+    data = page.data_script({**asdict(facts), "pictures": uris})
+    file.write_text(page.page_alone(_title(facts), data), encoding="utf-8")
+    return file.stat().st_size
+
+
+def _title(facts: Facts) -> str:
+    return f"{facts.name} · {facts.folder}"
+
+
+def _replace(building: Path, target: Path) -> None:
+    """In two steps, as no folder takes the place of another one; undone if the second fails."""
+    before = building.with_name(f"{building.name}-before")
+    if target.exists():
+        target.rename(before)
+    try:
+        building.rename(target)
+    except OSError:
+        if before.exists():
+            before.rename(target)
+        raise
+    shutil.rmtree(before, ignore_errors=True)

@@ -1,0 +1,52 @@
+"""`kandinsky report`: the page of a sweep or a run, for any browser, without a network."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import webbrowser
+from pathlib import Path
+
+
+def main(arguments: list[str]) -> int:
+    """Write the page, and say where it is."""
+    options = parser().parse_args(arguments)
+    # Here, not above: --help needs no Pillow.
+    from runner.messages import counted, path_here
+    from runner.outputs import LATEST
+    from runner.report.writing import LARGEST_FILE, write_report
+
+    folder = (options.folder or Path("outputs", LATEST)).resolve()
+    made = write_report(folder, options.out and options.out.absolute())
+    images, cells = counted(len(made.facts.images), "image"), counted(len(made.facts.cells), "cell")
+    print(f"{path_here(made.index)}  {images} of {cells}")
+    megabytes = f"{made.alone_bytes / 1e6:.1f} MB"
+    if made.alone is not None:
+        print(f"{path_here(made.alone)}  the same in one file, {megabytes}")
+    else:
+        most = f"{LARGEST_FILE / 1e6:.0f} MB"
+        print(f"no single file: it would have {megabytes}, more than {most}", file=sys.stderr)
+    for file in made.unreadable:
+        print(f"warning: {path_here(file)} cannot be read as a picture", file=sys.stderr)
+    if options.open and not webbrowser.open(made.index.as_uri()):
+        print("no browser was found to open it in", file=sys.stderr)
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(
+        prog="kandinsky report",
+        description="The page of a sweep or a run: its pictures by any axes, the table of its "
+        "cells, plots, comparisons and failures. A folder that any browser opens without a "
+        "network, and the same as one file where that stays below 20 MB. An earlier report at "
+        "its place is replaced.",
+    )
+    made.add_argument(
+        "folder", nargs="?", type=Path, help="of a run or a sweep (default: the newest)"
+    )
+    made.add_argument(
+        "--out", type=Path, metavar="DIR", help="the page's folder (default: report in the folder)"
+    )
+    made.add_argument("--open", action="store_true", help="in a browser")
+    return made

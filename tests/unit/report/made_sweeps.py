@@ -1,0 +1,188 @@
+"""Folders of sweeps as the runner leaves them, with small pictures of one colour each."""
+
+from __future__ import annotations
+
+import colorsys
+import itertools
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from runner.image_files import pixel_sha256, png_bytes
+from runner.outputs import MANIFEST
+from runner.sweep_folder import FAILED, FINISHED, PENDING, CellEntry, SweepRecord, write_record
+
+HOSTILE = "</script><img src=x onerror=alert(1)>\"'`&amp; \u2028\u2029 ${1} --> __proto__"
+"""What would break out of a script, an element, an attribute or a string, where that can be."""
+
+ERROR = "the stage decode failed: <b>out of memory</b>"
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a sweep is to be like.
+
+    Attributes:
+        broken: number of a cell -> its status, where that is not FINISHED.
+        lacking: numbers of cells without ssim.
+    """
+
+    axes: Mapping[str, Sequence[str]] = field(
+        default_factory=lambda: {"scheduler": ("ddim", "ddpm"), "decoder.steps": ("5", "10", "50")}
+    )
+    prompts: Sequence[str] = ("a red circle", "синий квадрат")
+    seeds: Sequence[int] = (0, 1)
+    question: str | None = "How many steps are enough?"
+    baseline: str | None = None
+    broken: Mapping[int, str] = field(default_factory=dict)
+    lacking: Sequence[int] = ()
+    side: int = 32
+    status: str = FINISHED
+    error: str = ERROR
+
+
+def write_sweep(folder: Path, made: Made) -> Path:
+    """A sweep's folder."""
+    entries = []
+    for number, values in enumerate(itertools.product(*made.axes.values())):
+        overrides = tuple(f"{k}={v}" for k, v in zip(made.axes, values, strict=True))
+        entries.append(CellEntry(number, overrides, f"{number:04d}_cell", f"fingerprint{number}"))
+        status = made.broken.get(number, FINISHED)
+        if status != PENDING:
+            write_run(folder / entries[-1].folder, made, number, overrides, status)
+    record = SweepRecord(
+        sweep_id="20261125T101530-made",
+        fingerprint="made",
+        name="made",
+        status=made.status,
+        attempts=1,
+        started="2026-11-25T10:15:30+00:00",
+        seconds=83.5,
+        axes=made.axes,
+        runs={"20261125T101530-made": "mlflow-of-the-sweep"},
+        cells=tuple(entries),
+        command="kandinsky run -m scheduler=ddim,ddpm 'decoder.steps=5,10,50'",
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    write_record(folder, record)
+    return folder
+
+
+def write_run(
+    folder: Path,
+    made: Made,
+    number: int = 0,
+    overrides: Sequence[str] = (),
+    status: str = FINISHED,
+) -> Path:
+    """The folder of a run, or of a sweep's cell."""
+    folder.mkdir(parents=True)
+    failed = status == FAILED
+    images = [] if failed else [_image(folder, made, number, n) for n in range(_count(made))]
+    manifest = {
+        "version": 1,
+        "run_id": f"20261125T101530-made-{number:04d}",
+        "mlflow_run_id": f"mlflow-{number}",
+        "status": status,
+        "name": "made",
+        "question": made.question,
+        "overrides": list(overrides),
+        "images": images,
+        "metrics": {"ssim": {"better": "higher"}, "warmth": {"better": None}},
+        "failures": [{"key": "k", "stage": "decode", "error": made.error}] if failed else [],
+        "config": _config(made, overrides),
+        "environment": {
+            "runner": "0.1.0",
+            "device": "cpu",
+            "libraries": {"torch": "2.13.0" if number < 4 else "2.14.0"},
+            "weights": {"decoder": {"sha256": "b6d4bdf7", "revision": None}},
+        },
+    }
+    text = json.dumps(manifest, ensure_ascii=False)
+    (folder / MANIFEST).write_text(text, encoding="utf-8")
+    return folder
+
+
+def picture(number: int, place: int, side: int) -> Image.Image:
+    """A colour of its own for each picture of a sweep."""
+    hue = (number * 0.17 + place * 0.031) % 1
+    colour = tuple(round(255 * part) for part in colorsys.hsv_to_rgb(hue, 0.8, 0.9))
+    return Image.new("RGB", (side, side), colour)
+
+
+def _count(made: Made) -> int:
+    return len(made.prompts) * len(made.seeds)
+
+
+def _image(folder: Path, made: Made, number: int, place: int) -> dict[str, Any]:
+    prompt = made.prompts[place // len(made.seeds)]
+    seed = made.seeds[place % len(made.seeds)]
+    image = picture(number, place, made.side)
+    file = f"{place:04d}_picture_seed{seed}.png"
+    (folder / file).write_bytes(png_bytes(image))
+    took = {"prior": 0.25, "decode": 0.25 * (number % 3 + 1) + 0.01 * place}
+    scores = {"ssim": 0.5 + 0.05 * number + 0.01 * place, "warmth": 10.0 - number}
+    if number in made.lacking:
+        del scores["ssim"]
+    return {
+        "file": file,
+        "prompt": prompt,
+        "negative_prompt": None,
+        "seed": seed,
+        "height": made.side,
+        "width": made.side,
+        "sha256": pixel_sha256(image),
+        "stage_keys": {"prior": f"prior{place}", "decode": f"decode{number}-{place}"},
+        "seconds": sum(took.values()),
+        "reused": False,
+        "took": took,
+        "repeats": {},
+        "scores": scores,
+    }
+
+
+def _config(made: Made, overrides: Sequence[str]) -> dict[str, Any]:
+    config: dict[str, Any] = {"baseline": made.baseline, "seeds": list(made.seeds)}
+    for override in overrides:
+        key, _, value = override.partition("=")
+        inner = config
+        *groups, last = key.split(".")
+        for group in groups:
+            inner = inner.setdefault(group, {})
+        inner[last] = value
+    return config
+
+
+def comparison() -> dict[str, Any]:
+    """What `kandinsky compare` writes of such a sweep."""
+
+    def row(steps: str, scheduler: str, verdict: str, *numbers: float | None) -> dict[str, Any]:
+        difference, low, high = numbers
+        return {
+            "choice": {"scheduler": scheduler, "decoder.steps": steps}, "n": 4, "mean": 0.6,
+            "mean_low": 0.5, "mean_high": 0.7, "pairs": 4, "difference": difference, "low": low,
+            "high": high, "verdict": verdict,
+        }  # fmt: skip
+
+    rows = [
+        row("5", "ddim", "worse", -0.02, -0.04, -0.003),
+        row("50", "ddim", "baseline", None, None, None),
+        row("5", "ddpm", "better", 0.03, 0.01, 0.05),
+        row("10", "ddpm", "too few pairs", 0.01, None, None),
+    ]
+    return {
+        "version": 1,
+        "by": ["scheduler", "decoder.steps"],
+        "baseline": {"scheduler": "ddim", "decoder.steps": "50"},
+        "confidence": 0.95,
+        "note": "Pairs of the same prompt and seed.",
+        "metrics": {
+            "ssim": {"better": "higher", "rows": rows},
+            "seconds": {"better": "lower", "rows": rows[1:]},
+        },
+        "pareto": {},
+    }

@@ -1,0 +1,66 @@
+"""`comparison.json`, read back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runner.errors import ConfigError
+from runner.report.compared import FILE, read_comparison
+from unit.report.made_sweeps import comparison
+
+
+def written(folder: Path, content: object) -> Path:
+    (folder / FILE).parent.mkdir(parents=True)
+    (folder / FILE).write_text(json.dumps(content), encoding="utf-8")
+    return folder
+
+
+def test_it_is_read_whole(tmp_path: Path) -> None:
+    found = read_comparison(written(tmp_path, comparison()))
+    assert found is not None
+    assert found.by == ("scheduler", "decoder.steps")
+    assert found.baseline == (("scheduler", "ddim"), ("decoder.steps", "50"))
+    assert found.confidence == 0.95
+    assert [metric.name for metric in found.metrics] == ["ssim", "seconds"]
+    worse, baseline, *_ = found.metrics[0].rows
+    assert (worse.difference, worse.low, worse.high) == (-0.02, -0.04, -0.003)
+    assert (baseline.verdict, baseline.difference) == ("baseline", None)
+
+
+def test_none_is_none(tmp_path: Path) -> None:
+    assert read_comparison(tmp_path) is None
+
+
+def without(key: str) -> dict[str, Any]:
+    return {k: v for k, v in comparison().items() if k != key}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {**comparison(), "version": 2},
+        without("metrics"),
+        {**comparison(), "metrics": {"ssim": {"better": "higher", "rows": [{"n": 1}]}}},
+        {**comparison(), "by": 1},
+        [],
+        "text",
+    ],
+    ids=["another version", "no metrics", "half a row", "by a number", "a list", "a text"],
+)
+def test_what_cannot_be_read_is_refused_by_its_name(tmp_path: Path, content: object) -> None:
+    with pytest.raises(ConfigError) as refused:
+        read_comparison(written(tmp_path, content))
+    assert str(tmp_path / FILE) in str(refused.value)
+    assert refused.value.exit_status == 2
+
+
+def test_half_a_file_is_refused(tmp_path: Path) -> None:
+    written(tmp_path, comparison())
+    text = (tmp_path / FILE).read_text()
+    (tmp_path / FILE).write_text(text[: len(text) // 2])
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_comparison(tmp_path)
