@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runner.config.choices import Progress
 from runner.config.cluster import Cluster
 from runner.config.run_config import RunConfig
 from runner.sweeps import Cell, plan_sweep
@@ -32,7 +35,7 @@ def _sweep_job(cells: Sequence[Cell], cluster: Cluster | None) -> Swept:
     }
     if any(run.report for run in sweep.runs):
         for folder in dict.fromkeys(folder.parent for folder in folders.values()):
-            _tell(folder)
+            _tell(folder, sweep.runs[0].progress)
     objectives: Mapping[int, Objective] = {
         cell.number: _objective(run.objective, folders[cell.number])
         for cell, run in zip(sweep.cells, sweep.runs, strict=True)
@@ -58,14 +61,17 @@ def _objective(names: Sequence[str], folder: Path) -> Objective:
     return told[0] if len(told) == 1 else told
 
 
-def _tell(folder: Path) -> None:
+def _tell(folder: Path, progress: Progress) -> None:
     """Compare the cells, and make the page."""
     from runner.errors import RunnerError
     from runner.verbs import compare, report
 
+    # With `json` standard output is for another program alone.
+    told = {Progress.quiet: io.StringIO(), Progress.json: sys.stderr}.get(progress, sys.stdout)
     for verb in (compare, report):
         try:
-            verb.main([str(folder)])
+            with contextlib.redirect_stdout(told):
+                verb.main([str(folder)])
         except RunnerError as error:
             # The pictures are made; nothing of them is lost with their page.
             print(f"warning: no {verb.__name__.rpartition('.')[2]}: {error}", file=sys.stderr)
