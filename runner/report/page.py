@@ -16,10 +16,13 @@ from pathlib import Path
 
 STATIC = Path(__file__).parent / "static"
 SCRIPTS = (
-    "elements", "grid", "viewer", "compare_two", "table", "axes", "plots", "comparison", "head",
+    "elements", "grid", "viewer", "compare_two", "table", "axes", "plots", "cost_plot",
+    "line_plot", "comparison", "head",
     "start",
 )  # fmt: skip
 """Parts of the page's script, in order; they are one function together."""
+
+STYLES = ("page", "viewer")
 
 DATA_FILE = "data.js"
 GENERATOR = '<meta name="generator" content="kandinsky report">'
@@ -60,7 +63,8 @@ def data_uri(kind: str, content: bytes) -> str:
 
 
 def _page(title: str, data: str, scripts: list[str], beside: str) -> str:
-    style, script = _static("page.css"), _script()
+    style = "\n".join(_static(f"{name}.css") for name in STYLES)
+    script = _script()
     hashes = " ".join(_hash(text) for text in [*scripts, script])
     policy = "; ".join(
         " ".join(part.split())

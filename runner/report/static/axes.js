@@ -13,7 +13,9 @@ function ticks(low, high, most) {
   const step = [1, 2, 5, 10].map((digit) => digit * power).find((size) => size >= rough);
   const first = Math.floor(low / step);
   const last = Math.ceil(high / step);
-  return Array.from({ length: last - first + 1 }, (_, n) => Number(((first + n) * step).toPrecision(12)));
+  return Array.from({ length: last - first + 1 }, (_, n) =>
+    Number(((first + n) * step).toPrecision(12)),
+  );
 }
 
 /** An empty plot as wide as its place, with axes. `x` and `y` of a value in pixels. */
@@ -27,10 +29,17 @@ function frame(width, xs, ys, labels) {
   const [xTexts, yTexts] = [texts(xTicks), texts(yTicks)];
   const left = 14 + 7 * Math.max(...yTexts.map((text) => text.length));
   const box = { left, right: width - 16, top: 26, bottom: height - 42 };
-  const along = (value, list, from, to) => from + ((value - list[0]) / (list.at(-1) - list[0])) * (to - from);
+  const along = (value, list, from, to) =>
+    from + ((value - list[0]) / (list.at(-1) - list[0])) * (to - from);
   const x = (value) => along(value, xTicks, box.left, box.right);
   const y = (value) => along(value, yTicks, box.bottom, box.top);
-  const svg = draw("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": labels.all });
+  const svg = draw("svg", {
+    width,
+    height,
+    viewBox: `0 0 ${width} ${height}`,
+    role: "group",
+    "aria-label": labels.all,
+  });
   for (const [n, value] of yTicks.entries()) {
     svg.append(
       draw("line", { class: "rule", x1: box.left, x2: box.right, y1: y(value), y2: y(value) }),
@@ -39,7 +48,13 @@ function frame(width, xs, ys, labels) {
   }
   for (const [n, value] of xTicks.entries()) {
     svg.append(
-      draw("line", { class: "rule", x1: x(value), x2: x(value), y1: box.bottom, y2: box.bottom + 4 }),
+      draw("line", {
+        class: "rule",
+        x1: x(value),
+        x2: x(value),
+        y1: box.bottom,
+        y2: box.bottom + 4,
+      }),
       draw("text", { x: x(value), y: box.bottom + 18, "text-anchor": "middle" }, xTexts[n]),
     );
   }
@@ -91,7 +106,12 @@ function legend(names) {
     "ul",
     { class: "legend" },
     ...names.map((name, n) =>
-      make("li", {}, make("span", { class: `swatch ${colour(n)}`, "aria-hidden": "true" }), shortened(name, 60)),
+      make(
+        "li",
+        {},
+        make("span", { class: `swatch ${colour(n)}`, "aria-hidden": "true" }),
+        shortened(name, 60),
+      ),
     ),
   );
 }

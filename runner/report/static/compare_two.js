@@ -12,18 +12,23 @@ const pair = { mode: "side", chosen: [] };
 function counterpart(image) {
   const { cell, at } = report.images[image];
   const [prompt, seed] = [axisOf("prompt"), axisOf("seed")];
-  const alike = (one) => one.cell !== cell && one.at[prompt] === at[prompt] && one.at[seed] === at[seed];
+  const alike = (one) =>
+    one.cell !== cell && one.at[prompt] === at[prompt] && one.at[seed] === at[seed];
   const all = report.images.map((_, other) => other).filter((other) => alike(report.images[other]));
   const inBaseline = all.find((other) => report.images[other].cell === report.cells[cell].against);
   const found = inBaseline ?? all.find((other) => report.images[other].cell > cell) ?? all[0];
   if (found !== undefined) return found;
-  const order = grid.order.length > 1 && grid.order.includes(image) ? grid.order : report.images.map((_, i) => i);
+  const order =
+    grid.order.length > 1 && grid.order.includes(image)
+      ? grid.order
+      : report.images.map((_, i) => i);
   return order[(order.indexOf(image) + 1) % order.length];
 }
 
 function compared(a, b) {
   if (pair.mode === "side") return [figure(a, "A"), figure(b, "B")];
-  const border = pair.mode === "swipe" ? make("div", { class: "border", "aria-hidden": "true" }) : null;
+  const border =
+    pair.mode === "swipe" ? make("div", { class: "border", "aria-hidden": "true" }) : null;
   const { width, height } = report.images[a];
   const stack = make(
     "div",
@@ -46,8 +51,11 @@ function layerClass(image, name) {
 function sameness(a, b) {
   const [one, other] = [report.images[a], report.images[b]];
   if (one.sha256 === other.sha256) return "The same pixels.";
-  if (one.width !== other.width || one.height !== other.height) return "Of different sizes: B is scaled to A.";
-  return pair.mode === "difference" ? "Black is where both are the same." : "A is on the left, B on the right.";
+  if (one.width !== other.width || one.height !== other.height)
+    return "Of different sizes: B is scaled to A.";
+  return pair.mode === "difference"
+    ? "Black is where both are the same."
+    : "A is on the left, B on the right.";
 }
 
 function startSwipe(event, stack) {
@@ -82,12 +90,18 @@ function recordOfTwo(a, b) {
     return make(
       "tr",
       { class: left === right ? null : "marked" },
-      make("th", { scope: "row" }, key),
+      make("th", { scope: "row" }, ...breakable(key)),
       make("td", { dir: "auto" }, left),
       make("td", { dir: "auto" }, right),
     );
   });
-  const head = make("tr", {}, make("td"), make("th", { scope: "col" }, "A"), make("th", { scope: "col" }, "B"));
+  const head = make(
+    "tr",
+    {},
+    make("td"),
+    make("th", { scope: "col" }, "A"),
+    make("th", { scope: "col" }, "B"),
+  );
   return make("table", { class: "pairs two" }, make("thead", {}, head), make("tbody", {}, ...rows));
 }
 

@@ -1,4 +1,4 @@
-// What `kandinsky compare` found: for each metric a table of treatments against the baseline.
+// What `kandinsky compare` found: for each metric a table of settings against the baseline.
 
 const WHISKERS = { width: 180, height: 22, edge: 8 };
 
@@ -7,81 +7,104 @@ function drawComparison() {
   byId("comparison").hidden = found === null;
   if (found === null) return;
   const baseline = found.baseline.map(([axis, value]) => `${axis}=${value}`).join(" ");
-  const facts = [
-    baseline ? `Differences are from the baseline: ${baseline}.` : null,
-    found.confidence === null ? null : `Intervals of ${number(100 * found.confidence, 0)}% confidence.`,
-    found.note || null,
-  ];
+  const facts = [baseline ? `The baseline is ${baseline}.` : "", found.note].filter(Boolean);
   byId("comparison").append(
-    ...facts.filter(Boolean).map((text) => make("p", { dir: "auto" }, text)),
-    ...found.metrics.flatMap((metric) => comparedMetric(metric, found.by)),
+    ...facts.map((text) => make("p", { dir: "auto" }, text)),
+    ...found.metrics.flatMap((metric) => comparedMetric(metric, found)),
   );
 }
 
-function comparedMetric(metric, by) {
+function comparedMetric(metric, { by, confidence }) {
   const arrow = { higher: "↑ higher is better", lower: "↓ lower is better" }[metric.better] ?? "";
-  const title = make("h3", {}, metric.name, " ", make("small", {}, arrow));
-  const numbers = (...names) => decimals(metric.rows.flatMap((row) => names.map((name) => row[name])));
-  const [means, differences] = [numbers("mean"), numbers("difference", "low", "high")];
-  const ends = metric.rows.flatMap((row) => [row.difference, row.low, row.high]).filter((end) => end !== null);
-  const span = [Math.min(0, ...ends), Math.max(0, ...ends)];
-  const heads = [
-    ...by.map((axis) => make("th", { scope: "col" }, axis)),
-    ...["images", "mean", "pairs", "difference", "interval"].map((name) =>
-      make("th", { scope: "col", class: "number" }, name),
-    ),
-    make("td"),
-    make("th", { scope: "col" }, "verdict"),
-  ];
-  const rows = metric.rows.map((row) =>
-    make(
-      "tr",
-      { class: row.verdict === "baseline" ? "marked" : null },
-      ...by.map((axis) => make("td", { dir: "auto" }, row.choice.find(([name]) => name === axis)?.[1] ?? NONE)),
-      make("td", { class: "number" }, String(row.n)),
-      make("td", { class: "number", title: interval(row.mean_low, row.mean_high, means) }, number(row.mean, means)),
-      make("td", { class: "number" }, String(row.pairs)),
-      make("td", { class: "number" }, signed(row.difference, differences)),
-      make("td", { class: "number" }, interval(row.low, row.high, differences)),
-      make("td", {}, whiskers(row, span)),
-      make("td", {}, make("span", { class: `status ${verdictClass(row.verdict)}` }, row.verdict)),
-    ),
+  const columns = comparedColumns(metric, by, confidence);
+  const heads = columns.map(({ name, numeric }) =>
+    name ? make("th", { scope: "col", class: numeric ? "number" : null }, name) : make("td"),
   );
-  const table = make(
+  const rows = metric.rows.map((row) => {
+    const cells = columns.map(({ show, numeric }) =>
+      make("td", { dir: "auto", class: numeric ? "number" : null }, show(row)),
+    );
+    return make("tr", { class: row.verdict === "baseline" ? "marked" : null }, ...cells);
+  });
+  const made = make(
     "table",
     {},
-    make("caption", { class: "unseen" }, `${metric.name}: treatments against the baseline`),
+    make("caption", { class: "unseen" }, `${metric.name}: settings against the baseline`),
     make("thead", {}, make("tr", {}, ...heads)),
     make("tbody", {}, ...rows),
   );
-  const box = make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `Comparison by ${metric.name}` }, table);
-  return [title, box];
+  const label = `Comparison by ${metric.name}`;
+  return [
+    make("h3", {}, metric.name, " ", make("small", {}, arrow)),
+    make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label }, made),
+  ];
 }
 
-const signed = (value, places) => (value !== null && value > 0 ? `+${number(value, places)}` : number(value, places));
+/**
+ * Differences where there are any; else the means alone, as of metrics that compare with the
+ * baseline by themselves.
+ */
+function comparedColumns({ rows }, by, confidence) {
+  const digits = (...names) => decimals(rows.flatMap((row) => names.map((name) => row[name])));
+  const [means, differences] = [digits("mean"), digits("difference", "low", "high")];
+  const width = confidence === null ? "interval" : `${number(100 * confidence, 0)}% interval`;
+  const paired = rows.some(({ difference }) => difference !== null);
+  const dots = rows.map((row) =>
+    paired ? [row.low, row.difference, row.high] : [row.mean_low, row.mean, row.mean_high],
+  );
+  const ends = dots.flat().filter((end) => end !== null);
+  const span = paired
+    ? [Math.min(0, ...ends), Math.max(0, ...ends)]
+    : [Math.min(...ends), Math.max(...ends)];
+  const plain = (value) => number(value, means);
+  return [
+    ...by.map((axis) => ({
+      name: axis,
+      show: ({ choice }) => choice.find(([name]) => name === axis)?.[1] ?? NONE,
+    })),
+    { name: "images", numeric: true, show: (row) => String(row.n) },
+    { name: "mean", numeric: true, show: (row) => plain(row.mean) },
+    { name: width, numeric: true, show: (row) => interval(row.mean_low, row.mean_high, plain) },
+    ...(paired ? differenceColumns(differences, width) : []),
+    { name: "", show: (row) => whiskers(dots[rows.indexOf(row)], span, paired, row.verdict) },
+    ...(paired ? [{ name: "verdict", show: ({ verdict }) => verdictBadge(verdict) }] : []),
+  ];
+}
 
-function interval(low, high, places) {
-  return low === null || high === null ? NONE : `${signed(low, places)} to ${signed(high, places)}`;
+function differenceColumns(digits, width) {
+  const signed = (value) => (value > 0 ? `+${number(value, digits)}` : number(value, digits));
+  return [
+    { name: "pairs", numeric: true, show: (row) => String(row.pairs) },
+    { name: "difference", numeric: true, show: (row) => signed(row.difference) },
+    { name: width, numeric: true, show: (row) => interval(row.low, row.high, signed) },
+  ];
+}
+
+function interval(low, high, shown) {
+  return low === null || high === null ? NONE : `${shown(low)} to ${shown(high)}`;
+}
+
+function verdictBadge(verdict) {
+  if (verdict === "none") return NONE;
+  return make("span", { class: `status ${verdictClass(verdict)}` }, verdict);
 }
 
 function verdictClass(verdict) {
   return { better: "good", worse: "bad" }[verdict] ?? "open";
 }
 
-/** A dot at the difference, a line over its interval, and a rule at no difference. */
-function whiskers(row, [low, high]) {
-  if (row.difference === null || low === high) return "";
+/** A dot, a line over its interval, and for differences a rule where there is none. */
+function whiskers([from, at, to], [low, high], paired, verdict) {
+  if (at === null || low === high) return "";
   const { width, height, edge } = WHISKERS;
   const x = (value) => edge + ((value - low) / (high - low)) * (width - 2 * edge);
   const middle = height / 2;
-  const line = row.low === null || row.high === null
-    ? null
-    : draw("line", { class: "whisker", x1: x(row.low), x2: x(row.high), y1: middle, y2: middle });
+  const line = { class: "whisker", y1: middle, y2: middle };
   return draw(
     "svg",
-    { width, height, class: `whiskers ${verdictClass(row.verdict)}`, "aria-hidden": "true" },
-    draw("line", { class: "zero", x1: x(0), x2: x(0), y1: 0, y2: height }),
-    line,
-    draw("circle", { cx: x(row.difference), cy: middle, r: 4 }),
+    { width, height, class: `whiskers ${verdictClass(verdict)}`, "aria-hidden": "true" },
+    paired ? draw("line", { class: "zero", x1: x(0), x2: x(0), y1: 0, y2: height }) : null,
+    from === null || to === null ? null : draw("line", { ...line, x1: x(from), x2: x(to) }),
+    draw("circle", { cx: x(at), cy: middle, r: 4 }),
   );
 }

@@ -57,11 +57,11 @@ function decimals(values) {
   return Math.min(6, Math.max(0, 3 - Math.floor(Math.log10(largest))));
 }
 
-function number(value, places = decimals([value])) {
+function number(value, digits = decimals([value])) {
   if (value === null) return NONE;
   const size = Math.abs(value);
   if (size !== 0 && (size >= 1e7 || size < 1e-4)) return value.toExponential(2);
-  return value.toFixed(places).replace("-", "−");
+  return value.toFixed(digits).replace("-", "−");
 }
 
 function duration(seconds) {

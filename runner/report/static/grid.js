@@ -19,7 +19,14 @@ function startingGrid() {
   const rows = ways.length === 1 ? ways[0] : several(cell) ? cell : several(prompt) ? prompt : null;
   const columns = rows !== prompt && several(prompt) ? prompt : several(seed) ? seed : null;
   const many = report.images.length > 60 || window.innerWidth < 700;
-  return { rows, columns, only: report.axes.map(() => null), score: null, side: many ? 88 : 128, order: [] };
+  return {
+    rows,
+    columns,
+    only: report.axes.map(() => null),
+    score: null,
+    side: many ? 88 : 128,
+    order: [],
+  };
 }
 
 function shownImages() {
@@ -131,18 +138,27 @@ function drawGrid() {
     return make("tr", {}, row === undefined ? null : heading("row", grid.rows, row), ...cells);
   });
   const corner = grid.rows === null ? null : make("td");
-  const head = make("tr", {}, corner, ...columns.map((column) => heading("col", grid.columns, column)));
-  const table = make(
+  const head = make(
+    "tr",
+    {},
+    corner,
+    ...columns.map((column) => heading("col", grid.columns, column)),
+  );
+  const made = make(
     "table",
     {},
     make("caption", { class: "unseen" }, "Pictures by what they were made with"),
     grid.columns === null ? null : make("thead", {}, head),
     make("tbody", {}, ...body),
   );
-  box.replaceChildren(images.length ? table : make("p", { class: "empty" }, "No picture has all of these."));
+  box.replaceChildren(
+    images.length ? made : make("p", { class: "empty" }, "No picture has all of these."),
+  );
   const all = report.images.length;
   byId("grid-count").textContent =
-    images.length === all ? counted(all, "picture") : `${images.length} of ${counted(all, "picture")}`;
+    images.length === all
+      ? counted(all, "picture")
+      : `${images.length} of ${counted(all, "picture")}`;
   fitGrid();
   markChosen();
 }
@@ -153,8 +169,8 @@ function fitGrid() {
   const groups = [...box.querySelectorAll(".place")].map((place) => place.childElementCount);
   const most = Math.max(1, ...groups);
   const columns = box.querySelector("tbody tr")?.querySelectorAll("td").length ?? 1;
-  const heading = grid.rows === null ? 0 : 180;
-  const fit = Math.floor(((box.clientWidth - heading) / columns - 16) / (grid.side + 8));
+  const labels = grid.rows === null ? 0 : 180;
+  const fit = Math.floor(((box.clientWidth - labels) / columns - 16) / (grid.side + 8));
   const beside = Math.min(most, Math.max(2, fit));
   box.style.setProperty("--side", `${grid.side}px`);
   box.style.setProperty("--beside", Math.ceil(most / Math.ceil(most / beside)));
@@ -177,7 +193,13 @@ function heading(scope, axis, place) {
     const cell = report.cells[place];
     made.append(make("strong", {}, `Cell ${cell.number}`), ...choiceLines(cell));
   } else {
-    made.append(make("span", { class: "clamp", title: placeName(report.axes[axis], place) }, placeName(report.axes[axis], place)));
+    made.append(
+      make(
+        "span",
+        { class: "clamp", title: placeName(report.axes[axis], place) },
+        placeName(report.axes[axis], place),
+      ),
+    );
   }
   return made;
 }
@@ -205,7 +227,11 @@ function tile(image, captions) {
     "button",
     { type: "button", class: "tile", "data-image": image, title: name, "aria-haspopup": "dialog" },
     thumb === null
-      ? make("span", { class: "missing", role: "img", "aria-label": `${name}: its file cannot be read` }, "no file")
+      ? make(
+          "span",
+          { class: "missing", role: "img", "aria-label": `${name}: its file cannot be read` },
+          "no file",
+        )
       : // The address last: until it is known that this one may wait, it would be loaded at once.
         make("img", { loading: "lazy", decoding: "async", alt: name, width, height, src: thumb }),
     ...lines.map((line) => make("span", { class: "caption", dir: "auto" }, line)),

@@ -11,14 +11,26 @@ function drawHead() {
   byId("command").parentElement.hidden = !report.command;
   byId("copy").addEventListener("click", copyCommand);
   const groups = report.environment.map(({ name, rows }) =>
-    make("div", {}, make("h3", {}, name), pairsTable(rows.map(([key, values]) => [key, values.join("  |  ")]), (key) => severalValues(rows, key))),
+    make(
+      "div",
+      {},
+      make("h3", {}, name),
+      pairsTable(
+        rows.map(([key, values]) => [key, values.join("  |  ")]),
+        (key) => severalValues(rows, key),
+      ),
+    ),
   );
-  if (report.runs.length) groups.push(make("div", {}, make("h3", {}, "MLflow runs"), pairsTable(report.runs)));
-  byId("environment").querySelector(".groups").replaceChildren(...groups);
+  if (report.runs.length)
+    groups.push(make("div", {}, make("h3", {}, "MLflow runs"), pairsTable(report.runs)));
+  byId("environment")
+    .querySelector(".groups")
+    .replaceChildren(...groups);
   byId("environment").hidden = groups.length === 0;
 }
 
-const severalValues = (rows, key) => rows.some(([name, values]) => name === key && values.length > 1);
+const severalValues = (rows, key) =>
+  rows.some(([name, values]) => name === key && values.length > 1);
 
 function countsLine() {
   const of = (kind) => {
@@ -60,9 +72,13 @@ async function copyCommand() {
 }
 
 function drawContents() {
-  const sections = [...document.querySelectorAll("main > section")].filter((section) => !section.hidden);
+  const sections = [...document.querySelectorAll("main > section")].filter(
+    (section) => !section.hidden,
+  );
   byId("contents").replaceChildren(
-    ...sections.map((section) => make("a", { href: `#${section.id}` }, section.querySelector("h2").textContent)),
+    ...sections.map((section) =>
+      make("a", { href: `#${section.id}` }, section.querySelector("h2").textContent),
+    ),
   );
 }
 
@@ -80,23 +96,44 @@ function drawFailures() {
   byId("failures").append(...found.map(failure));
   byId("failed").hidden = count === 0 || report.cells.length === 1;
   byId("failed").append(
-    make("a", { href: "#failures" }, `${count} of ${counted(report.cells.length, "cell")} failed or did not finish`),
+    make(
+      "a",
+      { href: "#failures" },
+      `${count} of ${counted(report.cells.length, "cell")} failed or did not finish`,
+    ),
   );
 }
 
 function failure(cells) {
   const [first] = cells;
   const errors = first.failures.map(([stage, error]) =>
-    make("div", { class: "error" }, make("strong", {}, `stage ${stage}`), make("pre", { dir: "auto" }, error)),
+    make(
+      "div",
+      { class: "error" },
+      make("strong", {}, `stage ${stage}`),
+      make("pre", { dir: "auto" }, error),
+    ),
   );
-  const names = cells.map((cell) => make("li", { dir: "auto" }, `${cellName(cell)} `, make("small", {}, cell.folder)));
+  const names = cells.map((cell) =>
+    make("li", { dir: "auto" }, `${cellName(cell)} `, make("small", {}, cell.folder)),
+  );
   const list = make("ul", {}, ...names);
   return make(
     "article",
     { class: "failure" },
     statusBadge(first.status),
-    errors.length ? null : make("p", {}, first.status === "PENDING" ? "It was not begun." : "No stage failed; it did not come to its end."),
+    errors.length
+      ? null
+      : make(
+          "p",
+          {},
+          first.status === "PENDING"
+            ? "It was not begun."
+            : "No stage failed; it did not come to its end.",
+        ),
     ...errors,
-    cells.length > 10 ? make("details", {}, make("summary", {}, counted(cells.length, "cell")), list) : list,
+    cells.length > 10
+      ? make("details", {}, make("summary", {}, counted(cells.length, "cell")), list)
+      : list,
   );
 }

@@ -1,10 +1,10 @@
 // The table of cells: sorted by any column, filtered by words.
 
 const table = { by: 0, down: false, words: [] };
-const columns = cellColumns();
+const cellColumns = columnsOfCells();
 
 /** Columns: what they are called, what is sorted by and what is shown. */
-function cellColumns() {
+function columnsOfCells() {
   const numeric = (axis) => axis.numbers.length > 0;
   const swept = report.swept.map((axis, n) => ({
     name: axis.name,
@@ -18,22 +18,32 @@ function cellColumns() {
   }));
   const metrics = report.metrics.map((_, metric) => {
     const means = report.cells.map((cell) => cell.means[metric]);
-    const places = decimals(means);
+    const digits = decimals(means);
     const best = bestOf(means, report.metrics[metric][1]);
     return {
       name: `${metricName(metric)} ${better(metric)}`.trim(),
       sort: (cell) => cell.means[metric],
-      show: (cell) => number(cell.means[metric], places),
+      show: (cell) => number(cell.means[metric], digits),
       title: (cell) => meanOf(cell, metric),
       best: (cell) => best !== null && cell.means[metric] === best,
       numeric: true,
     };
   });
   return [
-    { name: "cell", sort: (cell) => cell.number, show: (cell) => String(cell.number), numeric: true },
+    {
+      name: "cell",
+      sort: (cell) => cell.number,
+      show: (cell) => String(cell.number),
+      numeric: true,
+    },
     ...swept,
     { name: "status", sort: (cell) => cell.status, show: (cell) => cell.status },
-    { name: "images", sort: (cell) => cell.images, show: (cell) => String(cell.images), numeric: true },
+    {
+      name: "images",
+      sort: (cell) => cell.images,
+      show: (cell) => String(cell.images),
+      numeric: true,
+    },
     ...metrics,
   ];
 }
@@ -51,17 +61,25 @@ function bestOf(means, direction) {
 }
 
 function drawCells() {
-  const heads = columns.map((column, place) => {
+  const heads = cellColumns.map((column, place) => {
     const sorted = place === table.by ? (table.down ? "descending" : "ascending") : "none";
     const arrow = { none: "", ascending: " ▲", descending: " ▼" }[sorted];
     const head = button(column.name, () => sortBy(place), { class: "sort" });
     head.append(make("span", { class: "arrow", "aria-hidden": "true" }, arrow));
-    return make("th", { scope: "col", "aria-sort": sorted, class: column.numeric ? "number" : null }, head);
+    return make(
+      "th",
+      { scope: "col", "aria-sort": sorted, class: column.numeric ? "number" : null },
+      head,
+    );
   });
   const cells = sortedCells();
   const rows = cells.map((place) => cellRow(place));
   byId("cells-table").replaceChildren(
-    make("caption", { class: "unseen" }, "Cells with the means of their numbers; click a header to sort"),
+    make(
+      "caption",
+      { class: "unseen" },
+      "Cells with the means of their numbers; click a header to sort",
+    ),
     make("thead", {}, make("tr", {}, ...heads)),
     make("tbody", {}, ...rows),
   );
@@ -71,7 +89,7 @@ function drawCells() {
 }
 
 function sortedCells() {
-  const { sort } = columns[table.by];
+  const { sort } = cellColumns[table.by];
   return report.cells
     .map((_, place) => place)
     .filter((place) => matches(report.cells[place]))
@@ -82,12 +100,19 @@ function sortedCells() {
 function ordered(a, b) {
   if (a === null || b === null) return (a === null) - (b === null);
   const [left, right] = [typeof a === "number", typeof b === "number"];
-  const found = left !== right ? right - left : left ? a - b : String(a).localeCompare(String(b), "en", { numeric: true });
+  const found =
+    left !== right
+      ? right - left
+      : left
+        ? a - b
+        : String(a).localeCompare(String(b), "en", { numeric: true });
   return table.down ? -found : found;
 }
 
 function matches(cell) {
-  const text = [`cell ${cell.number}`, cell.label, cell.status, ...cell.overrides].join(" ").toLowerCase();
+  const text = [`cell ${cell.number}`, cell.label, cell.status, ...cell.overrides]
+    .join(" ")
+    .toLowerCase();
   return table.words.every((word) => text.includes(word));
 }
 
@@ -101,12 +126,23 @@ function sortBy(place) {
 function cellRow(place) {
   const cell = report.cells[place];
   const row = make("tr", { "data-cell": place, class: cell.images ? "shows" : null });
-  columns.forEach((column, n) => {
+  cellColumns.forEach((column, n) => {
     const text = column.show(cell);
-    const attributes = { class: column.numeric ? "number" : null, title: column.title?.(cell) ?? null };
+    const attributes = {
+      class: column.numeric ? "number" : null,
+      title: column.title?.(cell) ?? null,
+    };
     if (n === 0) {
-      const show = button(text, () => showCell(place), { "aria-label": `Show the pictures of cell ${text}` });
-      row.append(make("th", { scope: "row", class: "number" }, cell.images && report.cells.length > 1 ? show : text));
+      const show = button(text, () => showCell(place), {
+        "aria-label": `Show the pictures of cell ${text}`,
+      });
+      row.append(
+        make(
+          "th",
+          { scope: "row", class: "number" },
+          cell.images && report.cells.length > 1 ? show : text,
+        ),
+      );
     } else if (column.name === "status") {
       row.append(make("td", {}, statusBadge(text)));
     } else {

@@ -10,13 +10,14 @@ function openViewer(image, other = null) {
 }
 
 /** The next picture in the grid's order, round and round; in a comparison it changes B. */
-function step(by) {
+function turn(by) {
   const comparing = viewer.other !== null;
   const order = grid.order.includes(viewer.image) ? grid.order : report.images.map((_, i) => i);
   const now = order.indexOf(comparing ? viewer.other : viewer.image);
   let next = order[(now + by + order.length) % order.length];
   // A picture is not compared with itself.
-  if (comparing && next === viewer.image) next = order[(now + 2 * by + 2 * order.length) % order.length];
+  if (comparing && next === viewer.image)
+    next = order[(now + 2 * by + 2 * order.length) % order.length];
   if (comparing) viewer.other = next;
   else viewer.image = next;
   showViewed();
@@ -29,7 +30,8 @@ function showViewed() {
   const order = grid.order.includes(last) ? grid.order : report.images.map((_, i) => i);
   byId("viewer").classList.toggle("comparing", comparing);
   byId("viewer-title").textContent = comparing ? "Two pictures" : imageName(image);
-  byId("viewer-position").textContent = `${comparing ? "B: " : ""}${order.indexOf(last) + 1} of ${order.length}`;
+  byId("viewer-position").textContent =
+    `${comparing ? "B: " : ""}${order.indexOf(last) + 1} of ${order.length}`;
   byId("viewer-compare").setAttribute("aria-pressed", String(comparing));
   byId("viewer-compare").hidden = report.images.length < 2;
   byId("modes").hidden = !comparing;
@@ -45,7 +47,12 @@ function fullImage(image, attributes = {}) {
   if (source === null) return make("p", { class: "missing" }, "Its file cannot be read.");
   const small = Math.max(width, height) <= 384;
   return make("img", {
-    src: source, alt: imageName(image), width, height, class: small ? "pixels" : null, draggable: "false",
+    src: source,
+    alt: imageName(image),
+    width,
+    height,
+    class: small ? "pixels" : null,
+    draggable: "false",
     ...attributes,
   });
 }
@@ -55,7 +62,9 @@ function figure(image, name = null) {
     "figure",
     {},
     fullImage(image),
-    name === null ? null : make("figcaption", { dir: "auto" }, make("strong", {}, name), ` ${imageName(image)}`),
+    name === null
+      ? null
+      : make("figcaption", { dir: "auto" }, make("strong", {}, name), ` ${imageName(image)}`),
   );
 }
 
@@ -69,7 +78,13 @@ function recordOf(image) {
   if (facts.took.length) sections.push(make("h3", {}, "Seconds by stage"), pairsTable(facts.took));
   sections.push(make("h3", {}, "Keys of stages"), pairsTable(facts.stage_keys));
   sections.push(make("h3", {}, "Overrides"));
-  sections.push(make("ul", { class: "overrides" }, ...cell.overrides.map((one) => make("li", { dir: "auto" }, one))));
+  sections.push(
+    make(
+      "ul",
+      { class: "overrides" },
+      ...cell.overrides.map((one) => make("li", { dir: "auto" }, one)),
+    ),
+  );
   sections.push(configOf(cell));
   return sections;
 }
@@ -78,7 +93,8 @@ function basics(image) {
   const facts = report.images[image];
   const cell = report.cells[facts.cell];
   const file = fullOf(image);
-  const link = file === null ? facts.file : make("a", { href: file, download: facts.file }, facts.file);
+  const link =
+    file === null ? facts.file : make("a", { href: file, download: facts.file }, facts.file);
   return [
     ["prompt", facts.prompt || NONE],
     ...(facts.negative_prompt ? [["negative prompt", facts.negative_prompt]] : []),
@@ -94,7 +110,10 @@ function basics(image) {
 
 function scorePairs(image) {
   return report.metrics
-    .map((_, metric) => [`${metricName(metric)} ${better(metric)}`, report.images[image].scores[metric]])
+    .map((_, metric) => [
+      `${metricName(metric)} ${better(metric)}`,
+      report.images[image].scores[metric],
+    ])
     .filter(([, score]) => score !== null)
     .map(([name, score]) => [name, number(score, decimals([score]) + 1)]);
 }
@@ -115,8 +134,8 @@ function configOf(cell) {
 
 function startViewer() {
   const dialog = byId("viewer");
-  byId("viewer-before").addEventListener("click", () => step(-1));
-  byId("viewer-after").addEventListener("click", () => step(1));
+  byId("viewer-before").addEventListener("click", () => turn(-1));
+  byId("viewer-after").addEventListener("click", () => turn(1));
   byId("viewer-close").addEventListener("click", () => dialog.close());
   byId("viewer-compare").addEventListener("click", () => {
     if (viewer.other === null) openViewer(viewer.image, counterpart(viewer.image));
@@ -127,7 +146,7 @@ function startViewer() {
     if (event.target.tagName === "INPUT" || event.altKey || event.ctrlKey || event.metaKey) return;
     if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
     event.preventDefault();
-    step(event.key === "ArrowLeft" ? -1 : 1);
+    turn(event.key === "ArrowLeft" ? -1 : 1);
   });
   dialog.addEventListener("click", (event) => {
     if (event.target === dialog) dialog.close(); // beside it

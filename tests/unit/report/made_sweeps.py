@@ -183,6 +183,10 @@ def comparison() -> dict[str, Any]:
         "metrics": {
             "ssim": {"better": "higher", "rows": rows},
             "seconds": {"better": "lower", "rows": rows[1:]},
+            "warmth": {
+                "better": None,
+                "rows": [row(steps, "ddim", "none", None, None, None) for steps in ("5", "10")],
+            },
         },
         "pareto": {},
     }

@@ -25,7 +25,7 @@ def test_it_is_read_whole(tmp_path: Path) -> None:
     assert found.by == ("scheduler", "decoder.steps")
     assert found.baseline == (("scheduler", "ddim"), ("decoder.steps", "50"))
     assert found.confidence == 0.95
-    assert [metric.name for metric in found.metrics] == ["ssim", "seconds"]
+    assert [metric.name for metric in found.metrics] == ["ssim", "seconds", "warmth"]
     worse, baseline, *_ = found.metrics[0].rows
     assert (worse.difference, worse.low, worse.high) == (-0.02, -0.04, -0.003)
     assert (baseline.verdict, baseline.difference) == ("baseline", None)

@@ -112,8 +112,9 @@ def test_scripts_make_no_markup_of_texts() -> None:
         )
 
 
-def test_each_script_is_part_of_the_page() -> None:
+def test_each_file_is_part_of_the_page() -> None:
     assert {file.stem for file in page.STATIC.glob("*.js")} == set(page.SCRIPTS)
+    assert {file.stem for file in page.STATIC.glob("*.css")} == set(page.STYLES)
 
 
 @pytest.mark.parametrize(
