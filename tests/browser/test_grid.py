@@ -1,0 +1,56 @@
+"""The pictures of a page, by any axes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from chromium import Chromium
+from looks import (
+    captions,
+    pick,
+    texts,
+    tiles,
+)
+from unit.report.made_sweeps import Made
+
+pytestmark = pytest.mark.slow
+
+PageOf = Callable[[Made], Chromium]
+
+
+def test_any_axes_are_rows_and_columns(page: Chromium) -> None:
+    assert texts(page, "#grid tbody th strong") == [f"Cell {n}" for n in range(6)]
+    assert texts(page, "#grid thead th") == ["a red circle", "синий квадрат"]
+    pick(page, "#grid-layout", "Rows", "decoder.steps")
+    pick(page, "#grid-layout", "Columns", "seed")
+    assert texts(page, "#grid tbody th") == [f"decoder.steps={n}" for n in (5, 10, 50)]
+    assert texts(page, "#grid thead th") == ["seed 0", "seed 1"]
+    # Two schedulers and two prompts share a place, and say which they are.
+    assert captions(page)[:4] == [
+        f"{scheduler} · {prompt}"
+        for scheduler in ("scheduler=ddim", "scheduler=ddpm")
+        for prompt in ("a red circle", "синий квадрат")
+    ]
+    assert sorted(tiles(page)) == list(range(24))
+
+
+def test_an_axis_that_is_taken_changes_places_with_the_other(page: Chromium) -> None:
+    pick(page, "#grid-layout", "Rows", "prompt")
+    assert texts(page, "#grid tbody th") == ["a red circle", "синий квадрат"]
+    assert texts(page, "#grid thead th strong") == [f"Cell {n}" for n in range(6)]
+
+
+def test_what_is_chosen_is_what_is_shown(page: Chromium) -> None:
+    pick(page, "#grid-only", "scheduler", "ddpm")
+    pick(page, "#grid-only", "seed", "1")
+    assert tiles(page) == [13, 15, 17, 19, 21, 23]
+    assert texts(page, "#grid-count") == ["6 of 24 pictures"]
+    page.click("#grid-only button")
+    assert len(tiles(page)) == 24
+    assert texts(page, "#grid-count") == ["24 pictures"]
+
+
+def test_numbers_stand_below_pictures(page: Chromium) -> None:
+    pick(page, "#grid-layout", "Below", "ssim")
+    assert captions(page)[:4] == ["seed 0", "0.5000", "seed 1", "0.5100"]
