@@ -10,6 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from runner.config.measuring import baseline_of
+from runner.config.overrides import assigned
 from runner.errors import ConfigError
 from runner.outputs import MANIFEST, read_manifest
 from runner.sweep_folder import PENDING, SWEEP, read_record
@@ -143,13 +145,12 @@ class SweepResult:
         return next((c.manifest["question"] for c in self.cells if c.manifest), None)
 
     @property
-    def baseline(self) -> str | None:
-        """The config's `baseline`, as one text."""
+    def baseline(self) -> dict[str, str]:
+        """Key -> value of the config's `baseline`."""
         config: Mapping[str, Any] = next(
             (c.manifest["config"] for c in self.cells if c.manifest), {}
         )
-        found = config.get("baseline")
-        return " ".join(found) if isinstance(found, list) else found
+        return assigned(baseline_of(config.get("baseline")))
 
     @cached_property
     def better(self) -> dict[str, Better]:
@@ -209,7 +210,7 @@ def _sweep(folder: Path) -> SweepResult:
     axes = {axis: values for axis, values in record.axes.items() if len(values) > 1}
     cells = []
     for entry in record.cells:
-        pairs = dict(override.split("=", 1) for override in entry.overrides)
+        pairs = assigned(entry.overrides)
         choice = {axis: pairs[axis] for axis in axes if axis in pairs}
         cells.append(_cell(folder / entry.folder, entry.number, entry.overrides, choice))
     return SweepResult(

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from runner.config.overrides import assigned
 from runner.config.run_config import RunConfig
 from runner.errors import ConfigError, RunnerError
 from runner.graph import Graph
@@ -65,8 +66,7 @@ class SweepPlan:
         """The keys that differ between cells, each with its values in order of first sight."""
         values: dict[str, dict[str, None]] = {}
         for cell in self.cells:
-            for override in cell.overrides:
-                key, _, value = override.partition("=")
+            for key, value in assigned(cell.overrides).items():
                 values.setdefault(key, {})[value] = None
         return {key: tuple(found) for key, found in values.items() if len(found) > 1}
 
@@ -145,14 +145,14 @@ def _compared(
     cells: Sequence[Cell], plans: Sequence[Plan]
 ) -> tuple[list[Plan], dict[str, list[Cell]]]:
     """The plans with what compares them with their baselines, and what is wrong with that."""
-    chosen = [dict(override.split("=", 1) for override in cell.overrides) for cell in cells]
+    chosen = [assigned(cell.overrides) for cell in cells]
     by_choice = {frozenset(own.items()): plan for own, plan in zip(chosen, plans, strict=True)}
     found: list[Plan] = []
     faults: dict[str, list[Cell]] = {}
     for cell, own, plan in zip(cells, chosen, plans, strict=True):
         try:
             if plan.run.baseline:
-                wanted = dict(override.split("=", 1) for override in plan.run.baseline)
+                wanted = assigned(plan.run.baseline)
                 baseline = by_choice.get(frozenset({**own, **wanted}.items()))
                 if baseline is None:
                     raise _no_such_cell(plan, wanted, chosen)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from runner.comparison.labels import said
 from runner.comparison.pairing import Setting
 from runner.config.measuring import baseline_of
+from runner.config.overrides import assigned
 from runner.errors import ConfigError
 from runner.results import SweepResult
 
@@ -47,17 +48,14 @@ def baseline_among(
 
 def _sweeps_own(results: SweepResult, by: Sequence[str]) -> dict[str, str]:
     """What the config's `baseline` says of the axes."""
-    # Not `results.baseline`: a value with a space would fall apart in that one text.
-    manifests = (cell.manifest for cell in results.cells if cell.manifest)
-    config: Mapping[str, object] = next((m["config"] for m in manifests), {})
-    pairs = _pairs(baseline_of(config.get("baseline")))
+    pairs = results.baseline
     return {axis: pairs[axis] for axis in by if axis in pairs}
 
 
 def _given(
     overrides: Sequence[str], by: Sequence[str], settings: Sequence[Setting]
 ) -> dict[str, str]:
-    wanted = _pairs(baseline_of(list(overrides)))
+    wanted = assigned(baseline_of(list(overrides)))
     for axis, value in wanted.items():
         if axis not in by:
             raise ConfigError("baseline", axis, "is none of the axes that are compared", by)
@@ -68,8 +66,3 @@ def _given(
                 [f"{axis}={one}" for one in known],
             )  # fmt: skip
     return wanted
-
-
-def _pairs(overrides: Sequence[str]) -> dict[str, str]:
-    parted = (override.partition("=") for override in overrides)
-    return {key: value for key, _, value in parted}

@@ -1,9 +1,9 @@
-"""Python values -> Hydra overrides, as a user would type them."""
+"""Python values -> Hydra overrides, as a user would type them, and their keys and values."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,11 @@ def written(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "[" + ",".join(map(written, value)) + "]"
     raise TypeError(f"{value!r} is no value of a config")
+
+
+def assigned(overrides: Iterable[str]) -> dict[str, str]:
+    """["a=1", "b.c=x=y", "~d"] -> {"a": "1", "b.c": "x=y", "~d": ""}: keys and values as texts."""
+    return {key: value for key, _, value in (text.partition("=") for text in overrides)}
 
 
 def sweep_of(override: str) -> list[str]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from runner.config.choices import Version
 from runner.errors import ConfigError
-from runner.outputs import MANIFEST, read_manifest
-from runner.sweep_folder import SWEEP, read_record
+from runner.results import CellResult, read_results
 
 PROMPT, SEED, CELL = "prompt", "seed", "cell"
 GIVEN = ("image", "mask", "hint")
@@ -57,47 +56,28 @@ def read_cells(folder: Path) -> list[CellShots]:
     Raises:
         ConfigError: it is no folder of a run or a sweep, or there is no picture in it.
     """
-    if (folder / SWEEP).is_file():
-        record = read_record(folder)
-        axes = [axis for axis, values in record.axes.items() if len(values) > 1]
-        cells = [
-            _cell(folder / entry.folder, str(entry.number), _varied(entry.overrides, axes))
-            for entry in record.cells
-            if (folder / entry.folder / MANIFEST).is_file()
-        ]
-    elif (folder / MANIFEST).is_file():
-        cells = [_cell(folder, "0", {})]
-    else:
-        problem = f"is no folder of a run or a sweep: no {MANIFEST}, no {SWEEP}"
-        raise ConfigError("folder", folder, problem)
-    found = [cell for cell in cells if cell.shots]
+    found = [_shots_of(cell) for cell in read_results(folder).cells if cell.images]
     if not found:
         raise ConfigError("folder", folder, "has no picture yet")
     return found
 
 
-def _varied(overrides: Sequence[str], axes: Sequence[str]) -> dict[str, str]:
-    pairs = (override.partition("=") for override in overrides)
-    return {key: value for key, _, value in pairs if key in axes}
-
-
-def _cell(folder: Path, number: str, varied: Mapping[str, str]) -> CellShots:
-    manifest = read_manifest(folder)
-    config = manifest["config"]
+def _shots_of(cell: CellResult) -> CellShots:
+    config = cell.manifest["config"]
     named = f"{config['task']['name']} {Version[config['model']['version']].value}"
-    said = [f"{key}={value}" for key, value in varied.items() if not names_cell(key)]
-    images = sorted(manifest["images"], key=lambda image: str(image["file"]))
+    said = [f"{key}={value}" for key, value in cell.choice.items() if not names_cell(key)]
+    images = sorted(cell.images, key=lambda image: image.file.name)
     return CellShots(
         label=", ".join([named, *said]),
         given=tuple(given for given in _given(config) if given.file.is_file()),
         shots=tuple(
             Shot(
-                folder / image["file"],
+                image.file,
                 {
-                    CELL: number,
-                    **varied,
-                    PROMPT: image["prompt"] or _mixed(config),
-                    SEED: str(image["seed"]),
+                    CELL: str(cell.number),
+                    **cell.choice,
+                    PROMPT: image.prompt or _mixed(config),
+                    SEED: str(image.seed),
                 },
             )
             for image in images

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from runner.config.measuring import baseline_of
+from runner.config.overrides import assigned
 from runner.errors import ConfigError
 from runner.report.compared import Comparison
 from runner.report.settings import Group, Pairs, environment, flat
@@ -270,8 +271,7 @@ def _compared_with(cell: CellResult) -> frozenset[tuple[str, str]]:
         wanted = baseline_of(cell.manifest.get("config", {}).get("baseline"))
     except ConfigError:
         wanted = ()
-    pairs = (override.partition("=") for override in wanted)
-    return frozenset({**cell.choice, **{key: value for key, _, value in pairs}}.items())
+    return frozenset({**cell.choice, **assigned(wanted)}.items())
 
 
 def _status(recorded: str, alive: bool, result: SweepResult) -> str:
