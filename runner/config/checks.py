@@ -104,16 +104,21 @@ def checked_items(items: Sequence[ItemConfig], task: Task) -> tuple[InterpolateI
             checked_text(item.text, f"{key}[{number}].text")
         if item.weight is not None and not math.isfinite(item.weight):
             raise ConfigError(f"{key}[{number}].weight", item.weight, "is not a finite number")
-    given = [item.weight for item in items if item.weight is not None]
-    total = math.fsum(given)
-    open_items = len(items) - len(given)
-    if not open_items and abs(total - 1) > WEIGHTS_TOLERANCE:
+    weights = whole_weights([item.weight for item in items])
+    total = math.fsum(weights)
+    if abs(total - 1) > WEIGHTS_TOLERANCE:
         raise ConfigError(key, f"weights {total:g} in all", "do not add up", "weights of 1 in all")
-    share = (1 - total) / open_items if open_items else 0.0
     return tuple(
-        InterpolateItem(item.text, item.image, share if item.weight is None else item.weight)
-        for item in items
+        InterpolateItem(item.text, item.image, weight)
+        for item, weight in zip(items, weights, strict=True)
     )
+
+
+def whole_weights(weights: Sequence[float | None]) -> list[float]:
+    """The weights of a mix; those that are not given share what the others leave of 1."""
+    given = [weight for weight in weights if weight is not None]
+    share = (1 - math.fsum(given)) / max(1, len(weights) - len(given))
+    return [share if weight is None else weight for weight in weights]
 
 
 def checked_seeds(seeds: Sequence[int]) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runner.config.checks import whole_weights
 from runner.config.choices import Version
 from runner.errors import ConfigError
 from runner.results import CellResult, read_results
@@ -104,10 +105,8 @@ def _given(config: Mapping[str, Any]) -> Iterator[Given]:
 def _mixed(config: Mapping[str, Any]) -> str:
     """What interpolate mixes, in place of a prompt: "0.5 circle.png + 0.5 a blue square"."""
     items = config["interpolate"]["items"]
-    given = [item["weight"] for item in items if item["weight"] is not None]
-    share = (1 - sum(given)) / max(1, len(items) - len(given))
+    weights = whole_weights([item["weight"] for item in items])
     return " + ".join(
-        f"{share if item['weight'] is None else item['weight']:g} "
-        f"{item['text'] or Path(item['image']).name}"
-        for item in items
+        f"{weight:g} {item['text'] or Path(item['image']).name}"
+        for item, weight in zip(items, weights, strict=True)
     )
