@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from chromium import NAMES, Chromium, find_chromium
 from unit.report.made_sweeps import Made, comparison, write_sweep
 
+from browser.chromium import NAMES, Chromium, find_chromium
 from runner.report.compared import FILE
 from runner.report.writing import Report, write_report
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from chromium import Chromium
 from unit.report.made_sweeps import picture
+
+from browser.chromium import Chromium
 
 SIDE = 32
 SHOWN = "document.querySelector('#viewer').open"

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from chromium import Chromium
-from looks import (
+from unit.report.made_sweeps import ERROR, HOSTILE, Made, write_run, write_sweep
+
+from browser.chromium import Chromium
+from browser.looks import (
     SIDE,
     column,
     loaded,
@@ -15,8 +17,6 @@ from looks import (
     texts,
     tiles,
 )
-from unit.report.made_sweeps import ERROR, HOSTILE, Made, write_run, write_sweep
-
 from runner.report.writing import Report, write_report
 from runner.sweep_folder import FAILED, PENDING
 

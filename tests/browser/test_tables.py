@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from chromium import Chromium
-from looks import (
+from unit.report.made_sweeps import Made
+
+from browser.chromium import Chromium
+from browser.looks import (
     column,
     pick,
     texts,
     tiles,
 )
-from unit.report.made_sweeps import Made
 
 pytestmark = pytest.mark.slow
 

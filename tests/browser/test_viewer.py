@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from chromium import Chromium
-from looks import (
+from unit.report.made_sweeps import Made
+
+from browser.chromium import Chromium
+from browser.looks import (
     FOCUSED,
     SHOWN,
     TITLE,
@@ -15,8 +17,6 @@ from looks import (
     near,
     texts,
 )
-from unit.report.made_sweeps import Made
-
 from runner.report.writing import Report
 
 pytestmark = pytest.mark.slow

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import torch
-from made import STEPS, Kandinsky, Made
 from PIL import Image
 
+from functional.made import STEPS, Kandinsky, Made
 from runner.cli import main
 from runner.weights.find import MINI_DIR
 
 if TYPE_CHECKING:
-    from direct import Ask, Direct, Pictures, Pixels
+    from functional.direct import Ask, Direct, Pictures, Pixels
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -50,7 +50,7 @@ def kandinsky(weights: Path, tmp_path: Path) -> Kandinsky:
 def direct(random_weights: Path) -> Direct:
     """Direct calls of diffusers on the random checkpoints."""
     # Here, not above: most tests need neither diffusers' imports nor their seconds.
-    from direct import Direct
+    from functional.direct import Direct
 
     return Direct(random_weights)
 
@@ -102,7 +102,7 @@ def drawn(
     random_kandinsky: Callable[..., int], pictures: Callable[[Ask], Pictures], tmp_path: Path
 ) -> Callable[..., list[Pixels]]:
     """What the runner draws, in the order of prompts and seeds."""
-    from direct import opened, pixels
+    from functional.direct import opened, pixels
 
     def draw(ask: Ask, *overrides: str) -> list[Pixels]:
         assert random_kandinsky(*ask.overrides(pictures(ask)), *overrides) == 0

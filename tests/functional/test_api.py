@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made import Kandinsky
 
+from functional.made import Kandinsky
 from runner import generate, plan, sweep
 from runner.api import RunFailedError
 from runner.config.overrides import overrides_of, sweep_of

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 import torch
-from cells import VERSIONS, Drawn, drawn, furthest, opened, planned
 from diffusers import VQModel
 from diffusers.models.attention_processor import Attention, SlicedAttnProcessor
 
+from functional.cells import VERSIONS, Drawn, drawn, furthest, opened, planned
 from runner import hardware
 
 TOLERANCE = 1

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made import Made
 from PIL import Image
+
+from functional.made import Made
 
 PROMPTS = 'prompt=["a red circle on a white background","a blue square"]'
 SEEDS = "seeds=[0,1,2]"

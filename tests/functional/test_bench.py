@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made import STEPS, Made
 
+from functional.made import STEPS, Made
 from runner.cli import main
 from runner.outputs import read_manifest
 from runner.results import read_results

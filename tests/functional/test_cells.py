@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from direct import (
+
+from functional.direct import (
     DECODERS,
     NEGATIVE,
     PRIORS,

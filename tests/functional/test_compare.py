@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made import STEPS
 from PIL import Image
 
+from functional.made import STEPS
 from runner.cli import main
 from runner.outputs import MANIFEST, read_manifest
 from runner.sweep_folder import read_record

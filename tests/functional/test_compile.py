@@ -11,12 +11,12 @@ import mlflow
 import numpy as np
 import pytest
 import torch
-from cells import Drawn, Pixels, drawn, furthest, opened, planned, small
 from diffusers import UNet2DConditionModel
-from made import Made
 from PIL import Image
 from random_weights.filling import fill
 
+from functional.cells import Drawn, Pixels, drawn, furthest, opened, planned, small
+from functional.made import Made
 from runner.cli import main
 from runner.combinations import COMPILERS
 from runner.compilation import check_set, compile_module, graphs_compiled, read_back

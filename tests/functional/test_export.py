@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made import STEPS, Made
 
+from functional.made import STEPS, Made
 from runner.cli import main
 from runner.verbs.export import LAYOUTS
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made import STEPS
 from numpy.typing import NDArray
 from PIL import Image
 
+from functional.made import STEPS
 from runner import sweep
 from runner.cli import main
 from runner.grids.drawing import GAP, LABEL_WIDTH, draw

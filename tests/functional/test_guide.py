@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from made import STEPS, Made
 
+from functional.made import STEPS, Made
 from runner.cli import main
 from runner.config import tree
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 import torch
-from made import STEPS, Made
 from PIL import Image
 
+from functional.made import STEPS, Made
 from runner.cli import main
 from runner.metrics.likeness import psnr, ssim
 from runner.outputs import read_manifest

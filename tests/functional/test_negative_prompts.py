@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from made import Made
 from PIL import Image
+
+from functional.made import Made
 
 PROMPT, NEGATIVE = "a red circle on a white background", "a blue square"
 SEED = 5

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from made import STEPS
 
+from functional.made import STEPS
 from runner.cli import main
 from runner.results import read_results
 

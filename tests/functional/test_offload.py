@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 import torch
-from cells import VERSIONS, drawn, opened, planned, small
 
+from functional.cells import VERSIONS, drawn, opened, planned, small
 from runner import offload
 from runner.cli import main
 from runner.config.choices import OffloadMode

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made import STEPS, Kandinsky, Made
 from omegaconf import OmegaConf
 
+from functional.made import STEPS, Kandinsky, Made
 from runner.cli import main
 from runner.config.resolve import resolve
 from runner.image_files import image_of_png, pixel_sha256, text_of_png

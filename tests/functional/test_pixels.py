@@ -11,15 +11,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from cells import VERSIONS, drawn, furthest, opened, planned
 from diffusers import (
     DDIMScheduler,
     KandinskyV22CombinedPipeline,
     KandinskyV22Pipeline,
     KandinskyV22PriorPipeline,
 )
-from made import STEPS, Kandinsky, Made
 from PIL import Image
+
+from functional.cells import VERSIONS, drawn, furthest, opened, planned
+from functional.made import STEPS, Kandinsky, Made
 
 PROMPT = "a red circle on a white background"
 OTHER = "a blue square on a black background"

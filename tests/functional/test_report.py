@@ -10,9 +10,9 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
-from made import STEPS, Kandinsky
 from PIL import Image
 
+from functional.made import STEPS, Kandinsky
 from runner import sweep
 from runner.cli import main
 from runner.image_files import pixel_sha256

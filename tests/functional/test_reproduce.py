@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made import Kandinsky
 from PIL import Image
 
+from functional.made import Kandinsky
 from runner import sweep
 from runner.cli import main
 from runner.config import tree

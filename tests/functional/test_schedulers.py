@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 import torch
-from cells import VERSIONS, Drawn, Watched, drawn, furthest, opened, planned
 from diffusers import DiffusionPipeline
 from hydra.errors import HydraException
 from PIL import Image
 
+from functional.cells import VERSIONS, Drawn, Watched, drawn, furthest, opened, planned
 from runner.errors import RunnerError
 from runner.mini.judge import judge
 from runner.schedulers import CLASSES, TRAINED, scheduler_settings

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from made import STEPS
 
+from functional.made import STEPS
 from runner.cli import main
 
 STUDY = (

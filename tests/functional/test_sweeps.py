@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 import torch
-from made import STEPS, Kandinsky
 from safetensors.torch import load_file, save_file
 
+from functional.made import STEPS, Kandinsky
 from runner.cli import main
 from runner.outputs import read_manifest
 from runner.sweep_folder import read_record

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from made import Kandinsky
 
+from functional.made import Kandinsky
 from runner.catalog import CATALOG
 from runner.config import tree
 from runner.weights.find import mini_folder

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made import STEPS
 from PIL import Image
 
+from functional.made import STEPS
 from runner.cli import main
 from runner.config.choices import CacheMode
 from runner.engine import Engine

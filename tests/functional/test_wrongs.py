@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from direct import (
+from PIL import Image
+
+from functional.direct import (
     NEGATIVE,
     PRIORS,
     SEED,
@@ -28,7 +30,6 @@ from direct import (
     opened,
     pixels,
 )
-from PIL import Image
 
 Drawn = Callable[..., list[Pixels]]
 Sized = Callable[[Ask], Pictures]

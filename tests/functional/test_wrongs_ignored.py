@@ -14,7 +14,9 @@ import diffusers
 import numpy as np
 import pytest
 import torch
-from direct import (
+from safetensors.torch import load_file, save_file
+
+from functional.direct import (
     DECODERS,
     PRIORS,
     STEPS,
@@ -26,8 +28,6 @@ from direct import (
     generators,
     pixels,
 )
-from safetensors.torch import load_file, save_file
-
 from runner.compilation import graphs_compiled
 from runner.errors import StageError
 from runner.stages.calls import call

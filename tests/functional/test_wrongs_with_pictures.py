@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from direct import (
+from PIL import Image, ImageOps
+
+from functional.direct import (
     STEPS,
     Ask,
     Direct,
@@ -26,7 +28,6 @@ from direct import (
     opened,
     pixels,
 )
-from PIL import Image, ImageOps
 
 Drawn = Callable[..., list[Pixels]]
 Sized = Callable[[Ask], Pictures]

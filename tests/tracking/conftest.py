@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from processes import Workplace
 
 from runner.tracking.spool import Target
 from runner.weights.find import MINI_DIR
+from tracking.processes import Workplace
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import MLflow, wait_until
 
 from runner.tracking.spool import (
     WRITER_LOCK,
@@ -28,6 +27,7 @@ from runner.tracking.spool import (
     spools,
 )
 from runner.tracking.writer import deliver_left_behind
+from tracking.processes import MLflow, wait_until
 
 pytestmark = pytest.mark.slow
 

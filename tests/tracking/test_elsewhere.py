@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import Workplace, commands, ended, kill, wait_until
 
 from runner.outputs import read_manifest
+from tracking.processes import Workplace, commands, ended, kill, wait_until
 
 pytestmark = pytest.mark.slow
 

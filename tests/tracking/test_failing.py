@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from processes import STEPS, MLflow, Workplace, skip_without_mounts, wait_until, writers_of
 from safetensors.torch import load_file, save_file
+
+from tracking.processes import STEPS, MLflow, Workplace, skip_without_mounts, wait_until, writers_of
 
 pytestmark = pytest.mark.slow
 

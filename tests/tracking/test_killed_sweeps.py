@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import (
+
+from runner.outputs import read_manifest
+from tracking.processes import (
     MLflow,
     Workplace,
     commands,
@@ -22,8 +24,6 @@ from processes import (
     workers_of,
     writers_of,
 )
-
-from runner.outputs import read_manifest
 
 pytestmark = pytest.mark.slow
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import CANARY, MLflow, Workplace
 
 from runner.tracking.run_log import flattened
+from tracking.processes import CANARY, MLflow, Workplace
 
 pytestmark = pytest.mark.slow
 

@@ -15,9 +15,9 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
-from processes import MLflow, Workplace, ended, wait_until, writers_of
 
 from runner.outputs import read_manifest
+from tracking.processes import MLflow, Workplace, ended, wait_until, writers_of
 
 pytestmark = pytest.mark.slow
 

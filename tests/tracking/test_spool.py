@@ -11,7 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from processes import skip_without_mounts
 
 from runner.errors import TrackingError
 from runner.locks import hold, is_held
@@ -26,6 +25,7 @@ from runner.tracking.spool import (
     read_target,
     spools,
 )
+from tracking.processes import skip_without_mounts
 
 NAME = "20260101T000000-abcdef01"
 

@@ -7,7 +7,8 @@ import subprocess
 import time
 
 import pytest
-from processes import MLflow, Workplace, ended, kill, wait_until, writers_of
+
+from tracking.processes import MLflow, Workplace, ended, kill, wait_until, writers_of
 
 pytestmark = pytest.mark.slow
 
