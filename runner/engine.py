@@ -8,89 +8,21 @@ from __future__ import annotations
 import heapq
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol, TypeAlias
+from typing import TypeVar
 
-from runner.batches import Batch, batch_of, group_of
-from runner.config.run_config import Bench
-from runner.encoding import Made, decoded, taken_apart
+from runner.batches import Batch
+from runner.batching import Batching, shares
 from runner.errors import RunnerError, StorageError
-from runner.events import Loaded, NodeResult, Observer, Observers
-from runner.graph import Graph, Node, PipelineSpec
-from runner.stage_runner import PipelineSource, Ran, StageRunner
+from runner.events import NodeResult, Observer, Observers
+from runner.graph import Graph, Node
+from runner.stage_runner import Ran
 from runner.stages import STAGES, ResultKind
 from runner.store import Store
+from runner.workers.here import OpenWorkers, Workers
 
-
-class Workers(Protocol):
-    """Run nodes: this process itself (`Here`), or others."""
-
-    def has_idle(self) -> bool:
-        """Whether one of them would begin at once."""
-        ...
-
-    def submit(self, node: Node, inputs: Mapping[str, Made]) -> None:
-        """Have an idle one run a node."""
-        ...
-
-    def wait(self) -> tuple[Node, Ran | RunnerError] | None:
-        """The next node that is done: what it made, or why it failed. None: not yet; look again
-        whether one is idle.
-        """
-        ...
-
-    def keep(self, specs: Collection[PipelineSpec]) -> None:
-        """Only these pipelines are still needed."""
-        ...
-
-    def close(self) -> None:
-        """Let go of all; what is still running is given up."""
-        ...
-
-
-OpenWorkers: TypeAlias = "Callable[[Sequence[Node], Observer], Workers]"
-"""Gives workers for nodes, which tell an observer what happens while one runs."""
-
-
-def in_process(
-    open_pipelines: Callable[[], PipelineSource], bench: Bench | None = None
-) -> OpenWorkers:
-    """This process as the only worker; pipelines are opened when a node needs one."""
-    return lambda _, observer: Here(open_pipelines, observer, bench)
-
-
-class Here:
-    """Runs a node at once, in this process."""
-
-    def __init__(
-        self,
-        open_pipelines: Callable[[], PipelineSource],
-        observer: Observer,
-        bench: Bench | None = None,
-    ) -> None:
-        self._runner = StageRunner(open_pipelines, observer, bench)
-        self._done: list[tuple[Node, Ran | RunnerError]] = []
-
-    def has_idle(self) -> bool:
-        return not self._done
-
-    def submit(self, node: Node, inputs: Mapping[str, Made]) -> None:
-        try:
-            ran = self._runner.run(node, {name: decoded(made) for name, made in inputs.items()})
-        except RunnerError as error:
-            self._done.append((node, error))
-        else:
-            self._done.append((node, ran))
-
-    def wait(self) -> tuple[Node, Ran | RunnerError]:
-        return self._done.pop()
-
-    def keep(self, specs: Collection[PipelineSpec]) -> None:
-        self._runner.keep(specs)
-
-    def close(self) -> None:
-        """Nothing runs outside of `submit`."""
+T = TypeVar("T")
 
 
 @dataclass
@@ -167,9 +99,7 @@ class _GraphRun:
         batch_size: int,
     ) -> None:
         self._store = store
-        self._batch_size = batch_size
-        self._batches: dict[str, Batch] = {}
-        self._alone: set[str] = set()
+        self._batching = Batching(batch_size)
         self._observers = observers
         self._open_workers = open_workers
         self._between = between
@@ -234,9 +164,7 @@ class _GraphRun:
         if stored is not None:
             heapq.heappop(self._ready)
             seconds = time.perf_counter() - started
-            self._finished(
-                NodeResult(node, stored, reused=True, seconds=seconds, took=self._took(node))
-            )
+            self._finished(NodeResult(node, stored, reused=True, seconds=seconds))
             return True
         inputs = {name: self._store.made(needed) for name, needed in node.inputs.items()}
         if None in inputs.values():
@@ -248,12 +176,9 @@ class _GraphRun:
         if not self._at_work.has_idle():
             return False
         heapq.heappop(self._ready)
-        together = self._together_with(node)
-        work = node
-        if len(together) > 1:
-            batch = batch_of(together)
-            work = batch.node
-            self._batches[work.key] = batch
+        members = self._together_with(node)
+        work = self._batching.begin(members)
+        if work is not node:
             inputs = {name: self._store.made(needed) for name, needed in work.inputs.items()}
         self._running.add(work.key)
         self._at_work.submit(work, {k: made for k, made in inputs.items() if made is not None})
@@ -261,25 +186,21 @@ class _GraphRun:
 
     def _together_with(self, node: Node) -> list[Node]:
         """A node and others that are ready and may be run with it; they are no longer waiting."""
-        found = [node]
-        group = group_of(node) if self._batch_size > 1 and node.key not in self._alone else None
-        if group is None:
-            return found
+        members = self._batching.fill(node, self._in_line(), self._can_run)
+        if len(members) > 1:
+            taken = {self._rank[member.key] for member in members}
+            self._ready = [rank for rank in self._ready if rank not in taken]
+            heapq.heapify(self._ready)
+        return members
+
+    def _in_line(self) -> Iterator[Node]:
         for rank in sorted(self._ready):
-            other = self._order[rank]
-            if len(found) == self._batch_size:
-                break
-            if (
-                other.key not in self._alone
-                and group_of(other) == group
-                and not self._store.holds(other)
-                and all(self._store.made(needed) is not None for needed in other.inputs.values())
-            ):
-                found.append(other)
-        taken = {self._rank[member.key] for member in found}
-        self._ready = [rank for rank in self._ready if rank not in taken]
-        heapq.heapify(self._ready)
-        return found
+            yield self._order[rank]
+
+    def _can_run(self, node: Node) -> bool:
+        return not self._store.holds(node) and all(
+            self._store.made(needed) is not None for needed in node.inputs.values()
+        )
 
     def _make_first(self, nodes: Sequence[Node]) -> None:
         for node in nodes:
@@ -291,7 +212,7 @@ class _GraphRun:
     @property
     def _at_work(self) -> Workers:
         if self._workers is None:
-            observer = _Unbatched(self._observers, self._batches)
+            observer = self._batching.unbatched(self._observers)
             self._workers = self._open_workers(list(self._to_run.values()), observer)
         return self._workers
 
@@ -307,7 +228,7 @@ class _GraphRun:
         self._running.discard(node.key)
         if isinstance(done, StorageError):
             raise done  # the next node's result would have no room either
-        batch = self._batches.pop(node.key, None)
+        batch = self._batching.end(node)
         if batch is not None:
             self._take_batch(batch, done)
         else:
@@ -316,21 +237,11 @@ class _GraphRun:
     def _take_batch(self, batch: Batch, done: Ran | RunnerError) -> None:
         if isinstance(done, RunnerError):
             # Whose fault it was is found out by running each by itself.
+            self._batching.separate(batch.members)
             for member in batch.members:
-                self._alone.add(member.key)
                 heapq.heappush(self._ready, self._rank[member.key])
             return
-        share = len(batch.members)
-        for number, (member, made) in enumerate(
-            zip(batch.members, taken_apart(done.made), strict=True)
-        ):
-            own = replace(
-                done,
-                made=made,
-                seconds=done.seconds / share,
-                first_call=done.first_call and number == 0,
-                repeats=tuple(seconds / share for seconds in done.repeats),
-            )
+        for member, own in shares(batch, done):
             self._take_one(member, own)
 
     def _take_one(self, node: Node, done: Ran | RunnerError) -> None:
@@ -348,19 +259,17 @@ class _GraphRun:
                 seconds=done.seconds,
                 first_call=done.first_call,
                 peak_memory_bytes=done.peak_memory_bytes,
-                took=self._took(node),
                 repeats=done.repeats,
             )
         )
 
-    def _took(self, node: Node) -> dict[str, float]:
-        if node.key not in self._targets or STAGES[node.stage].result is not ResultKind.image:
-            return {}
-        found = {name: self._store.seconds(n) for name, n in node.lineage().items()}
-        return {name: seconds for name, seconds in found.items() if seconds is not None}
-
     def _finished(self, result: NodeResult) -> None:
-        self._outcome.finished.add(result.node.key)
+        node = result.node
+        self._outcome.finished.add(node.key)
+        if node.key in self._targets and _is_image(node):
+            took = {name: self._store.seconds(n) for name, n in node.lineage().items()}
+            pictures = {name: self._store.made(n) for name, n in _pictures_of(node).items()}
+            result = replace(result, took=_known(took), pictures=_known(pictures))
         self._observers.node_finished(result)
         self._over(result.node)
 
@@ -380,41 +289,15 @@ class _GraphRun:
 
     def _release_results(self, node: Node) -> None:
         """Results that nobody needs any more leave memory: a sweep's do not add up."""
-        for needed in node.inputs.values():
-            if needed.key in self._open_uses:
-                self._open_uses[needed.key] -= 1
-        for used in (node, *node.inputs.values()):
+        needed = [*node.inputs.values()]
+        if node.key in self._targets:
+            needed += _pictures_of(node).values()
+        for used in needed:
+            if used.key in self._open_uses:
+                self._open_uses[used.key] -= 1
+        for used in (node, *needed):
             if self._open_uses.get(used.key, 0) <= 0:
                 self._store.forget(used)
-
-
-class _Unbatched(Observer):
-    """What happens to a batch happens to each of its members."""
-
-    def __init__(self, observers: Observers, batches: Mapping[str, Batch]) -> None:
-        self._observers = observers
-        self._batches = batches
-
-    def workers_begun(self, workers: int, how: str) -> None:
-        self._observers.workers_begun(workers, how)
-
-    def pipeline_loaded(self, loaded: Loaded) -> None:
-        self._observers.pipeline_loaded(loaded)
-
-    def node_started(self, node: Node) -> None:
-        for member in self._members(node):
-            self._observers.node_started(member)
-
-    def memory_relieved(self, node: Node, how: str) -> None:
-        for member in self._members(node):
-            self._observers.memory_relieved(member, how)
-
-    def node_step(self, node: Node, step: int, steps: int) -> None:
-        self._observers.node_step(self._members(node)[0], step, steps)
-
-    def _members(self, node: Node) -> Sequence[Node]:
-        batch = self._batches.get(node.key)
-        return batch.members if batch is not None else (node,)
 
 
 def _needed(graph: Graph, store: Store) -> tuple[set[str], set[str]]:
@@ -435,11 +318,26 @@ def _needed(graph: Graph, store: Store) -> tuple[set[str], set[str]]:
 
 
 def _uses(graph: Graph, needed: set[str]) -> dict[str, int]:
-    """How many needed nodes take each needed node's result."""
+    """How many needed nodes take each needed node's result, or are shown beside it."""
     counts = dict.fromkeys(needed, 0)
-    for node in graph:
-        if node.key in needed:
-            for required in node.inputs.values():
-                if required.key in counts:
-                    counts[required.key] += 1
+    takers = [node.inputs for node in graph if node.key in needed]
+    for used in (*takers, *map(_pictures_of, graph.targets)):
+        for node in used.values():
+            if node.key in counts:
+                counts[node.key] += 1
     return counts
+
+
+def _is_image(node: Node) -> bool:
+    return STAGES[node.stage].result is ResultKind.image
+
+
+def _pictures_of(node: Node) -> dict[str, Node]:
+    """The pictures that an image is made from, by the names of its ancestors."""
+    if not _is_image(node):
+        return {}
+    return {name: needed for name, needed in node.ancestors().items() if _is_image(needed)}
+
+
+def _known(found: Mapping[str, T | None]) -> dict[str, T]:
+    return {name: one for name, one in found.items() if one is not None}

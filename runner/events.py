@@ -34,6 +34,8 @@ class NodeResult:
         repeats: with `bench=true`, what it took each time; `seconds` is the median of them.
         took: of a target, by the names of `Node.lineage`: what each node took when it was made,
             now or earlier, as far as that is known.
+        pictures: of a target that is an image: those that it was made from, by the same names, as
+            far as they are still there.
     """
 
     node: Node
@@ -44,6 +46,7 @@ class NodeResult:
     peak_memory_bytes: int | None = None
     repeats: Sequence[float] = ()
     took: Mapping[str, float] = field(default_factory=dict)
+    pictures: Mapping[str, Made] = field(default_factory=dict)
 
     @property
     def value(self) -> Value:

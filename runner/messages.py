@@ -1,11 +1,14 @@
-"""Counts, paths and commands as a person reads and types them."""
+"""Counts, paths, commands and configs as a person reads and types them."""
 
 from __future__ import annotations
 
+import json
 import shlex
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 
 def counted(count: int, noun: str) -> str:
@@ -29,3 +32,16 @@ def command(*arguments: str) -> str:
     else:
         program = [path_here(Path(sys.executable)), "-m", "runner"]
     return shlex.join([*program, *arguments])
+
+
+def flattened(values: Mapping[str, Any], before: str = "") -> dict[str, str]:
+    """{"a": {"b": 1}} -> {"a.b": "1"}; lists and null as JSON. What is empty is left out."""
+    flat: dict[str, str] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            flat.update(flattened(value, f"{before}{name}."))
+        else:
+            flat[f"{before}{name}"] = (
+                value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            )
+    return flat

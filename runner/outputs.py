@@ -18,6 +18,7 @@ from typing import Any
 
 from PIL import Image
 
+from runner.encoding import encoded
 from runner.environment import describe
 from runner.errors import RunnerError, StorageError
 from runner.events import NodeResult, Observer
@@ -32,6 +33,8 @@ from runner.values import Scores
 MANIFEST = "manifest.json"
 MANIFEST_VERSION = 1
 LATEST = "latest"
+IMAGES, INPUTS = "images", "inputs"
+"""Folders of a run's artifacts; `INPUTS` in its own folder too."""
 SLUG_LENGTH = 60
 SECONDS_BETWEEN_MANIFESTS = 1.0
 
@@ -49,6 +52,7 @@ class SavedImage:
         repeats: the same with `bench=true`, each time that it was measured; `took` has the median.
         steps: of the decoder.
         peak_device_mb: the most that one of those nodes took of an accelerator, if it ran now.
+        inputs: input's name -> file of the picture that it was made from, as the model saw it.
         scores: what the metrics measured, by name.
     """
 
@@ -66,6 +70,7 @@ class SavedImage:
     repeats: dict[str, list[float]]
     steps: int
     peak_device_mb: float | None
+    inputs: dict[str, str]
     scores: dict[str, float] = field(default_factory=dict)
 
 
@@ -75,7 +80,8 @@ class RunFolder(Observer):
     Args:
         run_id: the runner's own id of this run; in every image's text.
         path: the folder, which may be there already.
-        on_saved: told of each image once its file is whole.
+        on_saved: told of each image's file, and of each picture's that one was made from, once it
+            is whole; and in which folder of artifacts it belongs.
     """
 
     def __init__(
@@ -83,7 +89,7 @@ class RunFolder(Observer):
         plan: Plan,
         run_id: str,
         path: Path,
-        on_saved: Callable[[Path, SavedImage], None],
+        on_saved: Callable[[Path, str], None],
     ) -> None:
         self._plan = plan
         self.environment = describe(plan)
@@ -105,6 +111,7 @@ class RunFolder(Observer):
         self._written = 0.0
         # By number: workers finish them in any order.
         self._saved: dict[int, SavedImage] = {}
+        self._inputs: set[str] = set()
         self.failures: list[dict[str, str]] = []
         self.mlflow_run_id: str | None = None
         self.path = path
@@ -133,7 +140,7 @@ class RunFolder(Observer):
         for request in requests:
             image = self._save(result, request, picture)
             self._saved[request.index] = image
-            self._on_saved(self.path / image.file, image)
+            self._on_saved(self.path / image.file, IMAGES)
             if time.monotonic() - self._written > SECONDS_BETWEEN_MANIFESTS:
                 self.save_manifest("RUNNING")
 
@@ -204,11 +211,24 @@ class RunFolder(Observer):
                 (self._peaks[n.key] / 2**20 for n in nodes.values() if n.key in self._peaks),
                 default=None,
             ),
+            inputs=self._saved_inputs(result),
             # Stored ones may come before the image.
             scores=self._ordered(request.index),
         )
         write_whole(self.path / name, png_bytes(image, self._text(request.prompt, request.seed)))
         return saved
+
+    def _saved_inputs(self, result: NodeResult) -> dict[str, str]:
+        """Each picture once, however many images were made from it."""
+        nodes, files = result.node.lineage(), {}
+        for name, picture in result.pictures.items():
+            file = files[name] = f"{INPUTS}/{name}_{nodes[name].key[:8]}.png"
+            if file not in self._inputs:
+                _make(self.path / INPUTS)
+                write_whole(self.path / file, encoded(ResultKind.image, picture).content)
+                self._inputs.add(file)
+                self._on_saved(self.path / file, INPUTS)
+        return files
 
     def _text(self, prompt: str, seed: int) -> Mapping[str, str]:
         run = self._plan.run

@@ -43,16 +43,16 @@ class CellRecord(Observer):
         parent: str | None = None,
         again: bool = False,
     ) -> None:
-        self.folder = RunFolder(plan, run_id, path, self._image_saved)
+        self.folder = RunFolder(plan, run_id, path, self._file_saved)
         self._log: RunLog | None = None
         if session is not None:
             session.begin(run_id, run_name, experiment_of(plan), parent=parent, again=again)
             self._log = RunLog(session, run_id)
             self._log.describe(plan, self.folder.environment)
 
-    def _image_saved(self, path: Path, image: object) -> None:
+    def _file_saved(self, path: Path, folder: str) -> None:
         if self._log is not None:
-            self._log.image_saved(path)
+            self._log.file_saved(path, folder)
 
     def workers_begun(self, workers: int, how: str) -> None:
         if self._log is not None:

@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from runner.config.measuring import baseline_of
+from runner.config.measuring import MEMORY, SECONDS, SPEED, baseline_of
 from runner.config.overrides import assigned
 from runner.errors import ConfigError
 from runner.outputs import MANIFEST, read_manifest
 from runner.sweep_folder import PENDING, SWEEP, read_record
 
-SECONDS = "seconds"
-"""Beside the metrics: what an image's stages took together, whenever each was run."""
-
 Better: TypeAlias = str | None
 """Which numbers are the better ones: "higher", "lower", or neither."""
-
-SPEED = "steps_per_second"
-"""Of the decoder, its MoVQ's time among it; only where it was measured (`bench=true`)."""
-
-MEMORY = "peak_device_mb"
-"""Of an accelerator, where there is one."""
 
 COSTS: Mapping[str, Better] = {SECONDS: "lower", SPEED: "higher", MEMORY: "lower"}
 """Numbers that every sweep has, as far as they are known: beside the metrics, and last."""
@@ -51,6 +44,12 @@ class ImageResult:
     @property
     def seed(self) -> int:
         return int(self.record["seed"])
+
+    @property
+    def inputs(self) -> dict[str, Path]:
+        """The pictures that it was made from, as the model saw them, by their names."""
+        files: Mapping[str, str] = self.record.get("inputs", {})
+        return {name: self.file.parent / file for name, file in files.items()}
 
     @property
     def scores(self) -> dict[str, float]:
@@ -169,6 +168,18 @@ class SweepResult:
             name: said[name.partition(".")[0]]
             for name in sorted(names, key=lambda n: (order.index(n.partition(".")[0]), n))
         }
+
+    @cached_property
+    def digest(self) -> str:
+        """Another one as soon as a picture or a number is."""
+        pictures = [
+            [cell.number, image.record["sha256"], image.scores]
+            for cell in self.cells
+            for image in cell.images
+        ]
+        together = [[cell.number, cell.scores] for cell in self.cells]
+        said = json.dumps([pictures, together], sort_keys=True)
+        return sha256(said.encode()).hexdigest()
 
     def images(self) -> Iterator[ImageResult]:
         """Of all cells."""

@@ -20,8 +20,9 @@ from runner.comparison.pairing import (
 )
 from runner.comparison.pareto import points
 from runner.comparison.statistics import Blocks, Interval, blocks_of, can_decide, intervals
+from runner.config.measuring import SECONDS, SPEED
 from runner.errors import ConfigError
-from runner.results import SECONDS, SPEED, Better, SweepResult
+from runner.results import Better, SweepResult
 
 
 def compare(
@@ -69,6 +70,7 @@ def compare(
     warnings = (*notes.missing(results), *notes.left_out(settings))
     return Comparison(
         name=results.name,
+        of=results.digest,
         by=axes,
         baseline=chosen.choice,
         confidence=confidence,

@@ -64,6 +64,7 @@ class Comparison:
     """What a sweep says of its settings.
 
     Attributes:
+        of: digest of the results that were compared.
         by: the axes that make a setting.
         baseline: axis -> value.
         confidence: 0.95: that of a mean's interval, and of all differences of a metric together.
@@ -73,6 +74,7 @@ class Comparison:
     """
 
     name: str
+    of: str
     by: tuple[str, ...]
     baseline: Mapping[str, str]
     confidence: float

@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from runner.comparison.pairing import Measured, Setting, having
-from runner.results import SECONDS, Better
+from runner.config.measuring import SECONDS
+from runner.results import Better
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from runner.comparison.markdown import markdown
 from runner.errors import StorageError
 from runner.outputs import write_whole
 
-VERSION = 1
+VERSION = 2
 FOLDER = "comparison"
 """Within a sweep's folder, and among the artifacts of its MLflow run."""
 JSON = "comparison.json"
@@ -59,6 +59,7 @@ def as_json(comparison: Comparison) -> str:
     """What other programs read; no NaN in it."""
     content = {
         "version": VERSION,
+        "of": comparison.of,
         "by": list(comparison.by),
         "baseline": dict(comparison.baseline),
         "confidence": comparison.confidence,

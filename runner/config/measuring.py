@@ -13,9 +13,18 @@ from runner.errors import ConfigError
 
 METRIC_NAME = re.compile(r"\w[\w-]*")
 MOST_REPEATS = 1000
+
 SECONDS = "seconds"
-TAKEN_NAMES = (SECONDS, "steps_per_second", "peak_device_mb", "seed", "prompt", "cell", "file")
-"""What else stands beside the metrics in tables."""
+"""What an image's stages took together, whenever each was run."""
+
+SPEED = "steps_per_second"
+"""Of the decoder, its MoVQ's time among it; only where it was measured (`bench=true`)."""
+
+MEMORY = "peak_device_mb"
+"""Of an accelerator, where there is one."""
+
+TAKEN_NAMES = (SECONDS, SPEED, MEMORY, "seed", "prompt", "cell", "file")
+"""What else stands in the tables of metrics."""
 
 
 def checked_metrics(metrics: Mapping[str, MetricConfig]) -> Mapping[str, MetricConfig]:

@@ -12,7 +12,7 @@ from typing import Any
 from runner.errors import ConfigError
 
 FILE = Path("comparison", "comparison.json")
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,9 @@ class ComparedMetric:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Treatments against a baseline."""
+    """Treatments against a baseline. `of`: digest of the results that were compared."""
 
+    of: str
     by: tuple[str, ...]
     baseline: tuple[tuple[str, str], ...]
     confidence: float | None
@@ -63,6 +64,7 @@ def read_comparison(folder: Path) -> Comparison | None:
         if content["version"] != VERSION:
             raise ValueError(f"version {content['version']}")
         return Comparison(
+            of=str(content["of"]),
             by=tuple(str(axis) for axis in content["by"]),
             baseline=_pairs(content["baseline"] or {}),
             confidence=_number(content["confidence"]),

@@ -9,12 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from runner.config.measuring import baseline_of
 from runner.config.overrides import assigned
 from runner.errors import ConfigError
+from runner.messages import flattened
 from runner.report.compared import Comparison
-from runner.report.settings import Group, Pairs, environment, flat
+from runner.report.settings import Group, Pairs, environment
 from runner.results import Better, CellResult, ImageResult, SweepResult
 from runner.sweep_folder import KILLED, RUNNING, is_running
 
@@ -40,7 +42,13 @@ class Axis:
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """A picture. `at`: its position on each axis; `scores`: by the page's metrics."""
+    """A picture.
+
+    Attributes:
+        at: its position on each axis.
+        scores: by the page's metrics.
+        inputs: what it was made from: names, and positions in the page's inputs.
+    """
 
     cell: int
     file: str
@@ -53,6 +61,7 @@ class ImageFacts:
     sha256: str
     reused: bool
     scores: tuple[float | None, ...]
+    inputs: tuple[tuple[str, int], ...]
     took: Pairs
     stage_keys: Pairs
 
@@ -93,7 +102,9 @@ class Facts:
         swept: the sweep's axes, for the table of cells.
         axes: what pictures can be laid out by, for the grid and the plots.
         metrics: names of numbers, and which of their values are the better ones.
+        inputs: files of the pictures that others were made from, each once.
         config: of the first cell, by dotted keys.
+        outdated: the comparison is of other pictures or numbers than are there now.
     """
 
     name: str
@@ -108,10 +119,12 @@ class Facts:
     metrics: tuple[tuple[str, Better], ...]
     cells: tuple[CellFacts, ...]
     images: tuple[ImageFacts, ...]
+    inputs: tuple[str, ...]
     config: Pairs
     environment: tuple[Group, ...]
     runs: Pairs
     comparison: Comparison | None
+    outdated: bool
 
 
 def facts_of(result: SweepResult, comparison: Comparison | None) -> Facts:
@@ -119,13 +132,14 @@ def facts_of(result: SweepResult, comparison: Comparison | None) -> Facts:
     swept = tuple(_swept(result))
     axes = (*(axis for axis in swept if axis.name != PROMPT), *_others(result))
     metrics = tuple(result.better.items())
-    configs = [dict(flat(cell.manifest.get("config", {}))) for cell in result.cells]
+    configs = [flattened(cell.manifest.get("config", {})) for cell in result.cells]
     config = next(filter(None, configs), {})
     alive = is_running(result.folder)
     positions = {_choice(cell): place for place, cell in enumerate(result.cells)}
+    inputs = {name: place for place, name in enumerate(inputs_of(result))}
     images, cells = [], []
     for place, (cell, own) in enumerate(zip(result.cells, configs, strict=True)):
-        here = [_image(image, cell, place, axes, metrics) for image in cell.images]
+        here = [_image(image, cell, place, axes, metrics, inputs) for image in cell.images]
         images.extend(here)
         against = positions.get(_compared_with(cell))
         cells.append(
@@ -160,11 +174,18 @@ def facts_of(result: SweepResult, comparison: Comparison | None) -> Facts:
         metrics=metrics,
         cells=tuple(cells),
         images=tuple(images),
+        inputs=tuple(inputs),
         config=tuple(config.items()),
         environment=tuple(environment(result.cells)),
         runs=tuple(result.runs.items()),
         comparison=comparison,
+        outdated=comparison is not None and comparison.of != result.digest,
     )
+
+
+def inputs_of(result: SweepResult) -> dict[str, Path]:
+    """The pictures that others were made from, by their files' names, which hold their keys."""
+    return {file.name: file for image in result.images() for file in image.inputs.values()}
 
 
 def _swept(result: SweepResult) -> Iterator[Axis]:
@@ -207,6 +228,7 @@ def _image(
     place: int,
     axes: Sequence[Axis],
     metrics: Sequence[tuple[str, Better]],
+    inputs: Mapping[str, int],
 ) -> ImageFacts:
     record, scores = image.record, image.scores
     own = {PROMPT: _prompt(image), SEED: str(image.seed), CELL: str(cell.number)}
@@ -226,6 +248,7 @@ def _image(
         sha256=str(record["sha256"]),
         reused=bool(record["reused"]),
         scores=tuple(_finite(scores.get(name)) for name, _ in metrics),
+        inputs=tuple((name, inputs[file.name]) for name, file in image.inputs.items()),
         took=tuple(
             (name, _seconds(seconds, repeats.get(name, ())))
             for name, seconds in record.get("took", {}).items()

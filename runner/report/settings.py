@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
+from runner.messages import flattened
 from runner.results import CellResult
 
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
@@ -23,15 +23,6 @@ class Group:
     rows: tuple[tuple[str, tuple[str, ...]], ...]
 
 
-def flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
-    """Nested mappings as dotted keys with texts; lists as JSON."""
-    for key, value in values.items():
-        if isinstance(value, Mapping) and value:
-            yield from flat(value, f"{before}{key}.")
-        else:
-            yield f"{before}{key}", _text(value)
-
-
 def environment(cells: Sequence[CellResult]) -> Iterator[Group]:
     """What made the pictures, in groups; several values where cells differ in one.
 
@@ -42,7 +33,7 @@ def environment(cells: Sequence[CellResult]) -> Iterator[Group]:
         for name, value in cell.manifest.get("environment", {}).items():
             nested = isinstance(value, Mapping)
             group = groups.setdefault(name, {}) if nested else groups[GENERAL]
-            for key, text in flat(value if nested else {name: value}):
+            for key, text in flattened(value if nested else {name: value}).items():
                 group.setdefault(key, {})[text] = None
     for name, rows in groups.items():
         said = tuple(
@@ -50,7 +41,3 @@ def environment(cells: Sequence[CellResult]) -> Iterator[Group]:
         )
         if said:
             yield Group(name, said)
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from runner.errors import ConfigError, StorageError
 from runner.report import page, pictures
 from runner.report.compared import read_comparison
-from runner.report.facts import Facts, facts_of
+from runner.report.facts import Facts, facts_of, inputs_of
 from runner.report.pictures import Placed, Source
 from runner.results import SweepResult, read_results
 
@@ -62,7 +62,8 @@ def write_report(folder: Path, out: Path | None = None) -> Report:
     try:
         _remove_leftovers(target)
         building.mkdir(parents=True)
-        placed = pictures.place(_sources(result, facts), building)
+        sources = _sources(result, facts)
+        placed = pictures.place(sources, building)
         _write_folder(building, facts, placed)
         size = _size_alone(building, placed)
         fits = size <= LARGEST_FILE
@@ -79,7 +80,7 @@ def write_report(folder: Path, out: Path | None = None) -> Report:
     finally:
         shutil.rmtree(building, ignore_errors=True)
         building_alone.unlink(missing_ok=True)
-    missing = [i.file for i, p in zip(result.images(), placed, strict=True) if p is None]
+    missing = [source.file for source, p in zip(sources, placed, strict=True) if p is None]
     return Report(target / INDEX, alone if fits else None, size, facts, tuple(missing))
 
 
@@ -111,11 +112,13 @@ def _remove_leftovers(target: Path) -> None:
 
 
 def _sources(result: SweepResult, facts: Facts) -> list[Source]:
+    """Of the images, and then of what they were made from."""
     numbers = [f"{facts.cells[image.cell].number:04d}" for image in facts.images]
-    return [
+    images = [
         Source(image.file, f"{number}_{image.file.name}")
         for number, image in zip(numbers, result.images(), strict=True)
     ]
+    return [*images, *(Source(file, f"from_{name}") for name, file in inputs_of(result).items())]
 
 
 def _write_folder(folder: Path, facts: Facts, placed: Sequence[Placed | None]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from runner.errors import RunnerError
 from runner.events import Loaded, NodeResult, Observer
 from runner.graph import Node
-from runner.messages import counted
+from runner.messages import counted, flattened
 from runner.outputs import SavedImage
 from runner.planning import Plan
 from runner.tracking.session import TrackingSession, now_ms
@@ -78,9 +78,9 @@ class RunLog(Observer):
             metrics[f"peak_device_mb_{stage}"] = result.peak_memory_bytes / 2**20
         self._metrics(metrics, step=len(self._stage_seconds[stage]) - 1)
 
-    def image_saved(self, path: Path) -> None:
-        """The file of an image is whole."""
-        self._append("file", path=str(path), folder="images")
+    def file_saved(self, path: Path, folder: str) -> None:
+        """A picture's file is whole; `folder`: of the artifacts."""
+        self._append("file", path=str(path), folder=folder)
 
     def memory_relieved(self, node: Node, how: str) -> None:
         self._relieved.append(f"{node.stage} ({node.label}): {how}")
@@ -177,19 +177,6 @@ def mean_scores(images: Sequence[SavedImage]) -> dict[str, float]:
         for name, value in image.scores.items():
             scores[name].append(value)
     return {name: sum(values) / len(values) for name, values in scores.items()}
-
-
-def flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """{"a": {"b": 1}} -> {"a.b": "1"}; lists and null as JSON."""
-    flat: dict[str, str] = {}
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            flat.update(flattened(value, f"{prefix}{name}."))
-        else:
-            flat[f"{prefix}{name}"] = (
-                value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            )
-    return flat
 
 
 def run_note(plan: Plan) -> str:

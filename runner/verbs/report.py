@@ -12,7 +12,7 @@ def main(arguments: list[str]) -> int:
     """Write the page, and say where it is."""
     options = parser().parse_args(arguments)
     # Here, not above: --help needs no Pillow.
-    from runner.messages import counted, path_here
+    from runner.messages import command, counted, path_here
     from runner.outputs import LATEST
     from runner.report.writing import LARGEST_FILE, write_report
 
@@ -28,6 +28,12 @@ def main(arguments: list[str]) -> int:
         print(f"no single file: it would have {megabytes}, more than {most}", file=sys.stderr)
     for file in made.unreadable:
         print(f"warning: {path_here(file)} cannot be read as a picture", file=sys.stderr)
+    if made.facts.outdated:
+        again = command("compare", path_here(folder))
+        print(
+            f"warning: the comparison is of before the sweep went on; anew: {again}",
+            file=sys.stderr,
+        )
     if options.open and not webbrowser.open(made.index.as_uri()):
         print("no browser was found to open it in", file=sys.stderr)
     return 0

@@ -1,3 +1,4 @@
-"""Stages in other processes: how many and where (count), who asks them (connected: pool, jobs; and
-ray_actors), what is said (messages), who works (process).
+"""Who runs stages: what is asked of them and this process itself (here), or other processes: how
+many and where (count), who asks them (connected: pool, jobs; and ray_actors), what is said
+(messages), who works (process).
 """

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from runner.config.cluster import Cluster, RayCluster
-from runner.engine import OpenWorkers, Workers, in_process
 from runner.events import Observer
 from runner.graph import Node, PipelineSpec
 from runner.machine import accelerators, cpu_cores
 from runner.messages import counted
 from runner.opening import Opening, open_pipelines, opening_of
 from runner.planning import SMALL_MODEL_PARAMETERS, Plan, cache_dir
+from runner.workers.here import OpenWorkers, Workers, in_process
 
 ENOUGH = 12
 """Nodes that run a model, for each worker: starting one takes as long as a few of them."""

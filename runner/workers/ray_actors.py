@@ -22,7 +22,6 @@ from ray.exceptions import RayActorError, RayError
 from runner.config.choices import WeightsSource
 from runner.config.cluster import RayCluster
 from runner.encoding import Made
-from runner.engine import Here
 from runner.errors import RunnerError, StageError
 from runner.events import Observer
 from runner.graph import Node, PipelineSpec
@@ -31,6 +30,7 @@ from runner.stage_runner import Ran, StageRunner
 from runner.stopping import STOPPING
 from runner.weights.find import FoundCheckpoint, mini_folder
 from runner.workers.connected import RETRIES, Teller, given_up, result_of
+from runner.workers.here import Here
 from runner.workers.messages import Failed, Happened, Run
 from runner.workers.process import Messenger, run_node
 

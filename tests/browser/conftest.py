@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from unit.report.made_sweeps import Made, comparison, write_sweep
 
 from browser.chromium import NAMES, Chromium, find_chromium
 from runner.report.compared import FILE
 from runner.report.writing import Report, write_report
+from runner.results import read_results
+from unit.report.made_sweeps import Made, comparison, write_sweep
 
 WIDTH, HEIGHT = 1200, 900
 
@@ -45,7 +46,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
         tmp_path_factory.mktemp("browser") / "sweep", Made(baseline="decoder.steps=50")
     )
     (folder / FILE).parent.mkdir()
-    (folder / FILE).write_text(json.dumps(comparison()), encoding="utf-8")
+    compared = comparison(of=read_results(folder).digest)
+    (folder / FILE).write_text(json.dumps(compared), encoding="utf-8")
     return write_report(folder)
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from unit.report.made_sweeps import picture
-
 from browser.chromium import Chromium
+from unit.report.made_sweeps import picture
 
 SIDE = 32
 SHOWN = "document.querySelector('#viewer').open"

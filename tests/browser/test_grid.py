@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from unit.report.made_sweeps import Made
 
 from browser.chromium import Chromium
 from browser.looks import (
@@ -14,6 +13,7 @@ from browser.looks import (
     texts,
     tiles,
 )
+from unit.report.made_sweeps import Made
 
 pytestmark = pytest.mark.slow
 

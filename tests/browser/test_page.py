@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from unit.report.made_sweeps import ERROR, HOSTILE, Made, write_run, write_sweep
 
 from browser.chromium import Chromium
 from browser.looks import (
@@ -19,6 +18,7 @@ from browser.looks import (
 )
 from runner.report.writing import Report, write_report
 from runner.sweep_folder import FAILED, PENDING
+from unit.report.made_sweeps import ERROR, HOSTILE, Made, write_run, write_sweep
 
 pytestmark = pytest.mark.slow
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-from unit.report.made_sweeps import Made
 
 from browser.chromium import Chromium
 from browser.looks import (
@@ -14,6 +15,9 @@ from browser.looks import (
     texts,
     tiles,
 )
+from runner.report.compared import FILE
+from runner.report.writing import write_report
+from unit.report.made_sweeps import Made, comparison, write_sweep
 
 pytestmark = pytest.mark.slow
 
@@ -110,6 +114,7 @@ def compared(page: Chromium, place: int) -> list[list[str]]:
 def test_a_comparison_is_shown(page: Chromium) -> None:
     titles = ["ssim ↑ higher is better", "seconds ↓ lower is better", "warmth"]
     assert texts(page, "#comparison h3") == titles
+    assert texts(page, "#comparison .outdated") == []
     rows = compared(page, 0)
     assert [row[:2] + row[-1:] for row in rows] == [
         ["ddim", "5", "worse"], ["ddim", "50", "baseline"],
@@ -132,3 +137,13 @@ def test_without_pairs_the_means_are_compared(page: Chromium) -> None:
     assert (
         page.js("document.querySelectorAll('#comparison .scroll:last-child .whisker').length") == 2
     )
+
+
+def test_a_comparison_of_other_pictures_says_so(browser: Chromium, tmp_path: Path) -> None:
+    folder = write_sweep(tmp_path / "sweep", Made())
+    (folder / FILE).parent.mkdir()
+    (folder / FILE).write_text(json.dumps(comparison("of another time")), encoding="utf-8")
+    browser.open(write_report(folder).index)
+    assert texts(browser, "#comparison .outdated") == [
+        "Pictures or numbers changed after this comparison: kandinsky compare makes it anew."
+    ]

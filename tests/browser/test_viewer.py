@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from unit.report.made_sweeps import Made
 
 from browser.chromium import Chromium
 from browser.looks import (
@@ -18,6 +17,7 @@ from browser.looks import (
     texts,
 )
 from runner.report.writing import Report
+from unit.report.made_sweeps import GIVEN, Made
 
 pytestmark = pytest.mark.slow
 
@@ -175,3 +175,22 @@ def test_a_choice_can_be_taken_back(page: Chromium) -> None:
     assert page.js("document.querySelectorAll('.chosen').length") == 0
     assert page.js("document.querySelector('#tray').hidden")
     assert page.js(FOCUSED) == "3"
+
+
+def test_what_a_picture_was_made_from_is_beside_it(page_of: PageOf) -> None:
+    page = page_of(Made(inputs=("image", "mask.2")))
+    page.click("[data-image='5']")
+    page.until(SHOWN)
+    loaded(page, ".inputs img")
+    assert texts(page, ".inputs figcaption") == ["image", "mask.2"]
+    shot = page.picture(".inputs img")
+    assert shot.width == pytest.approx(3 * shot.height, abs=4)  # 48 by 16
+    assert near(shot.getpixel((shot.width // 2, shot.height // 2)), GIVEN)
+    assert page.js("document.querySelector('.inputs a').download") == "image_0123abcd.png"
+    page.key("Escape")
+
+
+def test_without_one_nothing_is_said_of_it(page: Chromium) -> None:
+    page.click(".tile")
+    assert texts(page, ".inputs") == []
+    page.key("Escape")

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from unit.conftest import Command, Compose
 
 from runner import combinations, machine
 from runner.config import tree
 from runner.config.choices import WeightsSource
 from runner.planning import make_plan
 from runner.weights.find import MINI_DIR
+from unit.conftest import Command, Compose
 
 CONF = tree.config_dir()
 GROUPS = sorted(folder for folder in CONF.iterdir() if folder.is_dir() and folder.name != "hydra")

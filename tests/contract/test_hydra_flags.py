@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from unit.conftest import Command, Said
 
 from runner.config import tree
+from unit.conftest import Command, Said
 
 
 def call(cwd: Path, *command: str, **variables: str) -> Said:

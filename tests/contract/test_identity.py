@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from unit.conftest import Compose
 
 from contract.identity_cases import BASES, BY_CONTENT, DECIDES_PIXELS, DOES_NOT, NOT_HERE
 from runner import combinations, machine, planning
@@ -28,6 +27,7 @@ from runner.config.schema import (
     SchedulerConfig,
 )
 from runner.planning import make_plan
+from unit.conftest import Compose
 
 Base = Callable[[str], RunConfig]
 

@@ -10,7 +10,6 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from PIL import Image
-from unit.conftest import Command, assert_refused
 
 from contract.random_configs import configs
 from runner.config import tree
@@ -19,6 +18,7 @@ from runner.config.resolve import resolve
 from runner.errors import RunnerError
 from runner.planning import make_plan
 from runner.verbs.plan import plan_text
+from unit.conftest import Command, assert_refused
 
 CONFIGS = 200
 EACH_BY_COMMAND = 10

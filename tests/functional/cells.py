@@ -13,7 +13,7 @@ from PIL import Image
 
 from runner.config import tree
 from runner.config.resolve import resolve
-from runner.engine import Engine, in_process
+from runner.engine import Engine
 from runner.events import Loaded, NodeResult, Observer
 from runner.graph import PipelineSpec
 from runner.machine import settled_device
@@ -21,6 +21,7 @@ from runner.offload import OffloadChoice, choose_offload, free_bytes
 from runner.pipelines import Pipelines
 from runner.planning import Plan, cache_dir, make_plan
 from runner.store import Store
+from runner.workers.here import in_process
 
 VERSIONS = ("kandinsky2_1", "kandinsky2_2", "kandinsky3")
 PROMPT = "a red circle on blue"

@@ -152,6 +152,14 @@ def test_an_unfinished_sweep_is_compared_as_far_as_it_went(
     assert "warning: 2 of 4 cells not finished (1 KILLED, 1 PENDING)" in err
     found = json.loads((copy / "comparison" / "comparison.json").read_text())
     assert [row["n"] for row in found["metrics"]["clip_score"]["rows"]] == [8, 8, 6]
+
+    assert main(["report", str(copy)]) == 0
+    assert "warning" not in capsys.readouterr().err
+    third.write_text(json.dumps(manifest))
+    assert main(["report", str(copy)]) == 0
+    err = capsys.readouterr().err
+    assert "warning: the comparison is of before the sweep went on" in err
+    assert f"compare {copy}" in err
     assert sorted(path.name for path in (tmp_path / "outputs").iterdir()) == ["default"]
 
 

@@ -13,10 +13,10 @@ import pytest
 import torch
 from diffusers import UNet2DConditionModel
 from PIL import Image
-from random_weights.filling import fill
 
 from functional.cells import Drawn, Pixels, drawn, furthest, opened, planned, small
 from functional.made import Made
+from random_weights.filling import fill
 from runner.cli import main
 from runner.combinations import COMPILERS
 from runner.compilation import check_set, compile_module, graphs_compiled, read_back

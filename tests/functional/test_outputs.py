@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from omegaconf import OmegaConf
+from PIL import Image
 
 from functional.made import STEPS, Kandinsky, Made
 from runner.cli import main
@@ -210,3 +211,38 @@ def test_without_tracking_there_is_no_trace_of_mlflow(kandinsky: Kandinsky, tmp_
     made = kandinsky()
     assert made.manifest["mlflow_run_id"] is None
     assert {p.name for p in (tmp_path / "outputs").iterdir()} == {".cache", "default", "latest"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cache", ["use", "off"])
+def test_what_an_image_was_made_from_is_kept_as_the_model_saw_it(
+    kandinsky: Kandinsky, tmp_path: Path, cache: str
+) -> None:
+    photo = Image.new("L", (96, 48), 77)
+    photo.save(tmp_path / "photo.png")
+    controlled = [
+        "task=controlnet_img2img",
+        "strength=0.7",
+        f"inputs.image={tmp_path / 'photo.png'}",
+    ]
+    kandinsky("prompt=a red circle", *controlled, "cache.mode=use")
+    made = kandinsky("prompt=a red circle", "seeds=[0,1]", *controlled, f"cache.mode={cache}")
+    assert [image["reused"] for image in made.manifest["images"]] == [cache == "use", False]
+    first, second = (image["inputs"] for image in made.manifest["images"])
+    assert first == second
+    assert list(first) == ["image", "hint"]
+    assert sorted(path.name for path in (made.folder / "inputs").iterdir()) == sorted(
+        Path(file).name for file in first.values()
+    )
+    size = (made.manifest["images"][0]["width"], made.manifest["images"][0]["height"])
+    with Image.open(made.folder / first["image"]) as seen:
+        assert (seen.mode, seen.size) == ("RGB", size)
+        assert seen.getcolors() == [(size[0] * size[1], (77, 77, 77))]
+    with Image.open(made.folder / first["hint"]) as depth:
+        assert depth.size == size  # estimated from the image
+
+
+@pytest.mark.slow
+def test_an_image_of_words_alone_has_nothing_beside_it(made: Made) -> None:
+    assert all(image["inputs"] == {} for image in made.manifest["images"])
+    assert not (made.folder / "inputs").exists()

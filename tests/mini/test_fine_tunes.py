@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 import torch
-from mini.test_train import CPU, SHORT, same, shrink_dataset, weights
 from torch import nn
 
+from mini.test_train import CPU, SHORT, same, shrink_dataset, weights
 from runner.catalog import CATALOG
 from runner.mini import train as command
 from runner.mini.captions import WORDS, caption

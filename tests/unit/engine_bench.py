@@ -12,13 +12,14 @@ import pytest
 import torch
 
 from runner.config.choices import CacheMode
-from runner.engine import Engine, Outcome, in_process
+from runner.engine import Engine, Outcome
 from runner.errors import Interrupted, RunnerError, StageError
 from runner.events import Loaded, NodeResult, Observer
 from runner.graph import Graph, Node, PipelineSpec
 from runner.stages import STAGES, ResultKind, Stage
 from runner.store import Store
 from runner.values import OnStep
+from runner.workers.here import in_process
 
 SPEC = PipelineSpec("Stand-in", "weights", "float32", "sdpa", None, None)
 PEAK = 4321

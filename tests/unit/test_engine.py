@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from runner.config.choices import CacheMode
-from runner.engine import Engine, in_process
+from runner.engine import Engine
 from runner.errors import Interrupted, StageError, StorageError
 from runner.events import NodeResult, Observer
 from runner.graph import Graph, Node, PipelineSpec
 from runner.store import Store
+from runner.workers.here import in_process
 from unit.engine_bench import PEAK, Bench, Source, _stages, bench, failing, number
 
 __all__ = ["_stages", "bench"]

@@ -7,6 +7,8 @@ function drawComparison() {
   byId("comparison").hidden = found === null;
   if (found === null) return;
   const baseline = found.baseline.map(([axis, value]) => `${axis}=${value}`).join(" ");
+  const outdated = "Pictures or numbers changed after this comparison: kandinsky compare makes it anew.";
+  if (report.outdated) byId("comparison").append(make("p", { class: "outdated" }, outdated));
   const facts = [baseline ? `The baseline is ${baseline}.` : "", found.note].filter(Boolean);
   byId("comparison").append(
     ...facts.map((text) => make("p", { dir: "auto" }, text)),

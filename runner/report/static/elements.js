@@ -117,3 +117,6 @@ function imageName(image) {
 
 const thumbOf = (image) => report.pictures[image]?.[0] ?? null;
 const fullOf = (image) => report.pictures[image]?.[1] ?? null;
+/** What others were made from comes after them. */
+const inputThumbOf = (input) => thumbOf(report.images.length + input);
+const inputFullOf = (input) => fullOf(report.images.length + input);

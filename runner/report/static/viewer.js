@@ -72,6 +72,7 @@ function recordOf(image) {
   const facts = report.images[image];
   const cell = report.cells[facts.cell];
   const sections = [pairsTable(basics(image))];
+  if (facts.inputs.length) sections.push(make("h3", {}, "Made from"), madeFrom(facts));
   if (facts.scores.some((score) => score !== null)) {
     sections.push(make("h3", {}, "Numbers"), pairsTable(scorePairs(image)));
   }
@@ -87,6 +88,23 @@ function recordOf(image) {
   );
   sections.push(configOf(cell));
   return sections;
+}
+
+/** The pictures that were given, as the model saw them, or that were made of those. */
+function madeFrom({ inputs }) {
+  const shown = inputs.map(([name, input]) => {
+    const thumb = inputThumbOf(input);
+    const picture =
+      thumb === null
+        ? make("span", { class: "missing" }, "Its file cannot be read.")
+        : make(
+            "a",
+            { href: inputFullOf(input), download: report.inputs[input] },
+            make("img", { src: thumb, alt: `${name} that it was made from` }),
+          );
+    return make("figure", {}, picture, make("figcaption", { dir: "auto" }, name));
+  });
+  return make("div", { class: "inputs" }, ...shown);
 }
 
 function basics(image) {

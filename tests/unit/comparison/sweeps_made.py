@@ -79,6 +79,7 @@ def _record(place: int, prompt: str, seed: int, scores: Mapping[str, float]) -> 
         "file": f"{place:04d}_picture_seed{seed}.png",
         "prompt": prompt,
         "seed": seed,
+        "sha256": f"{place}-{seed}",
         "stage_keys": {"decode": "key"},
         "took": took,
         "scores": {name: value for name, value in scores.items() if name != "seconds"},

@@ -56,9 +56,9 @@ def hostile() -> Comparison:
 def test_json_is_what_the_page_reads(hostile: Comparison) -> None:
     content = json.loads(as_json(hostile), parse_constant=pytest.fail)
     assert list(content) == [
-        "version", "by", "baseline", "confidence", "note", "metrics", "pareto"
+        "version", "of", "by", "baseline", "confidence", "note", "metrics", "pareto"
     ]  # fmt: skip
-    assert content["version"] == 1
+    assert content["version"] == 2
     assert content["by"] == ["negative_prompt", "+decoder.some_key"]
     assert content["baseline"] == {"negative_prompt": "plain", "+decoder.some_key": "1"}
     assert content["confidence"] == 0.95

@@ -19,6 +19,9 @@ from runner.sweep_folder import FAILED, FINISHED, PENDING, CellEntry, SweepRecor
 HOSTILE = "</script><img src=x onerror=alert(1)>\"'`&amp; \u2028\u2029 ${1} --> __proto__"
 """What would break out of a script, an element, an attribute or a string, where that can be."""
 
+GIVEN = (10, 120, 30)
+"""Colour of the pictures that others are made from."""
+
 ERROR = "the stage decode failed: <b>out of memory</b>"
 
 
@@ -29,6 +32,7 @@ class Made:
     Attributes:
         broken: number of a cell -> its status, where that is not FINISHED.
         lacking: numbers of cells without ssim.
+        inputs: names of what each picture is made from.
     """
 
     axes: Mapping[str, Sequence[str]] = field(
@@ -40,6 +44,7 @@ class Made:
     baseline: str | None = None
     broken: Mapping[int, str] = field(default_factory=dict)
     lacking: Sequence[int] = ()
+    inputs: Sequence[str] = ()
     side: int = 32
     status: str = FINISHED
     error: str = ERROR
@@ -128,6 +133,10 @@ def _image(folder: Path, made: Made, number: int, place: int) -> dict[str, Any]:
     scores = {"ssim": 0.5 + 0.05 * number + 0.01 * place, "warmth": 10.0 - number}
     if number in made.lacking:
         del scores["ssim"]
+    inputs = {name: f"inputs/{name}_0123abcd.png" for name in made.inputs}
+    for given in inputs.values():
+        (folder / given).parent.mkdir(exist_ok=True)
+        (folder / given).write_bytes(png_bytes(Image.new("RGB", (48, 16), GIVEN)))
     return {
         "file": file,
         "prompt": prompt,
@@ -141,6 +150,7 @@ def _image(folder: Path, made: Made, number: int, place: int) -> dict[str, Any]:
         "reused": False,
         "took": took,
         "repeats": {},
+        "inputs": inputs,
         "scores": scores,
     }
 
@@ -157,7 +167,7 @@ def _config(made: Made, overrides: Sequence[str]) -> dict[str, Any]:
     return config
 
 
-def comparison() -> dict[str, Any]:
+def comparison(of: str = "") -> dict[str, Any]:
     """What `kandinsky compare` writes of such a sweep."""
 
     def row(steps: str, scheduler: str, verdict: str, *numbers: float | None) -> dict[str, Any]:
@@ -175,7 +185,8 @@ def comparison() -> dict[str, Any]:
         row("10", "ddpm", "too few pairs", 0.01, None, None),
     ]
     return {
-        "version": 1,
+        "version": 2,
+        "of": of,
         "by": ["scheduler", "decoder.steps"],
         "baseline": {"scheduler": "ddim", "decoder.steps": "50"},
         "confidence": 0.95,

@@ -188,3 +188,22 @@ def test_names_with_signs_of_addresses_are_found(tmp_path: Path) -> None:
     ((_, full),) = data_in((folder / "report" / "data.js").read_text())["pictures"]
     assert not set("#?") & set(full)
     assert (folder / "report" / unquote(full)).is_file()
+
+
+def test_what_pictures_were_made_from_is_there_once(tmp_path: Path) -> None:
+    folder = write_sweep(tmp_path / "sweep", Made(inputs=("image", "mask")))
+    report = write_report(folder)
+    data = data_in((folder / "report" / "data.js").read_text(encoding="ascii"))
+    assert data["inputs"] == ["image_0123abcd.png", "mask_0123abcd.png"]
+    assert all(image["inputs"] == [["image", 0], ["mask", 1]] for image in data["images"])
+    images = len(data["images"])
+    assert len(data["pictures"]) == images + 2
+    _, full = data["pictures"][images + 1]
+    given = folder / "0000_cell" / "inputs" / "mask_0123abcd.png"
+    assert (folder / "report" / full).read_bytes() == given.read_bytes()
+
+    for file in folder.glob("*/inputs/mask_0123abcd.png"):
+        file.unlink()
+    (missing,) = write_report(folder).unreadable
+    assert missing.name == "mask_0123abcd.png"
+    assert report.unreadable == ()

@@ -1,0 +1,112 @@
+"""The batches of one running graph: who goes into one, what is in hand, who is to run alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from runner.batches import Batch, batch_of, group_of
+from runner.encoding import taken_apart
+from runner.events import Loaded, Observer
+from runner.graph import Node
+from runner.stage_runner import Ran
+
+
+class Batching:
+    """Args:
+    size: how many nodes that may be run together are.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._groups: dict[str, str | None] = {}
+        self._alone: set[str] = set()
+        self._in_hand: dict[str, Batch] = {}
+
+    def fill(
+        self, node: Node, waiting: Iterable[Node], can_run: Callable[[Node], bool]
+    ) -> list[Node]:
+        """A node, and the first of those waiting that may be run with it."""
+        found = [node]
+        group = self._group(node)
+        if group is None:
+            return found
+        for other in waiting:
+            if len(found) == self._size:
+                break
+            if self._group(other) == group and can_run(other):
+                found.append(other)
+        return found
+
+    def begin(self, members: Sequence[Node]) -> Node:
+        """The node that stands for them until `end`."""
+        if len(members) == 1:
+            return members[0]
+        batch = batch_of(members)
+        self._in_hand[batch.node.key] = batch
+        return batch.node
+
+    def end(self, node: Node) -> Batch | None:
+        """The batch that a node stood for; None where it stood for itself."""
+        return self._in_hand.pop(node.key, None)
+
+    def separate(self, members: Sequence[Node]) -> None:
+        """From now on each is run by itself."""
+        self._alone.update(member.key for member in members)
+
+    def unbatched(self, observer: Observer) -> Observer:
+        """An observer who tells this one of members where it is told of batches."""
+        return _Unbatched(observer, self._in_hand)
+
+    def _group(self, node: Node) -> str | None:
+        if self._size == 1 or node.key in self._alone:
+            return None
+        if node.key not in self._groups:
+            self._groups[node.key] = group_of(node)
+        return self._groups[node.key]
+
+
+def shares(batch: Batch, ran: Ran) -> Iterator[tuple[Node, Ran]]:
+    """Each member with what it made; what the batch took is divided evenly."""
+    count = len(batch.members)
+    made = taken_apart(ran.made)
+    for number, (member, own) in enumerate(zip(batch.members, made, strict=True)):
+        yield (
+            member,
+            replace(
+                ran,
+                made=own,
+                seconds=ran.seconds / count,
+                first_call=ran.first_call and number == 0,
+                repeats=tuple(seconds / count for seconds in ran.repeats),
+            ),
+        )
+
+
+class _Unbatched(Observer):
+    """What happens to a batch happens to each of its members."""
+
+    def __init__(self, observer: Observer, batches: Mapping[str, Batch]) -> None:
+        self._observer = observer
+        self._batches = batches
+
+    def workers_begun(self, workers: int, how: str) -> None:
+        self._observer.workers_begun(workers, how)
+
+    def pipeline_loaded(self, loaded: Loaded) -> None:
+        self._observer.pipeline_loaded(loaded)
+
+    def node_started(self, node: Node) -> None:
+        for member in self._members(node):
+            self._observer.node_started(member)
+
+    def memory_relieved(self, node: Node, how: str) -> None:
+        for member in self._members(node):
+            self._observer.memory_relieved(member, how)
+
+    def node_step(self, node: Node, step: int, steps: int) -> None:
+        self._observer.node_step(self._members(node)[0], step, steps)
+
+    def _members(self, node: Node) -> Sequence[Node]:
+        batch = self._batches.get(node.key)
+        return batch.members if batch is not None else (node,)

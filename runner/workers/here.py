@@ -1,0 +1,83 @@
+"""What an engine asks of whoever runs its nodes, and this process doing so itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Protocol, TypeAlias
+
+from runner.config.run_config import Bench
+from runner.encoding import Made, decoded
+from runner.errors import RunnerError
+from runner.events import Observer
+from runner.graph import Node, PipelineSpec
+from runner.stage_runner import PipelineSource, Ran, StageRunner
+
+
+class Workers(Protocol):
+    """Run nodes: this process itself (`Here`), or others."""
+
+    def has_idle(self) -> bool:
+        """Whether one of them would begin at once."""
+        ...
+
+    def submit(self, node: Node, inputs: Mapping[str, Made]) -> None:
+        """Have an idle one run a node."""
+        ...
+
+    def wait(self) -> tuple[Node, Ran | RunnerError] | None:
+        """The next node that is done: what it made, or why it failed. None: not yet; look again
+        whether one is idle.
+        """
+        ...
+
+    def keep(self, specs: Collection[PipelineSpec]) -> None:
+        """Only these pipelines are still needed."""
+        ...
+
+    def close(self) -> None:
+        """Let go of all; what is still running is given up."""
+        ...
+
+
+OpenWorkers: TypeAlias = "Callable[[Sequence[Node], Observer], Workers]"
+"""Gives workers for nodes, which tell an observer what happens while one runs."""
+
+
+def in_process(
+    open_pipelines: Callable[[], PipelineSource], bench: Bench | None = None
+) -> OpenWorkers:
+    """This process as the only worker; pipelines are opened when a node needs one."""
+    return lambda _, observer: Here(open_pipelines, observer, bench)
+
+
+class Here:
+    """Runs a node at once, in this process."""
+
+    def __init__(
+        self,
+        open_pipelines: Callable[[], PipelineSource],
+        observer: Observer,
+        bench: Bench | None = None,
+    ) -> None:
+        self._runner = StageRunner(open_pipelines, observer, bench)
+        self._done: list[tuple[Node, Ran | RunnerError]] = []
+
+    def has_idle(self) -> bool:
+        return not self._done
+
+    def submit(self, node: Node, inputs: Mapping[str, Made]) -> None:
+        try:
+            ran = self._runner.run(node, {name: decoded(made) for name, made in inputs.items()})
+        except RunnerError as error:
+            self._done.append((node, error))
+        else:
+            self._done.append((node, ran))
+
+    def wait(self) -> tuple[Node, Ran | RunnerError]:
+        return self._done.pop()
+
+    def keep(self, specs: Collection[PipelineSpec]) -> None:
+        self._runner.keep(specs)
+
+    def close(self) -> None:
+        """Nothing runs outside of `submit`."""
