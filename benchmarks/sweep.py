@@ -1,12 +1,12 @@
 """A sweep of 24 cells: `kandinsky -m` against one script a cell, and against a careful loop.
 
-    python benchmarks/sweep.py [--scripts 24] [--threads 1 2]
+    python benchmarks/sweep.py [--rounds 3] [--scripts 3] [--threads 1 2]
 
 2 schedulers x 3 step counts x 2 guidance scales x 2 prompts, 2 seeds each. The loop keeps its
 pipelines loaded and makes each prior once. It is timed with each number of threads, and its best
 one counts. With fewer --scripts that many cells are timed and the rest is reckoned from them, which
-is said. One after the other in one run, so that whatever else the machine does falls on all; the
-pixels of all three are compared.
+is said. In rounds, each of which runs everything once, so that whatever else the machine does falls
+on all; medians count. The pixels of all three are compared.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import argparse
 import itertools
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -30,6 +31,10 @@ SCALES = (2.0, 4.0)
 PROMPTS = ("a red circle on a white background", "a blue square on a white background")
 SEEDS = (0, 1)
 CELLS = list(itertools.product(SCHEDULERS, STEPS, SCALES, PROMPTS))
+
+SWEEP, ALONE, AGAIN = "kandinsky -m", "kandinsky -m workers=1", "the first again, stored"
+SCRIPTS = "a script a cell"
+INSIDE = "of one worker's time in stages, once it is warm"
 
 
 def timed(command: Sequence[str], folder: Path, **environment: str) -> float:
@@ -77,42 +82,49 @@ def share_in_stages(folder: Path) -> float:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--scripts", type=int, default=len(CELLS), help="cells run as a script")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--scripts", type=int, default=3, help="cells run as a script, a round")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, os.cpu_count() or 1])
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         timed([*sweep_command(), "output_dir=warm"], folder)  # files into the page cache
-        sweep = timed(sweep_command(), folder)
-        again = timed([*sweep_command(), "resume=false"], folder)
-        one = timed([*sweep_command(), "workers=1", "output_dir=alone"], folder)
-        inside = share_in_stages(folder)
-        loops = {
-            threads: timed(script_command(CELLS, f"loop{threads}"), folder,
-                           OMP_NUM_THREADS=str(threads))
-            for threads in options.threads
-        }  # fmt: skip
-        best = min(loops, key=lambda threads: loops[threads])
-        scripts = sum(
-            timed(script_command([cell], "alone"), folder, OMP_NUM_THREADS=str(best))
-            for cell in CELLS[: options.scripts]
-        )
-        first = sorted((folder / "outputs" / "default").iterdir())[0]
-        made = sorted(first.glob("*/*.png"))
+        rounds = [one_round(folder / str(n), options) for n in range(options.rounds)]
+        made = sorted(next((folder / "0" / "outputs" / "default").iterdir()).glob("*/*.png"))
         same = [
-            same_pixels(image, folder / "loop1" / f"{image.parent.name[:4]}-{seed}.png")
+            same_pixels(image, folder / "0" / "loop1" / f"{image.parent.name[:4]}-{seed}.png")
             for image, seed in zip(made, itertools.cycle(SEEDS), strict=False)
         ]
-    per_script = scripts / options.scripts
-    reckoned = "" if options.scripts == len(CELLS) else f" (reckoned from {options.scripts})"
+    median = {name: statistics.median(one[name] for one in rounds) for name in rounds[0]}
+    loops = {f"loop, OMP_NUM_THREADS={threads}" for threads in options.threads}
+    best = min(loops, key=lambda name: median[name])
     print(f"same pixels: {sum(same)} of {len(CELLS) * len(SEEDS)} images")
-    print(f"kandinsky -m               {sweep:6.1f} s, again from the store {again:.1f} s")
-    print(f"kandinsky -m workers=1     {one:6.1f} s, {inside:.1%} of it in stages once it is warm")
-    for threads, seconds in loops.items():
-        print(f"loop, {threads} thread{'s' * (threads > 1)}             {seconds:6.1f} s")
-    print(f"a script a cell            {per_script * len(CELLS):6.1f} s{reckoned}")
-    print(f"kandinsky -m / loop {sweep / loops[best]:.2f}, with workers=1 {one / loops[best]:.2f}")
-    print(f"kandinsky -m / scripts {sweep / (per_script * len(CELLS)):.3f}")
+    for name, seconds in median.items():
+        if name != INSIDE:
+            every = sorted(one[name] for one in rounds)
+            print(f"{name:26s} {seconds:6.1f} s  ({every[0]:.1f} to {every[-1]:.1f})")
+    print(f"{INSIDE}: {median[INSIDE]:.1%}")
+    for name in (SWEEP, ALONE):
+        print(f"{name} / {best}: {median[name] / median[best]:.2f}")
+    print(f"{SWEEP} / {SCRIPTS}: {median[SWEEP] / median[SCRIPTS]:.3f}")
+
+
+def one_round(folder: Path, options: argparse.Namespace) -> dict[str, float]:
+    """Everything once: wall seconds, and the share of one worker's time in stages."""
+    folder.mkdir()
+    found = {SWEEP: timed(sweep_command(), folder)}
+    for threads in options.threads:
+        found[f"loop, OMP_NUM_THREADS={threads}"] = timed(
+            script_command(CELLS, f"loop{threads}"), folder, OMP_NUM_THREADS=str(threads)
+        )
+    found[ALONE] = timed([*sweep_command(), "workers=1", "output_dir=alone"], folder)
+    found[INSIDE] = share_in_stages(folder)
+    found[AGAIN] = timed([*sweep_command(), "resume=false"], folder)
+    cells = CELLS[:: max(1, len(CELLS) // options.scripts)][: options.scripts]
+    script = statistics.mean(
+        timed(script_command([cell], "alone"), folder, OMP_NUM_THREADS="1") for cell in cells
+    )
+    return {**found, SCRIPTS: script * len(CELLS)}
 
 
 if __name__ == "__main__":

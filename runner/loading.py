@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from logging import LogRecord
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,11 @@ def quiet_libraries() -> None:
     diffusers_logging.disable_progress_bar()
     transformers_logging.disable_progress_bar()
     for handler in transformers_logging.get_logger("transformers").handlers:
-        handler.addFilter(lambda record: NEEDLESS not in record.getMessage())
+        handler.addFilter(_is_needed)
+
+
+def _is_needed(record: LogRecord) -> bool:
+    return NEEDLESS not in record.getMessage()
 
 
 def load(spec: PipelineSpec, checkpoint: Checkpoint, folder: Path, variant: str | None) -> Any:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runner.config.choices import OffloadMode
 from runner.config.run_config import Bench
+from runner.imports import uncollected
 from runner.materials import precision_of
 from runner.planning import Plan
 from runner.weights.find import FoundCheckpoint
@@ -59,14 +60,14 @@ def opening_of(plans: Sequence[Plan]) -> Opening:
 def open_pipelines(opening: Opening) -> Pipelines:
     """The pipelines, each of which is loaded when it is first asked for."""
     # Here and not above: this imports torch, which a run from the store does not need.
+    import_libraries()
+    import_pipelines(found.checkpoint.pipeline for found in opening.checkpoints)
     from runner import hardware
-    from runner.loading import quiet_libraries
     from runner.offload import choose_offload, free_bytes
     from runner.pipelines import Pipelines
 
     hardware.check_device(opening.device)
     hardware.set_threads(opening.threads)
-    quiet_libraries()
     offload = choose_offload(
         opening.offload,
         opening.device,
@@ -76,6 +77,24 @@ def open_pipelines(opening: Opening) -> Pipelines:
         free_bytes(opening.device),
     )
     return Pipelines(opening.checkpoints, opening.device, offload)
+
+
+def import_libraries() -> None:
+    """torch, diffusers and transformers, quiet."""
+    with uncollected():
+        from runner import hardware, loading, offload, pipelines
+
+        assert all((hardware, offload, pipelines))
+        loading.quiet_libraries()
+
+
+def import_pipelines(names: Iterable[str]) -> None:
+    """Classes of diffusers, and what they are made of. Other names are left to who knows them."""
+    with uncollected():
+        import diffusers
+
+        for name in names:
+            getattr(diffusers, name, None)
 
 
 def _component_bytes(plan: Plan) -> list[dict[str, int]]:

@@ -111,6 +111,9 @@ class _SweepRun:
         return self._finished()
 
     def _execute(self, check: Callable[[], None]) -> None:
+        if self._to_do:
+            # Now, not with the first cell: MLflow's imports fall into the time of torch's.
+            self._tracking.parent(self._plans[self._to_do[0].number])
         with display_for(self._run.progress, len(self._to_do)) as display:
             for cells in _alike([self._cell_at_work(entry) for entry in self._to_do]):
                 self._execute_alike(cells, display, check)

@@ -16,7 +16,7 @@ from runner.tracking.session import TrackingSession, now_ms
 class SweepTracking:
     """The sessions of a sweep, one for each tracking address, and its own runs in them.
 
-    Both are begun with the first cell that belongs there.
+    Both are begun with the first that is asked for.
 
     Attributes:
         again: an earlier attempt may have begun the same runs.

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.errors import TrackingError
+from runner.imports import uncollected
 from runner.tracking.spool import Target
 
 RUN_ID_TAG = "runner.run_id"
@@ -64,7 +65,8 @@ class Delivery:
         *,
         doubtful: bool,
     ) -> None:
-        from mlflow.tracking import MlflowClient
+        with uncollected():
+            from mlflow.tracking import MlflowClient
 
         self._target = target
         _make_database(target)

@@ -14,6 +14,7 @@ from runner.config.cluster import Cluster
 from runner.config.run_config import RunConfig
 from runner.sweeps import Cell, plan_sweep
 from runner.verbs.hydra_app import Swept, run_with_hydra
+from runner.workers import host
 
 if TYPE_CHECKING:
     from runner.config.launcher import Objective
@@ -21,7 +22,11 @@ if TYPE_CHECKING:
 
 def main(arguments: list[str]) -> int:
     """Run a composed config, or all of a sweep's."""
-    return run_with_hydra(_job, arguments, "kandinsky", _sweep_job)
+    host.stand_by(arguments)
+    try:
+        return run_with_hydra(_job, arguments, "kandinsky", _sweep_job)
+    finally:
+        host.stand_down()
 
 
 def _sweep_job(cells: Sequence[Cell], cluster: Cluster | None) -> Swept:

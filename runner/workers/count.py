@@ -13,6 +13,7 @@ from runner.machine import accelerators, cpu_cores
 from runner.messages import counted
 from runner.opening import Opening, open_pipelines, opening_of
 from runner.planning import SMALL_MODEL_PARAMETERS, Plan, cache_dir
+from runner.workers import host
 from runner.workers.here import OpenWorkers, Workers, in_process
 
 ENOUGH = 12
@@ -29,10 +30,12 @@ def open_workers(plans: Sequence[Plan], cluster: Cluster | None = None) -> OpenW
     def opened(nodes: Sequence[Node], observer: Observer) -> Workers:
         opening = opening_of(plans)
         if cluster is not None:
+            host.stand_down()
             return _elsewhere(cluster, opening, nodes, observer, cache_dir(plans[0].run))
         count, reason = worker_count(plans, nodes)
         observer.workers_begun(count, f"{counted(count, 'worker')} ({reason})")
         if count == 1:
+            host.stand_down()
             return in_process(lambda: open_pipelines(opening), opening.bench)(nodes, observer)
         # Only now: most runs need none of it.
         from runner.workers.pool import Pool

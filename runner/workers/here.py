@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol, TypeAlias
 
@@ -59,8 +60,15 @@ class Here:
         observer: Observer,
         bench: Bench | None = None,
     ) -> None:
-        self._runner = StageRunner(open_pipelines, observer, bench)
+        self._open_pipelines = open_pipelines
+        self._runner = StageRunner(self._opened, observer, bench)
         self._done: list[tuple[Node, Ran | RunnerError]] = []
+
+    def _opened(self) -> PipelineSource:
+        pipelines = self._open_pipelines()
+        # Else all that was imported is looked through whenever a pipeline is let go of.
+        gc.freeze()
+        return pipelines
 
     def has_idle(self) -> bool:
         return not self._done
@@ -80,4 +88,5 @@ class Here:
         self._runner.keep(specs)
 
     def close(self) -> None:
-        """Nothing runs outside of `submit`."""
+        """Nothing runs outside of `submit`; what others left behind is looked for again."""
+        gc.unfreeze()

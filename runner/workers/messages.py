@@ -19,10 +19,12 @@ class Start:
 
     Attributes:
         classes: diffusers classes that are imported before, once for all workers.
+        workers: how many are forked; it may have been given more pipes.
     """
 
     opening: Opening
     classes: tuple[str, ...]
+    workers: int = 1
 
 
 @dataclass(frozen=True)

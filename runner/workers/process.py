@@ -2,7 +2,8 @@
 
 `python -m runner.workers.process <lifeline> <pipe> [<pipe> ...]`, all of them file descriptors.
 With several pipes one process imports what all need and forks a worker for each: torch and
-diffusers are imported once. What is to be opened comes over the first pipe.
+diffusers are imported once. What is to be opened, and by how many, comes over the first pipe,
+maybe later.
 
 The runner's death closes the lifeline, whereupon all of them end, whatever they are doing.
 """
@@ -10,6 +11,7 @@ The runner's death closes the lifeline, whereupon all of them end, whatever they
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -24,7 +26,7 @@ from runner.encoding import decoded, encoded
 from runner.errors import RunnerError
 from runner.events import Loaded, Observer
 from runner.graph import Node
-from runner.opening import Opening, open_pipelines
+from runner.opening import Opening, import_libraries, import_pipelines, open_pipelines
 from runner.stage_runner import Ran, StageRunner
 from runner.stages import STAGES
 from runner.workers.messages import (
@@ -51,9 +53,17 @@ def main(arguments: list[str]) -> None:
         signal.signal(stopping, signal.SIG_IGN)  # the runner decides when the workers end
     lifeline, *pipes = map(int, arguments)
     connections = [Connection(pipe) for pipe in pipes]
-    start = connections[0].recv()
+    import_libraries()
+    try:
+        start = connections[0].recv()
+    except (EOFError, ConnectionResetError):
+        return  # it is not needed, or the runner is gone
     assert isinstance(start, Start)
-    _import(start)
+    import_pipelines(start.classes)
+    gc.freeze()  # no worker copies it just to look for garbage
+    for connection in connections[start.workers :]:
+        connection.close()
+    del connections[start.workers :]
     if len(connections) == 1:
         _end_with_runner(lifeline)
         _work(connections[0], _placed(start.opening, 0))
@@ -77,6 +87,7 @@ def main(arguments: list[str]) -> None:
     for worker in workers:
         with contextlib.suppress(ProcessLookupError):
             os.kill(worker, signal.SIGKILL)
+    os._exit(0)  # the runner waits for it, and torch takes more than a second to be let go of
 
 
 def serve(address: tuple[str, int], key: bytes) -> None:
@@ -84,19 +95,7 @@ def serve(address: tuple[str, int], key: bytes) -> None:
     with Client(address, authkey=key) as connection:
         start = connection.recv()
         assert isinstance(start, Start)
-        _import(start)
         _work(connection, start.opening)
-
-
-def _import(start: Start) -> None:
-    import diffusers
-
-    from runner import hardware, loading, offload, pipelines
-
-    assert all((hardware, offload, pipelines))
-    loading.quiet_libraries()
-    for name in start.classes:
-        getattr(diffusers, name, None)
 
 
 def _placed(opening: Opening, number: int) -> Opening:
