@@ -121,10 +121,14 @@ def one_round(folder: Path, options: argparse.Namespace) -> dict[str, float]:
     found[INSIDE] = share_in_stages(folder)
     found[AGAIN] = timed([*sweep_command(), "resume=false"], folder)
     cells = CELLS[:: max(1, len(CELLS) // options.scripts)][: options.scripts]
-    script = statistics.mean(
-        timed(script_command([cell], "alone"), folder, OMP_NUM_THREADS="1") for cell in cells
+    scripts = (
+        statistics.mean(
+            timed(script_command([cell], "alone"), folder, OMP_NUM_THREADS=str(threads))
+            for cell in cells
+        )
+        for threads in options.threads
     )
-    return {**found, SCRIPTS: script * len(CELLS)}
+    return {**found, SCRIPTS: min(scripts) * len(CELLS)}
 
 
 if __name__ == "__main__":

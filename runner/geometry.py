@@ -64,6 +64,14 @@ def resized(image: Image.Image, width: int, height: int, resize: Resize) -> Imag
     return _placed(drawn, (width, height), geometry.corner)
 
 
+def cut_off(size: Size, target: Size, resize: Resize) -> float:
+    """The share of a picture that `resized` cuts off."""
+    if resize is not Resize.cover or size == target:
+        return 0.0
+    (left, top, right, bottom) = _Geometry.of(size, target, resize).source
+    return float(1 - (right - left) * (bottom - top) / (size[0] * size[1]))
+
+
 def resized_mask(mask: Image.Image, width: int, height: int, resize: Resize) -> Image.Image:
     """The mask at another size, in the geometry of `resized`; still only 0 and 255.
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
@@ -178,6 +178,10 @@ class Graph:
         for needed in node.inputs.values():
             self._add(needed)
         self._nodes[node.key] = node
+
+    def __repr__(self) -> str:
+        stages = Counter(node.stage for node in self)
+        return f"Graph({', '.join(f'{stage}: {count}' for stage, count in stages.items())})"
 
     def __len__(self) -> int:
         return len(self._nodes)

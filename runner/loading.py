@@ -14,8 +14,10 @@ from runner.graph import PipelineSpec
 from runner.transformers_models import OWN_PIPELINES
 from runner.weights.shared import whole
 
-NEEDLESS = "requires torchvision"
-"""transformers on the image processor: the one without torchvision is what the weights name."""
+NEEDLESS = ("requires torchvision", "cannot run with `cpu` device")
+"""transformers on the image processor: the one without torchvision is what the weights name.
+diffusers on half precision on a CPU, which does run: the plan has told that it is slow.
+"""
 
 
 def quiet_libraries() -> None:
@@ -25,12 +27,16 @@ def quiet_libraries() -> None:
 
     diffusers_logging.disable_progress_bar()
     transformers_logging.disable_progress_bar()
-    for handler in transformers_logging.get_logger("transformers").handlers:
+    for handler in (
+        *transformers_logging.get_logger("transformers").handlers,
+        *diffusers_logging.get_logger("diffusers").handlers,
+    ):
         handler.addFilter(_is_needed)
 
 
 def _is_needed(record: LogRecord) -> bool:
-    return NEEDLESS not in record.getMessage()
+    said = record.getMessage()
+    return not any(needless in said for needless in NEEDLESS)
 
 
 def load(spec: PipelineSpec, checkpoint: Checkpoint, folder: Path, variant: str | None) -> Any:

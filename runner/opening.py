@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -82,10 +83,11 @@ def open_pipelines(opening: Opening) -> Pipelines:
 def import_libraries() -> None:
     """torch, diffusers and transformers, quiet."""
     with uncollected():
-        from runner import hardware, loading, offload, pipelines
+        for module in ("hardware", "offload", "pipelines"):
+            importlib.import_module(f"runner.{module}")
+        from runner.loading import quiet_libraries
 
-        assert all((hardware, offload, pipelines))
-        loading.quiet_libraries()
+        quiet_libraries()
 
 
 def import_pipelines(names: Iterable[str]) -> None:

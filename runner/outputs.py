@@ -52,7 +52,8 @@ class SavedImage:
         repeats: the same with `bench=true`, each time that it was measured; `took` has the median.
         steps: of the decoder.
         peak_device_mb: the most that one of those nodes took of an accelerator, if it ran now.
-        inputs: input's name -> file of the picture that it was made from, as the model saw it.
+        inputs: input's name -> file of the picture that it was made from, as the model saw it; of
+            a stored image as far as the store has these still.
         scores: what the metrics measured, by name.
     """
 

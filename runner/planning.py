@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -25,11 +25,12 @@ from runner.combinations import (
     notes_on,
 )
 from runner.config.checks import check_inputs
-from runner.config.choices import WeightsSource
+from runner.config.choices import Task, WeightsSource
 from runner.config.run_config import RunConfig
 from runner.config.schema import MetricConfig
 from runner.errors import ConfigError
 from runner.fetching import with_local_pictures
+from runner.geometry import cut_off
 from runner.graph import Graph, Node
 from runner.machine import PIXEL_LIBRARIES, cpu_cores, settled_device, versions
 from runner.materials import ImageRequest, Materials
@@ -235,7 +236,10 @@ class Planner:
             device=device,
             threads=threads,
             threads_reason=threads_reason,
-            warnings=tuple(_warnings(run, device)),
+            warnings=(
+                *_warnings(run, device, (width, height)),
+                *_cut_pictures(run, pictures, (width, height)),
+            ),
         )
 
     @cached_property
@@ -305,7 +309,28 @@ def _mini_known() -> Known:
     return read_known(MINI_DIR)
 
 
-def _warnings(run: RunConfig, device: str) -> list[str]:
+NOTABLE_SHARE = 0.02
+
+
+def _cut_pictures(
+    run: RunConfig, pictures: Mapping[str, InputImage], size: tuple[int, int]
+) -> Iterator[str]:
+    if run.task is Task.interpolate:
+        return  # CLIP scales them
+    for key in ("image", "hint"):
+        picture = pictures.get(f"inputs.{key}")
+        if picture is None:
+            continue
+        share = cut_off((picture.width, picture.height), size, run.resize)
+        if share > NOTABLE_SHARE:
+            yield (
+                f"inputs.{key} of {picture.width}x{picture.height} is to fill "
+                f"{size[0]}x{size[1]} (resize=cover): {share:.0%} of it is cut off at two edges; "
+                "resize=fit and resize=stretch keep all of it"
+            )
+
+
+def _warnings(run: RunConfig, device: str, size: tuple[int, int]) -> list[str]:
     notes = notes_on(run, device)
     if run.weights.source is not WeightsSource.mini:
         return notes
@@ -313,6 +338,12 @@ def _warnings(run: RunConfig, device: str) -> list[str]:
         *filter(None, run.prompts),
         *filter(None, (run.negative_prompt, *(item.text for item in run.interpolate))),
     ]
+    trained = run.weights.size
+    if trained is not None and size != (trained, trained):
+        notes.append(
+            f"weights=mini was trained on {trained}x{trained} alone: at {size[0]}x{size[1]} shapes "
+            "come out wrong"
+        )
     known = _mini_known()
     unknown = {text: words for text in texts if (words := known.unknown_words(text))}
     if unknown:

@@ -13,6 +13,7 @@ from PIL import UnidentifiedImageError
 from runner.errors import ConfigError
 from runner.image_files import image_of_png, pixel_sha256, text_of_png
 from runner.outputs import MANIFEST
+from runner.sweep_folder import SWEEP
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,9 @@ def find_record(named: str, output_dir: Path) -> RunRecord:
             continue
         if named in (content.get("run_id"), content.get("mlflow_run_id")):
             return _of_manifest(manifest)
+    if (path / SWEEP).is_file():
+        cells = sorted(str(cell.parent) for cell in path.glob(f"*/{MANIFEST}"))
+        raise ConfigError("run", named, "is a sweep: its runs are reproduced one by one", cells)
     problem = f"is no file, and no run in {output_dir}"
     if unreadable:
         problem += f" (these cannot be read: {', '.join(unreadable)})"

@@ -241,8 +241,11 @@ class _SweepRun:
         else:
             totals = self._totals
             failed = f", {self._ended[FAILED]} FAILED" if self._ended[FAILED] else ""
+            earlier = len(self._sweep.cells) - len(self._to_do)
+            besides = f" ({earlier} more done earlier)" if earlier else ""
             print(
-                f"{self._ended[FINISHED]} of {cells} in {seconds:.1f} s{failed}: "
+                f"{self._ended[FINISHED]} of {counted(len(self._to_do), 'cell')}{besides} "
+                f"in {seconds:.1f} s{failed}: "
                 f"{totals.run} stages run, {totals.reused} taken from the store",
                 file=out,
             )

@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from runner.comparison.labels import said
-from runner.comparison.pairing import Setting
+from runner.comparison.pairing import PICTURE_AXES, Setting
 from runner.config.measuring import baseline_of
 from runner.config.overrides import assigned
 from runner.errors import ConfigError
 from runner.results import SweepResult
+
+
+def named_axes(results: SweepResult, given: Sequence[str] | None) -> tuple[str, ...]:
+    """The axes that the baseline says a value of, in the sweep's order; none of prompts and seeds.
+
+    Args:
+        given: overrides; None: the sweep's own `baseline`.
+    """
+    said = results.baseline if given is None else assigned(baseline_of(list(given)))
+    return tuple(axis for axis in results.axes if axis in said and axis not in PICTURE_AXES)
 
 
 def baseline_among(

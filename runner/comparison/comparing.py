@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from runner.comparison import notes
-from runner.comparison.baseline import baseline_among
+from runner.comparison.baseline import baseline_among, named_axes
 from runner.comparison.findings import Comparison, MetricRows, Row, Verdict
 from runner.comparison.pairing import (
     ENOUGH_PROMPTS,
@@ -36,7 +36,8 @@ def compare(
     """Compare the settings of a sweep, as far as it went.
 
     Args:
-        by: the axes that make a setting; None: all but prompt and seeds.
+        by: the axes that make a setting; None: those that the baseline names, so that pictures
+            are compared at equal others, else all but prompt and seeds.
         baseline: overrides that say which setting is the baseline; None: the sweep's own.
         metrics: which ones; "blueness" means all numbers of that metric. None: all.
 
@@ -47,8 +48,10 @@ def compare(
         raise ConfigError("confidence", confidence, "is no share", "between 0 and 1, as 0.95")
     if len(results.cells) < 2:
         problem = "has a single cell: there is nothing to compare it with"
-        raise ConfigError("folder", results.folder, problem, "the folder of a sweep")
-    axes = compared_axes(results, by)
+        allowed = "the folder of a sweep; `kandinsky sweeps` lists them"
+        raise ConfigError("folder", results.folder, problem, allowed)
+    named = named_axes(results, baseline)
+    axes = compared_axes(results, by if by is not None else named or None)
     settings = settings_of(results, axes)
     names = _chosen(results.better, metrics, results.folder)
     chosen, assumed = baseline_among(settings, axes, results, baseline)
@@ -60,6 +63,7 @@ def compare(
     directed = [n for n in names if results.better[n] is not None and n not in (SECONDS, SPEED)]
     said = [
         *([f"Baseline: {assumed}."] if assumed else []),
+        *(notes.by_what_is_named(results, axes) if by is None and named else []),
         notes.paired(axes),
         notes.drawn(found.values(), confidence, prompts, whole_prompts),
         *notes.too_few(found.values(), confidence, whole_prompts),

@@ -8,7 +8,14 @@ from collections.abc import Iterable, Sequence
 
 from runner.comparison.findings import MetricRows, Verdict
 from runner.comparison.labels import one_line, percent
-from runner.comparison.pairing import ENOUGH_PROMPTS, Setting, having, paired_by_place, unfinished
+from runner.comparison.pairing import (
+    ENOUGH_PROMPTS,
+    PICTURE_AXES,
+    Setting,
+    having,
+    paired_by_place,
+    unfinished,
+)
 from runner.messages import counted
 from runner.results import SweepResult
 
@@ -17,6 +24,17 @@ def paired(by: Sequence[str]) -> str:
     """What a difference is."""
     same = "at the same places of their cells" if paired_by_place(by) else "of one prompt and seed"
     return f"Differences are picture by picture, {same}: setting minus baseline."
+
+
+def by_what_is_named(results: SweepResult, by: Sequence[str]) -> list[str]:
+    """What the settings differ in, where the baseline left axes open."""
+    others = [axis for axis in results.axes if axis not in by and axis not in PICTURE_AXES]
+    if not others:
+        return []
+    return [
+        f"The baseline names {', '.join(map(one_line, by))} alone: all is compared at equal "
+        f"{', '.join(map(one_line, others))}."
+    ]
 
 
 def drawn(found: Iterable[MetricRows], confidence: float, prompts: int, whole_prompts: bool) -> str:

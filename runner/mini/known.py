@@ -17,12 +17,12 @@ FILE = "vocabulary.json"
 
 @dataclass(frozen=True)
 class Known:
-    """Of trained weights: the words and the Chinese characters of their captions, in lower case;
-    the languages of these; how many objects a scene had at most; and what was held out.
+    """Of trained weights: the words of their captions, in lower case, Chinese ones apart; the
+    languages of these; how many objects a scene had at most; and what was held out.
     """
 
     words: frozenset[str]
-    characters: frozenset[str]
+    chinese: frozenset[str]
     languages: tuple[str, ...]
     most_objects: int
     held_out: tuple[Combination, ...]
@@ -30,7 +30,7 @@ class Known:
     def unknown_words(self, prompt: str) -> list[str]:
         """Words of `prompt` that no caption had: in order, lower-cased, each once.
 
-        Of Chinese, which writes no spaces, the longest runs of unknown characters.
+        Of Chinese, which writes no spaces, what is left when as much as can be is known words.
         """
         unknown = []
         for word in re.findall(r"[^\W_]+", prompt.lower()):
@@ -41,14 +41,25 @@ class Known:
         return list(dict.fromkeys(unknown))
 
     def _unknown_runs(self, text: str) -> list[str]:
-        seen = "".join(" " if character in self.characters else character for character in text)
-        return [run for run in seen.split() if run not in self.words]
+        longest = max(map(len, self.chinese), default=0)
+        # Of each beginning of the text: the fewest unknown characters, and itself with spaces for
+        # the known ones.
+        best = [(0, "")]
+        for end in range(1, len(text) + 1):
+            unknown, shown = best[-1]
+            found = [(unknown + 1, shown + text[end - 1])]
+            for length in range(1, min(longest, end) + 1):
+                if text[end - length : end] in self.chinese:
+                    unknown, shown = best[end - length]
+                    found.append((unknown, shown + " " * length))
+            best.append(min(found, key=lambda one: one[0]))
+        return [run for run in best[-1][1].split() if run not in self.words]
 
     def write(self, folder: Path) -> None:
         """Keep it beside the weights."""
         content = {
             "words": sorted(self.words),
-            "characters": "".join(sorted(self.characters)),
+            "chinese": sorted(self.chinese),
             "languages": self.languages,
             "most_objects": self.most_objects,
             "held_out": self.held_out,
@@ -62,7 +73,7 @@ def read_known(folder: Path) -> Known:
     content = json.loads((folder / FILE).read_text(encoding="utf-8"))
     return Known(
         words=frozenset(content["words"]),
-        characters=frozenset(content["characters"]),
+        chinese=frozenset(content["chinese"]),
         languages=tuple(content["languages"]),
         most_objects=content["most_objects"],
         held_out=tuple(Combination(*words) for words in content["held_out"]),
@@ -73,7 +84,7 @@ def known_in_training() -> Known:
     """What `runner.mini.train` teaches."""
     return Known(
         words=captions.WORDS,
-        characters=captions.CHARACTERS,
+        chinese=captions.CHINESE,
         languages=tuple(captions.LANGUAGES),
         most_objects=2,
         held_out=tuple(sorted(HELD_OUT)),

@@ -12,7 +12,8 @@ from typing import Any
 from runner.errors import ConfigError
 
 FILE = Path("comparison", "comparison.json")
-VERSION = 2
+VERSIONS = (1, 2)
+"""The first did not say what results it is of, so it is taken for an old one."""
 
 
 @dataclass(frozen=True)
@@ -61,10 +62,10 @@ def read_comparison(folder: Path) -> Comparison | None:
     file = folder / FILE
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-        if content["version"] != VERSION:
+        if content["version"] not in VERSIONS:
             raise ValueError(f"version {content['version']}")
         return Comparison(
-            of=str(content["of"]),
+            of=str(content.get("of")),
             by=tuple(str(axis) for axis in content["by"]),
             baseline=_pairs(content["baseline"] or {}),
             confidence=_number(content["confidence"]),

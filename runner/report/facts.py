@@ -185,7 +185,12 @@ def facts_of(result: SweepResult, comparison: Comparison | None) -> Facts:
 
 def inputs_of(result: SweepResult) -> dict[str, Path]:
     """The pictures that others were made from, by their files' names, which hold their keys."""
-    return {file.name: file for image in result.images() for file in image.inputs.values()}
+    found: dict[str, Path] = {}
+    for image in result.images():
+        for file in image.inputs.values():
+            if file.name not in found or not found[file.name].is_file():
+                found[file.name] = file  # each cell has its own
+    return found
 
 
 def _swept(result: SweepResult) -> Iterator[Axis]:

@@ -51,8 +51,9 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     made.add_argument(
         "--by", metavar="AXIS", nargs="+", action="extend",
-        help="axes that make a setting (default: all of the sweep but prompt and seeds); pictures "
-        "are paired where the others, prompt and seed are the same",
+        help="axes that make a setting (default: those that the baseline names, else all of the "
+        "sweep but prompt and seeds); pictures are paired where the others, prompt and seed are "
+        "the same",
     )  # fmt: skip
     made.add_argument(
         "--baseline", metavar="KEY=VALUE", nargs="+", action="extend",

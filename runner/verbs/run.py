@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from runner.config.choices import Progress
 from runner.config.cluster import Cluster
 from runner.config.run_config import RunConfig
+from runner.machine import cpu_cores, likely_device
 from runner.sweeps import Cell, plan_sweep
 from runner.verbs.hydra_app import Swept, run_with_hydra
 from runner.workers import host
@@ -22,11 +23,24 @@ if TYPE_CHECKING:
 
 def main(arguments: list[str]) -> int:
     """Run a composed config, or all of a sweep's."""
-    host.stand_by(arguments)
+    if _needs_workers(arguments):
+        host.stand_by()
     try:
         return run_with_hydra(_job, arguments, "kandinsky", _sweep_job)
     finally:
         host.stand_down()
+
+
+def _needs_workers(arguments: Sequence[str]) -> bool:
+    """Whether several workers of this machine are likely: what they import may begin at once."""
+    keys = {argument.partition("=")[0].lstrip("+") for argument in arguments}
+    return (
+        not keys.isdisjoint({"-m", "--multirun"})
+        and keys.isdisjoint({"workers", "device", "bench", "hydra/launcher"})
+        and sys.platform.startswith("linux")
+        and cpu_cores() > 1
+        and likely_device() == "cpu"
+    )
 
 
 def _sweep_job(cells: Sequence[Cell], cluster: Cluster | None) -> Swept:

@@ -62,12 +62,16 @@ class Here:
     ) -> None:
         self._open_pipelines = open_pipelines
         self._runner = StageRunner(self._opened, observer, bench)
+        self._has_frozen = False
         self._done: list[tuple[Node, Ran | RunnerError]] = []
 
     def _opened(self) -> PipelineSource:
+        gc.collect()  # what is garbage by now is not to be kept
         pipelines = self._open_pipelines()
-        # Else all that was imported is looked through whenever a pipeline is let go of.
-        gc.freeze()
+        if not gc.get_freeze_count():
+            # Else all that was imported is looked through whenever a pipeline is let go of.
+            gc.freeze()
+            self._has_frozen = True
         return pipelines
 
     def has_idle(self) -> bool:
@@ -88,5 +92,6 @@ class Here:
         self._runner.keep(specs)
 
     def close(self) -> None:
-        """Nothing runs outside of `submit`; what others left behind is looked for again."""
-        gc.unfreeze()
+        """Nothing runs outside of `submit`; garbage is looked for everywhere again."""
+        if self._has_frozen:
+            gc.unfreeze()

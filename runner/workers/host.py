@@ -9,11 +9,10 @@ import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from multiprocessing.connection import Connection, Pipe
 
-from runner.machine import cpu_cores, likely_device
+from runner.machine import cpu_cores
 from runner.workers.messages import Start
 
 
@@ -33,10 +32,20 @@ class Host:
         lifeline, self._lifeline_end = os.pipe()
         ends = [lifeline, *(theirs.fileno() for _, theirs in pairs)]
         command = [sys.executable, "-m", "runner.workers.process", *map(str, ends)]
-        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=ends)
-        os.close(lifeline)
-        for _, theirs in pairs:
-            theirs.close()
+        try:
+            # In a group of its own: Ctrl-C in the terminal is the runner's alone to act upon.
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, pass_fds=ends, process_group=0
+            )
+        except OSError:
+            os.close(self._lifeline_end)
+            for ours in self.connections:
+                ours.close()
+            raise
+        finally:
+            os.close(lifeline)
+            for _, theirs in pairs:
+                theirs.close()
 
     @property
     def pid(self) -> int:
@@ -58,40 +67,26 @@ class Host:
             connection.close()
         self._process.wait()
 
-    def kill(self) -> None:
-        """End it before it has workers, also while it imports."""
-        self._process.kill()
-        self.close()
-
 
 _standing_by: list[Host] = []
 
 
-def stand_by(arguments: Sequence[str]) -> None:
-    """Have a host import already, where these arguments will most likely need several workers."""
-    if not _standing_by and _likely(arguments):
-        _standing_by.append(Host(cpu_cores()))
+def stand_by() -> None:
+    """Have a host import already, with a place for each core."""
+    if not _standing_by:
+        with contextlib.suppress(OSError):  # if it has to be, it is told by whoever needs one
+            _standing_by.append(Host(cpu_cores()))
 
 
 def take(places: int) -> Host:
     """The one that stands by, if it has as many places; else another one."""
     if _standing_by and len(_standing_by[0].connections) >= places:
         return _standing_by.pop()
+    stand_down()
     return Host(places)
 
 
 def stand_down() -> None:
     """None will be needed: it does not go on importing."""
     while _standing_by:
-        _standing_by.pop().kill()
-
-
-def _likely(arguments: Sequence[str]) -> bool:
-    keys = {argument.partition("=")[0] for argument in arguments}
-    return (
-        not keys.isdisjoint({"-m", "--multirun"})
-        and keys.isdisjoint({"workers", "device", "bench", "hydra/launcher"})
-        and sys.platform.startswith("linux")
-        and cpu_cores() > 1
-        and likely_device() == "cpu"
-    )
+        _standing_by.pop().close()

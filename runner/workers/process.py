@@ -18,7 +18,8 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from multiprocessing.connection import Client, Connection
 
@@ -53,11 +54,13 @@ def main(arguments: list[str]) -> None:
         signal.signal(stopping, signal.SIG_IGN)  # the runner decides when the workers end
     lifeline, *pipes = map(int, arguments)
     connections = [Connection(pipe) for pipe in pipes]
+    workers: list[int] = []
+    _end_with_runner(lifeline, workers)
     import_libraries()
     try:
         start = connections[0].recv()
     except (EOFError, ConnectionResetError):
-        return  # it is not needed, or the runner is gone
+        os._exit(0)  # it is not needed, or the runner is gone
     assert isinstance(start, Start)
     import_pipelines(start.classes)
     gc.freeze()  # no worker copies it just to look for garbage
@@ -65,29 +68,25 @@ def main(arguments: list[str]) -> None:
         connection.close()
     del connections[start.workers :]
     if len(connections) == 1:
-        _end_with_runner(lifeline)
         _work(connections[0], _placed(start.opening, 0))
         return
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them
-    workers = []
+    # From Python 3.12 on a fork beside a thread is warned of. Ours waits and holds nothing.
+    warnings.simplefilter("ignore", DeprecationWarning)
     for number, connection in enumerate(connections):
         child = os.fork()
         if child == 0:
             for other in connections:
                 if other is not connection:
                     other.close()
-            _end_with_runner(lifeline)
+            _end_with_runner(lifeline, ())
             _work(connection, _placed(start.opening, number))
             os._exit(0)
         workers.append(child)
     for connection in connections:
         connection.close()
-    with contextlib.suppress(OSError):
-        os.read(lifeline, 1)
-    for worker in workers:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(worker, signal.SIGKILL)
-    os._exit(0)  # the runner waits for it, and torch takes more than a second to be let go of
+    while True:
+        signal.pause()
 
 
 def serve(address: tuple[str, int], key: bytes) -> None:
@@ -95,6 +94,8 @@ def serve(address: tuple[str, int], key: bytes) -> None:
     with Client(address, authkey=key) as connection:
         start = connection.recv()
         assert isinstance(start, Start)
+        import_libraries()
+        import_pipelines(start.classes)
         _work(connection, start.opening)
 
 
@@ -107,11 +108,16 @@ def _placed(opening: Opening, number: int) -> Opening:
     return replace(opening, device=f"cuda:{number % max(1, torch.cuda.device_count())}")
 
 
-def _end_with_runner(lifeline: int) -> None:
+def _end_with_runner(lifeline: int, workers: Sequence[int]) -> None:
+    """With the processes that it has forked, of which there may be more later."""
+
     def watch() -> None:
         with contextlib.suppress(OSError):
             os.read(lifeline, 1)
-        os._exit(1)
+        for worker in workers:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGKILL)
+        os._exit(0)  # at once: torch takes more than a second to be let go of
 
     threading.Thread(target=watch, daemon=True).start()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +14,8 @@ from browser.looks import (
     texts,
     tiles,
 )
-from unit.report.made_sweeps import Made
+from runner.report.writing import write_report
+from unit.report.made_sweeps import Made, write_run
 
 pytestmark = pytest.mark.slow
 
@@ -55,3 +57,12 @@ def test_what_is_chosen_is_what_is_shown(page: Chromium) -> None:
 def test_numbers_stand_below_pictures(page: Chromium) -> None:
     pick(page, "#grid-layout", "Below", "ssim")
     assert captions(page)[:4] == ["seed 0", "0.5000", "seed 1", "0.5100"]
+
+
+def test_a_single_picture_is_shown_without_rows_and_columns(
+    browser: Chromium, tmp_path: Path
+) -> None:
+    run = write_run(tmp_path / "run", Made(prompts=("a red circle",), seeds=(0,)))
+    browser.open(write_report(run).index)
+    assert tiles(browser) == [0]
+    assert browser.js("document.querySelectorAll('#grid th').length") == 0

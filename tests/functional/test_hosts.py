@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,8 +15,9 @@ import pytest
 from functional.made import STEPS
 from runner.cli import main
 from runner.outputs import read_manifest
+from runner.verbs import run
 from runner.workers import host
-from tracking.processes import commands, parent_of
+from tracking.processes import commands, parent_of, wait_until
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only there")
 
@@ -22,39 +26,51 @@ MODULE = b"runner.workers.process"
 
 def hosts() -> list[int]:
     """Process ids of those that this process has begun."""
+    return children_of(os.getpid())
+
+
+def children_of(parent: int) -> list[int]:
     return [
         pid for pid, command in commands().items()
-        if MODULE in command and parent_of(pid) == os.getpid()
+        if MODULE in command and parent_of(pid) == parent
     ]  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
 def _two_cores(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(host, "cpu_cores", lambda: 2)
-    monkeypatch.setattr(host, "likely_device", lambda: "cpu")
+    monkeypatch.setattr(run, "cpu_cores", lambda: 2)
+    monkeypatch.setattr(run, "likely_device", lambda: "cpu")
     assert hosts() == []
     yield
     host.stand_down()
 
 
 def test_workers_come_from_the_one_that_stood_by() -> None:
-    host.stand_by(["-m", "scheduler=ddim,ddpm"])
+    host.stand_by()
+    wait_until(hosts)
     standing = hosts()
-    assert len(standing) == 1
     taken = host.take(2)
     assert [taken.pid] == standing == hosts()
-    taken.kill()
+    taken.close()
     assert hosts() == []
 
 
-def test_one_with_too_few_places_is_not_taken() -> None:
-    host.stand_by(["-m"])
+def test_one_with_too_few_places_makes_way_for_another() -> None:
+    host.stand_by()
     taken = host.take(3)
     assert len(taken.connections) == 3
-    assert len(hosts()) == 2
-    taken.kill()
-    host.stand_down()
+    wait_until(lambda: hosts() == [taken.pid])
+    taken.close()
     assert hosts() == []
+
+
+def test_where_none_can_be_begun_nothing_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host, "cpu_cores", lambda: 1_000_000)  # more than there are descriptors
+    before = len(os.listdir("/proc/self/fd"))
+    host.stand_by()
+    assert hosts() == []
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 @pytest.mark.parametrize(
@@ -62,21 +78,41 @@ def test_one_with_too_few_places_is_not_taken() -> None:
     [
         ["scheduler=ddim"],
         ["-m", "workers=1", "scheduler=ddim,ddpm"],
+        ["-m", "++workers=3"],
         ["-m", "bench=true"],
         ["-m", "device=cuda"],
         ["--multirun", "hydra/launcher=ray"],
     ],
     ids=" ".join,
 )
-def test_none_stands_by_where_none_is_likely_to_be_needed(arguments: list[str]) -> None:
-    host.stand_by(arguments)
-    assert hosts() == []
+def test_none_stands_by_where_none_is_likely_to_be_needed(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[bool] = []
+    monkeypatch.setattr(host, "stand_by", lambda: begun.append(True))
+    monkeypatch.setattr(run, "run_with_hydra", lambda *_: 0)
+    assert main(arguments) == 0
+    assert begun == []
+    assert main(["-m", "scheduler=ddim,ddpm"]) == 0
+    assert begun == [True]
+    monkeypatch.setattr(run, "cpu_cores", lambda: 1)
+    assert main(["-m", "scheduler=ddim,ddpm"]) == 0
+    assert begun == [True]
 
 
-def test_none_stands_by_without_a_second_core(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(host, "cpu_cores", lambda: 1)
-    host.stand_by(["-m", "scheduler=ddim,ddpm"])
-    assert hosts() == []
+@pytest.mark.parametrize("stopping", [signal.SIGINT, signal.SIGKILL])
+def test_none_outlives_a_runner_that_is_stopped_while_it_plans(stopping: signal.Signals) -> None:
+    command = [sys.executable, "-m", "runner", "-m", "scheduler=ddim,ddpm", "seeds=range(1,90)"]
+    began = time.monotonic()
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0
+    )
+    wait_until(lambda: children_of(process.pid))
+    time.sleep(0.1)
+    os.killpg(process.pid, stopping)
+    _, said = process.communicate(timeout=60)  # not before all have closed these pipes
+    assert time.monotonic() - began < 30
+    assert "Traceback" not in said
 
 
 def test_a_sweep_that_is_refused_leaves_none(capsys: pytest.CaptureFixture[str]) -> None:

@@ -23,6 +23,12 @@ from runner.mini.known import known_in_training, read_known
         ("красный кот", ["кот"]),
         ("白色背景上的红色圆形", []),
         ("白色背景上的红色猫咪和狗", ["猫咪", "狗"]),
+        ("一幅画，白色背景上有一个小的红色半圆在左上角", []),
+        ("一个红色圆环在蓝色正方形的左边", []),
+        # Characters of known words, and no known word.
+        ("白色背景上有一个红色圆", ["圆"]),
+        ("红色的圆形", ["的"]),
+        ("红圆形", ["红"]),
     ],
 )
 def test_unknown_words_are_in_order_lower_cased_and_listed_once(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from runner import combinations, machine, planning
 from runner.catalog import row_of
@@ -104,6 +106,40 @@ def test_words_that_the_small_family_does_not_know_are_a_warning(composed: Compo
     found = make_plan(composed("prompt='a red zebra'", "negative_prompt=frogs", "device=cpu"))
     assert "zebra" in " ".join(found.warnings)
     assert "frogs" in " ".join(found.warnings)
+
+
+def test_other_sizes_than_the_small_family_was_trained_on_are_a_warning(composed: Compose) -> None:
+    assert not make_plan(composed("height=128", "width=128", "device=cpu")).warnings
+    (warning,) = make_plan(composed("height=256", "device=cpu")).warnings
+    assert "128x128 alone: at 128x256" in warning
+
+
+@pytest.mark.parametrize(
+    ("task", "size", "more", "said"),
+    [
+        ("img2img", (300, 200), [], "inputs.image of 300x200 is to fill 128x128"),
+        ("img2img", (300, 200), [], "33% of it is cut off"),
+        ("inpaint", (200, 300), ["inputs.mask_box=[0,0,10,10]"], "33% of it is cut off"),
+        ("img2img", (300, 200), ["resize=fit"], None),
+        ("img2img", (300, 200), ["height=128", "width=192", "weights=mini"], "trained on 128x128"),
+        ("img2img", (64, 64), [], None),
+        ("interpolate", (300, 200), [], None),
+    ],
+)
+def test_what_is_cut_off_a_picture_is_told(
+    composed: Compose, tmp_path: Path, task: str, size: tuple[int, int], more: list[str],
+    said: str | None,
+) -> None:  # fmt: skip
+    Image.new("RGB", size, "red").save(tmp_path / "photo.png")
+    given = f"inputs.image={tmp_path / 'photo.png'}"
+    if task == "interpolate":
+        given = f"interpolate.items=[{{image: {tmp_path / 'photo.png'}}},{{text: a circle}}]"
+    plan = make_plan(composed(f"task={task}", given, *more, "device=cpu"))
+    if said is None:
+        assert not plan.warnings
+    else:
+        (warning,) = plan.warnings
+        assert said in warning
 
 
 def test_half_precision_on_a_cpu_is_a_warning(composed: Compose) -> None:

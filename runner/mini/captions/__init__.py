@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from random import Random
 
 from runner.mini.captions import chinese, english, russian
@@ -12,14 +13,20 @@ LANGUAGES = {"en": english.phrase, "ru": russian.phrase, "zh": chinese.phrase}
 
 WORDS: frozenset[str] = english.WORDS | russian.WORDS
 """Every English and Russian word that captions use, in lower case."""
+CHINESE: frozenset[str] = chinese.WORDS
+"""Every Chinese word that captions use."""
 CHARACTERS: frozenset[str] = chinese.CHARACTERS
-"""Every Chinese character that captions use."""
+"""The characters of these."""
 
 SHARES = {"en": 0.5, "ru": 0.25, "zh": 0.25}
 
 
-def caption(rng: Random, scene: Scene) -> tuple[str, Mention]:
-    """Word some or all of what a scene shows, in some language."""
+def caption(rng: Random, scene: Scene, shares: Mapping[str, float] = SHARES) -> tuple[str, Mention]:
+    """Word some or all of what a scene shows, in some language.
+
+    Args:
+        shares: language -> how often it is spoken.
+    """
     mention = mention_of(rng, scene)
-    (language,) = rng.choices(tuple(SHARES), tuple(SHARES.values()))
+    (language,) = rng.choices(tuple(shares), tuple(shares.values()))
     return LANGUAGES[language](rng, mention), mention

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from random import Random
 
 from runner.mini.captions.pairs import Pairing
@@ -91,12 +92,15 @@ def place(rng: Random, said: ObjectMention) -> str:
     return IN + side + rng.choice(SIDES) if side else ""
 
 
-def _characters() -> frozenset[str]:
-    texts = [*COLOURS.values(), *BACKGROUNDS.values(), *OPENINGS, *COLUMNS.values(), *ROWS.values()]
-    texts += [*SIDES, CORNER, *MIDDLE, IN, *PAIRING.texts, *GROUNDS, GROUND_AFTER, ONE]
+def _words() -> frozenset[str]:
+    texts = [*COLOURS.values(), *BACKGROUNDS.values(), *OPENINGS, *MIDDLE, *PAIRING.texts]
+    texts += [*GROUNDS, GROUND_AFTER, IN, ONE]
+    texts += [name + side for name in (*COLUMNS.values(), *ROWS.values()) for side in SIDES]
+    texts += [CORNER.format(column, row) for column in COLUMNS.values() for row in ROWS.values()]
     for table in (SHAPES, SIZES):
         texts += [text for forms in table.values() for text in forms]
-    return frozenset(letter for text in texts for letter in text if "\u4e00" <= letter <= "\u9fff")
+    return frozenset(run for text in texts for run in re.findall("[\u4e00-\u9fff]+", text))
 
 
-CHARACTERS = _characters()
+WORDS = _words()
+CHARACTERS = frozenset(letter for word in WORDS for letter in word)

@@ -138,17 +138,12 @@ function drawGrid() {
     return make("tr", {}, row === undefined ? null : heading("row", grid.rows, row), ...cells);
   });
   const corner = grid.rows === null ? null : make("td");
-  const head = make(
-    "tr",
-    {},
-    corner,
-    ...columns.map((column) => heading("col", grid.columns, column)),
-  );
+  const headings = () => columns.map((column) => heading("col", grid.columns, column));
   const made = make(
     "table",
     {},
     make("caption", { class: "unseen" }, "Pictures by what they were made with"),
-    grid.columns === null ? null : make("thead", {}, head),
+    grid.columns === null ? null : make("thead", {}, make("tr", {}, corner, ...headings())),
     make("tbody", {}, ...body),
   );
   box.replaceChildren(

@@ -41,19 +41,30 @@ def test_what_is_asked_for_goes_before_it() -> None:
     assert compare(results, baseline=["scheduler=ddpm", "steps=10"]).baseline == ALL
 
 
-@pytest.mark.parametrize(
-    ("given", "expected", "said"),
-    [
-        (["steps=10"], {"scheduler": "ddim", "steps": "10"}, "Baseline: scheduler=ddim, since"),
-        (None, {"scheduler": "ddim", "steps": "5"}, "Baseline: scheduler=ddim steps=5, since"),
-    ],
-)
-def test_what_nobody_says_is_the_first_cells_and_told(
-    given: Sequence[str] | None, expected: dict[str, str], said: str
-) -> None:
-    found = compare(sweep_of(AXES, quality), baseline=given)
-    assert found.baseline == expected
-    assert found.notes[0].startswith(said)
+def test_where_nothing_is_named_it_is_the_first_cell_and_told() -> None:
+    found = compare(sweep_of(AXES, quality))
+    assert found.baseline == {"scheduler": "ddim", "steps": "5"}
+    assert found.notes[0].startswith("Baseline: scheduler=ddim steps=5, since")
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_what_names_some_axes_compares_these_at_equal_others(own: bool) -> None:
+    def steps_alone(choice: Choice, prompt: str, seed: int) -> dict[str, float]:
+        return {"quality": float(choice["steps"]) + seed}
+
+    results = sweep_of(AXES, steps_alone, baseline="scheduler=ddpm" if own else None)
+    found = compare(results, baseline=None if own else ["scheduler=ddpm"])
+    assert found.by == ("scheduler",)
+    assert found.baseline == {"scheduler": "ddpm"}
+    (row,) = [row for row in found.metrics["quality"].rows if row.choice == {"scheduler": "ddim"}]
+    assert row.difference == 0  # at equal steps there is none
+    assert "The baseline names scheduler alone: all is compared at equal steps." in found.notes
+
+
+def test_where_all_axes_are_asked_for_the_rest_of_it_is_that_of_the_first_cell() -> None:
+    found = compare(sweep_of(AXES, quality), by=["scheduler", "steps"], baseline=["steps=10"])
+    assert found.baseline == {"scheduler": "ddim", "steps": "10"}
+    assert found.notes[0].startswith("Baseline: scheduler=ddim, since")
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def without(key: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "content",
     [
-        {**comparison(), "version": 1},
+        {**comparison(), "version": 3},
         without("metrics"),
         {**comparison(), "metrics": {"ssim": {"better": "higher", "rows": [{"n": 1}]}}},
         {**comparison(), "by": 1},
