@@ -17,7 +17,7 @@ LABEL_WIDTH = 130
 CAPTION_LINES, LABEL_LINES = 4, 10
 HIGHEST = 12_000
 """Pixels of one page; longer sheets go on to another."""
-INK, FAINT, PAPER, BOX = "#1a1a1a", "#9a9a9a", "#ffffff", "#ff00aa"
+INK, FAINT, PAPER = "#1a1a1a", "#9a9a9a", "#ffffff"
 WIDEST = 16_000
 
 
@@ -92,7 +92,9 @@ def wrapped(text: str, width: int, most: int) -> list[str]:
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """Words with the space behind them; single characters of scripts that have none."""
+    """Words with the space behind them, keys in parts; single characters of scripts that have no
+    spaces.
+    """
     word = ""
     for character in text:
         if character == " ":
@@ -105,6 +107,9 @@ def _pieces(text: str) -> Iterator[str]:
             word = ""
         else:
             word += character
+            if character in "._=":
+                yield word
+                word = ""
     if word:
         yield word
 
@@ -142,9 +147,6 @@ def _put(
     size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
     x, y = corner
     page.paste(picture.resize(size, Image.Resampling.LANCZOS), corner)
-    if tile.box is not None:
-        left, top, right, bottom = (round(edge * scale) for edge in tile.box)
-        pen.rectangle((x + left, y + top, x + right - 1, y + bottom - 1), outline=BOX, width=2)
     if tile.given:
         pen.rectangle((x - 3, y - 3, x + size[0] + 2, y + size[1] + 2), outline=FAINT)
 

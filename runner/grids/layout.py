@@ -17,13 +17,11 @@ class Tile:
 
     Attributes:
         given: whether it is what others were made from; drawn with a frame.
-        box: see `shots.Given`.
     """
 
     file: Path
     caption: str = ""
     given: bool = False
-    box: tuple[int, int, int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ def by_cell(cells: Sequence[CellShots]) -> Sheet:
     rows = []
     for cell in cells:
         seeds = {shot.values[SEED] for shot in cell.shots}
-        given = [Tile(given.file, given.name, given=True, box=given.box) for given in cell.given]
+        given = [Tile(file, name, given=True) for name, file in cell.inputs.items()]
         made = [Tile(shot.file, _caption(shot, len(seeds) > 1)) for shot in cell.shots]
         rows.append(Row(cell.label, (*given, *made)))
     return Sheet("", (), tuple(rows))

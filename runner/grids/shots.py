@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,6 @@ from runner.errors import ConfigError
 from runner.results import CellResult, read_results
 
 PROMPT, SEED, CELL = "prompt", "seed", "cell"
-GIVEN = ("image", "mask", "hint")
-"""Keys of `inputs` that name pictures."""
 
 
 @dataclass(frozen=True)
@@ -30,24 +28,16 @@ class Shot:
 
 
 @dataclass(frozen=True)
-class Given:
-    """A picture that others were made from.
+class CellShots:
+    """The pictures of one cell.
 
     Attributes:
-        box: of what is to be repainted: left, top, right, bottom, in its own pixels.
+        label: task and version, and what else sets it apart.
+        inputs: names and files of what they were made from, as the model saw it.
     """
 
-    name: str
-    file: Path
-    box: tuple[int, int, int, int] | None = None
-
-
-@dataclass(frozen=True)
-class CellShots:
-    """The pictures of one cell, and its label: task and version, and what else sets it apart."""
-
     label: str
-    given: tuple[Given, ...]
+    inputs: Mapping[str, Path]
     shots: tuple[Shot, ...]
 
 
@@ -70,7 +60,7 @@ def _shots_of(cell: CellResult) -> CellShots:
     images = sorted(cell.images, key=lambda image: image.file.name)
     return CellShots(
         label=", ".join([named, *said]),
-        given=tuple(given for given in _given(config) if given.file.is_file()),
+        inputs={name: file for name, file in images[0].inputs.items() if file.is_file()},
         shots=tuple(
             Shot(
                 image.file,
@@ -89,17 +79,6 @@ def _shots_of(cell: CellResult) -> CellShots:
 def names_cell(axis: str) -> bool:
     """Whether an axis chooses what a label says anyway: version, task, or a whole experiment."""
     return axis in ("model", "task", "experiment")
-
-
-def _given(config: Mapping[str, Any]) -> Iterator[Given]:
-    inputs = config["inputs"]
-    for name in GIVEN:
-        if inputs[name]:
-            box = tuple(inputs["mask_box"] or ()) if name == "image" else ()
-            yield Given(name, Path(inputs[name]), box or None)
-    for item in config["interpolate"]["items"]:
-        if item["image"]:
-            yield Given(Path(item["image"]).name, Path(item["image"]))
 
 
 def _mixed(config: Mapping[str, Any]) -> str:

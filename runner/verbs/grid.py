@@ -38,6 +38,10 @@ def main(arguments: list[str]) -> int:
         file = out if number == 0 else out.with_name(f"{out.stem}_{number}{out.suffix}")
         write_whole(file, png_bytes(page))
         print(path_here(file))
+    if options.out is None:
+        for file in folder.glob("grid_*.png"):  # of an earlier, longer one
+            if file.stem.removeprefix("grid_").isdecimal() and int(file.stem[5:]) > number:
+                file.unlink()
     return 0
 
 

@@ -67,3 +67,8 @@ def test_a_long_sheet_goes_on_to_another_page(tmp_path: Path) -> None:
 
 def count_red(page: Image.Image) -> int:
     return sum(count for count, colour in page.getcolors(1 << 24) or [] if colour == (255, 0, 0))
+
+
+def test_keys_break_behind_their_parts() -> None:
+    lines = wrapped("decoder.num_inference_steps=10", 130, 10)
+    assert lines == ["decoder.num_", "inference_steps=10"]
