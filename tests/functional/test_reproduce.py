@@ -15,6 +15,7 @@ from runner import sweep
 from runner.cli import main
 from runner.config import tree
 from runner.image_files import image_of_png, png_bytes, text_of_png
+from unit.report.made_sweeps import Made, write_sweep
 
 INPUTS = tree.config_dir() / "experiment" / "inputs"
 KINDS = {
@@ -152,3 +153,13 @@ def test_pictures_of_something_else_are_refused(
     (tmp_path / "manifest.json").write_text("{}")
     assert again(tmp_path) == 2
     assert "is no record of a run" in capsys.readouterr().err
+
+
+def test_a_sweep_is_refused_with_the_names_of_its_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep = write_sweep(tmp_path / "sweep", Made())
+    assert main(["reproduce", str(sweep)]) == 2
+    said = capsys.readouterr().err
+    assert "is a sweep: its runs are reproduced one by one" in said
+    assert str(sweep / "0005_cell") in said

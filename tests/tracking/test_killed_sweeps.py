@@ -160,8 +160,11 @@ def test_a_stopped_sweep_says_how_to_go_on(
     assert "RUNNING" not in {run.info.status for run in runs}
     made = {path: path.stat().st_mtime_ns for path in pictures(place)}
     assert 1 <= len(made) < IMAGES
+    done = sum(m["status"] == "FINISHED" for m in manifests(place))
     returned, output = place.run(*SWEEP)
     assert returned == 0, output
+    earlier = f" ({done} more done earlier)" if done else ""
+    assert f"{CELLS - done} of {CELLS - done} cell{'s' * (CELLS - done > 1)}{earlier} in" in output
     check_complete(place, expected)
 
 
