@@ -9,7 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from runner.config.run_config import Bench
 from runner.graph import Node
+from runner.stages.names import MEASURE
 from runner.store import ENTRY, work_of
 
 
@@ -38,14 +40,20 @@ class Estimator:
                 continue  # of an earlier version, or just removed
         self._rates = {work: statistics.median(rates) for work, rates in took.items()}
 
-    def estimate(self, nodes: Iterable[Node]) -> Estimate:
-        """Of nodes that are run one after the other."""
+    def estimate(self, nodes: Iterable[Node], bench: Bench | None = None) -> Estimate:
+        """Of nodes that are run one after the other.
+
+        Args:
+            bench: how often each that draws is run.
+        """
+        times = 1 if bench is None else bench.warmup + bench.repeats
         seconds, count, unknown = 0.0, 0, 0
         for node in nodes:
             work, amount = work_of(node)
             count += 1
             if work in self._rates:
-                seconds += self._rates[work] * amount
+                drawn = node.pipeline is not None and node.stage != MEASURE
+                seconds += self._rates[work] * amount * (times if drawn else 1)
             else:
                 unknown += 1
         return Estimate(seconds, count, unknown)

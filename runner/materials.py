@@ -15,7 +15,7 @@ from runner.graph import CompileSpec, Node, PipelineSpec, Plain, SchedulerSpec
 from runner.machine import versions
 from runner.metrics.find import FoundMetric
 from runner.stages import STAGES
-from runner.stages.names import BATCHED_PARAM, OF_MANY
+from runner.stages.names import BATCHED_PARAM, MEASURE, OF_MANY
 from runner.weights.find import FoundWeights
 
 if TYPE_CHECKING:
@@ -239,7 +239,7 @@ class Materials:
         spec = None
         if "clip" in metric.takes:
             spec = self._pipeline(clip_role(self.run, config))
-        return self._node("measure", params, spec, f"{metric.name} · {label}", inputs)
+        return self._node(MEASURE, params, spec, f"{metric.name} · {label}", inputs)
 
     def _read(self, picture: InputImage, geometry: Mapping[str, Plain]) -> Node:
         return self._node(

@@ -16,13 +16,10 @@ from runner.errors import RunnerError, StageError
 from runner.events import Loaded, Observer
 from runner.graph import Node, PipelineSpec
 from runner.stages import STAGES, StageFunction
+from runner.stages.names import MEASURE
 from runner.values import Value
 
 OUT_OF_MEMORY_ADVICE = "; try offload=auto or model, precision=fp16 or a smaller size"
-
-
-MEASURE = "measure"
-"""The stage of metrics: what they cost is nobody's question."""
 
 
 class PipelineSource(Protocol):

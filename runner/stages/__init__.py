@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Any, Protocol
 
 from runner.graph import Node
+from runner.stages.names import MEASURE
 from runner.values import OnStep, Value
 
 
@@ -60,7 +61,7 @@ STAGES = {
         Stage("encode_text", 1, "runner.stages.encode_text", ResultKind.tensors),
         Stage("decode", 1, "runner.stages.decode", ResultKind.image),
         Stage("decode_batch", 1, "runner.stages.decode_batch", ResultKind.images),
-        Stage("measure", 1, "runner.stages.measure", ResultKind.scores),
+        Stage(MEASURE, 1, "runner.stages.measure", ResultKind.scores),
     )
 }
 

@@ -1,5 +1,8 @@
 """Names that plans and stages agree on."""
 
+MEASURE = "measure"
+"""The stage of metrics: what they cost is nobody's question."""
+
 OF_MANY = "image_"
 """Begins the inputs' names of a metric that measures many pictures together."""
 

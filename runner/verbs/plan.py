@@ -106,8 +106,9 @@ def sweep_text(sweep: SweepPlan) -> str:
         lines.append(f"  {stage:<16} {of_all}; {stored[stage]} already stored")
     have = {node.key for node in stored_ones}
     missing = [node for node in sweep.graph if node.key not in have]
-    estimator = Estimator(results_dir(sweep.plans[0].run.output_dir))
-    lines += ["time", f"  {estimate_text(estimator.estimate(missing))}"]
+    first = sweep.plans[0].run
+    estimate = Estimator(results_dir(first.output_dir)).estimate(missing, first.bench)
+    lines += ["time", f"  {estimate_text(estimate)}"]
     return "\n".join(lines)
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from runner.config.choices import CacheMode
+from runner.config.run_config import Bench
 from runner.estimates import Estimate, Estimator
 from runner.graph import Node, PipelineSpec
 from runner.store import Store
@@ -58,3 +59,8 @@ def test_it_is_told_in_words() -> None:
     assert "about 12.3 s of stages" in estimate_text(Estimate(12.3, 3, 0))
     assert "about 10 min" in estimate_text(Estimate(600, 3, 1))
     assert "1 stage of kinds that were never run" in estimate_text(Estimate(600, 3, 1))
+
+
+def test_a_benchmark_runs_what_draws_several_times(estimator: Estimator) -> None:
+    found = estimator.estimate([node(7)], Bench(warmup=1, repeats=3))
+    assert found.seconds == pytest.approx(4 * 0.2 * 10)
