@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -246,10 +247,31 @@ def _make_database(target: Target) -> None:
     fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         artifacts = target.artifact_root or str(path.parent / "mlartifacts")
-        SqlAlchemyStore(f"{SQLITE}{fresh}", artifacts).engine.dispose()
+        with _unsynchronised():
+            SqlAlchemyStore(f"{SQLITE}{fresh}", artifacts).engine.dispose()
+        with fresh.open("rb") as file:
+            os.fsync(file.fileno())
         _put_in_place(fresh, path)
     finally:
         fresh.unlink(missing_ok=True)
+
+
+@contextmanager
+def _unsynchronised() -> Iterator[None]:
+    """No transaction waits for the disk. For a file that nobody uses yet: MLflow's migrations are
+    hundreds, each of which a slow disk takes its time for.
+    """
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    def connected(connection: Any, _: object) -> None:
+        connection.execute("PRAGMA synchronous=OFF")
+
+    event.listen(Engine, "connect", connected)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "connect", connected)
 
 
 def _put_in_place(fresh: Path, path: Path) -> None:
