@@ -50,7 +50,7 @@ def tiles(sheet: Path) -> list[list[NDArray[np.uint8]]]:
     pixels = np.asarray(Image.open(sheet))
     columns = (pixels.shape[1] - LEFT) // (SIDE + GAP)
     starts, y = [], 0
-    strip = (pixels[:, LEFT : LEFT + SIDE] != 255).any(axis=2).mean(axis=1) > 0.99
+    strip = (pixels[:, LEFT : LEFT + SIDE] != 255).any(axis=2).mean(axis=1) > 0.6
     while y < len(strip):
         if strip[y]:
             starts.append(y)
