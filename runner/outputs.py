@@ -27,6 +27,7 @@ from runner.image_files import pixel_sha256, png_bytes
 from runner.materials import ImageRequest
 from runner.planning import Plan
 from runner.stages import STAGES, ResultKind
+from runner.stopping import held_back
 from runner.store import work_of
 from runner.values import Scores
 
@@ -139,9 +140,10 @@ class RunFolder(Observer):
         picture = result.value  # decoded anew at each look
         assert isinstance(picture, Image.Image)
         for request in requests:
-            image = self._save(result, request, picture)
-            self._saved[request.index] = image
-            self._on_saved(self.path / image.file, IMAGES)
+            with held_back():  # no file without its line in the manifest and in the log
+                image = self._save(result, request, picture)
+                self._saved[request.index] = image
+                self._on_saved(self.path / image.file, IMAGES)
             if time.monotonic() - self._written > SECONDS_BETWEEN_MANIFESTS:
                 self.save_manifest("RUNNING")
 

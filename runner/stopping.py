@@ -28,6 +28,19 @@ def signals(handler: Callable[[int, FrameType | None], None] | signal.Handlers) 
             signal.signal(number, previous)
 
 
+@contextmanager
+def held_back() -> Iterator[None]:
+    """What is done here is done whole: a signal that comes meanwhile is heard at the end."""
+    heard: list[int] = []
+    try:
+        # Not by a mask: a thread of torch's would take the signal, and this one still act on it.
+        with signals(lambda number, _: heard.append(number)):
+            yield
+    finally:
+        for number in heard:
+            signal.raise_signal(number)
+
+
 def interrupt(number: int, _: FrameType | None = None) -> None:
     """Stop at once. Raises Interrupted."""
     for stopping in STOPPING:  # a second one would only disturb the cleaning up
