@@ -8,7 +8,7 @@ from __future__ import annotations
 import heapq
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -108,10 +108,10 @@ class _GraphRun:
         order = graph.in_order()
         self._rank = {node.key: rank for rank, node in enumerate(order)}
         self._order = order
-        self._targets = {node.key for node in graph.targets}
+        self._pictures = {t.key: _pictures_of(t) for t in graph.targets if _is_image(t)}
         self._nodes = [node for node in order if node.key in needed]
         self._to_run = {node.key: node for node in self._nodes if node.key in to_run}
-        self._open_uses = _uses(graph, needed)
+        self._open_uses = _uses(graph, needed, self._pictures.values())
         self._open_runs = Counter(node.pipeline for node in self._to_run.values())
         self._waiting: dict[str, int] = {}
         self._dependents: defaultdict[str, list[Node]] = defaultdict(list)
@@ -266,9 +266,9 @@ class _GraphRun:
     def _finished(self, result: NodeResult) -> None:
         node = result.node
         self._outcome.finished.add(node.key)
-        if node.key in self._targets and _is_image(node):
+        if node.key in self._pictures:
             took = {name: self._store.seconds(n) for name, n in node.lineage().items()}
-            pictures = {name: self._store.made(n) for name, n in _pictures_of(node).items()}
+            pictures = {name: self._store.made(n) for name, n in self._pictures[node.key].items()}
             result = replace(result, took=_known(took), pictures=_known(pictures))
         self._observers.node_finished(result)
         self._over(result.node)
@@ -289,9 +289,7 @@ class _GraphRun:
 
     def _release_results(self, node: Node) -> None:
         """Results that nobody needs any more leave memory: a sweep's do not add up."""
-        needed = [*node.inputs.values()]
-        if node.key in self._targets:
-            needed += _pictures_of(node).values()
+        needed = [*node.inputs.values(), *self._pictures.get(node.key, {}).values()]
         for used in needed:
             if used.key in self._open_uses:
                 self._open_uses[used.key] -= 1
@@ -317,11 +315,11 @@ def _needed(graph: Graph, store: Store) -> tuple[set[str], set[str]]:
     return needed, to_run
 
 
-def _uses(graph: Graph, needed: set[str]) -> dict[str, int]:
+def _uses(graph: Graph, needed: set[str], pictures: Iterable[Mapping[str, Node]]) -> dict[str, int]:
     """How many needed nodes take each needed node's result, or are shown beside it."""
     counts = dict.fromkeys(needed, 0)
     takers = [node.inputs for node in graph if node.key in needed]
-    for used in (*takers, *map(_pictures_of, graph.targets)):
+    for used in (*takers, *pictures):
         for node in used.values():
             if node.key in counts:
                 counts[node.key] += 1
@@ -334,8 +332,6 @@ def _is_image(node: Node) -> bool:
 
 def _pictures_of(node: Node) -> dict[str, Node]:
     """The pictures that an image is made from, by the names of its ancestors."""
-    if not _is_image(node):
-        return {}
     return {name: needed for name, needed in node.ancestors().items() if _is_image(needed)}
 
 

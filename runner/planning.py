@@ -30,7 +30,6 @@ from runner.config.run_config import RunConfig
 from runner.config.schema import MetricConfig
 from runner.errors import ConfigError
 from runner.fetching import with_local_pictures
-from runner.geometry import cut_off
 from runner.graph import Graph, Node
 from runner.machine import PIXEL_LIBRARIES, cpu_cores, settled_device, versions
 from runner.materials import ImageRequest, Materials
@@ -315,8 +314,11 @@ NOTABLE_SHARE = 0.02
 def _cut_pictures(
     run: RunConfig, pictures: Mapping[str, InputImage], size: tuple[int, int]
 ) -> Iterator[str]:
-    if run.task is Task.interpolate:
-        return  # CLIP scales them
+    if not pictures or run.task is Task.interpolate:
+        return  # CLIP scales those that are mixed
+    # Here and not above: it imports Pillow, which most plans do without.
+    from runner.geometry import cut_off
+
     for key in ("image", "hint"):
         picture = pictures.get(f"inputs.{key}")
         if picture is None:

@@ -18,8 +18,8 @@ def named_axes(results: SweepResult, given: Sequence[str] | None) -> tuple[str, 
     Args:
         given: overrides; None: the sweep's own `baseline`.
     """
-    said = results.baseline if given is None else assigned(baseline_of(list(given)))
-    return tuple(axis for axis in results.axes if axis in said and axis not in PICTURE_AXES)
+    named = results.baseline if given is None else assigned(baseline_of(list(given)))
+    return tuple(axis for axis in results.axes if axis in named and axis not in PICTURE_AXES)
 
 
 def baseline_among(
