@@ -1,0 +1,107 @@
+"""Sweeps and batches on an accelerator. Run them where there is one: pytest -m gpu tests/gpu"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from functional.made import STEPS
+from runner.cli import main
+from runner.outputs import read_manifest
+from runner.sweep_folder import read_record
+
+pytestmark = pytest.mark.gpu
+
+BATCHED = 4
+"""Levels of 255 that a picture of a batch may be off: other kernels are chosen for its size."""
+
+Sweep = Callable[..., "list[Cell]"]
+
+
+class Cell:
+    """A cell of a sweep: its manifest and its pictures."""
+
+    def __init__(self, folder: Path) -> None:
+        self.manifest: dict[str, Any] = read_manifest(folder)
+        self.pictures = [self._opened(folder / image["file"]) for image in self.images]
+
+    @property
+    def images(self) -> list[dict[str, Any]]:
+        images: list[dict[str, Any]] = self.manifest["images"]
+        return images
+
+    @property
+    def hashes(self) -> list[str]:
+        return [image["sha256"] for image in self.images]
+
+    @staticmethod
+    def _opened(file: Path) -> np.ndarray[Any, np.dtype[np.int16]]:
+        with Image.open(file) as image:
+            return np.asarray(image.convert("RGB"), dtype=np.int16)
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> Sweep:
+    """Runs `kandinsky -m <overrides>` with the small family on the GPU; gives the cells."""
+
+    def run(*overrides: str) -> list[Cell]:
+        given = (f"output_dir={tmp_path}", "tracking=none", "progress=quiet", "device=cuda", *STEPS)
+        assert main(["-m", *given, *overrides]) == 0
+        folder = tmp_path / "latest"
+        return [Cell(folder / cell.folder) for cell in read_record(folder).cells]
+
+    return run
+
+
+def furthest(one: Cell, other: Cell) -> int:
+    pairs = zip(one.pictures, other.pictures, strict=True)
+    return max(int(np.abs(a - b).max()) for a, b in pairs)
+
+
+def test_cells_have_the_pixels_of_their_own_runs(sweep: Sweep) -> None:
+    """With one worker and with two, which share the device."""
+    scales = (1, 4)
+    together = sweep(f"decoder.guidance_scale={','.join(map(str, scales))}", "seeds=[1,2]")
+    shared = sweep(
+        f"decoder.guidance_scale={','.join(map(str, scales))}", "seeds=[1,2]", "workers=2",
+        "cache=off", "resume=false",
+    )  # fmt: skip
+    for scale, cell, other in zip(scales, together, shared, strict=True):
+        (alone,) = sweep(f"decoder.guidance_scale={scale}", "seeds=[1,2]", "cache=off")
+        assert cell.hashes == alone.hashes == other.hashes
+        assert all(picture.std() > 10 for picture in cell.pictures)
+
+
+@pytest.mark.parametrize("scheduler", ["ddim", "ddpm"])
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_a_batch_has_the_pictures_that_are_made_alone(
+    sweep: Sweep, scheduler: str, precision: str
+) -> None:
+    prompts = 'prompt=["a red circle on a white background","a blue square"]'
+    alone, few, auto = sweep(
+        "batch_size=1,3,auto", prompts, "seeds=[0,1,2,3]", f"scheduler={scheduler}",
+        f"precision={precision}",
+    )  # fmt: skip
+    tolerance = BATCHED if precision == "fp32" else 8 * BATCHED
+    assert furthest(alone, few) <= tolerance
+    assert furthest(alone, auto) <= tolerance
+    assert len(set(auto.hashes)) == 8
+    keys = [cell.images[0]["stage_keys"]["decode"] for cell in (alone, auto)]
+    assert keys[0] != keys[1]  # `auto` is a batch here, and kept apart
+
+
+def test_offload_modes_of_one_sweep_draw_the_same(sweep: Sweep) -> None:
+    none, *others = sweep("offload=none,model,group,sequential", "seeds=[5]")
+    for cell in others:
+        assert furthest(none, cell) <= 1
+
+
+def test_versions_of_one_sweep(sweep: Sweep) -> None:
+    cells = sweep("model=kandinsky2_1,kandinsky2_2", "seeds=[5]", "precision=fp16")
+    assert all(cell.manifest["status"] == "FINISHED" for cell in cells)
+    assert all(picture.std() > 10 for cell in cells for picture in cell.pictures)
