@@ -37,13 +37,6 @@ class Logged:
     tags: dict[str, str]
 
 
-@pytest.fixture(scope="module", autouse=True)  # before `whole`, which is of the module too
-def _needs_cuda() -> None:
-    torch = pytest.importorskip("torch")
-    if not torch.cuda.is_available():
-        pytest.skip("no CUDA device here")
-
-
 def run(weights: Path, folder: Path, version: str, *overrides: str) -> Logged:
     """A small cell on the random checkpoints, logged to a store of its own."""
     steps = [] if version == "kandinsky3" else ["prior.num_inference_steps=3"]
