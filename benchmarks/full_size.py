@@ -37,23 +37,21 @@ CLIP_SIDE = 224
 
 def image_encoder() -> CLIPVisionModelWithProjection:
     """1.8 thousand million numbers, as all others of ViT-bigG-14."""
-    return CLIPVisionModelWithProjection(
-        CLIPVisionConfig(
-            hidden_size=1664, intermediate_size=8192, projection_dim=1280, num_hidden_layers=48,
-            num_attention_heads=16, image_size=CLIP_SIDE, patch_size=14, hidden_act="gelu",
-        )  # fmt: skip
-    )
+    config = CLIPVisionConfig(
+        hidden_size=1664, intermediate_size=8192, projection_dim=1280, num_hidden_layers=48,
+        num_attention_heads=16, image_size=CLIP_SIDE, patch_size=14, hidden_act="gelu",
+    )  # fmt: skip
+    return CLIPVisionModelWithProjection(config)
 
 
 def text_encoder() -> CLIPTextModelWithProjection:
     """0.7 thousand million numbers."""
-    return CLIPTextModelWithProjection(
-        CLIPTextConfig(
-            vocab_size=49408, hidden_size=1280, intermediate_size=5120, projection_dim=1280,
-            num_hidden_layers=32, num_attention_heads=20, max_position_embeddings=TOKENS,
-            hidden_act="gelu", bos_token_id=49406, eos_token_id=49407, pad_token_id=0,
-        )  # fmt: skip
-    )
+    config = CLIPTextConfig(
+        vocab_size=49408, hidden_size=1280, intermediate_size=5120, projection_dim=1280,
+        num_hidden_layers=32, num_attention_heads=20, max_position_embeddings=TOKENS,
+        hidden_act="gelu", bos_token_id=49406, eos_token_id=49407, pad_token_id=0,
+    )  # fmt: skip
+    return CLIPTextModelWithProjection(config)
 
 
 def prior() -> PriorTransformer:
@@ -103,9 +101,8 @@ def build(folder: Path, device: str) -> int:
     numbers = 0
     torch.set_default_dtype(torch.float16)
     for repository, parts in PARTS.items():
-        shutil.copytree(
-            MINI_DIR / repository, folder / repository, ignore=lambda _, names: parts.keys() & names
-        )
+        small = MINI_DIR / repository
+        shutil.copytree(small, folder / repository, ignore=shutil.ignore_patterns(*parts))
         for name, part in parts.items():
             torch.manual_seed(0)
             with torch.device(device):

@@ -1,8 +1,9 @@
 """Nodes with keys, the graph they form, its order and its picture. Knows nothing of torch.
 
 A node's key is the hash of what decides its result: stage and its version, plain parameters, the
-pipeline (weights by content, dtype, attention, scheduler), library versions, keys of its inputs.
-How it is run (offload, device, threads, folders) is no part of it.
+pipeline (weights by content, dtype, attention, scheduler, kind of device), library versions and
+the keys of its inputs.
+How it is run (offload, threads, folders) is no part of it.
 The idea, keys before anything runs, follows allenai/tango's steps.
 """
 
@@ -60,6 +61,7 @@ class PipelineSpec:
         scheduler: None leaves the checkpoint's own.
         without: components of the checkpoint that are not loaded.
         compile: None: as it is.
+        device: its kind, whose kernels add up in an order of their own: cpu, cuda or mps.
     """
 
     pipeline: str
@@ -70,6 +72,7 @@ class PipelineSpec:
     scheduler: SchedulerSpec | None
     without: tuple[str, ...] = ()
     compile: CompileSpec | None = None
+    device: str = "cpu"
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,21 @@ def set_threads(threads: int) -> None:
         raise StageError(f"threads={threads}: torch uses {torch.get_num_threads()}")
 
 
+def _accelerator(device: torch.device) -> dict[str, Any] | None:
+    """The GPU, and whether fp32 is rounded to TF32 on it: torch's default for convolutions."""
+    if device.type != "cuda":
+        return None
+    return {
+        "name": torch.cuda.get_device_name(device),
+        "memory_mb": torch.cuda.get_device_properties(device).total_memory / 2**20,
+        "cuda": torch.version.cuda or torch.version.hip,
+        "tf32": {
+            "convolutions": torch.backends.cudnn.allow_tf32,
+            "products": torch.backends.cuda.matmul.allow_tf32,
+        },
+    }
+
+
 def check_device(device: str) -> None:
     """Ask torch for the device that the plan settled on. Raises StageError where it has none."""
     kind, _, index = device.partition(":")
@@ -70,6 +85,7 @@ def read_back(pipeline: Any) -> dict[str, Any]:
         "dtype": {name: str(m.dtype).removeprefix("torch.") for name, m in modules.items()},
         "device": {name: str(m.device) for name, m in modules.items()},
         "execution_device": str(pipeline._execution_device),
+        "accelerator": _accelerator(torch.device(pipeline._execution_device)),
         "attention": {
             name: dict(Counter(type(layer.processor).__name__ for _, layer in layers))
             for name, m in modules.items()

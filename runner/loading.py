@@ -14,9 +14,14 @@ from runner.graph import PipelineSpec
 from runner.transformers_models import OWN_PIPELINES
 from runner.weights.shared import whole
 
-NEEDLESS = ("requires torchvision", "cannot run with `cpu` device")
-"""transformers on the image processor: the one without torchvision is what the weights name.
-diffusers on half precision on a CPU, which does run: the plan has told that it is slow.
+NEEDLESS = (
+    "requires torchvision",
+    "Expected types for image_processor",
+    "cannot run with `cpu` device",
+)
+"""transformers and diffusers on the image processor: the one that works without torchvision is what
+the weights name, wherever torchvision is. diffusers on half precision on a CPU, which does run: the
+plan has told that it is slow.
 """
 
 

@@ -47,6 +47,7 @@ class Materials:
 
     Attributes:
         pictures: by the config key that names them ("inputs.image", "interpolate.items[1].image").
+        device: kind of device: cpu, cuda or mps.
         batch_size: images that one call may make.
     """
 
@@ -54,6 +55,7 @@ class Materials:
     weights: FoundWeights
     pictures: Mapping[str, InputImage]
     libraries: Mapping[str, str]
+    device: str
     batch_size: int = 1
 
     def prior(
@@ -264,6 +266,7 @@ class Materials:
             scheduler=scheduler_spec(run.scheduler) if role == "decoder" else None,
             without=found.checkpoint.without,
             compile=_compile_spec(run) if is_denoiser else None,
+            device=self.device,
         )
 
     def _node(

@@ -210,7 +210,8 @@ class Planner:
         check_smallest(metrics, height, width)
         threads, threads_reason = _threads(run, weights, device)
         batch_size = run.batch_size or (1 if device == "cpu" else AUTO_BATCH)
-        materials = Materials(run, weights, pictures, self._libraries, batch_size)
+        kind = device.partition(":")[0]
+        materials = Materials(run, weights, pictures, self._libraries, kind, batch_size)
         build = TASKS[run.version, run.task]
         requests = [
             ImageRequest(index, prompt, seed, height, width)

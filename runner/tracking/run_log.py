@@ -58,6 +58,9 @@ class RunLog(Observer):
     def pipeline_loaded(self, loaded: Loaded) -> None:
         self._load_seconds += loaded.seconds
         self._loaded.append({"seconds": loaded.seconds, **loaded.readback})
+        accelerator = loaded.readback["accelerator"]
+        if accelerator is not None:
+            self._append("tags", tags={"runner.accelerator": accelerator["name"]})
 
     def node_finished(self, result: NodeResult) -> None:
         if result.reused:

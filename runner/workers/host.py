@@ -9,7 +9,6 @@ import contextlib
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from multiprocessing.connection import Connection, Pipe
 
 from runner.machine import cpu_cores
@@ -52,13 +51,13 @@ class Host:
         """Of the process that the workers are forked from."""
         return self._process.pid
 
-    def start(self, start: Start, workers: int) -> None:
-        """Have it fork so many workers; the other places are given up."""
-        for connection in self.connections[workers:]:
+    def start(self, start: Start) -> None:
+        """Have it begin the workers; the other places are given up."""
+        for connection in self.connections[start.workers :]:
             connection.close()
-        del self.connections[workers:]
+        del self.connections[start.workers :]
         with contextlib.suppress(OSError):  # it died at once: seen when a worker is waited for
-            self.connections[0].send(replace(start, workers=workers))
+            self.connections[0].send(start)
 
     def close(self) -> None:
         """End it and its workers, whatever they are doing."""

@@ -20,11 +20,13 @@ class Start:
     Attributes:
         classes: diffusers classes that are imported before, once for all workers.
         workers: how many are forked; it may have been given more pipes.
+        place: accelerators are dealt out in turn by it, where none is named.
     """
 
     opening: Opening
     classes: tuple[str, ...]
     workers: int = 1
+    place: int = 0
 
 
 @dataclass(frozen=True)

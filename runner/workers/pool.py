@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Collection
+from dataclasses import replace
 
 from runner.events import Observer
 from runner.graph import PipelineSpec
@@ -20,6 +22,7 @@ class Pool(ConnectedWorkers):
     ) -> None:
         super().__init__(opening, specs, observer)
         self._hosts: list[Host] = []
+        self._places: dict[int, int] = {}
         self._add(count)
 
     def close(self) -> None:
@@ -28,11 +31,22 @@ class Pool(ConnectedWorkers):
 
     def _add(self, count: int) -> None:
         """Start processes: where forking is safe, all from one that imports for them."""
-        if count > 1 and not sys.platform.startswith("linux"):
+        if count > 1 and not self._can_fork:
             for _ in range(count):
                 self._add(1)
             return
         host = take(count)
         self._hosts.append(host)
-        host.start(self._start, count)
+        place = self._free_place()
+        self._places[host.pid] = place
+        host.start(replace(self._start, workers=count, place=place))
         self._workers += [Worker(connection, host.pid) for connection in host.connections]
+
+    @property
+    def _can_fork(self) -> bool:
+        return sys.platform.startswith("linux") and self._start.opening.device == "cpu"
+
+    def _free_place(self) -> int:
+        """Of a process that died, if there is one."""
+        taken = {self._places[worker.origin] for worker in self._workers}
+        return next(place for place in itertools.count() if place not in taken)

@@ -2,7 +2,8 @@
 
 `python -m runner.workers.process <lifeline> <pipe> [<pipe> ...]`, all of them file descriptors.
 With several pipes one process imports what all need and forks a worker for each: torch and
-diffusers are imported once. What is to be opened, and by how many, comes over the first pipe,
+diffusers are imported once. Only for the CPU: what they import asks for CUDA devices, and CUDA is
+lost to what is forked after that. What is to be opened, and by how many, comes over the first pipe,
 maybe later.
 
 The runner's death closes the lifeline, whereupon all of them end, whatever they are doing.
@@ -68,19 +69,19 @@ def main(arguments: list[str]) -> None:
         connection.close()
     del connections[start.workers :]
     if len(connections) == 1:
-        _work(connections[0], _placed(start.opening, 0))
+        _work(connections[0], _placed(start.opening, start.place))
         return
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them
     # From Python 3.12 on a fork beside a thread is warned of. Ours waits and holds nothing.
     warnings.simplefilter("ignore", DeprecationWarning)
-    for number, connection in enumerate(connections):
+    for connection in connections:
         child = os.fork()
         if child == 0:
             for other in connections:
                 if other is not connection:
                     other.close()
             _end_with_runner(lifeline, ())
-            _work(connection, _placed(start.opening, number))
+            _work(connection, start.opening)
             os._exit(0)
         workers.append(child)
     for connection in connections:
@@ -99,13 +100,12 @@ def serve(address: tuple[str, int], key: bytes) -> None:
         _work(connection, start.opening)
 
 
-def _placed(opening: Opening, number: int) -> Opening:
-    """Accelerators are dealt out in turn, where none is named."""
+def _placed(opening: Opening, place: int) -> Opening:
     if opening.device != "cuda":
         return opening
     import torch
 
-    return replace(opening, device=f"cuda:{number % max(1, torch.cuda.device_count())}")
+    return replace(opening, device=f"cuda:{place % max(1, torch.cuda.device_count())}")
 
 
 def _end_with_runner(lifeline: int, workers: Sequence[int]) -> None:

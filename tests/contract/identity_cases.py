@@ -66,6 +66,7 @@ DDIM, DDPM, DPMPP, LCM = (
 TEXT, PICTURE = InterpolateItem("a", None, 0.5), InterpolateItem(None, "a.png", 0.5)
 
 DECIDES_PIXELS: dict[str, list[tuple[str, list[Any]]]] = {
+    "device": [("mini", ["cpu"])],
     "version": [("hub", [Version.kandinsky2_1, Version.kandinsky3])],
     "task": [("img2img", [Task.controlnet, Task.controlnet_img2img])],
     "scheduler": [("mini", [
@@ -164,7 +165,6 @@ DOES_NOT: dict[str, list[Any]] = {
     "objective": [("seconds",)],
     "batch_size": [1],
     "bench": [Bench(warmup=0, repeats=2)],
-    "device": ["cpu", "cuda:1"],
     "threads": [3],
     "workers": [3],
     "output_dir": [Path("elsewhere").absolute()],

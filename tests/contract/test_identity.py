@@ -15,7 +15,7 @@ import pytest
 from contract.identity_cases import BASES, BY_CONTENT, DECIDES_PIXELS, DOES_NOT, NOT_HERE
 from runner import combinations, machine, planning
 from runner.catalog import REFUSED, row_of
-from runner.config.choices import OffloadMode, Task, Version, WeightsSource
+from runner.config.choices import Task, Version, WeightsSource
 from runner.config.run_config import InterpolateItem, RunConfig
 from runner.config.schema import (
     AttentionConfig,
@@ -75,10 +75,12 @@ def test_what_does_not_leaves_the_key(base: Base, name: str) -> None:
     key = image_key(run)
     for field, values in DOES_NOT.items():
         for value in values:
-            changed = {field: value}
-            if value == "cpu":
-                changed["offload"] = OffloadMode.none
-            assert image_key(replace(run, **changed)) == key, (field, value)
+            assert image_key(replace(run, **{field: value})) == key, (field, value)
+
+
+def test_kinds_of_devices_are_told_apart_and_devices_of_a_kind_are_not(run: RunConfig) -> None:
+    first, second, cpu = (image_key(replace(run, device=d)) for d in ("cuda", "cuda:1", "cpu"))
+    assert first == second != cpu
 
 
 @pytest.mark.parametrize(("name", "field", "value"), NOT_HERE)

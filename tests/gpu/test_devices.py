@@ -11,6 +11,7 @@ from typing import Any
 import mlflow
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from runner.cli import main
@@ -81,6 +82,10 @@ def test_cuda_draws_what_the_cpu_draws(
     assert whole[version].pixels.std() > 10
     assert furthest(on_cpu, whole[version]) <= OTHER_KERNELS
     assert whole[version].metrics["peak_device_mb"] > 0
+    assert whole[version].tags["runner.accelerator"] == torch.cuda.get_device_name(0)
+    assert "runner.accelerator" not in on_cpu.tags
+    rounded = whole[version].decoder["accelerator"]["tf32"]
+    assert rounded["convolutions"] == torch.backends.cudnn.allow_tf32
     assert "peak_device_mb" not in on_cpu.metrics
 
 
@@ -147,8 +152,6 @@ def test_running_out_of_memory_is_relieved(
     random_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With offload=auto the run goes down to `model`; the picture is that of `model`."""
-    import torch
-
     from runner.stages import decode
 
     usual = run(random_weights, tmp_path / "usual", "kandinsky2_2", "offload=model")

@@ -17,8 +17,10 @@ from runner.sweep_folder import read_record
 
 pytestmark = pytest.mark.gpu
 
-BATCHED = 4
-"""Levels of 255 that a picture of a batch may be off: other kernels are chosen for its size."""
+BATCHED = {"fp32": 12, "fp16": 32}
+"""Levels of 255 that a picture of a batch may be off: other kernels are chosen for its size, and
+those of convolutions round fp32 to TF32.
+"""
 
 Sweep = Callable[..., "list[Cell]"]
 
@@ -87,9 +89,8 @@ def test_a_batch_has_the_pictures_that_are_made_alone(
         "batch_size=1,3,auto", prompts, "seeds=[0,1,2,3]", f"scheduler={scheduler}",
         f"precision={precision}",
     )  # fmt: skip
-    tolerance = BATCHED if precision == "fp32" else 8 * BATCHED
-    assert furthest(alone, few) <= tolerance
-    assert furthest(alone, auto) <= tolerance
+    assert furthest(alone, few) <= BATCHED[precision]
+    assert furthest(alone, auto) <= BATCHED[precision]
     assert len(set(auto.hashes)) == 8
     keys = [cell.images[0]["stage_keys"]["decode"] for cell in (alone, auto)]
     assert keys[0] != keys[1]  # `auto` is a batch here, and kept apart

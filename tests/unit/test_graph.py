@@ -64,6 +64,7 @@ PIPELINE_CHANGES: dict[str, Any] = {
     "scheduler": SchedulerSpec("ddpm"),
     "without": ("text_encoder",),
     "compile": CompileSpec("default", fullgraph=False, channels_last=False),
+    "device": "cuda",
 }
 
 COMPILE_CHANGES: dict[str, Any] = {"mode": None, "fullgraph": True, "channels_last": True}

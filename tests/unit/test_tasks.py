@@ -118,7 +118,7 @@ def test_what_the_decoder_is_told(plan: Planner, version: str, task: str) -> Non
 
 def test_text2img_is_a_prior_and_a_decoder(composed: Compose) -> None:
     run = composed("negative_prompt=blue", "decoder.guidance_scale=2", "prior.guidance_scale=3")
-    materials = Materials(run, make_plan(run).weights, {}, {"torch": "1"})
+    materials = Materials(run, make_plan(run).weights, {}, {"torch": "1"}, "cpu")
     decode = text2img(materials, ImageRequest(0, "a circle", 7, 64, 128))
     prior = decode.inputs["prior"]
     assert dict(prior.params) == {
@@ -140,7 +140,7 @@ def test_text2img_is_a_prior_and_a_decoder(composed: Compose) -> None:
 
 def test_the_index_of_an_image_is_no_part_of_its_keys(composed: Compose) -> None:
     run = composed()
-    materials = Materials(run, make_plan(run).weights, {}, {})
+    materials = Materials(run, make_plan(run).weights, {}, {}, "cpu")
     first = ImageRequest(0, "a circle", 7, 64, 64)
     assert text2img(materials, first).key == text2img(materials, replace(first, index=5)).key
 
