@@ -13,7 +13,7 @@ from runner import compilation, hardware
 from runner.events import Loaded
 from runner.graph import PipelineSpec, SchedulerSpec
 from runner.loading import load
-from runner.offload import OffloadChoice, place
+from runner.offload import OffloadChoice, place, prefetches
 from runner.schedulers import swapped_scheduler
 from runner.transformers_models import OwnPipeline
 from runner.weights.find import FoundCheckpoint
@@ -49,7 +49,11 @@ class Pipelines:
             pipeline = self._assembled(spec)
             place(pipeline, self._device, self._offload.mode)
             found = hardware.read_back(pipeline)
-            found["offload"] = {"mode": self._offload.mode.name, "reason": self._offload.reason}
+            found["offload"] = {
+                "mode": self._offload.mode.name,
+                "reason": self._offload.reason,
+                "prefetched": prefetches(pipeline),
+            }
             hardware.check(spec, pipeline, self._offload.mode, found)
             self._live[spec] = pipeline
             self._loaded.append(Loaded(spec, time.perf_counter() - started, found))

@@ -124,6 +124,7 @@ def test_auto_on_a_cpu_is_none_and_says_why(random_weights: Path, tmp_path: Path
     for one in loaded:
         assert one["offload"] == {
             "mode": "none", "reason": "on the CPU there is nothing to offload from",
+            "prefetched": False,
         }  # fmt: skip
         assert one["offloaded"] == []
 

@@ -99,6 +99,7 @@ def test_offload_draws_what_none_draws(
     # So small a model fits, and then `auto` leaves it whole.
     used = "none" if mode == "auto" else mode
     assert offloaded.decoder["offload"]["mode"] == used
+    assert offloaded.decoder["offload"]["prefetched"] == (used == "group")
     modules = set(offloaded.decoder["device"]) if used != "none" else set()
     assert set(offloaded.decoder["offloaded"]) == modules - ({"movq"} if used == "group" else set())
     assert "runner.memory_relieved" not in offloaded.tags

@@ -16,13 +16,14 @@ from runner.offload import (
 )
 
 GIB = 2**30
-PRIOR = {"prior": 4 * GIB, "text_encoder": 2 * GIB}
-DECODER = {"unet": 5 * GIB, "movq": 1 * GIB}
+PRIOR = {"prior": 3 * GIB, "image_encoder": 2 * GIB, "text_encoder": 1 * GIB}
+DECODER = {"unet": 4 * GIB, "movq": 1 * GIB}
 BOTH = (PRIOR, DECODER)
 PIXELS = 512 * 512
 ACTIVATIONS = PIXELS * ACTIVATIONS_PER_PIXEL * 2
 
-# What each mode keeps on the device at once, at most; the pipelines are not there together.
+# What each mode keeps on the device at once, at most; the pipelines are not there together, but
+# under `model` the prior is still there when its image encoder comes again.
 KEPT = {"none": 6 * GIB, "model": 5 * GIB, "group": 1 * GIB}
 
 
