@@ -5,7 +5,7 @@ INSTALLED := $(VENV)/.installed
 # A worker a core; a test that waits for a process lets the other worker compute.
 PYTEST := $(VENV)/bin/python -m pytest -q -n auto --dist worksteal
 
-.PHONY: run test table test-fast check format clean
+.PHONY: run test table test-fast test-gpu check format clean
 
 run: $(INSTALLED)  ## make pictures with the small family, one row a task, and log them
 	$(VENV)/bin/kandinsky -m 'experiment=glob(tour/*)' name=tour
@@ -21,6 +21,9 @@ table: $(INSTALLED)  ## the model card's whole table, an hour
 
 test-fast: $(INSTALLED)
 	$(PYTEST) -x -m "not slow and not gpu and not table"
+
+test-gpu: $(INSTALLED)  ## what needs an accelerator
+	$(PYTEST) -m gpu tests/gpu
 
 check: $(INSTALLED)  ## style, types, floors, tests
 	$(VENV)/bin/ruff check .
