@@ -5,8 +5,9 @@
     kandinsky experiment=batch_sizes   weights=FOLDER precision=fp16 device=cuda
 
 With `seeds=[0] warmup=0 prior.num_inference_steps=5 decoder.num_inference_steps=10` the modes are
-through in a minute. Makes FOLDER (9 GB, a quarter of a minute with a GPU), from which any run of Kandinsky 2.2 text2img can be timed
-and its memory measured before the checkpoint itself is downloaded. The pictures are noise.
+through in a minute. Makes FOLDER (9 GB, a quarter of a minute with a GPU), from which any run of
+Kandinsky 2.2 text2img can be timed and its memory measured before the checkpoint itself is
+downloaded. The pictures are noise.
 Architectures: the configs of kandinsky-community/kandinsky-2-2-prior and -decoder; tokenizer and
 schedulers are the small family's, with the release's number of tokens.
 """

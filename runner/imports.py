@@ -1,17 +1,28 @@
-"""Imports of large libraries. They allocate hundreds of thousands of objects that stay: looking for
-garbage among them would be a quarter of their time.
-"""
+"""Imports of large libraries, without what would only cost time."""
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+import importlib
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Any
+
+FUNCTIONS = {"scipy.optimize": "linear_sum_assignment"}
+"""What transformers imports by name, for the loss of detectors."""
+
+SELDOM_USED = ("scipy.integrate", "scipy.optimize", "scipy.stats")
+"""diffusers imports the others for schedules that few ask for. All of them take 0.4 s."""
 
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """No garbage is looked for meanwhile."""
+    """No garbage is looked for meanwhile: large libraries allocate hundreds of thousands of objects
+    that stay, and looking for garbage among them would be a quarter of their time.
+    """
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -19,3 +30,52 @@ def uncollected() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
+
+
+@contextmanager
+def without_scipy() -> Iterator[None]:
+    """What is imported meanwhile gets stand-ins for parts of scipy, which import them when they are
+    used. Everybody else, and all later imports, get the parts themselves.
+    """
+    for name in SELDOM_USED:
+        if name not in sys.modules:
+            sys.modules[name] = _StandIn(name)
+    try:
+        yield
+    finally:
+        _withdraw()
+
+
+class _StandIn(ModuleType):
+    """A package that is imported when something of it is needed; its own modules are found."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.__spec__ = find_spec(name)
+        if self.__spec__ is not None:
+            self.__path__ = self.__spec__.submodule_search_locations or []
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        if FUNCTIONS.get(self.__name__) == name:
+            return _imported_when_called(self.__name__, name)
+        return getattr(_imported(self.__name__), name)
+
+
+def _imported_when_called(module: str, name: str) -> Callable[..., Any]:
+    def function(*args: Any, **kwargs: Any) -> Any:
+        return getattr(_imported(module), name)(*args, **kwargs)
+
+    return function
+
+
+def _imported(module: str) -> ModuleType:
+    _withdraw()  # of all: they import each other
+    return importlib.import_module(module)
+
+
+def _withdraw() -> None:
+    for name in SELDOM_USED:
+        if isinstance(sys.modules.get(name), _StandIn):
+            del sys.modules[name]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from runner.config.choices import OffloadMode
 from runner.config.run_config import Bench
-from runner.imports import uncollected
+from runner.imports import uncollected, without_scipy
 from runner.materials import precision_of
 from runner.planning import Plan
 from runner.weights.find import FoundCheckpoint
@@ -82,7 +82,7 @@ def open_pipelines(opening: Opening) -> Pipelines:
 
 def import_libraries() -> None:
     """torch, diffusers and transformers, quiet."""
-    with uncollected():
+    with uncollected(), without_scipy():
         for module in ("hardware", "offload", "pipelines"):
             importlib.import_module(f"runner.{module}")
         from runner.loading import quiet_libraries
@@ -92,7 +92,7 @@ def import_libraries() -> None:
 
 def import_pipelines(names: Iterable[str]) -> None:
     """Classes of diffusers, and what they are made of. Other names are left to who knows them."""
-    with uncollected():
+    with uncollected(), without_scipy():
         import diffusers
 
         for name in names:

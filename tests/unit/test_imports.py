@@ -1,0 +1,61 @@
+"""What the large libraries are imported with and without: each case in a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+LOAD = """
+import sys
+from runner.opening import import_libraries, import_pipelines
+import_libraries()
+import_pipelines(["KandinskyV22PriorPipeline", "KandinskyV22Pipeline"])
+"""
+
+
+def printed(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_pipelines_are_imported_without_parts_of_scipy() -> None:
+    seldom = "[n for n in sys.modules if n.startswith(('scipy.stats', 'scipy.optimize'))]"
+    assert printed(f"{LOAD}print({seldom})") == "[]"
+
+
+def test_what_was_imported_without_them_uses_them_all_the_same() -> None:
+    code = """
+import diffusers, numpy
+from transformers.loss.loss_for_object_detection import linear_sum_assignment
+print(linear_sum_assignment(numpy.eye(3))[1].tolist())
+linear = diffusers.LMSDiscreteScheduler()
+linear.set_timesteps(5)
+print(linear.get_lms_coefficient(1, 1, 0) != 0)
+beta = diffusers.DPMSolverMultistepScheduler(use_beta_sigmas=True)
+beta.set_timesteps(5)
+print(len(beta.sigmas))
+"""
+    assert printed(LOAD + code).splitlines() == ["[2, 0, 1]", "True", "6"]
+
+
+def test_others_get_the_parts_themselves() -> None:
+    code = """
+import scipy.stats, scipy.optimize
+from scipy import integrate
+print(scipy.stats.norm.cdf(0), scipy.optimize.linear_sum_assignment.__module__[:5])
+print(integrate.__file__ == scipy.integrate.__file__)
+"""
+    assert printed(LOAD + code).splitlines() == ["0.5 scipy", "True"]
+
+
+def test_parts_of_the_parts_are_found_meanwhile() -> None:
+    code = """
+from runner.imports import without_scipy
+with without_scipy():
+    from scipy.optimize._numdiff import approx_derivative
+    import scipy.stats
+    print(round(approx_derivative(lambda x: x ** 2, 3.0).item(), 3))
+    print(scipy.stats.norm.cdf(0))
+"""
+    assert printed(code).splitlines() == ["6.0", "0.5"]
