@@ -129,6 +129,7 @@ class TrackingSession:
         except TrackingError as error:
             self.problem = str(error)
         else:
+            self._hurry()
             self._wait()
         ended, runs = read_delivered(self._spool.path).ended, read_runs(self._spool.path)
         if ended:
@@ -140,6 +141,13 @@ class TrackingSession:
         assert self._writer.stdin is not None
         self._writer.stdin.close()
         return runs if ended else {}
+
+    def _hurry(self) -> None:
+        """The writer looks at once, and not only when it would."""
+        assert self._writer.stdin is not None
+        with contextlib.suppress(OSError):  # it has ended
+            self._writer.stdin.write(b"\n")
+            self._writer.stdin.flush()
 
     def _wait(self) -> None:
         before, deadline = -1, 0.0

@@ -1,7 +1,7 @@
 """The writer process: delivers a spool while its runs go on, and what others left behind.
 
-Started by the runner with the spool's path; its standard input is a pipe that the runner never
-writes to, so that it ends when the runner does, however that dies.
+Started by the runner with the spool's path; its standard input is a pipe. The runner writes to it
+when it waits for its last records, and the writer ends when it does, however that dies.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import os
 import select
 import signal
 import sys
-import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -37,7 +36,10 @@ from runner.tracking.spool import (
     write_delivered,
 )
 
-POLL_SECONDS = 0.02
+POLL_SECONDS = 0.3
+"""Between looks at the spool: what has come meanwhile is delivered together, for less of the CPU
+time that the stages need.
+"""
 PATIENCE_SECONDS = 5.0
 """Between attempts to reach a server that is away while the run goes on."""
 
@@ -78,7 +80,7 @@ def follow(spool: Path) -> None:
                 if delivery is not None:
                     delivery.doubtful = True  # a run may have been made, and the answer lost
                 _wait_for_the_end(PATIENCE_SECONDS)
-            time.sleep(POLL_SECONDS)
+            _wait_for_the_end(POLL_SECONDS)
 
 
 def deliver_left_behind(output_dir: Path) -> dict[str, str]:
@@ -192,7 +194,7 @@ def _runner_lives() -> bool:
 
 
 def _wait_for_the_end(seconds: float) -> bool:
-    """True as soon as the runner is gone; False when it is there all the time."""
+    """True as soon as the runner is gone; False when it is there all the time, or is in a hurry."""
     readable, _, _ = select.select([sys.stdin], [], [], seconds)
     return bool(readable) and os.read(sys.stdin.fileno(), 1) == b""
 
