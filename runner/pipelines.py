@@ -12,6 +12,7 @@ from typing import Any
 from runner import compilation, hardware
 from runner.events import Loaded
 from runner.graph import PipelineSpec, SchedulerSpec
+from runner.imports import without_scipy
 from runner.loading import load
 from runner.offload import OffloadChoice, place, prefetches
 from runner.schedulers import swapped_scheduler
@@ -46,7 +47,8 @@ class Pipelines:
         """
         if spec not in self._live:
             started = time.perf_counter()
-            pipeline = self._assembled(spec)
+            with without_scipy():  # diffusers imports schedulers that might take its place
+                pipeline = self._assembled(spec)
             place(pipeline, self._device, self._offload.mode)
             found = hardware.read_back(pipeline)
             found["offload"] = {

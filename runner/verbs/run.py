@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import sys
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
-from runner.config.choices import Progress
-from runner.config.cluster import Cluster
-from runner.config.run_config import RunConfig
 from runner.machine import cpu_cores, likely_device
-from runner.sweeps import Cell, plan_sweep
-from runner.verbs.hydra_app import Swept, run_with_hydra
 from runner.workers import host
-
-if TYPE_CHECKING:
-    from runner.config.launcher import Objective
 
 
 def main(arguments: list[str]) -> int:
@@ -26,7 +14,11 @@ def main(arguments: list[str]) -> int:
     if _needs_workers(arguments):
         host.stand_by()
     try:
-        return run_with_hydra(_job, arguments, "kandinsky", _sweep_job)
+        # Only now: the host begins before all that Hydra imports.
+        from runner.verbs.hydra_app import run_with_hydra
+        from runner.verbs.jobs import run_one, run_sweep
+
+        return run_with_hydra(run_one, arguments, "kandinsky", run_sweep)
     finally:
         host.stand_down()
 
@@ -41,56 +33,3 @@ def _needs_workers(arguments: Sequence[str]) -> bool:
         and cpu_cores() > 1
         and likely_device() == "cpu"
     )
-
-
-def _sweep_job(cells: Sequence[Cell], cluster: Cluster | None) -> Swept:
-    """All cells are checked before the first model is loaded."""
-    from runner.sweep_run import execute_sweep
-
-    sweep = plan_sweep(cells, download=True)
-    finished = execute_sweep(sweep, cluster)
-    folders = {
-        cell.number: ended.folder for cell, ended in zip(sweep.cells, finished.cells, strict=True)
-    }
-    if any(run.report for run in sweep.runs):
-        for folder in dict.fromkeys(folder.parent for folder in folders.values()):
-            _tell(folder, sweep.runs[0].progress)
-    objectives: Mapping[int, Objective] = {
-        cell.number: _objective(run.objective, folders[cell.number])
-        for cell, run in zip(sweep.cells, sweep.runs, strict=True)
-        if run.objective
-    }
-    return Swept(finished.status, objectives)
-
-
-def _job(run: RunConfig) -> int:
-    # Only now: `--cfg job` and errors of the config do not need it.
-    from runner.run import execute
-
-    return execute(run).status
-
-
-def _objective(names: Sequence[str], folder: Path) -> Objective:
-    """What a sweeper is told of a cell; NaN where it has not been measured."""
-    from runner.results import read_results
-
-    (cell,) = read_results(folder).cells
-    values = [cell.mean(name) for name in names]
-    told = [float("nan") if value is None else value for value in values]
-    return told[0] if len(told) == 1 else told
-
-
-def _tell(folder: Path, progress: Progress) -> None:
-    """Compare the cells, and make the page."""
-    from runner.errors import RunnerError
-    from runner.verbs import compare, report
-
-    # With `json` standard output is for another program alone.
-    told = {Progress.quiet: io.StringIO(), Progress.json: sys.stderr}.get(progress, sys.stdout)
-    for verb in (compare, report):
-        try:
-            with contextlib.redirect_stdout(told):
-                verb.main([str(folder)])
-        except RunnerError as error:
-            # The pictures are made; nothing of them is lost with their page.
-            print(f"warning: no {verb.__name__.rpartition('.')[2]}: {error}", file=sys.stderr)

@@ -10,9 +10,12 @@ import os
 import subprocess
 import sys
 from multiprocessing.connection import Connection, Pipe
+from typing import TYPE_CHECKING
 
 from runner.machine import cpu_cores
-from runner.workers.messages import Start
+
+if TYPE_CHECKING:
+    from runner.workers.messages import Start
 
 
 class Host:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
 
 LOAD = """
 import sys
@@ -19,9 +22,20 @@ def printed(code: str) -> str:
     return done.stdout.strip()
 
 
-def test_pipelines_are_imported_without_parts_of_scipy() -> None:
-    seldom = "[n for n in sys.modules if n.startswith(('scipy.stats', 'scipy.optimize'))]"
-    assert printed(f"{LOAD}print({seldom})") == "[]"
+@pytest.mark.slow
+@pytest.mark.parametrize("scheduler", ["ddpm", "dpmpp_2m", "lcm"])
+def test_a_picture_is_made_without_parts_of_scipy(tmp_path: Path, scheduler: str) -> None:
+    given = [
+        f"scheduler={scheduler}", f"output_dir={tmp_path}", "tracking=none", "progress=quiet",
+        "prior.num_inference_steps=2", "decoder.num_inference_steps=2", "device=cpu",
+    ]  # fmt: skip
+    code = f"""
+import sys
+from runner.cli import main
+assert main({given}) == 0
+print([name for name in sys.modules if name.startswith(("scipy.stats", "scipy.optimize"))])
+"""
+    assert printed(code).splitlines()[-1] == "[]"
 
 
 def test_what_was_imported_without_them_uses_them_all_the_same() -> None:
