@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runner.advice import advice_on
 from runner.catalog import Row, row_of
 from runner.choice_of_metrics import (
     FindMetric,
@@ -22,10 +23,8 @@ from runner.combinations import (
     checked_pictures,
     checked_size,
     needed_roles,
-    notes_on,
 )
 from runner.config.checks import check_inputs
-from runner.config.choices import Task, WeightsSource
 from runner.config.run_config import RunConfig
 from runner.config.schema import MetricConfig
 from runner.errors import ConfigError
@@ -34,9 +33,8 @@ from runner.graph import Graph, Node
 from runner.machine import PIXEL_LIBRARIES, cpu_cores, settled_device, versions
 from runner.materials import ImageRequest, Materials
 from runner.metrics.find import FoundMetric, find_metric
-from runner.mini.known import Known, read_known
 from runner.tasks import TASKS
-from runner.weights.find import MINI_DIR, FoundWeights, find_weights
+from runner.weights.find import FoundWeights, find_weights
 from runner.weights.hashes import FileHashes
 
 if TYPE_CHECKING:
@@ -48,7 +46,6 @@ compute, and while another process keeps a core busy they are up to 60 times slo
 
 AUTO_BATCH = 8
 """Images a call on an accelerator, unless asked for; one by one where that is too much for it."""
-SHOWN_WORDS = 8
 CACHE = ".cache"
 
 
@@ -236,10 +233,7 @@ class Planner:
             device=device,
             threads=threads,
             threads_reason=threads_reason,
-            warnings=(
-                *_warnings(run, device, (width, height)),
-                *_cut_pictures(run, pictures, (width, height)),
-            ),
+            warnings=tuple(advice_on(run, device, pictures, (width, height))),
         )
 
     @cached_property
@@ -302,61 +296,3 @@ def _threads(run: RunConfig, weights: FoundWeights, device: str) -> tuple[int, s
     if workers > 1:
         return max(1, cores // workers), f"the cores, shared by {workers} workers"
     return cores, "all cores, the model is large"
-
-
-@cache
-def _mini_known() -> Known:
-    return read_known(MINI_DIR)
-
-
-NOTABLE_SHARE = 0.02
-
-
-def _cut_pictures(
-    run: RunConfig, pictures: Mapping[str, InputImage], size: tuple[int, int]
-) -> Iterator[str]:
-    if not pictures or run.task is Task.interpolate:
-        return  # CLIP scales those that are mixed
-    # Here and not above: it imports Pillow, which most plans do without.
-    from runner.geometry import cut_off
-
-    for key in ("image", "hint"):
-        picture = pictures.get(f"inputs.{key}")
-        if picture is None:
-            continue
-        share = cut_off((picture.width, picture.height), size, run.resize)
-        if share > NOTABLE_SHARE:
-            yield (
-                f"inputs.{key} of {picture.width}x{picture.height} is to fill "
-                f"{size[0]}x{size[1]} (resize=cover): {share:.0%} of it is cut off at two edges; "
-                "resize=fit and resize=stretch keep all of it"
-            )
-
-
-def _warnings(run: RunConfig, device: str, size: tuple[int, int]) -> list[str]:
-    notes = notes_on(run, device)
-    if run.weights.source is not WeightsSource.mini:
-        return notes
-    texts = [
-        *filter(None, run.prompts),
-        *filter(None, (run.negative_prompt, *(item.text for item in run.interpolate))),
-    ]
-    trained = run.weights.size
-    if trained is not None and size != (trained, trained):
-        notes.append(
-            f"weights=mini was trained on {trained}x{trained} alone: at {size[0]}x{size[1]} shapes "
-            "come out wrong"
-        )
-    known = _mini_known()
-    unknown = {text: words for text in texts if (words := known.unknown_words(text))}
-    if unknown:
-        distinct = list(dict.fromkeys(word for found in unknown.values() for word in found))
-        shown = ", ".join(map(repr, distinct[:SHOWN_WORDS]))
-        more = f" and {len(distinct) - SHOWN_WORDS} more" if len(distinct) > SHOWN_WORDS else ""
-        where = f"{len(unknown)} of {len(texts)} texts" if len(texts) > 1 else "this prompt"
-        notes.insert(
-            0,
-            f"weights=mini does not know {shown}{more}, in {where}: it draws what the other "
-            "words say (its words: runner/mini/weights/README.md)",
-        )
-    return notes

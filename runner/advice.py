@@ -1,0 +1,85 @@
+"""What a user should know of a run, and may go on in spite of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import TYPE_CHECKING
+
+from runner.combinations import notes_on
+from runner.config.choices import Task, WeightsSource
+from runner.config.run_config import RunConfig
+from runner.mini.known import Known, read_known
+from runner.weights.find import MINI_DIR
+
+if TYPE_CHECKING:
+    from runner.input_images import InputImage
+
+SHOWN_WORDS = 8
+NOTABLE_SHARE = 0.02
+
+
+def advice_on(
+    run: RunConfig, device: str, pictures: Mapping[str, InputImage], size: tuple[int, int]
+) -> Iterator[str]:
+    """One sentence each, the weightiest first.
+
+    Args:
+        device: as settled.
+        pictures: what the config names, by its key.
+        size: width, height of the images.
+    """
+    mini = run.weights.source is WeightsSource.mini
+    if mini:
+        yield from _unknown_words(run)
+    yield from notes_on(run, device)
+    if mini and run.weights.size is not None and size != (run.weights.size, run.weights.size):
+        yield (
+            f"weights=mini was trained on {run.weights.size}x{run.weights.size} alone: at "
+            f"{size[0]}x{size[1]} shapes come out wrong"
+        )
+    yield from _cut_pictures(run, pictures, size)
+
+
+def _unknown_words(run: RunConfig) -> Iterator[str]:
+    texts = [
+        *filter(None, run.prompts),
+        *filter(None, (run.negative_prompt, *(item.text for item in run.interpolate))),
+    ]
+    known = _mini_known()
+    unknown = {text: words for text in texts if (words := known.unknown_words(text))}
+    if unknown:
+        distinct = list(dict.fromkeys(word for found in unknown.values() for word in found))
+        shown = ", ".join(map(repr, distinct[:SHOWN_WORDS]))
+        more = f" and {len(distinct) - SHOWN_WORDS} more" if len(distinct) > SHOWN_WORDS else ""
+        where = f"{len(unknown)} of {len(texts)} texts" if len(texts) > 1 else "this prompt"
+        yield (
+            f"weights=mini does not know {shown}{more}, in {where}: it draws what the other "
+            "words say (its words: runner/mini/weights/README.md)"
+        )
+
+
+@cache
+def _mini_known() -> Known:
+    return read_known(MINI_DIR)
+
+
+def _cut_pictures(
+    run: RunConfig, pictures: Mapping[str, InputImage], size: tuple[int, int]
+) -> Iterator[str]:
+    if not pictures or run.task is Task.interpolate:
+        return  # CLIP scales those that are mixed
+    # Here and not above: it imports Pillow, which most plans do without.
+    from runner.geometry import cut_off
+
+    for key in ("image", "hint"):
+        picture = pictures.get(f"inputs.{key}")
+        if picture is None:
+            continue
+        share = cut_off((picture.width, picture.height), size, run.resize)
+        if share > NOTABLE_SHARE:
+            yield (
+                f"inputs.{key} of {picture.width}x{picture.height} is to fill "
+                f"{size[0]}x{size[1]} (resize=cover): {share:.0%} of it is cut off at two edges; "
+                "resize=fit and resize=stretch keep all of it"
+            )
