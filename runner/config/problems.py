@@ -100,9 +100,12 @@ def schema_keys(section: type[Any], prefix: str = "") -> Iterator[str]:
 def _no_option(group: str, option: str, text: str) -> str:
     listed = OPTIONS.search(text)
     options = listed["options"].split() if listed else _options_here(group)
+    problem = "no such option"
     if group == "weights":
         options.append("the path of a folder")
-    return str(ConfigError(group, option, "no such option", options))
+        if "/" in option:
+            problem = "there is no such folder"
+    return str(ConfigError(group, option, problem, options))
 
 
 def _options_here(group: str) -> list[str]:

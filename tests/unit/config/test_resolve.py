@@ -24,6 +24,8 @@ REFUSED = [
     ("scheduler=pndm", "scheduler=pndm", "no such option", "ddim, ddpm"),
     ("experiment=mine/none", "experiment=mine/none", "no such option", "first_light"),
     ("experiment=", "experiment=''", "no such option", "first_light"),
+    ("weights=/none", "weights=/none", "there is no such folder", "hub, mini, the path of"),
+    ("weights=none", "weights=none", "no such option", "hub, mini, the path of a folder"),
     ("hydra/launcher=none", "hydra/launcher=none", "no such option", "basic"),
     ("seeding=both", "seeding=both", "per_stage, shared"),
     ("precision.prior=fp8", "precision.prior=fp8", "fp32, fp16, bf16"),
