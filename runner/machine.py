@@ -51,7 +51,8 @@ def likely_device() -> str:
     when the pipelines are loaded, and a wrong guess ends there in a clear message.
     """
     build = versions(("torch",)).get("torch", "")
-    if "+cpu" not in build and sys.platform == "linux":
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "all") in ("", "-1")
+    if "+cpu" not in build and sys.platform == "linux" and not hidden:
         driver = (Path("/dev/nvidiactl"), Path("/dev/kfd"), Path("/dev/dxg"))
         if any(path.exists() for path in driver):
             return "cuda"

@@ -147,7 +147,6 @@ class TrackingSession:
         assert self._writer.stdin is not None
         with contextlib.suppress(OSError):  # it has ended
             self._writer.stdin.write(b"\n")
-            self._writer.stdin.flush()
 
     def _wait(self) -> None:
         before, deadline = -1, 0.0
@@ -174,6 +173,7 @@ def _start_writer(spool: Path, output_dir: Path) -> subprocess.Popen[bytes]:
     with (spool / "writer.log").open("wb") as log:
         return subprocess.Popen(
             [sys.executable, "-P", "-m", "runner.tracking.writer", str(spool), str(output_dir)],
+            bufsize=0,  # what a dead writer does not take is not kept for its stdin's close
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,

@@ -1,7 +1,7 @@
 """The writer process: delivers a spool while its runs go on, and what others left behind.
 
-Started by the runner with the spool's path; its standard input is a pipe. The runner writes to it
-when it waits for its last records, and the writer ends when it does, however that dies.
+Started by the runner with the spool's path; its standard input is a pipe. A byte in it means that
+the runner waits: look now. Its end means that the runner is gone, however it died.
 """
 
 from __future__ import annotations

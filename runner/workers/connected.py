@@ -185,7 +185,7 @@ class ConnectedWorkers(ABC):
 class Teller:
     """Tells an observer what workers tell of a node.
 
-    Of a pipeline once, though every worker loads it: they differ in nothing but maybe the device.
+    Of a pipeline once, though every worker loads it; once for each device where there are several.
     """
 
     def __init__(self, observer: Observer) -> None:

@@ -94,4 +94,10 @@ def test_likely_device_goes_by_driver_and_build(
     monkeypatch.setattr(sys, "platform", system)
     monkeypatch.setattr("platform.machine", lambda: processor)
     monkeypatch.setattr(Path, "exists", lambda path: driver)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     assert likely_device() == expected
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    assert likely_device() == expected
+    for hidden in ("", "-1"):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
+        assert likely_device() == ("cpu" if expected == "cuda" else expected)
