@@ -126,6 +126,10 @@ def _check_attention(run: RunConfig, device: str) -> None:
 
 
 def _check_offload(run: RunConfig, device: str) -> None:
+    if run.offload is OffloadMode.group_stream and device == "mps":
+        raise ConfigError(
+            "offload", run.offload.name, "needs CUDA", ("none", "model", "group", "auto")
+        )
     if run.offload not in (OffloadMode.none, OffloadMode.auto) and device == "cpu":
         raise ConfigError(
             "offload", run.offload.name, "needs an accelerator, and this run is on the CPU",

@@ -105,6 +105,9 @@ def check(spec: PipelineSpec, pipeline: Any, mode: OffloadMode, found: dict[str,
     for name, dtype in found["dtype"].items():
         if dtype != spec.dtype:
             raise StageError(f"precision: {name} is {dtype} where {spec.dtype} was asked for")
+    kind = torch.device(found["execution_device"]).type
+    if kind != spec.device:
+        raise StageError(f"device: {spec.pipeline} is on {kind} where {spec.device} was asked for")
     left = set(offload.expected_offloaded(pipeline, mode)) - set(found["offloaded"])
     if left:
         raise StageError(f"offload={mode.name}: has no effect on {', '.join(sorted(left))}")

@@ -15,7 +15,7 @@ from runner.graph import CompileSpec, Node, PipelineSpec, Plain, SchedulerSpec
 from runner.machine import versions
 from runner.metrics.find import FoundMetric
 from runner.stages import STAGES
-from runner.stages.names import BATCHED_PARAM, MEASURE, OF_MANY
+from runner.stages.names import BATCHED_PARAM, DRAWN_ELSEWHERE, MEASURE, OF_MANY
 from runner.weights.find import FoundWeights
 
 if TYPE_CHECKING:
@@ -242,6 +242,10 @@ class Materials:
         if "clip" in metric.takes:
             spec = self._pipeline(clip_role(self.run, config))
         return self._node(MEASURE, params, spec, f"{metric.name} · {label}", inputs)
+
+    def drawn_elsewhere(self, node: Node, way: str) -> Node:
+        """The picture of a node as another cell draws it, whose way of running no key says."""
+        return self._node(DRAWN_ELSEWHERE, {"key": node.key, "way": way}, label=node.label)
 
     def _read(self, picture: InputImage, geometry: Mapping[str, Plain]) -> Node:
         return self._node(

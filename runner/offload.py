@@ -12,7 +12,12 @@ from runner.config.choices import OffloadMode
 from runner.transformers_models import OwnPipeline
 
 DOWNWARD = (OffloadMode.none, OffloadMode.model, OffloadMode.group, OffloadMode.sequential)
-"""From the fastest to the one that needs the least memory."""
+"""Those that `auto` takes, from the fastest to the one that needs the least memory.
+
+Not `group_stream`, whose pictures were not compared with the others' on a device yet.
+"""
+
+GROUPED = (OffloadMode.group, OffloadMode.group_stream)
 
 NOT_GROUPED = ("movq",)
 """diffusers: "VQModel does not support group offloading"."""
@@ -109,13 +114,11 @@ def place(pipeline: Any, device: str, mode: OffloadMode) -> None:
         _keep_statistics(pipeline.prior)
     if mode is OffloadMode.model:
         pipeline.enable_model_cpu_offload(device=device)
-    elif mode is OffloadMode.group:
+    elif mode in GROUPED:
         pipeline.enable_group_offload(
             onload_device=torch.device(device),
             offload_type="leaf_level",
-            # Each layer's weights are on their way while the one before is computed: seven times
-            # as many steps a second (benchmarks/full_size.py), for pinned memory of the host.
-            use_stream=torch.device(device).type == "cuda",
+            use_stream=mode is OffloadMode.group_stream,
             exclude_modules=[name for name in NOT_GROUPED if name in pipeline.components],
         )
     else:
@@ -142,7 +145,7 @@ def expected_offloaded(pipeline: Any, mode: OffloadMode) -> list[str]:
     """What `offloaded` must say for a mode to cover everything."""
     if mode is OffloadMode.none:
         return []
-    left = NOT_GROUPED if mode is OffloadMode.group else ()
+    left = NOT_GROUPED if mode in GROUPED else ()
     modules = pipeline.components.items()
     return sorted(n for n, m in modules if isinstance(m, torch.nn.Module) and n not in left)
 
@@ -161,10 +164,14 @@ def _keep_statistics(prior: Any) -> None:
 
 
 def _held_at_once(modules: Mapping[str, int]) -> int:
-    """The largest module; or the prior and the image encoder, which diffusers calls once more after
-    the prior, for an empty image, before the prior has made room.
+    """The largest module, or two that diffusers has on the device at once.
+
+    Without a negative prompt it calls the image encoder, for an empty image, before the prior has
+    made room; and img2img encodes with the MoVQ, which makes no room for the UNet.
     """
-    return max(modules.get("prior", 0) + modules.get("image_encoder", 0), *modules.values())
+    prior = modules.get("prior", 0) + modules.get("image_encoder", 0)
+    decoder = modules.get("unet", 0) + modules.get("movq", 0)
+    return max(prior, decoder, *modules.values())
 
 
 def _has_hook(module: Any) -> bool:

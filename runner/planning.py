@@ -33,6 +33,7 @@ from runner.graph import Graph, Node
 from runner.machine import PIXEL_LIBRARIES, cpu_cores, settled_device, versions
 from runner.materials import ImageRequest, Materials
 from runner.metrics.find import FoundMetric, find_metric
+from runner.stages.names import DRAWN_ELSEWHERE
 from runner.tasks import TASKS
 from runner.weights.find import FoundWeights, find_weights
 from runner.weights.hashes import FileHashes
@@ -107,13 +108,21 @@ class Plan:
         )
 
     @property
+    def way(self) -> tuple[object, ...]:
+        """How it is run, which no key says. One engine serves cells that are run alike."""
+        run = self.run
+        how = (run.cache, self.device, self.threads, run.workers, run.offload, run.bench)
+        return (*how, self.materials.batch_size)
+
+    @property
     def compared(self) -> tuple[FoundMetric, ...]:
         """The metrics that need the picture of another cell."""
         return tuple(m for m in self.metrics if against_baseline(self.run, m))
 
     def measured_against(self, baseline: Plan) -> Plan:
         """With the metrics that compare its images with those of another cell, of the same
-        prompts and seeds.
+        prompts and seeds. Where that is run in another way, its engine draws them, and no other:
+        the reference is then what `borrowed` lists.
 
         Raises:
             ConfigError: the other cell has not all of these prompts and seeds, or another size.
@@ -135,12 +144,26 @@ class Plan:
                     f"has no picture of {request.prompt!r} with seed {request.seed}",
                     "a cell of the same prompts and seeds",
                 )  # fmt: skip
+            reference = other.node
+            if baseline.way != self.way:
+                reference = self.materials.drawn_elsewhere(other.node, str(baseline.way))
             measures = {
-                m.name: self.materials.measured(request, m, image.node, other.node)
+                m.name: self.materials.measured(request, m, image.node, reference)
                 for m in self.compared
             }
             images.append(replace(image, measures={**image.measures, **measures}))
         return replace(self, images=tuple(images))
+
+    @property
+    def borrowed(self) -> dict[tuple[str, int], Node]:
+        """By prompt and seed, the pictures of its baseline that its engine does not draw."""
+        return {
+            (image.request.prompt, image.request.seed): reference
+            for image in self.images
+            for measure in image.measures.values()
+            if (reference := measure.inputs.get("reference")) is not None
+            and reference.stage == DRAWN_ELSEWHERE
+        }
 
 
 def cache_dir(run: RunConfig) -> Path:

@@ -82,6 +82,10 @@ class Store:
                     f"cannot store the result of {node.stage} in {self._folder}: {error.strerror}"
                 ) from error
 
+    def lend(self, node: Node, made: Made) -> None:
+        """Have a result that was made elsewhere at hand; it is not stored."""
+        self._memory[node.key] = made
+
     def seconds(self, node: Node) -> float | None:
         """What a result took when it was made; None where that is not known."""
         if node.key not in self._seconds:

@@ -33,6 +33,7 @@ from runner.run import (
 from runner.stopping import StopBetweenStages, signals
 from runner.store import Store
 from runner.sweep_folder import CellEntry, SweepFolder, lacks_mlflow_run, note_mlflow_run
+from runner.sweep_groups import alike, lend
 from runner.sweep_tracking import SweepTracking
 from runner.sweeps import SweepPlan
 from runner.workers.count import open_workers
@@ -115,7 +116,8 @@ class _SweepRun:
             # Now, not with the first cell: MLflow's imports fall into the time of torch's.
             self._tracking.parent(self._plans[self._to_do[0].number])
         with display_for(self._run.progress, len(self._to_do)) as display:
-            for cells in _alike([self._cell_at_work(entry) for entry in self._to_do]):
+            at_work = [self._cell_at_work(entry) for entry in self._to_do]
+            for cells in alike(at_work, set(self._sweep.baselines.values())):
                 self._execute_alike(cells, display, check)
 
     def _execute_alike(
@@ -125,6 +127,9 @@ class _SweepRun:
         plans = [cell.plan for cell in cells]
         recorder = Recorder(cells, partial(self._tell, display))
         store = Store(results_dir(self._run.output_dir), plans[0].run.cache)
+        for cell in cells:
+            if cell.number in self._sweep.baselines:
+                lend(store, cell.plan, self._baseline_folder(cell.number))
         observers = [recorder, self._totals, display]
         workers = open_workers(plans, self._cluster)
         engine = Engine(workers, store, observers, check, plans[0].materials.batch_size)
@@ -142,6 +147,11 @@ class _SweepRun:
         keep_within_bounds(plans[0].run, self._began)
         if self._run.debug:
             print_tracebacks(outcome)
+
+    def _baseline_folder(self, number: int) -> Path:
+        baseline = self._sweep.baselines[number]
+        entry = next(cell for cell in self._folder.record.cells if cell.number == baseline)
+        return self._folder.folder(entry)
 
     def _cell_at_work(self, entry: CellEntry) -> CellAtWork:
         plan = self._plans[entry.number]
@@ -294,15 +304,3 @@ class _Totals(Observer):
         if peak is not None:
             found["peak_process_mb"] = peak / 2**20
         return found
-
-
-def _alike(cells: Sequence[CellAtWork]) -> list[list[CellAtWork]]:
-    """Cells that one engine can serve: by how they are run, which no key says."""
-    groups: defaultdict[tuple[object, ...], list[CellAtWork]] = defaultdict(list)
-    for cell in cells:
-        plan = cell.plan
-        run = plan.run
-        batch_size = plan.materials.batch_size
-        how = (run.cache, plan.device, plan.threads, run.workers, run.offload, run.bench)
-        groups[*how, batch_size].append(cell)
-    return list(groups.values())

@@ -46,10 +46,15 @@ class SweepError(RunnerError):
 
 @dataclass(frozen=True)
 class SweepPlan:
-    """What a sweep will do, complete before it begins: a plan for each cell, in order."""
+    """What a sweep will do, complete before it begins: a plan for each cell, in order.
+
+    Attributes:
+        baselines: numbers of the cells that are compared with another -> that one's.
+    """
 
     cells: tuple[Cell, ...]
     plans: tuple[Plan, ...]
+    baselines: Mapping[int, int]
 
     @property
     def runs(self) -> list[RunConfig]:
@@ -77,7 +82,8 @@ class SweepPlan:
             for cell, plan in zip(self.cells, self.plans, strict=True)
             if cell.number in numbers
         ]
-        return SweepPlan(tuple(cell for cell, _ in kept), tuple(plan for _, plan in kept))
+        cells, plans = (cell for cell, _ in kept), (plan for _, plan in kept)
+        return SweepPlan(tuple(cells), tuple(plans), self.baselines)
 
     def label(self, cell: Cell) -> str:
         """What sets a cell apart from the others."""
@@ -134,38 +140,46 @@ def _planned(cells: Sequence[Cell], *, download: bool) -> SweepPlan:
             plans.append(planner.plan(cell.config))
         except RunnerError as error:
             faults.setdefault(str(error), []).append(cell)
+    baselines: dict[int, int] = {}
     if not faults:
-        plans, faults = _compared(cells, plans)
+        plans, baselines, faults = _compared(cells, plans)
     if faults:
         raise SweepError(faults, len(cells))
-    return SweepPlan(tuple(cells), tuple(plans))
+    return SweepPlan(tuple(cells), tuple(plans), baselines)
 
 
 def _compared(
     cells: Sequence[Cell], plans: Sequence[Plan]
-) -> tuple[list[Plan], dict[str, list[Cell]]]:
-    """The plans with what compares them with their baselines, and what is wrong with that."""
+) -> tuple[list[Plan], dict[int, int], dict[str, list[Cell]]]:
+    """The plans with what compares them with their baselines; which cells' these are; and what is
+    wrong with that.
+    """
     chosen = [assigned(cell.overrides) for cell in cells]
-    by_choice = {frozenset(own.items()): plan for own, plan in zip(chosen, plans, strict=True)}
+    by_choice = {frozenset(own.items()): number for number, own in enumerate(chosen)}
     found: list[Plan] = []
+    baselines: dict[int, int] = {}
     faults: dict[str, list[Cell]] = {}
     for cell, own, plan in zip(cells, chosen, plans, strict=True):
         try:
             if plan.run.baseline:
                 wanted = assigned(plan.run.baseline)
-                baseline = by_choice.get(frozenset({**own, **wanted}.items()))
-                if baseline is None:
+                place = by_choice.get(frozenset({**own, **wanted}.items()))
+                if place is None:
                     raise _no_such_cell(plan, wanted, chosen)
+                baseline = plans[place]
                 # The baseline itself is compared with nothing.
-                alone = baseline is plan or not plan.compared
-                found.append(plan if alone else plan.measured_against(baseline))
+                if baseline is plan or not plan.compared:
+                    found.append(plan)
+                else:
+                    found.append(plan.measured_against(baseline))
+                    baselines[cell.number] = cells[place].number
             elif plan.compared:
                 raise no_baseline(plan)
             else:
                 found.append(plan)
         except RunnerError as error:
             faults.setdefault(str(error), []).append(cell)
-    return found, faults
+    return found, baselines, faults
 
 
 def _no_such_cell(

@@ -87,6 +87,7 @@ class OffloadMode(Choice):
     none = "none"
     model = "model"
     group = "group"
+    group_stream = "group_stream"
     sequential = "sequential"
     auto = "auto"
 

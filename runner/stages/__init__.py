@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Any, Protocol
 
 from runner.graph import Node
-from runner.stages.names import MEASURE
+from runner.stages.names import DRAWN_ELSEWHERE, MEASURE
 from runner.values import OnStep, Value
 
 
@@ -62,6 +62,7 @@ STAGES = {
         Stage("decode", 1, "runner.stages.decode", ResultKind.image),
         Stage("decode_batch", 1, "runner.stages.decode_batch", ResultKind.images),
         Stage(MEASURE, 1, "runner.stages.measure", ResultKind.scores),
+        Stage(DRAWN_ELSEWHERE, 1, "runner.stages.drawn_elsewhere", ResultKind.image),
     )
 }
 

@@ -3,6 +3,9 @@
 MEASURE = "measure"
 """The stage of metrics: what they cost is nobody's question."""
 
+DRAWN_ELSEWHERE = "drawn_elsewhere"
+"""The stage of a picture that another engine draws."""
+
 OF_MANY = "image_"
 """Begins the inputs' names of a metric that measures many pictures together."""
 

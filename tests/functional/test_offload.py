@@ -129,7 +129,7 @@ def test_auto_on_a_cpu_is_none_and_says_why(random_weights: Path, tmp_path: Path
         assert one["offloaded"] == []
 
 
-@pytest.mark.parametrize("mode", ["model", "group", "sequential"])
+@pytest.mark.parametrize("mode", ["model", "group", "group_stream", "sequential"])
 def test_modes_that_need_an_accelerator_are_refused_without_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], mode: str
 ) -> None:

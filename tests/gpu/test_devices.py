@@ -20,7 +20,8 @@ from runner.outputs import read_manifest
 pytestmark = pytest.mark.gpu
 
 VERSIONS = ("kandinsky2_1", "kandinsky2_2", "kandinsky3")
-MODES = ("model", "group", "sequential", "auto")
+MODES = ("model", "group", "group_stream", "sequential", "auto")
+GROUPED = ("group", "group_stream")
 
 SAME_KERNELS = 1
 """Levels of 255 between offload modes: the same kernels run on the same numbers."""
@@ -99,9 +100,9 @@ def test_offload_draws_what_none_draws(
     # So small a model fits, and then `auto` leaves it whole.
     used = "none" if mode == "auto" else mode
     assert offloaded.decoder["offload"]["mode"] == used
-    assert offloaded.decoder["offload"]["prefetched"] == (used == "group")
+    assert offloaded.decoder["offload"]["prefetched"] == (used == "group_stream")
     modules = set(offloaded.decoder["device"]) if used != "none" else set()
-    assert set(offloaded.decoder["offloaded"]) == modules - ({"movq"} if used == "group" else set())
+    assert set(offloaded.decoder["offloaded"]) == modules - ({"movq"} if used in GROUPED else set())
     assert "runner.memory_relieved" not in offloaded.tags
 
 

@@ -1,0 +1,103 @@
+"""Cells that are run in different ways are compared by what each has drawn, never with themselves.
+
+That a way draws other pictures is brought about here: with two threads they come out inverted.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image, ImageOps
+
+from functional.made import STEPS
+from runner.cli import main
+from runner.errors import StageError
+from runner.outputs import read_manifest
+from runner.stages import decode
+from runner.sweep_folder import read_record
+
+Sweep = Callable[..., "list[Path]"]
+
+
+@pytest.fixture
+def sweep(weights: Path, tmp_path: Path) -> Sweep:
+    """Runs cells with one thread and with two, the second compared with the first."""
+
+    def run(*overrides: str, threads: str = "1,2", status: int = 0) -> list[Path]:
+        given = (
+            f"weights={weights}", f"output_dir={tmp_path}", "tracking=none", *STEPS,
+            "progress=quiet", "metrics=pixel_difference", 'baseline="threads=1"', "seeds=[0,1]",
+            f"threads={threads}", "workers=1", "cache=off",
+        )  # fmt: skip
+        try:
+            assert main(["-m", *given, *overrides]) == status
+        finally:
+            torch.set_num_threads(1)
+        folder = tmp_path / "latest"
+        return [folder / cell.folder for cell in read_record(folder).cells]
+
+    return run
+
+
+@pytest.fixture
+def _inverted(monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = decode.to_image
+
+    def drawn(*given: Any, **named: Any) -> Image.Image:
+        picture = draw(*given, **named)
+        return ImageOps.invert(picture) if torch.get_num_threads() == 2 else picture
+
+    monkeypatch.setattr(decode, "to_image", drawn)
+
+
+def differences(cell: Path) -> list[float]:
+    images = read_manifest(cell)["images"]
+    return [image["scores"]["pixel_difference.max"] for image in images]
+
+
+@pytest.mark.usefixtures("_inverted")
+@pytest.mark.parametrize("threads", ["1,2", "2,1"])
+def test_a_difference_is_seen_whichever_comes_first(sweep: Sweep, threads: str) -> None:
+    cells = dict(zip(threads.split(","), sweep(threads=threads), strict=True))
+    assert min(differences(cells["2"])) > 100
+    keys = [read_manifest(cell)["images"][0]["stage_keys"]["decode"] for cell in cells.values()]
+    assert keys[0] == keys[1]  # no key says how many threads there were
+
+
+def test_none_is_none(sweep: Sweep) -> None:
+    _, two = sweep()
+    assert max(differences(two)) <= 1
+
+
+@pytest.mark.usefixtures("_inverted")
+def test_what_was_drawn_before_a_resumption_is_compared_with(sweep: Sweep) -> None:
+    _, two = sweep()
+    before = differences(two)
+    shutil.rmtree(two)
+    assert differences(sweep()[1]) == before
+
+
+def test_what_was_not_drawn_is_said(
+    sweep: Sweep, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    draw = decode.to_image
+
+    def failing(*given: Any, **named: Any) -> Image.Image:
+        if torch.get_num_threads() == 1:
+            raise StageError("not today")
+        return draw(*given, **named)
+
+    monkeypatch.setattr(decode, "to_image", failing)
+    one, two = sweep(status=1)
+    assert read_manifest(one)["images"] == []
+    manifest = read_manifest(two)
+    assert len(manifest["images"]) == 2  # made all the same
+    assert manifest["status"] == "FAILED"
+    assert "has not drawn its picture" in json.dumps(manifest["failures"])
+    assert "has not drawn its picture" in capsys.readouterr().err
