@@ -1,13 +1,11 @@
 """Kandinsky 2.2 at the size of its release, with random weights: what a GPU has to hold and do.
 
     python benchmarks/full_size.py FOLDER [--device cuda]
-    kandinsky experiment=offload_modes weights=FOLDER precision=fp16
-    kandinsky experiment=batch_sizes   weights=FOLDER precision=fp16 device=cuda
 
-With `seeds=[0] warmup=0 prior.num_inference_steps=5 decoder.num_inference_steps=10` the modes are
-through in a minute. Makes FOLDER (9 GB, a quarter of a minute with a GPU), from which any run of
+Makes FOLDER (9 GB, a quarter of a minute with a GPU), from which any run of
 Kandinsky 2.2 text2img can be timed and its memory measured before the checkpoint itself is
-downloaded. The pictures are noise.
+downloaded, and says how. The pictures are noise.
+
 Architectures: the configs of kandinsky-community/kandinsky-2-2-prior and -decoder; tokenizer and
 schedulers are the small family's, with the release's number of tokens.
 """
@@ -33,12 +31,17 @@ from transformers import (
 from runner.weights.find import MINI_DIR
 
 PRIOR, DECODER = "kandinsky-2-2-prior", "kandinsky-2-2-decoder"
+STUDIES = (
+    "experiment=offload_modes seeds=[0] warmup=0 prior.num_inference_steps=5 "
+    "decoder.num_inference_steps=10",  # a minute
+    "experiment=batch_sizes",
+)
 TOKENS = 77
 CLIP_SIDE = 224
 
 
 def image_encoder() -> CLIPVisionModelWithProjection:
-    """1.8 thousand million numbers, as all others of ViT-bigG-14."""
+    """That of ViT-bigG-14: 1.8 thousand million numbers."""
     config = CLIPVisionConfig(
         hidden_size=1664, intermediate_size=8192, projection_dim=1280, num_hidden_layers=48,
         num_attention_heads=16, image_size=CLIP_SIDE, patch_size=14, hidden_act="gelu",
@@ -47,7 +50,7 @@ def image_encoder() -> CLIPVisionModelWithProjection:
 
 
 def text_encoder() -> CLIPTextModelWithProjection:
-    """0.7 thousand million numbers."""
+    """That of ViT-bigG-14: 0.7 thousand million numbers."""
     config = CLIPTextConfig(
         vocab_size=49408, hidden_size=1280, intermediate_size=5120, projection_dim=1280,
         num_hidden_layers=32, num_attention_heads=20, max_position_embeddings=TOKENS,
@@ -130,6 +133,8 @@ def main() -> None:
     started = time.perf_counter()
     numbers = build(given.folder, given.device)
     print(f"{given.folder}: {numbers / 1e9:.1f}e9 numbers in {time.perf_counter() - started:.0f} s")
+    for study in STUDIES:
+        print(f"kandinsky {study} weights={given.folder} precision=fp16 device=cuda")
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def without_scipy() -> Iterator[None]:
     """
     for name in SELDOM_USED:
         if name not in sys.modules:
-            sys.modules[name] = _StandIn(name)
+            sys.modules.setdefault(name, _StandIn(name))
     try:
         yield
     finally:
@@ -56,7 +56,7 @@ class _StandIn(ModuleType):
             self.__path__ = self.__spec__.submodule_search_locations or []
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
+        if name.startswith("__") and name != "__all__":
             raise AttributeError(name)
         if FUNCTIONS.get(self.__name__) == name:
             return _imported_when_called(self.__name__, name)
@@ -78,4 +78,4 @@ def _imported(module: str) -> ModuleType:
 def _withdraw() -> None:
     for name in SELDOM_USED:
         if isinstance(sys.modules.get(name), _StandIn):
-            del sys.modules[name]
+            sys.modules.pop(name, None)

@@ -94,8 +94,11 @@ def import_pipelines(names: Iterable[str]) -> None:
     """Classes of diffusers, and what they are made of. Other names are left to who knows them."""
     with uncollected(), without_scipy():
         import diffusers
+        from diffusers.schedulers import KarrasDiffusionSchedulers
 
-        for name in names:
+        # Whatever loads a scheduler imports all that might take its place.
+        compatible = (scheduler.name for scheduler in KarrasDiffusionSchedulers)
+        for name in (*names, *compatible):
             getattr(diffusers, name, None)
 
 

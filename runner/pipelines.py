@@ -12,7 +12,6 @@ from typing import Any
 from runner import compilation, hardware
 from runner.events import Loaded
 from runner.graph import PipelineSpec, SchedulerSpec
-from runner.imports import without_scipy
 from runner.loading import load
 from runner.offload import OffloadChoice, place, prefetches
 from runner.schedulers import swapped_scheduler
@@ -47,8 +46,7 @@ class Pipelines:
         """
         if spec not in self._live:
             started = time.perf_counter()
-            with without_scipy():  # diffusers imports schedulers that might take its place
-                pipeline = self._assembled(spec)
+            pipeline = self._assembled(spec)
             place(pipeline, self._device, self._offload.mode)
             found = hardware.read_back(pipeline)
             found["offload"] = {

@@ -9,4 +9,4 @@ import torch
 @pytest.fixture(scope="session", autouse=True)
 def _needs_cuda() -> None:
     if not torch.cuda.is_available():
-        pytest.skip("no CUDA device here")
+        pytest.skip("no CUDA device here; without `-m gpu` none is seen")

@@ -87,7 +87,7 @@ def test_a_batch_has_the_pictures_that_are_made_alone(
     prompts = 'prompt=["a red circle on a white background","a blue square"]'
     alone, few, auto = sweep(
         "batch_size=1,3,auto", prompts, "seeds=[0,1,2,3]", f"scheduler={scheduler}",
-        f"precision={precision}",
+        f"precision={precision}", "cache=off",
     )  # fmt: skip
     assert furthest(alone, few) <= BATCHED[precision]
     assert furthest(alone, auto) <= BATCHED[precision]
@@ -97,7 +97,9 @@ def test_a_batch_has_the_pictures_that_are_made_alone(
 
 
 def test_offload_modes_of_one_sweep_draw_the_same(sweep: Sweep) -> None:
-    none, *others = sweep("offload=none,model,group,sequential", "seeds=[5]")
+    none, *others = sweep(
+        "offload=none,model,group,group_stream,sequential", "seeds=[5]", "cache=off"
+    )
     for cell in others:
         assert furthest(none, cell) <= 1
 
