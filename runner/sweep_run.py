@@ -178,7 +178,8 @@ class _SweepRun:
             return
         done = len(sweep.cells) - len(self._to_do)
         earlier = f", {done} of them done earlier" if done else ""
-        stages = f"{counted(len(sweep.graph), 'stage')} of {sum(sweep.stages.values())}"
+        distinct = sum(sweep.distinct_stages.values())
+        stages = f"{counted(distinct, 'stage')} of {sum(sweep.stages.values())}"
         cells = counted(len(sweep.cells), "cell")
         print(f"{cells}{earlier}; {stages} are distinct", file=sys.stderr)
         print(f"  {path_here(self._folder.path)}/", file=sys.stderr)

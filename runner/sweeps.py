@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from runner.config.choices import CacheMode
 from runner.config.overrides import assigned
 from runner.config.run_config import RunConfig
 from runner.errors import ConfigError, RunnerError
@@ -67,6 +68,19 @@ class SweepPlan:
         return Graph(()).merged(*(plan.graph for plan in self.plans))
 
     @cached_property
+    def graphs(self) -> tuple[Graph, ...]:
+        """What is run: where results are not taken from the store, cells that are run in different
+        ways share none, and each way has a graph of its own.
+        """
+        ways: dict[object, list[Graph]] = {}
+        for plan in self.plans:
+            shared = plan.run.cache is CacheMode.use
+            ways.setdefault("shared" if shared else plan.way, []).append(plan.graph)
+        if len(ways) == 1:
+            return (self.graph,)
+        return tuple(Graph(()).merged(*graphs) for graphs in ways.values())
+
+    @cached_property
     def axes(self) -> dict[str, tuple[str, ...]]:
         """The keys that differ between cells, each with its values in order of first sight."""
         values: dict[str, dict[str, None]] = {}
@@ -111,7 +125,7 @@ class SweepPlan:
     @property
     def distinct_stages(self) -> Counter[str]:
         """Stage -> how many distinct nodes there are of it."""
-        return Counter(node.stage for node in self.graph)
+        return Counter(node.stage for graph in self.graphs for node in graph)
 
 
 def plan_sweep(cells: Sequence[Cell], *, download: bool = False) -> SweepPlan:

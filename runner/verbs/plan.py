@@ -105,7 +105,7 @@ def sweep_text(sweep: SweepPlan) -> str:
         of_all = f"{distinct} distinct of {sweep.stages[stage]}"
         lines.append(f"  {stage:<16} {of_all}; {stored[stage]} already stored")
     have = {node.key for node in stored_ones}
-    missing = [node for node in sweep.graph if node.key not in have]
+    missing = [node for graph in sweep.graphs for node in graph if node.key not in have]
     first = sweep.plans[0].run
     estimate = Estimator(results_dir(first.output_dir)).estimate(missing, first.bench)
     lines += ["time", f"  {estimate_text(estimate)}"]

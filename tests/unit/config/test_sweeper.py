@@ -61,6 +61,17 @@ def test_the_plan_of_a_sweep_counts_each_distinct_stage_once(command: Command) -
     ]
 
 
+@pytest.mark.parametrize(("cache", "distinct"), [("use", 1), ("off", 2), ("refresh", 2)])
+def test_ways_of_running_share_what_is_taken_from_the_store(
+    command: Command, cache: str, distinct: int
+) -> None:
+    said = command("plan", "-m", "threads=1,2", f"cache={cache}")
+    assert said.out.partition("stages\n")[2].splitlines()[:2] == [
+        f"  prior            {distinct} distinct of 2; 0 already stored",
+        f"  decode           {distinct} distinct of 2; 0 already stored",
+    ]
+
+
 def test_batches_of_a_sweep_are_planned_one_after_another(command: Command) -> None:
     said = command("plan", "-m", "seeds=[1],[2],[3]", "hydra.sweeper.max_batch_size=2")
     assert said.status == 0, said.err
