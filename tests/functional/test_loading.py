@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,3 +49,17 @@ def test_weights_in_the_type_that_is_asked_for_are_shared_by_all_processes(
     live = pipelines.get(spec)
     assert mapped(file.resolve()) * 1024 > 0.9 * file.stat().st_size
     assert next(live.unet.parameters()).device.type == "cpu"
+
+
+def test_what_is_asked_for_one_kind_of_device_is_not_run_on_another(tmp_path: Path) -> None:
+    """A picture of a GPU must never be stored as one of a CPU, or the other way round."""
+    from runner import plan
+    from runner.errors import StageError
+    from runner.opening import open_pipelines, opening_of
+
+    found = plan(output_dir=tmp_path, tracking="none", device="cpu")
+    spec: Any = found.images[0].node.pipeline
+    pipelines = open_pipelines(opening_of([found]))
+    with pytest.raises(StageError, match="is on cpu where cuda was asked for"):
+        pipelines.get(replace(spec, device="cuda"))
+    assert pipelines.get(spec)
