@@ -24,7 +24,8 @@ from runner.config.overrides import overrides_of, sweep_of
 from runner.config.run_config import RunConfig
 from runner.errors import RunnerError, StageError
 from runner.outputs import read_manifest
-from runner.planning import Plan, make_plan
+from runner.planning import make_plan
+from runner.plans import Plan
 from runner.run import SUCCESS, Finished, execute
 from runner.sweep_run import execute_sweep
 from runner.sweeps import Cell, plan_sweep

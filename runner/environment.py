@@ -11,7 +11,7 @@ from typing import Any
 
 from runner import __version__
 from runner.machine import LOGGED_LIBRARIES, cpu_cores, versions
-from runner.planning import Plan
+from runner.plans import Plan
 
 
 def describe(plan: Plan) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from runner.config.choices import OffloadMode
 from runner.config.run_config import Bench
 from runner.imports import uncollected, without_scipy
 from runner.materials import precision_of
-from runner.planning import Plan
+from runner.plans import Plan
 from runner.weights.find import FoundCheckpoint
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from runner.events import NodeResult, Observer
 from runner.graph import Node
 from runner.image_files import pixel_sha256, png_bytes
 from runner.materials import ImageRequest
-from runner.planning import Plan
+from runner.plans import Plan
 from runner.stages import STAGES, ResultKind
 from runner.stopping import held_back
 from runner.store import work_of

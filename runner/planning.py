@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,17 +29,16 @@ from runner.config.run_config import RunConfig
 from runner.config.schema import MetricConfig
 from runner.errors import ConfigError
 from runner.fetching import with_local_pictures
-from runner.graph import Graph, Node
 from runner.machine import PIXEL_LIBRARIES, cpu_cores, settled_device, versions
 from runner.materials import ImageRequest, Materials
 from runner.metrics.find import FoundMetric, find_metric
-from runner.stages.names import DRAWN_ELSEWHERE
+from runner.plans import Plan, PlannedImage
 from runner.tasks import TASKS
 from runner.weights.find import FoundWeights, find_weights
 from runner.weights.hashes import FileHashes
 
 if TYPE_CHECKING:
-    from runner.input_images import InputImage
+    pass
 
 SMALL_MODEL_PARAMETERS = 50_000_000
 """Below this, one CPU thread beats several: the threads wait for each other longer than they
@@ -48,122 +47,6 @@ compute, and while another process keeps a core busy they are up to 60 times slo
 AUTO_BATCH = 8
 """Images a call on an accelerator, unless asked for; one by one where that is too much for it."""
 CACHE = ".cache"
-
-
-@dataclass(frozen=True)
-class PlannedImage:
-    """An image, the node that draws it, and by the metrics' names those that measure it."""
-
-    request: ImageRequest
-    node: Node
-    measures: Mapping[str, Node] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What one cell will do, complete before it begins.
-
-    Attributes:
-        materials: what its nodes are built from: the config, the weights, the pictures.
-        metrics: what is measured, of the pictures alone or against others.
-        measures: by the metrics' names, the nodes that measure all images together.
-        device: "cpu", "cuda", "cuda:N" or "mps".
-        threads: CPU threads; `threads_reason` says why, for the log.
-        warnings: what the user should know and may go on in spite of.
-    """
-
-    row: Row
-    materials: Materials
-    metrics: tuple[FoundMetric, ...]
-    images: tuple[PlannedImage, ...]
-    measures: Mapping[str, Node]
-    height: int
-    width: int
-    device: str
-    threads: int
-    threads_reason: str
-    warnings: tuple[str, ...]
-
-    @property
-    def run(self) -> RunConfig:
-        return self.materials.run
-
-    @property
-    def weights(self) -> FoundWeights:
-        return self.materials.weights
-
-    @property
-    def pictures(self) -> Mapping[str, InputImage]:
-        """What the config names, by its key."""
-        return self.materials.pictures
-
-    @cached_property
-    def graph(self) -> Graph:
-        """All that draws and measures the images."""
-        return Graph(
-            (
-                *(n for image in self.images for n in (image.node, *image.measures.values())),
-                *self.measures.values(),
-            )
-        )
-
-    @property
-    def way(self) -> tuple[object, ...]:
-        """How it is run, which no key says. One engine serves cells that are run alike."""
-        run = self.run
-        how = (run.cache, self.device, self.threads, run.workers, run.offload, run.bench)
-        return (*how, self.materials.batch_size)
-
-    @property
-    def compared(self) -> tuple[FoundMetric, ...]:
-        """The metrics that need the picture of another cell."""
-        return tuple(m for m in self.metrics if against_baseline(self.run, m))
-
-    def measured_against(self, baseline: Plan) -> Plan:
-        """With the metrics that compare its images with those of another cell, of the same
-        prompts and seeds. Where that is run in another way, its engine draws them, and no other:
-        the reference is then what `borrowed` lists.
-
-        Raises:
-            ConfigError: the other cell has not all of these prompts and seeds, or another size.
-        """
-        others = {(i.request.prompt, i.request.seed): i for i in baseline.images}
-        if (self.height, self.width) != (baseline.height, baseline.width):
-            raise ConfigError(
-                "baseline", " ".join(self.run.baseline),
-                f"is of {baseline.width} x {baseline.height} px, and this of "
-                f"{self.width} x {self.height}", "pictures of one size",
-            )  # fmt: skip
-        images = []
-        for image in self.images:
-            request = image.request
-            other = others.get((request.prompt, request.seed))
-            if other is None:
-                raise ConfigError(
-                    "baseline", " ".join(self.run.baseline),
-                    f"has no picture of {request.prompt!r} with seed {request.seed}",
-                    "a cell of the same prompts and seeds",
-                )  # fmt: skip
-            reference = other.node
-            if baseline.way != self.way:
-                reference = self.materials.drawn_elsewhere(other.node, str(baseline.way))
-            measures = {
-                m.name: self.materials.measured(request, m, image.node, reference)
-                for m in self.compared
-            }
-            images.append(replace(image, measures={**image.measures, **measures}))
-        return replace(self, images=tuple(images))
-
-    @property
-    def borrowed(self) -> dict[tuple[str, int], Node]:
-        """By prompt and seed, the pictures of its baseline that its engine does not draw."""
-        return {
-            (image.request.prompt, image.request.seed): reference
-            for image in self.images
-            for measure in image.measures.values()
-            if (reference := measure.inputs.get("reference")) is not None
-            and reference.stage == DRAWN_ELSEWHERE
-        }
 
 
 def cache_dir(run: RunConfig) -> Path:

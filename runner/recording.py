@@ -14,7 +14,7 @@ from runner.events import Loaded, NodeResult, Observer
 from runner.graph import Node, PipelineSpec
 from runner.machine import peak_process_bytes
 from runner.outputs import RunFolder
-from runner.planning import Plan
+from runner.plans import Plan
 from runner.tracking.run_log import RunLog
 from runner.tracking.session import TrackingSession
 

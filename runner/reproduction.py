@@ -19,7 +19,8 @@ from runner.errors import RunnerError
 from runner.events import NodeResult, Observer
 from runner.graph import Graph, Node
 from runner.image_files import image_of_png, pixel_sha256
-from runner.planning import Plan, PlannedImage, make_plan
+from runner.planning import make_plan
+from runner.plans import Plan, PlannedImage
 from runner.progress import display_for
 from runner.records import RecordedImage, RunRecord
 from runner.store import Store

@@ -18,7 +18,8 @@ from runner.engine import Engine, Outcome
 from runner.errors import RunnerError, shown
 from runner.messages import command, counted, path_here
 from runner.outputs import MANIFEST, RunFolder, new_folder
-from runner.planning import Plan, make_plan, results_dir
+from runner.planning import make_plan, results_dir
+from runner.plans import Plan
 from runner.progress import display_for
 from runner.recording import FAILED, FINISHED, KILLED, CellRecord
 from runner.stopping import interrupt, signals

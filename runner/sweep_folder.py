@@ -15,7 +15,7 @@ from runner.errors import RunnerError, StorageError
 from runner.image_files import image_of_png, pixel_sha256
 from runner.locks import hold, is_held
 from runner.outputs import MANIFEST, new_folder, read_manifest, slug, write_whole
-from runner.planning import Plan
+from runner.plans import Plan
 from runner.sweeps import Cell, SweepPlan
 
 SWEEP = "sweep.json"

@@ -10,7 +10,7 @@ from PIL import Image
 
 from runner.image_files import image_of_png, pixel_sha256
 from runner.outputs import read_manifest
-from runner.planning import Plan
+from runner.plans import Plan
 from runner.recording import CellAtWork
 from runner.store import Store
 

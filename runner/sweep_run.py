@@ -19,7 +19,8 @@ from runner.events import Loaded, NodeResult, Observer
 from runner.graph import Graph, Node
 from runner.machine import peak_process_bytes
 from runner.messages import counted, path_here
-from runner.planning import Plan, results_dir
+from runner.planning import results_dir
+from runner.plans import Plan
 from runner.progress import CellEnded, Display, display_for
 from runner.recording import FAILED, FINISHED, KILLED, CellAtWork, CellRecord, Recorder
 from runner.run import (

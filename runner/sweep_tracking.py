@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from runner.messages import counted
-from runner.planning import Plan
+from runner.plans import Plan
 from runner.recording import experiment_of
 from runner.run import close_session, session_of
 from runner.sweep_folder import CellEntry, SweepRecord

@@ -14,7 +14,8 @@ from runner.config.run_config import RunConfig
 from runner.errors import ConfigError, RunnerError
 from runner.graph import Graph
 from runner.messages import counted
-from runner.planning import Plan, Planner, no_baseline
+from runner.planning import Planner, no_baseline
+from runner.plans import Plan
 from runner.weights.find import FoundCheckpoint
 
 SHOWN_CELLS = 3

@@ -15,7 +15,7 @@ from runner.events import Loaded, NodeResult, Observer
 from runner.graph import Node
 from runner.messages import counted, flattened
 from runner.outputs import SavedImage
-from runner.planning import Plan
+from runner.plans import Plan
 from runner.tracking.session import TrackingSession, now_ms
 
 TABLE = "images.json"

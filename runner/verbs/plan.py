@@ -13,7 +13,8 @@ from runner.errors import ConfigError
 from runner.estimates import Estimate, Estimator
 from runner.graph import Graph, Node
 from runner.messages import counted
-from runner.planning import Plan, make_plan, results_dir
+from runner.planning import make_plan, results_dir
+from runner.plans import Plan
 from runner.store import Store
 from runner.sweeps import Cell, SweepPlan, plan_sweep
 from runner.verbs.hydra_app import Swept, run_with_hydra

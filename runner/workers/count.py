@@ -12,7 +12,8 @@ from runner.graph import Node, PipelineSpec
 from runner.machine import accelerators, cpu_cores
 from runner.messages import counted
 from runner.opening import Opening, open_pipelines, opening_of
-from runner.planning import SMALL_MODEL_PARAMETERS, Plan, cache_dir
+from runner.planning import SMALL_MODEL_PARAMETERS, cache_dir
+from runner.plans import Plan
 from runner.workers import host
 from runner.workers.here import OpenWorkers, Workers, in_process
 

@@ -19,7 +19,8 @@ from runner.graph import PipelineSpec
 from runner.machine import settled_device
 from runner.offload import OffloadChoice, choose_offload, free_bytes
 from runner.pipelines import Pipelines
-from runner.planning import Plan, cache_dir, make_plan
+from runner.planning import cache_dir, make_plan
+from runner.plans import Plan
 from runner.store import Store
 from runner.workers.here import in_process
 

@@ -83,6 +83,16 @@ def test_what_was_drawn_before_a_resumption_is_compared_with(sweep: Sweep) -> No
     assert differences(sweep()[1]) == before
 
 
+def test_pictures_from_the_store_are_not_compared_with_themselves(
+    sweep: Sweep, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    with pytest.raises(FileNotFoundError):
+        sweep("cache=use", status=2)
+    said = capsys.readouterr().err
+    assert "baseline=threads=1: differs in nothing but threads, and with cache=use" in said
+    assert "allowed: cache=off" in said
+
+
 def test_what_was_not_drawn_is_said(
     sweep: Sweep, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -22,7 +22,7 @@ from runner.events import Loaded, NodeResult, Observer
 from runner.graph import Node
 from runner.opening import opening_of
 from runner.outputs import read_manifest
-from runner.planning import Plan
+from runner.plans import Plan
 from runner.stages import STAGES
 from runner.store import Store
 from runner.workers import count

@@ -13,7 +13,8 @@ from runner.catalog import CATALOG, row_of
 from runner.combinations import checked_size, needed_roles
 from runner.config.choices import OffloadMode, SchedulerName, Task, VarianceType, Version
 from runner.errors import ConfigError
-from runner.planning import Plan, make_plan
+from runner.planning import make_plan
+from runner.plans import Plan
 from unit.conftest import Command, Compose, assert_refused
 
 HUB = "weights=hub"

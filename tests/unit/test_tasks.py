@@ -13,7 +13,8 @@ from PIL import Image
 from runner.catalog import CATALOG
 from runner.graph import Node
 from runner.materials import ImageRequest, Materials
-from runner.planning import Plan, make_plan
+from runner.planning import make_plan
+from runner.plans import Plan
 from runner.tasks import text2img
 from unit.conftest import Compose
 
