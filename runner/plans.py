@@ -15,7 +15,7 @@ from runner.errors import ConfigError
 from runner.graph import Graph, Node
 from runner.materials import ImageRequest, Materials
 from runner.metrics.find import FoundMetric
-from runner.stages.names import DRAWN_ELSEWHERE
+from runner.stages.names import BATCHED_PARAM, DRAWN_ELSEWHERE
 from runner.weights.find import FoundWeights
 
 if TYPE_CHECKING:
@@ -91,8 +91,12 @@ class Plan:
             ("workers", self.run.workers),
             ("offload", self.run.offload.name),
             ("bench", self.run.bench),
-            ("batch_size", self.materials.batch_size),
+            ("batch_size", self.materials.batch_size if self._is_batched else 1),
         )
+
+    @property
+    def _is_batched(self) -> bool:
+        return any(image.node.params.get(BATCHED_PARAM) for image in self.images)
 
     @property
     def compared(self) -> tuple[FoundMetric, ...]:
@@ -127,7 +131,7 @@ class Plan:
                 )  # fmt: skip
             reference = other.node
             if baseline.way != self.way:
-                self._check_drawn_anew(image.node, baseline, other.node)
+                self._check_drawn_apart(image.node, baseline, other.node)
                 reference = self.materials.drawn_elsewhere(other.node, str(baseline.way))
             measures = {
                 m.name: self.materials.measured(request, m, image.node, reference)
@@ -136,8 +140,14 @@ class Plan:
             images.append(replace(image, measures={**image.measures, **measures}))
         return replace(self, images=tuple(images))
 
-    def _check_drawn_anew(self, own: Node, baseline: Plan, other: Node) -> None:
-        if own.key == other.key and self.run.cache is CacheMode.use:
+    def _check_drawn_apart(self, own: Node, baseline: Plan, other: Node) -> None:
+        if self.run.output_dir != baseline.run.output_dir:
+            raise ConfigError(
+                "baseline", " ".join(self.run.baseline), "is run in another way, and put into "
+                f"another folder ({baseline.run.output_dir})", "one output_dir for both",
+            )  # fmt: skip
+        stored = self.run.cache is CacheMode.use and baseline.run.cache is not CacheMode.off
+        if stored and own.key == other.key:
             ways = zip(self.way, baseline.way, strict=True)
             apart = ", ".join(name for (name, mine), (_, theirs) in ways if mine != theirs)
             raise ConfigError(

@@ -14,6 +14,7 @@ import os
 import shutil
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -46,12 +47,15 @@ class Store:
         self._folder = folder
         self._mode = mode
         self._memory: dict[str, Made] = {}
+        self._lent: dict[str, Callable[[], Made | None]] = {}
         self._seconds: dict[str, float | None] = {}
 
     def holds(self, node: Node) -> bool:
         """Whether `get` would find an entry, going by the disk's names alone."""
-        return node.key in self._memory or (
-            self._mode is CacheMode.use and (self._entry(node) / ENTRY).is_file()
+        return (
+            node.key in self._memory
+            or node.key in self._lent
+            or (self._mode is CacheMode.use and (self._entry(node) / ENTRY).is_file())
         )
 
     def get(self, node: Node) -> Value | None:
@@ -63,9 +67,11 @@ class Store:
         """As `get`, but as it is: what was read from disk is not decoded."""
         if node.key in self._memory:
             return self._memory[node.key]
-        if self._mode is not CacheMode.use:
-            return None
-        found = self._read(node)
+        found: Made | None = None
+        if node.key in self._lent:
+            found = self._lent[node.key]()
+        elif self._mode is CacheMode.use:
+            found = self._read(node)
         if found is not None:
             self._memory[node.key] = found
         return found
@@ -82,9 +88,13 @@ class Store:
                     f"cannot store the result of {node.stage} in {self._folder}: {error.strerror}"
                 ) from error
 
-    def lend(self, node: Node, made: Made) -> None:
-        """Have a result that was made elsewhere at hand; it is not stored."""
-        self._memory[node.key] = made
+    def lend(self, node: Node, read: Callable[[], Made | None]) -> None:
+        """Have a result that was made elsewhere at hand; it is not stored.
+
+        Args:
+            read: called when it is needed; None: it is not there any more.
+        """
+        self._lent[node.key] = read
 
     def seconds(self, node: Node) -> float | None:
         """What a result took when it was made; None where that is not known."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -94,17 +94,22 @@ class SweepFolder:
     @classmethod
     def open(cls, sweep: SweepPlan, output_dir: Path, resume: bool) -> SweepFolder:
         """The folder of an earlier attempt at the same sweep, or a fresh one."""
-        fingerprints = [fingerprint(plan) for plan in sweep.plans]
+        fingerprints = [fingerprint(plan, sweep.axes.keys()) for plan in sweep.plans]
         whole = _hash(fingerprints)
         if resume and (found := find(output_dir, whole)) is not None:
             path, record = found
-            again = replace(record, status=RUNNING, attempts=record.attempts + 1)
+            # By place: the same cells may have had other numbers in another command.
+            cells = tuple(
+                replace(entry, number=cell.number)
+                for entry, cell in zip(record.cells, sweep.cells, strict=True)
+            )
+            again = replace(record, status=RUNNING, attempts=record.attempts + 1, cells=cells)
             return cls(path, again, before=record.status)
         names = {plan.run.name for plan in sweep.plans}
         name = names.pop() if len(names) == 1 else "sweep"
         path = new_folder(output_dir, name)
         axes = sweep.axes
-        cells = [
+        entries = [
             CellEntry(cell.number, cell.overrides, _folder_name(cell, axes), own)
             for cell, own in zip(sweep.cells, fingerprints, strict=True)
         ]
@@ -121,7 +126,7 @@ class SweepFolder:
                 seconds=0.0,
                 axes=axes,
                 runs={},
-                cells=tuple(cells),
+                cells=tuple(entries),
                 command=sweep.command,
             ),
         )
@@ -194,9 +199,14 @@ def note_mlflow_run(folder: Path, mlflow_run_id: str) -> None:
     write_whole(folder / MANIFEST, text.encode())
 
 
-def fingerprint(plan: Plan) -> str:
-    """What decides a cell: the results that it asks for, and the config that it is logged with."""
-    config = {k: v for k, v in plan.run.composed.items() if k not in NOT_IDENTITY}
+def fingerprint(plan: Plan, axes: Collection[str] = ()) -> str:
+    """What decides a cell: the results that it asks for, and the config that it is logged with.
+
+    Args:
+        axes: keys that set its sweep's cells apart, whichever they are.
+    """
+    left_out = set(NOT_IDENTITY).difference(axes)
+    config = {k: v for k, v in plan.run.composed.items() if k not in left_out}
     images = [(image.node.key, image.request.prompt, image.request.seed) for image in plan.images]
     return _hash([config, images])
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from PIL import Image
@@ -15,38 +16,56 @@ from runner.recording import CellAtWork
 from runner.store import Store
 
 
-def alike(cells: Sequence[CellAtWork], baselines: Set[int]) -> list[list[CellAtWork]]:
-    """Cells by how they are run.
+def alike(cells: Sequence[CellAtWork], baselines: Mapping[int, int]) -> list[list[CellAtWork]]:
+    """Cells by how they are run; whoever borrows pictures comes after those whose they are.
 
     Args:
-        baselines: numbers of cells that others are compared with: their pictures come first.
+        baselines: cell's number -> that of the cell it is compared with.
     """
-    groups: defaultdict[tuple[object, ...], list[CellAtWork]] = defaultdict(list)
+    by_number = {cell.number: cell for cell in cells}
+    groups: defaultdict[tuple[int, object], list[CellAtWork]] = defaultdict(list)
     for cell in cells:
-        groups[cell.plan.way].append(cell)
-    return sorted(
-        groups.values(), key=lambda group: baselines.isdisjoint(cell.number for cell in group)
-    )
+        groups[_depth(cell, by_number, baselines), cell.plan.way].append(cell)
+    return [groups[key] for key in sorted(groups, key=lambda key: key[0])]
+
+
+def _depth(
+    cell: CellAtWork, by_number: Mapping[int, CellAtWork], baselines: Mapping[int, int]
+) -> int:
+    """How many cells of another way have to be drawn before, one after the other."""
+    depth, seen = 0, {cell.number}
+    baseline = by_number.get(baselines.get(cell.number, cell.number))
+    while baseline is not None and baseline.number not in seen:
+        depth += baseline.plan.way != cell.plan.way
+        seen.add(baseline.number)
+        cell = baseline
+        baseline = by_number.get(baselines.get(cell.number, cell.number))
+    return depth
 
 
 def lend(store: Store, plan: Plan, baseline: Path) -> None:
-    """What a cell borrows from the folder of its baseline, as far as that has been drawn."""
+    """What a cell borrows from the folder of its baseline, as far as that has been drawn. Each
+    picture is read when it is needed.
+    """
     borrowed = plan.borrowed
-    for asked, picture in _whole_pictures(baseline) if borrowed else ():
+    for asked, file, sha256 in _pictures(baseline):
         if asked in borrowed:
-            store.lend(borrowed[asked], picture)
+            store.lend(borrowed[asked], partial(_whole, file, sha256))
 
 
-def _whole_pictures(folder: Path) -> Iterator[tuple[tuple[str, int], Image.Image]]:
-    """By prompt and seed, the pictures of a cell that are as its manifest has them."""
+def _pictures(folder: Path) -> Iterator[tuple[tuple[str, int], Path, str]]:
+    """By prompt and seed, files of a cell's pictures, and the hash of their pixels."""
     try:
         images = read_manifest(folder)["images"]
     except (OSError, ValueError, KeyError):
         return
     for image in images:
-        try:
-            picture = image_of_png((folder / image["file"]).read_bytes())
-        except (OSError, ValueError):
-            continue
-        if pixel_sha256(picture) == image["sha256"]:
-            yield (image["prompt"], image["seed"]), picture
+        yield (image["prompt"], image["seed"]), folder / image["file"], image["sha256"]
+
+
+def _whole(file: Path, sha256: str) -> Image.Image | None:
+    try:
+        picture = image_of_png(file.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return picture if pixel_sha256(picture) == sha256 else None

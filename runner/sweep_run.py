@@ -31,6 +31,7 @@ from runner.run import (
     keep_within_bounds,
     print_tracebacks,
 )
+from runner.stages.names import DRAWN_ELSEWHERE
 from runner.stopping import StopBetweenStages, signals
 from runner.store import Store
 from runner.sweep_folder import CellEntry, SweepFolder, lacks_mlflow_run, note_mlflow_run
@@ -118,7 +119,7 @@ class _SweepRun:
             self._tracking.parent(self._plans[self._to_do[0].number])
         with display_for(self._run.progress, len(self._to_do)) as display:
             at_work = [self._cell_at_work(entry) for entry in self._to_do]
-            for cells in alike(at_work, set(self._sweep.baselines.values())):
+            for cells in alike(at_work, self._sweep.baselines):
                 self._execute_alike(cells, display, check)
 
     def _execute_alike(
@@ -129,7 +130,7 @@ class _SweepRun:
         recorder = Recorder(cells, partial(self._tell, display))
         store = Store(results_dir(self._run.output_dir), plans[0].run.cache)
         for cell in cells:
-            if cell.number in self._sweep.baselines:
+            if cell.plan.borrowed:
                 lend(store, cell.plan, self._baseline_folder(cell.number))
         observers = [recorder, self._totals, display]
         workers = open_workers(plans, self._cluster)
@@ -280,6 +281,8 @@ class _Totals(Observer):
         self.seconds_loading += loaded.seconds
 
     def node_finished(self, result: NodeResult) -> None:
+        if result.node.stage == DRAWN_ELSEWHERE:
+            return
         if result.reused:
             self.reused += 1
         else:

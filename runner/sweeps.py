@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,6 +16,7 @@ from runner.graph import Graph
 from runner.messages import counted
 from runner.planning import Planner, no_baseline
 from runner.plans import Plan
+from runner.stages.names import DRAWN_ELSEWHERE
 from runner.weights.find import FoundCheckpoint
 
 SHOWN_CELLS = 3
@@ -97,8 +98,9 @@ class SweepPlan:
             for cell, plan in zip(self.cells, self.plans, strict=True)
             if cell.number in numbers
         ]
+        baselines = {own: other for own, other in self.baselines.items() if other in numbers}
         cells, plans = (cell for cell, _ in kept), (plan for _, plan in kept)
-        return SweepPlan(tuple(cells), tuple(plans), self.baselines)
+        return SweepPlan(tuple(cells), tuple(plans), baselines)
 
     def label(self, cell: Cell) -> str:
         """What sets a cell apart from the others."""
@@ -121,12 +123,17 @@ class SweepPlan:
     @cached_property
     def stages(self) -> Counter[str]:
         """Stage -> how many nodes the cells have of it, each counted for itself."""
-        return Counter(node.stage for plan in self.plans for node in plan.graph)
+        return _stages(plan.graph for plan in self.plans)
 
     @property
     def distinct_stages(self) -> Counter[str]:
         """Stage -> how many distinct nodes there are of it."""
-        return Counter(node.stage for graph in self.graphs for node in graph)
+        return _stages(self.graphs)
+
+
+def _stages(graphs: Iterable[Graph]) -> Counter[str]:
+    """Without pictures that are lent, for which nothing is run."""
+    return Counter(n.stage for graph in graphs for n in graph if n.stage != DRAWN_ELSEWHERE)
 
 
 def plan_sweep(cells: Sequence[Cell], *, download: bool = False) -> SweepPlan:

@@ -105,7 +105,7 @@ def _is_plain(override: Override) -> bool:
         and override.package is None
         and not override.is_hydra_override()
         and not isinstance(override.value(), dict)
-        and "${" not in str(override.input_line)
+        and "$" not in str(override.input_line)  # a sweeper writes ${height} as $\{height\}
     )
 
 

@@ -16,6 +16,7 @@ from runner.graph import Node
 from runner.messages import counted, flattened
 from runner.outputs import SavedImage
 from runner.plans import Plan
+from runner.stages.names import DRAWN_ELSEWHERE
 from runner.tracking.session import TrackingSession, now_ms
 
 TABLE = "images.json"
@@ -63,6 +64,8 @@ class RunLog(Observer):
             self._append("tags", tags={"runner.accelerator": accelerator["name"]})
 
     def node_finished(self, result: NodeResult) -> None:
+        if result.node.stage == DRAWN_ELSEWHERE:
+            return
         if result.reused:
             self._reused += 1
             return

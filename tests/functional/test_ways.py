@@ -29,17 +29,20 @@ Sweep = Callable[..., "list[Path]"]
 def sweep(weights: Path, tmp_path: Path) -> Sweep:
     """Runs cells with one thread and with two, the second compared with the first."""
 
-    def run(*overrides: str, threads: str = "1,2", status: int = 0) -> list[Path]:
+    def run(
+        *overrides: str, threads: str = "1,2", baseline: str = "threads=1", status: int = 0
+    ) -> list[Path]:
         given = (
             f"weights={weights}", f"output_dir={tmp_path}", "tracking=none", *STEPS,
-            "progress=quiet", "metrics=pixel_difference", 'baseline="threads=1"', "seeds=[0,1]",
+            "progress=quiet", "metrics=pixel_difference", f'baseline="{baseline}"', "seeds=[0,1]",
             f"threads={threads}", "workers=1", "cache=off",
         )  # fmt: skip
+        last = {override.partition("=")[0]: override for override in (*given, *overrides)}
         try:
-            assert main(["-m", *given, *overrides]) == status
+            assert main(["-m", *last.values()]) == status
         finally:
             torch.set_num_threads(1)
-        folder = tmp_path / "latest"
+        folder = (tmp_path / "latest").resolve()
         return [folder / cell.folder for cell in read_record(folder).cells]
 
     return run
@@ -91,6 +94,33 @@ def test_pictures_from_the_store_are_not_compared_with_themselves(
     said = capsys.readouterr().err
     assert "baseline=threads=1: differs in nothing but threads, and with cache=use" in said
     assert "allowed: cache=off" in said
+
+
+@pytest.mark.usefixtures("_inverted")
+def test_another_choice_of_ways_is_another_sweep(sweep: Sweep) -> None:
+    one, two = sweep()
+    before = differences(two)
+    assert read_manifest(one)["status"] == "FINISHED"
+    two_first, one_last = sweep(threads="2,1")
+    assert two_first.parent != two.parent
+    assert differences(two_first) == before
+    assert "scores" in read_manifest(one_last)["images"][0]
+
+
+def test_cells_of_other_output_folders_are_compared_where_they_are_run_alike(
+    sweep: Sweep, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(FileNotFoundError):  # each folder has a sweep of its own
+        sweep(
+            "scheduler=ddim,ddpm", f"output_dir={tmp_path}/${{scheduler.name}}", threads="1",
+            baseline="scheduler=ddim",
+        )  # fmt: skip
+    folder = tmp_path / "ddpm" / "latest"
+    (cell,) = read_record(folder).cells
+    assert max(differences(folder / cell.folder)) > 0
+    with pytest.raises(FileNotFoundError):
+        sweep(f"output_dir={tmp_path}/${{threads}}", status=2)
+    assert "put into another folder" in capsys.readouterr().err
 
 
 def test_what_was_not_drawn_is_said(

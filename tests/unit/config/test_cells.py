@@ -62,6 +62,7 @@ CELLS = [
     ["decoder={num_inference_steps: 3, guidance_scale: 1}", "decoder.guidance_scale=2"],
     ["decoder.num_inference_steps=${weights.steps.prior}", "weights.steps.prior=4"],
     ["name=with-${scheduler.name}", "scheduler=dpmpp_2m"],
+    ["name=with-$\\{height\\}", "height=64"],  # as a sweeper hands it on
     ["question=job ${hydra:job.num}", "decoder.guidance_scale=3"],
     ["experiment=first_light", "seeds=[7]"],
     ["experiment=guide/text2img_2_2", "decoder.num_inference_steps=2"],

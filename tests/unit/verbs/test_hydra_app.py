@@ -30,6 +30,20 @@ def test_a_job_gets_its_config_and_overrides() -> None:
     ]
 
 
+def test_an_interpolation_reads_what_its_own_job_is_given() -> None:
+    seen: list[RunConfig] = []
+
+    def job(run: RunConfig) -> int:
+        seen.append(run)
+        return 0
+
+    given = ["-m", "height=64,128", "question=at ${height}", "output_dir=of-${seeds}", "seeds=[1]"]
+    assert run_with_hydra(job, given, "kandinsky") == 0
+    assert [(run.question, run.output_dir.name) for run in seen] == [
+        ("at 64", "of-[1]"), ("at 128", "of-[1]"),
+    ]  # fmt: skip
+
+
 def test_an_override_may_hold_an_interpolation() -> None:
     seen: list[RunConfig] = []
 
