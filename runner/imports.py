@@ -46,6 +46,15 @@ def without_scipy() -> Iterator[None]:
         _withdraw()
 
 
+def sparing_scipy(load: Callable[[], None]) -> None:
+    """Have something import `without_scipy`; where it needs more than a stand-in has, with it."""
+    try:
+        with without_scipy():
+            load()
+    except Exception:  # whatever a half imported module raises; what is really wrong comes again
+        load()
+
+
 class _StandIn(ModuleType):
     """A package that is imported when something of it is needed; its own modules are found."""
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from runner.config.choices import OffloadMode
 from runner.config.run_config import Bench
-from runner.imports import uncollected, without_scipy
+from runner.imports import sparing_scipy, uncollected
 from runner.materials import precision_of
 from runner.plans import Plan
 from runner.weights.find import FoundCheckpoint
@@ -82,24 +82,33 @@ def open_pipelines(opening: Opening) -> Pipelines:
 
 def import_libraries() -> None:
     """torch, diffusers and transformers, quiet."""
-    with uncollected(), without_scipy():
+
+    def load() -> None:
         for module in ("hardware", "offload", "pipelines"):
             importlib.import_module(f"runner.{module}")
-        from runner.loading import quiet_libraries
 
-        quiet_libraries()
+    with uncollected():
+        sparing_scipy(load)
+    from runner.loading import quiet_libraries
+
+    quiet_libraries()
 
 
 def import_pipelines(names: Iterable[str]) -> None:
     """Classes of diffusers, and what they are made of. Other names are left to who knows them."""
-    with uncollected(), without_scipy():
+    wanted = list(names)
+
+    def load() -> None:
         import diffusers
         from diffusers.schedulers import KarrasDiffusionSchedulers
 
         # Whatever loads a scheduler imports all that might take its place.
         compatible = (scheduler.name for scheduler in KarrasDiffusionSchedulers)
-        for name in (*names, *compatible):
+        for name in (*wanted, *compatible):
             getattr(diffusers, name, None)
+
+    with uncollected():
+        sparing_scipy(load)
 
 
 def _component_bytes(plan: Plan) -> list[dict[str, int]]:

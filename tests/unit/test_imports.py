@@ -73,3 +73,14 @@ with without_scipy():
     print(scipy.stats.norm.cdf(0))
 """
     assert printed(code).splitlines() == ["6.0", "0.5"]
+
+
+def test_who_needs_more_than_a_stand_in_has_gets_all() -> None:
+    code = """
+from runner.imports import sparing_scipy
+def load():
+    import scipy.stats.distributions
+    print(scipy.stats.distributions.norm.cdf(0))
+sparing_scipy(load)
+"""
+    assert printed(code) == "0.5"
