@@ -181,3 +181,12 @@ def test_the_store_is_kept_within_its_bound(
     assert "2 stored results dropped" in capsys.readouterr().err
     assert len(stored & left) == 1  # the prior, which the second sweep took too
     assert len(left) == 3
+
+
+def test_a_batch_of_cells_may_repeat_an_earlier_one(
+    sweep: Callable[..., list[dict[str, Any]]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As trials of Optuna may: the cell has another number, and is done."""
+    (cell,) = sweep("seeds=[1],[1]", "hydra.sweeper.max_batch_size=1", "progress=lines")
+    assert cell["status"] == "FINISHED"
+    assert "1 cell done earlier" in capsys.readouterr().out
