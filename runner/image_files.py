@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Mapping
+from pathlib import Path
 
 from PIL import Image, PngImagePlugin
 
@@ -38,3 +39,12 @@ def pixel_sha256(image: Image.Image) -> str:
     digest = hashlib.sha256(f"{image.mode} {image.width}x{image.height}\n".encode())
     digest.update(image.tobytes())
     return digest.hexdigest()
+
+
+def whole_picture(file: Path, sha256: str) -> Image.Image | None:
+    """The picture of a PNG file; None where that is gone, or has not the pixels of the hash."""
+    try:
+        picture = image_of_png(file.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return picture if pixel_sha256(picture) == sha256 else None

@@ -79,7 +79,7 @@ class Plan:
             )
         )
 
-    @property
+    @cached_property
     def way(self) -> tuple[tuple[str, object], ...]:
         """How it is run, by the config's keys, which no node's key says whole. One engine serves
         cells that are run alike.
@@ -119,6 +119,7 @@ class Plan:
                 f"is of {baseline.width} x {baseline.height} px, and this of "
                 f"{self.width} x {self.height}", "pictures of one size",
             )  # fmt: skip
+        apart = baseline.way != self.way
         images = []
         for image in self.images:
             request = image.request
@@ -130,7 +131,7 @@ class Plan:
                     "a cell of the same prompts and seeds",
                 )  # fmt: skip
             reference = other.node
-            if baseline.way != self.way:
+            if apart:
                 self._check_drawn_apart(image.node, baseline, other.node)
                 reference = self.materials.drawn_elsewhere(other.node, str(baseline.way))
             measures = {
@@ -156,7 +157,7 @@ class Plan:
                 "for this cell's", "cache=off, which draws both",
             )  # fmt: skip
 
-    @property
+    @cached_property
     def borrowed(self) -> dict[tuple[str, int], Node]:
         """By prompt and seed, the pictures of its baseline that its engine does not draw."""
         return {

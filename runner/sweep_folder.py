@@ -12,7 +12,7 @@ from typing import IO, Any
 
 from runner.config.choices import Retry
 from runner.errors import RunnerError, StorageError
-from runner.image_files import image_of_png, pixel_sha256
+from runner.image_files import whole_picture
 from runner.locks import hold, is_held
 from runner.outputs import MANIFEST, new_folder, read_manifest, slug, write_whole
 from runner.plans import Plan
@@ -177,7 +177,7 @@ def cell_status(folder: Path) -> str:
 def _whole(folder: Path) -> bool:
     try:
         return all(
-            pixel_sha256(image_of_png((folder / image["file"]).read_bytes())) == image["sha256"]
+            whole_picture(folder / image["file"], image["sha256"]) is not None
             for image in read_manifest(folder)["images"]
         )
     except (OSError, ValueError, KeyError):

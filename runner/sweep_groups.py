@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from PIL import Image
-
-from runner.image_files import image_of_png, pixel_sha256
+from runner.image_files import whole_picture
 from runner.outputs import read_manifest
 from runner.plans import Plan
 from runner.recording import CellAtWork
@@ -43,29 +41,19 @@ def _depth(
     return depth
 
 
-def lend(store: Store, plan: Plan, baseline: Path) -> None:
-    """What a cell borrows from the folder of its baseline, as far as that has been drawn. Each
+def lend(store: Store, plans: Iterable[Plan], baseline: Path) -> None:
+    """What cells borrow from the folder of their baseline, as far as that has been drawn. Each
     picture is read when it is needed.
     """
-    borrowed = plan.borrowed
-    for asked, file, sha256 in _pictures(baseline):
-        if asked in borrowed:
-            store.lend(borrowed[asked], partial(_whole, file, sha256))
-
-
-def _pictures(folder: Path) -> Iterator[tuple[tuple[str, int], Path, str]]:
-    """By prompt and seed, files of a cell's pictures, and the hash of their pixels."""
     try:
-        images = read_manifest(folder)["images"]
+        images = read_manifest(baseline)["images"]
     except (OSError, ValueError, KeyError):
         return
-    for image in images:
-        yield (image["prompt"], image["seed"]), folder / image["file"], image["sha256"]
-
-
-def _whole(file: Path, sha256: str) -> Image.Image | None:
-    try:
-        picture = image_of_png(file.read_bytes())
-    except (OSError, ValueError):
-        return None
-    return picture if pixel_sha256(picture) == sha256 else None
+    drawn = {
+        (image["prompt"], image["seed"]): (baseline / image["file"], image["sha256"])
+        for image in images
+    }
+    for plan in plans:
+        for asked, picture in plan.borrowed.items():
+            if asked in drawn:
+                store.lend(picture, partial(whole_picture, *drawn[asked]))

@@ -129,9 +129,7 @@ class _SweepRun:
         plans = [cell.plan for cell in cells]
         recorder = Recorder(cells, partial(self._tell, display))
         store = Store(results_dir(self._run.output_dir), plans[0].run.cache)
-        for cell in cells:
-            if cell.plan.borrowed:
-                lend(store, cell.plan, self._baseline_folder(cell.number))
+        self._lend(store, cells)
         observers = [recorder, self._totals, display]
         workers = open_workers(plans, self._cluster)
         engine = Engine(workers, store, observers, check, plans[0].materials.batch_size)
@@ -150,10 +148,14 @@ class _SweepRun:
         if self._run.debug:
             print_tracebacks(outcome)
 
-    def _baseline_folder(self, number: int) -> Path:
-        baseline = self._sweep.baselines[number]
-        entry = next(cell for cell in self._folder.record.cells if cell.number == baseline)
-        return self._folder.folder(entry)
+    def _lend(self, store: Store, cells: Sequence[CellAtWork]) -> None:
+        borrowers: defaultdict[int, list[Plan]] = defaultdict(list)
+        for cell in cells:
+            if cell.plan.borrowed:
+                borrowers[self._sweep.baselines[cell.number]].append(cell.plan)
+        for entry in self._folder.record.cells if borrowers else ():
+            if entry.number in borrowers:
+                lend(store, borrowers[entry.number], self._folder.folder(entry))
 
     def _cell_at_work(self, entry: CellEntry) -> CellAtWork:
         plan = self._plans[entry.number]

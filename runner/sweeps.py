@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,7 +12,7 @@ from runner.config.choices import CacheMode
 from runner.config.overrides import assigned
 from runner.config.run_config import RunConfig
 from runner.errors import ConfigError, RunnerError
-from runner.graph import Graph
+from runner.graph import Graph, Node
 from runner.messages import counted
 from runner.planning import Planner, no_baseline
 from runner.plans import Plan
@@ -123,17 +123,22 @@ class SweepPlan:
     @cached_property
     def stages(self) -> Counter[str]:
         """Stage -> how many nodes the cells have of it, each counted for itself."""
-        return _stages(plan.graph for plan in self.plans)
+        return Counter(node.stage for node in _run(plan.graph for plan in self.plans))
+
+    @property
+    def work(self) -> list[Node]:
+        """The nodes that are run, each once for every graph that it is in."""
+        return list(_run(self.graphs))
 
     @property
     def distinct_stages(self) -> Counter[str]:
         """Stage -> how many distinct nodes there are of it."""
-        return _stages(self.graphs)
+        return Counter(node.stage for node in self.work)
 
 
-def _stages(graphs: Iterable[Graph]) -> Counter[str]:
+def _run(graphs: Iterable[Graph]) -> Iterator[Node]:
     """Without pictures that are lent, for which nothing is run."""
-    return Counter(n.stage for graph in graphs for n in graph if n.stage != DRAWN_ELSEWHERE)
+    return (node for graph in graphs for node in graph if node.stage != DRAWN_ELSEWHERE)
 
 
 def plan_sweep(cells: Sequence[Cell], *, download: bool = False) -> SweepPlan:
@@ -177,7 +182,7 @@ def _compared(
     wrong with that.
     """
     chosen = [assigned(cell.overrides) for cell in cells]
-    by_choice = {frozenset(own.items()): number for number, own in enumerate(chosen)}
+    by_choice = {frozenset(own.items()): place for place, own in enumerate(chosen)}
     found: list[Plan] = []
     baselines: dict[int, int] = {}
     faults: dict[str, list[Cell]] = {}

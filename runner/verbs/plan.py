@@ -15,7 +15,6 @@ from runner.graph import Graph, Node
 from runner.messages import counted
 from runner.planning import make_plan, results_dir
 from runner.plans import Plan
-from runner.stages.names import DRAWN_ELSEWHERE
 from runner.store import Store
 from runner.sweeps import Cell, SweepPlan, plan_sweep
 from runner.verbs.hydra_app import Swept, run_with_hydra
@@ -107,12 +106,7 @@ def sweep_text(sweep: SweepPlan) -> str:
         of_all = f"{distinct} distinct of {sweep.stages[stage]}"
         lines.append(f"  {stage:<16} {of_all}; {stored[stage]} already stored")
     have = {node.key for node in stored_ones}
-    missing = [
-        node
-        for graph in sweep.graphs
-        for node in graph
-        if node.key not in have and node.stage != DRAWN_ELSEWHERE
-    ]
+    missing = [node for node in sweep.work if node.key not in have]
     first = sweep.plans[0].run
     estimate = Estimator(results_dir(first.output_dir)).estimate(missing, first.bench)
     lines += ["time", f"  {estimate_text(estimate)}"]

@@ -49,6 +49,7 @@ class Worker:
 
     Attributes:
         origin: what started it: those of one origin fail together.
+        place: see `Start`.
     """
 
     connection: Connection
@@ -56,6 +57,7 @@ class Worker:
     pid: int | None = None
     run: Run | None = None
     specs: set[PipelineSpec] = field(default_factory=set)
+    place: int = 0
 
 
 class ConnectedWorkers(ABC):

@@ -22,7 +22,6 @@ class Pool(ConnectedWorkers):
     ) -> None:
         super().__init__(opening, specs, observer)
         self._hosts: list[Host] = []
-        self._places: dict[int, int] = {}
         self._add(count)
 
     def close(self) -> None:
@@ -38,9 +37,10 @@ class Pool(ConnectedWorkers):
         host = take(count)
         self._hosts.append(host)
         place = self._free_place()
-        self._places[host.pid] = place
         host.start(replace(self._start, workers=count, place=place))
-        self._workers += [Worker(connection, host.pid) for connection in host.connections]
+        self._workers += [
+            Worker(connection, host.pid, place=place) for connection in host.connections
+        ]
 
     @property
     def _can_fork(self) -> bool:
@@ -48,5 +48,5 @@ class Pool(ConnectedWorkers):
 
     def _free_place(self) -> int:
         """Of a process that died, if there is one."""
-        taken = {self._places[worker.origin] for worker in self._workers}
+        taken = {worker.place for worker in self._workers}
         return next(place for place in itertools.count() if place not in taken)
