@@ -12,8 +12,8 @@ from runner.config.run_config import RunConfig
 from runner.config.schema import MetricConfig
 from runner.errors import ConfigError
 from runner.materials import clip_role
-from runner.messages import counted
 from runner.metrics.find import FoundMetric
+from runner.system.text import counted
 
 FindMetric: TypeAlias = Callable[[str, MetricConfig], FoundMetric]
 

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from runner.reporting import reported
+from runner.system.exit import reported
 
 VERBS = {
     "run": "make images (the default verb)",

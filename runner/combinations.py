@@ -18,7 +18,7 @@ from runner.config.choices import (
 )
 from runner.config.run_config import RunConfig
 from runner.errors import ConfigError
-from runner.machine import is_installed
+from runner.system.machine import is_installed
 from runner.weights.find import FoundCheckpoint
 
 if TYPE_CHECKING:

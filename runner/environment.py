@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from runner import __version__
-from runner.machine import LOGGED_LIBRARIES, cpu_cores, versions
 from runner.plans import Plan
+from runner.system.machine import LOGGED_LIBRARIES, cpu_cores, versions
 
 
 def describe(plan: Plan) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The exception tree. One place prints it: `runner.reporting`.
+"""The exception tree. One place prints it: `runner.system.exit`.
 
 RunnerError                 anything the runner says itself; shown as one message, no traceback
 ├── ComposeError            exit 2   the config cannot be composed (from Python; see `problems`)

@@ -6,9 +6,9 @@ import hashlib
 from dataclasses import replace
 from pathlib import Path
 
-from runner.config.credentials import without_credentials
 from runner.config.run_config import RunConfig
 from runner.errors import ConfigError
+from runner.system.credentials import without_credentials
 
 MOST_BYTES = 100 << 20
 SECONDS = 30

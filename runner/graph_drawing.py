@@ -7,8 +7,8 @@ from collections import defaultdict
 from collections.abc import Mapping
 from statistics import mean
 
-from runner.fonts import FONT
 from runner.graph import Graph, Node
+from runner.system.fonts import FONT
 
 WIDTH, HEIGHT = 2.6, 0.5
 """Inches from one column, and one row, to the next."""

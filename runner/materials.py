@@ -12,10 +12,10 @@ from runner.config.choices import CompileMode, NegativeFor, Precision, Seeding, 
 from runner.config.run_config import RunConfig
 from runner.config.schema import MetricConfig, SchedulerConfig
 from runner.graph import CompileSpec, Node, PipelineSpec, Plain, SchedulerSpec
-from runner.machine import versions
 from runner.metrics.find import FoundMetric
 from runner.stages import STAGES
 from runner.stages.names import BATCHED_PARAM, DRAWN_ELSEWHERE, MEASURE, OF_MANY
+from runner.system.machine import versions
 from runner.weights.find import FoundWeights
 
 if TYPE_CHECKING:

@@ -27,8 +27,8 @@ from runner.image_files import pixel_sha256, png_bytes
 from runner.materials import ImageRequest
 from runner.plans import Plan
 from runner.stages import STAGES, ResultKind
-from runner.stopping import held_back
 from runner.store import work_of
+from runner.system.signals import held_back
 from runner.values import Scores
 
 MANIFEST = "manifest.json"

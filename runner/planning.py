@@ -29,10 +29,10 @@ from runner.config.run_config import RunConfig
 from runner.config.schema import MetricConfig
 from runner.errors import ConfigError
 from runner.fetching import with_local_pictures
-from runner.machine import PIXEL_LIBRARIES, cpu_cores, settled_device, versions
 from runner.materials import ImageRequest, Materials
 from runner.metrics.find import FoundMetric, find_metric
 from runner.plans import Plan, PlannedImage
+from runner.system.machine import PIXEL_LIBRARIES, cpu_cores, settled_device, versions
 from runner.tasks import TASKS
 from runner.weights.find import FoundWeights, find_weights
 from runner.weights.hashes import FileHashes

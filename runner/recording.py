@@ -12,9 +12,9 @@ from pathlib import Path
 from runner.errors import RunnerError, StorageError
 from runner.events import Loaded, NodeResult, Observer
 from runner.graph import Node, PipelineSpec
-from runner.machine import peak_process_bytes
 from runner.outputs import RunFolder
 from runner.plans import Plan
+from runner.system.machine import peak_process_bytes
 from runner.tracking.run_log import RunLog
 from runner.tracking.session import TrackingSession
 

@@ -13,10 +13,10 @@ from typing import IO, Any
 from runner.config.choices import Retry
 from runner.errors import RunnerError, StorageError
 from runner.image_files import whole_picture
-from runner.locks import hold, is_held
 from runner.outputs import MANIFEST, new_folder, read_manifest, slug, write_whole
 from runner.plans import Plan
 from runner.sweeps import Cell, SweepPlan
+from runner.system.locks import hold, is_held
 
 SWEEP = "sweep.json"
 LOCK = ".lock"

@@ -17,8 +17,6 @@ from runner.engine import Engine
 from runner.errors import ConfigError, Interrupted, RunnerError, StorageError
 from runner.events import Loaded, NodeResult, Observer
 from runner.graph import Graph, Node
-from runner.machine import peak_process_bytes
-from runner.messages import counted, path_here
 from runner.planning import results_dir
 from runner.plans import Plan
 from runner.progress import CellEnded, Display, display_for
@@ -32,12 +30,14 @@ from runner.run import (
     print_tracebacks,
 )
 from runner.stages.names import DRAWN_ELSEWHERE
-from runner.stopping import StopBetweenStages, signals
 from runner.store import Store
 from runner.sweep_folder import CellEntry, SweepFolder, lacks_mlflow_run, note_mlflow_run
 from runner.sweep_groups import alike, lend
 from runner.sweep_tracking import SweepTracking
 from runner.sweeps import SweepPlan
+from runner.system.machine import peak_process_bytes
+from runner.system.signals import StopBetweenStages, signals
+from runner.system.text import counted, path_here
 from runner.workers.count import open_workers
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from runner.messages import counted
 from runner.plans import Plan
 from runner.recording import experiment_of
 from runner.run import close_session, session_of
 from runner.sweep_folder import CellEntry, SweepRecord
 from runner.sweeps import SweepPlan
+from runner.system.text import counted
 from runner.tracking.session import TrackingSession, now_ms
 
 

@@ -16,8 +16,8 @@ from runner.comparison.pairing import (
     paired_by_place,
     unfinished,
 )
-from runner.messages import counted
 from runner.results import SweepResult
+from runner.system.text import counted
 
 
 def paired(by: Sequence[str]) -> str:

@@ -17,8 +17,8 @@ from matplotlib.transforms import Bbox
 
 from runner.comparison.labels import axis_names, one_line, shortened, values_of
 from runner.comparison.pareto import Point
-from runner.fonts import FONT
 from runner.results import Better
+from runner.system.fonts import FONT
 
 SIZE = (9.0, 6.0)
 """Inches, at DOTS an inch; KEY_WIDTH more with a key."""

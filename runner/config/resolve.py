@@ -15,7 +15,6 @@ from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
 from runner.config.checks import check_values, checked_count, checked_items, checked_seeds
 from runner.config.choices import Task
-from runner.config.credentials import recorded_override, without_credentials
 from runner.config.measuring import (
     baseline_of,
     checked_bench,
@@ -28,6 +27,7 @@ from runner.config.prompts import checked_text, prompts_of
 from runner.config.run_config import RunConfig
 from runner.config.schema import Config
 from runner.errors import ConfigError
+from runner.system.credentials import recorded_override, without_credentials
 
 DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 TAKEN_NAMES = ("latest", "mlartifacts", "mlflow.db")

@@ -12,9 +12,9 @@ from hydra.core.override_parser.types import Override
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from runner.config.credentials import recorded_override, without_credentials
 from runner.config.globs import expand_glob
 from runner.config.launcher import CellLauncher
+from runner.system.credentials import recorded_override, without_credentials
 
 REPLACED = f"{BasicSweeper.__module__}.{BasicSweeper.__name__}"
 

@@ -8,8 +8,8 @@ from functools import cache
 
 from PIL import Image, ImageDraw, ImageFont
 
-from runner.fonts import FONT
 from runner.grids.layout import Row, Sheet, Tile
+from runner.system.fonts import FONT
 
 TEXT, LEADING = 13, 18
 GAP = 10

@@ -13,8 +13,8 @@ from types import ModuleType
 from typing import Any
 
 from runner.errors import ConfigError
-from runner.file_hashes import file_sha256
 from runner.metrics import Metric, MetricFunction, description_of
+from runner.system.hashes import file_sha256
 
 GIVEN = ("image", "images", "reference", "prompt", "clip")
 """Parameters that the runner fills in."""

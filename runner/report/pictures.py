@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from runner.machine import cpu_cores
+from runner.system.machine import cpu_cores
 
 THUMBS, IMAGES = "thumbs", "images"
 SIDE = 256

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from runner.messages import flattened
 from runner.results import CellResult
+from runner.system.text import flattened
 
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
 """Keys and their values, in order."""

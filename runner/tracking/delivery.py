@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.errors import TrackingError
-from runner.imports import uncollected
+from runner.system.imports import uncollected
 from runner.tracking.spool import Target
 
 RUN_ID_TAG = "runner.run_id"

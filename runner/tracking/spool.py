@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.errors import TrackingError
-from runner.locks import hold
+from runner.system.locks import hold
 
 SPOOLS = ".spool"
 RECORDS = "records.jsonl"

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from runner.locks import hold, is_held
+from runner.system.locks import hold, is_held
 from runner.tracking.delivery import Delivery, prepare_environment, together
 from runner.tracking.spool import (
     RECORDS,

@@ -7,10 +7,10 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-from runner.messages import counted
 from runner.planning import results_dir
 from runner.store import drop
 from runner.store_care import StoredEntry, damaged_entries, stored_entries, trim
+from runner.system.text import counted
 
 
 def main(arguments: list[str]) -> int:

@@ -6,8 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from runner.messages import path_here
 from runner.outputs import LATEST
+from runner.system.text import path_here
 
 
 def main(arguments: list[str]) -> int:

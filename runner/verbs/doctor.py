@@ -11,7 +11,7 @@ from runner import __version__
 from runner.combinations import COMPILERS
 from runner.config.choices import AttentionBackend, OffloadMode
 from runner.environment import git_commit
-from runner.machine import LOGGED_LIBRARIES, cpu_cores, is_installed, versions
+from runner.system.machine import LOGGED_LIBRARIES, cpu_cores, is_installed, versions
 
 NEEDED = ("torch", "diffusers", "transformers", "accelerate", "hydra-core", "omegaconf", "mlflow")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from runner.messages import path_here
 from runner.outputs import LATEST
+from runner.system.text import path_here
 
 LAYOUTS = ("geneval", "t2i_compbench")
 

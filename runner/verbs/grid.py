@@ -7,8 +7,8 @@ from pathlib import Path
 
 from runner.errors import ConfigError
 from runner.image_files import png_bytes
-from runner.messages import path_here
 from runner.outputs import LATEST, write_whole
+from runner.system.text import path_here
 
 
 def main(arguments: list[str]) -> int:

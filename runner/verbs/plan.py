@@ -12,11 +12,11 @@ from runner.config.run_config import RunConfig
 from runner.errors import ConfigError
 from runner.estimates import Estimate, Estimator
 from runner.graph import Graph, Node
-from runner.messages import counted
 from runner.planning import make_plan, results_dir
 from runner.plans import Plan
 from runner.store import Store
 from runner.sweeps import Cell, SweepPlan, plan_sweep
+from runner.system.text import counted
 from runner.verbs.hydra_app import Swept, run_with_hydra
 from runner.weights.find import FoundCheckpoint
 

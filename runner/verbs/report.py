@@ -12,9 +12,9 @@ def main(arguments: list[str]) -> int:
     """Write the page, and say where it is."""
     options = parser().parse_args(arguments)
     # Here, not above: --help needs no Pillow.
-    from runner.messages import command, counted, path_here
     from runner.outputs import LATEST
     from runner.report.writing import LARGEST_FILE, write_report
+    from runner.system.text import command, counted, path_here
 
     folder = (options.folder or Path("outputs", LATEST)).resolve()
     made = write_report(folder, options.out and options.out.absolute())

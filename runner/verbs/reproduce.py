@@ -7,7 +7,7 @@ from pathlib import Path
 
 from runner.config.choices import Progress
 from runner.errors import ConfigError
-from runner.messages import counted
+from runner.system.text import counted
 
 
 def main(arguments: list[str]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from runner.machine import cpu_cores, likely_device
+from runner.system.machine import cpu_cores, likely_device
 from runner.workers import host
 
 

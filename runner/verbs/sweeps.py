@@ -7,7 +7,6 @@ import json
 from collections import Counter
 from pathlib import Path
 
-from runner.messages import path_here
 from runner.sweep_folder import (
     FINISHED,
     KILLED,
@@ -17,6 +16,7 @@ from runner.sweep_folder import (
     is_running,
     sweeps,
 )
+from runner.system.text import path_here
 
 
 def main(arguments: list[str]) -> int:

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from runner.file_hashes import file_sha256
+from runner.system.hashes import file_sha256
 
 SHA256_HEX_LENGTH = 64
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from runner.config.cluster import Cluster, RayCluster
 from runner.events import Observer
 from runner.graph import Node, PipelineSpec
-from runner.machine import accelerators, cpu_cores
-from runner.messages import counted
 from runner.opening import Opening, open_pipelines, opening_of
 from runner.planning import SMALL_MODEL_PARAMETERS, cache_dir
 from runner.plans import Plan
+from runner.system.machine import accelerators, cpu_cores
+from runner.system.text import counted
 from runner.workers import host
 from runner.workers.here import OpenWorkers, Workers, in_process
 

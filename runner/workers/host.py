@@ -12,7 +12,7 @@ import sys
 from multiprocessing.connection import Connection, Pipe
 from typing import TYPE_CHECKING
 
-from runner.machine import cpu_cores
+from runner.system.machine import cpu_cores
 
 if TYPE_CHECKING:
     from runner.workers.messages import Start

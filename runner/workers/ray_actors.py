@@ -27,7 +27,7 @@ from runner.events import Observer
 from runner.graph import Node, PipelineSpec
 from runner.opening import Opening, open_pipelines
 from runner.stage_runner import Ran, StageRunner
-from runner.stopping import STOPPING
+from runner.system.signals import STOPPING
 from runner.weights.find import FoundCheckpoint, mini_folder
 from runner.workers.connected import RETRIES, Teller, given_up, result_of
 from runner.workers.here import Here

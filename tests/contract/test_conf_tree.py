@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from runner import combinations, machine
+from runner import combinations
 from runner.config import tree
 from runner.config.choices import WeightsSource
 from runner.planning import make_plan
+from runner.system import machine
 from runner.weights.find import MINI_DIR
 from unit.conftest import Command, Compose
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from contract.identity_cases import BASES, BY_CONTENT, DECIDES_PIXELS, DOES_NOT, NOT_HERE
-from runner import combinations, machine, planning
+from runner import combinations, planning
 from runner.catalog import REFUSED, row_of
 from runner.config.choices import Task, Version, WeightsSource
 from runner.config.run_config import InterpolateItem, RunConfig
@@ -27,6 +27,7 @@ from runner.config.schema import (
     SchedulerConfig,
 )
 from runner.planning import make_plan
+from runner.system import machine
 from unit.conftest import Compose
 
 Base = Callable[[str], RunConfig]

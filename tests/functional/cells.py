@@ -16,12 +16,12 @@ from runner.config.resolve import resolve
 from runner.engine import Engine
 from runner.events import Loaded, NodeResult, Observer
 from runner.graph import PipelineSpec
-from runner.machine import settled_device
 from runner.offload import OffloadChoice, choose_offload, free_bytes
 from runner.pipelines import Pipelines
 from runner.planning import cache_dir, make_plan
 from runner.plans import Plan
 from runner.store import Store
+from runner.system.machine import settled_device
 from runner.workers.here import in_process
 
 VERSIONS = ("kandinsky2_1", "kandinsky2_2", "kandinsky3")

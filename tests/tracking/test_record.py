@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from runner.messages import flattened
+from runner.system.text import flattened
 from tracking.processes import CANARY, MLflow, Workplace
 
 pytestmark = pytest.mark.slow

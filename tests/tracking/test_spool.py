@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from runner.errors import TrackingError
-from runner.locks import hold, is_held
+from runner.system.locks import hold, is_held
 from runner.tracking.spool import (
     RUNNER_LOCK,
     Spool,

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from runner import combinations, machine
+from runner import combinations
 from runner.catalog import CATALOG, row_of
 from runner.combinations import checked_size, needed_roles
 from runner.config.choices import OffloadMode, SchedulerName, Task, VarianceType, Version
 from runner.errors import ConfigError
 from runner.planning import make_plan
 from runner.plans import Plan
+from runner.system import machine
 from unit.conftest import Command, Compose, assert_refused
 
 HUB = "weights=hub"

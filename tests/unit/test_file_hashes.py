@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.file_hashes import file_sha256, open_file_sha256
+from runner.system.hashes import file_sha256, open_file_sha256
 
 
 @pytest.mark.parametrize("content", [b"", b"abc", bytes(3 << 20)], ids=len)

@@ -65,7 +65,7 @@ print(integrate.__file__ == scipy.integrate.__file__)
 
 def test_parts_of_the_parts_are_found_meanwhile() -> None:
     code = """
-from runner.imports import without_scipy
+from runner.system.imports import without_scipy
 with without_scipy():
     from scipy.optimize._numdiff import approx_derivative
     import scipy.stats
@@ -77,7 +77,7 @@ with without_scipy():
 
 def test_who_needs_more_than_a_stand_in_has_gets_all() -> None:
     code = """
-from runner.imports import sparing_scipy
+from runner.system.imports import sparing_scipy
 def load():
     import scipy.stats.distributions
     print(scipy.stats.distributions.norm.cdf(0))

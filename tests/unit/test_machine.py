@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from runner import machine
 from runner.errors import ConfigError
-from runner.machine import (
+from runner.system import machine
+from runner.system.machine import (
     PIXEL_LIBRARIES,
     cpu_cores,
     is_installed,

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from runner import combinations, machine, planning
+from runner import combinations, planning
 from runner.catalog import row_of
 from runner.config.choices import SchedulerName
 from runner.errors import ConfigError
 from runner.planning import make_plan
+from runner.system import machine
 from unit.conftest import Compose
 
 

@@ -17,7 +17,7 @@ from runner.errors import (
     TrackingError,
     WeightsError,
 )
-from runner.reporting import reported
+from runner.system.exit import reported
 
 
 def raising(error: BaseException) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from runner.errors import Interrupted
-from runner.stopping import STOPPING, held_back, interrupt, signals
+from runner.system.signals import STOPPING, held_back, interrupt, signals
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runner.config.credentials import recorded_override, without_credentials
+from runner.system.credentials import recorded_override, without_credentials
 
 
 @pytest.mark.parametrize(

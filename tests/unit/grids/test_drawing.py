@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from runner.fonts import FONT
 from runner.grids.drawing import HIGHEST, TEXT, draw, wrapped
 from runner.grids.layout import Row, Sheet, Tile
 from runner.mini.evaluate import WEIGHTS
 from runner.mini.known import read_known
+from runner.system.fonts import FONT
 
 MEASURE = ImageFont.truetype(FONT, TEXT, layout_engine=ImageFont.Layout.BASIC)
 TEXTS = {

@@ -1,0 +1,1 @@
+"""The machine below: host, files, locks, signals, hashes, text, fonts."""
