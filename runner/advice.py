@@ -13,7 +13,7 @@ from runner.mini.known import Known, read_known
 from runner.weights.find import MINI_DIR
 
 if TYPE_CHECKING:
-    from runner.input_images import InputImage
+    from runner.images.inputs import InputImage
 
 SHOWN_WORDS = 8
 NOTABLE_SHARE = 0.02
@@ -70,7 +70,7 @@ def _cut_pictures(
     if not pictures or run.task is Task.interpolate:
         return  # CLIP scales those that are mixed
     # Here and not above: it imports Pillow, which most plans do without.
-    from runner.geometry import cut_off
+    from runner.images.geometry import cut_off
 
     for key in ("image", "hint"):
         picture = pictures.get(f"inputs.{key}")

@@ -22,7 +22,7 @@ from runner.system.machine import is_installed
 from runner.weights.find import FoundCheckpoint
 
 if TYPE_CHECKING:
-    from runner.input_images import InputImage
+    from runner.images.inputs import InputImage
 
 COMPILERS = ("c++", "g++", "clang++")
 """torch.compile on a CPU writes C++."""
@@ -54,7 +54,7 @@ def checked_pictures(run: RunConfig) -> dict[str, InputImage]:
     if not given:
         return {}
     # Here and not above: Pillow is not needed to plan most runs.
-    from runner.input_images import check_image
+    from runner.images.inputs import check_image
 
     found = {key: check_image(path, key) for key, path in given.items()}
     image = found.get("inputs.image")

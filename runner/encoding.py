@@ -36,7 +36,7 @@ def encoded(kind: ResultKind, made: Made) -> Encoded:
     if kind is ResultKind.scores:
         assert isinstance(made, Scores)
         return Encoded(kind, json.dumps(dict(made.values)).encode())
-    from runner.image_files import png_bytes
+    from runner.images.png import png_bytes
 
     if kind is ResultKind.images:
         assert isinstance(made, list)
@@ -56,7 +56,7 @@ def decoded(made: Made) -> Value:
         return tensors
     if made.kind is ResultKind.scores:
         return Scores(json.loads(made.content))
-    from runner.image_files import image_of_png
+    from runner.images.png import image_of_png
 
     if made.kind is ResultKind.images:
         return [image_of_png(content) for content in _unpacked(made.content)]

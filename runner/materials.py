@@ -19,7 +19,7 @@ from runner.system.machine import versions
 from runner.weights.find import FoundWeights
 
 if TYPE_CHECKING:
-    from runner.input_images import InputImage
+    from runner.images.inputs import InputImage
 
 LABEL_LENGTH = 72
 CLIP_ROLE = "clip_"

@@ -23,7 +23,7 @@ from runner.environment import describe
 from runner.errors import RunnerError, StorageError
 from runner.events import NodeResult, Observer
 from runner.graph import Node
-from runner.image_files import pixel_sha256, png_bytes
+from runner.images.png import pixel_sha256, png_bytes
 from runner.materials import ImageRequest
 from runner.plans import Plan
 from runner.stages import STAGES, ResultKind

@@ -19,7 +19,7 @@ from runner.stages.names import BATCHED_PARAM, DRAWN_ELSEWHERE
 from runner.weights.find import FoundWeights
 
 if TYPE_CHECKING:
-    from runner.input_images import InputImage
+    from runner.images.inputs import InputImage
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 from PIL import UnidentifiedImageError
 
 from runner.errors import ConfigError
-from runner.image_files import image_of_png, pixel_sha256, text_of_png
+from runner.images.png import image_of_png, pixel_sha256, text_of_png
 from runner.outputs import MANIFEST
 from runner.sweep_folder import SWEEP
 

@@ -18,7 +18,7 @@ from runner.environment import describe
 from runner.errors import RunnerError
 from runner.events import NodeResult, Observer
 from runner.graph import Graph, Node
-from runner.image_files import image_of_png, pixel_sha256
+from runner.images.png import image_of_png, pixel_sha256
 from runner.planning import make_plan
 from runner.plans import Plan, PlannedImage
 from runner.progress import display_for

@@ -12,7 +12,7 @@ from typing import IO, Any
 
 from runner.config.choices import Retry
 from runner.errors import RunnerError, StorageError
-from runner.image_files import whole_picture
+from runner.images.png import whole_picture
 from runner.outputs import MANIFEST, new_folder, read_manifest, slug, write_whole
 from runner.plans import Plan
 from runner.sweeps import Cell, SweepPlan

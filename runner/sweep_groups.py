@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from runner.image_files import whole_picture
+from runner.images.png import whole_picture
 from runner.outputs import read_manifest
 from runner.plans import Plan
 from runner.recording import CellAtWork

@@ -7,9 +7,9 @@ from typing import Any
 
 from runner.config.choices import Resize
 from runner.errors import StageError
-from runner.geometry import resized
 from runner.graph import Node
-from runner.input_images import open_rgb
+from runner.images.geometry import resized
+from runner.images.inputs import open_rgb
 from runner.system.hashes import file_sha256
 from runner.values import OnStep, Value
 

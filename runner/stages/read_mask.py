@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from runner.config.choices import Resize
-from runner.geometry import aligned_mask, mask_of_box, resized_mask
 from runner.graph import Node
-from runner.input_images import mask_of_file
+from runner.images.geometry import aligned_mask, mask_of_box, resized_mask
+from runner.images.inputs import mask_of_file
 from runner.stages.read_image import check_unchanged
 from runner.values import OnStep, Value
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from runner.errors import ConfigError
-from runner.image_files import png_bytes
+from runner.images.png import png_bytes
 from runner.outputs import LATEST, write_whole
 from runner.system.text import path_here
 

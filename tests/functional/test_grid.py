@@ -14,7 +14,7 @@ from runner import sweep
 from runner.cli import main
 from runner.grids.drawing import GAP, LABEL_WIDTH, draw
 from runner.grids.layout import Row, Sheet, Tile
-from runner.image_files import png_bytes
+from runner.images.png import png_bytes
 from runner.outputs import read_manifest
 from runner.sweep_folder import read_record
 

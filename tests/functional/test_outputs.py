@@ -16,7 +16,7 @@ from PIL import Image
 from functional.made import STEPS, Kandinsky, Made
 from runner.cli import main
 from runner.config.resolve import resolve
-from runner.image_files import image_of_png, pixel_sha256, text_of_png
+from runner.images.png import image_of_png, pixel_sha256, text_of_png
 
 PROMPTS = ["a red circle on a white background", "a blue square, very small"]
 SEEDS = [3, 4]

@@ -15,7 +15,7 @@ from PIL import Image
 from functional.made import STEPS, Kandinsky
 from runner import sweep
 from runner.cli import main
-from runner.image_files import pixel_sha256
+from runner.images.png import pixel_sha256
 
 PROMPTS = ("a red circle", "синий квадрат")
 

@@ -14,7 +14,7 @@ from functional.made import Kandinsky
 from runner import sweep
 from runner.cli import main
 from runner.config import tree
-from runner.image_files import image_of_png, png_bytes, text_of_png
+from runner.images.png import image_of_png, png_bytes, text_of_png
 from unit.report.made_sweeps import Made, write_sweep
 
 INPUTS = tree.config_dir() / "experiment" / "inputs"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from runner.errors import ConfigError
-from runner.input_images import check_image
+from runner.images.inputs import check_image
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 WHITE, BLACK, GREY = (255, 255, 255), (0, 0, 0), (128, 128, 128)

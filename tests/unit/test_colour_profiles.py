@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from runner.input_images import mask_of_file, open_rgb
+from runner.images.inputs import mask_of_file, open_rgb
 from unit.made_pictures import (
     BLACK,
     BLUE,

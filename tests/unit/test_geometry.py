@@ -10,8 +10,8 @@ from PIL import Image
 
 from runner.config.choices import Resize
 from runner.errors import ConfigError
-from runner.geometry import aligned_mask, mask_of_box, resized, resized_mask
-from runner.input_images import mask_of_file
+from runner.images.geometry import aligned_mask, mask_of_box, resized, resized_mask
+from runner.images.inputs import mask_of_file
 from unit.made_pictures import (
     BLACK,
     BLUE,

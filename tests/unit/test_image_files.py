@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PIL import Image
 
-from runner.image_files import image_of_png, pixel_sha256, png_bytes, text_of_png
+from runner.images.png import image_of_png, pixel_sha256, png_bytes, text_of_png
 
 
 def picture() -> Image.Image:

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
-from runner import picture_files
 from runner.errors import StageError
-from runner.input_images import check_image, mask_of_file, open_rgb
+from runner.images import decode
+from runner.images.inputs import check_image, mask_of_file, open_rgb
 from unit.made_pictures import gradient, png_file, refusal, saved
 
 
@@ -118,7 +118,7 @@ def test_pillows_lower_limit_neither_warns_nor_refuses(
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert check_image(path, "image").width == 24
-    monkeypatch.setattr(picture_files, "MAX_PIXELS", 24 * 16 - 1)
+    monkeypatch.setattr(decode, "MAX_PIXELS", 24 * 16 - 1)
     assert "pixels" in refusal(saved(tmp_path / "y.png", gradient()))
 
 

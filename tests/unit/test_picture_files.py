@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
-from runner.input_images import check_image, mask_of_file, open_rgb
+from runner.images.inputs import check_image, mask_of_file, open_rgb
 from unit.made_pictures import (
     BLACK,
     BLUE,

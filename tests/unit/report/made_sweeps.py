@@ -12,7 +12,7 @@ from typing import Any
 
 from PIL import Image
 
-from runner.image_files import pixel_sha256, png_bytes
+from runner.images.png import pixel_sha256, png_bytes
 from runner.outputs import MANIFEST
 from runner.sweep_folder import FAILED, FINISHED, PENDING, CellEntry, SweepRecord, write_record
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from runner.image_files import png_bytes
+from runner.images.png import png_bytes
 from runner.report.pictures import SIDE, Placed, Source, place
 
 

@@ -15,8 +15,8 @@ from stat import S_ISDIR, S_ISREG
 from PIL import Image
 
 from runner.errors import ConfigError, StageError, shown
-from runner.geometry import KEPT, REPAINTED
-from runner.picture_files import Picture, UnusableError, decoded
+from runner.images.decode import Picture, UnusableError, decoded
+from runner.images.geometry import KEPT, REPAINTED
 from runner.system.hashes import open_file_sha256
 
 LOWEST_WHITE = 128
