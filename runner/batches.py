@@ -10,9 +10,9 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from runner.graph import Node, Plain
-from runner.stages import BATCHED, STAGES
-from runner.stages.names import BATCHED_PARAM, MEMBER
+from runner.graph.graph import Node, Plain
+from runner.graph.stage_names import BATCHED_PARAM, MEMBER
+from runner.graph.stage_table import BATCHED, STAGES
 
 OWN = ("seed",)
 """Parameters in which members may differ."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 from runner.batches import Batch, batch_of, group_of
 from runner.encoding import taken_apart
 from runner.events import Loaded, Observer
-from runner.graph import Node
+from runner.graph.graph import Node
 from runner.stage_runner import Ran
 
 

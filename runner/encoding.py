@@ -6,8 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from runner.stages import ResultKind
-from runner.values import Scores, Value
+from runner.graph.stage_table import ResultKind
+from runner.graph.values import Scores, Value
 
 if TYPE_CHECKING:
     import torch

@@ -16,9 +16,9 @@ from runner.batches import Batch
 from runner.batching import Batching, shares
 from runner.errors import RunnerError, StorageError
 from runner.events import NodeResult, Observer, Observers
-from runner.graph import Graph, Node
+from runner.graph.graph import Graph, Node
+from runner.graph.stage_table import STAGES, ResultKind
 from runner.stage_runner import Ran
-from runner.stages import STAGES, ResultKind
 from runner.store import Store
 from runner.workers.here import OpenWorkers, Workers
 

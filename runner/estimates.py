@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner.config.run_config import Bench
-from runner.graph import Node
-from runner.stages.names import MEASURE
+from runner.graph.graph import Node
+from runner.graph.stage_names import MEASURE
 from runner.store import ENTRY, work_of
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from runner.encoding import Made, decoded
 from runner.errors import RunnerError
-from runner.graph import Node, PipelineSpec
-from runner.values import Value
+from runner.graph.graph import Node, PipelineSpec
+from runner.graph.values import Value
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import torch
 from runner import compilation, offload
 from runner.config.choices import OffloadMode
 from runner.errors import StageError
-from runner.graph import PipelineSpec
+from runner.graph.graph import PipelineSpec
 from runner.schedulers import scheduler_settings
 
 ATTENTION_CLASSES = {

@@ -10,7 +10,7 @@ import torch
 
 from runner.catalog import Checkpoint
 from runner.errors import StageError
-from runner.graph import PipelineSpec
+from runner.graph.graph import PipelineSpec
 from runner.transformers_models import OWN_PIPELINES
 from runner.weights.shared import whole
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from runner.config.choices import CompileMode, NegativeFor, Precision, Seeding, Task, Version
 from runner.config.run_config import RunConfig
 from runner.config.schema import MetricConfig, SchedulerConfig
-from runner.graph import CompileSpec, Node, PipelineSpec, Plain, SchedulerSpec
+from runner.graph.graph import CompileSpec, Node, PipelineSpec, Plain, SchedulerSpec
+from runner.graph.stage_names import BATCHED_PARAM, DRAWN_ELSEWHERE, MEASURE, OF_MANY
+from runner.graph.stage_table import STAGES
 from runner.metrics.find import FoundMetric
-from runner.stages import STAGES
-from runner.stages.names import BATCHED_PARAM, DRAWN_ELSEWHERE, MEASURE, OF_MANY
 from runner.system.machine import versions
 from runner.weights.find import FoundWeights
 

@@ -22,14 +22,14 @@ from runner.encoding import encoded
 from runner.environment import describe
 from runner.errors import RunnerError, StorageError
 from runner.events import NodeResult, Observer
-from runner.graph import Node
+from runner.graph.graph import Node
+from runner.graph.stage_table import STAGES, ResultKind
+from runner.graph.values import Scores
 from runner.images.png import pixel_sha256, png_bytes
 from runner.materials import ImageRequest
 from runner.plans import Plan
-from runner.stages import STAGES, ResultKind
 from runner.store import work_of
 from runner.system.signals import held_back
-from runner.values import Scores
 
 MANIFEST = "manifest.json"
 MANIFEST_VERSION = 1

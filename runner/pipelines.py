@@ -11,7 +11,7 @@ from typing import Any
 
 from runner import compilation, hardware
 from runner.events import Loaded
-from runner.graph import PipelineSpec, SchedulerSpec
+from runner.graph.graph import PipelineSpec, SchedulerSpec
 from runner.loading import load
 from runner.offload import OffloadChoice, place, prefetches
 from runner.schedulers import swapped_scheduler

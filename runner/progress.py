@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from runner.config.choices import Progress
 from runner.errors import RunnerError
 from runner.events import Loaded, NodeResult, Observer
-from runner.graph import Node
+from runner.graph.graph import Node
 
 if TYPE_CHECKING:
     from rich.progress import TaskID

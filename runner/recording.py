@@ -11,7 +11,7 @@ from pathlib import Path
 
 from runner.errors import RunnerError, StorageError
 from runner.events import Loaded, NodeResult, Observer
-from runner.graph import Node, PipelineSpec
+from runner.graph.graph import Node, PipelineSpec
 from runner.outputs import RunFolder
 from runner.plans import Plan
 from runner.system.machine import peak_process_bytes

@@ -17,7 +17,7 @@ from runner.engine import Engine
 from runner.environment import describe
 from runner.errors import RunnerError
 from runner.events import NodeResult, Observer
-from runner.graph import Graph, Node
+from runner.graph.graph import Graph, Node
 from runner.images.png import image_of_png, pixel_sha256
 from runner.planning import make_plan
 from runner.plans import Plan, PlannedImage

@@ -14,10 +14,10 @@ from runner.config.run_config import Bench
 from runner.encoding import Made
 from runner.errors import RunnerError, StageError
 from runner.events import Loaded, Observer
-from runner.graph import Node, PipelineSpec
-from runner.stages import STAGES, StageFunction
-from runner.stages.names import MEASURE
-from runner.values import Value
+from runner.graph.graph import Node, PipelineSpec
+from runner.graph.stage_names import MEASURE
+from runner.graph.stage_table import STAGES, StageFunction
+from runner.graph.values import Value
 
 OUT_OF_MEMORY_ADVICE = "; try offload=auto or model, precision=fp16 or a smaller size"
 

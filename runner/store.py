@@ -22,9 +22,9 @@ from typing import Any
 from runner.config.choices import CacheMode
 from runner.encoding import Encoded, Made, decoded, encoded
 from runner.errors import StorageError
-from runner.graph import Node
-from runner.stages import STAGES, ResultKind
-from runner.values import Value
+from runner.graph.graph import Node
+from runner.graph.stage_table import STAGES, ResultKind
+from runner.graph.values import Value
 
 ENTRY = "entry.json"
 FILE_NAMES = {

@@ -16,7 +16,8 @@ from runner.config.cluster import Cluster
 from runner.engine import Engine
 from runner.errors import ConfigError, Interrupted, RunnerError, StorageError
 from runner.events import Loaded, NodeResult, Observer
-from runner.graph import Graph, Node
+from runner.graph.graph import Graph, Node
+from runner.graph.stage_names import DRAWN_ELSEWHERE
 from runner.planning import results_dir
 from runner.plans import Plan
 from runner.progress import CellEnded, Display, display_for
@@ -29,7 +30,6 @@ from runner.run import (
     keep_within_bounds,
     print_tracebacks,
 )
-from runner.stages.names import DRAWN_ELSEWHERE
 from runner.store import Store
 from runner.sweep_folder import CellEntry, SweepFolder, lacks_mlflow_run, note_mlflow_run
 from runner.sweep_groups import alike, lend

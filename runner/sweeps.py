@@ -12,10 +12,10 @@ from runner.config.choices import CacheMode
 from runner.config.overrides import assigned
 from runner.config.run_config import RunConfig
 from runner.errors import ConfigError, RunnerError
-from runner.graph import Graph, Node
+from runner.graph.graph import Graph, Node
+from runner.graph.stage_names import DRAWN_ELSEWHERE
 from runner.planning import Planner, no_baseline
 from runner.plans import Plan
-from runner.stages.names import DRAWN_ELSEWHERE
 from runner.system.text import counted
 from runner.weights.find import FoundCheckpoint
 

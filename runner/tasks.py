@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from runner.config.choices import Task, Version
-from runner.graph import Node
+from runner.graph.graph import Node
 from runner.materials import ImageRequest, Materials
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 
 from runner.errors import StageError
-from runner.graph import Node
+from runner.graph.graph import Node
+from runner.graph.values import OnStep, Value
 from runner.stages.finite import check_finite
-from runner.values import OnStep, Value
 
 GENERATOR_STATE = "generator_state"
 """Where a stage's generator stands after it (uint8): with `seeding=shared` the next goes on."""

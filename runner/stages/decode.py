@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from runner.graph import Node
+from runner.graph.graph import Node
+from runner.graph.values import OnStep, Value
 from runner.stages import corrections
 from runner.stages.calls import call, generator_for, steps_run
 from runner.stages.finite import check_finite
-from runner.values import OnStep, Value
 
 
 def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep) -> Value:

@@ -11,12 +11,12 @@ from typing import Any
 
 import torch
 
-from runner.graph import Node
+from runner.graph.graph import Node
+from runner.graph.stage_names import MEMBER
+from runner.graph.values import OnStep, Value
 from runner.stages.calls import call, generator_for
 from runner.stages.decode import embeddings, to_image
 from runner.stages.finite import check_finite
-from runner.stages.names import MEMBER
-from runner.values import OnStep, Value
 
 
 def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep) -> Value:

@@ -7,8 +7,8 @@ from typing import Any
 
 from PIL import Image
 
-from runner.graph import Node
-from runner.values import OnStep, Value
+from runner.graph.graph import Node
+from runner.graph.values import OnStep, Value
 
 
 def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep) -> Value:

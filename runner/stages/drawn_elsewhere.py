@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from runner.errors import StageError
-from runner.graph import Node
-from runner.values import OnStep, Value
+from runner.graph.graph import Node
+from runner.graph.values import OnStep, Value
 
 
 def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep) -> NoReturn:

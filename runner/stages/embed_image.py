@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 
-from runner.graph import Node
+from runner.graph.graph import Node
+from runner.graph.values import OnStep, Value
 from runner.stages.calls import finite_on_cpu
-from runner.values import OnStep, Value
 
 
 @torch.no_grad()

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from runner.graph import Node
+from runner.graph.graph import Node
+from runner.graph.values import OnStep, Value
 from runner.stages.calls import finite_on_cpu
-from runner.values import OnStep, Value
 
 
 def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep) -> Value:

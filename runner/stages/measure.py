@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from runner.errors import StageError
-from runner.graph import Node
+from runner.graph.graph import Node
+from runner.graph.stage_names import OF_MANY
+from runner.graph.values import OnStep, Scores, Value
 from runner.metrics.find import load_function
-from runner.stages.names import OF_MANY
-from runner.values import OnStep, Scores, Value
 
 
 def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep) -> Scores:

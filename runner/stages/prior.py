@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 
-from runner.graph import Node
+from runner.graph.graph import Node
+from runner.graph.values import OnStep, Value
 from runner.stages.calls import GENERATOR_STATE, call, finite_on_cpu, started_generator
-from runner.values import OnStep, Value
 
 
 def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep) -> Value:

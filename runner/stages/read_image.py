@@ -7,11 +7,11 @@ from typing import Any
 
 from runner.config.choices import Resize
 from runner.errors import StageError
-from runner.graph import Node
+from runner.graph.graph import Node
+from runner.graph.values import OnStep, Value
 from runner.images.geometry import resized
 from runner.images.inputs import open_rgb
 from runner.system.hashes import file_sha256
-from runner.values import OnStep, Value
 
 
 def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep) -> Value:

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from runner.config.choices import Resize
-from runner.graph import Node
+from runner.graph.graph import Node
+from runner.graph.values import OnStep, Value
 from runner.images.geometry import aligned_mask, mask_of_box, resized_mask
 from runner.images.inputs import mask_of_file
 from runner.stages.read_image import check_unchanged
-from runner.values import OnStep, Value
 
 
 def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep) -> Value:

@@ -12,10 +12,10 @@ from typing import Any
 
 from runner.errors import RunnerError
 from runner.events import Loaded, NodeResult, Observer
-from runner.graph import Node
+from runner.graph.graph import Node
+from runner.graph.stage_names import DRAWN_ELSEWHERE
 from runner.outputs import SavedImage
 from runner.plans import Plan
-from runner.stages.names import DRAWN_ELSEWHERE
 from runner.system.text import counted, flattened
 from runner.tracking.session import TrackingSession, now_ms
 

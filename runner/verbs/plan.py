@@ -11,7 +11,7 @@ from runner.config.cluster import Cluster
 from runner.config.run_config import RunConfig
 from runner.errors import ConfigError
 from runner.estimates import Estimate, Estimator
-from runner.graph import Graph, Node
+from runner.graph.graph import Graph, Node
 from runner.planning import make_plan, results_dir
 from runner.plans import Plan
 from runner.store import Store

@@ -16,7 +16,7 @@ from typing import Any
 from runner.encoding import Made
 from runner.errors import RunnerError, StageError
 from runner.events import Observer
-from runner.graph import Node, PipelineSpec
+from runner.graph.graph import Node, PipelineSpec
 from runner.opening import Opening
 from runner.stage_runner import Ran
 from runner.workers.messages import (

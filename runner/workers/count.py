@@ -8,7 +8,7 @@ from pathlib import Path
 
 from runner.config.cluster import Cluster, RayCluster
 from runner.events import Observer
-from runner.graph import Node, PipelineSpec
+from runner.graph.graph import Node, PipelineSpec
 from runner.opening import Opening, open_pipelines, opening_of
 from runner.planning import SMALL_MODEL_PARAMETERS, cache_dir
 from runner.plans import Plan

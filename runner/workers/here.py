@@ -10,7 +10,7 @@ from runner.config.run_config import Bench
 from runner.encoding import Made, decoded
 from runner.errors import RunnerError
 from runner.events import Observer
-from runner.graph import Node, PipelineSpec
+from runner.graph.graph import Node, PipelineSpec
 from runner.stage_runner import PipelineSource, Ran, StageRunner
 
 

@@ -23,7 +23,7 @@ import submitit
 from runner.config.cluster import Batch
 from runner.errors import RunnerError
 from runner.events import Observer
-from runner.graph import Node, PipelineSpec
+from runner.graph.graph import Node, PipelineSpec
 from runner.opening import Opening
 from runner.stage_runner import Ran
 from runner.workers.connected import ConnectedWorkers, Worker

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from runner.encoding import Encoded, Made, encoded
 from runner.events import Loaded
-from runner.graph import Node, PipelineSpec
+from runner.graph.graph import Node, PipelineSpec
+from runner.graph.stage_table import STAGES
 from runner.opening import Opening
 from runner.stage_runner import Ran
-from runner.stages import STAGES
 
 
 @dataclass(frozen=True)

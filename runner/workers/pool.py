@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from runner.events import Observer
-from runner.graph import PipelineSpec
+from runner.graph.graph import PipelineSpec
 from runner.opening import Opening
 from runner.workers.connected import ConnectedWorkers, Worker
 from runner.workers.host import Host, take

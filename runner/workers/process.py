@@ -27,10 +27,10 @@ from multiprocessing.connection import Client, Connection
 from runner.encoding import decoded, encoded
 from runner.errors import RunnerError
 from runner.events import Loaded, Observer
-from runner.graph import Node
+from runner.graph.graph import Node
+from runner.graph.stage_table import STAGES
 from runner.opening import Opening, import_libraries, import_pipelines, open_pipelines
 from runner.stage_runner import Ran, StageRunner
-from runner.stages import STAGES
 from runner.workers.messages import (
     Failed,
     FromWorker,

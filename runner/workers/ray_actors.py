@@ -24,7 +24,7 @@ from runner.config.cluster import RayCluster
 from runner.encoding import Made
 from runner.errors import RunnerError, StageError
 from runner.events import Observer
-from runner.graph import Node, PipelineSpec
+from runner.graph.graph import Node, PipelineSpec
 from runner.opening import Opening, open_pipelines
 from runner.stage_runner import Ran, StageRunner
 from runner.system.signals import STOPPING

@@ -15,7 +15,7 @@ from runner.config import tree
 from runner.config.resolve import resolve
 from runner.engine import Engine
 from runner.events import Loaded, NodeResult, Observer
-from runner.graph import PipelineSpec
+from runner.graph.graph import PipelineSpec
 from runner.offload import OffloadChoice, choose_offload, free_bytes
 from runner.pipelines import Pipelines
 from runner.planning import cache_dir, make_plan

@@ -21,7 +21,7 @@ from runner.cli import main
 from runner.combinations import COMPILERS
 from runner.compilation import check_set, compile_module, graphs_compiled, read_back
 from runner.errors import StageError
-from runner.graph import CompileSpec
+from runner.graph.graph import CompileSpec
 
 pytestmark = [
     pytest.mark.slow,

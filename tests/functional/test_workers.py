@@ -19,11 +19,11 @@ from runner.config.choices import CacheMode
 from runner.engine import Engine
 from runner.errors import RunnerError, StageError
 from runner.events import Loaded, NodeResult, Observer
-from runner.graph import Node
+from runner.graph.graph import Node
+from runner.graph.stage_table import STAGES
 from runner.opening import opening_of
 from runner.outputs import read_manifest
 from runner.plans import Plan
-from runner.stages import STAGES
 from runner.store import Store
 from runner.workers import count
 from runner.workers.count import specs_of

@@ -15,10 +15,10 @@ from runner.config.choices import CacheMode
 from runner.engine import Engine, Outcome
 from runner.errors import Interrupted, RunnerError, StageError
 from runner.events import Loaded, NodeResult, Observer
-from runner.graph import Graph, Node, PipelineSpec
-from runner.stages import STAGES, ResultKind, Stage
+from runner.graph.graph import Graph, Node, PipelineSpec
+from runner.graph.stage_table import STAGES, ResultKind, Stage
+from runner.graph.values import OnStep
 from runner.store import Store
-from runner.values import OnStep
 from runner.workers.here import in_process
 
 SPEC = PipelineSpec("Stand-in", "weights", "float32", "sdpa", None, None)

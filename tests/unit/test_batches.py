@@ -14,8 +14,8 @@ from PIL import Image
 from runner.batches import batch_of, group_of
 from runner.config.choices import CacheMode
 from runner.engine import Engine, Outcome
-from runner.graph import Graph, Node, PipelineSpec
-from runner.stages import BATCHED, STAGES, ResultKind, Stage
+from runner.graph.graph import Graph, Node, PipelineSpec
+from runner.graph.stage_table import BATCHED, STAGES, ResultKind, Stage
 from runner.store import Store
 from runner.workers.here import in_process
 from unit.engine_bench import SPEC, Recorder, Source

@@ -11,7 +11,7 @@ from runner.config.choices import CacheMode
 from runner.engine import Engine
 from runner.errors import Interrupted, StageError, StorageError
 from runner.events import NodeResult, Observer
-from runner.graph import Graph, Node, PipelineSpec
+from runner.graph.graph import Graph, Node, PipelineSpec
 from runner.store import Store
 from runner.workers.here import in_process
 from unit.engine_bench import PEAK, Bench, Source, _stages, bench, failing, number

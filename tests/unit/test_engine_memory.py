@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from runner.errors import StageError
-from runner.graph import PipelineSpec
+from runner.graph.graph import PipelineSpec
 from runner.stage_runner import OUT_OF_MEMORY_ADVICE, is_out_of_memory
 from unit.engine_bench import SPEC, Bench, _stages, bench, crowded, failing, number
 

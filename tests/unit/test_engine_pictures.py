@@ -14,8 +14,8 @@ from PIL import Image
 from runner.config.choices import CacheMode
 from runner.encoding import decoded
 from runner.engine import Engine
-from runner.graph import Graph, Node
-from runner.stages import STAGES, ResultKind, Stage
+from runner.graph.graph import Graph, Node
+from runner.graph.stage_table import STAGES, ResultKind, Stage
 from runner.store import Store
 from runner.workers.here import in_process
 from unit.engine_bench import SPEC, Recorder, Source

@@ -10,7 +10,7 @@ import torch
 from runner.config.choices import CacheMode
 from runner.config.run_config import Bench
 from runner.estimates import Estimate, Estimator
-from runner.graph import Node, PipelineSpec
+from runner.graph.graph import Node, PipelineSpec
 from runner.store import Store
 from runner.verbs.plan import estimate_text
 

@@ -17,7 +17,7 @@ import pytest
 from runner.config.choices import Progress
 from runner.errors import StageError
 from runner.events import Loaded, NodeResult
-from runner.graph import Node, PipelineSpec
+from runner.graph.graph import Node, PipelineSpec
 from runner.progress import (
     Bars,
     CellEnded,
@@ -131,7 +131,7 @@ import time
 from runner.config.choices import Progress
 from runner.errors import StageError
 from runner.events import NodeResult
-from runner.graph import Node
+from runner.graph.graph import Node
 from runner.progress import CellEnded, display_for
 node = Node("prior", 1, {}, label="a circle [red] [/bold]")
 with display_for(Progress.auto, cells=5) as shown:

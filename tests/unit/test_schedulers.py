@@ -14,7 +14,7 @@ from runner.catalog import CATALOG, DECODER_2_1, DECODER_2_2, DECODER_3
 from runner.config.checks import SCHEDULER_OPTIONS
 from runner.config.choices import AlgorithmType, OffloadMode, SchedulerName
 from runner.errors import StageError
-from runner.graph import PipelineSpec, SchedulerSpec
+from runner.graph.graph import PipelineSpec, SchedulerSpec
 from runner.materials import scheduler_spec
 from runner.offload import choose_offload
 from runner.pipelines import Pipelines

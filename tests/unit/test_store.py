@@ -14,7 +14,7 @@ from PIL import Image
 
 from runner.config.choices import CacheMode
 from runner.errors import StorageError
-from runner.graph import Node
+from runner.graph.graph import Node
 from runner.store import Store
 
 TENSORS = Node("prior", 1, {"seed": 1})
@@ -182,7 +182,7 @@ import sys
 from pathlib import Path
 from PIL import Image
 from runner.config.choices import CacheMode
-from runner.graph import Node
+from runner.graph.graph import Node
 from runner.store import Store
 for number in range(150):
     store = Store(Path(sys.argv[1]), CacheMode[sys.argv[2]])

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from runner.config.choices import CacheMode
-from runner.graph import Node
+from runner.graph.graph import Node
 from runner.planning import results_dir
 from runner.store import Store
 from runner.store_care import damaged_entries, stored_entries, trim

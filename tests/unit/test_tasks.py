@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from runner.catalog import CATALOG
-from runner.graph import Node
+from runner.graph.graph import Node
 from runner.materials import ImageRequest, Materials
 from runner.planning import make_plan
 from runner.plans import Plan

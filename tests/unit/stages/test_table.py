@@ -7,7 +7,7 @@ import inspect
 
 import pytest
 
-from runner.stages import STAGES, StageFunction
+from runner.graph.stage_table import STAGES, StageFunction
 
 
 @pytest.mark.parametrize("name", STAGES)

@@ -80,7 +80,7 @@ class Node:
     """One piece of work.
 
     Attributes:
-        stage: its name in `runner.stages.STAGES`.
+        stage: its name in `runner.graph.stage_table.STAGES`.
         stage_version: raised when the stage's code changes its results.
         params: plain values that decide the result.
         inputs: input name -> node whose result it is.

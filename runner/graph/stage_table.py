@@ -1,0 +1,70 @@
+"""The stages, by name. The table is read without torch; a stage's module is imported to run it.
+
+Raise a stage's `version` whenever a change of its code changes its results: stored ones are then
+no longer taken for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Protocol
+
+from runner.graph.graph import Node
+from runner.graph.stage_names import DRAWN_ELSEWHERE, MEASURE
+from runner.graph.values import OnStep, Value
+
+
+class ResultKind(Enum):
+    """How a stage's result is stored."""
+
+    tensors = "tensors"
+    image = "image"
+    scores = "scores"
+    images = "images"
+
+
+class StageFunction(Protocol):
+    """What a stage's module has as `run`. `pipeline` is the live diffusers pipeline, or None."""
+
+    def __call__(
+        self, node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep
+    ) -> Value: ...
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A row of the table.
+
+    Attributes:
+        module: where its `run` is, a StageFunction.
+        result: the kind of what `run` returns.
+    """
+
+    name: str
+    version: int
+    module: str
+    result: ResultKind
+
+
+STAGES = {
+    stage.name: stage
+    for stage in (
+        Stage("read_image", 1, "runner.stages.read_image", ResultKind.image),
+        Stage("read_mask", 1, "runner.stages.read_mask", ResultKind.image),
+        Stage("depth", 1, "runner.stages.depth", ResultKind.image),
+        Stage("prior", 1, "runner.stages.prior", ResultKind.tensors),
+        Stage("prior_from_image", 1, "runner.stages.prior_from_image", ResultKind.tensors),
+        Stage("embed_image", 1, "runner.stages.embed_image", ResultKind.tensors),
+        Stage("interpolate", 1, "runner.stages.interpolate", ResultKind.tensors),
+        Stage("encode_text", 1, "runner.stages.encode_text", ResultKind.tensors),
+        Stage("decode", 1, "runner.stages.decode", ResultKind.image),
+        Stage("decode_batch", 1, "runner.stages.decode_batch", ResultKind.images),
+        Stage(MEASURE, 1, "runner.stages.measure", ResultKind.scores),
+        Stage(DRAWN_ELSEWHERE, 1, "runner.stages.drawn_elsewhere", ResultKind.image),
+    )
+}
+
+BATCHED = {"decode": "decode_batch"}
+"""Stage -> the one that runs many of its nodes at once."""
