@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
-from runner.catalog import CLIPS, Row
+from runner.catalog.rows import CLIPS, Row
 from runner.config.choices import Against
 from runner.config.run_config import RunConfig
 from runner.config.schema import MetricConfig

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-from runner.catalog import Row
+from runner.catalog.rows import Row
 from runner.config.choices import (
     AttentionBackend,
     CompileMode,

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from runner.catalog import Checkpoint
+from runner.catalog.rows import Checkpoint
 from runner.errors import StageError
 from runner.graph.graph import PipelineSpec
 from runner.transformers_models import OWN_PIPELINES

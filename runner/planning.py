@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.advice import advice_on
-from runner.catalog import Row, row_of
+from runner.catalog.rows import Row, row_of
 from runner.choice_of_metrics import (
     FindMetric,
     against_baseline,

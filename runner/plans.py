@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from runner.catalog import Row
+from runner.catalog.rows import Row
 from runner.choice_of_metrics import against_baseline
 from runner.config.choices import CacheMode
 from runner.config.run_config import RunConfig

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from runner.catalog import CATALOG, REFUSED
+from runner.catalog.rows import CATALOG, REFUSED
 from runner.config.choices import Task, Version, WeightsSource
 from runner.config.schema import CheckpointConfig, WeightsConfig
 from runner.errors import WeightsError

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.catalog import CLIP, Checkpoint, Row
+from runner.catalog.rows import CLIP, Checkpoint, Row
 from runner.config.choices import WeightsSource
 from runner.config.schema import CheckpointConfig, WeightsConfig
 from runner.errors import WeightsError

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runner.catalog import Checkpoint, Layout
+from runner.catalog.rows import Checkpoint, Layout
 from runner.errors import WeightsError
 from runner.weights.hashes import FileHashes, fingerprint
 from runner.weights.safetensors_header import DamagedFileError, read_header

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
-from runner.catalog import CATALOG, REFUSED
+from runner.catalog.rows import CATALOG, REFUSED
 from runner.config.checks import SCHEDULER_OPTIONS
 from runner.config.choices import SchedulerName, Task, Version
 

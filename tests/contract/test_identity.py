@@ -14,7 +14,7 @@ import pytest
 
 from contract.identity_cases import BASES, BY_CONTENT, DECIDES_PIXELS, DOES_NOT, NOT_HERE
 from runner import combinations, planning
-from runner.catalog import REFUSED, row_of
+from runner.catalog.rows import REFUSED, row_of
 from runner.config.choices import Task, Version, WeightsSource
 from runner.config.run_config import InterpolateItem, RunConfig
 from runner.config.schema import (

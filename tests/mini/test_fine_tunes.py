@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from mini.test_train import CPU, SHORT, same, shrink_dataset, weights
-from runner.catalog import CATALOG
+from runner.catalog.rows import CATALOG
 from runner.mini import train as command
 from runner.mini.captions import WORDS, caption
 from runner.mini.scenes import Scene, SceneObject, sample_scene

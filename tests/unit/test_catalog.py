@@ -8,7 +8,7 @@ import diffusers
 import pytest
 import transformers
 
-from runner.catalog import CATALOG, REFUSED, Layout, Row, row_of
+from runner.catalog.rows import CATALOG, REFUSED, Layout, Row, row_of
 from runner.config.choices import Task, Version
 from runner.errors import ConfigError
 from runner.tasks import TASKS

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from runner import combinations
-from runner.catalog import CATALOG, row_of
+from runner.catalog.rows import CATALOG, row_of
 from runner.combinations import checked_size, needed_roles
 from runner.config.choices import OffloadMode, SchedulerName, Task, VarianceType, Version
 from runner.errors import ConfigError

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from runner import combinations, planning
-from runner.catalog import row_of
+from runner.catalog.rows import row_of
 from runner.config.choices import SchedulerName
 from runner.errors import ConfigError
 from runner.planning import make_plan

@@ -10,7 +10,7 @@ import pytest
 import torch
 from diffusers import DDIMScheduler, DDPMScheduler
 
-from runner.catalog import CATALOG, DECODER_2_1, DECODER_2_2, DECODER_3
+from runner.catalog.rows import CATALOG, DECODER_2_1, DECODER_2_2, DECODER_3
 from runner.config.checks import SCHEDULER_OPTIONS
 from runner.config.choices import AlgorithmType, OffloadMode, SchedulerName
 from runner.errors import StageError

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from runner.catalog import CATALOG
+from runner.catalog.rows import CATALOG
 from runner.graph.graph import Node
 from runner.materials import ImageRequest, Materials
 from runner.planning import make_plan

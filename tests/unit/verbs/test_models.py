@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.catalog import CATALOG, DECODER_2_2, REFUSED, Checkpoint, row_of
+from runner.catalog.rows import CATALOG, DECODER_2_2, REFUSED, Checkpoint, row_of
 from runner.config.choices import Task, Version
 from runner.verbs.models import routes_markdown
 from runner.weights import find

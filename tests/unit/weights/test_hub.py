@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.catalog import DECODER_2_2, PRIOR_2_2, Layout
+from runner.catalog.rows import DECODER_2_2, PRIOR_2_2, Layout
 from runner.weights.folder import INDEX_FILES
 from runner.weights.hub import cache_dir, cached_snapshot
 from unit.conftest import Command, assert_refused, copy_family

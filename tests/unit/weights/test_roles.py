@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.catalog import DECODER_3, DEPTH, TEXT_3, Checkpoint
+from runner.catalog.rows import DECODER_3, DEPTH, TEXT_3, Checkpoint
 from runner.config.choices import WeightsSource
 from runner.errors import ConfigError, WeightsError
 from runner.planning import make_plan

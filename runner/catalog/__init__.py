@@ -1,0 +1,1 @@
+"""What there is: versions, tasks, schedulers, attention backends, offload modes; a row each."""
