@@ -18,17 +18,17 @@ from typing import Any
 
 from PIL import Image
 
-from runner.encoding import encoded
+from runner.engine.observer import NodeResult, Observer
+from runner.engine.results import encoded
+from runner.engine.store import work_of
 from runner.environment import describe
 from runner.errors import RunnerError, StorageError
-from runner.events import NodeResult, Observer
 from runner.graph.graph import Node
 from runner.graph.stage_table import STAGES, ResultKind
 from runner.graph.values import Scores
 from runner.images.png import pixel_sha256, png_bytes
 from runner.materials import ImageRequest
 from runner.plans import Plan
-from runner.store import work_of
 from runner.system.signals import held_back
 
 MANIFEST = "manifest.json"

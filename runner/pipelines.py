@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from runner import compilation, hardware
-from runner.events import Loaded
+from runner.engine.observer import Loaded
 from runner.graph.graph import PipelineSpec, SchedulerSpec
 from runner.loading import load
 from runner.offload import OffloadChoice, place, prefetches

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from runner.config.choices import Progress
+from runner.engine.observer import Loaded, NodeResult, Observer
 from runner.errors import RunnerError
-from runner.events import Loaded, NodeResult, Observer
 from runner.graph.graph import Node
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from runner.engine.observer import Loaded, NodeResult, Observer
 from runner.errors import RunnerError, StorageError
-from runner.events import Loaded, NodeResult, Observer
 from runner.graph.graph import Node, PipelineSpec
 from runner.outputs import RunFolder
 from runner.plans import Plan

@@ -13,17 +13,17 @@ from PIL import Image
 
 from runner.config.choices import CacheMode, Progress
 from runner.config.resolve import resolve_record
-from runner.engine import Engine
+from runner.engine.execute import Engine
+from runner.engine.observer import NodeResult, Observer
+from runner.engine.store import Store
 from runner.environment import describe
 from runner.errors import RunnerError
-from runner.events import NodeResult, Observer
 from runner.graph.graph import Graph, Node
 from runner.images.png import image_of_png, pixel_sha256
 from runner.planning import make_plan
 from runner.plans import Plan, PlannedImage
 from runner.progress import display_for
 from runner.records import RecordedImage, RunRecord
-from runner.store import Store
 from runner.workers.count import open_workers
 
 

@@ -13,15 +13,15 @@ from pathlib import Path
 
 from runner.config.choices import CacheMode, Progress, Tracker
 from runner.config.run_config import RunConfig
-from runner.engine import Engine, Outcome
+from runner.engine.execute import Engine, Outcome
+from runner.engine.store import Store
+from runner.engine.store_care import trim
 from runner.errors import RunnerError, shown
 from runner.outputs import MANIFEST, RunFolder, new_folder
 from runner.planning import make_plan, results_dir
 from runner.plans import Plan
 from runner.progress import display_for
 from runner.recording import FAILED, FINISHED, KILLED, CellRecord
-from runner.store import Store
-from runner.store_care import trim
 from runner.system.credentials import without_credentials
 from runner.system.signals import interrupt, signals
 from runner.system.text import command, counted, path_here

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from runner.engine.store import Store
 from runner.images.png import whole_picture
 from runner.outputs import read_manifest
 from runner.plans import Plan
 from runner.recording import CellAtWork
-from runner.store import Store
 
 
 def alike(cells: Sequence[CellAtWork], baselines: Mapping[int, int]) -> list[list[CellAtWork]]:

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from runner.config.choices import Progress
 from runner.config.cluster import Cluster
-from runner.engine import Engine
+from runner.engine.execute import Engine
+from runner.engine.observer import Loaded, NodeResult, Observer
+from runner.engine.store import Store
 from runner.errors import ConfigError, Interrupted, RunnerError, StorageError
-from runner.events import Loaded, NodeResult, Observer
 from runner.graph.graph import Graph, Node
 from runner.graph.stage_names import DRAWN_ELSEWHERE
 from runner.planning import results_dir
@@ -30,7 +31,6 @@ from runner.run import (
     keep_within_bounds,
     print_tracebacks,
 )
-from runner.store import Store
 from runner.sweep_folder import CellEntry, SweepFolder, lacks_mlflow_run, note_mlflow_run
 from runner.sweep_groups import alike, lend
 from runner.sweep_tracking import SweepTracking

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from runner.engine.observer import Loaded, NodeResult, Observer
 from runner.errors import RunnerError
-from runner.events import Loaded, NodeResult, Observer
 from runner.graph.graph import Node
 from runner.graph.stage_names import DRAWN_ELSEWHERE
 from runner.outputs import SavedImage

@@ -9,12 +9,12 @@ from pathlib import Path
 from runner.config.choices import CacheMode
 from runner.config.cluster import Cluster
 from runner.config.run_config import RunConfig
+from runner.engine.estimates import Estimate, Estimator
+from runner.engine.store import Store
 from runner.errors import ConfigError
-from runner.estimates import Estimate, Estimator
 from runner.graph.graph import Graph, Node
 from runner.planning import make_plan, results_dir
 from runner.plans import Plan
-from runner.store import Store
 from runner.sweeps import Cell, SweepPlan, plan_sweep
 from runner.system.text import counted
 from runner.verbs.hydra_app import Swept, run_with_hydra

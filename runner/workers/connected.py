@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from runner.encoding import Made
+from runner.engine.observer import Observer
+from runner.engine.results import Made
+from runner.engine.stage_runner import Ran
 from runner.errors import RunnerError, StageError
-from runner.events import Observer
 from runner.graph.graph import Node, PipelineSpec
 from runner.opening import Opening
-from runner.stage_runner import Ran
 from runner.workers.messages import (
     Failed,
     FromWorker,

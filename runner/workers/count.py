@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from runner.config.cluster import Cluster, RayCluster
-from runner.events import Observer
+from runner.engine.observer import Observer
+from runner.engine.workers import OpenWorkers, Workers, in_process
 from runner.graph.graph import Node, PipelineSpec
 from runner.opening import Opening, open_pipelines, opening_of
 from runner.planning import SMALL_MODEL_PARAMETERS, cache_dir
@@ -15,7 +16,6 @@ from runner.plans import Plan
 from runner.system.machine import accelerators, cpu_cores
 from runner.system.text import counted
 from runner.workers import host
-from runner.workers.here import OpenWorkers, Workers, in_process
 
 ENOUGH = 12
 """Nodes that run a model, for each worker: starting one takes as long as a few of them."""

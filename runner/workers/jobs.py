@@ -21,11 +21,11 @@ from typing import Any
 import submitit
 
 from runner.config.cluster import Batch
+from runner.engine.observer import Observer
+from runner.engine.stage_runner import Ran
 from runner.errors import RunnerError
-from runner.events import Observer
 from runner.graph.graph import Node, PipelineSpec
 from runner.opening import Opening
-from runner.stage_runner import Ran
 from runner.workers.connected import ConnectedWorkers, Worker
 from runner.workers.messages import Run
 from runner.workers.process import serve

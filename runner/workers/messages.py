@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from runner.encoding import Encoded, Made, encoded
-from runner.events import Loaded
+from runner.engine.observer import Loaded
+from runner.engine.results import Encoded, Made, encoded
+from runner.engine.stage_runner import Ran
 from runner.graph.graph import Node, PipelineSpec
 from runner.graph.stage_table import STAGES
 from runner.opening import Opening
-from runner.stage_runner import Ran
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Collection
 from dataclasses import replace
 
-from runner.events import Observer
+from runner.engine.observer import Observer
 from runner.graph.graph import PipelineSpec
 from runner.opening import Opening
 from runner.workers.connected import ConnectedWorkers, Worker

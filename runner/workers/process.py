@@ -24,13 +24,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from multiprocessing.connection import Client, Connection
 
-from runner.encoding import decoded, encoded
+from runner.engine.observer import Loaded, Observer
+from runner.engine.results import decoded, encoded
+from runner.engine.stage_runner import Ran, StageRunner
 from runner.errors import RunnerError
-from runner.events import Loaded, Observer
 from runner.graph.graph import Node
 from runner.graph.stage_table import STAGES
 from runner.opening import Opening, import_libraries, import_pipelines, open_pipelines
-from runner.stage_runner import Ran, StageRunner
 from runner.workers.messages import (
     Failed,
     FromWorker,

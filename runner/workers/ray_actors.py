@@ -21,16 +21,16 @@ from ray.exceptions import RayActorError, RayError
 
 from runner.config.choices import WeightsSource
 from runner.config.cluster import RayCluster
-from runner.encoding import Made
+from runner.engine.observer import Observer
+from runner.engine.results import Made
+from runner.engine.stage_runner import Ran, StageRunner
+from runner.engine.workers import Here
 from runner.errors import RunnerError, StageError
-from runner.events import Observer
 from runner.graph.graph import Node, PipelineSpec
 from runner.opening import Opening, open_pipelines
-from runner.stage_runner import Ran, StageRunner
 from runner.system.signals import STOPPING
 from runner.weights.find import FoundCheckpoint, mini_folder
 from runner.workers.connected import RETRIES, Teller, given_up, result_of
-from runner.workers.here import Here
 from runner.workers.messages import Failed, Happened, Run
 from runner.workers.process import Messenger, run_node
 

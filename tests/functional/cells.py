@@ -13,16 +13,16 @@ from PIL import Image
 
 from runner.config import tree
 from runner.config.resolve import resolve
-from runner.engine import Engine
-from runner.events import Loaded, NodeResult, Observer
+from runner.engine.execute import Engine
+from runner.engine.observer import Loaded, NodeResult, Observer
+from runner.engine.store import Store
+from runner.engine.workers import in_process
 from runner.graph.graph import PipelineSpec
 from runner.offload import OffloadChoice, choose_offload, free_bytes
 from runner.pipelines import Pipelines
 from runner.planning import cache_dir, make_plan
 from runner.plans import Plan
-from runner.store import Store
 from runner.system.machine import settled_device
-from runner.workers.here import in_process
 
 VERSIONS = ("kandinsky2_1", "kandinsky2_2", "kandinsky3")
 PROMPT = "a red circle on blue"

@@ -16,15 +16,15 @@ from PIL import Image
 from functional.made import STEPS
 from runner.cli import main
 from runner.config.choices import CacheMode
-from runner.engine import Engine
+from runner.engine.execute import Engine
+from runner.engine.observer import Loaded, NodeResult, Observer
+from runner.engine.store import Store
 from runner.errors import RunnerError, StageError
-from runner.events import Loaded, NodeResult, Observer
 from runner.graph.graph import Node
 from runner.graph.stage_table import STAGES
 from runner.opening import opening_of
 from runner.outputs import read_manifest
 from runner.plans import Plan
-from runner.store import Store
 from runner.workers import count
 from runner.workers.count import specs_of
 from runner.workers.pool import Pool

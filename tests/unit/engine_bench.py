@@ -12,14 +12,14 @@ import pytest
 import torch
 
 from runner.config.choices import CacheMode
-from runner.engine import Engine, Outcome
+from runner.engine.execute import Engine, Outcome
+from runner.engine.observer import Loaded, NodeResult, Observer
+from runner.engine.store import Store
+from runner.engine.workers import in_process
 from runner.errors import Interrupted, RunnerError, StageError
-from runner.events import Loaded, NodeResult, Observer
 from runner.graph.graph import Graph, Node, PipelineSpec
 from runner.graph.stage_table import STAGES, ResultKind, Stage
 from runner.graph.values import OnStep
-from runner.store import Store
-from runner.workers.here import in_process
 
 SPEC = PipelineSpec("Stand-in", "weights", "float32", "sdpa", None, None)
 PEAK = 4321

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from runner.batches import batch_of, group_of
 from runner.config.choices import CacheMode
-from runner.engine import Engine, Outcome
+from runner.engine.batches import batch_of, group_of
+from runner.engine.execute import Engine, Outcome
+from runner.engine.store import Store
+from runner.engine.workers import in_process
 from runner.graph.graph import Graph, Node, PipelineSpec
 from runner.graph.stage_table import BATCHED, STAGES, ResultKind, Stage
-from runner.store import Store
-from runner.workers.here import in_process
 from unit.engine_bench import SPEC, Recorder, Source
 
 CALLS: list[list[int]] = []

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from runner.config.choices import CacheMode
-from runner.engine import Engine
+from runner.engine.execute import Engine
+from runner.engine.observer import NodeResult, Observer
+from runner.engine.store import Store
+from runner.engine.workers import in_process
 from runner.errors import Interrupted, StageError, StorageError
-from runner.events import NodeResult, Observer
 from runner.graph.graph import Graph, Node, PipelineSpec
-from runner.store import Store
-from runner.workers.here import in_process
 from unit.engine_bench import PEAK, Bench, Source, _stages, bench, failing, number
 
 __all__ = ["_stages", "bench"]

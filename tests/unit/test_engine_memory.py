@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import torch
 
+from runner.engine.stage_runner import OUT_OF_MEMORY_ADVICE, is_out_of_memory
 from runner.errors import StageError
 from runner.graph.graph import PipelineSpec
-from runner.stage_runner import OUT_OF_MEMORY_ADVICE, is_out_of_memory
 from unit.engine_bench import SPEC, Bench, _stages, bench, crowded, failing, number
 
 __all__ = ["_stages", "bench"]

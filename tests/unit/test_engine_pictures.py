@@ -12,12 +12,12 @@ import pytest
 from PIL import Image
 
 from runner.config.choices import CacheMode
-from runner.encoding import decoded
-from runner.engine import Engine
+from runner.engine.execute import Engine
+from runner.engine.results import decoded
+from runner.engine.store import Store
+from runner.engine.workers import in_process
 from runner.graph.graph import Graph, Node
 from runner.graph.stage_table import STAGES, ResultKind, Stage
-from runner.store import Store
-from runner.workers.here import in_process
 from unit.engine_bench import SPEC, Recorder, Source
 
 

@@ -9,9 +9,9 @@ import torch
 
 from runner.config.choices import CacheMode
 from runner.config.run_config import Bench
-from runner.estimates import Estimate, Estimator
+from runner.engine.estimates import Estimate, Estimator
+from runner.engine.store import Store
 from runner.graph.graph import Node, PipelineSpec
-from runner.store import Store
 from runner.verbs.plan import estimate_text
 
 SPEC = PipelineSpec("P", "weights", "float32", "sdpa", None, None)

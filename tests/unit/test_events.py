@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from runner.events import Observer, Observers
+from runner.engine.observer import Observer, Observers
 
 CALLS = [name for name, _ in inspect.getmembers(Observer, inspect.isfunction)]
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from runner.config.choices import OffloadMode
-from runner.events import Observer
+from runner.engine.observer import Observer
 from runner.opening import Opening
 from runner.workers import pool, process
 from runner.workers.messages import Start

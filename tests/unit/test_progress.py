@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from runner.config.choices import Progress
+from runner.engine.observer import Loaded, NodeResult
 from runner.errors import StageError
-from runner.events import Loaded, NodeResult
 from runner.graph.graph import Node, PipelineSpec
 from runner.progress import (
     Bars,
@@ -130,7 +130,7 @@ ON_A_TERMINAL = """
 import time
 from runner.config.choices import Progress
 from runner.errors import StageError
-from runner.events import NodeResult
+from runner.engine.observer import NodeResult
 from runner.graph.graph import Node
 from runner.progress import CellEnded, display_for
 node = Node("prior", 1, {}, label="a circle [red] [/bold]")

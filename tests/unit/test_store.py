@@ -13,9 +13,9 @@ import torch
 from PIL import Image
 
 from runner.config.choices import CacheMode
+from runner.engine.store import Store
 from runner.errors import StorageError
 from runner.graph.graph import Node
-from runner.store import Store
 
 TENSORS = Node("prior", 1, {"seed": 1})
 PICTURE = Node("decode", 1, {"seed": 1})
@@ -183,7 +183,7 @@ from pathlib import Path
 from PIL import Image
 from runner.config.choices import CacheMode
 from runner.graph.graph import Node
-from runner.store import Store
+from runner.engine.store import Store
 for number in range(150):
     store = Store(Path(sys.argv[1]), CacheMode[sys.argv[2]])
     store.put(Node("decode", 1, {"seed": 1 + number % 3}), Image.new("RGB", (8, 8), "red"), 1.0)

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from runner.config.choices import CacheMode
+from runner.engine.store import Store
 from runner.planning import cache_dir, make_plan
-from runner.store import Store
 from runner.verbs.plan import plan_text
 from unit.conftest import Command, Compose
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.config.choices import CacheMode
-from runner.encoding import Encoded, Made, decoded, encoded
+from runner.engine.results import Encoded, Made, decoded, encoded
 from runner.errors import StorageError
 from runner.graph.graph import Node
 from runner.graph.stage_table import STAGES, ResultKind

@@ -11,9 +11,9 @@ from functools import cached_property, partial
 from typing import Any, Protocol
 
 from runner.config.run_config import Bench
-from runner.encoding import Made
+from runner.engine.observer import Loaded, Observer
+from runner.engine.results import Made
 from runner.errors import RunnerError, StageError
-from runner.events import Loaded, Observer
 from runner.graph.graph import Node, PipelineSpec
 from runner.graph.stage_names import MEASURE
 from runner.graph.stage_table import STAGES, StageFunction

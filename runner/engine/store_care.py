@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.store import ENTRY, drop
+from runner.engine.store import ENTRY, drop
 
 ABANDONED_SECONDS = 24 * 3600
 """A temporary folder this old belongs to a process that was killed."""

@@ -12,15 +12,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from runner.batches import Batch
-from runner.batching import Batching, shares
+from runner.engine.batches import Batch
+from runner.engine.batching import Batching, shares
+from runner.engine.observer import NodeResult, Observer, Observers
+from runner.engine.stage_runner import Ran
+from runner.engine.store import Store
+from runner.engine.workers import OpenWorkers, Workers
 from runner.errors import RunnerError, StorageError
-from runner.events import NodeResult, Observer, Observers
 from runner.graph.graph import Graph, Node
 from runner.graph.stage_table import STAGES, ResultKind
-from runner.stage_runner import Ran
-from runner.store import Store
-from runner.workers.here import OpenWorkers, Workers
 
 T = TypeVar("T")
 

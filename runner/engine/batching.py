@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from runner.batches import Batch, batch_of, group_of
-from runner.encoding import taken_apart
-from runner.events import Loaded, Observer
+from runner.engine.batches import Batch, batch_of, group_of
+from runner.engine.observer import Loaded, Observer
+from runner.engine.results import taken_apart
+from runner.engine.stage_runner import Ran
 from runner.graph.graph import Node
-from runner.stage_runner import Ran
 
 
 class Batching:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner.config.run_config import Bench
+from runner.engine.store import ENTRY, work_of
 from runner.graph.graph import Node
 from runner.graph.stage_names import MEASURE
-from runner.store import ENTRY, work_of
 
 
 @dataclass(frozen=True)

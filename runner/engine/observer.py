@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from runner.encoding import Made, decoded
+from runner.engine.results import Made, decoded
 from runner.errors import RunnerError
 from runner.graph.graph import Node, PipelineSpec
 from runner.graph.values import Value

@@ -7,11 +7,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 from runner.config.run_config import Bench
-from runner.encoding import Made, decoded
+from runner.engine.observer import Observer
+from runner.engine.results import Made, decoded
+from runner.engine.stage_runner import PipelineSource, Ran, StageRunner
 from runner.errors import RunnerError
-from runner.events import Observer
 from runner.graph.graph import Node, PipelineSpec
-from runner.stage_runner import PipelineSource, Ran, StageRunner
 
 
 class Workers(Protocol):

@@ -1,0 +1,1 @@
+"""Runs a graph: store, batches, observers, the stage runner."""
