@@ -15,7 +15,7 @@ from runner.system.imports import sparing_scipy, uncollected
 from runner.weights.find import FoundCheckpoint
 
 if TYPE_CHECKING:
-    from runner.pipelines import Pipelines
+    from runner.pipelines.pipelines import Pipelines
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,9 @@ def open_pipelines(opening: Opening) -> Pipelines:
     # Here and not above: this imports torch, which a run from the store does not need.
     import_libraries()
     import_pipelines(found.checkpoint.pipeline for found in opening.checkpoints)
-    from runner import hardware
-    from runner.offload import choose_offload, free_bytes
-    from runner.pipelines import Pipelines
+    from runner.pipelines import hardware
+    from runner.pipelines.offload import choose_offload, free_bytes
+    from runner.pipelines.pipelines import Pipelines
 
     hardware.check_device(opening.device)
     hardware.set_threads(opening.threads)
@@ -89,7 +89,7 @@ def import_libraries() -> None:
 
     with uncollected():
         sparing_scipy(load)
-    from runner.loading import quiet_libraries
+    from runner.pipelines.load import quiet_libraries
 
     quiet_libraries()
 

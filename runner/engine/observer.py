@@ -14,7 +14,7 @@ from runner.graph.values import Value
 
 @dataclass(frozen=True)
 class Loaded:
-    """A pipeline that was loaded, and what was read back from it (see `runner.hardware`)."""
+    """A pipeline that was loaded, and what was read back (see `runner.pipelines.hardware`)."""
 
     spec: PipelineSpec
     seconds: float

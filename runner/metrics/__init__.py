@@ -14,7 +14,7 @@ What it is given goes by the names of its parameters:
 | reference | a picture to compare with, RGB: the same prompt and seed in the sweep's `baseline`, or what the picture was made from (`against: image`) |
 | prompt | the text that the picture was made for |
 | images | all pictures of the cell, instead of one: then it is measured once a cell |
-| clip | the `runner.transformers_models.Clip` of a Kandinsky prior |
+| clip | the `runner.pipelines.transformers_models.Clip` of a Kandinsky prior |
 
 All others are its own and come from `arguments` in the config. It returns a finite number, or
 several by name. A metric runs as a stage: once for each picture, stored, and reused.

@@ -11,7 +11,7 @@ from PIL import Image
 from runner.metrics import metric
 
 if TYPE_CHECKING:
-    from runner.transformers_models import Clip
+    from runner.pipelines.transformers_models import Clip
 
 
 @metric(better="higher")

@@ -17,7 +17,7 @@ from runner.metrics import metric
 if TYPE_CHECKING:
     import torch
 
-    from runner.transformers_models import Clip
+    from runner.pipelines.transformers_models import Clip
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 SIGMA, SCALE = 10.0, 1000.0

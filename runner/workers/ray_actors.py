@@ -153,7 +153,7 @@ class StageActor:
 
     def ready(self) -> None:
         """Once the imports are done."""
-        from runner import pipelines
+        from runner.pipelines import pipelines
 
         assert pipelines
 

@@ -18,8 +18,8 @@ from runner.engine.observer import Loaded, NodeResult, Observer
 from runner.engine.store import Store
 from runner.engine.workers import in_process
 from runner.graph.graph import PipelineSpec
-from runner.offload import OffloadChoice, choose_offload, free_bytes
-from runner.pipelines import Pipelines
+from runner.pipelines.offload import OffloadChoice, choose_offload, free_bytes
+from runner.pipelines.pipelines import Pipelines
 from runner.planning import cache_dir, make_plan
 from runner.plans import Plan
 from runner.system.machine import settled_device

@@ -11,7 +11,7 @@ from diffusers import VQModel
 from diffusers.models.attention_processor import Attention, SlicedAttnProcessor
 
 from functional.cells import VERSIONS, Drawn, drawn, furthest, opened, planned
-from runner import hardware
+from runner.pipelines import hardware
 
 TOLERANCE = 1
 """Levels of 255, as measured: the backends add up the same numbers in another order."""

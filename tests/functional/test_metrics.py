@@ -91,7 +91,7 @@ def test_a_right_prompt_scores_higher_than_a_wrong_one(kandinsky: Any) -> None:
     """Each picture fits its own prompt better than the other one's."""
     steps = ("decoder.num_inference_steps=10", "prior.num_inference_steps=10")
     made: Made = kandinsky(f"prompt={json.dumps(PROMPTS, ensure_ascii=False)}", *steps)
-    from runner.transformers_models import Clip
+    from runner.pipelines.transformers_models import Clip
 
     clip = Clip(
         Path(made.manifest["config"]["weights"]["path"]) / "kandinsky-2-2-prior",

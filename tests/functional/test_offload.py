@@ -12,12 +12,12 @@ import pytest
 import torch
 
 from functional.cells import VERSIONS, drawn, opened, planned, small
-from runner import offload
 from runner.cli import main
 from runner.config.choices import OffloadMode
 from runner.errors import ConfigError
-from runner.offload import OffloadChoice, expected_offloaded, offloaded, place
-from runner.pipelines import Pipelines
+from runner.pipelines import offload
+from runner.pipelines.offload import OffloadChoice, expected_offloaded, offloaded, place
+from runner.pipelines.pipelines import Pipelines
 
 ROLES = {
     "kandinsky2_1": ("prior", "decode"),
@@ -104,8 +104,8 @@ def test_running_out_while_weights_are_placed_frees_what_was_placed(
     def full(*_: Any) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr("runner.pipelines.place", full)
-    monkeypatch.setattr("runner.hardware.free_memory", freed.append)
+    monkeypatch.setattr("runner.pipelines.pipelines.place", full)
+    monkeypatch.setattr("runner.pipelines.hardware.free_memory", freed.append)
     with pytest.raises(torch.OutOfMemoryError):
         pipelines.get(spec)
     said = pipelines.relieve()

@@ -16,7 +16,7 @@ from PIL import Image
 from functional.cells import VERSIONS, Drawn, Watched, drawn, furthest, opened, planned
 from runner.errors import RunnerError
 from runner.mini.judge import judge
-from runner.schedulers import CLASSES, TRAINED, scheduler_settings
+from runner.pipelines.scheduler_swap import CLASSES, TRAINED, scheduler_settings
 
 pytestmark = pytest.mark.slow
 

@@ -28,8 +28,8 @@ from functional.direct import (
     generators,
     pixels,
 )
-from runner.compilation import graphs_compiled
 from runner.errors import StageError
+from runner.pipelines.compilation import graphs_compiled
 from runner.stages.calls import call
 
 Drawn = Callable[..., list[Pixels]]

@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from runner.config.choices import OffloadMode
-from runner.offload import (
+from runner.pipelines.offload import (
     ACTIVATIONS_PER_PIXEL,
     DOWNWARD,
     MARGIN,

@@ -16,10 +16,10 @@ from runner.config.choices import AlgorithmType, OffloadMode, SchedulerName
 from runner.errors import StageError
 from runner.graph.graph import PipelineSpec, SchedulerSpec
 from runner.materials import scheduler_spec
-from runner.offload import choose_offload
-from runner.pipelines import Pipelines
+from runner.pipelines.offload import choose_offload
+from runner.pipelines.pipelines import Pipelines
+from runner.pipelines.scheduler_swap import CLASSES, TRAINED, scheduler_settings, swapped_scheduler
 from runner.planning import make_plan
-from runner.schedulers import CLASSES, TRAINED, scheduler_settings, swapped_scheduler
 from runner.weights.find import MINI_DIR
 from unit.conftest import Compose
 

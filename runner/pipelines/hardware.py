@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 
-from runner import compilation, offload
 from runner.config.choices import OffloadMode
 from runner.errors import StageError
 from runner.graph.graph import PipelineSpec
-from runner.schedulers import scheduler_settings
+from runner.pipelines import compilation, offload
+from runner.pipelines.scheduler_swap import scheduler_settings
 
 ATTENTION_CLASSES = {
     # backend: (with added key/value projections, as in the 2.x UNets; with a spatial norm, as in

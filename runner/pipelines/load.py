@@ -11,7 +11,7 @@ import torch
 from runner.catalog.rows import Checkpoint
 from runner.errors import StageError
 from runner.graph.graph import PipelineSpec
-from runner.transformers_models import OWN_PIPELINES
+from runner.pipelines.transformers_models import OWN_PIPELINES
 from runner.weights.shared import whole
 
 NEEDLESS = (

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from runner.config.choices import OffloadMode
-from runner.transformers_models import OwnPipeline
+from runner.pipelines.transformers_models import OwnPipeline
 
 DOWNWARD = (OffloadMode.none, OffloadMode.model, OffloadMode.group, OffloadMode.sequential)
 """Those that `auto` takes, from the fastest to the one that needs the least memory.

@@ -9,13 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from runner import compilation, hardware
 from runner.engine.observer import Loaded
 from runner.graph.graph import PipelineSpec, SchedulerSpec
-from runner.loading import load
-from runner.offload import OffloadChoice, place, prefetches
-from runner.schedulers import swapped_scheduler
-from runner.transformers_models import OwnPipeline
+from runner.pipelines import compilation, hardware
+from runner.pipelines.load import load
+from runner.pipelines.offload import OffloadChoice, place, prefetches
+from runner.pipelines.scheduler_swap import swapped_scheduler
+from runner.pipelines.transformers_models import OwnPipeline
 from runner.weights.find import FoundCheckpoint
 
 

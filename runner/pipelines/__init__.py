@@ -1,0 +1,1 @@
+"""Live models: load, scheduler, attention, offload, compile, and what is read back from them."""
