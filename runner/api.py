@@ -24,11 +24,11 @@ from runner.config.overrides import overrides_of, sweep_of
 from runner.config.run_config import RunConfig
 from runner.errors import RunnerError, StageError
 from runner.outputs import read_manifest
-from runner.planning import make_plan
-from runner.plans import Plan
+from runner.planning.plan import Plan
+from runner.planning.planner import make_plan
+from runner.planning.sweep import Cell, plan_sweep
 from runner.run import SUCCESS, Finished, execute
 from runner.sweep_run import execute_sweep
-from runner.sweeps import Cell, plan_sweep
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from runner import __version__
-from runner.plans import Plan
+from runner.planning.plan import Plan
 from runner.system.machine import LOGGED_LIBRARIES, cpu_cores, versions
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from runner.config.choices import OffloadMode
 from runner.config.run_config import Bench
-from runner.materials import precision_of
-from runner.plans import Plan
+from runner.planning.nodes import precision_of
+from runner.planning.plan import Plan
 from runner.system.imports import sparing_scipy, uncollected
 from runner.weights.find import FoundCheckpoint
 

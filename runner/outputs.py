@@ -27,8 +27,8 @@ from runner.graph.graph import Node
 from runner.graph.stage_table import STAGES, ResultKind
 from runner.graph.values import Scores
 from runner.images.png import pixel_sha256, png_bytes
-from runner.materials import ImageRequest
-from runner.plans import Plan
+from runner.planning.nodes import ImageRequest
+from runner.planning.plan import Plan
 from runner.system.signals import held_back
 
 MANIFEST = "manifest.json"

@@ -13,7 +13,7 @@ from runner.engine.observer import Loaded, NodeResult, Observer
 from runner.errors import RunnerError, StorageError
 from runner.graph.graph import Node, PipelineSpec
 from runner.outputs import RunFolder
-from runner.plans import Plan
+from runner.planning.plan import Plan
 from runner.system.machine import peak_process_bytes
 from runner.tracking.run_log import RunLog
 from runner.tracking.session import TrackingSession

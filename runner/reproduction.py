@@ -20,8 +20,8 @@ from runner.environment import describe
 from runner.errors import RunnerError
 from runner.graph.graph import Graph, Node
 from runner.images.png import image_of_png, pixel_sha256
-from runner.planning import make_plan
-from runner.plans import Plan, PlannedImage
+from runner.planning.plan import Plan, PlannedImage
+from runner.planning.planner import make_plan
 from runner.progress import display_for
 from runner.records import RecordedImage, RunRecord
 from runner.workers.count import open_workers

@@ -18,8 +18,8 @@ from runner.engine.store import Store
 from runner.engine.store_care import trim
 from runner.errors import RunnerError, shown
 from runner.outputs import MANIFEST, RunFolder, new_folder
-from runner.planning import make_plan, results_dir
-from runner.plans import Plan
+from runner.planning.plan import Plan
+from runner.planning.planner import make_plan, results_dir
 from runner.progress import display_for
 from runner.recording import FAILED, FINISHED, KILLED, CellRecord
 from runner.system.credentials import without_credentials

@@ -14,8 +14,8 @@ from runner.config.choices import Retry
 from runner.errors import RunnerError, StorageError
 from runner.images.png import whole_picture
 from runner.outputs import MANIFEST, new_folder, read_manifest, slug, write_whole
-from runner.plans import Plan
-from runner.sweeps import Cell, SweepPlan
+from runner.planning.plan import Plan
+from runner.planning.sweep import Cell, SweepPlan
 from runner.system.locks import hold, is_held
 
 SWEEP = "sweep.json"

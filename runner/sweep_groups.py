@@ -10,7 +10,7 @@ from pathlib import Path
 from runner.engine.store import Store
 from runner.images.png import whole_picture
 from runner.outputs import read_manifest
-from runner.plans import Plan
+from runner.planning.plan import Plan
 from runner.recording import CellAtWork
 
 

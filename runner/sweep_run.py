@@ -19,8 +19,9 @@ from runner.engine.store import Store
 from runner.errors import ConfigError, Interrupted, RunnerError, StorageError
 from runner.graph.graph import Graph, Node
 from runner.graph.stage_names import DRAWN_ELSEWHERE
-from runner.planning import results_dir
-from runner.plans import Plan
+from runner.planning.plan import Plan
+from runner.planning.planner import results_dir
+from runner.planning.sweep import SweepPlan
 from runner.progress import CellEnded, Display, display_for
 from runner.recording import FAILED, FINISHED, KILLED, CellAtWork, CellRecord, Recorder
 from runner.run import (
@@ -34,7 +35,6 @@ from runner.run import (
 from runner.sweep_folder import CellEntry, SweepFolder, lacks_mlflow_run, note_mlflow_run
 from runner.sweep_groups import alike, lend
 from runner.sweep_tracking import SweepTracking
-from runner.sweeps import SweepPlan
 from runner.system.machine import peak_process_bytes
 from runner.system.signals import StopBetweenStages, signals
 from runner.system.text import counted, path_here

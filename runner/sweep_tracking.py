@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from runner.plans import Plan
+from runner.planning.plan import Plan
+from runner.planning.sweep import SweepPlan
 from runner.recording import experiment_of
 from runner.run import close_session, session_of
 from runner.sweep_folder import CellEntry, SweepRecord
-from runner.sweeps import SweepPlan
 from runner.system.text import counted
 from runner.tracking.session import TrackingSession, now_ms
 

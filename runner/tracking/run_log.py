@@ -15,7 +15,7 @@ from runner.errors import RunnerError
 from runner.graph.graph import Node
 from runner.graph.stage_names import DRAWN_ELSEWHERE
 from runner.outputs import SavedImage
-from runner.plans import Plan
+from runner.planning.plan import Plan
 from runner.system.text import counted, flattened
 from runner.tracking.session import TrackingSession, now_ms
 

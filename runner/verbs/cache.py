@@ -9,7 +9,7 @@ from pathlib import Path
 
 from runner.engine.store import drop
 from runner.engine.store_care import StoredEntry, damaged_entries, stored_entries, trim
-from runner.planning import results_dir
+from runner.planning.planner import results_dir
 from runner.system.text import counted
 
 

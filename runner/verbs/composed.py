@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from runner.config.choices import Progress
 from runner.config.cluster import Cluster
 from runner.config.run_config import RunConfig
-from runner.sweeps import Cell, plan_sweep
+from runner.planning.sweep import Cell, plan_sweep
 from runner.verbs.hydra_app import Swept
 
 if TYPE_CHECKING:

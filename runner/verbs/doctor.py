@@ -8,9 +8,9 @@ import shutil
 from pathlib import Path
 
 from runner import __version__
-from runner.combinations import COMPILERS
 from runner.config.choices import AttentionBackend, OffloadMode
 from runner.environment import git_commit
+from runner.planning.checks import COMPILERS
 from runner.system.machine import LOGGED_LIBRARIES, cpu_cores, is_installed, versions
 
 NEEDED = ("torch", "diffusers", "transformers", "accelerate", "hydra-core", "omegaconf", "mlflow")

@@ -17,7 +17,7 @@ from runner.config.cluster import Cluster
 from runner.config.problems import config_problem
 from runner.config.resolve import resolve
 from runner.config.run_config import RunConfig
-from runner.sweeps import Cell
+from runner.planning.sweep import Cell
 from runner.system.exit import reported
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from runner.engine.estimates import Estimate, Estimator
 from runner.engine.store import Store
 from runner.errors import ConfigError
 from runner.graph.graph import Graph, Node
-from runner.planning import make_plan, results_dir
-from runner.plans import Plan
-from runner.sweeps import Cell, SweepPlan, plan_sweep
+from runner.planning.plan import Plan
+from runner.planning.planner import make_plan, results_dir
+from runner.planning.sweep import Cell, SweepPlan, plan_sweep
 from runner.system.text import counted
 from runner.verbs.hydra_app import Swept, run_with_hydra
 from runner.weights.find import FoundCheckpoint

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from runner import combinations
 from runner.config import tree
 from runner.config.choices import WeightsSource
-from runner.planning import make_plan
+from runner.planning import checks
+from runner.planning.planner import make_plan
 from runner.system import machine
 from runner.weights.find import MINI_DIR
 from unit.conftest import Command, Compose
@@ -73,7 +73,7 @@ def _everything_is_there(
 ) -> None:
     """A machine with an accelerator and all packages, and a few pictures."""
     monkeypatch.setattr(machine, "likely_device", lambda: "cuda")
-    monkeypatch.setattr(combinations, "is_installed", lambda module: True)
+    monkeypatch.setattr(checks, "is_installed", lambda module: True)
     pictures(tmp_path)
     (tmp_path / "pictures").mkdir()
     pictures(tmp_path / "pictures")

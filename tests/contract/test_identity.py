@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from contract.identity_cases import BASES, BY_CONTENT, DECIDES_PIXELS, DOES_NOT, NOT_HERE
-from runner import combinations, planning
 from runner.catalog.rows import REFUSED, row_of
 from runner.config.choices import Task, Version, WeightsSource
 from runner.config.run_config import InterpolateItem, RunConfig
@@ -26,7 +25,8 @@ from runner.config.schema import (
     PriorConfig,
     SchedulerConfig,
 )
-from runner.planning import make_plan
+from runner.planning import checks, planner
+from runner.planning.planner import make_plan
 from runner.system import machine
 from unit.conftest import Compose
 
@@ -42,7 +42,7 @@ def base(
 ) -> Base:
     """A base of `BASES`, on a machine with an accelerator and all packages."""
     monkeypatch.setattr(machine, "likely_device", lambda: "cuda")
-    monkeypatch.setattr(combinations, "is_installed", lambda module: True)
+    monkeypatch.setattr(checks, "is_installed", lambda module: True)
     pictures(tmp_path)
     return lambda name: composed(*BASES[name])
 
@@ -173,6 +173,6 @@ def test_versions_of_the_libraries_that_draw_change_the_key(
 ) -> None:
     before = image_key(run)
     monkeypatch.setattr(
-        planning, "versions", lambda names: {**machine.versions(names), library: "0"}
+        planner, "versions", lambda names: {**machine.versions(names), library: "0"}
     )
     assert image_key(run) != before

@@ -16,7 +16,7 @@ from runner.config import tree
 from runner.config.problems import config_problem
 from runner.config.resolve import resolve
 from runner.errors import RunnerError
-from runner.planning import make_plan
+from runner.planning.planner import make_plan
 from runner.verbs.plan import plan_text
 from unit.conftest import Command, assert_refused
 

@@ -20,8 +20,8 @@ from runner.engine.workers import in_process
 from runner.graph.graph import PipelineSpec
 from runner.pipelines.offload import OffloadChoice, choose_offload, free_bytes
 from runner.pipelines.pipelines import Pipelines
-from runner.planning import cache_dir, make_plan
-from runner.plans import Plan
+from runner.planning.plan import Plan
+from runner.planning.planner import cache_dir, make_plan
 from runner.system.machine import settled_device
 
 VERSIONS = ("kandinsky2_1", "kandinsky2_2", "kandinsky3")

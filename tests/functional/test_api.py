@@ -15,7 +15,7 @@ from runner import generate, plan, sweep
 from runner.api import RunFailedError
 from runner.config.overrides import overrides_of, sweep_of
 from runner.errors import ComposeError, ConfigError
-from runner.sweeps import SweepError
+from runner.planning.sweep import SweepError
 
 PROMPT = "a red circle, on a 'white' background: {x} = [1] \\' ü ${nothing} \\"
 

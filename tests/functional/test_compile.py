@@ -18,10 +18,10 @@ from functional.cells import Drawn, Pixels, drawn, furthest, opened, planned, sm
 from functional.made import Made
 from random_weights.filling import fill
 from runner.cli import main
-from runner.combinations import COMPILERS
 from runner.errors import StageError
 from runner.graph.graph import CompileSpec
 from runner.pipelines.compilation import check_set, compile_module, graphs_compiled, read_back
+from runner.planning.checks import COMPILERS
 
 pytestmark = [
     pytest.mark.slow,

@@ -24,7 +24,7 @@ from runner.graph.graph import Node
 from runner.graph.stage_table import STAGES
 from runner.opening import opening_of
 from runner.outputs import read_manifest
-from runner.plans import Plan
+from runner.planning.plan import Plan
 from runner.workers import count
 from runner.workers.count import specs_of
 from runner.workers.pool import Pool

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from runner.cli import main
-from runner.plans import Plan
+from runner.planning.plan import Plan
+from runner.planning.sweep import SweepPlan
 from runner.sweep_folder import SweepFolder, fingerprint
-from runner.sweeps import SweepPlan
 from runner.tracking import session
 from runner.verbs import plan as plan_verb
 

@@ -11,7 +11,7 @@ import transformers
 from runner.catalog.rows import CATALOG, REFUSED, Layout, Row, row_of
 from runner.config.choices import Task, Version
 from runner.errors import ConfigError
-from runner.tasks import TASKS
+from runner.planning.tasks import TASKS
 from unit.conftest import Command, assert_refused
 
 ROWS = pytest.mark.parametrize(

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from runner import combinations
 from runner.catalog.rows import CATALOG, row_of
-from runner.combinations import checked_size, needed_roles
 from runner.config.choices import OffloadMode, SchedulerName, Task, VarianceType, Version
 from runner.errors import ConfigError
-from runner.planning import make_plan
-from runner.plans import Plan
+from runner.planning import checks
+from runner.planning.checks import checked_size, needed_roles
+from runner.planning.plan import Plan
+from runner.planning.planner import make_plan
 from runner.system import machine
 from unit.conftest import Command, Compose, assert_refused
 
@@ -103,7 +103,7 @@ COMPILING = ("default", "reduce-overhead", "max-autotune")
 def test_compiling_on_a_cpu_needs_a_compiler(plan: Planner, compilers: set[str], mode: str) -> None:
     message = refused(plan, "device=cpu", f"compile={mode}")
     assert message == f"compile={mode}: needs a C++ compiler on the CPU\n  allowed: off"
-    for compiler in combinations.COMPILERS:
+    for compiler in checks.COMPILERS:
         compilers.add(compiler)
         assert plan("device=cpu", f"compile={mode}")
         compilers.clear()

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from runner import fetching
 from runner.config.run_config import InterpolateItem, RunConfig
 from runner.config.schema import InputsConfig
 from runner.errors import ConfigError
-from runner.fetching import with_local_pictures
+from runner.planning import pictures as fetching
+from runner.planning.pictures import with_local_pictures
 from unit.conftest import Command, Compose, assert_refused
 
 CLOSED = "http://127.0.0.1:9/a.png"

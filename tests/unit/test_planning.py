@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from runner import combinations, planning
 from runner.catalog.rows import row_of
 from runner.config.choices import SchedulerName
 from runner.errors import ConfigError
-from runner.planning import make_plan
+from runner.planning import checks, planner
+from runner.planning.planner import make_plan
 from runner.system import machine
 from unit.conftest import Compose
 
@@ -59,8 +59,8 @@ def test_threads_that_are_set_are_taken(composed: Compose) -> None:
 
 
 def test_a_large_model_takes_all_cores(composed: Compose, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(planning, "SMALL_MODEL_PARAMETERS", 1)
-    monkeypatch.setattr(planning, "cpu_cores", lambda: 48)
+    monkeypatch.setattr(planner, "SMALL_MODEL_PARAMETERS", 1)
+    monkeypatch.setattr(planner, "cpu_cores", lambda: 48)
     assert make_plan(composed("device=cpu")).threads == 48
 
 
@@ -80,7 +80,7 @@ def test_offload_with_an_accelerator(composed: Compose) -> None:
 def test_xformers_must_be_installed_and_needs_cuda(
     composed: Compose, monkeypatch: pytest.MonkeyPatch, installed: bool, device: str
 ) -> None:
-    monkeypatch.setattr(combinations, "is_installed", lambda module: installed)
+    monkeypatch.setattr(checks, "is_installed", lambda module: installed)
     monkeypatch.setattr(machine, "likely_device", lambda: device.partition(":")[0])
     run = composed("attention=xformers", f"device={device}")
     if installed and device.startswith("cuda"):
@@ -97,7 +97,7 @@ def test_a_scheduler_that_gives_wrong_pictures_is_refused(
 ) -> None:
     run = composed("scheduler=ddpm")
     row = replace(row_of(run.version, run.task), schedulers=(SchedulerName.ddim,))
-    monkeypatch.setattr(planning, "row_of", lambda version, task: row)
+    monkeypatch.setattr(planner, "row_of", lambda version, task: row)
     with pytest.raises(ConfigError, match=r"scheduler=ddpm: gives wrong pictures"):
         make_plan(run)
 

@@ -13,7 +13,7 @@ from runner.config.choices import CacheMode
 from runner.engine.store import Store
 from runner.engine.store_care import damaged_entries, stored_entries, trim
 from runner.graph.graph import Node
-from runner.planning import results_dir
+from runner.planning.planner import results_dir
 from unit.conftest import Command
 
 DAY = 86_400

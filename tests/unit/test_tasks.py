@@ -12,10 +12,10 @@ from PIL import Image
 
 from runner.catalog.rows import CATALOG
 from runner.graph.graph import Node
-from runner.materials import ImageRequest, Materials
-from runner.planning import make_plan
-from runner.plans import Plan
-from runner.tasks import text2img
+from runner.planning.nodes import ImageRequest, Materials
+from runner.planning.plan import Plan
+from runner.planning.planner import make_plan
+from runner.planning.tasks import text2img
 from unit.conftest import Compose
 
 A = "inputs.image=a.png"

@@ -12,7 +12,7 @@ from runner.config.checks import OPTION_RANGES, SCHEDULER_OPTIONS, TASK_INPUTS
 from runner.config.choices import SchedulerName, Task
 from runner.config.schema import InputsConfig, SchedulerConfig
 from runner.errors import ConfigError
-from runner.planning import make_plan
+from runner.planning.planner import make_plan
 from unit.conftest import Compose
 
 A, MASK, HINT = "inputs.image=a.png", "inputs.mask=mask.png", "inputs.hint=a.png"

@@ -11,8 +11,8 @@ import pytest
 from runner.catalog.rows import DECODER_3, DEPTH, TEXT_3, Checkpoint
 from runner.config.choices import WeightsSource
 from runner.errors import ConfigError, WeightsError
-from runner.planning import make_plan
-from runner.plans import Plan
+from runner.planning.plan import Plan
+from runner.planning.planner import make_plan
 from runner.weights import find
 from runner.weights.find import FoundCheckpoint
 from runner.weights.folder import check_folder

@@ -8,32 +8,32 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.advice import advice_on
 from runner.catalog.rows import Row, row_of
-from runner.choice_of_metrics import (
-    FindMetric,
-    against_baseline,
-    check_smallest,
-    checked_metrics,
-    with_clips,
-)
-from runner.combinations import (
+from runner.config.checks import check_inputs
+from runner.config.run_config import RunConfig
+from runner.config.schema import MetricConfig
+from runner.errors import ConfigError
+from runner.metrics.find import FoundMetric, find_metric
+from runner.planning.checks import (
     check_combinations,
     check_with_checkpoint,
     checked_pictures,
     checked_size,
     needed_roles,
 )
-from runner.config.checks import check_inputs
-from runner.config.run_config import RunConfig
-from runner.config.schema import MetricConfig
-from runner.errors import ConfigError
-from runner.fetching import with_local_pictures
-from runner.materials import ImageRequest, Materials
-from runner.metrics.find import FoundMetric, find_metric
-from runner.plans import Plan, PlannedImage
+from runner.planning.metrics import (
+    FindMetric,
+    against_baseline,
+    check_smallest,
+    checked_metrics,
+    with_clips,
+)
+from runner.planning.nodes import ImageRequest, Materials
+from runner.planning.pictures import with_local_pictures
+from runner.planning.plan import Plan, PlannedImage
+from runner.planning.tasks import TASKS
+from runner.planning.warnings import advice_on
 from runner.system.machine import PIXEL_LIBRARIES, cpu_cores, settled_device, versions
-from runner.tasks import TASKS
 from runner.weights.find import FoundWeights, find_weights
 from runner.weights.hashes import FileHashes
 

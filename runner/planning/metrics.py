@@ -11,8 +11,8 @@ from runner.config.choices import Against
 from runner.config.run_config import RunConfig
 from runner.config.schema import MetricConfig
 from runner.errors import ConfigError
-from runner.materials import clip_role
 from runner.metrics.find import FoundMetric
+from runner.planning.nodes import clip_role
 from runner.system.text import counted
 
 FindMetric: TypeAlias = Callable[[str, MetricConfig], FoundMetric]

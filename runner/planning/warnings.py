@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING
 
-from runner.combinations import notes_on
 from runner.config.choices import Task, WeightsSource
 from runner.config.run_config import RunConfig
 from runner.mini.known import Known, read_known
+from runner.planning.checks import notes_on
 from runner.weights.find import MINI_DIR
 
 if TYPE_CHECKING:

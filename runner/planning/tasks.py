@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from runner.config.choices import Task, Version
 from runner.graph.graph import Node
-from runner.materials import ImageRequest, Materials
+from runner.planning.nodes import ImageRequest, Materials
 
 
 def text2img(materials: Materials, image: ImageRequest) -> Node:

@@ -14,8 +14,8 @@ from runner.config.run_config import RunConfig
 from runner.errors import ConfigError, RunnerError
 from runner.graph.graph import Graph, Node
 from runner.graph.stage_names import DRAWN_ELSEWHERE
-from runner.planning import Planner, no_baseline
-from runner.plans import Plan
+from runner.planning.plan import Plan
+from runner.planning.planner import Planner, no_baseline
 from runner.system.text import counted
 from runner.weights.find import FoundCheckpoint
 

@@ -8,14 +8,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from runner.catalog.rows import Row
-from runner.choice_of_metrics import against_baseline
 from runner.config.choices import CacheMode
 from runner.config.run_config import RunConfig
 from runner.errors import ConfigError
 from runner.graph.graph import Graph, Node
 from runner.graph.stage_names import BATCHED_PARAM, DRAWN_ELSEWHERE
-from runner.materials import ImageRequest, Materials
 from runner.metrics.find import FoundMetric
+from runner.planning.metrics import against_baseline
+from runner.planning.nodes import ImageRequest, Materials
 from runner.weights.find import FoundWeights
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""RunConfig and weights to a Plan: every check and every node, without torch."""
