@@ -24,7 +24,7 @@ from runner.planning.plan import Plan, PlannedImage
 from runner.planning.planner import make_plan
 from runner.progress import display_for
 from runner.records import RecordedImage, RunRecord
-from runner.workers.count import open_workers
+from runner.workers.choose import open_workers
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from runner.system.credentials import without_credentials
 from runner.system.signals import interrupt, signals
 from runner.system.text import command, counted, path_here
 from runner.tracking.session import TrackingSession
-from runner.workers.count import open_workers
+from runner.workers.choose import open_workers
 
 SUCCESS, FAILURE = 0, 1
 

@@ -38,7 +38,7 @@ from runner.sweep_tracking import SweepTracking
 from runner.system.machine import peak_process_bytes
 from runner.system.signals import StopBetweenStages, signals
 from runner.system.text import counted, path_here
-from runner.workers.count import open_workers
+from runner.workers.choose import open_workers
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,6 @@ from runner.engine.results import Made
 from runner.engine.stage_runner import Ran
 from runner.errors import RunnerError, StageError
 from runner.graph.graph import Node, PipelineSpec
-from runner.opening import Opening
 from runner.workers.messages import (
     Failed,
     FromWorker,
@@ -31,6 +30,7 @@ from runner.workers.messages import (
     Started,
     Stepped,
 )
+from runner.workers.setup import Opening
 
 RETRIES = 2
 """How often a node is given to another worker after one died with it."""

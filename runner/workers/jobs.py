@@ -25,10 +25,10 @@ from runner.engine.observer import Observer
 from runner.engine.stage_runner import Ran
 from runner.errors import RunnerError
 from runner.graph.graph import Node, PipelineSpec
-from runner.opening import Opening
 from runner.workers.connected import ConnectedWorkers, Worker
 from runner.workers.messages import Run
 from runner.workers.process import serve
+from runner.workers.setup import Opening
 
 LOOPBACK = "127.0.0.1"
 SECONDS_BETWEEN_LOOKS = 2.0

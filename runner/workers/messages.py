@@ -10,7 +10,7 @@ from runner.engine.results import Encoded, Made, encoded
 from runner.engine.stage_runner import Ran
 from runner.graph.graph import Node, PipelineSpec
 from runner.graph.stage_table import STAGES
-from runner.opening import Opening
+from runner.workers.setup import Opening
 
 
 @dataclass(frozen=True)

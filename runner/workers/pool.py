@@ -9,9 +9,9 @@ from dataclasses import replace
 
 from runner.engine.observer import Observer
 from runner.graph.graph import PipelineSpec
-from runner.opening import Opening
 from runner.workers.connected import ConnectedWorkers, Worker
 from runner.workers.host import Host, take
+from runner.workers.setup import Opening
 
 
 class Pool(ConnectedWorkers):

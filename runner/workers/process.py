@@ -30,7 +30,6 @@ from runner.engine.stage_runner import Ran, StageRunner
 from runner.errors import RunnerError
 from runner.graph.graph import Node
 from runner.graph.stage_table import STAGES
-from runner.opening import Opening, import_libraries, import_pipelines, open_pipelines
 from runner.workers.messages import (
     Failed,
     FromWorker,
@@ -44,6 +43,7 @@ from runner.workers.messages import (
     Started,
     Stepped,
 )
+from runner.workers.setup import Opening, import_libraries, import_pipelines, open_pipelines
 
 SECONDS_BETWEEN_STEPS = 0.1
 """Steps are told no more often."""

@@ -27,12 +27,12 @@ from runner.engine.stage_runner import Ran, StageRunner
 from runner.engine.workers import Here
 from runner.errors import RunnerError, StageError
 from runner.graph.graph import Node, PipelineSpec
-from runner.opening import Opening, open_pipelines
 from runner.system.signals import STOPPING
 from runner.weights.find import FoundCheckpoint, mini_folder
 from runner.workers.connected import RETRIES, Teller, given_up, result_of
 from runner.workers.messages import Failed, Happened, Run
 from runner.workers.process import Messenger, run_node
+from runner.workers.setup import Opening, open_pipelines
 
 
 class RayActors:

@@ -36,7 +36,7 @@ def test_weights_in_the_type_that_is_asked_for_are_shared_by_all_processes(
 ) -> None:
     """They are mapped, and not copied: the system holds their pages once for all workers."""
     from runner import plan
-    from runner.opening import open_pipelines, opening_of
+    from runner.workers.setup import open_pipelines, opening_of
 
     family = tmp_path / "family"
     shutil.copytree(MINI_DIR, family)
@@ -55,7 +55,7 @@ def test_what_is_asked_for_one_kind_of_device_is_not_run_on_another(tmp_path: Pa
     """A picture of a GPU must never be stored as one of a CPU, or the other way round."""
     from runner import plan
     from runner.errors import StageError
-    from runner.opening import open_pipelines, opening_of
+    from runner.workers.setup import open_pipelines, opening_of
 
     found = plan(output_dir=tmp_path, tracking="none", device="cpu")
     spec: Any = found.images[0].node.pipeline

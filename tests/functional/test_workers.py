@@ -22,13 +22,13 @@ from runner.engine.store import Store
 from runner.errors import RunnerError, StageError
 from runner.graph.graph import Node
 from runner.graph.stage_table import STAGES
-from runner.opening import opening_of
 from runner.outputs import read_manifest
 from runner.planning.plan import Plan
-from runner.workers import count
-from runner.workers.count import specs_of
+from runner.workers import choose
+from runner.workers.choose import specs_of
 from runner.workers.pool import Pool
 from runner.workers.process import main as process_main
+from runner.workers.setup import opening_of
 
 assert process_main  # what the pool starts by its module's name
 
@@ -215,10 +215,10 @@ def test_how_many_workers(
 ) -> None:
     from runner import plan
 
-    monkeypatch.setattr(count, "cpu_cores", lambda: 3)
+    monkeypatch.setattr(choose, "cpu_cores", lambda: 3)
     made = plan(
         weights=weights, seeds=list(range(images)), workers=workers, tracking="none", device="cpu"
     )
     nodes = [node for node in made.graph if STAGES[node.stage]]
     # A prior and a decoder for each image; 12 of them are enough for a worker.
-    assert count.worker_count([made], nodes)[0] == min(expected, 2 * images)
+    assert choose.worker_count([made], nodes)[0] == min(expected, 2 * images)

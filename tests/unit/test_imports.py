@@ -10,7 +10,7 @@ import pytest
 
 LOAD = """
 import sys
-from runner.opening import import_libraries, import_pipelines
+from runner.workers.setup import import_libraries, import_pipelines
 import_libraries()
 import_pipelines(["KandinskyV22PriorPipeline", "KandinskyV22Pipeline"])
 """

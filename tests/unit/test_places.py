@@ -10,10 +10,10 @@ import torch
 
 from runner.config.choices import OffloadMode
 from runner.engine.observer import Observer
-from runner.opening import Opening
 from runner.workers import pool, process
 from runner.workers.messages import Start
 from runner.workers.pool import Pool
+from runner.workers.setup import Opening
 
 
 class Begun:

@@ -10,12 +10,12 @@ from runner.config.cluster import Cluster, RayCluster
 from runner.engine.observer import Observer
 from runner.engine.workers import OpenWorkers, Workers, in_process
 from runner.graph.graph import Node, PipelineSpec
-from runner.opening import Opening, open_pipelines, opening_of
 from runner.planning.plan import Plan
 from runner.planning.planner import SMALL_MODEL_PARAMETERS, cache_dir
 from runner.system.machine import accelerators, cpu_cores
 from runner.system.text import counted
 from runner.workers import host
+from runner.workers.setup import Opening, open_pipelines, opening_of
 
 ENOUGH = 12
 """Nodes that run a model, for each worker: starting one takes as long as a few of them."""

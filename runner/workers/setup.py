@@ -85,7 +85,7 @@ def import_libraries() -> None:
 
     def load() -> None:
         for module in ("hardware", "offload", "pipelines"):
-            importlib.import_module(f"runner.{module}")
+            importlib.import_module(f"runner.pipelines.{module}")
 
     with uncollected():
         sparing_scipy(load)
