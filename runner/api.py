@@ -23,10 +23,10 @@ from PIL import Image
 from runner.config.overrides import overrides_of, sweep_of
 from runner.config.run_config import RunConfig
 from runner.errors import RunnerError, StageError
-from runner.outputs import read_manifest
 from runner.planning.plan import Plan
 from runner.planning.planner import make_plan
 from runner.planning.sweep import Cell, plan_sweep
+from runner.recording.run_folder import read_manifest
 from runner.run import SUCCESS, Finished, execute
 from runner.sweep_run import execute_sweep
 

@@ -16,13 +16,13 @@ from runner.config.resolve import resolve_record
 from runner.engine.execute import Engine
 from runner.engine.observer import NodeResult, Observer
 from runner.engine.store import Store
-from runner.environment import describe
 from runner.errors import RunnerError
 from runner.graph.graph import Graph, Node
 from runner.images.png import image_of_png, pixel_sha256
 from runner.planning.plan import Plan, PlannedImage
 from runner.planning.planner import make_plan
-from runner.progress import display_for
+from runner.recording.progress import display_for
+from runner.recording.provenance import describe
 from runner.records import RecordedImage, RunRecord
 from runner.workers.choose import open_workers
 

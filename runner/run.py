@@ -17,11 +17,11 @@ from runner.engine.execute import Engine, Outcome
 from runner.engine.store import Store
 from runner.engine.store_care import trim
 from runner.errors import RunnerError, shown
-from runner.outputs import MANIFEST, RunFolder, new_folder
 from runner.planning.plan import Plan
 from runner.planning.planner import make_plan, results_dir
-from runner.progress import display_for
-from runner.recording import FAILED, FINISHED, KILLED, CellRecord
+from runner.recording.cells import FAILED, FINISHED, KILLED, CellRecord
+from runner.recording.progress import display_for
+from runner.recording.run_folder import MANIFEST, RunFolder, new_folder
 from runner.system.credentials import without_credentials
 from runner.system.signals import interrupt, signals
 from runner.system.text import command, counted, path_here

@@ -22,8 +22,9 @@ from runner.graph.stage_names import DRAWN_ELSEWHERE
 from runner.planning.plan import Plan
 from runner.planning.planner import results_dir
 from runner.planning.sweep import SweepPlan
-from runner.progress import CellEnded, Display, display_for
-from runner.recording import FAILED, FINISHED, KILLED, CellAtWork, CellRecord, Recorder
+from runner.recording.cells import FAILED, FINISHED, KILLED, CellAtWork, CellRecord, Recorder
+from runner.recording.progress import CellEnded, Display, display_for
+from runner.recording.sweep_folder import CellEntry, SweepFolder, lacks_mlflow_run, note_mlflow_run
 from runner.run import (
     FAILURE,
     SUCCESS,
@@ -32,7 +33,6 @@ from runner.run import (
     keep_within_bounds,
     print_tracebacks,
 )
-from runner.sweep_folder import CellEntry, SweepFolder, lacks_mlflow_run, note_mlflow_run
 from runner.sweep_groups import alike, lend
 from runner.sweep_tracking import SweepTracking
 from runner.system.machine import peak_process_bytes

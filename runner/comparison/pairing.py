@@ -12,8 +12,8 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from runner.errors import ConfigError
+from runner.recording.sweep_folder import FINISHED
 from runner.results import CellResult, ImageResult, SweepResult
-from runner.sweep_folder import FINISHED
 
 PICTURE_AXES = ("prompt", "prompt_file", "seeds")
 """Axes that each picture's own prompt and seed say; compared only where they are named."""

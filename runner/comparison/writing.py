@@ -14,7 +14,7 @@ from runner.comparison.findings import Comparison
 from runner.comparison.latex import latex
 from runner.comparison.markdown import markdown
 from runner.errors import StorageError
-from runner.outputs import write_whole
+from runner.recording.run_folder import write_whole
 
 VERSION = 2
 FOLDER = "comparison"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from runner import __version__
 from runner.config.choices import AttentionBackend, OffloadMode
-from runner.environment import git_commit
 from runner.planning.checks import COMPILERS
+from runner.recording.provenance import git_commit
 from runner.system.machine import LOGGED_LIBRARIES, cpu_cores, is_installed, versions
 
 NEEDED = ("torch", "diffusers", "transformers", "accelerate", "hydra-core", "omegaconf", "mlflow")

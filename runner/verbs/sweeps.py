@@ -7,7 +7,7 @@ import json
 from collections import Counter
 from pathlib import Path
 
-from runner.sweep_folder import (
+from runner.recording.sweep_folder import (
     FINISHED,
     KILLED,
     RUNNING,

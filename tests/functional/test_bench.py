@@ -11,7 +11,7 @@ import pytest
 
 from functional.made import STEPS, Made
 from runner.cli import main
-from runner.outputs import read_manifest
+from runner.recording.run_folder import read_manifest
 from runner.results import read_results
 
 

@@ -15,8 +15,8 @@ from runner.cli import main
 from runner.grids.drawing import GAP, LABEL_WIDTH, draw
 from runner.grids.layout import Row, Sheet, Tile
 from runner.images.png import png_bytes
-from runner.outputs import read_manifest
-from runner.sweep_folder import read_record
+from runner.recording.run_folder import read_manifest
+from runner.recording.sweep_folder import read_record
 
 SIDE = 128
 LEFT = LABEL_WIDTH + 2 * GAP

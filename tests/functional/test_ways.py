@@ -18,9 +18,9 @@ from PIL import Image, ImageOps
 from functional.made import STEPS
 from runner.cli import main
 from runner.errors import StageError
-from runner.outputs import read_manifest
+from runner.recording.run_folder import read_manifest
+from runner.recording.sweep_folder import read_record
 from runner.stages import decode
-from runner.sweep_folder import read_record
 
 Sweep = Callable[..., "list[Path]"]
 

@@ -18,7 +18,7 @@ from runner.config.choices import Progress
 from runner.engine.observer import Loaded, NodeResult
 from runner.errors import StageError
 from runner.graph.graph import Node, PipelineSpec
-from runner.progress import (
+from runner.recording.progress import (
     Bars,
     CellEnded,
     CellLines,
@@ -132,7 +132,7 @@ from runner.config.choices import Progress
 from runner.errors import StageError
 from runner.engine.observer import NodeResult
 from runner.graph.graph import Node
-from runner.progress import CellEnded, display_for
+from runner.recording.progress import CellEnded, display_for
 node = Node("prior", 1, {}, label="a circle [red] [/bold]")
 with display_for(Progress.auto, cells=5) as shown:
     shown.graph_started(3)

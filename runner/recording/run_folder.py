@@ -21,7 +21,6 @@ from PIL import Image
 from runner.engine.observer import NodeResult, Observer
 from runner.engine.results import encoded
 from runner.engine.store import work_of
-from runner.environment import describe
 from runner.errors import RunnerError, StorageError
 from runner.graph.graph import Node
 from runner.graph.stage_table import STAGES, ResultKind
@@ -29,6 +28,7 @@ from runner.graph.values import Scores
 from runner.images.png import pixel_sha256, png_bytes
 from runner.planning.nodes import ImageRequest
 from runner.planning.plan import Plan
+from runner.recording.provenance import describe
 from runner.system.signals import held_back
 
 MANIFEST = "manifest.json"

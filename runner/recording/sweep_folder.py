@@ -13,9 +13,9 @@ from typing import IO, Any
 from runner.config.choices import Retry
 from runner.errors import RunnerError, StorageError
 from runner.images.png import whole_picture
-from runner.outputs import MANIFEST, new_folder, read_manifest, slug, write_whole
 from runner.planning.plan import Plan
 from runner.planning.sweep import Cell, SweepPlan
+from runner.recording.run_folder import MANIFEST, new_folder, read_manifest, slug, write_whole
 from runner.system.locks import hold, is_held
 
 SWEEP = "sweep.json"

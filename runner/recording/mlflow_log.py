@@ -14,8 +14,8 @@ from runner.engine.observer import Loaded, NodeResult, Observer
 from runner.errors import RunnerError
 from runner.graph.graph import Node
 from runner.graph.stage_names import DRAWN_ELSEWHERE
-from runner.outputs import SavedImage
 from runner.planning.plan import Plan
+from runner.recording.run_folder import SavedImage
 from runner.system.text import counted, flattened
 from runner.tracking.session import TrackingSession, now_ms
 

@@ -48,7 +48,7 @@ def describe(plan: Plan) -> dict[str, Any]:
 @cache
 def git_commit() -> str | None:
     """The commit of the runner's own checkout, "+changes" where files differ; None if installed."""
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     if not (package.parent / ".git").exists():
         return None
     try:

@@ -12,10 +12,10 @@ from pathlib import Path
 from runner.engine.observer import Loaded, NodeResult, Observer
 from runner.errors import RunnerError, StorageError
 from runner.graph.graph import Node, PipelineSpec
-from runner.outputs import RunFolder
 from runner.planning.plan import Plan
+from runner.recording.mlflow_log import RunLog
+from runner.recording.run_folder import RunFolder
 from runner.system.machine import peak_process_bytes
-from runner.tracking.run_log import RunLog
 from runner.tracking.session import TrackingSession
 
 FINISHED, FAILED, KILLED = "FINISHED", "FAILED", "KILLED"

@@ -1,0 +1,1 @@
+"""What is kept of a run: folder, manifest, MLflow log, provenance, progress."""
