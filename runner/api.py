@@ -27,8 +27,8 @@ from runner.planning.plan import Plan
 from runner.planning.planner import make_plan
 from runner.planning.sweep import Cell, plan_sweep
 from runner.recording.run_folder import read_manifest
-from runner.run import SUCCESS, Finished, execute
-from runner.sweep_run import execute_sweep
+from runner.runs.run import SUCCESS, Finished, execute
+from runner.runs.sweep import execute_sweep
 
 
 @dataclass(frozen=True)

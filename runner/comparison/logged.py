@@ -12,7 +12,7 @@ from runner.config.choices import Tracker
 from runner.errors import TrackingError, shown
 from runner.recording.sweep_folder import is_running, read_record
 from runner.results import SweepResult
-from runner.run import for_outputs
+from runner.runs.run import for_outputs
 from runner.tracking.delivery import sqlite_path
 from runner.tracking.session import TrackingSession, now_ms
 from runner.tracking.spool import SPOOLS

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def run_sweep(cells: Sequence[Cell], cluster: Cluster | None) -> Swept:
     """All cells are checked before the first model is loaded."""
-    from runner.sweep_run import execute_sweep
+    from runner.runs.sweep import execute_sweep
 
     sweep = plan_sweep(cells, download=True)
     finished = execute_sweep(sweep, cluster)
@@ -41,7 +41,7 @@ def run_sweep(cells: Sequence[Cell], cluster: Cluster | None) -> Swept:
 
 def run_one(run: RunConfig) -> int:
     # Only now: `--cfg job` and errors of the config do not need it.
-    from runner.run import execute
+    from runner.runs.run import execute
 
     return execute(run).status
 

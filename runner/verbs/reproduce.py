@@ -16,8 +16,8 @@ def main(arguments: list[str]) -> int:
     if not 0 <= options.tolerance <= 255:
         raise ConfigError("tolerance", options.tolerance, "is no number of levels", "0 to 255")
     # Only now: it takes numpy and more.
-    from runner.records import find_record
-    from runner.reproduction import reproduce
+    from runner.runs.find import find_record
+    from runner.runs.reproduce import reproduce
 
     record = find_record(options.run, options.output_dir.absolute())
     found = reproduce(record, Progress[options.progress])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from runner.sweep_groups import alike
+from runner.runs.groups import alike
 
 
 def cells(*ways: str) -> list[Any]:

@@ -23,7 +23,7 @@ from runner.planning.plan import Plan, PlannedImage
 from runner.planning.planner import make_plan
 from runner.recording.progress import display_for
 from runner.recording.provenance import describe
-from runner.records import RecordedImage, RunRecord
+from runner.runs.find import RecordedImage, RunRecord
 from runner.workers.choose import open_workers
 
 

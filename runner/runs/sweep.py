@@ -25,7 +25,8 @@ from runner.planning.sweep import SweepPlan
 from runner.recording.cells import FAILED, FINISHED, KILLED, CellAtWork, CellRecord, Recorder
 from runner.recording.progress import CellEnded, Display, display_for
 from runner.recording.sweep_folder import CellEntry, SweepFolder, lacks_mlflow_run, note_mlflow_run
-from runner.run import (
+from runner.runs.groups import alike, lend
+from runner.runs.run import (
     FAILURE,
     SUCCESS,
     Finished,
@@ -33,8 +34,7 @@ from runner.run import (
     keep_within_bounds,
     print_tracebacks,
 )
-from runner.sweep_groups import alike, lend
-from runner.sweep_tracking import SweepTracking
+from runner.runs.sweep_tracking import SweepTracking
 from runner.system.machine import peak_process_bytes
 from runner.system.signals import StopBetweenStages, signals
 from runner.system.text import counted, path_here

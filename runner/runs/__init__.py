@@ -1,0 +1,1 @@
+"""The use cases: one cell, a sweep, a recorded run once more."""
