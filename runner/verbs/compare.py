@@ -14,9 +14,9 @@ def main(arguments: list[str]) -> int:
     """Print the comparison, write its files into the folder, and say where they are."""
     options = parser().parse_args(arguments)
     # Only now: they import scipy.
-    from runner.comparison import logged, terminal, writing
-    from runner.comparison.comparing import compare
-    from runner.results import read_results
+    from runner.analysis.comparison import logged, terminal, writing
+    from runner.analysis.comparison.comparing import compare
+    from runner.analysis.results import read_results
 
     folder = options.folder.absolute()
     results = read_results(folder)

@@ -48,7 +48,7 @@ def run_one(run: RunConfig) -> int:
 
 def _objective(names: Sequence[str], folder: Path) -> Objective:
     """What a sweeper is told of a cell; NaN where it has not been measured."""
-    from runner.results import read_results
+    from runner.analysis.results import read_results
 
     (cell,) = read_results(folder).cells
     values = [cell.mean(name) for name in names]

@@ -14,8 +14,8 @@ LAYOUTS = ("geneval", "t2i_compbench")
 def main(arguments: list[str]) -> int:
     """Copy the pictures, and say which folders a scorer is given."""
     options = parser().parse_args(arguments)
-    from runner.exports import export
-    from runner.results import read_results
+    from runner.analysis.export import export
+    from runner.analysis.results import read_results
 
     folder = options.folder.absolute()
     out = (options.out or folder / f"export-{options.layout}").absolute()

@@ -14,7 +14,7 @@ from runner.system.text import path_here
 def main(arguments: list[str]) -> int:
     """Draw the sheet(s) into the folder, and say where they are."""
     options = parser().parse_args(arguments)
-    from runner.grids import drawing, layout, shots
+    from runner.analysis.grids import drawing, layout, shots
 
     if (options.rows is None) != (options.columns is None):
         given = "rows" if options.columns is None else "columns"

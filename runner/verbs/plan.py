@@ -77,7 +77,7 @@ def _drawn(graph: Graph, suffix: str) -> str:
     if suffix == ".mmd":
         return graph.as_mermaid()
     # Only now: it imports matplotlib.
-    from runner.graph_drawing import as_svg
+    from runner.analysis.graph_svg import as_svg
 
     return as_svg(graph)
 

@@ -14,7 +14,7 @@ from browser.looks import (
     texts,
     tiles,
 )
-from runner.report.writing import write_report
+from runner.analysis.report.writing import write_report
 from unit.report.made_sweeps import Made, write_run
 
 pytestmark = pytest.mark.slow

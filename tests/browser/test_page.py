@@ -16,8 +16,8 @@ from browser.looks import (
     texts,
     tiles,
 )
+from runner.analysis.report.writing import Report, write_report
 from runner.recording.sweep_folder import FAILED, PENDING
-from runner.report.writing import Report, write_report
 from unit.report.made_sweeps import ERROR, HOSTILE, Made, write_run, write_sweep
 
 pytestmark = pytest.mark.slow

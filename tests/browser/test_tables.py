@@ -15,8 +15,8 @@ from browser.looks import (
     texts,
     tiles,
 )
-from runner.report.compared import FILE
-from runner.report.writing import write_report
+from runner.analysis.report.compared import FILE
+from runner.analysis.report.writing import write_report
 from unit.report.made_sweeps import Made, comparison, write_sweep
 
 pytestmark = pytest.mark.slow

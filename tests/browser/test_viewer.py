@@ -16,7 +16,7 @@ from browser.looks import (
     near,
     texts,
 )
-from runner.report.writing import Report
+from runner.analysis.report.writing import Report
 from unit.report.made_sweeps import GIVEN, Made
 
 pytestmark = pytest.mark.slow

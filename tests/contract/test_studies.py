@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from runner.comparison.pairing import ENOUGH_PROMPTS
-from runner.comparison.statistics import can_decide
+from runner.analysis.comparison.pairing import ENOUGH_PROMPTS
+from runner.analysis.comparison.statistics import can_decide
 from runner.config import tree
 from runner.config.prompts import prompts_of
 

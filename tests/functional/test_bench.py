@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from functional.made import STEPS, Made
+from runner.analysis.results import read_results
 from runner.cli import main
 from runner.recording.run_folder import read_manifest
-from runner.results import read_results
 
 
 @pytest.mark.slow

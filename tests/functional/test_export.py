@@ -76,7 +76,7 @@ def test_a_prompt_that_is_no_name_of_a_file(
 
 
 def test_the_command_names_the_layouts_that_there_are() -> None:
-    from runner import exports
+    from runner.analysis import export as exports
 
     assert set(LAYOUTS) == set(exports.LAYOUTS)
 

@@ -11,9 +11,9 @@ from PIL import Image
 
 from functional.made import STEPS
 from runner import sweep
+from runner.analysis.grids.drawing import GAP, LABEL_WIDTH, draw
+from runner.analysis.grids.layout import Row, Sheet, Tile
 from runner.cli import main
-from runner.grids.drawing import GAP, LABEL_WIDTH, draw
-from runner.grids.layout import Row, Sheet, Tile
 from runner.images.png import png_bytes
 from runner.recording.run_folder import read_manifest
 from runner.recording.sweep_folder import read_record

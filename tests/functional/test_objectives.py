@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from functional.made import STEPS
+from runner.analysis.results import read_results
 from runner.cli import main
-from runner.results import read_results
 
 OPTUNA = (
     "-m", "hydra/sweeper=optuna", "hydra.sweeper.n_trials=4", "hydra.sweeper.n_jobs=2",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from runner.comparison.comparing import compare
+from runner.analysis.comparison.comparing import compare
 from runner.errors import ConfigError
 from unit.comparison.sweeps_made import Choice, sweep_of
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from runner.comparison.comparing import compare
-from runner.comparison.findings import Comparison, Row
+from runner.analysis.comparison.comparing import compare
+from runner.analysis.comparison.findings import Comparison, Row
 from runner.errors import ConfigError
 from unit.comparison.sweeps_made import Choice, Score, sweep_of
 

@@ -7,9 +7,15 @@ from dataclasses import replace
 
 import pytest
 
-from runner.comparison.pairing import Setting, compared_axes, differences, numbers, settings_of
+from runner.analysis.comparison.pairing import (
+    Setting,
+    compared_axes,
+    differences,
+    numbers,
+    settings_of,
+)
+from runner.analysis.results import SweepResult
 from runner.errors import ConfigError
-from runner.results import SweepResult
 from unit.comparison.sweeps_made import Choice, sweep_of
 
 AXES = {"scheduler": ("ddim", "ddpm"), "steps": ("5", "10")}

@@ -9,9 +9,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from runner.comparison.comparing import compare
-from runner.comparison.pareto import Point, on_front
-from runner.comparison.pareto_plot import FRONT, drawn
+from runner.analysis.comparison.comparing import compare
+from runner.analysis.comparison.pareto import Point, on_front
+from runner.analysis.comparison.pareto_plot import FRONT, drawn
 from unit.comparison.sweeps_made import Choice, sweep_of
 
 

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from runner.comparison.statistics import (
+from runner.analysis.comparison.statistics import (
     AT_ONCE,
     RESAMPLES,
     SEED,

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from runner.comparison.comparing import compare
-from runner.comparison.findings import Comparison
-from runner.comparison.latex import escaped as latex_escaped
-from runner.comparison.latex import latex
-from runner.comparison.markdown import markdown
-from runner.comparison.tables import decimals_for, tables, written
-from runner.comparison.writing import as_csv, as_json, write
+from runner.analysis.comparison.comparing import compare
+from runner.analysis.comparison.findings import Comparison
+from runner.analysis.comparison.latex import escaped as latex_escaped
+from runner.analysis.comparison.latex import latex
+from runner.analysis.comparison.markdown import markdown
+from runner.analysis.comparison.tables import decimals_for, tables, written
+from runner.analysis.comparison.writing import as_csv, as_json, write
 from unit.comparison.sweeps_made import Choice, sweep_of
 
 HOSTILE = (

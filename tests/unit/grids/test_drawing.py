@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from runner.grids.drawing import HIGHEST, TEXT, draw, wrapped
-from runner.grids.layout import Row, Sheet, Tile
+from runner.analysis.grids.drawing import HIGHEST, TEXT, draw, wrapped
+from runner.analysis.grids.layout import Row, Sheet, Tile
 from runner.mini.evaluate import WEIGHTS
 from runner.mini.known import read_known
 from runner.system.fonts import FONT

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from runner.analysis.report.compared import FILE, read_comparison
 from runner.errors import ConfigError
-from runner.report.compared import FILE, read_comparison
 from unit.report.made_sweeps import comparison
 
 

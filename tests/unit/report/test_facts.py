@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from runner.analysis.report.facts import NO_PROMPT, Facts, facts_of
+from runner.analysis.results import read_results
 from runner.recording.run_folder import MANIFEST
 from runner.recording.sweep_folder import FAILED, KILLED, LOCK, PENDING, RUNNING
-from runner.report.facts import NO_PROMPT, Facts, facts_of
-from runner.results import read_results
 from runner.system.locks import hold
 from unit.report.made_sweeps import ERROR, Made, write_run, write_sweep
 

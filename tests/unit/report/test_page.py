@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from runner.report import page
+from runner.analysis.report import page
 from unit.report.made_sweeps import HOSTILE
 
 BEFORE, AFTER = "window.kandinskyReport = ", ";\n"

@@ -15,9 +15,9 @@ from urllib.parse import unquote
 import pytest
 from PIL import Image
 
+from runner.analysis.report import pictures, writing
+from runner.analysis.report.writing import write_report
 from runner.errors import ConfigError, StorageError
-from runner.report import pictures, writing
-from runner.report.writing import write_report
 from unit.report.made_sweeps import HOSTILE, Made, write_run, write_sweep
 
 

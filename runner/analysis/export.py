@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from runner.analysis.results import CellResult, ImageResult, SweepResult
 from runner.errors import ConfigError, StorageError
-from runner.results import CellResult, ImageResult, SweepResult
 
 LONGEST_NAME = 255
 """Bytes of a file's name."""

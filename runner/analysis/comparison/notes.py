@@ -6,9 +6,9 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from runner.comparison.findings import MetricRows, Verdict
-from runner.comparison.labels import one_line, percent
-from runner.comparison.pairing import (
+from runner.analysis.comparison.findings import MetricRows, Verdict
+from runner.analysis.comparison.labels import one_line, percent
+from runner.analysis.comparison.pairing import (
     ENOUGH_PROMPTS,
     PICTURE_AXES,
     Setting,
@@ -16,7 +16,7 @@ from runner.comparison.pairing import (
     paired_by_place,
     unfinished,
 )
-from runner.results import SweepResult
+from runner.analysis.results import SweepResult
 from runner.system.text import counted
 
 

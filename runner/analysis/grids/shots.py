@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runner.analysis.results import CellResult, read_results
 from runner.config.checks import whole_weights
 from runner.config.choices import Version
 from runner.errors import ConfigError
-from runner.results import CellResult, read_results
 
 PROMPT, SEED, CELL = "prompt", "seed", "cell"
 

@@ -11,13 +11,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from runner.analysis.report.compared import Comparison
+from runner.analysis.report.settings import Group, Pairs, environment
+from runner.analysis.results import Better, CellResult, ImageResult, SweepResult
 from runner.config.measuring import baseline_of
 from runner.config.overrides import assigned
 from runner.errors import ConfigError
 from runner.recording.sweep_folder import KILLED, RUNNING, is_running
-from runner.report.compared import Comparison
-from runner.report.settings import Group, Pairs, environment
-from runner.results import Better, CellResult, ImageResult, SweepResult
 from runner.system.text import flattened
 
 PROMPT, SEED, CELL, SWEPT = "prompt", "seed", "cell", "swept"

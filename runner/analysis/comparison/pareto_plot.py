@@ -15,9 +15,9 @@ from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from runner.comparison.labels import axis_names, one_line, shortened, values_of
-from runner.comparison.pareto import Point
-from runner.results import Better
+from runner.analysis.comparison.labels import axis_names, one_line, shortened, values_of
+from runner.analysis.comparison.pareto import Point
+from runner.analysis.results import Better
 from runner.system.fonts import FONT
 
 SIZE = (9.0, 6.0)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from runner.comparison.findings import Comparison
-from runner.comparison.tables import heading, tables
+from runner.analysis.comparison.findings import Comparison
+from runner.analysis.comparison.tables import heading, tables
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~&$!])")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from runner.comparison.findings import Comparison
-from runner.comparison.tables import Column, Table, heading, tables
+from runner.analysis.comparison.findings import Comparison
+from runner.analysis.comparison.tables import Column, Table, heading, tables
 
 SPECIAL = {
     "\\": r"\textbackslash{}",

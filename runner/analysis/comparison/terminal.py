@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.table import Table as Drawn
 from rich.text import Text
 
-from runner.comparison.findings import Comparison, Verdict
-from runner.comparison.labels import shortened
-from runner.comparison.tables import Table, heading, tables
+from runner.analysis.comparison.findings import Comparison, Verdict
+from runner.analysis.comparison.labels import shortened
+from runner.analysis.comparison.tables import Table, heading, tables
 
 LONGEST = 60
 """Characters of a setting; the files have all of them."""

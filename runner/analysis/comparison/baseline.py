@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from runner.comparison.labels import said
-from runner.comparison.pairing import PICTURE_AXES, Setting
+from runner.analysis.comparison.labels import said
+from runner.analysis.comparison.pairing import PICTURE_AXES, Setting
+from runner.analysis.results import SweepResult
 from runner.config.measuring import baseline_of
 from runner.config.overrides import assigned
 from runner.errors import ConfigError
-from runner.results import SweepResult
 
 
 def named_axes(results: SweepResult, given: Sequence[str] | None) -> tuple[str, ...]:

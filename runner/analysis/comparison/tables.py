@@ -6,9 +6,16 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from runner.comparison.findings import Comparison, MetricRows, Row, Verdict
-from runner.comparison.labels import axis_names, one_line, percent, said, shortened, values_of
-from runner.comparison.pareto import Point
+from runner.analysis.comparison.findings import Comparison, MetricRows, Row, Verdict
+from runner.analysis.comparison.labels import (
+    axis_names,
+    one_line,
+    percent,
+    said,
+    shortened,
+    values_of,
+)
+from runner.analysis.comparison.pareto import Point
 
 MOST_DECIMALS = 6
 LONGEST = 60

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from runner.comparison.findings import Comparison
-from runner.comparison.latex import latex
-from runner.comparison.markdown import markdown
+from runner.analysis.comparison.findings import Comparison
+from runner.analysis.comparison.latex import latex
+from runner.analysis.comparison.markdown import markdown
 from runner.errors import StorageError
 from runner.recording.run_folder import write_whole
 
@@ -116,7 +116,7 @@ def _plots(comparison: Comparison) -> list[tuple[str, bytes]]:
     if not wanted:
         return []
     # Only now: it imports matplotlib.
-    from runner.comparison.pareto_plot import drawn
+    from runner.analysis.comparison.pareto_plot import drawn
 
     return [
         (

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from runner.results import CellResult
+from runner.analysis.results import CellResult
 from runner.system.text import flattened
 
 Pairs: TypeAlias = tuple[tuple[str, str], ...]

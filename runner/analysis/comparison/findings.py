@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from runner.comparison.pareto import Point
-from runner.results import Better
+from runner.analysis.comparison.pareto import Point
+from runner.analysis.results import Better
 
 
 class Verdict(StrEnum):

@@ -10,12 +10,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from runner.analysis.report import page, pictures
+from runner.analysis.report.compared import read_comparison
+from runner.analysis.report.facts import Facts, facts_of, inputs_of
+from runner.analysis.report.pictures import Placed, Source
+from runner.analysis.results import SweepResult, read_results
 from runner.errors import ConfigError, StorageError
-from runner.report import page, pictures
-from runner.report.compared import read_comparison
-from runner.report.facts import Facts, facts_of, inputs_of
-from runner.report.pictures import Placed, Source
-from runner.results import SweepResult, read_results
 
 NAME, INDEX = "report", "index.html"
 LARGEST_FILE = 20_000_000

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from runner.comparison.pairing import Measured, Setting, having
+from runner.analysis.comparison.pairing import Measured, Setting, having
+from runner.analysis.results import Better
 from runner.config.measuring import SECONDS
-from runner.results import Better
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from functools import cache
 
 from PIL import Image, ImageDraw, ImageFont
 
-from runner.grids.layout import Row, Sheet, Tile
+from runner.analysis.grids.layout import Row, Sheet, Tile
 from runner.system.fonts import FONT
 
 TEXT, LEADING = 13, 18

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from runner.comparison import notes
-from runner.comparison.baseline import baseline_among, named_axes
-from runner.comparison.findings import Comparison, MetricRows, Row, Verdict
-from runner.comparison.pairing import (
+from runner.analysis.comparison import notes
+from runner.analysis.comparison.baseline import baseline_among, named_axes
+from runner.analysis.comparison.findings import Comparison, MetricRows, Row, Verdict
+from runner.analysis.comparison.pairing import (
     ENOUGH_PROMPTS,
     Sample,
     Setting,
@@ -18,11 +18,11 @@ from runner.comparison.pairing import (
     numbers,
     settings_of,
 )
-from runner.comparison.pareto import points
-from runner.comparison.statistics import Blocks, Interval, blocks_of, can_decide, intervals
+from runner.analysis.comparison.pareto import points
+from runner.analysis.comparison.statistics import Blocks, Interval, blocks_of, can_decide, intervals
+from runner.analysis.results import Better, SweepResult
 from runner.config.measuring import SECONDS, SPEED
 from runner.errors import ConfigError
-from runner.results import Better, SweepResult
 
 
 def compare(

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from runner.analysis.grids.shots import PROMPT, SEED, CellShots, Shot, names_cell
 from runner.errors import ConfigError
-from runner.grids.shots import PROMPT, SEED, CellShots, Shot, names_cell
 
 
 @dataclass(frozen=True)

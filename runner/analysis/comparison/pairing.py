@@ -11,9 +11,9 @@ import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from runner.analysis.results import CellResult, ImageResult, SweepResult
 from runner.errors import ConfigError
 from runner.recording.sweep_folder import FINISHED
-from runner.results import CellResult, ImageResult, SweepResult
 
 PICTURE_AXES = ("prompt", "prompt_file", "seeds")
 """Axes that each picture's own prompt and seed say; compared only where they are named."""

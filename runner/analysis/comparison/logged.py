@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from runner.comparison.writing import FOLDER
+from runner.analysis.comparison.writing import FOLDER
+from runner.analysis.results import SweepResult
 from runner.config.choices import Tracker
 from runner.errors import TrackingError, shown
 from runner.recording.sweep_folder import is_running, read_record
-from runner.results import SweepResult
 from runner.runs.run import for_outputs
 from runner.tracking.delivery import sqlite_path
 from runner.tracking.session import TrackingSession, now_ms

@@ -1,0 +1,1 @@
+"""Kept results, looked at: comparison, report, grids, export."""
