@@ -26,7 +26,7 @@ from runner.errors import RunnerError, StageError
 from runner.planning.plan import Plan
 from runner.planning.planner import make_plan
 from runner.planning.sweep import Cell, plan_sweep
-from runner.recording.run_folder import read_manifest
+from runner.recording.manifest import read_manifest
 from runner.runs.run import SUCCESS, Finished, execute
 from runner.runs.sweep import execute_sweep
 

@@ -7,7 +7,8 @@ from collections import defaultdict
 from collections.abc import Mapping
 from statistics import mean
 
-from runner.graph.graph import Graph, Node
+from runner.graph.graph import Graph
+from runner.graph.node import Node
 from runner.system.fonts import FONT
 
 WIDTH, HEIGHT = 2.6, 0.5

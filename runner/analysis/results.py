@@ -15,8 +15,8 @@ from typing import Any, TypeAlias
 from runner.config.measuring import MEMORY, SECONDS, SPEED, baseline_of
 from runner.config.overrides import assigned
 from runner.errors import ConfigError
-from runner.recording.run_folder import MANIFEST, read_manifest
-from runner.recording.sweep_folder import PENDING, SWEEP, read_record
+from runner.recording.manifest import MANIFEST, PENDING, read_manifest
+from runner.recording.sweep_record import SWEEP, read_record
 
 Better: TypeAlias = str | None
 """Which numbers are the better ones: "higher", "lower", or neither."""

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from runner.config.run_config import Bench
 from runner.engine.store import ENTRY, work_of
-from runner.graph.graph import Node
-from runner.graph.stage_names import MEASURE
+from runner.graph.node import Node
+from runner.graph.stage_table import MEASURE
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from runner.engine.batches import Batch
-from runner.engine.batching import Batching, shares
+from runner.engine.batching import Batch, Batching, shares
 from runner.engine.observer import NodeResult, Observer, Observers
 from runner.engine.stage_runner import Ran
 from runner.engine.store import Store
 from runner.engine.workers import OpenWorkers, Workers
 from runner.errors import RunnerError, StorageError
-from runner.graph.graph import Graph, Node
+from runner.graph.graph import Graph
+from runner.graph.node import Node
 from runner.graph.stage_table import STAGES, ResultKind
 
 T = TypeVar("T")

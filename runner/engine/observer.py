@@ -8,13 +8,13 @@ from typing import Any
 
 from runner.engine.results import Made, decoded
 from runner.errors import RunnerError
-from runner.graph.graph import Node, PipelineSpec
+from runner.graph.node import Node, PipelineSpec
 from runner.graph.values import Value
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """A pipeline that was loaded, and what was read back (see `runner.pipelines.hardware`)."""
+    """A loaded pipeline, and what was read back from it (see `runner.pipelines.read_back`)."""
 
     spec: PipelineSpec
     seconds: float

@@ -14,9 +14,8 @@ from runner.config.run_config import Bench
 from runner.engine.observer import Loaded, Observer
 from runner.engine.results import Made
 from runner.errors import RunnerError, StageError
-from runner.graph.graph import Node, PipelineSpec
-from runner.graph.stage_names import MEASURE
-from runner.graph.stage_table import STAGES, StageFunction
+from runner.graph.node import Node, PipelineSpec
+from runner.graph.stage_table import MEASURE, STAGES, StageFunction
 from runner.graph.values import Value
 
 OUT_OF_MEMORY_ADVICE = "; try offload=auto or model, precision=fp16 or a smaller size"

@@ -22,7 +22,7 @@ from typing import Any
 from runner.config.choices import CacheMode
 from runner.engine.results import Encoded, Made, decoded, encoded
 from runner.errors import StorageError
-from runner.graph.graph import Node
+from runner.graph.node import Node
 from runner.graph.stage_table import STAGES, ResultKind
 from runner.graph.values import Value
 

@@ -11,7 +11,7 @@ from runner.engine.observer import Observer
 from runner.engine.results import Made, decoded
 from runner.engine.stage_runner import PipelineSource, Ran, StageRunner
 from runner.errors import RunnerError
-from runner.graph.graph import Node, PipelineSpec
+from runner.graph.node import Node, PipelineSpec
 
 
 class Workers(Protocol):

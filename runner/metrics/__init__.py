@@ -14,7 +14,7 @@ What it is given goes by the names of its parameters:
 | reference | a picture to compare with, RGB: the same prompt and seed in the sweep's `baseline`, or what the picture was made from (`against: image`) |
 | prompt | the text that the picture was made for |
 | images | all pictures of the cell, instead of one: then it is measured once a cell |
-| clip | the `runner.pipelines.transformers_models.Clip` of a Kandinsky prior |
+| clip | the `Clip` of a Kandinsky prior |
 
 All others are its own and come from `arguments` in the config. It returns a finite number, or
 several by name. A metric runs as a stage: once for each picture, stored, and reused.
@@ -24,7 +24,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeVar
+
+if TYPE_CHECKING:
+    import torch
+    from PIL import Image
 
 Better: TypeAlias = Literal["higher", "lower"] | None
 """Which numbers are the better ones; None: neither."""
@@ -35,6 +39,23 @@ Check: TypeAlias = Callable[[Mapping[str, Any]], str | None]
 _Decorated = TypeVar("_Decorated", bound=MetricFunction)
 
 MARK = "__metric__"
+
+
+class Clip(Protocol):
+    """The two encoders that a Kandinsky prior was trained with."""
+
+    def embed_text(self, text: str) -> torch.Tensor:
+        """The embedding of a text, [D], float32; what is over CLIP's length is cut off."""
+        ...
+
+    def embed_image(self, image: Image.Image) -> torch.Tensor:
+        """The embedding of a picture, [D], float32."""
+        ...
+
+    @staticmethod
+    def cosine(one: torch.Tensor, other: torch.Tensor) -> float:
+        """Of two embeddings, [D]."""
+        ...
 
 
 @dataclass(frozen=True)

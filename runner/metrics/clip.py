@@ -4,14 +4,9 @@ image encoders see it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from PIL import Image
 
-from runner.metrics import metric
-
-if TYPE_CHECKING:
-    from runner.pipelines.transformers_models import Clip
+from runner.metrics import Clip, metric
 
 
 @metric(better="higher")

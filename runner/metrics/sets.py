@@ -12,12 +12,10 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from runner.metrics import metric
+from runner.metrics import Clip, metric
 
 if TYPE_CHECKING:
     import torch
-
-    from runner.pipelines.transformers_models import Clip
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 SIGMA, SCALE = 10.0, 1000.0

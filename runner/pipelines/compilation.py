@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from runner.errors import StageError
-from runner.graph.graph import CompileSpec
+from runner.graph.node import CompileSpec
 
 
 def compile_module(module: Any, spec: CompileSpec) -> None:

@@ -10,7 +10,7 @@ import torch
 
 from runner.catalog.rows import Checkpoint
 from runner.errors import StageError
-from runner.graph.graph import PipelineSpec
+from runner.graph.node import PipelineSpec
 from runner.pipelines.transformers_models import OWN_PIPELINES
 from runner.weights.shared import whole
 

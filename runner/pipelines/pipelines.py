@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from runner.engine.observer import Loaded
-from runner.graph.graph import PipelineSpec, SchedulerSpec
-from runner.pipelines import compilation, hardware
+from runner.graph.node import PipelineSpec, SchedulerSpec
+from runner.pipelines import compilation
+from runner.pipelines.attention import set_attention
+from runner.pipelines.device import free_memory, peak_memory_bytes
 from runner.pipelines.load import load
 from runner.pipelines.offload import OffloadChoice, place, prefetches
+from runner.pipelines.read_back import check, read_back
 from runner.pipelines.scheduler_swap import swapped_scheduler
 from runner.pipelines.transformers_models import OwnPipeline
 from runner.weights.find import FoundCheckpoint
@@ -48,13 +51,13 @@ class Pipelines:
             started = time.perf_counter()
             pipeline = self._assembled(spec)
             place(pipeline, self._device, self._offload.mode)
-            found = hardware.read_back(pipeline)
+            found = read_back(pipeline)
             found["offload"] = {
                 "mode": self._offload.mode.name,
                 "reason": self._offload.reason,
                 "prefetched": prefetches(pipeline),
             }
-            hardware.check(spec, pipeline, self._offload.mode, found)
+            check(spec, pipeline, self._offload.mode, found)
             self._live[spec] = pipeline
             self._loaded.append(Loaded(spec, time.perf_counter() - started, found))
         return self._live[spec]
@@ -66,7 +69,7 @@ class Pipelines:
         self._live = {spec: live for spec, live in self._live.items() if spec in specs}
         self._bases = {spec: base for spec, base in self._bases.items() if spec in bases}
         if dropped:
-            hardware.free_memory(self._device)
+            free_memory(self._device)
 
     def check_used(self, spec: PipelineSpec) -> None:
         """After a run: raises StageError where nothing was compiled that should have been."""
@@ -85,7 +88,7 @@ class Pipelines:
         if not self._offload.step_down():
             return None
         self.keep(())
-        hardware.free_memory(self._device)  # also of what was not yet wholly in place
+        free_memory(self._device)  # also of what was not yet wholly in place
         return f"out of memory with offload={before.name}: going on with {self._offload.mode.name}"
 
     def pop_loaded(self) -> list[Loaded]:
@@ -95,7 +98,7 @@ class Pipelines:
 
     def peak_memory_bytes(self) -> int | None:
         """Peak device memory since the last call; None on a CPU."""
-        return hardware.peak_memory_bytes(self._device)
+        return peak_memory_bytes(self._device)
 
     def _assembled(self, spec: PipelineSpec) -> Any:
         """Shared modules, in the class and with the scheduler of the spec."""
@@ -124,7 +127,7 @@ class Pipelines:
         if key not in self._bases:
             assert found.checked is not None, "the plan was made with download=True"
             base = load(spec, found.checkpoint, found.checked.path, found.variant)
-            hardware.set_attention(base, spec.attention, spec.slice_size)
+            set_attention(base, spec.attention, spec.slice_size)
             if spec.compile is not None:
                 module = getattr(base, found.checkpoint.denoiser)
                 compilation.compile_module(module, spec.compile)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.errors import StageError
-from runner.graph.graph import SchedulerSpec
+from runner.graph.node import SchedulerSpec
 
 CLASSES = {
     "ddim": "DDIMScheduler",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING
 
 from runner.catalog.rows import Row
 from runner.config.choices import (
@@ -21,13 +20,8 @@ from runner.errors import ConfigError
 from runner.system.machine import is_installed
 from runner.weights.find import FoundCheckpoint
 
-if TYPE_CHECKING:
-    from runner.images.inputs import InputImage
-
 COMPILERS = ("c++", "g++", "clang++")
 """torch.compile on a CPU writes C++."""
-
-ASPECT_TOLERANCE = 0.01
 
 
 def check_combinations(run: RunConfig, row: Row, device: str) -> None:
@@ -38,30 +32,6 @@ def check_combinations(run: RunConfig, row: Row, device: str) -> None:
     _check_compile(run, device)
     _check_guidance(run)
     _check_negative_prompt(run)
-
-
-def checked_pictures(run: RunConfig) -> dict[str, InputImage]:
-    """Every picture that the run names, decoded once, by its config key.
-
-    Raises:
-        ConfigError: one is missing, damaged, or does not fit the others.
-    """
-    named = {
-        **{f"inputs.{name}": getattr(run.inputs, name) for name in ("image", "mask", "hint")},
-        **{f"interpolate.items[{n}].image": item.image for n, item in enumerate(run.interpolate)},
-    }
-    given = {key: path for key, path in named.items() if path is not None}
-    if not given:
-        return {}
-    # Here and not above: Pillow is not needed to plan most runs.
-    from runner.images.inputs import check_image
-
-    found = {key: check_image(path, key) for key, path in given.items()}
-    image = found.get("inputs.image")
-    if image is not None:
-        _check_mask(run, image, found.get("inputs.mask"))
-        _check_hint(image, found.get("inputs.hint"))
-    return found
 
 
 def checked_size(key: str, size: int, row: Row) -> int:
@@ -177,31 +147,6 @@ def _check_negative_prompt(run: RunConfig) -> None:
     if one_stage or run.task in (Task.interpolate, Task.controlnet_img2img):
         why = "Kandinsky 3 has no prior" if one_stage else f"task={run.task.name} tells one of them"
         raise ConfigError(key, told.name, f"means nothing: {why}", ["both"])
-
-
-def _check_mask(run: RunConfig, image: InputImage, mask: InputImage | None) -> None:
-    size = f"{image.width} x {image.height}"
-    if mask is not None and (mask.width, mask.height) != (image.width, image.height):
-        raise ConfigError(
-            "inputs.mask", mask.path, f"is {mask.width} x {mask.height}, and inputs.image {size}",
-            "a mask of the picture's own size",
-        )  # fmt: skip
-    box = run.inputs.mask_box
-    if box is not None and (box[2] > image.width or box[3] > image.height):
-        raise ConfigError("inputs.mask_box", box, f"goes beyond the picture, which is {size}")
-
-
-def _check_hint(image: InputImage, hint: InputImage | None) -> None:
-    if hint is None:
-        return
-    ratio = (hint.width * image.height) / (hint.height * image.width)
-    if abs(ratio - 1) > ASPECT_TOLERANCE:
-        raise ConfigError(
-            "inputs.hint", hint.path,
-            f"is {hint.width} x {hint.height}, of another shape than inputs.image "
-            f"({image.width} x {image.height})",
-            "a hint of the picture's shape",
-        )  # fmt: skip
 
 
 def needed_roles(run: RunConfig, row: Row) -> tuple[str, ...]:

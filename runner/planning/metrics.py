@@ -12,7 +12,7 @@ from runner.config.run_config import RunConfig
 from runner.config.schema import MetricConfig
 from runner.errors import ConfigError
 from runner.metrics.find import FoundMetric
-from runner.planning.nodes import clip_role
+from runner.planning.specs import clip_role
 from runner.system.text import counted
 
 FindMetric: TypeAlias = Callable[[str, MetricConfig], FoundMetric]

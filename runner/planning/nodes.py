@@ -8,21 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.config.choices import CompileMode, NegativeFor, Precision, Seeding, Task, Version
+from runner.config.choices import NegativeFor, Seeding, Task, Version
 from runner.config.run_config import RunConfig
-from runner.config.schema import MetricConfig, SchedulerConfig
-from runner.graph.graph import CompileSpec, Node, PipelineSpec, Plain, SchedulerSpec
-from runner.graph.stage_names import BATCHED_PARAM, DRAWN_ELSEWHERE, MEASURE, OF_MANY
-from runner.graph.stage_table import STAGES
+from runner.graph.node import Node, PipelineSpec, Plain
+from runner.graph.stage_table import BATCHED_PARAM, DRAWN_ELSEWHERE, MEASURE, OF_MANY, STAGES
 from runner.metrics.find import FoundMetric
+from runner.planning.specs import CLIP_ROLE, _compile_spec, clip_role, precision_of, scheduler_spec
 from runner.system.machine import versions
+from runner.system.text import shortened
 from runner.weights.find import FoundWeights
 
 if TYPE_CHECKING:
     from runner.images.inputs import InputImage
-
-LABEL_LENGTH = 72
-CLIP_ROLE = "clip_"
 
 
 @dataclass(frozen=True)
@@ -307,38 +304,3 @@ class Materials:
 
     def _geometry(self, image: ImageRequest) -> dict[str, Plain]:
         return {"size": [image.width, image.height], "resize": self.run.resize.name}
-
-
-def clip_role(run: RunConfig, metric: MetricConfig) -> str:
-    """The role of the CLIP that a metric sees with."""
-    return f"{CLIP_ROLE}{(metric.clip or run.version).name}"
-
-
-def precision_of(run: RunConfig, role: str) -> Precision:
-    """The type in which a role computes."""
-    name = "metrics" if role.startswith(CLIP_ROLE) else role
-    precision: Precision = getattr(run.precision, name)
-    return precision
-
-
-def scheduler_spec(config: SchedulerConfig) -> SchedulerSpec:
-    """The scheduler with those of its options that are set, as diffusers names them."""
-    options = {
-        name: getattr(value, "value", value)
-        for name, value in vars(config).items()
-        if name != "name" and value is not None
-    }
-    return SchedulerSpec(config.name.name, tuple(sorted(options.items())))
-
-
-def _compile_spec(run: RunConfig) -> CompileSpec | None:
-    mode = None if run.compile.mode is CompileMode.off else run.compile.mode.value
-    if mode is None and not run.compile.channels_last:
-        return None
-    return CompileSpec(mode, run.compile.fullgraph, run.compile.channels_last)
-
-
-def shortened(text: str) -> str:
-    """A text on one line of limited length."""
-    line = " ".join(text.split())
-    return line if len(line) <= LABEL_LENGTH else f"{line[:LABEL_LENGTH]}…"

@@ -5,10 +5,14 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runner.config.run_config import RunConfig
 from runner.errors import ConfigError
 from runner.system.credentials import without_credentials
+
+if TYPE_CHECKING:
+    from runner.images.inputs import InputImage
 
 MOST_BYTES = 100 << 20
 SECONDS = 30
@@ -86,3 +90,55 @@ def _fetch(url: str, target: Path, key: str, shown: str) -> None:
     except (URLError, HTTPException, OSError, ValueError) as error:
         reason = getattr(error, "reason", None) or error
         raise ConfigError(key, shown, f"cannot be fetched: {reason}") from error
+
+
+ASPECT_TOLERANCE = 0.01
+
+
+def checked_pictures(run: RunConfig) -> dict[str, InputImage]:
+    """Every picture that the run names, decoded once, by its config key.
+
+    Raises:
+        ConfigError: one is missing, damaged, or does not fit the others.
+    """
+    named = {
+        **{f"inputs.{name}": getattr(run.inputs, name) for name in ("image", "mask", "hint")},
+        **{f"interpolate.items[{n}].image": item.image for n, item in enumerate(run.interpolate)},
+    }
+    given = {key: path for key, path in named.items() if path is not None}
+    if not given:
+        return {}
+    # Here and not above: Pillow is not needed to plan most runs.
+    from runner.images.inputs import check_image
+
+    found = {key: check_image(path, key) for key, path in given.items()}
+    image = found.get("inputs.image")
+    if image is not None:
+        _check_mask(run, image, found.get("inputs.mask"))
+        _check_hint(image, found.get("inputs.hint"))
+    return found
+
+
+def _check_mask(run: RunConfig, image: InputImage, mask: InputImage | None) -> None:
+    size = f"{image.width} x {image.height}"
+    if mask is not None and (mask.width, mask.height) != (image.width, image.height):
+        raise ConfigError(
+            "inputs.mask", mask.path, f"is {mask.width} x {mask.height}, and inputs.image {size}",
+            "a mask of the picture's own size",
+        )  # fmt: skip
+    box = run.inputs.mask_box
+    if box is not None and (box[2] > image.width or box[3] > image.height):
+        raise ConfigError("inputs.mask_box", box, f"goes beyond the picture, which is {size}")
+
+
+def _check_hint(image: InputImage, hint: InputImage | None) -> None:
+    if hint is None:
+        return
+    ratio = (hint.width * image.height) / (hint.height * image.width)
+    if abs(ratio - 1) > ASPECT_TOLERANCE:
+        raise ConfigError(
+            "inputs.hint", hint.path,
+            f"is {hint.width} x {hint.height}, of another shape than inputs.image "
+            f"({image.width} x {image.height})",
+            "a hint of the picture's shape",
+        )  # fmt: skip

@@ -11,8 +11,9 @@ from runner.catalog.rows import Row
 from runner.config.choices import CacheMode
 from runner.config.run_config import RunConfig
 from runner.errors import ConfigError
-from runner.graph.graph import Graph, Node
-from runner.graph.stage_names import BATCHED_PARAM, DRAWN_ELSEWHERE
+from runner.graph.graph import Graph
+from runner.graph.node import Node
+from runner.graph.stage_table import BATCHED_PARAM, DRAWN_ELSEWHERE
 from runner.metrics.find import FoundMetric
 from runner.planning.metrics import against_baseline
 from runner.planning.nodes import ImageRequest, Materials

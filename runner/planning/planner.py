@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from runner.catalog.rows import Row, row_of
 from runner.config.checks import check_inputs
@@ -17,7 +16,6 @@ from runner.metrics.find import FoundMetric, find_metric
 from runner.planning.checks import (
     check_combinations,
     check_with_checkpoint,
-    checked_pictures,
     checked_size,
     needed_roles,
 )
@@ -29,16 +27,13 @@ from runner.planning.metrics import (
     with_clips,
 )
 from runner.planning.nodes import ImageRequest, Materials
-from runner.planning.pictures import with_local_pictures
+from runner.planning.pictures import checked_pictures, with_local_pictures
 from runner.planning.plan import Plan, PlannedImage
 from runner.planning.tasks import TASKS
 from runner.planning.warnings import advice_on
 from runner.system.machine import PIXEL_LIBRARIES, cpu_cores, settled_device, versions
 from runner.weights.find import FoundWeights, find_weights
 from runner.weights.hashes import FileHashes
-
-if TYPE_CHECKING:
-    pass
 
 SMALL_MODEL_PARAMETERS = 50_000_000
 """Below this, one CPU thread beats several: the threads wait for each other longer than they

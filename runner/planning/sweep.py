@@ -12,8 +12,9 @@ from runner.config.choices import CacheMode
 from runner.config.overrides import assigned
 from runner.config.run_config import RunConfig
 from runner.errors import ConfigError, RunnerError
-from runner.graph.graph import Graph, Node
-from runner.graph.stage_names import DRAWN_ELSEWHERE
+from runner.graph.graph import Graph
+from runner.graph.node import Node
+from runner.graph.stage_table import DRAWN_ELSEWHERE
 from runner.planning.plan import Plan
 from runner.planning.planner import Planner, no_baseline
 from runner.system.text import counted

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from runner.config.choices import Task, Version
-from runner.graph.graph import Node
+from runner.graph.node import Node
 from runner.planning.nodes import ImageRequest, Materials
 
 

@@ -11,14 +11,13 @@ from pathlib import Path
 
 from runner.engine.observer import Loaded, NodeResult, Observer
 from runner.errors import RunnerError, StorageError
-from runner.graph.graph import Node, PipelineSpec
+from runner.graph.node import Node, PipelineSpec
 from runner.planning.plan import Plan
+from runner.recording.manifest import FAILED, FINISHED
 from runner.recording.mlflow_log import RunLog
 from runner.recording.run_folder import RunFolder
 from runner.system.machine import peak_process_bytes
 from runner.tracking.session import TrackingSession
-
-FINISHED, FAILED, KILLED = "FINISHED", "FAILED", "KILLED"
 
 
 class CellRecord(Observer):

@@ -12,10 +12,10 @@ from typing import Any
 
 from runner.engine.observer import Loaded, NodeResult, Observer
 from runner.errors import RunnerError
-from runner.graph.graph import Node
-from runner.graph.stage_names import DRAWN_ELSEWHERE
+from runner.graph.node import Node
+from runner.graph.stage_table import DRAWN_ELSEWHERE
 from runner.planning.plan import Plan
-from runner.recording.run_folder import SavedImage
+from runner.recording.manifest import SavedImage
 from runner.system.text import counted, flattened
 from runner.tracking.session import TrackingSession, now_ms
 

@@ -2,78 +2,33 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import json
-import os
-import re
 import time
-import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
 from runner.engine.observer import NodeResult, Observer
 from runner.engine.results import encoded
 from runner.engine.store import work_of
-from runner.errors import RunnerError, StorageError
-from runner.graph.graph import Node
+from runner.errors import RunnerError
+from runner.graph.node import Node
 from runner.graph.stage_table import STAGES, ResultKind
 from runner.graph.values import Scores
 from runner.images.png import pixel_sha256, png_bytes
 from runner.planning.nodes import ImageRequest
 from runner.planning.plan import Plan
+from runner.recording.manifest import MANIFEST, MANIFEST_VERSION, SavedImage
 from runner.recording.provenance import describe
+from runner.system.files import make_folder, slug, write_whole
 from runner.system.signals import held_back
 
-MANIFEST = "manifest.json"
-MANIFEST_VERSION = 1
-LATEST = "latest"
 IMAGES, INPUTS = "images", "inputs"
 """Folders of a run's artifacts; `INPUTS` in its own folder too."""
-SLUG_LENGTH = 60
 SECONDS_BETWEEN_MANIFESTS = 1.0
-
-
-@dataclass(frozen=True)
-class SavedImage:
-    """One image of a run, as in its manifest.
-
-    Attributes:
-        sha256: of the pixels, see `image_files.pixel_sha256`.
-        stage_keys: input's name ("decode" for the last stage) -> key of the nodes that made it.
-        seconds: of those nodes, as far as they ran now.
-        reused: whether the picture came from the store.
-        took: input's name -> what that node took when it was made, now or earlier.
-        repeats: the same with `bench=true`, each time that it was measured; `took` has the median.
-        steps: of the decoder.
-        peak_device_mb: the most that one of those nodes took of an accelerator, if it ran now.
-        inputs: input's name -> file of the picture that it was made from, as the model saw it; of
-            a stored image as far as the store has these still.
-        scores: what the metrics measured, by name.
-    """
-
-    file: str
-    prompt: str
-    negative_prompt: str | None
-    seed: int
-    height: int
-    width: int
-    sha256: str
-    stage_keys: dict[str, str]
-    seconds: float
-    reused: bool
-    took: dict[str, float]
-    repeats: dict[str, list[float]]
-    steps: int
-    peak_device_mb: float | None
-    inputs: dict[str, str]
-    scores: dict[str, float] = field(default_factory=dict)
 
 
 class RunFolder(Observer):
@@ -117,7 +72,7 @@ class RunFolder(Observer):
         self.failures: list[dict[str, str]] = []
         self.mlflow_run_id: str | None = None
         self.path = path
-        _make(path)
+        make_folder(path)
         self.save_manifest("RUNNING")
 
     @property
@@ -227,7 +182,7 @@ class RunFolder(Observer):
         for name, picture in result.pictures.items():
             file = files[name] = f"{INPUTS}/{name}_{nodes[name].key[:8]}.png"
             if file not in self._inputs:
-                _make(self.path / INPUTS)
+                make_folder(self.path / INPUTS)
                 write_whole(self.path / file, encoded(ResultKind.image, picture).content)
                 self._inputs.add(file)
                 self._on_saved(self.path / file, INPUTS)
@@ -248,77 +203,3 @@ class RunFolder(Observer):
 def _named(metric: str, scores: Scores) -> dict[str, float]:
     """A metric's numbers: one under its own name, several as "metric.number"."""
     return {f"{metric}.{part}" if part else metric: value for part, value in scores.values.items()}
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for left in folder.glob(".*.part"):  # of a process that was killed
-            left.unlink(missing_ok=True)
-    except OSError as error:
-        raise StorageError(f"output_dir: {folder} cannot be made: {error.strerror}") from error
-
-
-def new_folder(output_dir: Path, name: str) -> Path:
-    """A fresh folder of this second for a run or a sweep; `latest` points to it from now on."""
-    path = _fresh(output_dir / name)
-    _point_latest(output_dir, path)
-    return path
-
-
-def _fresh(parent: Path) -> Path:
-    stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-    try:
-        for number in range(1, 10_000):
-            path = parent / (stamp if number == 1 else f"{stamp}_{number}")
-            try:
-                path.mkdir(parents=True)
-            except FileExistsError:
-                continue
-            return path
-    except OSError as error:
-        raise StorageError(f"output_dir: {parent} cannot be made: {error.strerror}") from error
-    raise StorageError(f"output_dir: {parent} has thousands of runs of this very second")
-
-
-def _point_latest(output_dir: Path, target: Path) -> None:
-    """`latest` -> the newest run, replaced in one step. Where links are not to be had: nothing."""
-    link = output_dir / f".{LATEST}.{os.getpid()}"
-    try:
-        link.unlink(missing_ok=True)
-        link.symlink_to(os.path.relpath(target, output_dir), target_is_directory=True)
-        link.replace(output_dir / LATEST)
-    except OSError:
-        link.unlink(missing_ok=True)
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that nobody ever sees half of it. Raises StorageError."""
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    except OSError as error:
-        full = " (what was made before is kept)" if error.errno == errno.ENOSPC else ""
-        raise StorageError(f"cannot write {path}: {error.strerror}{full}") from error
-    finally:
-        # Also on Ctrl-C. Once it is renamed there is nothing of that name.
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-
-
-def slug(text: str) -> str:
-    """Letters and digits of any script, joined by hyphens."""
-    text = unicodedata.normalize("NFC", text).lower()
-    short = "-".join(re.findall(r"\w+", text.replace("_", " ")))
-    # File systems count bytes; letters of other scripts have up to four.
-    while len(short) > SLUG_LENGTH or len(short.encode()) > 3 * SLUG_LENGTH:
-        short = short[:-1]
-    return short.strip("-") or "image"
-
-
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a run's folder."""
-    content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    assert isinstance(content, dict)
-    return content

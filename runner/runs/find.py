@@ -12,8 +12,8 @@ from PIL import UnidentifiedImageError
 
 from runner.errors import ConfigError
 from runner.images.png import image_of_png, pixel_sha256, text_of_png
-from runner.recording.run_folder import MANIFEST
-from runner.recording.sweep_folder import SWEEP
+from runner.recording.manifest import MANIFEST
+from runner.recording.sweep_record import SWEEP
 
 
 @dataclass(frozen=True)

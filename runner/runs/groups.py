@@ -11,7 +11,7 @@ from runner.engine.store import Store
 from runner.images.png import whole_picture
 from runner.planning.plan import Plan
 from runner.recording.cells import CellAtWork
-from runner.recording.run_folder import read_manifest
+from runner.recording.manifest import read_manifest
 
 
 def alike(cells: Sequence[CellAtWork], baselines: Mapping[int, int]) -> list[list[CellAtWork]]:

@@ -17,7 +17,8 @@ from runner.engine.execute import Engine
 from runner.engine.observer import NodeResult, Observer
 from runner.engine.store import Store
 from runner.errors import RunnerError
-from runner.graph.graph import Graph, Node
+from runner.graph.graph import Graph
+from runner.graph.node import Node
 from runner.images.png import image_of_png, pixel_sha256
 from runner.planning.plan import Plan, PlannedImage
 from runner.planning.planner import make_plan

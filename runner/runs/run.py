@@ -19,12 +19,14 @@ from runner.engine.store_care import trim
 from runner.errors import RunnerError, shown
 from runner.planning.plan import Plan
 from runner.planning.planner import make_plan, results_dir
-from runner.recording.cells import FAILED, FINISHED, KILLED, CellRecord
+from runner.recording.cells import CellRecord
+from runner.recording.manifest import FAILED, FINISHED, KILLED, MANIFEST
 from runner.recording.progress import display_for
-from runner.recording.run_folder import MANIFEST, RunFolder, new_folder
+from runner.recording.run_folder import RunFolder
 from runner.system.credentials import without_credentials
+from runner.system.files import new_folder
 from runner.system.signals import interrupt, signals
-from runner.system.text import command, counted, path_here
+from runner.system.text import counted, for_outputs, path_here
 from runner.tracking.session import TrackingSession
 from runner.workers.choose import open_workers
 
@@ -159,9 +161,3 @@ def _summary(plan: Plan, folder: RunFolder, seconds: float) -> None:
     else:
         ui = for_outputs("ui", run.output_dir)
         print(f"  MLflow    run {folder.mlflow_run_id}; open it with: {ui}")
-
-
-def for_outputs(verb: str, output_dir: Path) -> str:
-    """The command of a verb that takes the output folder, left out where it is the default."""
-    default = output_dir == Path("outputs").absolute()
-    return command(verb) if default else command(verb, path_here(output_dir))

@@ -17,27 +17,24 @@ from runner.engine.execute import Engine
 from runner.engine.observer import Loaded, NodeResult, Observer
 from runner.engine.store import Store
 from runner.errors import ConfigError, Interrupted, RunnerError, StorageError
-from runner.graph.graph import Graph, Node
-from runner.graph.stage_names import DRAWN_ELSEWHERE
+from runner.graph.graph import Graph
+from runner.graph.node import Node
+from runner.graph.stage_table import DRAWN_ELSEWHERE
 from runner.planning.plan import Plan
 from runner.planning.planner import results_dir
 from runner.planning.sweep import SweepPlan
-from runner.recording.cells import FAILED, FINISHED, KILLED, CellAtWork, CellRecord, Recorder
-from runner.recording.progress import CellEnded, Display, display_for
-from runner.recording.sweep_folder import CellEntry, SweepFolder, lacks_mlflow_run, note_mlflow_run
+from runner.recording.cells import CellAtWork, CellRecord, Recorder
+from runner.recording.display import CellEnded, Display
+from runner.recording.manifest import FAILED, FINISHED, KILLED, lacks_mlflow_run, note_mlflow_run
+from runner.recording.progress import display_for
+from runner.recording.sweep_record import CellEntry
 from runner.runs.groups import alike, lend
-from runner.runs.run import (
-    FAILURE,
-    SUCCESS,
-    Finished,
-    for_outputs,
-    keep_within_bounds,
-    print_tracebacks,
-)
+from runner.runs.run import FAILURE, SUCCESS, Finished, keep_within_bounds, print_tracebacks
+from runner.runs.sweep_folder import SweepFolder
 from runner.runs.sweep_tracking import SweepTracking
 from runner.system.machine import peak_process_bytes
 from runner.system.signals import StopBetweenStages, signals
-from runner.system.text import counted, path_here
+from runner.system.text import counted, for_outputs, path_here
 from runner.workers.choose import open_workers
 
 

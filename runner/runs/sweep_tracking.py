@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from runner.planning.plan import Plan
 from runner.planning.sweep import SweepPlan
 from runner.recording.cells import experiment_of
-from runner.recording.sweep_folder import CellEntry, SweepRecord
+from runner.recording.sweep_record import CellEntry, SweepRecord
 from runner.runs.run import close_session, session_of
 from runner.system.text import counted
 from runner.tracking.session import TrackingSession, now_ms

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from runner.errors import StageError
-from runner.graph.graph import Node
+from runner.graph.node import Node
 from runner.graph.values import OnStep, Value
 from runner.stages.finite import check_finite
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from runner.graph.graph import Node
+from runner.graph.node import Node
 from runner.graph.values import OnStep, Value
 from runner.stages import corrections
 from runner.stages.calls import call, generator_for, steps_run

@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from runner.graph.graph import Node
-from runner.graph.stage_names import MEMBER
+from runner.graph.node import Node
+from runner.graph.stage_table import MEMBER
 from runner.graph.values import OnStep, Value
 from runner.stages.calls import call, generator_for
 from runner.stages.decode import embeddings, to_image

@@ -7,7 +7,7 @@ from typing import Any
 
 from PIL import Image
 
-from runner.graph.graph import Node
+from runner.graph.node import Node
 from runner.graph.values import OnStep, Value
 
 

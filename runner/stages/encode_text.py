@@ -8,7 +8,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from runner.graph.graph import Node
+from runner.graph.node import Node
 from runner.graph.values import OnStep, Value
 from runner.stages.calls import finite_on_cpu
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from runner.errors import NonFiniteError
-from runner.graph.graph import Node
+from runner.graph.node import Node
 
 
 def check_finite(node: Node, what: str, tensor: torch.Tensor) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from runner.graph.graph import Node
+from runner.graph.node import Node
 from runner.graph.values import OnStep, Value
 from runner.stages.calls import GENERATOR_STATE
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from runner.errors import StageError
-from runner.graph.graph import Node
-from runner.graph.stage_names import OF_MANY
+from runner.graph.node import Node
+from runner.graph.stage_table import OF_MANY
 from runner.graph.values import OnStep, Scores, Value
 from runner.metrics.find import load_function
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from runner.graph.graph import Node
+from runner.graph.node import Node
 from runner.graph.values import OnStep, Value
 from runner.stages.calls import call, started_generator, steps_run
 from runner.stages.prior import sampled_embeddings

@@ -7,7 +7,7 @@ from typing import Any
 
 from runner.config.choices import Resize
 from runner.errors import StageError
-from runner.graph.graph import Node
+from runner.graph.node import Node
 from runner.graph.values import OnStep, Value
 from runner.images.geometry import resized
 from runner.images.inputs import open_rgb

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from runner.config.choices import Resize
-from runner.graph.graph import Node
+from runner.graph.node import Node
 from runner.graph.values import OnStep, Value
 from runner.images.geometry import aligned_mask, mask_of_box, resized_mask
 from runner.images.inputs import mask_of_file

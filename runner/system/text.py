@@ -45,3 +45,18 @@ def flattened(values: Mapping[str, Any], before: str = "") -> dict[str, str]:
                 value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
             )
     return flat
+
+
+LABEL_LENGTH = 72
+
+
+def shortened(text: str) -> str:
+    """A text on one line of limited length."""
+    line = " ".join(text.split())
+    return line if len(line) <= LABEL_LENGTH else f"{line[:LABEL_LENGTH]}…"
+
+
+def for_outputs(verb: str, output_dir: Path) -> str:
+    """The command of a verb that takes the output folder, left out where it is the default."""
+    default = output_dir == Path("outputs").absolute()
+    return command(verb) if default else command(verb, path_here(output_dir))

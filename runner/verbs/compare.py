@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from runner.recording.run_folder import LATEST
+from runner.system.files import LATEST
 from runner.system.text import path_here
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from runner.recording.run_folder import LATEST
+from runner.system.files import LATEST
 from runner.system.text import path_here
 
 LAYOUTS = ("geneval", "t2i_compbench")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from runner.errors import ConfigError
 from runner.images.png import png_bytes
-from runner.recording.run_folder import LATEST, write_whole
+from runner.system.files import LATEST, write_whole
 from runner.system.text import path_here
 
 

@@ -12,7 +12,8 @@ from runner.config.run_config import RunConfig
 from runner.engine.estimates import Estimate, Estimator
 from runner.engine.store import Store
 from runner.errors import ConfigError
-from runner.graph.graph import Graph, Node
+from runner.graph.graph import Graph
+from runner.graph.node import Node
 from runner.planning.plan import Plan
 from runner.planning.planner import make_plan, results_dir
 from runner.planning.sweep import Cell, SweepPlan, plan_sweep

@@ -13,7 +13,7 @@ def main(arguments: list[str]) -> int:
     options = parser().parse_args(arguments)
     # Here, not above: --help needs no Pillow.
     from runner.analysis.report.writing import LARGEST_FILE, write_report
-    from runner.recording.run_folder import LATEST
+    from runner.system.files import LATEST
     from runner.system.text import command, counted, path_here
 
     folder = (options.folder or Path("outputs", LATEST)).resolve()

@@ -7,15 +7,8 @@ import json
 from collections import Counter
 from pathlib import Path
 
-from runner.recording.sweep_folder import (
-    FINISHED,
-    KILLED,
-    RUNNING,
-    SweepRecord,
-    cell_status,
-    is_running,
-    sweeps,
-)
+from runner.recording.manifest import FINISHED, KILLED, RUNNING, cell_status
+from runner.recording.sweep_record import SweepRecord, is_running, sweeps
 from runner.system.text import path_here
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from runner.config.cluster import Cluster, RayCluster
 from runner.engine.observer import Observer
 from runner.engine.workers import OpenWorkers, Workers, in_process
-from runner.graph.graph import Node, PipelineSpec
+from runner.graph.node import Node, PipelineSpec
 from runner.planning.plan import Plan
 from runner.planning.planner import SMALL_MODEL_PARAMETERS, cache_dir
 from runner.system.machine import accelerators, cpu_cores

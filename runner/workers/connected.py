@@ -17,7 +17,7 @@ from runner.engine.observer import Observer
 from runner.engine.results import Made
 from runner.engine.stage_runner import Ran
 from runner.errors import RunnerError, StageError
-from runner.graph.graph import Node, PipelineSpec
+from runner.graph.node import Node, PipelineSpec
 from runner.workers.messages import (
     Failed,
     FromWorker,

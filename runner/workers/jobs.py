@@ -24,7 +24,7 @@ from runner.config.cluster import Batch
 from runner.engine.observer import Observer
 from runner.engine.stage_runner import Ran
 from runner.errors import RunnerError
-from runner.graph.graph import Node, PipelineSpec
+from runner.graph.node import Node, PipelineSpec
 from runner.workers.connected import ConnectedWorkers, Worker
 from runner.workers.messages import Run
 from runner.workers.process import serve

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from runner.engine.observer import Loaded
 from runner.engine.results import Encoded, Made, encoded
 from runner.engine.stage_runner import Ran
-from runner.graph.graph import Node, PipelineSpec
+from runner.graph.node import Node, PipelineSpec
 from runner.graph.stage_table import STAGES
 from runner.workers.setup import Opening
 

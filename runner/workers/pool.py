@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from runner.engine.observer import Observer
-from runner.graph.graph import PipelineSpec
+from runner.graph.node import PipelineSpec
 from runner.workers.connected import ConnectedWorkers, Worker
 from runner.workers.host import Host, take
 from runner.workers.setup import Opening

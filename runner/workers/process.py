@@ -28,7 +28,7 @@ from runner.engine.observer import Loaded, Observer
 from runner.engine.results import decoded, encoded
 from runner.engine.stage_runner import Ran, StageRunner
 from runner.errors import RunnerError
-from runner.graph.graph import Node
+from runner.graph.node import Node
 from runner.graph.stage_table import STAGES
 from runner.workers.messages import (
     Failed,

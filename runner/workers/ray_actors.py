@@ -26,7 +26,7 @@ from runner.engine.results import Made
 from runner.engine.stage_runner import Ran, StageRunner
 from runner.engine.workers import Here
 from runner.errors import RunnerError, StageError
-from runner.graph.graph import Node, PipelineSpec
+from runner.graph.node import Node, PipelineSpec
 from runner.system.signals import STOPPING
 from runner.weights.find import FoundCheckpoint, mini_folder
 from runner.workers.connected import RETRIES, Teller, given_up, result_of

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from runner.config.choices import OffloadMode
 from runner.config.run_config import Bench
-from runner.planning.nodes import precision_of
 from runner.planning.plan import Plan
+from runner.planning.specs import precision_of
 from runner.system.imports import sparing_scipy, uncollected
 from runner.weights.find import FoundCheckpoint
 
@@ -63,12 +63,12 @@ def open_pipelines(opening: Opening) -> Pipelines:
     # Here and not above: this imports torch, which a run from the store does not need.
     import_libraries()
     import_pipelines(found.checkpoint.pipeline for found in opening.checkpoints)
-    from runner.pipelines import hardware
+    from runner.pipelines.device import check_device, set_threads
     from runner.pipelines.offload import choose_offload, free_bytes
     from runner.pipelines.pipelines import Pipelines
 
-    hardware.check_device(opening.device)
-    hardware.set_threads(opening.threads)
+    check_device(opening.device)
+    set_threads(opening.threads)
     offload = choose_offload(
         opening.offload,
         opening.device,
@@ -84,7 +84,7 @@ def import_libraries() -> None:
     """torch, diffusers and transformers, quiet."""
 
     def load() -> None:
-        for module in ("hardware", "offload", "pipelines"):
+        for module in ("read_back", "offload", "pipelines"):
             importlib.import_module(f"runner.pipelines.{module}")
 
     with uncollected():

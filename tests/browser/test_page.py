@@ -17,7 +17,7 @@ from browser.looks import (
     tiles,
 )
 from runner.analysis.report.writing import Report, write_report
-from runner.recording.sweep_folder import FAILED, PENDING
+from runner.recording.manifest import FAILED, PENDING
 from unit.report.made_sweeps import ERROR, HOSTILE, Made, write_run, write_sweep
 
 pytestmark = pytest.mark.slow

@@ -17,7 +17,7 @@ from runner.engine.execute import Engine
 from runner.engine.observer import Loaded, NodeResult, Observer
 from runner.engine.store import Store
 from runner.engine.workers import in_process
-from runner.graph.graph import PipelineSpec
+from runner.graph.node import PipelineSpec
 from runner.pipelines.offload import OffloadChoice, choose_offload, free_bytes
 from runner.pipelines.pipelines import Pipelines
 from runner.planning.plan import Plan

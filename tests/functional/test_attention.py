@@ -11,7 +11,7 @@ from diffusers import VQModel
 from diffusers.models.attention_processor import Attention, SlicedAttnProcessor
 
 from functional.cells import VERSIONS, Drawn, drawn, furthest, opened, planned
-from runner.pipelines import hardware
+from runner.pipelines.attention import set_attention
 
 TOLERANCE = 1
 """Levels of 255, as measured: the backends add up the same numbers in another order."""
@@ -99,7 +99,7 @@ def test_every_backend_honours_the_masks_of_3(random_weights: Path) -> None:
     masks = torch.ones(2, 6), torch.tensor([[1.0] * 6, [1.0] * 3 + [0.0] * 3])
 
     def out(backend: str, mask: torch.Tensor) -> torch.Tensor:
-        hardware.set_attention(live, backend, None)
+        set_attention(live, backend, None)
         found: torch.Tensor = live.unet(
             sample, 500, encoder_hidden_states=text, encoder_attention_mask=mask
         ).sample

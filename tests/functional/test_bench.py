@@ -12,7 +12,7 @@ import pytest
 from functional.made import STEPS, Made
 from runner.analysis.results import read_results
 from runner.cli import main
-from runner.recording.run_folder import read_manifest
+from runner.recording.manifest import read_manifest
 
 
 @pytest.mark.slow

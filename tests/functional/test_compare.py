@@ -17,8 +17,8 @@ from PIL import Image
 
 from functional.made import STEPS
 from runner.cli import main
-from runner.recording.run_folder import MANIFEST, read_manifest
-from runner.recording.sweep_folder import read_record
+from runner.recording.manifest import MANIFEST, read_manifest
+from runner.recording.sweep_record import read_record
 from runner.tracking import session
 from runner.tracking.delivery import prepare_environment
 

@@ -19,7 +19,7 @@ from functional.made import Made
 from random_weights.filling import fill
 from runner.cli import main
 from runner.errors import StageError
-from runner.graph.graph import CompileSpec
+from runner.graph.node import CompileSpec
 from runner.pipelines.compilation import check_set, compile_module, graphs_compiled, read_back
 from runner.planning.checks import COMPILERS
 

@@ -15,8 +15,8 @@ from runner.analysis.grids.drawing import GAP, LABEL_WIDTH, draw
 from runner.analysis.grids.layout import Row, Sheet, Tile
 from runner.cli import main
 from runner.images.png import png_bytes
-from runner.recording.run_folder import read_manifest
-from runner.recording.sweep_folder import read_record
+from runner.recording.manifest import read_manifest
+from runner.recording.sweep_record import read_record
 
 SIDE = 128
 LEFT = LABEL_WIDTH + 2 * GAP

@@ -14,7 +14,7 @@ import pytest
 
 from functional.made import STEPS
 from runner.cli import main
-from runner.recording.run_folder import read_manifest
+from runner.recording.manifest import read_manifest
 from runner.verbs import hydra_app, run
 from runner.workers import host
 from tracking.processes import commands, parent_of, wait_until

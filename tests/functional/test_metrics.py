@@ -15,7 +15,7 @@ from PIL import Image
 from functional.made import STEPS, Made
 from runner.cli import main
 from runner.metrics.likeness import psnr, ssim
-from runner.recording.run_folder import read_manifest
+from runner.recording.manifest import read_manifest
 
 PROMPTS = ["a red circle on a white background", "зелёный крест на сером фоне"]
 

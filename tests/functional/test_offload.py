@@ -105,7 +105,7 @@ def test_running_out_while_weights_are_placed_frees_what_was_placed(
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr("runner.pipelines.pipelines.place", full)
-    monkeypatch.setattr("runner.pipelines.hardware.free_memory", freed.append)
+    monkeypatch.setattr("runner.pipelines.device.free_memory", freed.append)
     with pytest.raises(torch.OutOfMemoryError):
         pipelines.get(spec)
     said = pipelines.relieve()

@@ -13,8 +13,8 @@ from safetensors.torch import load_file, save_file
 
 from functional.made import STEPS, Kandinsky
 from runner.cli import main
-from runner.recording.run_folder import read_manifest
-from runner.recording.sweep_folder import read_record
+from runner.recording.manifest import read_manifest
+from runner.recording.sweep_record import read_record
 
 AXES = ("scheduler=ddim,ddpm", "decoder.guidance_scale=1,4")
 GOOD, BAD = "a red circle", "a blue square"

@@ -18,8 +18,8 @@ from PIL import Image, ImageOps
 from functional.made import STEPS
 from runner.cli import main
 from runner.errors import StageError
-from runner.recording.run_folder import read_manifest
-from runner.recording.sweep_folder import read_record
+from runner.recording.manifest import read_manifest
+from runner.recording.sweep_record import read_record
 from runner.stages import decode
 
 Sweep = Callable[..., "list[Path]"]

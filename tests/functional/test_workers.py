@@ -20,10 +20,10 @@ from runner.engine.execute import Engine
 from runner.engine.observer import Loaded, NodeResult, Observer
 from runner.engine.store import Store
 from runner.errors import RunnerError, StageError
-from runner.graph.graph import Node
+from runner.graph.node import Node
 from runner.graph.stage_table import STAGES
 from runner.planning.plan import Plan
-from runner.recording.run_folder import read_manifest
+from runner.recording.manifest import read_manifest
 from runner.workers import choose
 from runner.workers.choose import specs_of
 from runner.workers.pool import Pool

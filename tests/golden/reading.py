@@ -18,7 +18,8 @@ from typing import Any
 from runner.cli import main
 from runner.planning.plan import Plan
 from runner.planning.sweep import SweepPlan
-from runner.recording.sweep_folder import SweepFolder, fingerprint
+from runner.runs.fingerprint import fingerprint
+from runner.runs.sweep_folder import SweepFolder
 from runner.tracking import session
 from runner.verbs import plan as plan_verb
 

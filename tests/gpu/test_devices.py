@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from runner.cli import main
-from runner.recording.run_folder import read_manifest
+from runner.recording.manifest import read_manifest
 
 pytestmark = pytest.mark.gpu
 

@@ -12,8 +12,8 @@ from PIL import Image
 
 from functional.made import STEPS
 from runner.cli import main
-from runner.recording.run_folder import read_manifest
-from runner.recording.sweep_folder import read_record
+from runner.recording.manifest import read_manifest
+from runner.recording.sweep_record import read_record
 
 pytestmark = pytest.mark.gpu
 

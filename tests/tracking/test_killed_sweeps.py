@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from runner.recording.run_folder import read_manifest
+from runner.recording.manifest import read_manifest
 from tracking.processes import (
     MLflow,
     Workplace,

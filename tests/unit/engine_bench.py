@@ -17,7 +17,8 @@ from runner.engine.observer import Loaded, NodeResult, Observer
 from runner.engine.store import Store
 from runner.engine.workers import in_process
 from runner.errors import Interrupted, RunnerError, StageError
-from runner.graph.graph import Graph, Node, PipelineSpec
+from runner.graph.graph import Graph
+from runner.graph.node import Node, PipelineSpec
 from runner.graph.stage_table import STAGES, ResultKind, Stage
 from runner.graph.values import OnStep
 

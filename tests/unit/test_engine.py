@@ -13,7 +13,8 @@ from runner.engine.observer import NodeResult, Observer
 from runner.engine.store import Store
 from runner.engine.workers import in_process
 from runner.errors import Interrupted, StageError, StorageError
-from runner.graph.graph import Graph, Node, PipelineSpec
+from runner.graph.graph import Graph
+from runner.graph.node import Node, PipelineSpec
 from unit.engine_bench import PEAK, Bench, Source, _stages, bench, failing, number
 
 __all__ = ["_stages", "bench"]

@@ -12,7 +12,7 @@ import torch
 
 from runner.engine.stage_runner import OUT_OF_MEMORY_ADVICE, is_out_of_memory
 from runner.errors import StageError
-from runner.graph.graph import PipelineSpec
+from runner.graph.node import PipelineSpec
 from unit.engine_bench import SPEC, Bench, _stages, bench, crowded, failing, number
 
 __all__ = ["_stages", "bench"]

@@ -16,7 +16,8 @@ from runner.engine.execute import Engine
 from runner.engine.results import decoded
 from runner.engine.store import Store
 from runner.engine.workers import in_process
-from runner.graph.graph import Graph, Node
+from runner.graph.graph import Graph
+from runner.graph.node import Node
 from runner.graph.stage_table import STAGES, ResultKind, Stage
 from unit.engine_bench import SPEC, Recorder, Source
 

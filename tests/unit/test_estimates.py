@@ -11,7 +11,7 @@ from runner.config.choices import CacheMode
 from runner.config.run_config import Bench
 from runner.engine.estimates import Estimate, Estimator
 from runner.engine.store import Store
-from runner.graph.graph import Node, PipelineSpec
+from runner.graph.node import Node, PipelineSpec
 from runner.verbs.plan import estimate_text
 
 SPEC = PipelineSpec("P", "weights", "float32", "sdpa", None, None)

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from runner.graph.graph import CompileSpec, Graph, Node, PipelineSpec, SchedulerSpec
+from runner.graph.graph import Graph
+from runner.graph.node import CompileSpec, Node, PipelineSpec, SchedulerSpec
 
 SCHEDULER = SchedulerSpec("ddim")
 PRIOR = PipelineSpec("P", "weights-a", "float32", "sdpa", None, None)

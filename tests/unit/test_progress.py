@@ -17,17 +17,10 @@ import pytest
 from runner.config.choices import Progress
 from runner.engine.observer import Loaded, NodeResult
 from runner.errors import StageError
-from runner.graph.graph import Node, PipelineSpec
-from runner.recording.progress import (
-    Bars,
-    CellEnded,
-    CellLines,
-    Json,
-    Lines,
-    Quiet,
-    display_for,
-    loaded_text,
-)
+from runner.graph.node import Node, PipelineSpec
+from runner.recording.display import CellEnded, loaded_text
+from runner.recording.progress import CellLines, Json, Lines, Quiet, display_for
+from runner.recording.progress_bars import Bars
 
 PRIOR = Node("prior", 1, {"seed": 1}, label="a circle [red] · seed 1")
 DECODE = Node("decode", 1, {"seed": 1}, {"prior": PRIOR}, label="a circle [red] · seed 1")
@@ -131,8 +124,9 @@ import time
 from runner.config.choices import Progress
 from runner.errors import StageError
 from runner.engine.observer import NodeResult
-from runner.graph.graph import Node
-from runner.recording.progress import CellEnded, display_for
+from runner.graph.node import Node
+from runner.recording.progress import display_for
+from runner.recording.display import CellEnded
 node = Node("prior", 1, {}, label="a circle [red] [/bold]")
 with display_for(Progress.auto, cells=5) as shown:
     shown.graph_started(3)

@@ -14,12 +14,12 @@ from runner.catalog.rows import CATALOG, DECODER_2_1, DECODER_2_2, DECODER_3
 from runner.config.checks import SCHEDULER_OPTIONS
 from runner.config.choices import AlgorithmType, OffloadMode, SchedulerName
 from runner.errors import StageError
-from runner.graph.graph import PipelineSpec, SchedulerSpec
+from runner.graph.node import PipelineSpec, SchedulerSpec
 from runner.pipelines.offload import choose_offload
 from runner.pipelines.pipelines import Pipelines
 from runner.pipelines.scheduler_swap import CLASSES, TRAINED, scheduler_settings, swapped_scheduler
-from runner.planning.nodes import scheduler_spec
 from runner.planning.planner import make_plan
+from runner.planning.specs import scheduler_spec
 from runner.weights.find import MINI_DIR
 from unit.conftest import Compose
 

@@ -15,7 +15,7 @@ from PIL import Image
 from runner.config.choices import CacheMode
 from runner.engine.store import Store
 from runner.errors import StorageError
-from runner.graph.graph import Node
+from runner.graph.node import Node
 
 TENSORS = Node("prior", 1, {"seed": 1})
 PICTURE = Node("decode", 1, {"seed": 1})
@@ -182,7 +182,7 @@ import sys
 from pathlib import Path
 from PIL import Image
 from runner.config.choices import CacheMode
-from runner.graph.graph import Node
+from runner.graph.node import Node
 from runner.engine.store import Store
 for number in range(150):
     store = Store(Path(sys.argv[1]), CacheMode[sys.argv[2]])

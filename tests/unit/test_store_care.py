@@ -12,7 +12,7 @@ import torch
 from runner.config.choices import CacheMode
 from runner.engine.store import Store
 from runner.engine.store_care import damaged_entries, stored_entries, trim
-from runner.graph.graph import Node
+from runner.graph.node import Node
 from runner.planning.planner import results_dir
 from unit.conftest import Command
 

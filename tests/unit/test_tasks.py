@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from runner.catalog.rows import CATALOG
-from runner.graph.graph import Node
+from runner.graph.node import Node
 from runner.planning.nodes import ImageRequest, Materials
 from runner.planning.plan import Plan
 from runner.planning.planner import make_plan

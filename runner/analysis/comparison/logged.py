@@ -11,8 +11,8 @@ from runner.analysis.comparison.writing import FOLDER
 from runner.analysis.results import SweepResult
 from runner.config.choices import Tracker
 from runner.errors import TrackingError, shown
-from runner.recording.sweep_folder import is_running, read_record
-from runner.runs.run import for_outputs
+from runner.recording.sweep_record import is_running, read_record
+from runner.system.text import for_outputs
 from runner.tracking.delivery import sqlite_path
 from runner.tracking.session import TrackingSession, now_ms
 from runner.tracking.spool import SPOOLS

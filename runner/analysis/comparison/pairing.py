@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from runner.analysis.results import CellResult, ImageResult, SweepResult
 from runner.errors import ConfigError
-from runner.recording.sweep_folder import FINISHED
+from runner.recording.manifest import FINISHED
 
 PICTURE_AXES = ("prompt", "prompt_file", "seeds")
 """Axes that each picture's own prompt and seed say; compared only where they are named."""

@@ -14,7 +14,7 @@ from runner.analysis.comparison.findings import Comparison
 from runner.analysis.comparison.latex import latex
 from runner.analysis.comparison.markdown import markdown
 from runner.errors import StorageError
-from runner.recording.run_folder import write_whole
+from runner.system.files import write_whole
 
 VERSION = 2
 FOLDER = "comparison"

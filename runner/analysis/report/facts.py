@@ -17,7 +17,8 @@ from runner.analysis.results import Better, CellResult, ImageResult, SweepResult
 from runner.config.measuring import baseline_of
 from runner.config.overrides import assigned
 from runner.errors import ConfigError
-from runner.recording.sweep_folder import KILLED, RUNNING, is_running
+from runner.recording.manifest import KILLED, RUNNING
+from runner.recording.sweep_record import is_running
 from runner.system.text import flattened
 
 PROMPT, SEED, CELL, SWEPT = "prompt", "seed", "cell", "swept"

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from runner.analysis.results import CellResult, ImageResult, SweepResult
-from runner.recording.run_folder import MANIFEST
-from runner.recording.sweep_folder import FINISHED, PENDING, CellEntry, SweepRecord, write_record
+from runner.recording.manifest import FINISHED, MANIFEST, PENDING
+from runner.recording.sweep_record import CellEntry, SweepRecord, write_record
 
 Choice = Mapping[str, str]
 Score = Callable[[Choice, str, int], Mapping[str, float] | None]

@@ -13,15 +13,8 @@ from typing import Any
 from PIL import Image
 
 from runner.images.png import pixel_sha256, png_bytes
-from runner.recording.run_folder import MANIFEST
-from runner.recording.sweep_folder import (
-    FAILED,
-    FINISHED,
-    PENDING,
-    CellEntry,
-    SweepRecord,
-    write_record,
-)
+from runner.recording.manifest import FAILED, FINISHED, MANIFEST, PENDING
+from runner.recording.sweep_record import CellEntry, SweepRecord, write_record
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\"'`&amp; \u2028\u2029 ${1} --> __proto__"
 """What would break out of a script, an element, an attribute or a string, where that can be."""

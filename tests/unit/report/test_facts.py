@@ -9,8 +9,8 @@ import pytest
 
 from runner.analysis.report.facts import NO_PROMPT, Facts, facts_of
 from runner.analysis.results import read_results
-from runner.recording.run_folder import MANIFEST
-from runner.recording.sweep_folder import FAILED, KILLED, LOCK, PENDING, RUNNING
+from runner.recording.manifest import FAILED, KILLED, MANIFEST, PENDING, RUNNING
+from runner.recording.sweep_record import LOCK
 from runner.system.locks import hold
 from unit.report.made_sweeps import ERROR, Made, write_run, write_sweep
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from runner.errors import NonFiniteError
-from runner.graph.graph import Node, PipelineSpec
+from runner.graph.node import Node, PipelineSpec
 from runner.stages.finite import check_finite
 
 

@@ -12,11 +12,12 @@ import pytest
 from PIL import Image
 
 from runner.config.choices import CacheMode
-from runner.engine.batches import batch_of, group_of
+from runner.engine.batching import batch_of, group_of
 from runner.engine.execute import Engine, Outcome
 from runner.engine.store import Store
 from runner.engine.workers import in_process
-from runner.graph.graph import Graph, Node, PipelineSpec
+from runner.graph.graph import Graph
+from runner.graph.node import Node, PipelineSpec
 from runner.graph.stage_table import BATCHED, STAGES, ResultKind, Stage
 from unit.engine_bench import SPEC, Recorder, Source
 

@@ -1,0 +1,43 @@
+"""Device, CPU threads and memory of this process, as torch sees them."""
+
+from __future__ import annotations
+
+import gc
+
+import torch
+
+from runner.errors import StageError
+
+
+def set_threads(threads: int) -> None:
+    """CPU threads of torch, for this process."""
+    torch.set_num_threads(threads)
+    if torch.get_num_threads() != threads:
+        raise StageError(f"threads={threads}: torch uses {torch.get_num_threads()}")
+
+
+def check_device(device: str) -> None:
+    """Ask torch for the device that the plan settled on. Raises StageError where it has none."""
+    kind, _, index = device.partition(":")
+    if kind == "cuda":
+        there = torch.cuda.is_available() and int(index or 0) < torch.cuda.device_count()
+    else:
+        there = kind == "cpu" or torch.backends.mps.is_available()
+    if not there:
+        raise StageError(f"device={device}: torch {torch.__version__} finds none here")
+
+
+def free_memory(device: str) -> None:
+    """Give back what was let go of."""
+    gc.collect()
+    if device.startswith("cuda"):
+        torch.cuda.empty_cache()
+
+
+def peak_memory_bytes(device: str) -> int | None:
+    """Peak device memory since the last call, then starts anew; None without an accelerator."""
+    if not device.startswith("cuda"):
+        return None
+    peak = int(torch.cuda.max_memory_allocated(device))
+    torch.cuda.reset_peak_memory_stats(device)
+    return peak

@@ -1,0 +1,69 @@
+"""What a live pipeline really is: read back, and compared with what was asked for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import torch
+
+from runner.config.choices import OffloadMode
+from runner.errors import StageError
+from runner.graph.node import PipelineSpec
+from runner.pipelines import compilation, offload
+from runner.pipelines.attention import ATTENTION_CLASSES, attention_layers, is_module
+from runner.pipelines.scheduler_swap import scheduler_settings
+
+
+def _accelerator(device: torch.device) -> dict[str, Any] | None:
+    """The GPU, and whether fp32 is rounded to TF32 on it: torch's default for convolutions."""
+    if device.type != "cuda":
+        return None
+    return {
+        "name": torch.cuda.get_device_name(device),
+        "memory_mb": torch.cuda.get_device_properties(device).total_memory / 2**20,
+        "cuda": torch.version.cuda or torch.version.hip,
+        "tf32": {
+            "convolutions": torch.backends.cudnn.allow_tf32,
+            "products": torch.backends.cuda.matmul.allow_tf32,
+        },
+    }
+
+
+def read_back(pipeline: Any) -> dict[str, Any]:
+    """What the live pipeline really is, in plain values for the log."""
+    modules = {name: m for name, m in pipeline.components.items() if is_module(m)}
+    scheduler = pipeline.scheduler
+    return {
+        "pipeline": type(pipeline).__name__,
+        "scheduler": type(scheduler).__name__ if scheduler is not None else None,
+        "scheduler_config": scheduler_settings(scheduler) if scheduler is not None else None,
+        "dtype": {name: str(m.dtype).removeprefix("torch.") for name, m in modules.items()},
+        "device": {name: str(m.device) for name, m in modules.items()},
+        "execution_device": str(pipeline._execution_device),
+        "accelerator": _accelerator(torch.device(pipeline._execution_device)),
+        "attention": {
+            name: dict(Counter(type(layer.processor).__name__ for _, layer in layers))
+            for name, m in modules.items()
+            if (layers := attention_layers(m))
+        },
+        "compile": {name: compilation.read_back(m) for name, m in modules.items()},
+        "offloaded": offload.offloaded(pipeline),
+    }
+
+
+def check(spec: PipelineSpec, pipeline: Any, mode: OffloadMode, found: dict[str, Any]) -> None:
+    """Raises StageError where what was read back is not what was asked for."""
+    expected = set(ATTENTION_CLASSES[spec.attention])
+    for name, classes in found["attention"].items():
+        if wrong := set(classes) - expected:
+            raise StageError(f"attention={spec.attention}: {name} uses {', '.join(sorted(wrong))}")
+    for name, dtype in found["dtype"].items():
+        if dtype != spec.dtype:
+            raise StageError(f"precision: {name} is {dtype} where {spec.dtype} was asked for")
+    kind = torch.device(found["execution_device"]).type
+    if kind != spec.device:
+        raise StageError(f"device: {spec.pipeline} is on {kind} where {spec.device} was asked for")
+    left = set(offload.expected_offloaded(pipeline, mode)) - set(found["offloaded"])
+    if left:
+        raise StageError(f"offload={mode.name}: has no effect on {', '.join(sorted(left))}")

@@ -1,0 +1,39 @@
+"""What a config says of pipelines, as the specs that nodes carry."""
+
+from __future__ import annotations
+
+from runner.config.choices import CompileMode, Precision
+from runner.config.run_config import RunConfig
+from runner.config.schema import MetricConfig, SchedulerConfig
+from runner.graph.node import CompileSpec, SchedulerSpec
+
+CLIP_ROLE = "clip_"
+
+
+def clip_role(run: RunConfig, metric: MetricConfig) -> str:
+    """The role of the CLIP that a metric sees with."""
+    return f"{CLIP_ROLE}{(metric.clip or run.version).name}"
+
+
+def precision_of(run: RunConfig, role: str) -> Precision:
+    """The type in which a role computes."""
+    name = "metrics" if role.startswith(CLIP_ROLE) else role
+    precision: Precision = getattr(run.precision, name)
+    return precision
+
+
+def scheduler_spec(config: SchedulerConfig) -> SchedulerSpec:
+    """The scheduler with those of its options that are set, as diffusers names them."""
+    options = {
+        name: getattr(value, "value", value)
+        for name, value in vars(config).items()
+        if name != "name" and value is not None
+    }
+    return SchedulerSpec(config.name.name, tuple(sorted(options.items())))
+
+
+def _compile_spec(run: RunConfig) -> CompileSpec | None:
+    mode = None if run.compile.mode is CompileMode.off else run.compile.mode.value
+    if mode is None and not run.compile.channels_last:
+        return None
+    return CompileSpec(mode, run.compile.fullgraph, run.compile.channels_last)

@@ -1,0 +1,61 @@
+"""What a display of a run's progress is told, and the lines that all of them share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    pass
+from runner.engine.observer import Loaded, Observer
+
+
+@dataclass(frozen=True)
+class CellEnded:
+    """A cell of a sweep is over: the `done`-th of `of`; `images`: how many it made."""
+
+    number: int
+    label: str
+    status: str
+    images: int
+    done: int
+    of: int
+
+
+class Display(Observer):
+    """Shows what happens. Subclasses show what they can."""
+
+    def message(self, text: str) -> None:
+        """A line of text."""
+
+    def workers_begun(self, workers: int, how: str) -> None:
+        if not how.startswith("1 worker "):  # as ever
+            self.message(how)
+
+    def cell_ended(self, cell: CellEnded) -> None:
+        """A cell of a sweep is over."""
+
+
+def cell_text(cell: CellEnded) -> str:
+    """One line on a cell that is over."""
+    images = f"{cell.images} image{'' if cell.images == 1 else 's'}"
+    how = "" if cell.status == "FINISHED" else f" {cell.status}"
+    return f"[{cell.done}/{cell.of}]{how} cell {cell.number}: {images}  {cell.label}".rstrip()
+
+
+def loaded_text(loaded: Loaded) -> str:
+    """One line on a pipeline that was loaded, from what was read back."""
+    found = loaded.readback
+    dtypes = "/".join(sorted(set(found["dtype"].values())))
+    text = (
+        f"loaded {found['pipeline']} in {loaded.seconds:.1f} s: {found['execution_device']}, "
+        f"{dtypes}"
+    )
+    if found["scheduler"]:
+        text += f", {found['scheduler']}"
+    offload = found["offload"]
+    if offload["mode"] != "none" or offload["reason"] != "as configured":
+        text += f", offload {offload['mode']} ({offload['reason']})"
+    if any(module["compiled"] for module in found["compile"].values()):
+        text += ", compiled at its first call"
+    return text

@@ -1,0 +1,38 @@
+"""What a sweep is resumed by: the fingerprints of its cells."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection
+
+from runner.planning.plan import Plan
+
+NOT_IDENTITY = (
+    "report",
+    "resume",
+    "retry",
+    "workers",
+    "progress",
+    "debug",
+    "output_dir",
+    "threads",
+)
+"""Keys of the config that may change between a sweep and its resumption."""
+
+
+def fingerprint(plan: Plan, axes: Collection[str] = ()) -> str:
+    """What decides a cell: the results that it asks for, and the config that it is logged with.
+
+    Args:
+        axes: keys that set its sweep's cells apart, whichever they are.
+    """
+    left_out = set(NOT_IDENTITY).difference(axes)
+    config = {k: v for k, v in plan.run.composed.items() if k not in left_out}
+    images = [(image.node.key, image.request.prompt, image.request.seed) for image in plan.images]
+    return hash_of([config, images])
+
+
+def hash_of(content: object) -> str:
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]

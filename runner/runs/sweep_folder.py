@@ -1,0 +1,142 @@
+"""The folder of a sweep: `sweep.json` and one folder a cell. What a resumed sweep goes by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import IO
+
+from runner.config.choices import Retry
+from runner.errors import RunnerError, StorageError
+from runner.planning.sweep import Cell, SweepPlan
+from runner.recording.manifest import (
+    FAILED,
+    FINISHED,
+    KILLED,
+    PENDING,
+    RUNNING,
+    cell_status,
+    has_whole_pictures,
+)
+from runner.recording.sweep_record import LOCK, CellEntry, SweepRecord, find, write_record
+from runner.runs.fingerprint import fingerprint, hash_of
+from runner.system.files import new_folder, slug
+from runner.system.locks import hold
+
+
+class SweepFolder:
+    """A sweep's folder, held by one process at a time.
+
+    Attributes:
+        before: the status of an earlier attempt: RUNNING where that was killed; None: this is the
+            first one.
+
+    Raises:
+        RunnerError: another process is at work on it.
+    """
+
+    def __init__(self, path: Path, record: SweepRecord, before: str | None = None) -> None:
+        self.path = path
+        self.record = record
+        self.before = before
+        self._lock = _locked(path)
+        self.save()
+
+    @classmethod
+    def open(cls, sweep: SweepPlan, output_dir: Path, resume: bool) -> SweepFolder:
+        """The folder of an earlier attempt at the same sweep, or a fresh one."""
+        fingerprints = [fingerprint(plan, sweep.axes.keys()) for plan in sweep.plans]
+        whole = hash_of(fingerprints)
+        if resume and (found := find(output_dir, whole)) is not None:
+            path, record = found
+            # By place: the same cells may have had other numbers in another command.
+            cells = tuple(
+                replace(entry, number=cell.number)
+                for entry, cell in zip(record.cells, sweep.cells, strict=True)
+            )
+            again = replace(record, status=RUNNING, attempts=record.attempts + 1, cells=cells)
+            return cls(path, again, before=record.status)
+        names = {plan.run.name for plan in sweep.plans}
+        name = names.pop() if len(names) == 1 else "sweep"
+        path = new_folder(output_dir, name)
+        axes = sweep.axes
+        entries = [
+            CellEntry(cell.number, cell.overrides, _folder_name(cell, axes), own)
+            for cell, own in zip(sweep.cells, fingerprints, strict=True)
+        ]
+        started = datetime.now().astimezone()
+        return cls(
+            path,
+            SweepRecord(
+                sweep_id=f"{started:%Y%m%dT%H%M%S}-{whole[:8]}{path.name[19:].replace('_', '-')}",
+                fingerprint=whole,
+                name=name,
+                status=RUNNING,
+                attempts=1,
+                started=started.isoformat(timespec="seconds"),
+                seconds=0.0,
+                axes=axes,
+                runs={},
+                cells=tuple(entries),
+                command=sweep.command,
+            ),
+        )
+
+    def save(self) -> None:
+        """Write `sweep.json`. Raises StorageError where the disk does not take it."""
+        write_record(self.path, self.record)
+
+    def end(self, status: str, seconds: float, runs: Mapping[str, str]) -> None:
+        """The last word on this attempt; lets go of the folder."""
+        before = self.record
+        self.record = replace(
+            before, status=status, seconds=before.seconds + seconds, runs={**before.runs, **runs}
+        )
+        try:
+            self.save()
+        finally:
+            self._lock.close()
+
+    def to_do(self, retry: Retry) -> list[CellEntry]:
+        """The cells that have not all their images, whole; with `failed` those that failed."""
+        wanted = (FAILED,) if retry is Retry.failed else (PENDING, RUNNING, FAILED, KILLED)
+        return [cell for cell in self.record.cells if self.status(cell) in wanted]
+
+    def status(self, cell: CellEntry) -> str:
+        """How far a cell came; FINISHED only if its images are there, pixel by pixel."""
+        status = self.recorded_status(cell)
+        if status == FINISHED and not has_whole_pictures(self.path / cell.folder):
+            return PENDING
+        return status
+
+    def recorded_status(self, cell: CellEntry) -> str:
+        """How far a cell came, by its manifest alone."""
+        return cell_status(self.path / cell.folder)
+
+    def folder(self, cell: CellEntry) -> Path:
+        return self.path / cell.folder
+
+
+def _locked(path: Path) -> IO[str]:
+    try:
+        return hold(path / LOCK)
+    except BlockingIOError:
+        raise RunnerError(
+            f"this very sweep is being run by another process, in {path}; resume=false begins "
+            "another one"
+        ) from None
+    except OSError as error:
+        raise StorageError(f"cannot write {path / LOCK}: {error.strerror}") from error
+
+
+def _folder_name(cell: Cell, axes: Mapping[str, Sequence[str]]) -> str:
+    """A number, and what sets the cell apart: 0003_ddpm_guidance_scale-4."""
+    said = []
+    for override in cell.overrides:
+        key, _, value = override.partition("=")
+        if key in axes:
+            name = key.lstrip("+").rpartition(".")[2] if "." in key else ""
+            said.append(slug(f"{name} {value}"))
+    return "_".join([f"{cell.number:04d}", *said])[:100].rstrip("-_.")

@@ -1,0 +1,85 @@
+"""Files and folders: written whole or not at all, named so that a person can read them."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import unicodedata
+from datetime import datetime
+from pathlib import Path
+
+from runner.errors import StorageError
+
+LATEST = "latest"
+
+
+SLUG_LENGTH = 60
+
+
+def make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for left in folder.glob(".*.part"):  # of a process that was killed
+            left.unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(f"output_dir: {folder} cannot be made: {error.strerror}") from error
+
+
+def new_folder(output_dir: Path, name: str) -> Path:
+    """A fresh folder of this second for a run or a sweep; `latest` points to it from now on."""
+    path = _fresh(output_dir / name)
+    _point_latest(output_dir, path)
+    return path
+
+
+def _fresh(parent: Path) -> Path:
+    stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    try:
+        for number in range(1, 10_000):
+            path = parent / (stamp if number == 1 else f"{stamp}_{number}")
+            try:
+                path.mkdir(parents=True)
+            except FileExistsError:
+                continue
+            return path
+    except OSError as error:
+        raise StorageError(f"output_dir: {parent} cannot be made: {error.strerror}") from error
+    raise StorageError(f"output_dir: {parent} has thousands of runs of this very second")
+
+
+def _point_latest(output_dir: Path, target: Path) -> None:
+    """`latest` -> the newest run, replaced in one step. Where links are not to be had: nothing."""
+    link = output_dir / f".{LATEST}.{os.getpid()}"
+    try:
+        link.unlink(missing_ok=True)
+        link.symlink_to(os.path.relpath(target, output_dir), target_is_directory=True)
+        link.replace(output_dir / LATEST)
+    except OSError:
+        link.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that nobody ever sees half of it. Raises StorageError."""
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except OSError as error:
+        full = " (what was made before is kept)" if error.errno == errno.ENOSPC else ""
+        raise StorageError(f"cannot write {path}: {error.strerror}{full}") from error
+    finally:
+        # Also on Ctrl-C. Once it is renamed there is nothing of that name.
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def slug(text: str) -> str:
+    """Letters and digits of any script, joined by hyphens."""
+    text = unicodedata.normalize("NFC", text).lower()
+    short = "-".join(re.findall(r"\w+", text.replace("_", " ")))
+    # File systems count bytes; letters of other scripts have up to four.
+    while len(short) > SLUG_LENGTH or len(short.encode()) > 3 * SLUG_LENGTH:
+        short = short[:-1]
+    return short.strip("-") or "image"
