@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from importlib import metadata, util
 from pathlib import Path
 
+import runner
 from runner.errors import ConfigError
 
 PIXEL_LIBRARIES = ("torch", "diffusers", "transformers")
@@ -35,6 +36,33 @@ def versions(names: Sequence[str]) -> dict[str, str]:
 def is_installed(module: str) -> bool:
     """Whether a module could be imported; does not import it."""
     return util.find_spec(module) is not None
+
+
+def module_command(module: str, *arguments: str) -> list[str]:
+    """The command line of a process that runs one of our modules.
+
+    `-P`: a `runner.py` in the user's working directory is not taken for this package. Start it
+    with `python_path`, which says where the package is.
+    """
+    return [sys.executable, "-P", "-m", module, *arguments]
+
+
+def python_path(*, users_modules: bool) -> str:
+    """PYTHONPATH of a process that runs one of our modules.
+
+    Args:
+        users_modules: whether the user's own modules, such as metrics, are found there as here.
+    """
+    package = str(Path(runner.__file__).parents[1])
+    inherited = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    if not users_modules:
+        return _joined(package, *inherited)
+    # An empty entry is the working directory: last, for the reason of `-P`.
+    return _joined(*filter(None, sys.path), package, *([str(Path.cwd())] if "" in sys.path else []))
+
+
+def _joined(*folders: str) -> str:
+    return os.pathsep.join(dict.fromkeys(filter(None, folders)))
 
 
 def cpu_cores() -> int:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import runner
 from runner.errors import TrackingError
+from runner.system.machine import module_command, python_path
 from runner.tracking.delivery import SQLITE, sqlite_path
 from runner.tracking.spool import (
     Spool,
@@ -168,17 +168,15 @@ class TrackingSession:
 
 
 def _start_writer(spool: Path, output_dir: Path) -> subprocess.Popen[bytes]:
-    # -P: nothing in the user's working directory is taken for a module, but ours is to be found.
-    paths = [str(Path(runner.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
     with (spool / "writer.log").open("wb") as log:
         return subprocess.Popen(
-            [sys.executable, "-P", "-m", "runner.tracking.writer", str(spool), str(output_dir)],
+            module_command("runner.tracking.writer", str(spool), str(output_dir)),
             bufsize=0,  # what a dead writer does not take is not kept for its stdin's close
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
             start_new_session=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
+            env={**os.environ, "PYTHONPATH": python_path(users_modules=False)},
         )
 
 

@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> int:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     print(f"MLflow: http://127.0.0.1:{options.port}   (Ctrl-C to stop)", flush=True)
     command = [
-        sys.executable, "-m", "mlflow", "server",
+        sys.executable, "-P", "-m", "mlflow", "server",
         "--backend-store-uri", f"sqlite:///{database}",
         "--default-artifact-root", (options.output_dir.absolute() / "mlartifacts").as_uri(),
         "--host", "127.0.0.1",

@@ -8,11 +8,10 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
-import sys
 from multiprocessing.connection import Connection, Pipe
 from typing import TYPE_CHECKING
 
-from runner.system.machine import cpu_cores
+from runner.system.machine import cpu_cores, module_command, python_path
 
 if TYPE_CHECKING:
     from runner.workers.messages import Start
@@ -33,11 +32,15 @@ class Host:
         self.connections: list[Connection] = [ours for ours, _ in pairs]
         lifeline, self._lifeline_end = os.pipe()
         ends = [lifeline, *(theirs.fileno() for _, theirs in pairs)]
-        command = [sys.executable, "-m", "runner.workers.process", *map(str, ends)]
+        command = module_command("runner.workers.process", *map(str, ends))
         try:
             # In a group of its own: Ctrl-C in the terminal is the runner's alone to act upon.
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, pass_fds=ends, process_group=0
+                command,
+                stdin=subprocess.DEVNULL,
+                pass_fds=ends,
+                process_group=0,
+                env={**os.environ, "PYTHONPATH": python_path(users_modules=True)},
             )
         except OSError:
             os.close(self._lifeline_end)

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import itertools
 import secrets
+import shlex
 import socket
+import sys
 import threading
 import time
 from collections.abc import Collection
@@ -25,6 +27,7 @@ from runner.engine.observer import Observer
 from runner.engine.stage_runner import Ran
 from runner.errors import RunnerError
 from runner.graph.node import Node, PipelineSpec
+from runner.system.machine import python_path
 from runner.workers.connected import ConnectedWorkers, Worker
 from runner.workers.messages import Run
 from runner.workers.process import serve
@@ -60,7 +63,9 @@ class JobWorkers(ConnectedWorkers):
         host = batch.host or (LOOPBACK if local else socket.getfqdn())
         self._address = (host, self._listener.address[1])
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # the key lies in it
-        self._executor = submitit.AutoExecutor(folder=folder, cluster=batch.cluster)
+        self._executor = submitit.AutoExecutor(
+            folder=folder, cluster=batch.cluster, local_python=_python(), slurm_python=_python()
+        )
         try:
             self._executor.update_parameters(**_parameters(batch))
         except (NameError, TypeError, ValueError) as error:
@@ -137,6 +142,12 @@ class JobWorkers(ConnectedWorkers):
         if not self._workers and all(job.done() for job in self._jobs):
             last = self._jobs[-1]
             raise RunnerError(f"the jobs end before they can begin\n{last.stderr() or ''}".rstrip())
+
+
+def _python() -> str:
+    """How a job starts Python: -P, so that it takes none of the user's files for the runner."""
+    paths = f"PYTHONPATH={python_path(users_modules=True)}"
+    return shlex.join(["env", paths, sys.executable, "-P"])
 
 
 def _parameters(batch: Batch) -> dict[str, Any]:

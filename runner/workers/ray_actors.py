@@ -27,6 +27,7 @@ from runner.engine.stage_runner import Ran, StageRunner
 from runner.engine.workers import Here
 from runner.errors import RunnerError, StageError
 from runner.graph.node import Node, PipelineSpec
+from runner.system.machine import python_path
 from runner.system.signals import STOPPING
 from runner.weights.find import FoundCheckpoint, mini_folder
 from runner.workers.connected import RETRIES, Teller, given_up, result_of
@@ -168,6 +169,12 @@ class StageActor:
         self._runner.keep(specs)
 
 
+def take_our_package() -> None:
+    """Called by Ray in each new worker process, which so imports this package before Ray puts the
+    driver's working directory first: a `runner.py` there is not taken for it.
+    """
+
+
 def _here(opening: Opening) -> Opening:
     """With the small family of this machine's own package."""
     return replace(opening, checkpoints=tuple(map(_checkpoint_here, opening.checkpoints)))
@@ -197,12 +204,20 @@ def _init(cluster: RayCluster) -> None:
             include_dashboard=None if cluster.address else False,
             log_to_driver=False,
             logging_level=logging.ERROR,
+            runtime_env=_environment(cluster),
         )
     except (RayError, ConnectionError, ValueError) as error:
         raise RunnerError(f"Ray cannot be reached at {cluster.address}: {error}") from error
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _environment(cluster: RayCluster) -> dict[str, Any]:
+    hook = {"worker_process_setup_hook": f"{__name__}.{take_our_package.__name__}"}
+    if cluster.address:
+        return hook  # other machines know best where their packages are
+    return {**hook, "env_vars": {"PYTHONPATH": python_path(users_modules=True)}}
 
 
 def _check_address(address: str | None) -> None:
