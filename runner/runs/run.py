@@ -35,10 +35,17 @@ SUCCESS, FAILURE = 0, 1
 
 @dataclass(frozen=True)
 class Finished:
-    """How a run ended: 0, or 1 where a stage failed; and the folder of what it made."""
+    """How a run ended.
+
+    Attributes:
+        status: 0, or 1 where a stage failed.
+        folder: of what it made.
+        summary: what was made, for people.
+    """
 
     status: int
     folder: Path
+    summary: str = ""
 
 
 def execute(run: RunConfig) -> Finished:
@@ -82,8 +89,9 @@ def execute(run: RunConfig) -> Finished:
                         whole = record.save_manifest(status)
     if run.debug:
         print_tracebacks(outcome)
-    _summary(plan, record.folder, time.perf_counter() - started)
-    return Finished(SUCCESS if outcome.succeeded and whole else FAILURE, record.folder.path)
+    summary = _summary(plan, record.folder, time.perf_counter() - started)
+    status_of_process = SUCCESS if outcome.succeeded and whole else FAILURE
+    return Finished(status_of_process, record.folder.path, summary)
 
 
 def print_tracebacks(outcome: Outcome) -> None:
@@ -145,19 +153,22 @@ def keep_within_bounds(run: RunConfig, started: float) -> None:
         print(f"cache.max_gb: {dropped} dropped, the least recently used", file=sys.stderr)
 
 
-def _summary(plan: Plan, folder: RunFolder, seconds: float) -> None:
+def _summary(plan: Plan, folder: RunFolder, seconds: float) -> str:
     run = plan.run
     reused = sum(image.reused for image in folder.images)
     from_store = f", {reused} of them from earlier runs" if reused else ""
     of_all = counted(len(plan.images), "image")
-    print(f"{len(folder.images)} of {of_all} in {seconds:.1f} s{from_store}")
-    print(f"  pictures  {path_here(folder.path)}/   (newest: {path_here(run.output_dir)}/latest)")
+    newest = f"{path_here(run.output_dir)}/latest"
+    lines = [
+        f"{len(folder.images)} of {of_all} in {seconds:.1f} s{from_store}",
+        f"  pictures  {path_here(folder.path)}/   (newest: {newest})",
+    ]
     if folder.failures:
-        print(f"  failed    {counted(len(folder.failures), 'stage')}, see {MANIFEST} there")
-    if folder.mlflow_run_id is None:
-        return
-    if run.tracking.uri is not None:
-        print(f"  MLflow    run {folder.mlflow_run_id} at {without_credentials(run.tracking.uri)}")
-    else:
-        ui = for_outputs("ui", run.output_dir)
-        print(f"  MLflow    run {folder.mlflow_run_id}; open it with: {ui}")
+        lines.append(f"  failed    {counted(len(folder.failures), 'stage')}, see {MANIFEST} there")
+    if folder.mlflow_run_id is not None:
+        if run.tracking.uri is not None:
+            where = f" at {without_credentials(run.tracking.uri)}"
+        else:
+            where = f"; open it with: {for_outputs('ui', run.output_dir)}"
+        lines.append(f"  MLflow    run {folder.mlflow_run_id}{where}")
+    return "\n".join(lines)

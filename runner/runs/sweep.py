@@ -40,10 +40,15 @@ from runner.workers.choose import open_workers
 
 @dataclass(frozen=True)
 class FinishedSweep:
-    """How a sweep ended, and its cells in order: those of earlier attempts among them."""
+    """How a sweep ended, and its cells in order: those of earlier attempts among them.
+
+    Attributes:
+        summary: what was made, for people.
+    """
 
     status: int
     cells: tuple[Finished, ...]
+    summary: str = ""
 
 
 def execute_sweep(sweep: SweepPlan, cluster: Cluster | None = None) -> FinishedSweep:
@@ -65,10 +70,14 @@ def execute_sweep(sweep: SweepPlan, cluster: Cluster | None = None) -> FinishedS
     for cell, plan in zip(sweep.cells, sweep.plans, strict=True):
         folders[plan.run.output_dir].append(cell.number)
     cells: dict[int, Finished] = {}
+    summaries = []
     for numbers in folders.values():
-        cells |= _SweepRun(sweep.part(numbers), cluster).execute()
+        part = _SweepRun(sweep.part(numbers), cluster)
+        cells |= part.execute()
+        summaries.append(part.summary())
     worst = max((cell.status for cell in cells.values()), default=SUCCESS)
-    return FinishedSweep(worst, tuple(cells[cell.number] for cell in sweep.cells))
+    in_order = tuple(cells[cell.number] for cell in sweep.cells)
+    return FinishedSweep(worst, in_order, "\n".join(summaries))
 
 
 class _SweepRun:
@@ -86,6 +95,7 @@ class _SweepRun:
         self._ended: Counter[str] = Counter()
         self._totals = _Totals()
         self._started, self._began = time.perf_counter(), time.time()
+        self._seconds = 0.0
 
     def execute(self) -> dict[int, Finished]:
         """Run what is to do. Returns the cells by number."""
@@ -107,7 +117,7 @@ class _SweepRun:
         finally:
             with signals(signal.SIG_IGN):
                 self._end(status)
-        self._summary()
+        self._seconds = time.perf_counter() - self._started
         return self._finished()
 
     def _execute(self, check: Callable[[], None]) -> None:
@@ -244,26 +254,25 @@ class _SweepRun:
             for cell in folder.record.cells
         }
 
-    def _summary(self) -> None:
-        out = sys.stderr if self._run.progress is Progress.json else sys.stdout
-        seconds = time.perf_counter() - self._started
+    def summary(self) -> str:
+        """What `execute` made, for people."""
         cells = counted(len(self._sweep.cells), "cell")
         if not self._to_do:
-            print(f"{cells} done earlier; resume=false runs them again", file=out)
+            lines = [f"{cells} done earlier; resume=false runs them again"]
         else:
             totals = self._totals
             failed = f", {self._ended[FAILED]} FAILED" if self._ended[FAILED] else ""
             earlier = len(self._sweep.cells) - len(self._to_do)
             besides = f" ({earlier} more done earlier)" if earlier else ""
-            print(
+            lines = [
                 f"{self._ended[FINISHED]} of {counted(len(self._to_do), 'cell')}{besides} "
-                f"in {seconds:.1f} s{failed}: "
-                f"{totals.run} stages run, {totals.reused} taken from the store",
-                file=out,
-            )
-        print(f"  pictures  {path_here(self._folder.path)}/", file=out)
+                f"in {self._seconds:.1f} s{failed}: "
+                f"{totals.run} stages run, {totals.reused} taken from the store"
+            ]
+        lines.append(f"  pictures  {path_here(self._folder.path)}/")
         if self._tracking.parents:
-            print(f"  MLflow    {for_outputs('ui', self._run.output_dir)}", file=out)
+            lines.append(f"  MLflow    {for_outputs('ui', self._run.output_dir)}")
+        return "\n".join(lines)
 
 
 class _Totals(Observer):

@@ -7,7 +7,7 @@ import io
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from runner.config.choices import Progress
 from runner.config.cluster import Cluster
@@ -25,12 +25,14 @@ def run_sweep(cells: Sequence[Cell], cluster: Cluster | None) -> Swept:
 
     sweep = plan_sweep(cells, download=True)
     finished = execute_sweep(sweep, cluster)
+    progress = sweep.runs[0].progress
+    print(finished.summary, file=_output(progress))
     folders = {
         cell.number: ended.folder for cell, ended in zip(sweep.cells, finished.cells, strict=True)
     }
     if any(run.report for run in sweep.runs):
         for folder in dict.fromkeys(folder.parent for folder in folders.values()):
-            _tell(folder, sweep.runs[0].progress)
+            _tell(folder, progress)
     objectives: Mapping[int, Objective] = {
         cell.number: _objective(run.objective, folders[cell.number])
         for cell, run in zip(sweep.cells, sweep.runs, strict=True)
@@ -43,7 +45,9 @@ def run_one(run: RunConfig) -> int:
     # Only now: `--cfg job` and errors of the config do not need it.
     from runner.runs.run import execute
 
-    return execute(run).status
+    finished = execute(run)
+    print(finished.summary, file=_output(run.progress))
+    return finished.status
 
 
 def _objective(names: Sequence[str], folder: Path) -> Objective:
@@ -61,12 +65,15 @@ def _tell(folder: Path, progress: Progress) -> None:
     from runner.errors import RunnerError
     from runner.verbs import compare, report
 
-    # With `json` standard output is for another program alone.
-    told = {Progress.quiet: io.StringIO(), Progress.json: sys.stderr}.get(progress, sys.stdout)
     for verb in (compare, report):
         try:
-            with contextlib.redirect_stdout(told):
+            with contextlib.redirect_stdout(_output(progress)):
                 verb.main([str(folder)])
         except RunnerError as error:
             # The pictures are made; nothing of them is lost with their page.
             print(f"warning: no {verb.__name__.rpartition('.')[2]}: {error}", file=sys.stderr)
+
+
+def _output(progress: Progress) -> TextIO:
+    """Where text for people goes: with `json` standard output is for another program alone."""
+    return {Progress.quiet: io.StringIO(), Progress.json: sys.stderr}.get(progress, sys.stdout)

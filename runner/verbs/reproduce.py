@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runner.config.choices import Progress
 from runner.errors import ConfigError
 from runner.system.text import counted
+
+if TYPE_CHECKING:
+    from runner.runs.reproduce import Reproduction
 
 
 def main(arguments: list[str]) -> int:
@@ -21,8 +27,15 @@ def main(arguments: list[str]) -> int:
 
     record = find_record(options.run, options.output_dir.absolute())
     found = reproduce(record, Progress[options.progress])
+    # With `json` standard output is for another program alone.
+    out = sys.stderr if options.progress == Progress.json.name else sys.stdout
+    print("\n".join(_said_of(found)), file=out)
+    return 0 if found.succeeded(options.tolerance) else 1
+
+
+def _said_of(found: Reproduction) -> Iterator[str]:
     exact = sum(one.exact for one in found.comparisons)
-    print(f"{exact} of {counted(len(found.comparisons), 'picture')} the same, pixel by pixel")
+    yield f"{exact} of {counted(len(found.comparisons), 'picture')} the same, pixel by pixel"
     for one in found.comparisons:
         if not one.exact:
             how = one.error or (
@@ -30,18 +43,17 @@ def main(arguments: list[str]) -> int:
                 if one.furthest is None
                 else f"differs by up to {one.furthest} of 255 levels"
             )
-            print(f"  {one.image.prompt!r}, seed {one.image.seed}: {how}")
+            yield f"  {one.image.prompt!r}, seed {one.image.seed}: {how}"
     for contradiction in found.contradictions:
-        print(f"  not as recorded: {contradiction}")
+        yield f"  not as recorded: {contradiction}"
     if exact < len(found.comparisons):
-        print(
+        yield (
             "  likely because of: " + "; ".join(found.changed)
             if found.changed
             else "  device, threads and libraries are as they were"
         )
     elif found.changed:
-        print("  though these have changed: " + "; ".join(found.changed))
-    return 0 if found.succeeded(options.tolerance) else 1
+        yield "  though these have changed: " + "; ".join(found.changed)
 
 
 def parser() -> argparse.ArgumentParser:
