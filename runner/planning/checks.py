@@ -85,26 +85,52 @@ def _check_scheduler(run: RunConfig, row: Row) -> None:
         )  # fmt: skip
 
 
-def _check_attention(run: RunConfig, device: str) -> None:
-    if run.attention.backend is not AttentionBackend.xformers:
-        return
-    others = [b.name for b in AttentionBackend if b is not AttentionBackend.xformers]
+def attention_problem(backend: AttentionBackend, device: str) -> str | None:
+    """Why an attention backend does not work on a device of this machine; None: it does.
+
+    Args:
+        device: "cpu", "mps", "cuda" or "cuda:N".
+    """
+    if backend is not AttentionBackend.xformers:
+        return None
     if not is_installed("xformers"):
-        raise ConfigError("attention", "xformers", "the package xformers is not installed", others)
-    if not device.startswith("cuda"):
-        raise ConfigError("attention", "xformers", f"does not run on {device}", others)
+        return "the package xformers is not installed"
+    return None if device.startswith("cuda") else f"does not run on {device}"
+
+
+def offload_problem(mode: OffloadMode, device: str) -> str | None:
+    """Why an offload mode does not work on a device; None: it does."""
+    if mode in (OffloadMode.none, OffloadMode.auto):
+        return None
+    if device == "cpu":
+        return "needs an accelerator"
+    if mode is OffloadMode.group_stream and not device.startswith("cuda"):
+        return "needs CUDA"
+    return None
+
+
+def compile_problem(device: str) -> str | None:
+    """Why torch.compile does not work on a device of this machine; None: it does."""
+    if device == "cpu" and not any(map(shutil.which, COMPILERS)):
+        return "needs a C++ compiler on the CPU"
+    return None
+
+
+def _check_attention(run: RunConfig, device: str) -> None:
+    backend = run.attention.backend
+    if problem := attention_problem(backend, device):
+        others = [b.name for b in AttentionBackend if b is not AttentionBackend.xformers]
+        raise ConfigError("attention", backend.name, problem, others)
 
 
 def _check_offload(run: RunConfig, device: str) -> None:
-    if run.offload is OffloadMode.group_stream and device == "mps":
-        raise ConfigError(
-            "offload", run.offload.name, "needs CUDA", ("none", "model", "group", "auto")
-        )
-    if run.offload not in (OffloadMode.none, OffloadMode.auto) and device == "cpu":
-        raise ConfigError(
-            "offload", run.offload.name, "needs an accelerator, and this run is on the CPU",
-            ["none", "auto"],
-        )  # fmt: skip
+    others: tuple[str, ...]
+    if problem := offload_problem(run.offload, device):
+        if device == "cpu":
+            problem, others = f"{problem}, and this run is on the CPU", ("none", "auto")
+        else:
+            others = ("none", "model", "group", "auto")
+        raise ConfigError("offload", run.offload.name, problem, others)
 
 
 def _check_compile(run: RunConfig, device: str) -> None:
@@ -112,8 +138,8 @@ def _check_compile(run: RunConfig, device: str) -> None:
     if asked.mode is CompileMode.off:
         return
     shown = asked.mode.value
-    if device == "cpu" and not any(map(shutil.which, COMPILERS)):
-        raise ConfigError("compile", shown, "needs a C++ compiler on the CPU", ["off"])
+    if problem := compile_problem(device):
+        raise ConfigError("compile", shown, problem, ["off"])
     if run.offload is OffloadMode.sequential:
         raise ConfigError(
             "compile", shown, "offload=sequential moves weights within what is compiled",

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from runner import __version__
 from runner.config.choices import AttentionBackend, OffloadMode
-from runner.planning.checks import COMPILERS
+from runner.planning.checks import attention_problem, compile_problem, offload_problem
 from runner.recording.provenance import git_commit
-from runner.system.machine import LOGGED_LIBRARIES, cpu_cores, is_installed, versions
+from runner.system.machine import LOGGED_LIBRARIES, cpu_cores, versions
 
 NEEDED = ("torch", "diffusers", "transformers", "accelerate", "hydra-core", "omegaconf", "mlflow")
 
@@ -26,18 +26,15 @@ def main(arguments: list[str]) -> int:
     print("packages")
     for name in LOGGED_LIBRARIES:
         print(f"  {name:<13} {found.get(name, 'not installed')}")
-    accelerator = _print_devices("torch" in found)
-    print("attention")
+    device = _print_devices("torch" in found)
+    print(f"attention on {device}")
     for backend in AttentionBackend:
-        print(f"  {backend.name:<13} {_attention(backend, accelerator)}")
-    print("offload")
+        print(f"  {backend.name:<13} {_answer(attention_problem(backend, device))}")
+    print(f"offload on {device}")
     for mode in OffloadMode:
-        works = mode in (OffloadMode.none, OffloadMode.auto) or accelerator
-        print(f"  {mode.name:<13} {'yes' if works else 'no: needs an accelerator'}")
-    print("compile")
-    compilers = [name for name in COMPILERS if shutil.which(name)]
-    works = bool(accelerator or compilers)
-    print(f"  torch.compile {'yes' if works else 'no: needs a C++ compiler on the CPU'}")
+        print(f"  {mode.name:<13} {_answer(offload_problem(mode, device))}")
+    print(f"compile on {device}")
+    print(f"  torch.compile {_answer(compile_problem(device))}")
     free = shutil.disk_usage(Path.cwd()).free
     print(f"disk free here  {free / 2**30:.0f} GiB")
     if missing:
@@ -45,12 +42,12 @@ def main(arguments: list[str]) -> int:
     return 1 if missing else 0
 
 
-def _print_devices(torch_installed: bool) -> bool:
-    """Prints CPU and accelerators; returns whether there is one."""
+def _print_devices(torch_installed: bool) -> str:
+    """Prints CPU and accelerators; returns which of cuda, mps and cpu `device=auto` takes."""
     print("devices")
     print(f"  cpu           {cpu_cores()} cores, {_memory()}")
     if not torch_installed:
-        return False
+        return "cpu"
     import torch
 
     for index in range(torch.cuda.device_count()):
@@ -59,10 +56,12 @@ def _print_devices(torch_installed: bool) -> bool:
         print(f"  cuda:{index}        {name}, {free / 2**30:.1f} of {total / 2**30:.1f} GiB free")
     if torch.backends.mps.is_available():
         print("  mps           Apple GPU")
-    there = bool(torch.cuda.device_count()) or torch.backends.mps.is_available()
-    if not there:
-        print(f"  no accelerator: torch {torch.__version__} finds none")
-    return there
+    if torch.cuda.device_count():
+        return "cuda"
+    if torch.backends.mps.is_available():
+        return "mps"
+    print(f"  no accelerator: torch {torch.__version__} finds none")
+    return "cpu"
 
 
 def _memory() -> str:
@@ -74,9 +73,5 @@ def _memory() -> str:
     return f"{sizes['MemAvailable']:.1f} of {sizes['MemTotal']:.1f} GiB memory free"
 
 
-def _attention(backend: AttentionBackend, accelerator: bool) -> str:
-    if backend is not AttentionBackend.xformers:
-        return "yes"
-    if not is_installed("xformers"):
-        return "no: the package xformers is not installed"
-    return "yes" if accelerator else "no: needs an accelerator"
+def _answer(problem: str | None) -> str:
+    return "yes" if problem is None else f"no: {problem}"

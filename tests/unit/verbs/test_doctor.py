@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib import metadata
 
 import pytest
+import torch
 
 from runner.config.choices import AttentionBackend, OffloadMode
+from runner.errors import ConfigError
+from runner.planning import checks
+from runner.planning.planner import make_plan
+from runner.system import machine
 from runner.verbs import doctor
-from unit.conftest import Command
+from unit.conftest import Command, Compose
 
 
 def test_it_shows_versions_devices_and_modes(command: Command) -> None:
@@ -25,3 +31,43 @@ def test_a_missing_package_is_an_error(command: Command, monkeypatch: pytest.Mon
     said = command("doctor")
     assert said.status == 1
     assert "missing: no-such-package" in said.out
+
+
+def answers(out: str) -> Iterator[tuple[str, bool]]:
+    """ "attention=sdpa" -> whether it says yes, for each mode that is listed."""
+    for block in ("attention", "offload"):
+        _, _, rest = out.partition(f"\n{block} on ")
+        for line in rest.splitlines()[1:]:
+            if not line.startswith("  "):
+                break
+            name, answer = line.split(maxsplit=1)
+            assert answer.startswith(("yes", "no: "))
+            yield f"{block}={name}", answer == "yes"
+
+
+@pytest.mark.parametrize("xformers", [True, False])
+@pytest.mark.parametrize("device", ["cpu", "mps", "cuda"])
+def test_it_says_what_the_plan_does(
+    command: Command,
+    composed: Compose,
+    monkeypatch: pytest.MonkeyPatch,
+    device: str,
+    xformers: bool,
+) -> None:
+    monkeypatch.setattr(machine, "likely_device", lambda: device)
+    monkeypatch.setattr(checks, "is_installed", lambda module: xformers)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: int(device == "cuda"))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda index: (0, 0))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: "some GPU")
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: device == "mps")
+    found = dict(answers(command("doctor").out))
+    assert len(found) == len(AttentionBackend) + len(OffloadMode)
+    for override, works in found.items():
+        run = composed(override)
+        if works:
+            assert make_plan(run).device == device
+        else:
+            with pytest.raises(ConfigError, match=override):
+                make_plan(run)
+    assert found["offload=group_stream"] == (device == "cuda")
+    assert found["attention=xformers"] == (device == "cuda" and xformers)
