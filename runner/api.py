@@ -22,7 +22,7 @@ from PIL import Image
 
 from runner.config.overrides import overrides_of, sweep_of
 from runner.config.run_config import RunConfig
-from runner.errors import RunnerError, StageError
+from runner.errors import RunFailedError, RunnerError
 from runner.planning.plan import Plan
 from runner.planning.planner import make_plan
 from runner.planning.sweep import Cell, plan_sweep
@@ -83,16 +83,6 @@ class Run:
         return sorted(found, key=lambda image: image.file)
 
 
-class RunFailedError(StageError):
-    """A stage failed; `run` has the images that were made in spite of it."""
-
-    def __init__(self, run: Run) -> None:
-        self.run = run
-        failures = run.manifest["failures"]
-        said = failures[0]["error"] if failures else "its records could not be written"
-        super().__init__(f"{said}\n  {len(run.images)} images were made, in {run.folder}")
-
-
 def generate(*overrides: str, **keys: Any) -> Run:
     """Make the images of one config, and log them as the config says.
 
@@ -147,7 +137,9 @@ def _cell(number: int, overrides: list[str]) -> Cell:
 def _read(finished: Finished) -> Run:
     run = Run(finished.folder, read_manifest(finished.folder))
     if finished.status != SUCCESS:
-        raise RunFailedError(run)
+        failures = run.manifest["failures"]
+        said = failures[0]["error"] if failures else "its records could not be written"
+        raise RunFailedError(f"{said}\n  {len(run.images)} images were made, in {run.folder}", run)
     return run
 
 

@@ -4,8 +4,10 @@ RunnerError                 anything the runner says itself; shown as one messag
 ├── ComposeError            exit 2   the config cannot be composed (from Python; see `problems`)
 ├── ConfigError             exit 2   a key of the config, or a combination of keys, is wrong
 │   └── WeightsError        exit 2   a checkpoint is missing, truncated, or not what was asked for
+├── SweepError              exit 2   some cells of a sweep are wrong; none was begun
 ├── StageError              exit 1   a stage failed while it ran
-│   └── NonFiniteError      exit 1   its latents or pixels hold NaN or infinity
+│   ├── NonFiniteError      exit 1   its latents or pixels hold NaN or infinity
+│   └── RunFailedError      exit 1   from Python: a run with a failed stage, and what it made
 ├── StorageError            exit 1   a result could not be written or read (disk full, permissions)
 └── TrackingError           exit 1   MLflow records could not be kept or delivered
 
@@ -18,6 +20,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 
 class RunnerError(Exception):
@@ -70,12 +73,29 @@ class WeightsError(ConfigError):
     """A checkpoint that is missing, unreadable, truncated or of another model."""
 
 
+class SweepError(RunnerError):
+    """Some cells of a sweep are wrong; the message tells each, those with the same fault together.
+
+    Nothing was begun.
+    """
+
+    exit_status = 2
+
+
 class StageError(RunnerError):
     """A stage failed while it ran; the stages that do not need it went on."""
 
 
 class NonFiniteError(StageError):
     """Latents, embeddings or pixels hold NaN or infinity: diffusers would draw them black."""
+
+
+class RunFailedError(StageError):
+    """A stage failed; `run` (a `runner.api.Run`) has the images that were made in spite of it."""
+
+    def __init__(self, message: str, run: Any) -> None:
+        self.run = run
+        super().__init__(message)
 
 
 class StorageError(RunnerError):

@@ -11,7 +11,7 @@ from functools import cached_property
 from runner.config.choices import CacheMode
 from runner.config.overrides import assigned
 from runner.config.run_config import RunConfig
-from runner.errors import ConfigError, RunnerError
+from runner.errors import ConfigError, RunnerError, SweepError
 from runner.graph.graph import Graph
 from runner.graph.node import Node
 from runner.graph.stage_table import DRAWN_ELSEWHERE
@@ -33,19 +33,6 @@ class Cell:
     number: int
     overrides: tuple[str, ...]
     config: RunConfig | RunnerError
-
-
-class SweepError(RunnerError):
-    """Some cells of a sweep are wrong; each is told, those with the same fault together."""
-
-    exit_status = 2
-
-    def __init__(self, faults: Mapping[str, Sequence[Cell]], cells: int) -> None:
-        wrong = sum(map(len, faults.values()))
-        lines = [f"{wrong} of {counted(cells, 'cell')} cannot be run, so none was begun"]
-        for message, having in faults.items():
-            lines += [f"  {_named(having)}", *(f"    {line}" for line in message.splitlines())]
-        super().__init__("\n".join(lines))
 
 
 @dataclass(frozen=True)
@@ -172,7 +159,7 @@ def _planned(cells: Sequence[Cell], *, download: bool) -> SweepPlan:
     if not faults:
         plans, baselines, faults = _compared(cells, plans)
     if faults:
-        raise SweepError(faults, len(cells))
+        raise _sweep_error(faults, len(cells))
     return SweepPlan(tuple(cells), tuple(plans), baselines)
 
 
@@ -224,6 +211,14 @@ def _no_such_cell(
         "baseline", " ".join(plan.run.baseline), "leads from this cell to none of the sweep",
         "overrides that lead from every cell to one of them",
     )  # fmt: skip
+
+
+def _sweep_error(faults: Mapping[str, Sequence[Cell]], cells: int) -> SweepError:
+    wrong = sum(map(len, faults.values()))
+    lines = [f"{wrong} of {counted(cells, 'cell')} cannot be run, so none was begun"]
+    for message, having in faults.items():
+        lines += [f"  {_named(having)}", *(f"    {line}" for line in message.splitlines())]
+    return SweepError("\n".join(lines))
 
 
 def _named(cells: Sequence[Cell]) -> str:

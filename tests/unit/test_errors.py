@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
-import inspect
+import ast
 import signal
 from pathlib import Path
 
 import pytest
 
+import runner
 from runner import errors
 from runner.errors import ConfigError, Interrupted, RunnerError, shown
 
 
-def test_the_docstring_draws_every_exception_with_its_status() -> None:
+def bases_of_classes() -> dict[str, tuple[Path, set[str]]]:
+    """Of every class of the package, its file and the names of its bases."""
+    found = {}
+    for file in Path(runner.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ClassDef):
+                bases = {ast.unparse(base).rpartition(".")[2] for base in node.bases}
+                found[node.name] = file, bases
+    return found
+
+
+def test_the_docstring_draws_every_exception_of_the_package_with_its_status() -> None:
     assert errors.__doc__ is not None
-    for name, found in inspect.getmembers(errors, inspect.isclass):
+    classes = bases_of_classes()
+    ours = {"RunnerError", "Interrupted"}
+    while more := {name for name, (_, bases) in classes.items() if bases & ours} - ours:
+        ours |= more
+    assert {"SweepError", "RunFailedError", "NonFiniteError"} <= ours
+    for name in ours:
+        assert classes[name][0] == Path(errors.__file__), f"{name} belongs in errors.py"
+        (line,) = (line for line in errors.__doc__.splitlines() if f"{name} " in line)
+        found = getattr(errors, name)
         if issubclass(found, RunnerError) and found is not RunnerError:
-            (line,) = (line for line in errors.__doc__.splitlines() if f" {name} " in line)
             assert f"exit {found.exit_status} " in line
 
 
