@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from runner.catalog.rows import CATALOG, row_of
+from runner.catalog.rows import CATALOG, Row, row_of
 from runner.config.choices import OffloadMode, SchedulerName, Task, VarianceType, Version
 from runner.errors import ConfigError
 from runner.planning import checks
@@ -21,6 +21,15 @@ from unit.conftest import Command, Compose, assert_refused
 HUB = "weights=hub"
 V3 = (HUB, "model=kandinsky3")
 Planner = Callable[..., Plan]
+FEW = "decoder.num_inference_steps=10"
+INPUTS: dict[Task, tuple[str, ...]] = {
+    Task.text2img: (),
+    Task.img2img: ("inputs.image=a.png",),
+    Task.inpaint: ("inputs.image=a.png", "inputs.mask=mask.png"),
+    Task.interpolate: ("interpolate.items=[{text: a}, {text: b}]",),
+    Task.controlnet: ("inputs.hint=a.png",),
+    Task.controlnet_img2img: ("inputs.image=a.png", "inputs.hint=a.png"),
+}
 
 
 @pytest.fixture
@@ -74,8 +83,37 @@ def test_karras_sigmas_are_not_for_kandinsky_3(plan: Planner) -> None:
 
 
 @pytest.mark.parametrize("row", CATALOG, ids=lambda row: f"{row.version.name} {row.task.name}")
-def test_no_row_lacks_a_scheduler(row: object) -> None:
-    assert row.schedulers == tuple(SchedulerName)  # type: ignore[attr-defined]
+def test_each_row_takes_its_schedulers_and_no_other(plan: Planner, row: Row) -> None:
+    """Those of its row are planned, all others refused with the row's as what is allowed."""
+    model = (HUB, "device=cpu", f"model={row.version.name}", f"task={row.task.name}", FEW)
+    for name in SchedulerName:
+        overrides = (*model, f"scheduler={name.name}", *INPUTS[row.task])
+        if name in row.schedulers:
+            (decode,) = (n for n in plan(*overrides).graph if n.stage == "decode")
+            assert decode.pipeline is not None
+            assert decode.pipeline.scheduler is not None
+            assert decode.pipeline.scheduler.name == name.name
+        else:
+            said = refused(plan, *overrides)
+            assert said.endswith(f"allowed: {', '.join(s.name for s in row.schedulers)}")
+
+
+@pytest.mark.parametrize("installed", [True, False])
+@pytest.mark.parametrize("device", ["cpu", "mps", "cuda", "cuda:1"])
+def test_xformers_must_be_installed_and_needs_cuda(
+    plan: Planner, monkeypatch: pytest.MonkeyPatch, installed: bool, device: str
+) -> None:
+    monkeypatch.setattr(checks, "is_installed", lambda module: installed)
+    monkeypatch.setattr(machine, "likely_device", lambda: device.partition(":")[0])
+    overrides = ("attention=xformers", f"device={device}")
+    if installed and device.startswith("cuda"):
+        assert len(plan(*overrides).graph) == 2
+        return
+    problem = f"does not run on {device}" if installed else "the package xformers is not installed"
+    assert (
+        refused(plan, *overrides)
+        == f"attention=xformers: {problem}\n  allowed: sdpa, plain, sliced"
+    )
 
 
 @pytest.mark.parametrize("mode", OffloadMode)

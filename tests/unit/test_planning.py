@@ -11,15 +11,9 @@ from PIL import Image
 from runner.catalog.rows import row_of
 from runner.config.choices import SchedulerName
 from runner.errors import ConfigError
-from runner.planning import checks, planner
+from runner.planning import planner
 from runner.planning.planner import make_plan
-from runner.system import machine
 from unit.conftest import Compose
-
-
-@pytest.fixture
-def _accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "likely_device", lambda: "cuda")
 
 
 def test_one_image_for_each_prompt_and_seed(composed: Compose) -> None:
@@ -62,34 +56,6 @@ def test_a_large_model_takes_all_cores(composed: Compose, monkeypatch: pytest.Mo
     monkeypatch.setattr(planner, "SMALL_MODEL_PARAMETERS", 1)
     monkeypatch.setattr(planner, "cpu_cores", lambda: 48)
     assert make_plan(composed("device=cpu")).threads == 48
-
-
-@pytest.mark.parametrize("mode", ["model", "sequential"])
-def test_offload_needs_an_accelerator(composed: Compose, mode: str) -> None:
-    with pytest.raises(ConfigError, match=f"offload={mode}: needs an accelerator"):
-        make_plan(composed(f"offload={mode}", "device=cpu"))
-
-
-@pytest.mark.usefixtures("_accelerator")
-def test_offload_with_an_accelerator(composed: Compose) -> None:
-    assert make_plan(composed("offload=model")).device == "cuda"
-
-
-@pytest.mark.parametrize("installed", [True, False])
-@pytest.mark.parametrize("device", ["cpu", "mps", "cuda", "cuda:1"])
-def test_xformers_must_be_installed_and_needs_cuda(
-    composed: Compose, monkeypatch: pytest.MonkeyPatch, installed: bool, device: str
-) -> None:
-    monkeypatch.setattr(checks, "is_installed", lambda module: installed)
-    monkeypatch.setattr(machine, "likely_device", lambda: device.partition(":")[0])
-    run = composed("attention=xformers", f"device={device}")
-    if installed and device.startswith("cuda"):
-        assert len(make_plan(run).graph) == 2
-        return
-    problem = f"does not run on {device}" if installed else "the package xformers is not installed"
-    with pytest.raises(ConfigError) as caught:
-        make_plan(run)
-    assert str(caught.value) == f"attention=xformers: {problem}\n  allowed: sdpa, plain, sliced"
 
 
 def test_a_scheduler_that_gives_wrong_pictures_is_refused(
