@@ -20,14 +20,16 @@ from typing import Any
 
 from PIL import Image
 
+from runner.config.cell import Cell
 from runner.config.overrides import overrides_of, sweep_of
 from runner.config.run_config import RunConfig
 from runner.errors import RunFailedError, RunnerError
 from runner.planning.plan import Plan
 from runner.planning.planner import make_plan
-from runner.planning.sweep import Cell, plan_sweep
+from runner.planning.sweep import plan_sweep
 from runner.recording.manifest import read_manifest
-from runner.runs.run import SUCCESS, Finished, execute
+from runner.runs.execute import SUCCESS, Finished
+from runner.runs.run import execute_run
 from runner.runs.sweep import execute_sweep
 
 
@@ -95,7 +97,7 @@ def generate(*overrides: str, **keys: Any) -> Run:
         ConfigError: a key, value or combination is wrong; nothing was loaded.
         RunFailedError: a stage failed; the images that were made are in its `run`.
     """
-    return _read(execute(_config([*overrides, *overrides_of(keys)])))
+    return _read(execute_run(_config([*overrides, *overrides_of(keys)])))
 
 
 def plan(*overrides: str, **keys: Any) -> Plan:

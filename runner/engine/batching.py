@@ -11,9 +11,8 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from runner.engine.observer import Loaded, Observer
+from runner.engine.observer import Loaded, Observer, Ran
 from runner.engine.results import taken_apart
-from runner.engine.stage_runner import Ran
 from runner.graph.node import Node, Plain
 from runner.graph.stage_table import BATCHED, BATCHED_PARAM, MEMBER, STAGES
 

@@ -13,14 +13,13 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from runner.engine.batching import Batch, Batching, shares
-from runner.engine.observer import NodeResult, Observer, Observers
-from runner.engine.stage_runner import Ran
+from runner.engine.observer import NodeResult, Observer, Observers, Ran
 from runner.engine.store import Store
 from runner.engine.workers import OpenWorkers, Workers
-from runner.errors import RunnerError, StorageError
+from runner.errors import RunnerError, StageError, StorageError
 from runner.graph.graph import Graph
 from runner.graph.node import Node
-from runner.graph.stage_table import STAGES, ResultKind
+from runner.graph.stage_table import STAGES, ResultKind, is_external
 
 T = TypeVar("T")
 
@@ -47,8 +46,16 @@ class Outcome:
         return node.key in self.failed or node.key in self.blocked
 
 
-class Engine:
-    """Executes graphs.
+def execute(
+    graph: Graph,
+    open_workers: OpenWorkers,
+    store: Store,
+    observers: Sequence[Observer],
+    *,
+    between: Callable[[], None] = lambda: None,
+    batch_size: int = 1,
+) -> Outcome:
+    """Run all nodes that are needed and have no stored result, in the graph's order.
 
     Args:
         open_workers: called when the first node must be run, so that a graph whose results are all
@@ -58,32 +65,9 @@ class Engine:
         between: called before each node; what it raises ends the run, after the nodes in hand.
         batch_size: how many nodes that may be run together are.
     """
-
-    def __init__(
-        self,
-        open_workers: OpenWorkers,
-        store: Store,
-        observers: Sequence[Observer],
-        between: Callable[[], None] = lambda: None,
-        batch_size: int = 1,
-    ) -> None:
-        self._open_workers = open_workers
-        self._store = store
-        self._observers = Observers(observers)
-        self._between = between
-        self._batch_size = batch_size
-
-    def execute(self, graph: Graph) -> Outcome:
-        """Run all nodes that are needed and have no stored result, in the graph's order."""
-        run = _GraphRun(
-            graph,
-            self._open_workers,
-            self._store,
-            self._observers,
-            self._between,
-            self._batch_size,
-        )
-        return run.execute()
+    return _GraphRun(
+        graph, open_workers, store, Observers(observers), between, batch_size
+    ).execute()
 
 
 class _GraphRun:
@@ -110,7 +94,9 @@ class _GraphRun:
         self._order = order
         self._pictures = {t.key: _pictures_of(t) for t in graph.targets if _is_image(t)}
         self._nodes = [node for node in order if node.key in needed]
-        self._to_run = {node.key: node for node in self._nodes if node.key in to_run}
+        self._to_run = {
+            node.key: node for node in self._nodes if node.key in to_run and not is_external(node)
+        }
         self._open_uses = _uses(graph, needed, self._pictures.values())
         self._open_runs = Counter(node.pipeline for node in self._to_run.values())
         self._waiting: dict[str, int] = {}
@@ -121,7 +107,7 @@ class _GraphRun:
         self._workers: Workers | None = None
 
     def execute(self) -> Outcome:
-        self._observers.graph_started(len(self._nodes))
+        self._observers.graph_started(sum(not is_external(node) for node in self._nodes))
         for node in self._nodes:
             self._schedule(node, [n for n in node.inputs.values() if n.key in self._open_uses])
         try:
@@ -159,12 +145,16 @@ class _GraphRun:
             self._observers.node_blocked(node, lost)
             self._over(node)
             return True
+        if is_external(node):
+            heapq.heappop(self._ready)
+            self._take_external(node)
+            return True
         started = time.perf_counter()
         stored = self._store.made(node)
         if stored is not None:
             heapq.heappop(self._ready)
-            seconds = time.perf_counter() - started
-            self._finished(NodeResult(node, stored, reused=True, seconds=seconds))
+            looked_up = Ran(stored, time.perf_counter() - started)
+            self._finished(NodeResult(node, looked_up, reused=True))
             return True
         inputs = {name: self._store.made(needed) for name, needed in node.inputs.items()}
         if None in inputs.values():
@@ -183,6 +173,15 @@ class _GraphRun:
         self._running.add(work.key)
         self._at_work.submit(work, {k: made for k, made in inputs.items() if made is not None})
         return True
+
+    def _take_external(self, node: Node) -> None:
+        """What is given: nothing was run for it, so nobody is told but where it is missing."""
+        if self._store.made(node) is None:
+            problem = f"the cell to compare with has not drawn its picture of {node.label}"
+            self._take_one(node, StageError(problem))
+            return
+        self._outcome.finished.add(node.key)
+        self._over(node)
 
     def _together_with(self, node: Node) -> list[Node]:
         """A node and others that are ready and may be run with it; they are no longer waiting."""
@@ -251,17 +250,7 @@ class _GraphRun:
             self._over(node)
             return
         self._store.put(node, done.made, done.seconds)
-        self._finished(
-            NodeResult(
-                node,
-                done.made,
-                reused=False,
-                seconds=done.seconds,
-                first_call=done.first_call,
-                peak_memory_bytes=done.peak_memory_bytes,
-                repeats=done.repeats,
-            )
-        )
+        self._finished(NodeResult(node, done, reused=False))
 
     def _finished(self, result: NodeResult) -> None:
         node = result.node

@@ -22,16 +22,32 @@ class Loaded:
 
 
 @dataclass(frozen=True)
-class NodeResult:
-    """A node's result and what it cost.
+class Ran:
+    """What a node made, and what it cost.
 
     Attributes:
-        made: the result, maybe as bytes; `value` is it decoded.
-        reused: taken from the store; then `seconds` says how long that took, not the work.
+        made: the result, maybe as bytes.
         seconds: without the loading of pipelines.
         first_call: the first of its pipeline, which pays for what is compiled and warmed up.
-        peak_memory_bytes: of the device, while it ran.
+        peak_memory_bytes: of the device, while it ran; None without an accelerator.
         repeats: with `bench=true`, what it took each time; `seconds` is the median of them.
+    """
+
+    made: Made
+    seconds: float
+    first_call: bool = False
+    peak_memory_bytes: int | None = None
+    repeats: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class NodeResult:
+    """A node that has its result.
+
+    Attributes:
+        ran: the result and what it cost. Of a reused one `ran.seconds` says how long the look-up
+            took, not the work.
+        reused: taken from the store.
         took: of a target, by the names of `Node.lineage`: what each node took when it was made,
             now or earlier, as far as that is known.
         pictures: of a target that is an image: those that it was made from, by the same names, as
@@ -39,19 +55,15 @@ class NodeResult:
     """
 
     node: Node
-    made: Made
+    ran: Ran
     reused: bool
-    seconds: float
-    first_call: bool = False
-    peak_memory_bytes: int | None = None
-    repeats: Sequence[float] = ()
     took: Mapping[str, float] = field(default_factory=dict)
     pictures: Mapping[str, Made] = field(default_factory=dict)
 
     @property
     def value(self) -> Value:
         """The result, to be looked at."""
-        return decoded(self.made)
+        return decoded(self.ran.made)
 
 
 class Observer:

@@ -6,13 +6,11 @@ import importlib
 import statistics
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, Protocol
 
 from runner.config.run_config import Bench
-from runner.engine.observer import Loaded, Observer
-from runner.engine.results import Made
+from runner.engine.observer import Loaded, Observer, Ran
 from runner.errors import RunnerError, StageError
 from runner.graph.node import Node, PipelineSpec
 from runner.graph.stage_table import MEASURE, STAGES, StageFunction
@@ -45,17 +43,6 @@ class PipelineSource(Protocol):
     def relieve(self) -> str | None:
         """After running out of memory: make do with less. What was done; None if nothing can be."""
         ...
-
-
-@dataclass(frozen=True)
-class Ran:
-    """What a node made, and what it cost: see `events.NodeResult`."""
-
-    made: Made
-    seconds: float
-    first_call: bool
-    peak_memory_bytes: int | None
-    repeats: tuple[float, ...] = ()
 
 
 class StageRunner:
@@ -120,7 +107,9 @@ class StageRunner:
             for loaded in self._pipelines.pop_loaded():
                 self._observer.pipeline_loaded(loaded)
         self._observer.node_started(node)
-        run: StageFunction = importlib.import_module(STAGES[node.stage].module).run
+        module = STAGES[node.stage].module
+        assert module is not None, f"{node.stage} is given, never run"
+        run: StageFunction = importlib.import_module(module).run
         call = partial(run, node, inputs, pipeline, partial(self._observer.node_step, node))
         if self._bench is not None and spec is not None and node.stage != MEASURE:
             return self._measured(spec, call, self._bench)
@@ -130,7 +119,7 @@ class StageRunner:
         value = call()
         seconds = time.perf_counter() - started
         if spec is None:
-            return Ran(value, seconds, first_call=False, peak_memory_bytes=None)
+            return Ran(value, seconds)
         self._pipelines.check_used(spec)
         first = spec not in self._called
         self._called.add(spec)

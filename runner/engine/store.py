@@ -47,14 +47,14 @@ class Store:
         self._folder = folder
         self._mode = mode
         self._memory: dict[str, Made] = {}
-        self._lent: dict[str, Callable[[], Made | None]] = {}
+        self._external: dict[str, Callable[[], Made | None]] = {}
         self._seconds: dict[str, float | None] = {}
 
     def holds(self, node: Node) -> bool:
         """Whether `get` would find an entry, going by the disk's names alone."""
         return (
             node.key in self._memory
-            or node.key in self._lent
+            or node.key in self._external
             or (self._mode is CacheMode.use and (self._entry(node) / ENTRY).is_file())
         )
 
@@ -68,8 +68,8 @@ class Store:
         if node.key in self._memory:
             return self._memory[node.key]
         found: Made | None = None
-        if node.key in self._lent:
-            found = self._lent[node.key]()
+        if node.key in self._external:
+            found = self._external[node.key]()
         elif self._mode is CacheMode.use:
             found = self._read(node)
         if found is not None:
@@ -88,13 +88,13 @@ class Store:
                     f"cannot store the result of {node.stage} in {self._folder}: {error.strerror}"
                 ) from error
 
-    def lend(self, node: Node, read: Callable[[], Made | None]) -> None:
-        """Have a result that was made elsewhere at hand; it is not stored.
+    def put_external(self, node: Node, read: Callable[[], Made | None]) -> None:
+        """Have the result of an external node at hand; it is not stored.
 
         Args:
             read: called when it is needed; None: it is not there any more.
         """
-        self._lent[node.key] = read
+        self._external[node.key] = read
 
     def seconds(self, node: Node) -> float | None:
         """What a result took when it was made; None where that is not known."""

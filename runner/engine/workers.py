@@ -7,9 +7,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 from runner.config.run_config import Bench
-from runner.engine.observer import Observer
+from runner.engine.observer import Observer, Ran
 from runner.engine.results import Made, decoded
-from runner.engine.stage_runner import PipelineSource, Ran, StageRunner
+from runner.engine.stage_runner import PipelineSource, StageRunner
 from runner.errors import RunnerError
 from runner.graph.node import Node, PipelineSpec
 

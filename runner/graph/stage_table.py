@@ -18,7 +18,7 @@ MEASURE = "measure"
 """The stage of metrics: what they cost is nobody's question."""
 
 DRAWN_ELSEWHERE = "drawn_elsewhere"
-"""The stage of a picture that another engine draws."""
+"""A picture that another cell of the sweep draws, run in another way: on another device, say."""
 
 OF_MANY = "image_"
 """Begins the inputs' names of a metric that measures many pictures together."""
@@ -52,13 +52,14 @@ class Stage:
     """A row of the table.
 
     Attributes:
-        module: where its `run` is, a StageFunction.
+        module: where its `run` is, a StageFunction; None: it is never run, its result is given
+            from outside the graph (`Store.put_external`).
         result: the kind of what `run` returns.
     """
 
     name: str
     version: int
-    module: str
+    module: str | None
     result: ResultKind
 
 
@@ -76,9 +77,14 @@ STAGES = {
         Stage("decode", 1, "runner.stages.decode", ResultKind.image),
         Stage("decode_batch", 1, "runner.stages.decode_batch", ResultKind.images),
         Stage(MEASURE, 1, "runner.stages.measure", ResultKind.scores),
-        Stage(DRAWN_ELSEWHERE, 1, "runner.stages.drawn_elsewhere", ResultKind.image),
+        Stage(DRAWN_ELSEWHERE, 1, None, ResultKind.image),
     )
 }
 
 BATCHED = {"decode": "decode_batch"}
 """Stage -> the one that runs many of its nodes at once."""
+
+
+def is_external(node: Node) -> bool:
+    """Whether a node's result is given from outside its graph, and nothing is run for it."""
+    return STAGES[node.stage].module is None

@@ -240,7 +240,7 @@ class Materials:
             spec = self._pipeline(clip_role(self.run, config))
         return self._node(MEASURE, params, spec, f"{metric.name} · {label}", inputs)
 
-    def drawn_elsewhere(self, node: Node, way: str) -> Node:
+    def external_image(self, node: Node, way: str) -> Node:
         """The picture of a node as another cell draws it, whose way of running no key says."""
         return self._node(DRAWN_ELSEWHERE, {"key": node.key, "way": way}, label=node.label)
 

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache, cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runner.catalog.rows import Row, row_of
 from runner.config.checks import check_inputs
 from runner.config.run_config import RunConfig
 from runner.config.schema import MetricConfig
-from runner.errors import ConfigError
 from runner.metrics.find import FoundMetric, find_metric
+from runner.planning.baseline import no_baseline
 from runner.planning.checks import (
     check_combinations,
     check_with_checkpoint,
@@ -34,6 +35,9 @@ from runner.planning.warnings import advice_on
 from runner.system.machine import PIXEL_LIBRARIES, cpu_cores, settled_device, versions
 from runner.weights.find import FoundWeights, find_weights
 from runner.weights.hashes import FileHashes
+
+if TYPE_CHECKING:
+    from runner.images.inputs import InputImage
 
 SMALL_MODEL_PARAMETERS = 50_000_000
 """Below this, one CPU thread beats several: the threads wait for each other longer than they
@@ -70,15 +74,6 @@ def make_plan(run: RunConfig, *, download: bool = False) -> Plan:
     return plan
 
 
-def no_baseline(plan: Plan) -> ConfigError:
-    """What to say where there is nothing to compare with."""
-    name = plan.compared[0].name
-    return ConfigError(
-        "baseline", None, f"metrics: {name} compares with another cell",
-        f"a sweep (-m) with baseline=<overrides of a cell>, or metrics.{name}.against=image",
-    )  # fmt: skip
-
-
 class Planner:
     """Plans the runs of one command: weights that several of them use are looked at once.
 
@@ -108,8 +103,7 @@ class Planner:
         check_smallest(metrics, height, width)
         threads, threads_reason = _threads(run, weights, device)
         batch_size = run.batch_size or (1 if device == "cpu" else AUTO_BATCH)
-        kind = device.partition(":")[0]
-        materials = Materials(run, weights, pictures, self._libraries, kind, batch_size)
+        materials = self._nodes(run, weights, pictures, device, batch_size)
         build = TASKS[run.version, run.task]
         requests = [
             ImageRequest(index, prompt, seed, height, width)
@@ -120,8 +114,10 @@ class Planner:
             for request in requests
         )
         return Plan(
+            run=run,
             row=row,
-            materials=materials,
+            weights=weights,
+            pictures=pictures,
             metrics=metrics,
             images=images,
             measures={
@@ -134,8 +130,24 @@ class Planner:
             device=device,
             threads=threads,
             threads_reason=threads_reason,
+            batch_size=batch_size,
             warnings=tuple(advice_on(run, device, pictures, (width, height))),
         )
+
+    def nodes_of(self, plan: Plan) -> Materials:
+        """What builds nodes for a plan."""
+        return self._nodes(plan.run, plan.weights, plan.pictures, plan.device, plan.batch_size)
+
+    def _nodes(
+        self,
+        run: RunConfig,
+        weights: FoundWeights,
+        pictures: Mapping[str, InputImage],
+        device: str,
+        batch_size: int,
+    ) -> Materials:
+        kind = device.partition(":")[0]
+        return Materials(run, weights, pictures, self._libraries, kind, batch_size)
 
     @cached_property
     def _libraries(self) -> Mapping[str, str]:

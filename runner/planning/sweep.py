@@ -8,31 +8,22 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from runner.config.cell import Cell
 from runner.config.choices import CacheMode
 from runner.config.overrides import assigned
 from runner.config.run_config import RunConfig
-from runner.errors import ConfigError, RunnerError, SweepError
+from runner.errors import RunnerError, SweepError
 from runner.graph.graph import Graph
 from runner.graph.node import Node
-from runner.graph.stage_table import DRAWN_ELSEWHERE
+from runner.graph.stage_table import is_external
+from runner.planning.baseline import compare_with_baselines
 from runner.planning.plan import Plan
-from runner.planning.planner import Planner, no_baseline
+from runner.planning.planner import Planner
 from runner.system.text import counted
 from runner.weights.find import FoundCheckpoint
 
 SHOWN_CELLS = 3
 """Of cells that are wrong for the same reason, how many are named."""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One combination of a sweep's values: its number from 0, the overrides that set it apart from
-    the others, and its config, or what is wrong with that.
-    """
-
-    number: int
-    overrides: tuple[str, ...]
-    config: RunConfig | RunnerError
 
 
 @dataclass(frozen=True)
@@ -59,16 +50,16 @@ class SweepPlan:
 
     @cached_property
     def graphs(self) -> tuple[Graph, ...]:
-        """What is run: where results are not taken from the store, cells that are run in different
-        ways share none, and each way has a graph of its own.
+        """What is run: where results are not taken from the store, cells of different profiles
+        share none, and each profile has a graph of its own.
         """
-        ways: dict[object, list[Graph]] = {}
+        profiles: dict[object, list[Graph]] = {}
         for plan in self.plans:
             shared = plan.run.cache is CacheMode.use
-            ways.setdefault("shared" if shared else plan.way, []).append(plan.graph)
-        if len(ways) == 1:
+            profiles.setdefault("shared" if shared else plan.profile, []).append(plan.graph)
+        if len(profiles) == 1:
             return (self.graph,)
-        return tuple(Graph(()).merged(*graphs) for graphs in ways.values())
+        return tuple(Graph(()).merged(*graphs) for graphs in profiles.values())
 
     @cached_property
     def axes(self) -> dict[str, tuple[str, ...]]:
@@ -126,7 +117,7 @@ class SweepPlan:
 
 def _run(graphs: Iterable[Graph]) -> Iterator[Node]:
     """Without pictures that are lent, for which nothing is run."""
-    return (node for graph in graphs for node in graph if node.stage != DRAWN_ELSEWHERE)
+    return (node for graph in graphs for node in graph if not is_external(node))
 
 
 def plan_sweep(cells: Sequence[Cell], *, download: bool = False) -> SweepPlan:
@@ -157,60 +148,10 @@ def _planned(cells: Sequence[Cell], *, download: bool) -> SweepPlan:
             faults.setdefault(str(error), []).append(cell)
     baselines: dict[int, int] = {}
     if not faults:
-        plans, baselines, faults = _compared(cells, plans)
+        plans, baselines, faults = compare_with_baselines(cells, plans, planner.nodes_of)
     if faults:
         raise _sweep_error(faults, len(cells))
     return SweepPlan(tuple(cells), tuple(plans), baselines)
-
-
-def _compared(
-    cells: Sequence[Cell], plans: Sequence[Plan]
-) -> tuple[list[Plan], dict[int, int], dict[str, list[Cell]]]:
-    """The plans with what compares them with their baselines; which cells' these are; and what is
-    wrong with that.
-    """
-    chosen = [assigned(cell.overrides) for cell in cells]
-    by_choice = {frozenset(own.items()): place for place, own in enumerate(chosen)}
-    found: list[Plan] = []
-    baselines: dict[int, int] = {}
-    faults: dict[str, list[Cell]] = {}
-    for cell, own, plan in zip(cells, chosen, plans, strict=True):
-        try:
-            if plan.run.baseline:
-                wanted = assigned(plan.run.baseline)
-                place = by_choice.get(frozenset({**own, **wanted}.items()))
-                if place is None:
-                    raise _no_such_cell(plan, wanted, chosen)
-                baseline = plans[place]
-                # The baseline itself is compared with nothing.
-                if baseline is plan or not plan.compared:
-                    found.append(plan)
-                else:
-                    found.append(plan.measured_against(baseline))
-                    baselines[cell.number] = cells[place].number
-            elif plan.compared:
-                raise no_baseline(plan)
-            else:
-                found.append(plan)
-        except RunnerError as error:
-            faults.setdefault(str(error), []).append(cell)
-    return found, baselines, faults
-
-
-def _no_such_cell(
-    plan: Plan, wanted: Mapping[str, str], chosen: Sequence[Mapping[str, str]]
-) -> ConfigError:
-    for key, value in wanted.items():
-        values = list(dict.fromkeys(own[key] for own in chosen if key in own))
-        if value not in values:
-            return ConfigError(
-                "baseline", f"{key}={value}", "is in no cell of this sweep",
-                [f"{key}={value}" for value in values] or "a key that the sweep varies",
-            )  # fmt: skip
-    return ConfigError(
-        "baseline", " ".join(plan.run.baseline), "leads from this cell to none of the sweep",
-        "overrides that lead from every cell to one of them",
-    )  # fmt: skip
 
 
 def _sweep_error(faults: Mapping[str, Sequence[Cell]], cells: int) -> SweepError:

@@ -13,7 +13,6 @@ from typing import Any
 from runner.engine.observer import Loaded, NodeResult, Observer
 from runner.errors import RunnerError
 from runner.graph.node import Node
-from runner.graph.stage_table import DRAWN_ELSEWHERE
 from runner.planning.plan import Plan
 from runner.recording.manifest import SavedImage
 from runner.system.text import counted, flattened
@@ -64,24 +63,22 @@ class RunLog(Observer):
             self._append("tags", tags={"runner.accelerator": accelerator["name"]})
 
     def node_finished(self, result: NodeResult) -> None:
-        if result.node.stage == DRAWN_ELSEWHERE:
-            return
         if result.reused:
             self._reused += 1
             return
         stage = result.node.stage
-        self._stage_seconds[stage].append(result.seconds)
-        if result.peak_memory_bytes is not None:
-            self._peak_device_bytes = max(self._peak_device_bytes, result.peak_memory_bytes)
-        metrics = {f"seconds_{stage}": result.seconds}
-        if result.repeats:
-            metrics[f"seconds_{stage}_fastest"] = min(result.repeats)
-            metrics[f"seconds_{stage}_slowest"] = max(result.repeats)
-        if result.first_call:
+        self._stage_seconds[stage].append(result.ran.seconds)
+        if result.ran.peak_memory_bytes is not None:
+            self._peak_device_bytes = max(self._peak_device_bytes, result.ran.peak_memory_bytes)
+        metrics = {f"seconds_{stage}": result.ran.seconds}
+        if result.ran.repeats:
+            metrics[f"seconds_{stage}_fastest"] = min(result.ran.repeats)
+            metrics[f"seconds_{stage}_slowest"] = max(result.ran.repeats)
+        if result.ran.first_call:
             # It pays for what is compiled and warmed up: apart from the calls after it.
-            metrics[f"seconds_{stage}_first_call"] = result.seconds
-        if result.peak_memory_bytes is not None:
-            metrics[f"peak_device_mb_{stage}"] = result.peak_memory_bytes / 2**20
+            metrics[f"seconds_{stage}_first_call"] = result.ran.seconds
+        if result.ran.peak_memory_bytes is not None:
+            metrics[f"peak_device_mb_{stage}"] = result.ran.peak_memory_bytes / 2**20
         self._metrics(metrics, step=len(self._stage_seconds[stage]) - 1)
 
     def file_saved(self, path: Path, folder: str) -> None:

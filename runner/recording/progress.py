@@ -75,7 +75,7 @@ class Lines(Quiet):
 
     def node_finished(self, result: NodeResult) -> None:
         self._done += 1
-        cost = "reused" if result.reused else f"{result.seconds:.2f} s"
+        cost = "reused" if result.reused else f"{result.ran.seconds:.2f} s"
         node = result.node
         self.message(f"[{self._done}/{self._nodes}] {node.stage:<11} {cost:>8}  {node.label}")
 
@@ -122,7 +122,7 @@ class Json(Quiet):
         self._write("memory_relieved", **_of(node), how=how)
 
     def node_finished(self, result: NodeResult) -> None:
-        cost = {"seconds": result.seconds, "reused": result.reused}
+        cost = {"seconds": result.ran.seconds, "reused": result.reused}
         self._write("stage_finished", **_of(result.node), **cost)
 
     def node_failed(self, node: Node, error: RunnerError) -> None:

@@ -82,11 +82,11 @@ class RunFolder(Observer):
 
     def node_finished(self, result: NodeResult) -> None:
         node = result.node
-        if result.peak_memory_bytes is not None:
-            self._peaks[node.key] = result.peak_memory_bytes
-        if result.repeats:
-            self._repeats[node.key] = result.repeats
-        self._seconds[node.key] = 0.0 if result.reused else result.seconds
+        if result.ran.peak_memory_bytes is not None:
+            self._peaks[node.key] = result.ran.peak_memory_bytes
+        if result.ran.repeats:
+            self._repeats[node.key] = result.ran.repeats
+        self._seconds[node.key] = 0.0 if result.reused else result.ran.seconds
         if STAGES[node.stage].result is ResultKind.scores:
             self._note_scores(result)
         requests = self._requests.get(node.key)

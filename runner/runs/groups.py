@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from runner.engine.store import Store
+from runner.engine.results import Made
+from runner.graph.node import Node
 from runner.images.png import whole_picture
 from runner.planning.plan import Plan
 from runner.recording.cells import CellAtWork
 from runner.recording.manifest import read_manifest
 
 
-def alike(cells: Sequence[CellAtWork], baselines: Mapping[int, int]) -> list[list[CellAtWork]]:
-    """Cells by how they are run; whoever borrows pictures comes after those whose they are.
+def group_by_profile(
+    cells: Sequence[CellAtWork], baselines: Mapping[int, int]
+) -> list[list[CellAtWork]]:
+    """Cells of one profile together; a cell comes after the baseline whose pictures it needs.
 
     Args:
         baselines: cell's number -> that of the cell it is compared with.
@@ -23,7 +26,7 @@ def alike(cells: Sequence[CellAtWork], baselines: Mapping[int, int]) -> list[lis
     by_number = {cell.number: cell for cell in cells}
     groups: defaultdict[tuple[int, object], list[CellAtWork]] = defaultdict(list)
     for cell in cells:
-        groups[_depth(cell, by_number, baselines), cell.plan.way].append(cell)
+        groups[_depth(cell, by_number, baselines), cell.plan.profile].append(cell)
     return [groups[key] for key in sorted(groups, key=lambda key: key[0])]
 
 
@@ -34,26 +37,28 @@ def _depth(
     depth, seen = 0, {cell.number}
     baseline = by_number.get(baselines.get(cell.number, cell.number))
     while baseline is not None and baseline.number not in seen:
-        depth += baseline.plan.way != cell.plan.way
+        depth += baseline.plan.profile != cell.plan.profile
         seen.add(baseline.number)
         cell = baseline
         baseline = by_number.get(baselines.get(cell.number, cell.number))
     return depth
 
 
-def lend(store: Store, plans: Iterable[Plan], baseline: Path) -> None:
-    """What cells borrow from the folder of their baseline, as far as that has been drawn. Each
-    picture is read when it is needed.
+def drawn_in(folder: Path, plans: Iterable[Plan]) -> dict[Node, Callable[[], Made | None]]:
+    """What plans need of the folder of their baseline, as far as that has been drawn: by the nodes
+    that stand for its pictures, how each is read when it is needed.
     """
     try:
-        images = read_manifest(baseline)["images"]
+        images = read_manifest(folder)["images"]
     except (OSError, ValueError, KeyError):
-        return
+        return {}
     drawn = {
-        (image["prompt"], image["seed"]): (baseline / image["file"], image["sha256"])
+        (image["prompt"], image["seed"]): (folder / image["file"], image["sha256"])
         for image in images
     }
-    for plan in plans:
-        for asked, picture in plan.borrowed.items():
-            if asked in drawn:
-                store.lend(picture, partial(whole_picture, *drawn[asked]))
+    return {
+        node: partial(whole_picture, *drawn[asked])
+        for plan in plans
+        for asked, node in plan.external_references.items()
+        if asked in drawn
+    }

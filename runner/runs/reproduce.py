@@ -11,11 +11,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from runner.config.choices import CacheMode, Progress
+from runner.config.choices import Progress
 from runner.config.resolve import resolve_record
-from runner.engine.execute import Engine
 from runner.engine.observer import NodeResult, Observer
-from runner.engine.store import Store
 from runner.errors import RunnerError
 from runner.graph.graph import Graph
 from runner.graph.node import Node
@@ -24,8 +22,8 @@ from runner.planning.plan import Plan, PlannedImage
 from runner.planning.planner import make_plan
 from runner.recording.progress import display_for
 from runner.recording.provenance import describe
+from runner.runs.execute import execute_plans
 from runner.runs.find import RecordedImage, RunRecord
-from runner.workers.choose import open_workers
 
 
 @dataclass(frozen=True)
@@ -76,12 +74,9 @@ def reproduce(record: RunRecord, progress: Progress = Progress.auto) -> Reproduc
         plan = make_plan(resolve_record(_as_rerun(record, folder)), download=True)
         wanted = list(_wanted(plan, record.images))
         made = _Made()
-        store = Store(Path(folder), CacheMode.off)
+        graph = Graph(image.node for _, image in wanted if image is not None)
         with display_for(progress) as display:
-            engine = Engine(
-                open_workers([plan]), store, [made, display], batch_size=plan.materials.batch_size
-            )
-            engine.execute(Graph(image.node for _, image in wanted if image is not None))
+            execute_plans([plan], [made, display], graph=graph)
     now = describe(plan)
     changed = list(_changes(record.environment, now))
     comparisons = [_compared(recorded, image, made) for recorded, image in wanted]

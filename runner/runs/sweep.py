@@ -11,31 +11,25 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from runner.config.choices import Progress
 from runner.config.cluster import Cluster
-from runner.engine.execute import Engine
-from runner.engine.observer import Loaded, NodeResult, Observer
-from runner.engine.store import Store
+from runner.engine.results import Made
 from runner.errors import ConfigError, Interrupted, RunnerError, StorageError
-from runner.graph.graph import Graph
 from runner.graph.node import Node
-from runner.graph.stage_table import DRAWN_ELSEWHERE
 from runner.planning.plan import Plan
-from runner.planning.planner import results_dir
 from runner.planning.sweep import SweepPlan
 from runner.recording.cells import CellAtWork, CellRecord, Recorder
 from runner.recording.display import CellEnded, Display
 from runner.recording.manifest import FAILED, FINISHED, KILLED, lacks_mlflow_run, note_mlflow_run
 from runner.recording.progress import display_for
 from runner.recording.sweep_record import CellEntry
-from runner.runs.groups import alike, lend
-from runner.runs.run import FAILURE, SUCCESS, Finished, keep_within_bounds, print_tracebacks
+from runner.runs.execute import FAILURE, SUCCESS, Finished, execute_plans
+from runner.runs.groups import drawn_in, group_by_profile
+from runner.runs.summary import announce_sweep, summary_of_sweep
 from runner.runs.sweep_folder import SweepFolder
 from runner.runs.sweep_tracking import SweepTracking
-from runner.system.machine import peak_process_bytes
+from runner.runs.totals import Totals
 from runner.system.signals import StopBetweenStages, signals
-from runner.system.text import counted, for_outputs, path_here
-from runner.workers.choose import open_workers
+from runner.system.text import counted, path_here
 
 
 @dataclass(frozen=True)
@@ -93,13 +87,13 @@ class _SweepRun:
         self._to_do = self._folder.to_do(self._run.retry)
         self._tracking = SweepTracking(sweep, self._folder.record)
         self._ended: Counter[str] = Counter()
-        self._totals = _Totals()
+        self._totals = Totals()
         self._started, self._began = time.perf_counter(), time.time()
         self._seconds = 0.0
 
     def execute(self) -> dict[int, Finished]:
         """Run what is to do. Returns the cells by number."""
-        self._announce()
+        announce_sweep(self._sweep, len(self._to_do), self._folder.path)
         stop = StopBetweenStages()
         status = FAILED
         try:
@@ -126,22 +120,23 @@ class _SweepRun:
             self._tracking.parent(self._plans[self._to_do[0].number])
         with display_for(self._run.progress, len(self._to_do)) as display:
             at_work = [self._cell_at_work(entry) for entry in self._to_do]
-            for cells in alike(at_work, self._sweep.baselines):
-                self._execute_alike(cells, display, check)
+            for cells in group_by_profile(at_work, self._sweep.baselines):
+                self._execute_group(cells, display, check)
 
-    def _execute_alike(
+    def _execute_group(
         self, cells: Sequence[CellAtWork], display: Display, check: Callable[[], None]
     ) -> None:
-        """Run cells that one engine can serve."""
-        plans = [cell.plan for cell in cells]
+        """Run cells of one profile."""
         recorder = Recorder(cells, partial(self._tell, display))
-        store = Store(results_dir(self._run.output_dir), plans[0].run.cache)
-        self._lend(store, cells)
-        observers = [recorder, self._totals, display]
-        workers = open_workers(plans, self._cluster)
-        engine = Engine(workers, store, observers, check, plans[0].materials.batch_size)
         try:
-            outcome = engine.execute(Graph(()).merged(*(plan.graph for plan in plans)))
+            execute_plans(
+                [cell.plan for cell in cells],
+                [recorder, self._totals, display],
+                external=self._external(cells),
+                cluster=self._cluster,
+                between=check,
+                since=self._began,
+            )
         except KeyboardInterrupt:
             recorder.stop(KILLED)
             raise
@@ -151,18 +146,18 @@ class _SweepRun:
         except BaseException:
             recorder.stop(FAILED)
             raise
-        keep_within_bounds(plans[0].run, self._began)
-        if self._run.debug:
-            print_tracebacks(outcome)
 
-    def _lend(self, store: Store, cells: Sequence[CellAtWork]) -> None:
+    def _external(self, cells: Sequence[CellAtWork]) -> dict[Node, Callable[[], Made | None]]:
+        """How the pictures are read that cells are compared with and do not draw."""
         borrowers: defaultdict[int, list[Plan]] = defaultdict(list)
         for cell in cells:
-            if cell.plan.borrowed:
+            if cell.plan.external_references:
                 borrowers[self._sweep.baselines[cell.number]].append(cell.plan)
+        found: dict[Node, Callable[[], Made | None]] = {}
         for entry in self._folder.record.cells if borrowers else ():
             if entry.number in borrowers:
-                lend(store, borrowers[entry.number], self._folder.folder(entry))
+                found |= drawn_in(self._folder.folder(entry), borrowers[entry.number])
+        return found
 
     def _cell_at_work(self, entry: CellEntry) -> CellAtWork:
         plan = self._plans[entry.number]
@@ -179,21 +174,6 @@ class _SweepRun:
             parent=tracking.parent(plan),
             again=tracking.again,
         )
-
-    def _announce(self) -> None:
-        sweep, run = self._sweep, self._run
-        for warning, n in Counter(w for plan in sweep.plans for w in plan.warnings).items():
-            of = f" ({n} of {counted(len(sweep.cells), 'cell')})" if len(sweep.cells) > 1 else ""
-            print(f"warning: {warning}{of}", file=sys.stderr)
-        if run.progress is Progress.quiet:
-            return
-        done = len(sweep.cells) - len(self._to_do)
-        earlier = f", {done} of them done earlier" if done else ""
-        distinct = sum(sweep.distinct_stages.values())
-        stages = f"{counted(distinct, 'stage')} of {sum(sweep.stages.values())}"
-        cells = counted(len(sweep.cells), "cell")
-        print(f"{cells}{earlier}; {stages} are distinct", file=sys.stderr)
-        print(f"  {path_here(self._folder.path)}/", file=sys.stderr)
 
     def _tell(self, display: Display, cell: CellAtWork) -> None:
         assert cell.status is not None
@@ -256,64 +236,9 @@ class _SweepRun:
 
     def summary(self) -> str:
         """What `execute` made, for people."""
-        cells = counted(len(self._sweep.cells), "cell")
-        if not self._to_do:
-            lines = [f"{cells} done earlier; resume=false runs them again"]
-        else:
-            totals = self._totals
-            failed = f", {self._ended[FAILED]} FAILED" if self._ended[FAILED] else ""
-            earlier = len(self._sweep.cells) - len(self._to_do)
-            besides = f" ({earlier} more done earlier)" if earlier else ""
-            lines = [
-                f"{self._ended[FINISHED]} of {counted(len(self._to_do), 'cell')}{besides} "
-                f"in {self._seconds:.1f} s{failed}: "
-                f"{totals.run} stages run, {totals.reused} taken from the store"
-            ]
-        lines.append(f"  pictures  {path_here(self._folder.path)}/")
-        if self._tracking.parents:
-            lines.append(f"  MLflow    {for_outputs('ui', self._run.output_dir)}")
-        return "\n".join(lines)
-
-
-class _Totals(Observer):
-    """Counts of the distinct stages."""
-
-    def __init__(self) -> None:
-        self.run = self.reused = self.failed = self.workers = 0
-        self.seconds_in_stages = self.seconds_loading = 0.0
-
-    def workers_begun(self, workers: int, how: str) -> None:
-        self.workers = max(self.workers, workers)
-
-    def pipeline_loaded(self, loaded: Loaded) -> None:
-        self.seconds_loading += loaded.seconds
-
-    def node_finished(self, result: NodeResult) -> None:
-        if result.node.stage == DRAWN_ELSEWHERE:
-            return
-        if result.reused:
-            self.reused += 1
-        else:
-            self.run += 1
-            self.seconds_in_stages += result.seconds
-
-    def node_failed(self, node: Node, error: RunnerError) -> None:
-        self.failed += 1
-
-    def metrics(self, ended: Counter[str], seconds: float) -> dict[str, float]:
-        """For the sweep's own run."""
-        found: dict[str, float] = {
-            "cells_finished": ended[FINISHED],
-            "cells_failed": ended[FAILED],
-            "stages_run": self.run,
-            "stages_reused": self.reused,
-            "stages_failed": self.failed,
-            "workers": self.workers,
-            "seconds_total": seconds,
-            "seconds_in_stages": self.seconds_in_stages,
-            "seconds_loading": self.seconds_loading,
-        }
-        peak = peak_process_bytes()
-        if peak is not None:
-            found["peak_process_mb"] = peak / 2**20
-        return found
+        where = path_here(self._folder.path)
+        todo, cells = len(self._to_do), len(self._sweep.cells)
+        logged = bool(self._tracking.parents)
+        return summary_of_sweep(
+            self._run, self._ended, self._totals, todo, cells, self._seconds, where, logged
+        )

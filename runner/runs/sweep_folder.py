@@ -8,9 +8,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO
 
+from runner.config.cell import Cell
 from runner.config.choices import Retry
 from runner.errors import RunnerError, StorageError
-from runner.planning.sweep import Cell, SweepPlan
+from runner.planning.sweep import SweepPlan
 from runner.recording.manifest import (
     FAILED,
     FINISHED,

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from runner.planning.plan import Plan
 from runner.planning.sweep import SweepPlan
 from runner.recording.cells import experiment_of
+from runner.recording.sessions import close_session, open_session
 from runner.recording.sweep_record import CellEntry, SweepRecord
-from runner.runs.run import close_session, session_of
 from runner.system.text import counted
 from runner.tracking.session import TrackingSession, now_ms
 
@@ -46,7 +46,7 @@ class SweepTracking:
             number = len(self._sessions)
             name = self._record.sweep_id + (f"-{number}" if number else "")
             attempt = f".{self._record.attempts}" if self.again else ""
-            self._sessions[address] = session_of(plan, name + attempt)
+            self._sessions[address] = open_session(plan, name + attempt)
         return self._sessions[address]
 
     def parent(self, plan: Plan) -> str | None:

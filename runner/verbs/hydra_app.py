@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, OmegaConf
 
 from runner.config import tree
+from runner.config.cell import Cell
 from runner.config.cluster import Cluster
 from runner.config.problems import config_problem
 from runner.config.resolve import resolve
 from runner.config.run_config import RunConfig
-from runner.planning.sweep import Cell
 from runner.system.exit import reported
 
 if TYPE_CHECKING:

@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from runner.config.cell import Cell
 from runner.config.choices import Progress
 from runner.config.cluster import Cluster
 from runner.config.run_config import RunConfig
-from runner.planning.sweep import Cell, plan_sweep
+from runner.planning.sweep import plan_sweep
 from runner.verbs.hydra_app import Swept
 
 if TYPE_CHECKING:
@@ -43,9 +44,9 @@ def run_sweep(cells: Sequence[Cell], cluster: Cluster | None) -> Swept:
 
 def run_one(run: RunConfig) -> int:
     # Only now: `--cfg job` and errors of the config do not need it.
-    from runner.runs.run import execute
+    from runner.runs.run import execute_run
 
-    finished = execute(run)
+    finished = execute_run(run)
     print(finished.summary, file=_output(run.progress))
     return finished.status
 

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
+from runner.config.cell import Cell
 from runner.config.choices import CacheMode
 from runner.config.cluster import Cluster
 from runner.config.run_config import RunConfig
@@ -16,7 +17,7 @@ from runner.graph.graph import Graph
 from runner.graph.node import Node
 from runner.planning.plan import Plan
 from runner.planning.planner import make_plan, results_dir
-from runner.planning.sweep import Cell, SweepPlan, plan_sweep
+from runner.planning.sweep import SweepPlan, plan_sweep
 from runner.system.text import counted
 from runner.verbs.hydra_app import Swept, run_with_hydra
 from runner.weights.find import FoundCheckpoint

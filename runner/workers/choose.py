@@ -12,6 +12,7 @@ from runner.engine.workers import OpenWorkers, Workers, in_process
 from runner.graph.node import Node, PipelineSpec
 from runner.planning.plan import Plan
 from runner.planning.planner import SMALL_MODEL_PARAMETERS, cache_dir
+from runner.planning.profile import profile_of
 from runner.system.machine import accelerators, cpu_cores
 from runner.system.text import counted
 from runner.workers import host
@@ -22,7 +23,7 @@ ENOUGH = 12
 
 
 def open_workers(plans: Sequence[Plan], cluster: Cluster | None = None) -> OpenWorkers:
-    """Workers for plans that agree on device, threads, workers and offload mode.
+    """Workers for plans of one profile.
 
     Args:
         cluster: where they are, if not on this machine.
@@ -37,7 +38,9 @@ def open_workers(plans: Sequence[Plan], cluster: Cluster | None = None) -> OpenW
         observer.workers_begun(count, f"{counted(count, 'worker')} ({reason})")
         if count == 1:
             host.stand_down()
-            return in_process(lambda: open_pipelines(opening), opening.bench)(nodes, observer)
+            return in_process(lambda: open_pipelines(opening), opening.profile.bench)(
+                nodes, observer
+            )
         # Only now: most runs need none of it.
         from runner.workers.pool import Pool
 
@@ -84,17 +87,18 @@ def worker_count(plans: Sequence[Plan], nodes: Sequence[Node]) -> tuple[int, str
     `auto`: on accelerators one each; on a CPU one a core where one thread is all that the model
     can use, else one. Never more than have enough to do.
     """
-    configured = plans[0].run.workers
+    profile = profile_of(plans)
+    configured = profile.workers
     work = _work(nodes)
     if configured is not None:
         return max(1, min(configured, work)), "as configured"
-    device = plans[0].device
+    device = profile.device
     if os.name != "posix":
         return 1, "processes are not supported here"
     if device == "cuda":
         places, reason = accelerators(), "one an accelerator"
     elif device == "cpu" and _is_small(plans):
-        places, reason = cpu_cores() // plans[0].threads, "one a core"
+        places, reason = cpu_cores() // profile.threads, "one a core"
     else:
         places, reason = 1, "one is all that the device can serve"
     return max(1, min(places, work // ENOUGH)), reason

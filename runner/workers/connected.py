@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from runner.engine.observer import Observer
+from runner.engine.observer import Observer, Ran
 from runner.engine.results import Made
-from runner.engine.stage_runner import Ran
 from runner.errors import RunnerError, StageError
 from runner.graph.node import Node, PipelineSpec
 from runner.workers.messages import (

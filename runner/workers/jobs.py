@@ -23,8 +23,7 @@ from typing import Any
 import submitit
 
 from runner.config.cluster import Batch
-from runner.engine.observer import Observer
-from runner.engine.stage_runner import Ran
+from runner.engine.observer import Observer, Ran
 from runner.errors import RunnerError
 from runner.graph.node import Node, PipelineSpec
 from runner.system.machine import python_path

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from runner.engine.observer import Loaded
+from runner.engine.observer import Loaded, Ran
 from runner.engine.results import Encoded, Made, encoded
-from runner.engine.stage_runner import Ran
 from runner.graph.node import Node, PipelineSpec
 from runner.graph.stage_table import STAGES
 from runner.workers.setup import Opening

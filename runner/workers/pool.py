@@ -44,7 +44,7 @@ class Pool(ConnectedWorkers):
 
     @property
     def _can_fork(self) -> bool:
-        return sys.platform.startswith("linux") and self._start.opening.device == "cpu"
+        return sys.platform.startswith("linux") and self._start.opening.profile.device == "cpu"
 
     def _free_place(self) -> int:
         """Of a process that died, if there is one."""

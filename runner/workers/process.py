@@ -24,9 +24,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from multiprocessing.connection import Client, Connection
 
-from runner.engine.observer import Loaded, Observer
+from runner.engine.observer import Loaded, Observer, Ran
 from runner.engine.results import decoded, encoded
-from runner.engine.stage_runner import Ran, StageRunner
+from runner.engine.stage_runner import StageRunner
 from runner.errors import RunnerError
 from runner.graph.node import Node
 from runner.graph.stage_table import STAGES
@@ -101,11 +101,12 @@ def serve(address: tuple[str, int], key: bytes) -> None:
 
 
 def _placed(opening: Opening, place: int) -> Opening:
-    if opening.device != "cuda":
+    if opening.profile.device != "cuda":
         return opening
     import torch
 
-    return replace(opening, device=f"cuda:{place % max(1, torch.cuda.device_count())}")
+    device = f"cuda:{place % max(1, torch.cuda.device_count())}"
+    return replace(opening, profile=replace(opening.profile, device=device))
 
 
 def _end_with_runner(lifeline: int, workers: Sequence[int]) -> None:
@@ -124,7 +125,7 @@ def _end_with_runner(lifeline: int, workers: Sequence[int]) -> None:
 
 def _work(connection: Connection, opening: Opening) -> None:
     tell: Callable[[FromWorker], None] = connection.send
-    runner = StageRunner(lambda: open_pipelines(opening), Messenger(tell), opening.bench)
+    runner = StageRunner(lambda: open_pipelines(opening), Messenger(tell), opening.profile.bench)
     try:
         tell(Ready(os.getpid()))
         while True:

@@ -21,9 +21,9 @@ from ray.exceptions import RayActorError, RayError
 
 from runner.config.choices import WeightsSource
 from runner.config.cluster import RayCluster
-from runner.engine.observer import Observer
+from runner.engine.observer import Observer, Ran
 from runner.engine.results import Made
-from runner.engine.stage_runner import Ran, StageRunner
+from runner.engine.stage_runner import StageRunner
 from runner.engine.workers import Here
 from runner.errors import RunnerError, StageError
 from runner.graph.node import Node, PipelineSpec
@@ -150,7 +150,9 @@ class StageActor:
     def __init__(self, opening: Opening) -> None:
         self._told: list[Happened] = []
         messenger = Messenger(self._told.append)
-        self._runner = StageRunner(lambda: open_pipelines(_here(opening)), messenger, opening.bench)
+        self._runner = StageRunner(
+            lambda: open_pipelines(_here(opening)), messenger, opening.profile.bench
+        )
 
     def ready(self) -> None:
         """Once the imports are done."""

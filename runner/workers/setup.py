@@ -7,9 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from runner.config.choices import OffloadMode
-from runner.config.run_config import Bench
 from runner.planning.plan import Plan
+from runner.planning.profile import ExecutionProfile, profile_of
 from runner.planning.specs import precision_of
 from runner.system.imports import sparing_scipy, uncollected
 from runner.weights.find import FoundCheckpoint
@@ -23,24 +22,21 @@ class Opening:
     """What has to be known to run nodes on pipelines, here or in another process.
 
     Attributes:
+        profile: how they are run.
         component_bytes: of each checkpoint, module -> bytes in the precision of its role.
         pixels: of the largest picture.
         activation_bytes: of the widest type that a decoder computes in.
-        bench: how often each node is run, if it is measured.
     """
 
     checkpoints: tuple[FoundCheckpoint, ...]
-    device: str
-    threads: int
-    offload: OffloadMode
+    profile: ExecutionProfile
     component_bytes: tuple[Mapping[str, int], ...]
     pixels: int
     activation_bytes: int
-    bench: Bench | None = None
 
 
 def opening_of(plans: Sequence[Plan]) -> Opening:
-    """Of plans that agree on device, threads and offload mode."""
+    """Of plans of one profile."""
     checkpoints = {
         (found.identity, found.checkpoint.pipeline): found
         for plan in plans
@@ -48,13 +44,10 @@ def opening_of(plans: Sequence[Plan]) -> Opening:
     }
     return Opening(
         tuple(checkpoints.values()),
-        plans[0].device,
-        plans[0].threads,
-        plans[0].run.offload,
+        profile_of(plans),
         tuple(component_bytes for plan in plans for component_bytes in _component_bytes(plan)),
         max(plan.height * plan.width for plan in plans),
         max(plan.run.precision.decoder.bytes for plan in plans),
-        plans[0].run.bench,
     )
 
 
@@ -67,17 +60,18 @@ def open_pipelines(opening: Opening) -> Pipelines:
     from runner.pipelines.offload import choose_offload, free_bytes
     from runner.pipelines.pipelines import Pipelines
 
-    check_device(opening.device)
-    set_threads(opening.threads)
+    device = opening.profile.device
+    check_device(device)
+    set_threads(opening.profile.threads)
     offload = choose_offload(
-        opening.offload,
-        opening.device,
+        opening.profile.offload,
+        device,
         opening.component_bytes,
         opening.pixels,
         opening.activation_bytes,
-        free_bytes(opening.device),
+        free_bytes(device),
     )
-    return Pipelines(opening.checkpoints, opening.device, offload)
+    return Pipelines(opening.checkpoints, device, offload)
 
 
 def import_libraries() -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from runner.config import tree
 from runner.config.resolve import resolve
-from runner.engine.execute import Engine
+from runner.engine.execute import execute
 from runner.engine.observer import Loaded, NodeResult, Observer
 from runner.engine.store import Store
 from runner.engine.workers import in_process
@@ -111,7 +111,7 @@ def drawn(plan: Plan, pipelines: Pipelines) -> Drawn:
     """Run a plan. Raises what made a stage fail."""
     made = Drawn()
     store = Store(cache_dir(plan.run) / "results", plan.run.cache)
-    outcome = Engine(in_process(lambda: pipelines), store, [made]).execute(plan.graph)
+    outcome = execute(plan.graph, in_process(lambda: pipelines), store, [made])
     for error in outcome.failed.values():
         raise error
     return made

@@ -16,7 +16,7 @@ from PIL import Image
 from functional.made import STEPS
 from runner.cli import main
 from runner.config.choices import CacheMode
-from runner.engine.execute import Engine
+from runner.engine.execute import execute
 from runner.engine.observer import Loaded, NodeResult, Observer
 from runner.engine.store import Store
 from runner.errors import RunnerError, StageError
@@ -134,7 +134,7 @@ def run_in_pool(plan: Plan, folder: Path, watch: Watch, workers: int = 2) -> Wat
         watch.pool = Pool(opening_of([plan]), specs_of(nodes), workers, observer)
         return watch.pool
 
-    Engine(opened, Store(folder, CacheMode.use), [watch]).execute(plan.graph)
+    execute(plan.graph, opened, Store(folder, CacheMode.use), [watch])
     return watch
 
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from runner.config.choices import CacheMode
-from runner.engine.execute import Engine, Outcome
+from runner.engine.execute import Outcome, execute
 from runner.engine.observer import Loaded, NodeResult, Observer
 from runner.engine.store import Store
 from runner.engine.workers import in_process
@@ -175,7 +175,7 @@ class Bench:
     def execute(self, *targets: Node, mode: CacheMode = CacheMode.use) -> Outcome:
         self.recorder = Recorder()
         self.store = Store(self.folder, mode)
-        return Engine(in_process(self._open), self.store, [self.recorder]).execute(Graph(targets))
+        return execute(Graph(targets), in_process(self._open), self.store, [self.recorder])
 
     def _open(self) -> Source:
         self.opened += 1

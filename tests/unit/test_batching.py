@@ -13,7 +13,7 @@ from PIL import Image
 
 from runner.config.choices import CacheMode
 from runner.engine.batching import batch_of, group_of
-from runner.engine.execute import Engine, Outcome
+from runner.engine.execute import Outcome, execute
 from runner.engine.store import Store
 from runner.engine.workers import in_process
 from runner.graph.graph import Graph
@@ -69,8 +69,9 @@ class Ran:
     def __init__(self, folder: Path, nodes: list[Node], size: int) -> None:
         self.recorder = Recorder()
         store = Store(folder, CacheMode.use)
-        engine = Engine(in_process(Source), store, [self.recorder], batch_size=size)
-        self.outcome: Outcome = engine.execute(Graph(nodes))
+        self.outcome: Outcome = execute(
+            Graph(nodes), in_process(Source), store, [self.recorder], batch_size=size
+        )
 
     def told(self, what: str) -> list[str]:
         return [event[1] for event in self.recorder.told if event[0] == what]
@@ -86,7 +87,7 @@ def test_nodes_of_a_group_are_run_together_and_taken_apart(tmp_path: Path) -> No
         value = ran.recorder.results[node.label].value
         assert isinstance(value, Image.Image)
         assert value.getpixel((0, 0)) == (node.params["seed"], 0, 0)
-    seconds = {ran.recorder.results[node.label].seconds for node in nodes[:3]}
+    seconds = {ran.recorder.results[node.label].ran.seconds for node in nodes[:3]}
     assert len(seconds) == 1  # each pays the same share
 
 

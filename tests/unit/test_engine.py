@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from runner.config.choices import CacheMode
-from runner.engine.execute import Engine
+from runner.engine.execute import execute
 from runner.engine.observer import NodeResult, Observer
 from runner.engine.store import Store
 from runner.engine.workers import in_process
@@ -146,11 +146,11 @@ def test_a_pipeline_that_cannot_be_loaded_fails_its_nodes_only(
 def test_peak_memory_is_of_the_stage_alone(bench: Bench) -> None:
     target = number("one", 1)
     bench.execute(target)
-    assert bench.recorder.results["one"].peak_memory_bytes == PEAK
+    assert bench.recorder.results["one"].ran.peak_memory_bytes == PEAK
     # Once before, to begin anew, and once after.
     assert len(bench.source.asked("peak")) == 2
     bench.execute(target)
-    assert bench.recorder.results["one"].peak_memory_bytes is None
+    assert bench.recorder.results["one"].ran.peak_memory_bytes is None
 
 
 def corrupt(file: Path) -> None:
@@ -187,7 +187,7 @@ def test_results_leave_memory_when_nobody_needs_them(bench: Bench) -> None:
 
     look = Look()
     bench.store = Store(bench.folder, CacheMode.off)
-    Engine(in_process(Source), bench.store, [look]).execute(Graph([first, last]))
+    execute(Graph([first, last]), in_process(Source), bench.store, [look])
     assert look.held == {
         "shared": [False, False],
         "first": [True, False],
@@ -207,4 +207,4 @@ def test_what_an_observer_raises_ends_the_run(bench: Bench) -> None:
             raise StorageError("disk full")
 
     with pytest.raises(StorageError, match="disk full"):
-        Engine(in_process(Source), bench.store, [Full()]).execute(Graph([number("one", 1)]))
+        execute(Graph([number("one", 1)]), in_process(Source), bench.store, [Full()])

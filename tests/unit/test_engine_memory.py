@@ -54,8 +54,8 @@ def test_nodes_without_a_pipeline_open_none(bench: Bench) -> None:
     assert bench.opened == 0
     assert bench.source.log == []
     result = bench.recorder.results["two"]
-    assert not result.first_call
-    assert result.peak_memory_bytes is None
+    assert not result.ran.first_call
+    assert result.ran.peak_memory_bytes is None
 
 
 def test_running_out_of_memory_is_relieved_once_for_each_mode(bench: Bench) -> None:
@@ -174,11 +174,11 @@ def test_the_first_call_of_each_pipeline_is_told_apart(bench: Bench) -> None:
         number(f"{spec.pipeline} {n}", n, pipeline=spec) for spec in (TEXT, UNET) for n in (1, 2)
     ]
     bench.execute(*nodes)
-    first = {label: result.first_call for label, result in bench.recorder.results.items()}
+    first = {label: result.ran.first_call for label, result in bench.recorder.results.items()}
     assert first == {"text 1": True, "text 2": False, "unet 1": True, "unet 2": False}
     # What is taken from the store calls nothing; the next that runs is the first again.
     bench.execute(*nodes, number("unet 3", 3, pipeline=UNET), failing("bad"))
-    first = {label: result.first_call for label, result in bench.recorder.results.items()}
+    first = {label: result.ran.first_call for label, result in bench.recorder.results.items()}
     assert [label for label, is_first in first.items() if is_first] == ["unet 3"]
 
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from runner.config.choices import CacheMode
-from runner.engine.execute import Engine
+from runner.engine.execute import execute
 from runner.engine.results import decoded
 from runner.engine.store import Store
 from runner.engine.workers import in_process
@@ -45,7 +45,7 @@ HINT = drawn(20, image=IMAGE)
 def told(store: Store, *targets: Node) -> dict[str, dict[str, int]]:
     """Label -> name -> red, of the pictures told with each."""
     recorder = Recorder()
-    assert Engine(in_process(Source), store, [recorder]).execute(Graph(targets)).succeeded
+    assert execute(Graph(targets), in_process(Source), store, [recorder]).succeeded
     found: dict[str, dict[str, int]] = {}
     for label, result in recorder.results.items():
         found[label] = {}

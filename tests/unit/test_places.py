@@ -8,8 +8,9 @@ from multiprocessing.connection import Pipe
 import pytest
 import torch
 
-from runner.config.choices import OffloadMode
+from runner.config.choices import CacheMode, OffloadMode
 from runner.engine.observer import Observer
+from runner.planning.profile import ExecutionProfile
 from runner.workers import pool, process
 from runner.workers.messages import Start
 from runner.workers.pool import Pool
@@ -49,7 +50,8 @@ def _stood_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def opening(device: str) -> Opening:
-    return Opening((), device, 1, OffloadMode.none, (), 64 * 64, 4)
+    profile = ExecutionProfile(CacheMode.use, device, 1, 3, OffloadMode.none, None, 1)
+    return Opening((), profile, (), 64 * 64, 4)
 
 
 def places() -> list[tuple[int, int]]:
@@ -78,6 +80,6 @@ def test_places_are_dealt_out_over_the_devices(
     monkeypatch: pytest.MonkeyPatch, place: int, device: str
 ) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert process._placed(opening("cuda"), place).device == device
-    assert process._placed(opening("cuda:1"), place).device == "cuda:1"
-    assert process._placed(opening("cpu"), place).device == "cpu"
+    assert process._placed(opening("cuda"), place).profile.device == device
+    assert process._placed(opening("cuda:1"), place).profile.device == "cuda:1"
+    assert process._placed(opening("cpu"), place).profile.device == "cpu"

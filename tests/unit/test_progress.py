@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from runner.config.choices import Progress
-from runner.engine.observer import Loaded, NodeResult
+from runner.engine.observer import Loaded, NodeResult, Ran
 from runner.errors import StageError
 from runner.graph.node import Node, PipelineSpec
 from runner.recording.display import CellEnded, loaded_text
@@ -63,8 +63,8 @@ def test_lines_count_up(capsys: pytest.CaptureFixture[str]) -> None:
         shown.pipeline_loaded(LOADED)
         shown.node_started(PRIOR)
         shown.node_step(PRIOR, 1, 2)
-        shown.node_finished(NodeResult(PRIOR, {}, reused=True, seconds=0.1))
-        shown.node_finished(NodeResult(DECODE, {}, reused=False, seconds=2.5))
+        shown.node_finished(NodeResult(PRIOR, Ran({}, 0.1), reused=True))
+        shown.node_finished(NodeResult(DECODE, Ran({}, 2.5), reused=False))
         shown.node_failed(PRIOR, StageError("it broke"))
         shown.node_blocked(DECODE, PRIOR)
     out, err = capsys.readouterr()
@@ -81,7 +81,7 @@ def test_quiet_shows_failures_only(capsys: pytest.CaptureFixture[str]) -> None:
     with Quiet() as shown:
         shown.graph_started(1)
         shown.pipeline_loaded(LOADED)
-        shown.node_finished(NodeResult(PRIOR, {}, reused=False, seconds=1))
+        shown.node_finished(NodeResult(PRIOR, Ran({}, 1), reused=False))
         shown.node_failed(DECODE, StageError("it broke"))
     assert capsys.readouterr() == ("", "failed: it broke\n")
 
@@ -93,7 +93,7 @@ def test_of_a_sweep_there_is_a_line_a_cell(capsys: pytest.CaptureFixture[str]) -
     display = display_for(Progress.lines, cells=24)
     assert isinstance(display, CellLines)
     with display as shown:
-        shown.node_finished(NodeResult(PRIOR, {}, reused=False, seconds=1))
+        shown.node_finished(NodeResult(PRIOR, Ran({}, 1), reused=False))
         shown.node_failed(DECODE, StageError("it broke"))
         shown.cell_ended(ENDED)
     lines = capsys.readouterr().err.splitlines()
@@ -105,7 +105,7 @@ def test_json_is_a_line_for_each_event(capsys: pytest.CaptureFixture[str]) -> No
         shown.graph_started(2)
         shown.pipeline_loaded(LOADED)
         shown.node_started(PRIOR)
-        shown.node_finished(NodeResult(PRIOR, {}, reused=True, seconds=0.5))
+        shown.node_finished(NodeResult(PRIOR, Ran({}, 0.5), reused=True))
         shown.node_failed(DECODE, StageError("it\nbroke"))
         shown.cell_ended(ENDED)
     out, err = capsys.readouterr()
@@ -123,7 +123,7 @@ ON_A_TERMINAL = """
 import time
 from runner.config.choices import Progress
 from runner.errors import StageError
-from runner.engine.observer import NodeResult
+from runner.engine.observer import NodeResult, Ran
 from runner.graph.node import Node
 from runner.recording.progress import display_for
 from runner.recording.display import CellEnded
@@ -135,7 +135,7 @@ with display_for(Progress.auto, cells=5) as shown:
     for step in range(1, 11):
         shown.node_step(node, step, 10)
         time.sleep(0.05)
-    shown.node_finished(NodeResult(node, {}, reused=False, seconds=1.0))
+    shown.node_finished(NodeResult(node, Ran({}, 1.0), reused=False))
     shown.node_failed(node, StageError("it [broke]"))
     shown.node_blocked(node, node)
 """

@@ -10,9 +10,9 @@ import pytest
 from runner.graph.stage_table import STAGES, StageFunction
 
 
-@pytest.mark.parametrize("name", STAGES)
+@pytest.mark.parametrize("name", [name for name, stage in STAGES.items() if stage.module])
 def test_stage_has_a_run_of_the_right_shape(name: str) -> None:
-    run = importlib.import_module(STAGES[name].module).run
+    run = importlib.import_module(str(STAGES[name].module)).run
     expected = list(inspect.signature(StageFunction.__call__).parameters)[1:]
     assert list(inspect.signature(run).parameters) == expected
     assert STAGES[name].name == name

@@ -1,0 +1,19 @@
+"""A cell: one combination of a sweep's values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from runner.config.run_config import RunConfig
+from runner.errors import RunnerError
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One combination of a sweep's values: its number from 0, the overrides that set it apart from
+    the others, and its config, or what is wrong with that.
+    """
+
+    number: int
+    overrides: tuple[str, ...]
+    config: RunConfig | RunnerError

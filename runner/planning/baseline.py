@@ -1,0 +1,134 @@
+"""How the cells of a sweep are compared with their baselines: who with whom, and by which nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TypeAlias
+
+from runner.config.cell import Cell
+from runner.config.choices import CacheMode
+from runner.config.overrides import assigned
+from runner.errors import ConfigError, RunnerError
+from runner.graph.node import Node
+from runner.planning.nodes import Materials
+from runner.planning.plan import Plan
+
+NodesOf: TypeAlias = "Callable[[Plan], Materials]"
+"""Gives what builds nodes for a plan."""
+
+
+def no_baseline(plan: Plan) -> ConfigError:
+    """What to say where there is nothing to compare with."""
+    name = plan.compared[0].name
+    return ConfigError(
+        "baseline", None, f"metrics: {name} compares with another cell",
+        f"a sweep (-m) with baseline=<overrides of a cell>, or metrics.{name}.against=image",
+    )  # fmt: skip
+
+
+def compare_with_baselines(
+    cells: Sequence[Cell], plans: Sequence[Plan], nodes_of: NodesOf
+) -> tuple[list[Plan], dict[int, int], dict[str, list[Cell]]]:
+    """The plans with what compares them with their baselines; which cells' these are; and what is
+    wrong with that.
+    """
+    chosen = [assigned(cell.overrides) for cell in cells]
+    by_choice = {frozenset(own.items()): place for place, own in enumerate(chosen)}
+    found: list[Plan] = []
+    baselines: dict[int, int] = {}
+    faults: dict[str, list[Cell]] = {}
+    for cell, own, plan in zip(cells, chosen, plans, strict=True):
+        try:
+            if plan.run.baseline:
+                wanted = assigned(plan.run.baseline)
+                place = by_choice.get(frozenset({**own, **wanted}.items()))
+                if place is None:
+                    raise _no_such_cell(plan, wanted, chosen)
+                baseline = plans[place]
+                # The baseline itself is compared with nothing.
+                if baseline is plan or not plan.compared:
+                    found.append(plan)
+                else:
+                    found.append(measure_against(plan, baseline, nodes_of(plan)))
+                    baselines[cell.number] = cells[place].number
+            elif plan.compared:
+                raise no_baseline(plan)
+            else:
+                found.append(plan)
+        except RunnerError as error:
+            faults.setdefault(str(error), []).append(cell)
+    return found, baselines, faults
+
+
+def _no_such_cell(
+    plan: Plan, wanted: Mapping[str, str], chosen: Sequence[Mapping[str, str]]
+) -> ConfigError:
+    for key, value in wanted.items():
+        values = list(dict.fromkeys(own[key] for own in chosen if key in own))
+        if value not in values:
+            return ConfigError(
+                "baseline", f"{key}={value}", "is in no cell of this sweep",
+                [f"{key}={value}" for value in values] or "a key that the sweep varies",
+            )  # fmt: skip
+    return ConfigError(
+        "baseline", " ".join(plan.run.baseline), "leads from this cell to none of the sweep",
+        "overrides that lead from every cell to one of them",
+    )  # fmt: skip
+
+
+def measure_against(plan: Plan, baseline: Plan, nodes: Materials) -> Plan:
+    """A plan with the metrics that compare its images with those of another cell, of the same
+    prompts and seeds. Where that is run in another way, its engine draws them, and no other: the
+    reference is then one of `external_references`.
+
+    Raises:
+        ConfigError: the other cell has not all of these prompts and seeds, or another size; or its
+            pictures would be taken for those of this one.
+    """
+    asked = " ".join(plan.run.baseline)
+    others = {(i.request.prompt, i.request.seed): i for i in baseline.images}
+    if (plan.height, plan.width) != (baseline.height, baseline.width):
+        raise ConfigError(
+            "baseline", asked,
+            f"is of {baseline.width} x {baseline.height} px, and this of "
+            f"{plan.width} x {plan.height}", "pictures of one size",
+        )  # fmt: skip
+    apart = baseline.profile != plan.profile
+    images = []
+    for image in plan.images:
+        request = image.request
+        other = others.get((request.prompt, request.seed))
+        if other is None:
+            raise ConfigError(
+                "baseline", asked, f"has no picture of {request.prompt!r} with seed {request.seed}",
+                "a cell of the same prompts and seeds",
+            )  # fmt: skip
+        reference = other.node
+        if apart:
+            _check_drawn_apart(plan, image.node, baseline, other.node)
+            reference = nodes.external_image(other.node, str(baseline.profile.described))
+        measures = {
+            metric.name: nodes.measured(request, metric, image.node, reference)
+            for metric in plan.compared
+        }
+        images.append(replace(image, measures={**image.measures, **measures}))
+    return replace(plan, images=tuple(images))
+
+
+def _check_drawn_apart(plan: Plan, own: Node, baseline: Plan, other: Node) -> None:
+    asked = " ".join(plan.run.baseline)
+    if plan.run.output_dir != baseline.run.output_dir:
+        raise ConfigError(
+            "baseline", asked, "is run in another way, and put into "
+            f"another folder ({baseline.run.output_dir})", "one output_dir for both",
+        )  # fmt: skip
+    stored = plan.run.cache is CacheMode.use and baseline.run.cache is not CacheMode.off
+    if stored and own.key == other.key:
+        both = zip(plan.profile.described, baseline.profile.described, strict=True)
+        apart = ", ".join(name for (name, mine), (_, theirs) in both if mine != theirs)
+        raise ConfigError(
+            "baseline", asked,
+            f"differs in nothing but {apart}, and with cache=use its stored pictures are taken "
+            "for this cell's", "cache=off, which draws both",
+        )  # fmt: skip

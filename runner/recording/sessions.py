@@ -1,0 +1,31 @@
+"""A plan's connection to MLflow: opened where the config asks for one, closed when all is told."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from runner.config.choices import Tracker
+from runner.errors import shown
+from runner.planning.plan import Plan
+from runner.system.text import for_outputs
+from runner.tracking.session import TrackingSession
+
+
+def open_session(plan: Plan, name: str) -> TrackingSession | None:
+    """Where a plan's records go; None: nowhere."""
+    tracking = plan.run.tracking
+    if tracking.tracker is not Tracker.mlflow:
+        return None
+    return TrackingSession(plan.run.output_dir, tracking.uri, name)
+
+
+def close_session(session: TrackingSession, output_dir: Path) -> dict[str, str]:
+    """Wait for the records to be delivered, and say so where they are not. See `close` there."""
+    ids = session.close()
+    if not ids:
+        sync = for_outputs("sync", output_dir)
+        print(f"MLflow: the records are kept; deliver them with: {sync}", file=sys.stderr)
+        if session.problem:
+            print(f"  {shown(session.problem)}", file=sys.stderr)
+    return ids

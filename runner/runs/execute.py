@@ -1,0 +1,94 @@
+"""Runs what plans ask for: the one way from plans to results."""
+
+from __future__ import annotations
+
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner.config.choices import CacheMode, Progress
+from runner.config.cluster import Cluster
+from runner.config.run_config import RunConfig
+from runner.engine.execute import Outcome, execute
+from runner.engine.observer import Observer
+from runner.engine.results import Made
+from runner.engine.store import Store
+from runner.engine.store_care import trim
+from runner.graph.graph import Graph
+from runner.graph.node import Node
+from runner.planning.plan import Plan
+from runner.planning.planner import results_dir
+from runner.planning.profile import profile_of
+from runner.system.text import counted
+from runner.workers.choose import open_workers
+
+SUCCESS, FAILURE = 0, 1
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a run ended.
+
+    Attributes:
+        status: 0, or 1 where a stage failed.
+        folder: of what it made.
+        summary: what was made, for people.
+    """
+
+    status: int
+    folder: Path
+    summary: str = ""
+
+
+def execute_plans(
+    plans: Sequence[Plan],
+    observers: Sequence[Observer],
+    *,
+    graph: Graph | None = None,
+    external: Mapping[Node, Callable[[], Made | None]] | None = None,
+    cluster: Cluster | None = None,
+    between: Callable[[], None] = lambda: None,
+    since: float | None = None,
+) -> Outcome:
+    """Run the stages of plans of one profile, each distinct stage once, and trim the store.
+
+    Args:
+        observers: told what happens, in this order.
+        graph: what is run, if not all that the plans ask for.
+        external: how the pictures that other cells draw are read, by the nodes that stand for them.
+        cluster: where stages run, if not on this machine.
+        between: called before each node; what it raises ends the run.
+        since: what was stored or used from this moment on (seconds since the epoch) is not trimmed;
+            None: from now on.
+    """
+    since = time.time() if since is None else since
+    profile, run = profile_of(plans), plans[0].run
+    store = Store(results_dir(run.output_dir), profile.cache)
+    for node, read in (external or {}).items():
+        store.put_external(node, read)
+    outcome = execute(
+        graph if graph is not None else Graph(()).merged(*(plan.graph for plan in plans)),
+        open_workers(plans, cluster),
+        store,
+        observers,
+        between=between,
+        batch_size=profile.batch_size,
+    )
+    _keep_within_bounds(run, since)
+    if run.debug:
+        for failure in outcome.failed.values():
+            traceback.print_exception(failure)
+    return outcome
+
+
+def _keep_within_bounds(run: RunConfig, since: float) -> None:
+    """Trim the store to `cache.max_gb`."""
+    if run.cache_max_gb is None or run.cache is CacheMode.off:
+        return
+    done = trim(results_dir(run.output_dir), round(run.cache_max_gb * 1e9), since)
+    if done.removed and run.progress is not Progress.quiet:
+        dropped = counted(done.removed, "stored result")
+        print(f"cache.max_gb: {dropped} dropped, the least recently used", file=sys.stderr)
