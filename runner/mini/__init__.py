@@ -1,1 +1,4 @@
-"""A small Kandinsky 2.2 family that ships with the project: data, training, weights, judge."""
+"""The small family that ships with the runner: its weights, and what they know.
+
+How it is trained and judged is in `training/`, beside this package.
+"""

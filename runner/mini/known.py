@@ -9,8 +9,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.mini import captions
-from runner.mini.vocabulary import HELD_OUT, Combination
+from runner.mini.vocabulary import Combination
 
 FILE = "vocabulary.json"
 
@@ -77,17 +76,6 @@ def read_known(folder: Path) -> Known:
         languages=tuple(content["languages"]),
         most_objects=content["most_objects"],
         held_out=tuple(Combination(*words) for words in content["held_out"]),
-    )
-
-
-def known_in_training() -> Known:
-    """What `runner.mini.train` teaches."""
-    return Known(
-        words=captions.WORDS,
-        chinese=captions.CHINESE,
-        languages=tuple(captions.LANGUAGES),
-        most_objects=2,
-        held_out=tuple(sorted(HELD_OUT)),
     )
 
 

@@ -1,6 +1,6 @@
 """What the small family can draw, and what of it training never shows.
 
-Concepts, named in English; `runner.mini.captions` words them in three languages. Pure Python on
+Concepts, named in English; `training.captions` words them in three languages. Pure Python on
 purpose: a prompt can be checked without importing torch.
 """
 

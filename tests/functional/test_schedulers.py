@@ -15,8 +15,8 @@ from PIL import Image
 
 from functional.cells import VERSIONS, Drawn, Watched, drawn, furthest, opened, planned
 from runner.errors import RunnerError
-from runner.mini.judge import judge
 from runner.pipelines.scheduler_swap import CLASSES, TRAINED, scheduler_settings
+from training.judging.judge import judge
 
 pytestmark = pytest.mark.slow
 

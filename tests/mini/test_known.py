@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from runner.mini.evaluate import WEIGHTS
-from runner.mini.known import known_in_training, read_known
+from runner.mini.known import Known, read_known
+from runner.mini.vocabulary import Combination
+from runner.weights.find import MINI_DIR
 
 
 @pytest.mark.parametrize(
@@ -34,17 +35,23 @@ from runner.mini.known import known_in_training, read_known
 def test_unknown_words_are_in_order_lower_cased_and_listed_once(
     prompt: str, unknown: list[str]
 ) -> None:
-    assert known_in_training().unknown_words(prompt) == unknown
+    assert read_known(MINI_DIR).unknown_words(prompt) == unknown
 
 
 def test_what_is_written_beside_weights_is_read_again(tmp_path: Path) -> None:
-    known = known_in_training()
+    known = Known(
+        words=frozenset({"red", "жёлтый"}),
+        chinese=frozenset({"红色"}),
+        languages=("en", "ru", "zh"),
+        most_objects=2,
+        held_out=(Combination("circle", "red", "white"),),
+    )
     known.write(tmp_path)
     assert read_known(tmp_path) == known
 
 
 def test_the_shipped_weights_say_what_they_know() -> None:
-    known = read_known(WEIGHTS)
+    known = read_known(MINI_DIR)
     assert known.unknown_words("a red circle on a white background") == []
     assert known.unknown_words("a red zebra") == ["zebra"]
     assert known.held_out
@@ -52,8 +59,9 @@ def test_the_shipped_weights_say_what_they_know() -> None:
 
 def test_asking_for_unknown_words_imports_neither_torch_nor_numpy() -> None:
     code = (
-        "import sys; from runner.mini.known import known_in_training as known;"
-        "known().unknown_words('a cat'); print(sorted({'torch', 'numpy'} & set(sys.modules)))"
+        "import sys; from runner.mini.known import read_known; from runner.weights.find import "
+        "MINI_DIR; assert read_known(MINI_DIR).unknown_words('a cat') == ['cat'];"
+        "print(sorted({'torch', 'numpy'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from transformers import CLIPTokenizer, T5Tokenizer, XLMRobertaTokenizer
 
-from runner.mini.training.tokenizer import merges_for, vocabulary_of
-from runner.mini.training.unigrams import (
+from training.tokenizers.byte_pairs import merges_for, vocabulary_of
+from training.tokenizers.unigrams import (
     LETTERS,
     pieces_of,
     t5_tokenizer_of,

@@ -9,9 +9,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from runner.analysis.grids.drawing import HIGHEST, TEXT, draw, wrapped
 from runner.analysis.grids.layout import Row, Sheet, Tile
-from runner.mini.evaluate import WEIGHTS
 from runner.mini.known import read_known
 from runner.system.fonts import FONT
+from runner.weights.find import MINI_DIR
 
 MEASURE = ImageFont.truetype(FONT, TEXT, layout_engine=ImageFont.Layout.BASIC)
 TEXTS = {
@@ -49,7 +49,7 @@ def glyph(character: str) -> bytes:
 
 def test_every_word_of_the_small_family_has_its_glyphs() -> None:
     missing = glyph("\U0001f9ff")  # an emoji, which the font has not
-    known = read_known(WEIGHTS)
+    known = read_known(MINI_DIR)
     letters = {letter for word in known.words | known.chinese for letter in word}
     assert {"ж", "圆"} <= letters
     assert not [letter for letter in letters if glyph(letter) == missing]

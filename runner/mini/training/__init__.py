@@ -1,1 +1,0 @@
-"""How the small family is trained: one module a part, one loop for all of them."""

@@ -1,0 +1,1 @@
+"""How the small family in `runner/mini/weights` is trained, and how its pictures are judged."""

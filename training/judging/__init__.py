@@ -1,0 +1,1 @@
+"""What the trained family draws, and a judge that reads it from the pixels."""

@@ -1,0 +1,1 @@
+"""Tokenizers built by hand from the words of the captions."""
