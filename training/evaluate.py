@@ -22,9 +22,10 @@ from PIL import Image
 from runner.mini.known import Known, read_known
 from runner.weights.find import MINI_DIR
 from training.captions import LANGUAGES
+from training.judging.held_out import everything, held_out_scenes
 from training.judging.judge import judge, matches
 from training.judging.pipelines import SIDE, Pipelines
-from training.scenes import Mention, ObjectMention, Scene, lattice, sample_scene
+from training.scenes import Mention
 
 ATTRIBUTES = ("background", "count", "shape", "colour", "relation", "all")
 
@@ -89,29 +90,6 @@ def pairs_of(row: Row, count: int, known: Known) -> list[Pair]:
         prompt = LANGUAGES[row.language](rng, asked)
         pairs.append((prompt, Random(f"seed/{place}").randrange(2**31), asked))
     return pairs
-
-
-def held_out_scenes(objects: int, count: int, known: Known) -> list[Scene]:
-    """Scenes that training never drew: one object in each held-out combination in turn, or two of
-    which at least one is held out.
-    """
-    rng = Random(f"held out/{objects}")
-    if objects == 1:
-        every = known.held_out
-        return [rng.choice(lattice(every[place % len(every)])) for place in range(count)]
-    held_out = set(known.held_out)
-    scenes: list[Scene] = []
-    while len(scenes) < count:
-        scene = sample_scene(rng, two_share=1, excluded=frozenset())
-        if not held_out.isdisjoint(scene.combinations):
-            scenes.append(scene)
-    return scenes
-
-
-def everything(scene: Scene) -> Mention:
-    """Shapes, colours, background and relation; of places and sizes nothing."""
-    objects = tuple(ObjectMention(thing.shape, thing.colour) for thing in scene.objects)
-    return Mention(objects, scene.background, scene.relation)
 
 
 def draw(

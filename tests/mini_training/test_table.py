@@ -7,11 +7,11 @@ import torch
 
 from runner.mini.known import read_known
 from runner.weights.find import MINI_DIR
-from training import evaluate_tasks
 from training.evaluate import ROWS, Row, draw, pairs_of
-from training.evaluate_tasks import TASKS, Family, Task
+from training.judging.family import Family
 from training.judging.judge import judge, matches
 from training.judging.pipelines import Pipelines
+from training.judging.tasks import TASKS, Task, interpolate
 
 PAIRS, PICTURES = 200, 100
 
@@ -67,7 +67,7 @@ def test_tasks_that_start_from_pictures_are_done_as_the_card_says(task: Task) ->
 
 def test_attributes_move_with_the_weights_of_an_interpolation() -> None:
     torch.set_num_threads(1)
-    turned = evaluate_tasks.interpolate(Family(MINI_DIR), PICTURES // 5)
+    turned = interpolate(Family(MINI_DIR), PICTURES // 5)
     assert turned == sorted(turned)
     assert turned[0] == 0
     assert turned[-1] == 1

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from runner.weights.find import MINI_DIR
-from training import evaluate_tasks
-from training.evaluate_tasks import SHARES, Family
+from training.judging import tasks
+from training.judging.family import Family
+from training.judging.tasks import SHARES
 from training.scenes import Scene, SceneObject
 
 
@@ -20,11 +21,11 @@ def family() -> Family:
 
 
 def test_img2img_takes_its_colour_from_the_prompt(family: Family) -> None:
-    results = [evaluate_tasks.img2img(family, place) for place in range(5)]
+    results = [tasks.img2img(family, place) for place in range(5)]
     assert sum(result["colour"] for result in results) >= 4, results
 
 
-@pytest.mark.parametrize("inpaint", [evaluate_tasks.inpaint, evaluate_tasks.inpaint_2_1])
+@pytest.mark.parametrize("inpaint", [tasks.inpaint, tasks.inpaint_2_1])
 def test_inpaint_puts_what_was_asked_for_into_the_mask(
     family: Family, inpaint: Callable[[Family, int], dict[str, bool]]
 ) -> None:
@@ -34,19 +35,19 @@ def test_inpaint_puts_what_was_asked_for_into_the_mask(
 
 
 def test_the_controlnet_draws_the_outline_of_the_hint(family: Family) -> None:
-    results = [evaluate_tasks.controlnet(family, place) for place in range(5)]
+    results = [tasks.controlnet(family, place) for place in range(5)]
     assert sum(result["silhouette"] for result in results) >= 4, results
     assert sum(result["colour"] for result in results) >= 4, results
 
 
 def test_the_depth_of_a_painted_picture_is_estimated(family: Family) -> None:
-    results = [evaluate_tasks.depth(family, place) for place in range(8)]
+    results = [tasks.depth(family, place) for place in range(8)]
     assert sum(result["silhouette"] for result in results) >= 7, results
     assert sum(result["depth"] for result in results) >= 7, results
 
 
 def test_interpolation_goes_from_one_colour_to_the_other(family: Family) -> None:
-    turned = evaluate_tasks.interpolate(family, 4)
+    turned = tasks.interpolate(family, 4)
     assert len(turned) == len(SHARES)
     assert turned == sorted(turned)
     assert turned[0] <= 0.25
@@ -54,7 +55,7 @@ def test_interpolation_goes_from_one_colour_to_the_other(family: Family) -> None
 
 
 def test_a_mask_holds_its_object_in_whole_blocks() -> None:
-    mask = evaluate_tasks.box_mask(SceneObject("circle", "red", 32, 64, 24))
+    mask = tasks.box_mask(SceneObject("circle", "red", 32, 64, 24))
     assert mask.getbbox() == (0, 32, 64, 96)
     assert mask.getextrema() == (0, 255)
 
@@ -62,7 +63,7 @@ def test_a_mask_holds_its_object_in_whole_blocks() -> None:
 def test_the_overlap_with_a_silhouette() -> None:
     scene = Scene("white", (SceneObject("circle", "red", 64, 64, 30),))
     moved = Scene("white", (SceneObject("circle", "red", 94, 64, 30),))
-    picture = evaluate_tasks.as_tensor(evaluate_tasks.as_picture(scene))
-    assert evaluate_tasks.overlap(picture, scene) > 0.95
+    picture = tasks.as_tensor(tasks.as_picture(scene))
+    assert tasks.overlap(picture, scene) > 0.95
     # Two circles half across each other.
-    assert evaluate_tasks.overlap(picture, moved) == pytest.approx(0.243, abs=0.02)
+    assert tasks.overlap(picture, moved) == pytest.approx(0.243, abs=0.02)
