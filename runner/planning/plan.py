@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from runner.catalog.rows import Row
+from runner.config.choices import OffloadMode
 from runner.config.run_config import RunConfig
 from runner.graph.graph import Graph
 from runner.graph.node import Node
@@ -75,6 +76,24 @@ class Plan:
         """How it is run. One engine serves cells that are run alike."""
         batch_size = self.batch_size if self._is_batched else 1
         return ExecutionProfile.of(self.run, self.device, self.threads, batch_size)
+
+    @cached_property
+    def settled(self) -> Mapping[str, str | None]:
+        """What those keys of the config became that may leave a choice to the runner, by their
+        dotted names. None: known once the work begins (see `runner.recording.mlflow_log`).
+        """
+        run = self.run
+        return {
+            "name": run.name,
+            "height": str(self.height),
+            "width": str(self.width),
+            "device": self.device,
+            "threads": str(self.threads),
+            "cache.mode": run.cache.name,
+            "batch_size": str(self.materials.batch_size),
+            "workers": None,
+            "offload.mode": None if run.offload is OffloadMode.auto else run.offload.name,
+        }
 
     @property
     def _is_batched(self) -> bool:

@@ -115,6 +115,7 @@ class CellAtWork:
         begin: opens its record; called with the first thing that happens to one of its nodes.
         open: keys of the targets that are still to come.
         loaded: the pipelines that it was told of.
+        knows_workers: whether it was told of the workers, too.
         images: how many it made, once it has ended.
         status: how it ended; None while it has not.
     """
@@ -125,6 +126,7 @@ class CellAtWork:
     open: set[str] = field(init=False)
     record: CellRecord | None = None
     loaded: set[PipelineSpec] = field(default_factory=set)
+    knows_workers: bool = False
     failed: bool = False
     images: int = 0
     status: str | None = None
@@ -164,6 +166,10 @@ class Recorder(Observer):
             for node in cell.plan.graph:
                 self._owners[node.key].append(cell)
         self._loaded: dict[PipelineSpec, Loaded] = {}
+        self._workers: tuple[int, str] | None = None
+
+    def workers_begun(self, workers: int, how: str) -> None:
+        self._workers = workers, how
 
     def pipeline_loaded(self, loaded: Loaded) -> None:
         self._loaded[loaded.spec] = loaded
@@ -171,6 +177,10 @@ class Recorder(Observer):
             cell.loaded.discard(loaded.spec)  # loaded once more: told once more
 
     def node_started(self, node: Node) -> None:
+        for cell in self._open_owners(node):
+            if self._workers is not None and not cell.knows_workers:
+                cell.recorded().workers_begun(*self._workers)
+                cell.knows_workers = True
         self._tell_loaded(node)
 
     def memory_relieved(self, node: Node, how: str) -> None:

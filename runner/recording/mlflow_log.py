@@ -37,9 +37,11 @@ class RunLog(Observer):
         self._loaded: list[dict[str, Any]] = []
         self._relieved: list[str] = []
         self._tracebacks: list[str] = []
+        self._unsettled: dict[str, str] = {}
 
     def describe(self, plan: Plan, environment: Mapping[str, Any]) -> None:
         """Everything that is known before the first stage runs."""
+        self._unsettled = unsettled_of(plan)
         self._append("params", params=params_of(plan, environment))
         tags = {"mlflow.note.content": run_note(plan)}
         if environment["git_commit"]:
@@ -54,10 +56,12 @@ class RunLog(Observer):
 
     def workers_begun(self, workers: int, how: str) -> None:
         self._append("tags", tags={"runner.workers": how})
+        self._settle("workers", str(workers))
 
     def pipeline_loaded(self, loaded: Loaded) -> None:
         self._load_seconds += loaded.seconds
         self._loaded.append({"seconds": loaded.seconds, **loaded.readback})
+        self._settle("offload.mode", loaded.readback["offload"]["mode"])
         accelerator = loaded.readback["accelerator"]
         if accelerator is not None:
             self._append("tags", tags={"runner.accelerator": accelerator["name"]})
@@ -131,9 +135,17 @@ class RunLog(Observer):
         if self._peak_device_bytes:
             totals["peak_device_mb"] = self._peak_device_bytes / 2**20
         self._metrics(totals, step=0)
+        for key, asked in dict(self._unsettled).items():
+            self._settle(key, asked)  # nothing was run, so the choice was never made
         self._text("pipelines.json", json.dumps(self._loaded, indent=1, ensure_ascii=False))
         self._table(images)
         self._session.end(self._run_id, status)
+
+    def _settle(self, key: str, value: str) -> None:
+        """Log what a key became. Once: MLflow takes no second value."""
+        asked = self._unsettled.pop(key, None)
+        if asked is not None:
+            self._append("params", params=with_asked({key: asked}, {key: value}))
 
     def _append(self, kind: str, **content: Any) -> None:
         self._session.append(kind, self._run_id, **content)
@@ -158,19 +170,35 @@ class RunLog(Observer):
         self._session.table(self._run_id, TABLE, json.dumps(content, ensure_ascii=False))
 
 
+ASKED = "asked."
+"""Before a key: what the config says, where the runner chose another value."""
+
+
 def params_of(plan: Plan, environment: Mapping[str, Any]) -> dict[str, str]:
-    """The config flattened to dotted keys, with what the plan settled in place of `null`."""
-    params = flattened(plan.run.composed)
-    params.update(
-        height=str(plan.height),
-        width=str(plan.width),
-        device=plan.device,
-        threads=str(plan.threads),
-    )
+    """The config flattened to dotted keys, with what the plan settled in place of `auto` and
+    `null`, and what was asked beside it. Without what is not known before the work begins.
+    """
+    asked = flattened(plan.run.composed)
+    settled = {key: value for key, value in plan.settled.items() if value is not None}
+    later = unsettled_of(plan)
+    params = {key: value for key, value in asked.items() if key not in later}
+    params |= with_asked(asked, settled)
     for role, found in environment["weights"].items():
         params[f"weights.{role}.sha256"] = str(found["sha256"])
         params[f"weights.{role}.revision"] = found["revision"] or "null"
     return params
+
+
+def unsettled_of(plan: Plan) -> dict[str, str]:
+    """The keys that are settled once the work begins, as they were asked."""
+    asked = flattened(plan.run.composed)
+    return {key: asked[key] for key, value in plan.settled.items() if value is None}
+
+
+def with_asked(asked: Mapping[str, str], settled: Mapping[str, str]) -> dict[str, str]:
+    """Settled values by their keys, and those asked by `asked.` and the key where they differ."""
+    differing = {key: asked[key] for key, value in settled.items() if asked[key] != value}
+    return {**settled, **{f"{ASKED}{key}": value for key, value in differing.items()}}
 
 
 def mean_scores(images: Sequence[SavedImage]) -> dict[str, float]:

@@ -157,12 +157,15 @@ class Delivery:
                 tags["mlflow.loggedArtifacts"] = json.dumps([table])
         if params and run in self._again:
             # A resumed run may find another device or number of threads; the first word stays.
-            there = self._client.get_run(run).data.params
+            data = self._client.get_run(run).data
+            there = data.params
             changed = {
                 k: v for k, v in params.items() if there.get(k, v[:MAX_PARAM]) != v[:MAX_PARAM]
             }
             params = {k: v for k, v in params.items() if k not in there}
             if changed:
+                # Parameters that are settled later come in another batch.
+                changed = json.loads(data.tags.get("runner.resumed_with", "{}")) | changed
                 tags["runner.resumed_with"] = json.dumps(changed, ensure_ascii=False)
         entries = [Param(key, value[:MAX_PARAM]) for key, value in params.items()]
         named = [RunTag(name, str(value)[:MAX_TAG]) for name, value in tags.items()]

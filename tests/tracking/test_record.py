@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from runner.system.text import flattened
 from tracking.processes import CANARY, MLflow, Workplace
 
 pytestmark = pytest.mark.slow
@@ -45,15 +45,45 @@ def test_it_is_finished_and_the_manifest_names_it(place: Workplace, run: Any) ->
     assert place.spools == []
 
 
-def test_params_are_the_whole_config(place: Workplace, run: Any) -> None:
-    settled = {"height": "128", "width": "128", "device": run.data.params["device"], "threads": "1"}
-    expected = {**flattened(place.manifest["config"]), **settled}
-    found = run.data.params
-    hashes = {key for key in found if key.endswith(".sha256")}
-    assert hashes == {"weights.prior.sha256", "weights.decoder.sha256"}
-    assert all(len(found[key]) == 16 for key in hashes)
-    assert found["device"] != "auto"
-    assert {key: value for key, value in found.items() if key not in hashes} == expected
+SETTLED = {
+    # key: (what became of it, what was asked for; None: the same)
+    "name": ("default", "null"),
+    "height": ("128", "null"),
+    "width": ("128", "null"),
+    "device": ("cpu", "auto"),
+    "threads": ("1", "auto"),
+    "workers": ("1", "auto"),
+    "batch_size": ("1", None),
+    "cache.mode": ("use", "auto"),
+    "offload.mode": ("none", None),
+}
+
+
+def leaves(config: Any, before: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    """Every value of a nested config with its dotted key; an empty mapping has none."""
+    if isinstance(config, dict):
+        for key, value in config.items():
+            yield from leaves(value, (*before, key))
+    else:
+        yield ".".join(before), config
+
+
+def test_params_are_the_whole_config_and_what_became_of_it(place: Workplace, run: Any) -> None:
+    found = dict(run.data.params)
+    for key, (value, asked) in SETTLED.items():
+        assert found.pop(key) == value, key
+        assert found.pop(f"asked.{key}", None) == asked, key
+    for role in ("prior", "decoder"):
+        assert len(found.pop(f"weights.{role}.sha256")) == 16
+        assert found.pop(f"weights.{role}.revision") == "null"
+    config = dict(leaves(place.manifest["config"]))
+    assert found.keys() == config.keys() - SETTLED.keys()
+    for key, text in found.items():
+        assert (text if isinstance(config[key], str) else json.loads(text)) == config[key], key
+    assert found["scheduler.name"] == "ddim"
+    assert found["seeds"] == "[0]"
+    assert json.loads(found["prompt"]) == PROMPTS
+    assert found["negative_prompt"] == "a cross"
 
 
 def test_artifacts_are_complete(mlflow: MLflow, run: Any, place: Workplace) -> None:
