@@ -76,7 +76,7 @@ def share_in_stages(folder: Path) -> float:
     events = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     began = next(event["time"] for event in events if event["event"] == "stage_started")
     finished = [event for event in events if event["event"] == "stage_finished"]
-    return sum(e["seconds"] for e in finished) / (finished[-1]["time"] - began)
+    return float(sum(e["seconds"] for e in finished) / (finished[-1]["time"] - began))
 
 
 def main() -> None:

@@ -90,7 +90,7 @@ class Plan:
             "device": self.device,
             "threads": str(self.threads),
             "cache.mode": run.cache.name,
-            "batch_size": str(self.materials.batch_size),
+            "batch_size": str(self.batch_size),
             "workers": None,
             "offload.mode": None if run.offload is OffloadMode.auto else run.offload.name,
         }

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
 from functional.cells import VERSIONS, drawn, opened, planned, small
 from runner.cli import main
@@ -43,6 +44,7 @@ def live(random_weights: Path, tmp_path: Path) -> Live:
     def load(version: str, stage: str) -> Any:
         plan = planned(random_weights, tmp_path, version)
         (spec,) = {node.pipeline for node in plan.graph if node.stage == stage}
+        assert spec is not None
         return opened(plan).get(spec)
 
     return load
@@ -97,6 +99,7 @@ def test_running_out_while_weights_are_placed_frees_what_was_placed(
 ) -> None:
     plan = planned(random_weights, tmp_path, "kandinsky2_2")
     (spec,) = {node.pipeline for node in plan.graph if node.stage == "prior"}
+    assert spec is not None
     choice = OffloadChoice(OffloadMode.auto, OffloadMode.none, "fits")
     pipelines = Pipelines(plan.weights.checkpoints.values(), "cpu", choice)
     freed: list[str] = []
@@ -178,9 +181,12 @@ def test_group_offload_draws_the_same(random_weights: Path, tmp_path: Path, vers
     for one, other in zip(usual.results, grouped.results, strict=True):
         assert one.node == other.node
         if isinstance(one.value, dict):
+            assert isinstance(other.value, dict)
             assert one.value.keys() == other.value.keys()
             assert all(torch.equal(tensor, other.value[key]) for key, tensor in one.value.items())
         else:
+            assert isinstance(one.value, Image.Image)
+            assert isinstance(other.value, Image.Image)
             assert one.value.tobytes() == other.value.tobytes()
 
 

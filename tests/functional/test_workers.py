@@ -26,10 +26,7 @@ from runner.recording.manifest import read_manifest
 from runner.workers import choose
 from runner.workers.choose import specs_of
 from runner.workers.pool import Pool
-from runner.workers.process import main as process_main
 from runner.workers.setup import opening_of
-
-assert process_main  # what the pool starts by its module's name
 
 SWEEP = ("scheduler=ddim,ddpm", "decoder.guidance_scale=1,4", "seeds=[1,2]")
 

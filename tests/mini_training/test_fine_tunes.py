@@ -26,6 +26,7 @@ from training.parts import (
     fine_tunes,
     kandinsky3,
     movq,
+    prior,
     shown,
     texts,
     unet,
@@ -196,10 +197,10 @@ def test_what_is_not_trained_is_not_exported(
     shrink_dataset(monkeypatch)
     some = tmp_path / "work"
     some.mkdir()
-    for needed in (*BASE, INPAINT.name, export.prior.NAME):
+    for needed in (*BASE, INPAINT.name, prior.NAME):
         if (work / needed).exists():
             (some / needed).symlink_to(work / needed)
-    trained(export.prior.NAME, some, FEW)
+    trained(prior.NAME, some, FEW)
     export.run_export(some, tmp_path / "weights")
     assert {path.name for path in (tmp_path / "weights").iterdir()} == {
         export.PRIOR_FOLDER, export.DECODER_FOLDER, export.INPAINT_FOLDER, "vocabulary.json",

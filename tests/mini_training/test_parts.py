@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from runner.mini.vocabulary import HELD_OUT, Combination
+from runner.mini.vocabulary import BACKGROUNDS, COLOURS, HELD_OUT, Combination
 from training.captions import CHARACTERS, WORDS, caption
 from training.loop import (
     Draws,
@@ -66,9 +66,9 @@ def test_the_autoencoder_sees_any_colours_but_none_like_a_held_out_combination()
         scene = sample_scene(rng)
         palette = movq.any_palette(rng, scene)
         named += palette is NAMED
-        ground = movq.nearest_name(palette[scene.background], movq.BACKGROUNDS)
+        ground = movq.nearest_name(palette[scene.background], BACKGROUNDS)
         for thing in scene.objects:
-            colour = movq.nearest_name(palette[thing.colour], movq.COLOURS)
+            colour = movq.nearest_name(palette[thing.colour], COLOURS)
             assert Combination(thing.shape, colour, ground) not in HELD_OUT
     assert 60 < named < 140
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -68,7 +69,7 @@ def same(left: dict[str, Tensor], right: dict[str, Tensor]) -> bool:
 
 @pytest.mark.parametrize("part", [movq, clip, polish, prior, unet])
 def test_a_resumed_part_has_bit_identical_weights(
-    part: object, work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    part: ModuleType, work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shrink_dataset(monkeypatch)
     for needed in (movq.NAME, clip.NAME):
@@ -98,6 +99,7 @@ def test_the_loop_minimises_and_reports(tmp_path: Path) -> None:
     run = train("line", nn.Linear(2, 1), measure, budget, tmp_path, seed=0)
     assert run.history[-1]["loss"] < 1e-2 < run.history[0]["loss"]
     kept = load_ema(nn.Linear(2, 1), tmp_path)
+    assert isinstance(kept, nn.Linear)
     assert kept.weight.flatten().tolist() == pytest.approx([1, 1], abs=0.05)
     assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")
 

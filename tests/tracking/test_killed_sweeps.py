@@ -7,7 +7,9 @@ import json
 import os
 import random
 import signal
+import subprocess
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +170,10 @@ def test_a_stopped_sweep_says_how_to_go_on(
     check_complete(place, expected)
 
 
+def _begun_or_over(place: Workplace, process: subprocess.Popen[str]) -> bool:
+    return bool(place.spools) or process.poll() is not None
+
+
 @pytest.mark.parametrize(("seed", "workers"), [(0, 1), (1, 1), (2, 2)])
 def test_killed_again_and_again_it_loses_nothing(
     place: Workplace, expected: dict[Any, str], seed: int, workers: int
@@ -176,7 +182,7 @@ def test_killed_again_and_again_it_loses_nothing(
     rng = random.Random(seed)
     for _ in range(KILLS):
         process = place.start_run(*SWEEP, f"workers={workers}")
-        wait_until(lambda p=process: place.spools or p.poll() is not None)
+        wait_until(partial(_begun_or_over, place, process))
         time.sleep(rng.uniform(0.0, 6.0))
         if rng.random() < 0.5:
             for writer in writers_of(place.outputs):

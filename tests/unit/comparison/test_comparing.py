@@ -61,6 +61,7 @@ def test_the_direction_decides_what_is_better(
     b = row(found, "b")
     assert b.verdict == verdict
     assert b.difference == pytest.approx(gain, abs=0.1)
+    assert b.difference is not None
     assert b.low is not None
     assert b.high is not None
     assert b.low <= b.difference <= b.high
@@ -139,7 +140,7 @@ def test_pictures_that_began_with_one_noise_count_once() -> None:
 def test_a_metric_that_the_baseline_lacks_has_means_alone() -> None:
     def score(choice: Choice, prompt: str, seed: int) -> dict[str, float]:
         likeness = {} if choice["x"] == "a" else {"likeness": 30 + noise(prompt, seed)}
-        return {**gaining(1.0)(choice, prompt, seed), **likeness}
+        return {**(gaining(1.0)(choice, prompt, seed) or {}), **likeness}
 
     better = {"quality": "higher", "likeness": "higher"}
     found = compare(sweep_of(AB, score, prompts=PROMPTS, better=better))

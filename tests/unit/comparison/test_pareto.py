@@ -78,7 +78,7 @@ def test_few_points_have_their_names_and_many_have_a_key() -> None:
     few, many = pixels(made(5)), pixels(made(30))
     assert many.shape[1] > few.shape[1] + 200
     key = many[:, few.shape[1] + 300 :]
-    lines = (key < 128).all(axis=2).any(axis=1)
+    lines: NDArray[np.bool_] = np.any(np.all(key < 128, axis=2), axis=1)
     # Lines of the key: as often as ink begins from above.
     assert int((lines[1:] & ~lines[:-1]).sum()) >= 25
 

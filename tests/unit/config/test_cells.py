@@ -19,7 +19,7 @@ from runner.config import cells as module
 from runner.config import tree
 from runner.config.cells import CellResolver
 from runner.config.composing import CellComposer
-from runner.config.resolve import resolve
+from runner.config.resolve import read, resolve
 from runner.config.run_config import RunConfig
 from runner.errors import ConfigError
 
@@ -108,7 +108,6 @@ def test_each_value_goes_the_whole_way_once(
     composer: CellComposer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     resolver, calls = CellResolver(composer), []
-    read = module.read
     monkeypatch.setattr(module, "read", lambda composed: (calls.append(1), read(composed))[1])
     for number in range(40):
         steps, scale = number % 5 + 1, number // 5 + 1

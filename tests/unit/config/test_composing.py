@@ -45,7 +45,7 @@ def composed_by_hydra(
 
 def as_plain(config: DictConfig) -> object:
     """Interpolations resolved where they can be, unresolved ones beside them."""
-    body = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+    body = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     return (
         OmegaConf.to_container(body, resolve=True, enum_to_str=True),
         OmegaConf.to_container(config, resolve=False, enum_to_str=True),

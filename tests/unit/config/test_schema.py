@@ -7,17 +7,17 @@ from enum import Enum
 import pytest
 import yaml
 
-from runner.config import schema, tree
+from runner.config import choices, tree
 
 GROUPS: dict[str, tuple[type[Enum], str]] = {
-    "model": (schema.Version, "version"),
-    "task": (schema.Task, "name"),
-    "scheduler": (schema.SchedulerName, "name"),
-    "attention": (schema.AttentionBackend, "backend"),
-    "offload": (schema.OffloadMode, "mode"),
-    "cache": (schema.CacheMode, "mode"),
-    "tracking": (schema.Tracker, "tracker"),
-    "precision": (schema.Precision, "decoder"),
+    "model": (choices.Version, "version"),
+    "task": (choices.Task, "name"),
+    "scheduler": (choices.SchedulerName, "name"),
+    "attention": (choices.AttentionBackend, "backend"),
+    "offload": (choices.OffloadMode, "mode"),
+    "cache": (choices.CacheMode, "mode"),
+    "tracking": (choices.Tracker, "tracker"),
+    "precision": (choices.Precision, "decoder"),
 }
 
 
@@ -32,5 +32,5 @@ def test_each_member_of_an_enum_has_its_option(group: str) -> None:
 
 def test_weights_options_are_all_sources_but_the_folder() -> None:
     files = (tree.config_dir() / "weights").glob("*.yaml")
-    others = {source.name for source in schema.WeightsSource} - {"folder"}
+    others = {source.name for source in choices.WeightsSource} - {"folder"}
     assert {file.stem for file in files} == others
