@@ -75,6 +75,10 @@ def test_no_tests_and_no_outputs_are_in_it(installed: Path) -> None:
     assert not [name for name in files_below(installed) if "__pycache__" in name]
 
 
+def test_it_says_that_it_is_typed(installed: Path) -> None:
+    assert (installed / "runner" / "py.typed").is_file()
+
+
 def test_it_names_the_command(installed: Path) -> None:
     (metadata,) = installed.glob("*.dist-info")
     assert "kandinsky = runner.cli:main" in (metadata / "entry_points.txt").read_text()
