@@ -17,7 +17,12 @@ from runner.cli import main
 from runner.weights.find import MINI_DIR
 
 if TYPE_CHECKING:
-    from functional.direct import Ask, Direct, Pictures, Pixels
+    from functional.asked import (
+        Ask,
+        Pictures,
+        Pixels,
+    )
+    from functional.direct import Direct
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -102,7 +107,10 @@ def drawn(
     random_kandinsky: Callable[..., int], pictures: Callable[[Ask], Pictures], tmp_path: Path
 ) -> Callable[..., list[Pixels]]:
     """What the runner draws, in the order of prompts and seeds."""
-    from functional.direct import opened, pixels
+    from functional.asked import (
+        opened,
+        pixels,
+    )
 
     def draw(ask: Ask, *overrides: str) -> list[Pixels]:
         assert random_kandinsky(*ask.overrides(pictures(ask)), *overrides) == 0

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from functional.direct import (
+from functional.asked import (
     DECODERS,
     NEGATIVE,
     PRIORS,
@@ -17,15 +17,13 @@ from functional.direct import (
     STEPS,
     WEIGHTS,
     Ask,
-    Direct,
     Pictures,
     Pixels,
     generator,
-    inputs,
-    mask_as_it_is,
     opened,
     pixels,
 )
+from functional.direct import Direct, inputs, mask_as_it_is
 
 Drawn = Callable[..., list[Pixels]]
 Sized = Callable[[Ask], Pictures]

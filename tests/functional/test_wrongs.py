@@ -16,13 +16,12 @@ import pytest
 import torch
 from PIL import Image
 
-from functional.direct import (
+from functional.asked import (
     NEGATIVE,
     PRIORS,
     SEED,
     STEPS,
     Ask,
-    Direct,
     Pictures,
     Pixels,
     generator,
@@ -30,6 +29,7 @@ from functional.direct import (
     opened,
     pixels,
 )
+from functional.direct import Direct
 
 Drawn = Callable[..., list[Pixels]]
 Sized = Callable[[Ask], Pictures]

@@ -16,18 +16,18 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from functional.direct import (
+from functional.asked import (
     DECODERS,
     PRIORS,
     STEPS,
     Ask,
-    Direct,
     Pictures,
     Pixels,
     generator,
     generators,
     pixels,
 )
+from functional.direct import Direct
 from runner.errors import StageError
 from runner.pipelines.compilation import graphs_compiled
 from runner.stages.calls import call

@@ -15,19 +15,17 @@ import pytest
 import torch
 from PIL import Image, ImageOps
 
-from functional.direct import (
+from functional.asked import (
     STEPS,
     Ask,
-    Direct,
     Pictures,
     Pixels,
     generator,
     generators,
-    inputs,
-    mask_as_it_is,
     opened,
     pixels,
 )
+from functional.direct import Direct, inputs, mask_as_it_is
 
 Drawn = Callable[..., list[Pixels]]
 Sized = Callable[[Ask], Pictures]

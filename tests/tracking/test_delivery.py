@@ -5,92 +5,25 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sqlite3
-import subprocess
-import sys
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from runner.tracking.spool import (
     WRITER_LOCK,
-    Delivered,
     Spool,
     Target,
     note_run,
-    read_delivered,
     read_problem,
     spools,
 )
 from runner.tracking.writer import deliver_left_behind
-from tracking.processes import MLflow, wait_until
+from tracking.processes import MLflow
+from tracking.spools_made import RUN, begin, check_whole, filled
 
 pytestmark = pytest.mark.slow
-
-
-RUN = "20260101T000000-abcdef01"
-
-
-def begin(
-    spool: Spool,
-    run: str = RUN,
-    *,
-    experiment: str = "by hand",
-    parent: str | None = None,
-    again: bool = False,
-) -> None:
-    spool.append(
-        "run", run, name=run, experiment=experiment, parent=parent, again=again,
-        time_ms=1_700_000_000_000,
-    )  # fmt: skip
-
-
-def filled(
-    output_dir: Path,
-    target: Target,
-    run: str = RUN,
-    *,
-    end: str | None = "FINISHED",
-    experiment: str = "by hand",
-) -> Path:
-    """A spool with a record of each kind, whose runner is gone."""
-    spool = Spool(output_dir, run, target)
-    begin(spool, run, experiment=experiment)
-    spool.append("params", run, params={"a.b": "1", "long": "x" * 7000})
-    spool.append("tags", run, tags={"colour": "red"})
-    for step in range(3):
-        metrics = {"seconds": step + 0.5}
-        spool.append("metrics", run, metrics=metrics, time_ms=1_700_000_001_000 + step, step=step)
-    text = spool.write_file(run, "note.txt", "a note")
-    spool.append("file", run, path=str(text), folder="notes")
-    table = spool.write_file(run, "images.json", json.dumps({"columns": ["seed"], "data": [[1]]}))
-    spool.append("table", run, path=str(table))
-    if end:
-        spool.append("end", run, status=end, time_ms=1_700_000_009_000)
-        spool.append("close")
-    spool.close()
-    return spool.path
-
-
-def start_writer(spool: Path, output_dir: Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "runner.tracking.writer", str(spool), str(output_dir)],
-        stdin=subprocess.PIPE,
-    )
-
-
-def check_whole(mlflow: MLflow, run: Any) -> None:
-    assert run.info.status == "FINISHED"
-    assert (run.info.start_time, run.info.end_time) == (1_700_000_000_000, 1_700_000_009_000)
-    assert run.data.params == {"a.b": "1", "long": "x" * 6000}
-    assert run.data.tags["colour"] == "red"
-    assert mlflow.values(run, "seconds") == [0.5, 1.5, 2.5]
-    assert mlflow.artifacts(run) == {"notes", "images.json"}
-    assert mlflow.artifacts(run, "notes") == {"notes/note.txt"}
 
 
 def test_what_was_delivered_but_not_noted_is_there_once(tmp_path: Path, target: Target) -> None:
@@ -198,38 +131,6 @@ def test_a_deleted_experiment_is_said(tmp_path: Path, target: Target) -> None:
     assert deliver_left_behind(tmp_path) == {}
 
 
-def test_many_writers_make_one_fresh_store(tmp_path: Path, target: Target) -> None:
-    """Of processes that open a fresh sqlite file at once, all but one fail in its migrations."""
-    made = [
-        filled(tmp_path, target, f"run-{number}", end=end)
-        for number, end in enumerate(["FINISHED", None, "FAILED", "KILLED"])
-    ]
-    writers = [start_writer(spool, tmp_path / "nothing else here") for spool in made]
-    for writer in writers:
-        writer.communicate(timeout=120)
-        assert writer.returncode == 0
-    assert spools(tmp_path) == []
-    runs = MLflow(tmp_path / "mlflow.db").runs()
-    statuses = {run.data.tags["runner.run_id"]: run.info.status for run in runs}
-    assert [statuses[spool.name] for spool in made] == ["FINISHED", "KILLED", "FAILED", "KILLED"]
-    assert len(runs) == 4
-    assert list(tmp_path.glob(".mlflow.db*")) == []
-
-
-def test_a_writer_killed_within_the_migrations_spoils_nothing(
-    tmp_path: Path, target: Target
-) -> None:
-    spool = filled(tmp_path, target)
-    writer = start_writer(spool, tmp_path)
-    wait_until(lambda: half_made(tmp_path))
-    writer.kill()
-    writer.communicate()
-    assert not (tmp_path / "mlflow.db").exists()
-    assert deliver_left_behind(tmp_path) == {}
-    mlflow = MLflow(tmp_path / "mlflow.db")
-    check_whole(mlflow, mlflow.run())
-
-
 def statuses(tmp_path: Path) -> dict[str, str]:
     runs = MLflow(tmp_path / "mlflow.db").runs()
     return {run.data.tags["runner.run_id"]: run.info.status for run in runs}
@@ -270,27 +171,6 @@ def test_a_resumed_sweep_goes_on_with_its_runs(tmp_path: Path, target: Target) -
     assert run.data.params == {"threads": "1", "more": "x"}
     assert json.loads(run.data.tags["runner.resumed_with"]) == {"threads": "2"}
     assert spools(tmp_path) == []
-
-
-def half_made(folder: Path) -> bool:
-    for file in folder.glob(".mlflow.db.*.new"):
-        with sqlite3.connect(f"file:{file}?mode=ro", uri=True) as database:
-            return bool(database.execute("select name from sqlite_master").fetchall())
-    return False
-
-
-def test_a_writer_ends_when_its_runner_does(tmp_path: Path, target: Target) -> None:
-    away = replace(target, uri="http://127.0.0.1:9", artifact_root=None)
-    spool = filled(tmp_path, away)
-    writer = start_writer(spool, tmp_path)
-    wait_until(lambda: read_problem(spool))
-    assert writer.poll() is None
-    started = time.monotonic()
-    writer.communicate()  # closes its standard input, as the end of the runner does
-    assert writer.returncode == 0
-    assert time.monotonic() - started < 60
-    assert read_delivered(spool) == Delivered()
-    assert spools(tmp_path) == [spool]
 
 
 SECRETS: Mapping[str, str] = {

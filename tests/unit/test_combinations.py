@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from runner.catalog.rows import CATALOG, Row, row_of
-from runner.config.choices import OffloadMode, SchedulerName, Task, VarianceType, Version
+from runner.config.choices import SchedulerName, Task, VarianceType, Version
 from runner.errors import ConfigError
-from runner.planning import checks
 from runner.planning.checks import checked_size, needed_roles
 from runner.planning.plan import Plan
 from runner.planning.planner import make_plan
-from runner.system import machine
 from unit.conftest import Command, Compose, assert_refused
 
 HUB = "weights=hub"
@@ -37,19 +35,6 @@ def plan(composed: Compose, tmp_path: Path, pictures: Callable[[Path], None]) ->
     """Compose and plan, beside a few pictures of 128 x 128."""
     pictures(tmp_path)
     return lambda *overrides: make_plan(composed(*overrides))
-
-
-@pytest.fixture
-def _cuda(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "likely_device", lambda: "cuda")
-
-
-@pytest.fixture
-def compilers(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
-    """The programs that are on the path: none, until the test adds one."""
-    there: set[str] = set()
-    monkeypatch.setattr("shutil.which", lambda name: name if name in there else None)
-    return there  # type: ignore[return-value]
 
 
 def refused(plan: Planner, *overrides: str) -> str:
@@ -96,86 +81,6 @@ def test_each_row_takes_its_schedulers_and_no_other(plan: Planner, row: Row) -> 
         else:
             said = refused(plan, *overrides)
             assert said.endswith(f"allowed: {', '.join(s.name for s in row.schedulers)}")
-
-
-@pytest.mark.parametrize("installed", [True, False])
-@pytest.mark.parametrize("device", ["cpu", "mps", "cuda", "cuda:1"])
-def test_xformers_must_be_installed_and_needs_cuda(
-    plan: Planner, monkeypatch: pytest.MonkeyPatch, installed: bool, device: str
-) -> None:
-    monkeypatch.setattr(checks, "is_installed", lambda module: installed)
-    monkeypatch.setattr(machine, "likely_device", lambda: device.partition(":")[0])
-    overrides = ("attention=xformers", f"device={device}")
-    if installed and device.startswith("cuda"):
-        assert len(plan(*overrides).graph) == 2
-        return
-    problem = f"does not run on {device}" if installed else "the package xformers is not installed"
-    assert (
-        refused(plan, *overrides)
-        == f"attention=xformers: {problem}\n  allowed: sdpa, plain, sliced"
-    )
-
-
-@pytest.mark.parametrize("mode", OffloadMode)
-def test_offload_on_a_cpu(plan: Planner, mode: OffloadMode) -> None:
-    overrides = ("device=cpu", f"offload={mode.name}")
-    if mode in (OffloadMode.none, OffloadMode.auto):
-        assert plan(*overrides)
-        return
-    assert refused(plan, *overrides) == (
-        f"offload={mode.name}: needs an accelerator, and this run is on the CPU"
-        "\n  allowed: none, auto"
-    )
-
-
-@pytest.mark.usefixtures("_cuda")
-@pytest.mark.parametrize("mode", OffloadMode)
-def test_offload_with_an_accelerator(plan: Planner, mode: OffloadMode) -> None:
-    assert plan(f"offload={mode.name}").device == "cuda"
-
-
-COMPILING = ("default", "reduce-overhead", "max-autotune")
-
-
-@pytest.mark.parametrize("mode", COMPILING)
-def test_compiling_on_a_cpu_needs_a_compiler(plan: Planner, compilers: set[str], mode: str) -> None:
-    message = refused(plan, "device=cpu", f"compile={mode}")
-    assert message == f"compile={mode}: needs a C++ compiler on the CPU\n  allowed: off"
-    for compiler in checks.COMPILERS:
-        compilers.add(compiler)
-        assert plan("device=cpu", f"compile={mode}")
-        compilers.clear()
-
-
-@pytest.mark.usefixtures("compilers")
-def test_channels_last_alone_needs_no_compiler(plan: Planner) -> None:
-    assert plan("device=cpu", "compile.channels_last=true")
-
-
-@pytest.mark.usefixtures("_cuda", "compilers")
-def test_compiling_on_an_accelerator_needs_no_compiler(plan: Planner) -> None:
-    assert plan("compile=default", "compile.fullgraph=true")
-
-
-@pytest.mark.usefixtures("_cuda")
-@pytest.mark.parametrize("mode", COMPILING)
-def test_what_is_compiled_cannot_be_offloaded_layer_by_layer(plan: Planner, mode: str) -> None:
-    message = refused(plan, f"compile={mode}", "offload=sequential")
-    assert message.startswith(f"compile={mode}: offload=sequential moves weights")
-    assert message.endswith("allowed: compile=off, or another offload")
-    for offload in ("none", "model", "group", "auto"):
-        assert plan(f"compile={mode}", f"offload={offload}")
-    assert plan("offload=sequential")
-
-
-@pytest.mark.usefixtures("_cuda")
-@pytest.mark.parametrize("offload", ["model", "group", "auto"])
-def test_a_full_graph_has_no_hooks(plan: Planner, offload: str) -> None:
-    full = ("compile=default", "compile.fullgraph=true")
-    message = refused(plan, *full, f"offload={offload}")
-    assert message.startswith(f"compile.fullgraph=True: offload={offload} puts hooks")
-    assert message.endswith("allowed: compile.fullgraph=false, or offload=none")
-    assert plan(*full, "offload=none")
 
 
 @pytest.mark.parametrize("scale", [1.001, 1.5, 2.0])

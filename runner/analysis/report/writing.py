@@ -12,7 +12,8 @@ from urllib.parse import quote
 
 from runner.analysis.report import page, pictures
 from runner.analysis.report.compared import read_comparison
-from runner.analysis.report.facts import Facts, facts_of, inputs_of
+from runner.analysis.report.facts import Facts
+from runner.analysis.report.gather import facts_of, inputs_of
 from runner.analysis.report.pictures import Placed, Source
 from runner.analysis.results import SweepResult, read_results
 from runner.errors import ConfigError, StorageError

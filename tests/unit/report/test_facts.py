@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from runner.analysis.report.facts import NO_PROMPT, Facts, facts_of
+from runner.analysis.report.facts import Facts
+from runner.analysis.report.gather import NO_PROMPT, facts_of
 from runner.analysis.results import read_results
 from runner.recording.manifest import FAILED, KILLED, MANIFEST, PENDING, RUNNING
 from runner.recording.sweep_record import LOCK

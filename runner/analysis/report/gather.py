@@ -1,0 +1,202 @@
+"""From what a sweep or a run left to the facts of its page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from runner.analysis.report.compared import Comparison
+from runner.analysis.report.facts import Axis, CellFacts, Facts, ImageFacts
+from runner.analysis.report.settings import environment
+from runner.analysis.results import Better, CellResult, ImageResult, SweepResult
+from runner.config.measuring import baseline_of
+from runner.config.overrides import assigned
+from runner.errors import ConfigError
+from runner.recording.manifest import KILLED, RUNNING
+from runner.recording.sweep_record import is_running
+from runner.system.text import flattened
+
+PROMPT, SEED, CELL, SWEPT = "prompt", "seed", "cell", "swept"
+NO_PROMPT = "(no prompt)"
+
+
+def facts_of(result: SweepResult, comparison: Comparison | None) -> Facts:
+    """What the page says of a sweep or a run. Images are in the order of `result.images()`."""
+    swept = tuple(_swept(result))
+    axes = (*(axis for axis in swept if axis.name != PROMPT), *_others(result))
+    metrics = tuple(result.better.items())
+    configs = [flattened(cell.manifest.get("config", {})) for cell in result.cells]
+    config = next(filter(None, configs), {})
+    alive = is_running(result.folder)
+    positions = {_choice(cell): place for place, cell in enumerate(result.cells)}
+    inputs = {name: place for place, name in enumerate(inputs_of(result))}
+    images, cells = [], []
+    for place, (cell, own) in enumerate(zip(result.cells, configs, strict=True)):
+        here = [_image(image, cell, place, axes, metrics, inputs) for image in cell.images]
+        images.extend(here)
+        against = positions.get(_compared_with(cell))
+        cells.append(
+            CellFacts(
+                number=cell.number,
+                label=cell.label,
+                folder=cell.folder.name,
+                status=_status(cell.status, alive, result),
+                choice=tuple(_place(axis, cell.choice.get(axis.name)) for axis in swept),
+                overrides=cell.overrides,
+                images=len(here),
+                means=tuple(_means(cell, here, metrics)),
+                counts=tuple(
+                    sum(image.scores[n] is not None for image in here) for n in range(len(metrics))
+                ),
+                against=None if against == place else against,
+                failures=tuple((failed["stage"], failed["error"]) for failed in cell.failures),
+                changes=tuple((k, v) for k, v in own.items() if config.get(k) != v),
+                mlflow_run=cell.manifest.get("mlflow_run_id"),
+            )
+        )
+    return Facts(
+        name=result.name,
+        question=result.question,
+        status=_status(result.status, alive, result),
+        started=result.started,
+        seconds=result.seconds,
+        command=result.command,
+        folder=result.folder.name,
+        swept=swept,
+        axes=axes,
+        metrics=metrics,
+        cells=tuple(cells),
+        images=tuple(images),
+        inputs=tuple(inputs),
+        config=tuple(config.items()),
+        environment=tuple(environment(result.cells)),
+        runs=tuple(result.runs.items()),
+        comparison=comparison,
+        outdated=comparison is not None and comparison.of != result.digest,
+    )
+
+
+def inputs_of(result: SweepResult) -> dict[str, Path]:
+    """The pictures that others were made from, by their files' names, which hold their keys."""
+    found: dict[str, Path] = {}
+    for image in result.images():
+        for file in image.inputs.values():
+            if file.name not in found or not found[file.name].is_file():
+                found[file.name] = file  # each cell has its own
+    return found
+
+
+def _swept(result: SweepResult) -> Iterator[Axis]:
+    for name, values in result.axes.items():
+        # Those of its cells too: a page says where a picture stands whatever the record says.
+        used = [cell.choice[name] for cell in result.cells if name in cell.choice]
+        distinct = tuple(dict.fromkeys([*values, *used]))
+        yield Axis(name, SWEPT, distinct, _numbers(distinct))
+
+
+def _others(result: SweepResult) -> Iterator[Axis]:
+    images = list(result.images())
+    yield Axis(PROMPT, PROMPT, tuple(dict.fromkeys(_prompt(image) for image in images)))
+    seeds = sorted({image.seed for image in images})
+    yield Axis(SEED, SEED, tuple(str(seed) for seed in seeds))
+    if len(result.cells) > 1:
+        yield Axis(CELL, CELL, tuple(str(cell.number) for cell in result.cells))
+
+
+def _prompt(image: ImageResult) -> str:
+    return image.prompt or NO_PROMPT
+
+
+def _numbers(values: Sequence[str]) -> tuple[float | None, ...]:
+    numbers = tuple(_number(value) for value in values)
+    return numbers if sum(number is not None for number in numbers) > 1 else ()
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _image(
+    image: ImageResult,
+    cell: CellResult,
+    place: int,
+    axes: Sequence[Axis],
+    metrics: Sequence[tuple[str, Better]],
+    inputs: Mapping[str, int],
+) -> ImageFacts:
+    record, scores = image.record, image.scores
+    own = {PROMPT: _prompt(image), SEED: str(image.seed), CELL: str(cell.number)}
+    repeats: Mapping[str, Sequence[float]] = record.get("repeats", {})
+    return ImageFacts(
+        cell=place,
+        file=image.file.name,
+        at=tuple(
+            _place(axis, cell.choice.get(axis.name) if axis.kind == SWEPT else own[axis.kind])
+            for axis in axes
+        ),
+        prompt=image.prompt,
+        negative_prompt=record.get("negative_prompt"),
+        seed=image.seed,
+        height=int(record["height"]),
+        width=int(record["width"]),
+        sha256=str(record["sha256"]),
+        reused=bool(record["reused"]),
+        scores=tuple(_finite(scores.get(name)) for name, _ in metrics),
+        inputs=tuple((name, inputs[file.name]) for name, file in image.inputs.items()),
+        took=tuple(
+            (name, _seconds(seconds, repeats.get(name, ())))
+            for name, seconds in record.get("took", {}).items()
+        ),
+        stage_keys=tuple((name, str(key)) for name, key in record["stage_keys"].items()),
+    )
+
+
+def _seconds(seconds: float, repeats: Sequence[float]) -> str:
+    """With `bench=true`, each time that it was measured besides."""
+    each = ", ".join(f"{one:.4g}" for one in repeats)
+    return f"{seconds:.4g} s" + (f" (median of {each})" if each else "")
+
+
+def _place(axis: Axis, value: str | None) -> int | None:
+    return axis.values.index(value) if value in axis.values else None
+
+
+def _finite(score: float | None) -> float | None:
+    return None if score is None or not math.isfinite(score) else score
+
+
+def _means(
+    cell: CellResult, images: Sequence[ImageFacts], metrics: Sequence[tuple[str, Better]]
+) -> Iterator[float | None]:
+    for place, (name, _) in enumerate(metrics):
+        together = _finite(cell.scores.get(name))
+        yield _mean(image.scores[place] for image in images) if together is None else together
+
+
+def _mean(scores: Iterable[float | None]) -> float | None:
+    known = [score for score in scores if score is not None]
+    return math.fsum(known) / len(known) if known else None
+
+
+def _choice(cell: CellResult) -> frozenset[tuple[str, str]]:
+    return frozenset(cell.choice.items())
+
+
+def _compared_with(cell: CellResult) -> frozenset[tuple[str, str]]:
+    """The choice of the cell that the config's `baseline` leads to from here."""
+    try:
+        wanted = baseline_of(cell.manifest.get("config", {}).get("baseline"))
+    except ConfigError:
+        wanted = ()
+    return frozenset({**cell.choice, **assigned(wanted)}.items())
+
+
+def _status(recorded: str, alive: bool, result: SweepResult) -> str:
+    """As it is now: a sweep that is said to run, and whose process is gone, was killed."""
+    swept = result.seconds is not None
+    return KILLED if swept and recorded == RUNNING and not alive else recorded
