@@ -1,8 +1,7 @@
 """Version x task -> checkpoints and pipeline classes: a table.
 
-A new version or task is a row here, a function in `runner.planning.tasks` where the stages are
-new, an option in `conf/`, and a test. Nothing here imports diffusers: classes are named, and found
-later.
+What else a new version or task needs is listed in ARCHITECTURE.md. Nothing here imports diffusers:
+classes are named, and found later.
 Source of the names: https://huggingface.co/docs/diffusers/api/pipelines/kandinsky and the pages
 next to it.
 """

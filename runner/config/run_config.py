@@ -1,4 +1,8 @@
-"""What one cell is to do, in plain frozen dataclasses: the only config that the rest ever sees."""
+"""What one cell is to do: the only config that the rest ever sees.
+
+`RunConfig` is frozen. Its sections are the dataclasses of `runner.config.schema`, which OmegaConf
+cannot fill if they are; nothing changes them.
+"""
 
 from __future__ import annotations
 
