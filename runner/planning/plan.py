@@ -92,6 +92,10 @@ class Plan:
             "cache.mode": run.cache.name,
             "batch_size": str(self.batch_size),
             "workers": None,
+            **{
+                f"weights.{role}.revision": found.revision or "null"
+                for role, found in self.weights.checkpoints.items()
+            },
             "offload.mode": None if run.offload is OffloadMode.auto else run.offload.name,
         }
 

@@ -185,7 +185,6 @@ def params_of(plan: Plan, environment: Mapping[str, Any]) -> dict[str, str]:
     params |= with_asked(asked, settled)
     for role, found in environment["weights"].items():
         params[f"weights.{role}.sha256"] = str(found["sha256"])
-        params[f"weights.{role}.revision"] = found["revision"] or "null"
     return params
 
 
@@ -197,8 +196,12 @@ def unsettled_of(plan: Plan) -> dict[str, str]:
 
 def with_asked(asked: Mapping[str, str], settled: Mapping[str, str]) -> dict[str, str]:
     """Settled values by their keys, and those asked by `asked.` and the key where they differ."""
-    differing = {key: asked[key] for key, value in settled.items() if asked[key] != value}
-    return {**settled, **{f"{ASKED}{key}": value for key, value in differing.items()}}
+    differing = {
+        f"{ASKED}{key}": asked[key]
+        for key, value in settled.items()
+        if asked.get(key, value) != value
+    }
+    return {**settled, **differing}
 
 
 def mean_scores(images: Sequence[SavedImage]) -> dict[str, float]:
