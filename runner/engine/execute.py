@@ -8,18 +8,19 @@ from __future__ import annotations
 import heapq
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from runner.engine.batching import Batch, Batching, shares
+from runner.engine.needs import count_uses, is_image, needed_and_missing, pictures_of
 from runner.engine.observer import NodeResult, Observer, Observers, Ran
 from runner.engine.store import Store
 from runner.engine.workers import OpenWorkers, Workers
 from runner.errors import RunnerError, StageError, StorageError
 from runner.graph.graph import Graph
 from runner.graph.node import Node
-from runner.graph.stage_table import STAGES, ResultKind, is_external
+from runner.graph.stage_table import is_external
 
 T = TypeVar("T")
 
@@ -88,16 +89,16 @@ class _GraphRun:
         self._open_workers = open_workers
         self._between = between
         self._outcome = Outcome()
-        needed, to_run = _needed(graph, store)
+        needed, to_run = needed_and_missing(graph, store)
         order = graph.in_order()
         self._rank = {node.key: rank for rank, node in enumerate(order)}
         self._order = order
-        self._pictures = {t.key: _pictures_of(t) for t in graph.targets if _is_image(t)}
+        self._pictures = {t.key: pictures_of(t) for t in graph.targets if is_image(t)}
         self._nodes = [node for node in order if node.key in needed]
         self._to_run = {
             node.key: node for node in self._nodes if node.key in to_run and not is_external(node)
         }
-        self._open_uses = _uses(graph, needed, self._pictures.values())
+        self._open_uses = count_uses(graph, needed, self._pictures.values())
         self._open_runs = Counter(node.pipeline for node in self._to_run.values())
         self._waiting: dict[str, int] = {}
         self._dependents: defaultdict[str, list[Node]] = defaultdict(list)
@@ -285,43 +286,6 @@ class _GraphRun:
         for used in (node, *needed):
             if self._open_uses.get(used.key, 0) <= 0:
                 self._store.forget(used)
-
-
-def _needed(graph: Graph, store: Store) -> tuple[set[str], set[str]]:
-    """Keys of the targets and of the inputs of what the store does not hold; and of those that it
-    does not hold.
-    """
-    needed: set[str] = set()
-    to_run: set[str] = set()
-    waiting = list(graph.targets)
-    while waiting:
-        node = waiting.pop()
-        if node.key not in needed:
-            needed.add(node.key)
-            if not store.holds(node):
-                to_run.add(node.key)
-                waiting.extend(node.inputs.values())
-    return needed, to_run
-
-
-def _uses(graph: Graph, needed: set[str], pictures: Iterable[Mapping[str, Node]]) -> dict[str, int]:
-    """How many needed nodes take each needed node's result, or are shown beside it."""
-    counts = dict.fromkeys(needed, 0)
-    takers = [node.inputs for node in graph if node.key in needed]
-    for used in (*takers, *pictures):
-        for node in used.values():
-            if node.key in counts:
-                counts[node.key] += 1
-    return counts
-
-
-def _is_image(node: Node) -> bool:
-    return STAGES[node.stage].result is ResultKind.image
-
-
-def _pictures_of(node: Node) -> dict[str, Node]:
-    """The pictures that an image is made from, by the names of its ancestors."""
-    return {name: needed for name, needed in node.ancestors().items() if _is_image(needed)}
 
 
 def _known(found: Mapping[str, T | None]) -> dict[str, T]:

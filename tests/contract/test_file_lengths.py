@@ -8,20 +8,13 @@ import runner
 
 CHECKOUT = Path(runner.__file__).parents[1]
 MOST = 300
-NOT_YET_SPLIT = {
-    "runner/engine.py",
-    "runner/materials.py",
-    "runner/mini/evaluate_tasks.py",
-    "runner/outputs.py",
-    "runner/progress.py",
-    "runner/sweep_run.py",
-}
+NOT_YET_SPLIT = {"runner/planning/nodes.py"}
 
 
 def test_no_file_is_longer() -> None:
     lengths = {
         file.relative_to(CHECKOUT).as_posix(): len(file.read_text().splitlines())
-        for folder in ("runner", "tests", "benchmarks")
+        for folder in ("runner", "training", "tests", "benchmarks")
         for file in (CHECKOUT / folder).rglob("*.py")
     }
     assert len(lengths) > 300  # they were found
