@@ -15,6 +15,7 @@ from typing import Any
 from runner.errors import ConfigError
 from runner.metrics import Metric, MetricFunction, description_of
 from runner.system.hashes import file_sha256
+from runner.system.machine import check_installed
 
 GIVEN = ("image", "images", "reference", "prompt", "clip")
 """Parameters that the runner fills in."""
@@ -71,12 +72,7 @@ def find_metric(name: str, function: str, arguments: Mapping[str, Any]) -> Found
     for parameter in own:
         if parameters[parameter].default is inspect.Parameter.empty and parameter not in arguments:
             raise ConfigError(f"{key}.arguments.{parameter}", None, f"{function} needs it")
-    for package in description.needs:
-        if importlib.util.find_spec(package) is None:
-            raise ConfigError(
-                "metrics", name, f"needs the package {package}, which is not installed",
-                f"pip install {package}; or without {name}",
-            )  # fmt: skip
+    check_installed("metrics", name, description.needs, f"without {name}")
     takes = frozenset(parameters) & frozenset(GIVEN)
     if ("image" in takes) == ("images" in takes) or {"images", "reference"} <= takes:
         raise ConfigError(

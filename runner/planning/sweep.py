@@ -19,6 +19,7 @@ from runner.graph.stage_table import is_external
 from runner.planning.baseline import compare_with_baselines
 from runner.planning.plan import Plan
 from runner.planning.planner import Planner
+from runner.system.machine import COMPARING, check_installed
 from runner.system.text import counted
 from runner.weights.find import FoundCheckpoint
 
@@ -143,6 +144,8 @@ def _planned(cells: Sequence[Cell], *, download: bool) -> SweepPlan:
         try:
             if isinstance(cell.config, RunnerError):
                 raise cell.config
+            if cell.config.report:
+                check_installed("report", "true", COMPARING, "report=false")
             plans.append(planner.plan(cell.config))
         except RunnerError as error:
             faults.setdefault(str(error), []).append(cell)

@@ -21,6 +21,15 @@ LOGGED_LIBRARIES = (
     "tokenizers", "xformers",
 )  # fmt: skip
 
+EXTRAS = {
+    "analysis": ("matplotlib", "scipy", "torchmetrics"),
+    "metrics": ("piq", "torchmetrics", "torchvision"),
+}
+"""What pip installs with `kandinsky-runner[<extra>]` alone. No picture needs any of it."""
+
+COMPARING = ("matplotlib", "scipy")
+"""What a comparison needs: scipy for its intervals, matplotlib for its pictures."""
+
 
 def versions(names: Sequence[str]) -> dict[str, str]:
     """Installed versions; what is not installed is left out."""
@@ -63,6 +72,30 @@ def python_path(*, users_modules: bool) -> str:
 
 def _joined(*folders: str) -> str:
     return os.pathsep.join(dict.fromkeys(filter(None, folders)))
+
+
+def check_installed(key: str, value: object, packages: Sequence[str], otherwise: str = "") -> None:
+    """Checks packages that not every installation has; imports none of them.
+
+    Args:
+        key, value: of the config, or of the command line: what needs the packages.
+        otherwise: what the user can do without them.
+
+    Raises:
+        ConfigError: some are not installed; it names them, and the extra that brings them.
+    """
+    missing = [package for package in packages if not is_installed(package)]
+    if not missing:
+        return
+    extras = [name for name, brings in EXTRAS.items() if set(missing) <= set(brings)]
+    wanted = f"'kandinsky-runner[{extras[0]}]'" if extras else " ".join(missing)
+    one = len(missing) == 1
+    raise ConfigError(
+        key, value,
+        f"needs the {'package' if one else 'packages'} {' and '.join(missing)}, which "
+        f"{'is' if one else 'are'} not installed",
+        f"pip install {wanted}{f'; or {otherwise}' if otherwise else ''}",
+    )  # fmt: skip
 
 
 def cpu_cores() -> int:

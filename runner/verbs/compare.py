@@ -7,12 +7,14 @@ import sys
 from pathlib import Path
 
 from runner.system.files import LATEST
+from runner.system.machine import COMPARING, check_installed
 from runner.system.text import path_here
 
 
 def main(arguments: list[str]) -> int:
     """Print the comparison, write its files into the folder, and say where they are."""
     options = parser().parse_args(arguments)
+    check_installed("compare", options.folder, COMPARING)
     # Only now: they import scipy.
     from runner.analysis.comparison import logged, terminal, writing
     from runner.analysis.comparison.comparing import compare

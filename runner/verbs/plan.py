@@ -18,6 +18,7 @@ from runner.graph.node import Node
 from runner.planning.plan import Plan
 from runner.planning.planner import make_plan, results_dir
 from runner.planning.sweep import SweepPlan, plan_sweep
+from runner.system.machine import check_installed
 from runner.system.text import counted
 from runner.verbs.hydra_app import Swept, run_with_hydra
 from runner.weights.find import FoundCheckpoint
@@ -52,7 +53,7 @@ def without_graph(arguments: Sequence[str]) -> tuple[list[str], Path | None]:
     """Hydra's arguments, and the file of `--graph`.
 
     Raises:
-        ConfigError: it names no file, or none of a kind that can be written.
+        ConfigError: it names no file, or none of a kind that can be written here.
     """
     others = list(arguments)
     if GRAPH not in others:
@@ -61,6 +62,8 @@ def without_graph(arguments: Sequence[str]) -> tuple[list[str], Path | None]:
     name = others[place + 1] if place + 1 < len(others) else ""
     if not name.endswith((".mmd", ".svg")):
         raise ConfigError(GRAPH, name, "is no file for a graph", "<name>.mmd (Mermaid), <name>.svg")
+    if name.endswith(".svg"):
+        check_installed(GRAPH, name, ("matplotlib",), "<name>.mmd (Mermaid)")
     del others[place : place + 2]
     return others, Path(name)
 

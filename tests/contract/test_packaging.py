@@ -11,11 +11,29 @@ from pathlib import Path
 import pytest
 
 from runner.config import tree
+from runner.system.machine import EXTRAS
 from runner.weights.find import MINI_DIR
 
 pytestmark = pytest.mark.slow
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+SHORT = ("prior.num_inference_steps=2", "decoder.num_inference_steps=1")
+
+WITHOUT_EXTRAS = f"""
+import sys
+from importlib.machinery import PathFinder
+
+
+class Core(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        hidden = name.partition(".")[0] in {sorted({n for names in EXTRAS.values() for n in names})}
+        return None if hidden else super().find_spec(name, path, target)
+
+
+sys.meta_path[:] = [Core if finder is PathFinder else finder for finder in sys.meta_path]
+"""
+"""A sitecustomize.py, which every process of Python begins with: extras are not installed."""
 
 
 def call(*command: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -99,8 +117,7 @@ def test_it_plans_from_an_empty_folder(installed: Path, tmp_path: Path) -> None:
 
 def test_it_makes_pictures_from_an_empty_folder(installed: Path, tmp_path: Path) -> None:
     done = call(
-        *(sys.executable, "-m", "runner", "prior.num_inference_steps=2"),
-        *("decoder.num_inference_steps=1", "tracking=none"),
+        *(sys.executable, "-m", "runner", *SHORT, "tracking=none"),
         cwd=tmp_path,
         PYTHONPATH=str(installed),
         PYTHONDONTWRITEBYTECODE="1",
@@ -108,3 +125,61 @@ def test_it_makes_pictures_from_an_empty_folder(installed: Path, tmp_path: Path)
     assert done.returncode == 0, done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["outputs"]
     assert len(list((tmp_path / "outputs" / "default").rglob("*.png"))) == 1
+
+
+@pytest.fixture
+def core(installed: Path, tmp_path: Path) -> dict[str, str]:
+    """Environment in which the wheel is installed without any extra."""
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(WITHOUT_EXTRAS)
+    path = os.pathsep.join(map(str, (tmp_path / "site", installed)))
+    return {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def test_without_extras_it_makes_and_logs_pictures(core: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "here").mkdir()
+    done = call(
+        *(sys.executable, "-m", "runner", *SHORT, "metrics=[sharpness,clip_score]"),
+        cwd=tmp_path / "here",
+        **core,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    logged = tmp_path / "here" / "outputs" / "mlartifacts"
+    assert len(list(logged.rglob("*_seed0.png"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            ("plan", "-m", "scheduler=ddim,ddpm", "report=true"),
+            "report=true: needs the packages matplotlib and scipy, which are not installed",
+        ),
+        (
+            ("run", "-m", "scheduler=ddim,ddpm", 'baseline="scheduler=ddim"', "metrics=[ssim]"),
+            "metrics=ssim: needs the package torchmetrics, which is not installed",
+        ),
+        (
+            ("compare", "nowhere"),
+            "compare=nowhere: needs the packages matplotlib and scipy, which are not installed",
+        ),
+        (
+            ("plan", "--graph", "graph.svg"),
+            "--graph=graph.svg: needs the package matplotlib, which is not installed",
+        ),
+    ],
+    ids=("report", "metric", "verb", "graph"),
+)
+def test_without_extras_what_needs_them_names_them(
+    core: dict[str, str], tmp_path: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    (tmp_path / "here").mkdir()
+    done = call(sys.executable, "-m", "runner", *arguments, cwd=tmp_path / "here", **core)
+    assert done.returncode == 2, done.stderr
+    assert said in done.stderr
+    assert done.stderr.count("pip install 'kandinsky-runner[analysis]'") == 1
+    assert done.stdout == ""
+    # Nothing was begun; Hydra writes down what it was given.
+    made = {path.name for path in (tmp_path / "here").rglob("*") if path.is_file()}
+    assert made <= {"multirun.yaml"}

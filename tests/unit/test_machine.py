@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
+import tomllib
 from importlib import metadata
 from pathlib import Path
 
@@ -12,7 +14,10 @@ import pytest
 from runner.errors import ConfigError
 from runner.system import machine
 from runner.system.machine import (
+    COMPARING,
+    EXTRAS,
     PIXEL_LIBRARIES,
+    check_installed,
     cpu_cores,
     is_installed,
     likely_device,
@@ -20,6 +25,8 @@ from runner.system.machine import (
     settled_device,
     versions,
 )
+
+CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def test_versions_are_those_installed() -> None:
@@ -101,3 +108,33 @@ def test_likely_device_goes_by_driver_and_build(
     for hidden in ("", "-1"):
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
         assert likely_device() == ("cpu" if expected == "cuda" else expected)
+
+
+def test_what_is_not_installed_is_told_with_the_extra_that_brings_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    check_installed("metrics", "ssim", ("torch", "numpy"))
+    monkeypatch.setitem(EXTRAS, "some", ("no_such_module", "nor_this"))
+    with pytest.raises(ConfigError) as refused:
+        check_installed("metrics", "own", ("torch", "no_such_module"), "without own")
+    assert str(refused.value) == (
+        "metrics=own: needs the package no_such_module, which is not installed\n"
+        "  allowed: pip install 'kandinsky-runner[some]'; or without own"
+    )
+    with pytest.raises(ConfigError) as refused:
+        check_installed("compare", "outputs", ("no_such_module", "nor_this"))
+    assert "needs the packages no_such_module and nor_this, which are not" in str(refused.value)
+    with pytest.raises(ConfigError, match="pip install no_such_module unknown_too"):
+        check_installed("metrics", "own", ("no_such_module", "unknown_too"))
+
+
+def test_the_extras_are_those_of_the_project() -> None:
+    # Not what is installed: this is read from the checkout.
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    optional = project["optional-dependencies"]
+    for extra, brings in EXTRAS.items():
+        assert {re.split(r"[^\w.-]", asked)[0] for asked in optional[extra]} == set(brings)
+    needed = {re.split(r"[^\w.-]", asked)[0] for asked in project["dependencies"]}
+    assert not needed & set(EXTRAS["analysis"])
+    assert set(COMPARING) <= set(EXTRAS["analysis"])
+    assert "kandinsky-runner[analysis]" in optional["dev"]  # what `make run` installs
