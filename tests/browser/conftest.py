@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from browser.chromium import NAMES, Chromium, find_chromium
+from helpers.made_sweeps import Made, comparison, write_sweep
 from runner.analysis.report.compared import FILE
 from runner.analysis.report.writing import Report, write_report
 from runner.analysis.results import read_results
-from unit.report.made_sweeps import Made, comparison, write_sweep
 
 WIDTH, HEIGHT = 1200, 900
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from browser.chromium import Chromium
-from unit.report.made_sweeps import picture
+from helpers.made_sweeps import picture
 
 SIDE = 32
 SHOWN = "document.querySelector('#viewer').open"

@@ -14,8 +14,8 @@ from browser.looks import (
     texts,
     tiles,
 )
+from helpers.made_sweeps import Made, write_run
 from runner.analysis.report.writing import write_report
-from unit.report.made_sweeps import Made, write_run
 
 pytestmark = pytest.mark.slow
 

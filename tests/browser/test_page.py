@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from unit.report.made_sweeps import ERROR, HOSTILE, Made, write_run, write_sweep
 
 from browser.chromium import Chromium
 from browser.looks import (
@@ -16,9 +17,9 @@ from browser.looks import (
     texts,
     tiles,
 )
+from helpers.made_sweeps import ERROR, HOSTILE, Made, write_run, write_sweep
 from runner.analysis.report.writing import Report, write_report
 from runner.recording.manifest import FAILED, PENDING
-from unit.report.made_sweeps import ERROR, HOSTILE, Made, write_run, write_sweep
 
 pytestmark = pytest.mark.slow
 

@@ -15,9 +15,9 @@ from browser.looks import (
     texts,
     tiles,
 )
+from helpers.made_sweeps import Made, comparison, write_sweep
 from runner.analysis.report.compared import FILE
 from runner.analysis.report.writing import write_report
-from unit.report.made_sweeps import Made, comparison, write_sweep
 
 pytestmark = pytest.mark.slow
 

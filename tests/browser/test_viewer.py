@@ -16,8 +16,8 @@ from browser.looks import (
     near,
     texts,
 )
+from helpers.made_sweeps import GIVEN, Made
 from runner.analysis.report.writing import Report
-from unit.report.made_sweeps import GIVEN, Made
 
 pytestmark = pytest.mark.slow
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from unit.report.made_sweeps import Made, write_sweep
+from helpers.made_sweeps import Made, write_sweep
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from helpers.made_sweeps import comparison
 from runner.analysis.report.compared import FILE, read_comparison
 from runner.errors import ConfigError
-from unit.report.made_sweeps import comparison
 
 
 def written(folder: Path, content: object) -> Path:

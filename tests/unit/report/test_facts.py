@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from helpers.made_sweeps import ERROR, Made, write_run, write_sweep
 from runner.analysis.report.facts import Facts
 from runner.analysis.report.gather import NO_PROMPT, facts_of
 from runner.analysis.results import read_results
 from runner.recording.manifest import FAILED, KILLED, MANIFEST, PENDING, RUNNING
 from runner.recording.sweep_record import LOCK
 from runner.system.locks import hold
-from unit.report.made_sweeps import ERROR, Made, write_run, write_sweep
 
 
 def facts(folder: Path) -> Facts:

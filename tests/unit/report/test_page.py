@@ -10,8 +10,8 @@ from html.parser import HTMLParser
 
 import pytest
 
+from helpers.made_sweeps import HOSTILE
 from runner.analysis.report import page
-from unit.report.made_sweeps import HOSTILE
 
 BEFORE, AFTER = "window.kandinskyReport = ", ";\n"
 

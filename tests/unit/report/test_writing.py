@@ -15,10 +15,10 @@ from urllib.parse import unquote
 import pytest
 from PIL import Image
 
+from helpers.made_sweeps import HOSTILE, Made, write_run, write_sweep
 from runner.analysis.report import pictures, writing
 from runner.analysis.report.writing import write_report
 from runner.errors import ConfigError, StorageError
-from unit.report.made_sweeps import HOSTILE, Made, write_run, write_sweep
 
 
 def data_in(text: str) -> dict[str, Any]:
