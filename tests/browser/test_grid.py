@@ -6,11 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Page
 
-from browser.chromium import Chromium
 from browser.looks import (
     captions,
     pick,
+    show,
     texts,
     tiles,
 )
@@ -19,10 +20,10 @@ from runner.analysis.report.writing import write_report
 
 pytestmark = pytest.mark.slow
 
-PageOf = Callable[[Made], Chromium]
+PageOf = Callable[[Made], Page]
 
 
-def test_any_axes_are_rows_and_columns(page: Chromium) -> None:
+def test_any_axes_are_rows_and_columns(page: Page) -> None:
     assert texts(page, "#grid tbody th strong") == [f"Cell {n}" for n in range(6)]
     assert texts(page, "#grid thead th") == ["a red circle", "синий квадрат"]
     pick(page, "#grid-layout", "Rows", "decoder.steps")
@@ -38,13 +39,13 @@ def test_any_axes_are_rows_and_columns(page: Chromium) -> None:
     assert sorted(tiles(page)) == list(range(24))
 
 
-def test_an_axis_that_is_taken_changes_places_with_the_other(page: Chromium) -> None:
+def test_an_axis_that_is_taken_changes_places_with_the_other(page: Page) -> None:
     pick(page, "#grid-layout", "Rows", "prompt")
     assert texts(page, "#grid tbody th") == ["a red circle", "синий квадрат"]
     assert texts(page, "#grid thead th strong") == [f"Cell {n}" for n in range(6)]
 
 
-def test_what_is_chosen_is_what_is_shown(page: Chromium) -> None:
+def test_what_is_chosen_is_what_is_shown(page: Page) -> None:
     pick(page, "#grid-only", "scheduler", "ddpm")
     pick(page, "#grid-only", "seed", "1")
     assert tiles(page) == [13, 15, 17, 19, 21, 23]
@@ -54,15 +55,13 @@ def test_what_is_chosen_is_what_is_shown(page: Chromium) -> None:
     assert texts(page, "#grid-count") == ["24 pictures"]
 
 
-def test_numbers_stand_below_pictures(page: Chromium) -> None:
+def test_numbers_stand_below_pictures(page: Page) -> None:
     pick(page, "#grid-layout", "Below", "ssim")
     assert captions(page)[:4] == ["seed 0", "0.5000", "seed 1", "0.5100"]
 
 
-def test_a_single_picture_is_shown_without_rows_and_columns(
-    browser: Chromium, tmp_path: Path
-) -> None:
+def test_a_single_picture_is_shown_without_rows_and_columns(tab: Page, tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", Made(prompts=("a red circle",), seeds=(0,)))
-    browser.open(write_report(run).index)
-    assert tiles(browser) == [0]
-    assert browser.js("document.querySelectorAll('#grid th').length") == 0
+    show(tab, write_report(run).index)
+    assert tiles(tab) == [0]
+    assert tab.locator("#grid th").count() == 0

@@ -6,14 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from unit.report.made_sweeps import ERROR, HOSTILE, Made, write_run, write_sweep
+from playwright.sync_api import Page, expect
 
-from browser.chromium import Chromium
+from browser.conftest import Events
 from browser.looks import (
     SIDE,
     column,
+    drawn,
     loaded,
     pick,
+    shot_of,
+    show,
     texts,
     tiles,
 )
@@ -23,36 +26,35 @@ from runner.recording.manifest import FAILED, PENDING
 
 pytestmark = pytest.mark.slow
 
-PageOf = Callable[[Made], Chromium]
+PageOf = Callable[[Made], Page]
 
 
 @pytest.mark.parametrize("form", ["the folder", "the single file"])
-def test_it_opens_from_files_with_all_its_pictures(
-    browser: Chromium, report: Report, form: str
-) -> None:
+def test_it_opens_from_files_with_all_its_pictures(tab: Page, report: Report, form: str) -> None:
     assert report.alone is not None
-    browser.open(report.index if form == "the folder" else report.alone)
-    assert tiles(browser) == list(range(24))
-    loaded(browser, "#grid img")
-    assert texts(browser, "h1") == ["made"]
-    assert texts(browser, "#question") == ["How many steps are enough?"]
-    assert "6 cells" in texts(browser, "#counts")[0]
-    browser.click(".tile")
-    loaded(browser, "#stage img")
-    assert browser.js("document.querySelector('#stage img').naturalWidth") == SIDE
-    browser.key("Escape")
+    show(tab, report.index if form == "the folder" else report.alone)
+    assert tiles(tab) == list(range(24))
+    loaded(tab, "#grid img")
+    assert texts(tab, "h1") == ["made"]
+    assert texts(tab, "#question") == ["How many steps are enough?"]
+    assert "6 cells" in texts(tab, "#counts")[0]
+    tab.click(".tile")
+    loaded(tab, "#stage img")
+    assert tab.evaluate("document.querySelector('#stage img').naturalWidth") == SIDE
+    tab.keyboard.press("Escape")
 
 
-def test_without_a_network_and_without_markup_from_texts(page: Chromium) -> None:
-    assert page.js("fetch('http://127.0.0.1:9/').then(() => 'got', e => e.name)") == "TypeError"
-    said = page.js(
+def test_without_a_network_and_without_markup_from_texts(page: Page, events: Events) -> None:
+    got = page.evaluate("fetch('http://127.0.0.1:9/').then(() => 'got', e => e.name)")
+    assert got == "TypeError"
+    said = page.evaluate(
         "(() => { try { document.body.innerHTML = 'x'; } catch (e) { return e.name; } })()"
     )
     assert said == "TypeError"
-    page.js("0")
-    assert all("Content Security Policy" in p or "TrustedHTML" in p for p in page.problems)
-    assert len(page.problems) >= 1
-    page.problems.clear()
+    page.evaluate("0")
+    assert all("Content Security Policy" in p or "TrustedHTML" in p for p in events.problems)
+    assert len(events.problems) >= 1
+    events.problems.clear()
 
 
 def test_failures_are_told_together_where_they_are_the_same(page_of: PageOf) -> None:
@@ -68,13 +70,13 @@ def test_failures_are_told_together_where_they_are_the_same(page_of: PageOf) -> 
     assert column(page, 3) == ["finished", "failed", "failed", "finished", "finished", "pending"]
 
 
-def test_what_is_all_right_has_no_section_of_failures(page: Chromium) -> None:
-    assert page.js("document.querySelector('#failures').hidden")
+def test_what_is_all_right_has_no_section_of_failures(page: Page) -> None:
+    assert page.evaluate("document.querySelector('#failures').hidden")
     assert "Failed or unfinished" not in texts(page, "nav a")
 
 
 @pytest.mark.parametrize("form", ["the folder", "the single file"])
-def test_hostile_texts_stay_texts(browser: Chromium, tmp_path: Path, form: str) -> None:
+def test_hostile_texts_stay_texts(tab: Page, tmp_path: Path, form: str) -> None:
     axis = HOSTILE.replace("=", "")
     made = Made(
         axes={axis: ("1", "2"), "__proto__": ("3", HOSTILE)}, prompts=(HOSTILE, "plain"),
@@ -82,94 +84,95 @@ def test_hostile_texts_stay_texts(browser: Chromium, tmp_path: Path, form: str) 
     )  # fmt: skip
     report = write_report(write_sweep(tmp_path / "sweep", made))
     assert report.alone is not None
-    browser.open(report.index if form == "the folder" else report.alone)
+    show(tab, report.index if form == "the folder" else report.alone)
     count = "document.querySelectorAll('script, [onerror], img[src=x]').length"
-    scripts = browser.js(count)
+    scripts = tab.evaluate(count)
     assert scripts == 2
-    assert browser.js("document.querySelector('#question').textContent") == HOSTILE
-    assert browser.js("document.querySelector('.failure pre').textContent") == HOSTILE
-    assert browser.js("document.querySelector('#grid thead th').textContent") == HOSTILE
-    assert axis in browser.js("document.querySelector('#cells-table').textContent")
-    browser.click(".tile")
-    browser.click("#viewer-compare")
-    browser.key("Escape")
-    assert browser.js(count) == scripts
-    assert browser.js("Object.prototype.toString.call({})") == "[object Object]"
+    assert tab.text_content("#question") == HOSTILE
+    assert tab.text_content(".failure pre") == HOSTILE
+    assert tab.text_content("#grid thead th") == HOSTILE
+    assert axis in texts(tab, "#cells-table")[0]
+    tab.click(".tile")
+    tab.click("#viewer-compare")
+    tab.keyboard.press("Escape")
+    assert tab.evaluate(count) == scripts
+    assert tab.evaluate("Object.prototype.toString.call({})") == "[object Object]"
 
 
-def test_the_command_is_copied(page: Chromium, report: Report) -> None:
-    page.call("Browser.grantPermissions", permissions=["clipboardReadWrite"])
+def test_the_command_is_copied(page: Page, report: Report) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.click("#copy")
-    page.until("document.querySelector('#copy').textContent === 'Copied'")
-    assert page.js("navigator.clipboard.readText()") == report.facts.command
+    expect(page.locator("#copy")).to_have_text("Copied")
+    assert page.evaluate("navigator.clipboard.readText()") == report.facts.command
 
 
-def test_a_picture_that_is_gone_has_its_place(browser: Chromium, tmp_path: Path) -> None:
+def test_a_picture_that_is_gone_has_its_place(tab: Page, tmp_path: Path) -> None:
     folder = write_run(tmp_path / "run", Made())
     (folder / "0001_picture_seed1.png").unlink()
-    browser.open(write_report(folder).index)
-    assert tiles(browser) == [0, 1, 2, 3]
-    assert browser.js("document.querySelectorAll('.tile')[1].textContent") == "no file"
-    browser.click(".tile", place=1)
-    assert "cannot be read" in texts(browser, "#stage")[0]
-    browser.click("#viewer-compare")
-    browser.click("input[value=difference]")
-    browser.key("Escape")
+    show(tab, write_report(folder).index)
+    assert tiles(tab) == [0, 1, 2, 3]
+    assert tab.evaluate("document.querySelectorAll('.tile')[1].textContent") == "no file"
+    tab.locator(".tile").nth(1).click()
+    assert "cannot be read" in texts(tab, "#stage")[0]
+    tab.click("#viewer-compare")
+    tab.click("input[value=difference]")
+    tab.keyboard.press("Escape")
 
 
-def test_a_single_run_has_what_it_can(browser: Chromium, tmp_path: Path) -> None:
-    browser.open(write_report(write_run(tmp_path / "run", Made())).index)
-    assert texts(browser, "nav a") == ["Pictures", "Cells"]
-    assert texts(browser, "#grid tbody th") == ["a red circle", "синий квадрат"]
-    assert texts(browser, "#grid thead th") == ["seed 0", "seed 1"]
-    browser.click("#cells-table tbody td")
-    assert len(tiles(browser)) == 4
-    browser.click(".tile", place=1)
-    browser.click("#viewer-compare")
-    a, b = texts(browser, "#stage figcaption")
+def test_a_single_run_has_what_it_can(tab: Page, tmp_path: Path) -> None:
+    show(tab, write_report(write_run(tmp_path / "run", Made())).index)
+    assert texts(tab, "nav a") == ["Pictures", "Cells"]
+    assert texts(tab, "#grid tbody th") == ["a red circle", "синий квадрат"]
+    assert texts(tab, "#grid thead th") == ["seed 0", "seed 1"]
+    tab.click("#cells-table tbody td")
+    assert len(tiles(tab)) == 4
+    tab.locator(".tile").nth(1).click()
+    tab.click("#viewer-compare")
+    a, b = texts(tab, "#stage figcaption")
     assert (a, b) == ("A a red circle, seed 1", "B синий квадрат, seed 0")
-    browser.key("Escape")
+    tab.keyboard.press("Escape")
 
 
 @pytest.mark.parametrize("width", [360, 768])
-def test_no_width_scrolls_sideways(page: Chromium, width: int) -> None:
-    page.resize(width, 740)
-    page.js("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+def test_no_width_scrolls_sideways(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 740})
+    drawn(page)
     widths = "(e => e.scrollWidth <= e.clientWidth)(document.documentElement)"
-    assert page.js(widths)
-    page.js("document.querySelector('#environment').open = true")
-    assert page.js(widths)
-    assert page.js("document.querySelector('#grid').scrollWidth") > 0
+    assert page.evaluate(widths)
+    page.evaluate("document.querySelector('#environment').open = true")
+    assert page.evaluate(widths)
+    assert page.evaluate("document.querySelector('#grid').scrollWidth") > 0
     page.click(".tile")
     inside = "(e => e.scrollWidth <= e.clientWidth)(document.querySelector('#viewer'))"
-    assert page.js(inside)
+    assert page.evaluate(inside)
     page.click("#viewer-compare")
-    assert page.js(inside)
+    assert page.evaluate(inside)
     for selector in ("#viewer-close", "#swap", "#stage img"):
         right = f"document.querySelector('{selector}').getBoundingClientRect().right"
-        assert page.js(right) <= width
-    page.key("Escape")
+        assert page.evaluate(right) <= width
+    page.keyboard.press("Escape")
 
 
-def test_it_is_dark_where_that_is_wanted(page: Chromium) -> None:
-    light = page.picture().getpixel((5, 5))
-    page.dark(True)
-    dark = page.picture().getpixel((5, 5))
+def test_it_is_dark_where_that_is_wanted(page: Page) -> None:
+    light = shot_of(page).getpixel((5, 5))
+    page.emulate_media(color_scheme="dark")
+    dark = shot_of(page).getpixel((5, 5))
     assert isinstance(light, tuple)
     assert isinstance(dark, tuple)
     assert min(light) > 230
     assert max(dark) < 40
 
 
-def test_a_thousand_pictures_are_loaded_as_they_are_looked_at(page_of: PageOf) -> None:
+def test_a_thousand_pictures_are_loaded_as_they_are_looked_at(
+    page_of: PageOf, events: Events
+) -> None:
     page = page_of(Made(axes={"a": [str(n) for n in range(50)]}, seeds=range(10), side=8))
     assert len(tiles(page)) == 1000
-    thumbs = [url for url in page.requests if url.endswith(".webp")]
+    thumbs = [url for url in events.requests if url.endswith(".webp")]
     assert 0 < len(thumbs) < 500
-    page.requests.clear()
+    events.requests.clear()
     pick(page, "#grid-layout", "Rows", "seed")
-    page.js("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
-    assert len(page.requests) < 500
-    page.js("document.querySelector('#grid').scrollTop = 1e9")
-    last = "[...document.querySelectorAll('#grid img')].at(-1)"
-    page.until(f"{last}.complete && {last}.naturalWidth === 8")
+    drawn(page)
+    assert len(events.requests) < 500
+    page.evaluate("document.querySelector('#grid').scrollTop = 1e9")
+    expect(page.locator("#grid img").last).to_have_js_property("naturalWidth", 8)
