@@ -2,12 +2,14 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 INSTALLED := $(VENV)/.installed
+# What users need, without what develops and tests it.
+TO_RUN := $(VENV)/.installed-to-run
 # A worker a core; a test that waits for a process lets the other worker compute.
 PYTEST := $(VENV)/bin/python -m pytest -q -n auto --dist worksteal
 
 .PHONY: run test table test-fast test-gpu check format clean
 
-run: $(INSTALLED)  ## make pictures with the small family, one row a task, and log them
+run: $(TO_RUN)  ## make pictures with the small family, one row a task, and log them
 	$(VENV)/bin/kandinsky -m 'experiment=glob(tour/*)' name=tour
 	@echo 'contact sheet:'
 	@$(VENV)/bin/kandinsky grid
@@ -36,9 +38,13 @@ format: $(INSTALLED)
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-$(INSTALLED): pyproject.toml constraints.txt
+$(TO_RUN): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "needs Python 3.11 or later")'
 	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet -c constraints.txt -e '.[analysis]'
+	touch $@
+
+$(INSTALLED): $(TO_RUN)
 	$(VENV)/bin/pip install --quiet -c constraints.txt -e '.[dev]'
 	touch $@
 
