@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
@@ -15,6 +14,7 @@ from hydra.errors import HydraException
 from omegaconf import ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from runner.config.cell import Cell
 from runner.config.cells import CellResolver
 from runner.config.cluster import Cluster
 from runner.config.composing import CellComposer
@@ -27,19 +27,10 @@ SWEEP_JOB = "sweep_job"
 """The attribute of a task function that takes all cells."""
 
 
-@dataclass(frozen=True)
-class ComposedCell:
-    """A cell of a sweep: its number, its own overrides, its config or what is wrong with that."""
-
-    number: int
-    overrides: tuple[str, ...]
-    config: RunConfig | RunnerError
-
-
 Objective: TypeAlias = "float | list[float] | None"
 """What a sweeper is told of a cell."""
 
-SweepJob = Callable[[Sequence[ComposedCell], Cluster | None], Mapping[int, Objective]]
+SweepJob = Callable[[Sequence[Cell], Cluster | None], Mapping[int, Objective]]
 """Returns the cells' objectives, by number."""
 
 
@@ -87,9 +78,7 @@ class CellLauncher(BasicLauncher):
         ]
         return told if isinstance(objective, list) else told[0]
 
-    def _composed(
-        self, job_overrides: Sequence[Sequence[str]], first: int
-    ) -> Iterator[ComposedCell]:
+    def _composed(self, job_overrides: Sequence[Sequence[str]], first: int) -> Iterator[Cell]:
         assert self.hydra_context is not None
         assert self.config is not None
         cells = CellResolver(CellComposer(self.hydra_context.config_loader, self.config))
@@ -101,4 +90,6 @@ class CellLauncher(BasicLauncher):
                 config = ComposeError(config_problem(error))
             except RunnerError as error:
                 config = error
-            yield ComposedCell(number, tuple(overrides), config)
+            # Those of a config hold no credentials.
+            shown = config.overrides if isinstance(config, RunConfig) else tuple(overrides)
+            yield Cell(number, shown, config)

@@ -21,7 +21,7 @@ from runner.config.run_config import RunConfig
 from runner.system.exit import reported
 
 if TYPE_CHECKING:
-    from runner.config.launcher import ComposedCell, Objective
+    from runner.config.launcher import Objective
 
 STOPPED = 128
 """Exit statuses from here on are those of a process that a signal stopped."""
@@ -63,11 +63,8 @@ def run_with_hydra(
         statuses.append(shielded(lambda: job(_resolved(composed, HydraConfig.get())), debug))
         _stop_if_asked(statuses)
 
-    def hydra_sweep_job(
-        composed: Sequence[launcher.ComposedCell], cluster: Cluster | None
-    ) -> Mapping[int, Objective]:
+    def hydra_sweep_job(cells: Sequence[Cell], cluster: Cluster | None) -> Mapping[int, Objective]:
         assert sweep_job is not None
-        cells = [_cell(one) for one in composed]
         objectives: dict[int, Objective] = {}
 
         def job_of_sweep() -> int:
@@ -95,13 +92,6 @@ def run_with_hydra(
 def _stop_if_asked(statuses: Sequence[int]) -> None:
     if statuses[-1] >= STOPPED:  # by a signal: the rest of a multirun is not begun
         raise SystemExit(statuses[-1])
-
-
-def _cell(composed: ComposedCell) -> Cell:
-    config = composed.config
-    # Those of a config hold no credentials.
-    shown = config.overrides if isinstance(config, RunConfig) else composed.overrides
-    return Cell(composed.number, shown, config)
 
 
 def _resolved(composed: DictConfig, hydra_config: Any) -> RunConfig:
