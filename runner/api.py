@@ -152,8 +152,8 @@ def _config(overrides: list[str]) -> RunConfig:
     from omegaconf import OmegaConf, open_dict
     from omegaconf.errors import OmegaConfBaseException
 
-    from runner.config import tree
-    from runner.config.problems import config_problem
+    from runner.config.hydra import tree
+    from runner.config.hydra.problems import config_problem
     from runner.config.resolve import resolve
     from runner.errors import ComposeError
 

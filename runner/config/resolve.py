@@ -15,6 +15,7 @@ from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
 from runner.config.checks import check_values, checked_count, checked_items, checked_seeds
 from runner.config.choices import Task
+from runner.config.hydra.problems import in_plain_words, no_such_key
 from runner.config.measuring import (
     baseline_of,
     checked_bench,
@@ -22,7 +23,6 @@ from runner.config.measuring import (
     checked_objective,
     settled_cache,
 )
-from runner.config.problems import in_plain_words, no_such_key
 from runner.config.prompts import checked_text, prompts_of
 from runner.config.run_config import RunConfig
 from runner.config.schema import Config

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, TextIO
 from runner.config.cell import Cell
 from runner.config.choices import Progress
 from runner.config.cluster import Cluster
+from runner.config.hydra.app import Swept
 from runner.config.run_config import RunConfig
 from runner.planning.sweep import plan_sweep
-from runner.verbs.hydra_app import Swept
 
 if TYPE_CHECKING:
-    from runner.config.launcher import Objective
+    from runner.config.hydra.launcher import Objective
 
 
 def run_sweep(cells: Sequence[Cell], cluster: Cluster | None) -> Swept:

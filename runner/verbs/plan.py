@@ -9,6 +9,7 @@ from pathlib import Path
 from runner.config.cell import Cell
 from runner.config.choices import CacheMode
 from runner.config.cluster import Cluster
+from runner.config.hydra.app import Swept, run_with_hydra
 from runner.config.run_config import RunConfig
 from runner.engine.estimates import Estimate, Estimator
 from runner.engine.store import Store
@@ -20,7 +21,6 @@ from runner.planning.planner import make_plan, results_dir
 from runner.planning.sweep import SweepPlan, plan_sweep
 from runner.system.machine import check_installed
 from runner.system.text import counted
-from runner.verbs.hydra_app import Swept, run_with_hydra
 from runner.weights.find import FoundCheckpoint
 
 LISTED_CELLS = 30

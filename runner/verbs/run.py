@@ -15,7 +15,7 @@ def main(arguments: list[str]) -> int:
         host.stand_by()
     try:
         # Only now: the host begins before all that Hydra imports.
-        from runner.verbs.hydra_app import run_with_hydra
+        from runner.config.hydra.app import run_with_hydra
         from runner.verbs.jobs import run_one, run_sweep
 
         return run_with_hydra(run_one, arguments, "kandinsky", run_sweep)

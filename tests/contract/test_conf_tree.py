@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from runner.config import tree
 from runner.config.choices import WeightsSource
+from runner.config.hydra import tree
 from runner.planning import checks
 from runner.planning.planner import make_plan
 from runner.system import machine

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from runner.config import tree
+from runner.config.hydra import tree
 from unit.conftest import Command, Said
 
 

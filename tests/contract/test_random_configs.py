@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from PIL import Image
 
 from contract.random_configs import configs
-from runner.config import tree
-from runner.config.problems import config_problem
+from runner.config.hydra import tree
+from runner.config.hydra.problems import config_problem
 from runner.config.resolve import resolve
 from runner.errors import RunnerError
 from runner.planning.planner import make_plan

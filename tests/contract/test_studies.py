@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 from runner.analysis.comparison.pairing import ENOUGH_PROMPTS
 from runner.analysis.comparison.statistics import can_decide
-from runner.config import tree
+from runner.config.hydra import tree
 from runner.config.prompts import prompts_of
 
 EXPERIMENTS = tree.config_dir().parent / "experiments"

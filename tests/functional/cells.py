@@ -11,7 +11,7 @@ from hydra import compose, initialize_config_dir
 from numpy.typing import NDArray
 from PIL import Image
 
-from runner.config import tree
+from runner.config.hydra import tree
 from runner.config.resolve import resolve
 from runner.engine.execute import execute
 from runner.engine.observer import Loaded, NodeResult, Observer

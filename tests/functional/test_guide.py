@@ -8,7 +8,7 @@ import pytest
 
 from functional.made import STEPS, Made
 from runner.cli import main
-from runner.config import tree
+from runner.config.hydra import tree
 
 GUIDE = sorted((tree.config_dir() / "experiment" / "guide").glob("*.yaml"))
 

@@ -14,8 +14,9 @@ import pytest
 
 from functional.made import STEPS
 from runner.cli import main
+from runner.config.hydra import app
 from runner.recording.manifest import read_manifest
-from runner.verbs import hydra_app, run
+from runner.verbs import run
 from runner.workers import host
 from tracking.processes import commands, parent_of, wait_until
 
@@ -90,7 +91,7 @@ def test_none_stands_by_where_none_is_likely_to_be_needed(
 ) -> None:
     begun: list[bool] = []
     monkeypatch.setattr(host, "stand_by", lambda: begun.append(True))
-    monkeypatch.setattr(hydra_app, "run_with_hydra", lambda *_: 0)
+    monkeypatch.setattr(app, "run_with_hydra", lambda *_: 0)
     assert main(arguments) == 0
     assert begun == []
     assert main(["-m", "scheduler=ddim,ddpm"]) == 0

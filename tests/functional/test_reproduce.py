@@ -14,7 +14,7 @@ from functional.made import Kandinsky
 from helpers.made_sweeps import Made, write_sweep
 from runner import sweep
 from runner.cli import main
-from runner.config import tree
+from runner.config.hydra import tree
 from runner.images.png import image_of_png, png_bytes, text_of_png
 
 INPUTS = tree.config_dir() / "experiment" / "inputs"

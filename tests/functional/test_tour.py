@@ -8,7 +8,7 @@ import pytest
 
 from functional.made import Kandinsky
 from runner.catalog.rows import CATALOG
-from runner.config import tree
+from runner.config.hydra import tree
 from runner.weights.find import mini_folder
 
 TOUR = sorted((tree.config_dir() / "experiment" / "tour").glob("*.yaml"))

@@ -12,7 +12,7 @@ from hydra import compose, initialize_config_dir
 from PIL import Image
 
 from runner.cli import main
-from runner.config import tree
+from runner.config.hydra import tree
 from runner.config.resolve import resolve
 from runner.config.run_config import RunConfig
 from runner.weights.find import MINI_DIR

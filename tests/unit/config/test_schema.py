@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from runner.config import choices, tree
+from runner.config.hydra import tree
 
 GROUPS: dict[str, tuple[type[Enum], str]] = {
     "model": (choices.Version, "version"),

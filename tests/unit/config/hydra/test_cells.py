@@ -17,8 +17,10 @@ from omegaconf.errors import OmegaConfBaseException
 
 from runner.config import cells as module
 from runner.config import tree
-from runner.config.cells import CellResolver
-from runner.config.composing import CellComposer
+from runner.config.hydra import cells as module
+from runner.config.hydra import tree
+from runner.config.hydra.cells import CellResolver
+from runner.config.hydra.composing import CellComposer
 from runner.config.resolve import read, resolve
 from runner.config.run_config import RunConfig
 from runner.errors import ConfigError

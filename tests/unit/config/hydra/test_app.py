@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from runner.config.hydra.app import run_with_hydra
 from runner.config.run_config import RunConfig
 from runner.errors import Interrupted, StageError
-from runner.verbs.hydra_app import run_with_hydra
 from unit.conftest import Command
 
 pytestmark = pytest.mark.usefixtures("command")  # for its empty working directory

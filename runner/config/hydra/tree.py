@@ -29,7 +29,7 @@ MODEL_STEPS = {"prior": "${model.steps.prior}", "decoder": "${model.steps.decode
 
 def config_dir() -> Path:
     """The config tree: inside the package where it was installed, beside it in a checkout."""
-    package = Path(__file__).resolve().parents[1]
+    package = Path(__file__).resolve().parents[2]
     installed = package / "conf"
     return installed if installed.is_dir() else package.parent / "conf"
 
@@ -60,7 +60,7 @@ def register() -> None:
     SourcesRegistry.instance().register(WeightsFolderSource)
     plugins = Plugins.instance()
     # Only now: making that instance has Hydra load its plugins' classes anew.
-    from runner.config import elsewhere, launcher, sweeper
+    from runner.config.hydra import elsewhere, launcher, sweeper
 
     plugins.class_name_to_class[sweeper.REPLACED] = sweeper.Sweeper
     plugins.class_name_to_class[launcher.REPLACED] = launcher.CellLauncher

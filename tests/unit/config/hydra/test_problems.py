@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hydra.errors import OverrideParseException
 
-from runner.config.problems import config_problem, no_such_key, schema_keys
+from runner.config.hydra.problems import config_problem, no_such_key, schema_keys
 from runner.config.schema import Config
 from unit.conftest import Command, Said, assert_refused
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hydra.plugins.config_source import ConfigLoadError
 
-from runner.config.tree import CONFIG_NAME, WeightsFolderSource, config_dir
+from runner.config.hydra.tree import CONFIG_NAME, WeightsFolderSource, config_dir
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from hydra.initialize import initialize_config_dir
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from runner.config import tree
-from runner.config.composing import CellComposer
+from runner.config.hydra import tree
+from runner.config.hydra.composing import CellComposer
 
 SWEEP_FLAGS = ["hydra.job.name=app"]
 

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from runner.config import tree
 from runner.config.cell import Cell
 from runner.config.cluster import Cluster
-from runner.config.problems import config_problem
+from runner.config.hydra import tree
+from runner.config.hydra.problems import config_problem
 from runner.config.resolve import resolve
 from runner.config.run_config import RunConfig
 from runner.system.exit import reported
 
 if TYPE_CHECKING:
-    from runner.config.launcher import Objective
+    from runner.config.hydra.launcher import Objective
 
 STOPPED = 128
 """Exit statuses from here on are those of a process that a signal stopped."""
@@ -53,7 +53,7 @@ def run_with_hydra(
     import hydra
     from hydra.core.hydra_config import HydraConfig
 
-    from runner.config import launcher
+    from runner.config.hydra import launcher
 
     tree.register()
     statuses: list[int] = []

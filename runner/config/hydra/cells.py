@@ -18,7 +18,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from runner.config.composing import CellComposer
+from runner.config.hydra.composing import CellComposer
 from runner.config.resolve import Read, freeze, read
 from runner.config.run_config import RunConfig
 

@@ -12,8 +12,8 @@ from hydra.core.override_parser.types import Override
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from runner.config.globs import expand_glob
-from runner.config.launcher import CellLauncher
+from runner.config.hydra.globs import expand_glob
+from runner.config.hydra.launcher import CellLauncher
 from runner.system.credentials import recorded_override, without_credentials
 
 REPLACED = f"{BasicSweeper.__module__}.{BasicSweeper.__name__}"

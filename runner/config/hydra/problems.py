@@ -10,8 +10,8 @@ from typing import Any, get_type_hints
 
 from hydra.errors import OverrideParseException
 
+from runner.config.hydra.tree import config_dir
 from runner.config.schema import Config
-from runner.config.tree import config_dir
 from runner.errors import ConfigError
 
 NO_OPTION = re.compile(r"Could not (?:find|load) '(?P<group>hydra/\w+|.+?)/(?P<option>.*)'")

@@ -15,10 +15,10 @@ from omegaconf import ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from runner.config.cell import Cell
-from runner.config.cells import CellResolver
 from runner.config.cluster import Cluster
-from runner.config.composing import CellComposer
-from runner.config.problems import config_problem
+from runner.config.hydra.cells import CellResolver
+from runner.config.hydra.composing import CellComposer
+from runner.config.hydra.problems import config_problem
 from runner.config.run_config import RunConfig
 from runner.errors import ComposeError, RunnerError
 

@@ -13,7 +13,7 @@ from hydra.core.utils import JobReturn
 
 from runner.config.checks import checked_count
 from runner.config.cluster import Batch, Cluster, RayCluster
-from runner.config.launcher import CellLauncher
+from runner.config.hydra.launcher import CellLauncher
 from runner.errors import ConfigError
 
 PLUGINS = "hydra_plugins.kandinsky_runner"

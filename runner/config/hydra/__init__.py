@@ -1,0 +1,1 @@
+"""All that knows Hydra: its command line, its composition, its plugins, its error messages."""
