@@ -1,8 +1,8 @@
 """Composes the cells of a sweep as Hydra would, but each distinct choice of groups once.
 
 Hydra reads and merges some thirty files for each job, 0.1 s a time. Cells of a sweep mostly differ
-in values, which are set on a copy of what was composed before: by Hydra's own function, in Hydra's
-own order, so that the result is the same.
+in values, which are set on a copy of what was composed before, in Hydra's own order, so that the
+result is the same. What is more than a value, and what cannot be set, is left to Hydra.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 
-from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
 
 
 class CellComposer:
@@ -26,14 +26,10 @@ class CellComposer:
     """
 
     def __init__(self, loader: ConfigLoader, master: DictConfig) -> None:
-        assert isinstance(loader, ConfigLoaderImpl)
         self._loader = loader
         self._master = master
         self._parser = OverridesParser.create()
-        # With the folders that hydra.searchpath adds: they may hold groups of their own.
-        _, self._repository = loader._parse_overrides_and_create_caching_repo(
-            master.hydra.job.config_name, list(master.hydra.overrides.hydra)
-        )
+        self._groups: dict[str, bool] = {}
         self._parsed: dict[str, Override] = {}
         self._composed: dict[tuple[str, ...], DictConfig] = {}
 
@@ -44,13 +40,19 @@ class CellComposer:
             HydraException, OmegaConfBaseException: as Hydra raises them.
         """
         parsed = self.parsed(overrides)
-        choices, values = self.split(parsed)
-        cell = copy.deepcopy(self._base(choices))
-        self._loader._apply_overrides_to_config(list(values), cell)
-        OmegaConf.copy_cache(from_config=self._master, to_config=cell)
+        base, values = self.split(parsed)
+        cell = copy.deepcopy(self._base(base))
+        try:
+            for value in values:
+                force = value.is_force_add()
+                OmegaConf.update(cell, value.key_or_group, value.value(), force_add=force)
+        except OmegaConfBaseException:
+            # Hydra says what is wrong.
+            cell = self._loader.load_sweep_config(self._master, list(overrides))
         with open_dict(cell.hydra):
             cell.hydra.overrides.task = [override.input_line for override in parsed]
-            cell.hydra.job.override_dirname = self._dirname(parsed)
+            if not OmegaConf.is_interpolation(cell.hydra.job, "override_dirname"):
+                cell.hydra.job.override_dirname = self._dirname(parsed)
             cell.hydra.job.id = cell.hydra.job.num = number
         return cell
 
@@ -62,29 +64,63 @@ class CellComposer:
         return [self._parsed[text] for text in overrides]
 
     def split(self, parsed: Sequence[Override]) -> tuple[tuple[str, ...], tuple[Override, ...]]:
-        """Choices of groups' options, and values."""
-        values = tuple(override for override in parsed if self._is_value(override))
-        chosen = [str(override.input_line) for override in parsed if override not in values]
-        return tuple(chosen), values
+        """What Hydra composes, and the values to set on that.
 
-    def _base(self, choices: tuple[str, ...]) -> DictConfig:
-        if choices not in self._composed:
-            self._composed[choices] = self._loader.load_sweep_config(self._master, list(choices))
-        return self._composed[choices]
+        Hydra is left choices of groups' options, what is more than a value (`~key`, `+key=1`), and
+        values before such, for they are applied in order.
+        """
+        groups = [self._is_choice(override) for override in parsed]
+        others = [
+            place
+            for place, override in enumerate(parsed)
+            if not groups[place] and not _is_value(override)
+        ]
+        begin = others[-1] + 1 if others else 0
+        base, values = [], []
+        for place, override in enumerate(parsed):
+            if place < begin or groups[place]:
+                base.append(str(override.input_line))
+            else:
+                values.append(override)
+        return tuple(base), tuple(values)
 
-    def _dirname(self, overrides: list[Override]) -> str:
+    def _base(self, overrides: tuple[str, ...]) -> DictConfig:
+        if overrides not in self._composed:
+            config = self._loader.load_sweep_config(self._master, list(overrides))
+            self._composed[overrides] = config
+        return self._composed[overrides]
+
+    def _dirname(self, overrides: Sequence[Override]) -> str:
+        """Hydra's `hydra.job.override_dirname`."""
         rules = self._master.hydra.job.config.override_dirname
-        return get_overrides_dirname(
-            overrides=overrides,
-            kv_sep=rules.kv_sep,
-            item_sep=rules.item_sep,
-            exclude_keys=rules.exclude_keys,
+        lines = sorted(
+            str(override.input_line)
+            for override in overrides
+            if override.key_or_group not in rules.exclude_keys
         )
+        return str(rules.item_sep).join(lines).replace("=", rules.kv_sep)
 
-    def _is_value(self, override: Override) -> bool:
-        """Hydra's own distinction between a value and the choice of a group's option."""
-        if override.is_hydra_override():
+    def _is_choice(self, override: Override) -> bool:
+        """Hydra's own distinction between the choice of a group's option and a value."""
+        if override.is_hydra_override() or isinstance(override.value(), dict):
             return False
-        if isinstance(override.value(), dict):
-            return True
-        return not self._repository.group_exists(override.key_or_group)
+        group = override.key_or_group
+        if group not in self._groups:
+            # With the folders that hydra.searchpath adds: they may hold groups of their own.
+            options = self._loader.get_group_options(
+                group,
+                results_filter=None,
+                config_name=self._master.hydra.job.config_name,
+                overrides=list(self._master.hydra.overrides.hydra),
+            )
+            self._groups[group] = bool(options)
+        return self._groups[group]
+
+
+def _is_value(override: Override) -> bool:
+    """`key=value` or `++key=value`."""
+    return (
+        override.type in (OverrideType.CHANGE, OverrideType.FORCE_ADD)
+        and override.package is None
+        and not override.is_hydra_override()
+    )

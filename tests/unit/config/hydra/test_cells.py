@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
@@ -31,7 +31,7 @@ def composer() -> Iterator[CellComposer]:
     tree.register()
     with initialize_config_dir(str(tree.config_dir()), version_base="1.3"):
         loader = GlobalHydra.instance().config_loader()
-        assert isinstance(loader, ConfigLoaderImpl)
+        assert isinstance(loader, ConfigLoader)
         master = loader.load_configuration(
             tree.CONFIG_NAME, ["hydra.job.name=app"], run_mode=RunMode.MULTIRUN
         )
@@ -130,7 +130,7 @@ def test_a_users_own_reference_is_seen(tmp_path: Path) -> None:
     tree.register()
     with initialize_config_dir(str(tree.config_dir()), version_base="1.3"):
         loader = GlobalHydra.instance().config_loader()
-        assert isinstance(loader, ConfigLoaderImpl)
+        assert isinstance(loader, ConfigLoader)
         flag = f"hydra.searchpath=[file://{tmp_path},weights-folder://]"
         master = loader.load_configuration(
             tree.CONFIG_NAME, ["hydra.job.name=app", flag], run_mode=RunMode.MULTIRUN

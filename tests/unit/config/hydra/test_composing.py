@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from hydra.initialize import initialize_config_dir
@@ -20,22 +20,22 @@ SWEEP_FLAGS = ["hydra.job.name=app"]
 
 
 @pytest.fixture
-def loader() -> Iterator[ConfigLoaderImpl]:
+def loader() -> Iterator[ConfigLoader]:
     tree.register()
     with initialize_config_dir(str(tree.config_dir()), version_base="1.3"):
         found = GlobalHydra.instance().config_loader()
-        assert isinstance(found, ConfigLoaderImpl)
+        assert isinstance(found, ConfigLoader)
         yield found
 
 
-def master_of(loader: ConfigLoaderImpl, *flags: str) -> DictConfig:
+def master_of(loader: ConfigLoader, *flags: str) -> DictConfig:
     return loader.load_configuration(
         tree.CONFIG_NAME, [*SWEEP_FLAGS, *flags], run_mode=RunMode.MULTIRUN
     )
 
 
 def composed_by_hydra(
-    loader: ConfigLoaderImpl, master: DictConfig, overrides: list[str], number: int
+    loader: ConfigLoader, master: DictConfig, overrides: list[str], number: int
 ) -> object:
     config = loader.load_sweep_config(master, overrides)
     OmegaConf.set_struct(config, False)
@@ -76,7 +76,7 @@ CELLS = [
 ]
 
 
-def test_cells_are_those_that_hydra_composes(loader: ConfigLoaderImpl) -> None:
+def test_cells_are_those_that_hydra_composes(loader: ConfigLoader) -> None:
     master = master_of(loader)
     composer = CellComposer(loader, master)
     for _ in range(2):  # the second time from what is remembered
@@ -102,7 +102,7 @@ def test_cells_are_those_that_hydra_composes(loader: ConfigLoaderImpl) -> None:
     ],
 )
 def test_what_hydra_refuses_is_refused_in_the_same_words(
-    loader: ConfigLoaderImpl, overrides: list[str]
+    loader: ConfigLoader, overrides: list[str]
 ) -> None:
     master = master_of(loader)
     said = []
@@ -116,7 +116,7 @@ def test_what_hydra_refuses_is_refused_in_the_same_words(
     assert said[0] == said[1]
 
 
-def test_groups_of_a_users_own_folder_are_known(loader: ConfigLoaderImpl, tmp_path: Path) -> None:
+def test_groups_of_a_users_own_folder_are_known(loader: ConfigLoader, tmp_path: Path) -> None:
     mine = tmp_path / "experiment" / "mine"
     mine.mkdir(parents=True)
     (mine / "steps.yaml").write_text("# @package _global_\nseeds: [5]\n")
@@ -131,9 +131,7 @@ def test_groups_of_a_users_own_folder_are_known(loader: ConfigLoaderImpl, tmp_pa
         assert as_plain(made) == composed_by_hydra(loader, master, overrides, 0)
 
 
-def test_a_choice_is_composed_once(
-    loader: ConfigLoaderImpl, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_choice_is_composed_once(loader: ConfigLoader, monkeypatch: pytest.MonkeyPatch) -> None:
     master = master_of(loader)
     composer, calls = CellComposer(loader, master), []
     compose = loader.load_sweep_config
