@@ -21,7 +21,7 @@ from typing import Any
 from PIL import Image
 
 from runner.config.cell import Cell
-from runner.config.overrides import overrides_of, sweep_of
+from runner.config.overrides import overrides_of
 from runner.config.run_config import RunConfig
 from runner.errors import RunFailedError, RunnerError
 from runner.planning.plan import Plan
@@ -97,7 +97,7 @@ def generate(*overrides: str, **keys: Any) -> Run:
         ConfigError: a key, value or combination is wrong; nothing was loaded.
         RunFailedError: a stage failed; the images that were made are in its `run`.
     """
-    return _read(execute_run(_config([*overrides, *overrides_of(keys)])))
+    return _read(execute_run(_compose([*overrides, *overrides_of(keys)])))
 
 
 def plan(*overrides: str, **keys: Any) -> Plan:
@@ -106,7 +106,7 @@ def plan(*overrides: str, **keys: Any) -> Plan:
     Raises:
         ConfigError: a key, value or combination is wrong.
     """
-    return make_plan(_config([*overrides, *overrides_of(keys)]))
+    return make_plan(_compose([*overrides, *overrides_of(keys)]))
 
 
 def sweep(*overrides: str, **keys: Any) -> list[Run]:
@@ -122,6 +122,8 @@ def sweep(*overrides: str, **keys: Any) -> list[Run]:
         SweepError: some of the configs are wrong; names them all, and nothing was begun.
         RunFailedError: a stage failed; those that do not need it were made, and are stored.
     """
+    from runner.config.hydra.sweeper import sweep_of
+
     fixed = overrides_of(keys)
     combinations = itertools.product(*map(sweep_of, overrides))
     cells = [_cell(number, [*own, *fixed]) for number, own in enumerate(combinations)]
@@ -130,7 +132,7 @@ def sweep(*overrides: str, **keys: Any) -> list[Run]:
 
 def _cell(number: int, overrides: list[str]) -> Cell:
     try:
-        run = _config(overrides)
+        run = _compose(overrides)
     except RunnerError as error:
         return Cell(number, tuple(overrides), error)
     return Cell(number, run.overrides, run)  # these hold no credentials
@@ -145,25 +147,8 @@ def _read(finished: Finished) -> Run:
     return run
 
 
-def _config(overrides: list[str]) -> RunConfig:
-    """Compose as the command line does; Hydra's errors in our words."""
-    from hydra import compose, initialize_config_dir
-    from hydra.errors import HydraException
-    from omegaconf import OmegaConf, open_dict
-    from omegaconf.errors import OmegaConfBaseException
+def _compose(overrides: list[str]) -> RunConfig:
+    # Only now: the package can be imported without Hydra.
+    from runner.config.hydra.single import compose_one
 
-    from runner.config.hydra import tree
-    from runner.config.hydra.problems import config_problem
-    from runner.config.resolve import resolve
-    from runner.errors import ComposeError
-
-    tree.register()
-    try:
-        with initialize_config_dir(str(tree.config_dir()), version_base="1.3"):
-            composed = compose(tree.CONFIG_NAME, overrides, return_hydra_config=True)
-        experiment = OmegaConf.select(composed, "hydra.runtime.choices.experiment")
-        with open_dict(composed):
-            del composed["hydra"]
-    except (HydraException, OmegaConfBaseException) as error:
-        raise ComposeError(config_problem(error)) from error
-    return resolve(composed, experiment=experiment, overrides=overrides)
+    return compose_one(overrides)

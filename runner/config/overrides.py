@@ -44,17 +44,6 @@ def assigned(overrides: Iterable[str]) -> dict[str, str]:
     return {key: value for key, _, value in (text.partition("=") for text in overrides)}
 
 
-def sweep_of(override: str) -> list[str]:
-    """One override for each value of a sweep: "a=1,2" -> ["a=1", "a=2"]; "a=[1,2]" is one value."""
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-
-    (parsed,) = OverridesParser.create().parse_overrides([override])
-    if not parsed.is_sweep_override():
-        return [override]
-    key = parsed.get_key_element()
-    return [f"{key}={value}" for value in parsed.sweep_string_iterator()]
-
-
 def _quoted(text: str) -> str:
     # Within quotes a quote is escaped, and so are the backslashes right before one; `${` would be
     # an interpolation.

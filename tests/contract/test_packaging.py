@@ -90,12 +90,17 @@ def test_the_small_family_is_in_it(installed: Path) -> None:
 
 def test_no_tests_and_no_outputs_are_in_it(installed: Path) -> None:
     tops = {path.name for path in installed.iterdir()}
-    assert {name for name in tops if not name.endswith(".dist-info")} == {"runner"}
+    assert {name for name in tops if not name.endswith(".dist-info")} == {"hydra_plugins", "runner"}
     assert not [name for name in files_below(installed) if "__pycache__" in name]
 
 
 def test_it_says_that_it_is_typed(installed: Path) -> None:
     assert (installed / "runner" / "py.typed").is_file()
+
+
+def test_its_plugins_leave_room_for_those_of_other_packages(installed: Path) -> None:
+    """`hydra_plugins` is a namespace package: with a file of its own it would hide theirs."""
+    assert files_below(installed / "hydra_plugins") == {"kandinsky_runner/__init__.py"}
 
 
 def test_it_names_the_command(installed: Path) -> None:

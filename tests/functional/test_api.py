@@ -12,7 +12,8 @@ import pytest
 
 from functional.made import Kandinsky
 from runner import generate, plan, sweep
-from runner.config.overrides import overrides_of, sweep_of
+from runner.config.hydra.sweeper import sweep_of
+from runner.config.overrides import overrides_of
 from runner.errors import ComposeError, ConfigError, RunFailedError, SweepError
 
 PROMPT = "a red circle, on a 'white' background: {x} = [1] \\' ü ${nothing} \\"

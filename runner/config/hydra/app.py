@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import traceback
@@ -10,12 +9,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from runner.config.cell import Cell
 from runner.config.cluster import Cluster
 from runner.config.hydra import tree
 from runner.config.hydra.problems import config_problem
+from runner.config.hydra.single import composed_with_hydra, resolve_composed
 from runner.config.resolve import resolve
 from runner.config.run_config import RunConfig
 from runner.system.exit import reported
@@ -38,24 +41,28 @@ class Swept:
     objectives: Mapping[int, Objective] = field(default_factory=dict)
 
 
-def run_with_hydra(
-    job: Job, arguments: list[str], prog: str, sweep_job: SweepJob | None = None
-) -> int:
+def run_with_hydra(job: Job, arguments: list[str], prog: str, sweep_job: SweepJob) -> int:
     """Compose config(s) from the arguments and run `job` on each. Returns the worst exit status.
 
     Hydra's own flags (--cfg, --info, -m, --config-dir, shell completion, ...) work as ever.
 
     Args:
         sweep_job: what to do with all cells of a multirun, wrong ones among them, at once; and
-            where its stages run, if the launcher says so.
-            Without it, `job` on each in turn.
+            where its stages run, if the launcher says so. Launchers of other packages run `job` on
+            each cell instead.
     """
+    tree.register()
+    alone = _single(arguments)
+    if alone is not None and alone.hydra.mode is not RunMode.MULTIRUN:
+        return shielded(lambda: job(resolve_composed(alone, arguments)), bool(alone.debug))
+    # An experiment may say itself that it is a sweep.
+    flags = [] if alone is None else ["--multirun"]
+
     import hydra
     from hydra.core.hydra_config import HydraConfig
 
     from runner.config.hydra import launcher
 
-    tree.register()
     statuses: list[int] = []
 
     def hydra_job(composed: DictConfig) -> None:
@@ -64,7 +71,6 @@ def run_with_hydra(
         _stop_if_asked(statuses)
 
     def hydra_sweep_job(cells: Sequence[Cell], cluster: Cluster | None) -> Mapping[int, Objective]:
-        assert sweep_job is not None
         objectives: dict[int, Objective] = {}
 
         def job_of_sweep() -> int:
@@ -79,13 +85,11 @@ def run_with_hydra(
 
     # Where Hydra looks for the calling module, and what its help shows.
     hydra_job.__module__ = __name__
-    if sweep_job is not None:
-        setattr(hydra_job, launcher.SWEEP_JOB, hydra_sweep_job)
+    setattr(hydra_job, launcher.SWEEP_JOB, hydra_sweep_job)
     application = hydra.main(
         version_base="1.3", config_path=str(tree.config_dir()), config_name=tree.CONFIG_NAME
     )(hydra_job)
-    with tree.known_mode() if surely_one_run(arguments) else contextlib.nullcontext():
-        problem = _call(application, [prog, *flags_first(arguments)])
+    problem = _call(application, [prog, *flags, *flags_first(arguments)])
     return max([*statuses, problem], default=0)
 
 
@@ -102,13 +106,21 @@ def _resolved(composed: DictConfig, hydra_config: Any) -> RunConfig:
     return resolve(composed, experiment=experiment, overrides=overrides)
 
 
-def surely_one_run(arguments: Sequence[str]) -> bool:
-    """Whether no file that these arguments can bring in says that it is a multirun.
+def _single(arguments: Sequence[str]) -> DictConfig | None:
+    """The composed config, where that is all that is asked of Hydra, which would compose it twice:
+    the first time only to find out `hydra.mode`.
 
-    Experiments may be sweeps by themselves; flags and `hydra.searchpath` may bring in any file.
+    None where the arguments hold flags, settings of Hydra or interpolations that read these; and
+    where they cannot be composed: Hydra says what is wrong, or that they are a sweep's.
     """
-    others = ("-", "hydra", "experiment", "~", "+")
-    return not any(a.startswith(others) for a in arguments) and not tree.says_mode()
+    if any(argument.startswith("-") or "hydra" in argument for argument in arguments):
+        return None
+    try:
+        composed = composed_with_hydra(arguments)
+        OmegaConf.select(composed, "debug")  # may be an interpolation that cannot be resolved
+    except (HydraException, OmegaConfBaseException):
+        return None
+    return composed
 
 
 def flags_first(arguments: list[str]) -> list[str]:

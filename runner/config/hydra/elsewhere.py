@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from math import inf
 from typing import Any
 
-from hydra.core.utils import JobReturn
-
 from runner.config.checks import checked_count
-from runner.config.cluster import Batch, Cluster, RayCluster
-from runner.config.hydra.launcher import CellLauncher
+from runner.config.cluster import Batch, RayCluster
 from runner.errors import ConfigError
 
 PLUGINS = "hydra_plugins.kandinsky_runner"
-"""Hydra takes no launcher of another package; the classes are registered by such names."""
+"""Where Hydra finds the launchers, which know nothing of their settings."""
 MOST = 4096
 
 
@@ -62,66 +57,42 @@ class SubmititConfig:
     parameters: dict[str, Any] = field(default_factory=dict)
 
 
-class ElsewhereLauncher(CellLauncher):
-    """As `CellLauncher`; the stages run where a package can reach."""
+def ray_cluster(
+    address: str | None, workers: object, num_cpus: float, num_gpus: float
+) -> RayCluster:
+    """`hydra/launcher=ray`.
 
-    package: str
-
-    def __init__(self, **asked: Any) -> None:
-        super().__init__()
-        self._asked = asked
-
-    def launch(
-        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
-    ) -> Sequence[JobReturn]:
-        if find_spec(self.package) is None:
-            allowed = f"pip install 'kandinsky-runner[{self.package}]'"
-            raise ConfigError("hydra/launcher", self.package, "is not installed", allowed)
-        self.cluster = self.checked()
-        return super().launch(job_overrides, initial_job_idx)
-
-    @abstractmethod
-    def checked(self) -> Cluster:
-        """Raises ConfigError where a setting makes no sense."""
+    Raises:
+        ConfigError: Ray is not installed, or a setting makes no sense.
+    """
+    _check_installed("ray")
+    for key, share in (("num_cpus", num_cpus), ("num_gpus", num_gpus)):
+        if not 0 <= share < inf:
+            raise ConfigError(f"hydra.launcher.{key}", share, "is no share of a machine")
+    count = checked_count("hydra.launcher.workers", workers, MOST)
+    return RayCluster(address, count, num_cpus, num_gpus)
 
 
-class RayLauncher(ElsewhereLauncher):
-    """In actors of Ray."""
+def submitit_jobs(
+    cluster: str, workers: object, host: str | None, timeout_min: int, **asked: Any
+) -> Batch:
+    """`hydra/launcher=submitit`.
 
-    package = "ray"
-
-    def checked(self) -> RayCluster:
-        asked = self._asked
-        for key in ("num_cpus", "num_gpus"):
-            if not 0 <= asked[key] < inf:
-                raise ConfigError(f"hydra.launcher.{key}", asked[key], "is no share of a machine")
-        count = checked_count("hydra.launcher.workers", asked["workers"], MOST)
-        return RayCluster(asked["address"], count, asked["num_cpus"], asked["num_gpus"])
-
-
-class SubmititLauncher(ElsewhereLauncher):
-    """In jobs of a batch system."""
-
-    package = "submitit"
-
-    def checked(self) -> Batch:
-        asked = dict(self._asked)
-        if asked["cluster"] not in ("slurm", "local"):
-            raise ConfigError(
-                "hydra.launcher.cluster", asked["cluster"], "is unknown", ("slurm", "local")
-            )
-        count = checked_count("hydra.launcher.workers", asked.pop("workers"), MOST)
-        if count is None:
-            raise ConfigError("hydra.launcher.workers", "auto", "cannot be told here", "a number")
-        if asked["timeout_min"] < 1:
-            raise ConfigError(
-                "hydra.launcher.timeout_min", asked["timeout_min"], "is no time", "1 or more"
-            )
-        return Batch(workers=count, **asked)
+    Raises:
+        ConfigError: submitit is not installed, or a setting makes no sense.
+    """
+    _check_installed("submitit")
+    if cluster not in ("slurm", "local"):
+        raise ConfigError("hydra.launcher.cluster", cluster, "is unknown", ("slurm", "local"))
+    count = checked_count("hydra.launcher.workers", workers, MOST)
+    if count is None:
+        raise ConfigError("hydra.launcher.workers", "auto", "cannot be told here", "a number")
+    if timeout_min < 1:
+        raise ConfigError("hydra.launcher.timeout_min", timeout_min, "is no time", "1 or more")
+    return Batch(cluster, count, host, timeout_min, **asked)
 
 
-LAUNCHERS: tuple[tuple[Any, type[ElsewhereLauncher]], ...] = (
-    (RayConfig, RayLauncher),
-    (SubmititConfig, SubmititLauncher),
-)
-"""Settings and classes of the options of `hydra/launcher`, which are named after packages."""
+def _check_installed(package: str) -> None:
+    if find_spec(package) is None:
+        allowed = f"pip install 'kandinsky-runner[{package}]'"
+        raise ConfigError("hydra/launcher", package, "is not installed", allowed)

@@ -11,21 +11,21 @@ from typing import cast
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.object_type import ObjectType
-from hydra.core.override_parser.types import Glob, Override
+from hydra.core.override_parser.types import Glob, Override, Transformer
 
 from runner.errors import ConfigError
 
 
-def expand_glob(override: Override) -> None:
-    """Give an override the options that its pattern matches, if it has one. Works in place.
+def matching_options(override: Override) -> list[str] | None:
+    """The options that an override's pattern matches, as they are written in an override; None
+    where it has no pattern.
 
     Raises:
-        ConfigError: none does.
+        ConfigError: no option matches.
     """
     pattern = cast(object, override.value())
-    if not isinstance(pattern, Glob):
-        return
-    assert override.config_loader is not None
+    if not isinstance(pattern, Glob) or override.config_loader is None:
+        return None
     group = override.key_or_group
     depths = sorted({written.count("/") for written in pattern.include})
     names = [name for depth in depths for name in _options(override.config_loader, group, depth)]
@@ -34,7 +34,7 @@ def expand_glob(override: Override) -> None:
         raise ConfigError(
             group, f"glob({','.join(pattern.include)})", "matches nothing", names or "no options"
         )
-    override._value = found
+    return [Transformer.str(name) for name in found]
 
 
 def _options(loader: ConfigLoader, group: str, depth: int) -> Iterable[str]:

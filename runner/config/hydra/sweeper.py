@@ -1,47 +1,57 @@
-"""Hydra's own sweeper, with three things mended: its multirun.yaml holds no credentials, patterns
-reach into folders of options, and it does not compose every job just to see whether it can be
-composed: `CellLauncher` tells of all that cannot.
-"""
+"""The cells of a multirun: each combination of the values that its overrides name."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
+from pathlib import Path
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.types import HydraContext, TaskFunction
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from runner.config.hydra.globs import expand_glob
-from runner.config.hydra.launcher import CellLauncher
+from runner.config.hydra.globs import matching_options
+from runner.errors import ConfigError
 from runner.system.credentials import recorded_override, without_credentials
 
-REPLACED = f"{BasicSweeper.__module__}.{BasicSweeper.__name__}"
+
+def batches(
+    arguments: Sequence[str], loader: ConfigLoader, size: int | None
+) -> list[list[list[str]]]:
+    """The overrides of each cell, in batches that are launched together.
+
+    Args:
+        arguments: overrides; of those with the same key the last one counts.
+        size: of a batch; None: all cells in one.
+
+    Raises:
+        HydraException: an override cannot be read, or its values cannot be listed.
+        ConfigError: a pattern matches nothing, or the size is no number of cells.
+    """
+    if size is not None and size < 1:
+        raise ConfigError(
+            "hydra.sweeper.max_batch_size", size, "is no number of cells", "1, 2, ..."
+        )
+    parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(arguments))
+    axes = {override.get_key_element(): _alternatives(override) for override in parsed}
+    cells = [list(cell) for cell in itertools.product(*axes.values())]
+    if size is None:
+        return [cells]
+    return [cells[start : start + size] for start in range(0, len(cells), size)]
 
 
-class Sweeper(BasicSweeper):
-    """Runs the jobs as ever; only what it writes to disk is a clean copy of its config."""
-
-    def setup(
-        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
-    ) -> None:
-        super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
-        self.config = _without_credentials(config)
-
-    @staticmethod
-    def split_arguments(
-        overrides: list[Override], max_batch_size: int | None
-    ) -> list[list[list[str]]]:
-        for override in overrides:
-            expand_glob(override)
-        return BasicSweeper.split_arguments(overrides, max_batch_size)
-
-    def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
-        if not isinstance(self.launcher, CellLauncher):
-            super().validate_batch_is_legal(batch)
+def sweep_of(override: str) -> list[str]:
+    """One override for each value of a sweep: "a=1,2" -> ["a=1", "a=2"]; "a=[1,2]" is one value."""
+    (parsed,) = OverridesParser.create().parse_overrides([override])
+    return _alternatives(parsed) if parsed.is_sweep_override() else [override]
 
 
-def _without_credentials(config: DictConfig) -> DictConfig:
+def write_multirun(config: DictConfig) -> None:
+    """Write a sweep's config to `multirun.yaml` in its folder, as Hydra does, but without
+    credentials.
+    """
     uri = OmegaConf.select(config, "tracking.uri", throw_on_resolution_failure=False)
     clean = config.copy()
     with open_dict(clean):
@@ -51,4 +61,19 @@ def _without_credentials(config: DictConfig) -> DictConfig:
         clean.hydra.job.override_dirname = ""
         if uri is not None:
             clean.tracking.uri = without_credentials(uri)
-    return clean
+    folder = Path(config.hydra.sweep.dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    OmegaConf.save(clean, folder / "multirun.yaml")
+
+
+def _alternatives(override: Override) -> list[str]:
+    """One override for each of its values."""
+    key = override.get_key_element()
+    if not override.is_sweep_override():
+        return [f"{key}={override.get_value_element_as_str()}"]
+    if not override.is_discrete_sweep():
+        assert override.value_type is not None
+        kind = override.value_type.name
+        raise HydraException(f"hydra/sweeper=cells does not support sweep type : {kind}")
+    values = matching_options(override) or override.sweep_string_iterator()
+    return [f"{key}={value}" for value in values]

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from hydra.plugins.config_source import ConfigLoadError
 
-from runner.config.hydra.tree import CONFIG_NAME, WeightsFolderSource, config_dir
+from hydra_plugins.kandinsky_runner import WeightsFolderSource
+from runner.config.hydra.tree import CONFIG_NAME, config_dir
 
 
 @pytest.fixture

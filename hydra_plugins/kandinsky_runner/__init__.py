@@ -1,0 +1,176 @@
+"""The runner's plugins for Hydra: a config source, launchers and a sweeper.
+
+`hydra_plugins` is the namespace package that Hydra searches for plugins
+(https://hydra.cc/docs/advanced/plugins/develop/), so it has no `__init__.py` of its own.
+
+Hydra imports this module whenever any of its applications starts in this environment. So it imports
+nothing of the runner before a plugin is used, and adds nothing to Hydra's config store: the options
+of `hydra/launcher` and `hydra/sweeper` belong to the runner's own command, which adds them in
+`runner.config.hydra.tree`.
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.object_type import ObjectType
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn
+from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+
+if TYPE_CHECKING:
+    from runner.config.cluster import Cluster
+
+WEIGHTS_GROUP = "weights/"
+MODEL_STEPS = {"prior": "${model.steps.prior}", "decoder": "${model.steps.decoder}"}
+
+
+class WeightsFolderSource(ConfigSource):
+    """Reads the option `weights/<path>` of a folder as `{source: folder, path: ...}`."""
+
+    @staticmethod
+    def scheme() -> str:
+        return "weights-folder"
+
+    def available(self) -> bool:
+        return True
+
+    def is_group(self, config_path: str) -> bool:
+        return False
+
+    def is_config(self, config_path: str) -> bool:
+        return self._folder(config_path) is not None
+
+    def list(self, config_path: str, results_filter: ObjectType | None) -> builtins.list[str]:
+        return []
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        folder = self._folder(config_path)
+        if folder is None:
+            raise ConfigLoadError(f"no such folder: {config_path}")
+        config = OmegaConf.create({"source": "folder", "path": str(folder), "steps": MODEL_STEPS})
+        return ConfigResult(
+            provider=self.provider,
+            path=self.full_path(),
+            config=config,
+            header={"package": "weights"},
+        )
+
+    @staticmethod
+    def _folder(config_path: str) -> Path | None:
+        if not config_path.startswith(WEIGHTS_GROUP):
+            return None
+        # Hydra asks for `x.yaml` where the user wrote `x`.
+        written = config_path.removeprefix(WEIGHTS_GROUP).removesuffix(".yaml")
+        path = Path(written).expanduser()
+        return path if written and path.is_dir() else None
+
+
+class CellLauncher(Launcher):
+    """`hydra/launcher=cells`: all cells of a batch at once, their stages on this machine.
+
+    Args:
+        settings: what the option of `hydra/launcher` holds.
+    """
+
+    hydra_context: HydraContext
+    task_function: TaskFunction
+    config: DictConfig
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__()
+        self.settings = settings
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        self.hydra_context = hydra_context
+        self.task_function = task_function
+        self.config = config
+
+    def launch(
+        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+    ) -> Sequence[JobReturn]:
+        from runner.config.hydra.launcher import launch_cells
+
+        loader = self.hydra_context.config_loader
+        return launch_cells(
+            self.task_function, loader, self.config, job_overrides, initial_job_idx, self.cluster()
+        )
+
+    def cluster(self) -> Cluster | None:
+        """Where stages run, if not on this machine. Raises ConfigError for wrong settings."""
+        return None
+
+
+class RayLauncher(CellLauncher):
+    """`hydra/launcher=ray`: stages in actors of Ray."""
+
+    def cluster(self) -> Cluster:
+        from runner.config.hydra.elsewhere import ray_cluster
+
+        return ray_cluster(**self.settings)
+
+
+class SubmititLauncher(CellLauncher):
+    """`hydra/launcher=submitit`: stages in jobs of a batch system."""
+
+    def cluster(self) -> Cluster:
+        from runner.config.hydra.elsewhere import submitit_jobs
+
+        return submitit_jobs(**self.settings)
+
+
+class CellSweeper(Sweeper):
+    """`hydra/sweeper=cells`: each combination of the overrides' values is a cell.
+
+    It differs from Hydra's basic sweeper in three ways: its multirun.yaml holds no credentials,
+    patterns reach into folders of options, and it does not compose every cell only to see whether
+    it can be composed: `CellLauncher` reports all cells that cannot.
+
+    Args:
+        max_batch_size: how many cells are launched together; None: all.
+        params: further overrides, by key.
+    """
+
+    hydra_context: HydraContext
+    launcher: Launcher
+    config: DictConfig
+
+    def __init__(self, max_batch_size: int | None, params: DictConfig | None) -> None:
+        super().__init__()
+        self.max_batch_size = max_batch_size
+        self.params = params
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        self.hydra_context = hydra_context
+        self.config = config
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+
+    def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
+        from runner.config.hydra import sweeper
+
+        params = [f"{key!s}={value}" for key, value in (self.params or {}).items()]
+        loader = self.hydra_context.config_loader
+        batches = sweeper.batches([*params, *arguments], loader, self.max_batch_size)
+        sweeper.write_multirun(self.config)
+        done: list[Sequence[JobReturn]] = []
+        for batch in batches:
+            if not isinstance(self.launcher, CellLauncher):
+                self.validate_batch_is_legal(batch)
+            results = self.launcher.launch(batch, initial_job_idx=sum(map(len, done)))
+            for result in results:
+                _ = result.return_value  # raises what the job raised
+            done.append(results)
+        return done
