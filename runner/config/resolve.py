@@ -15,7 +15,6 @@ from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
 from runner.config.checks import check_values, checked_count, checked_items, checked_seeds
 from runner.config.choices import Task
-from runner.config.hydra.problems import in_plain_words, no_such_key
 from runner.config.measuring import (
     baseline_of,
     checked_bench,
@@ -26,6 +25,7 @@ from runner.config.measuring import (
 from runner.config.prompts import checked_text, prompts_of
 from runner.config.run_config import RunConfig
 from runner.config.schema import Config
+from runner.config.words import in_plain_words, no_such_key
 from runner.errors import ConfigError
 from runner.system.credentials import recorded_override, without_credentials
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
 import re
 from collections.abc import Iterator
-from typing import Any, get_type_hints
 
 from hydra.errors import OverrideParseException
 
 from runner.config.hydra.tree import config_dir
-from runner.config.schema import Config
+from runner.config.words import in_plain_words, no_such_key
 from runner.errors import ConfigError
 
 NO_OPTION = re.compile(r"Could not (?:find|load) '(?P<group>hydra/\w+|.+?)/(?P<option>.*)'")
@@ -24,22 +21,6 @@ NOISE = re.compile(
     r"\s*(full_key|object_type|reference_type)\b.*|.*HYDRA_FULL_ERROR.*"
     r"|In '.*': \w+ raised while composing config:|See https://hydra\.cc/docs/\S+ for details"
 )
-PHRASES = (
-    (r"Invalid value assigned: \w+ is not a ListConfig, list or tuple\.", "is no list like [1,2]"),
-    (r"field '\w+' is not Optional", "cannot be null"),
-    (
-        r"[\w ]+: \w+ is not a subclass of MetricConfig\. value: .*",
-        "cannot be added so: write <folder>/metrics/<name>.yaml, and choose it with "
-        "--config-dir=<folder> metrics=[<name>]",
-    ),
-    (
-        r"[\w ]+: \w+ is not a subclass of (\w+)Config\. value: (.*)",
-        r"\2 is no section of keys (\1): set its keys one by one",
-    ),
-    (r"[\w ]+: \w+ is not a subclass of (\w+)\. value: (.*)", r"\2 is no \1"),
-)
-"""What OmegaConf says of its own classes, in words of the config."""
-
 WITHOUT_PACKAGE = "begins without the line '# @package _global_', so its keys are not the run's"
 
 
@@ -65,36 +46,6 @@ def config_problem(error: Exception) -> str:
     named = FULL_KEY.search(text)
     key = f"{named['key']}: " if named else ""
     return f"{_where(text)}{key}{_lines(text) or type(error).__name__}"
-
-
-def in_plain_words(problem: str) -> str:
-    """An OmegaConf message without the names of its classes."""
-    for pattern, words in PHRASES:
-        problem = re.sub(f"^{pattern}", words, problem)
-    return problem
-
-
-def no_such_key(key: str) -> str:
-    """The end of a sentence about a key that is not in the schema."""
-    known = list(schema_keys(Config))
-    section, _, name = key.rpartition(".")
-    # `prior.steps` is prior.num_inference_steps, though other keys are spelt more alike.
-    named = [
-        k for k in known if k.startswith(f"{section}.") and name in k.split(".")[-1].split("_")
-    ]
-    alike = difflib.get_close_matches(key, known, n=3, cutoff=0.6)
-    near = list(dict.fromkeys([*named, *alike]))[:3]
-    return f"no such key (near: {', '.join(near)})" if near else "no such key"
-
-
-def schema_keys(section: type[Any], prefix: str = "") -> Iterator[str]:
-    """All dotted keys of the schema."""
-    hints = get_type_hints(section)
-    for field in dataclasses.fields(section):
-        name = f"{prefix}{field.name}"
-        yield name
-        if dataclasses.is_dataclass(hints[field.name]):
-            yield from schema_keys(hints[field.name], f"{name}.")
 
 
 def _no_option(group: str, option: str, text: str) -> str:

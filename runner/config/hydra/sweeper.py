@@ -10,7 +10,7 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from runner.config.hydra.globs import matching_options
 from runner.errors import ConfigError
@@ -54,7 +54,7 @@ def write_multirun(config: DictConfig) -> None:
     """
     uri = OmegaConf.select(config, "tracking.uri", throw_on_resolution_failure=False)
     clean = config.copy()
-    with open_dict(clean):
+    with read_write(clean.hydra), open_dict(clean):
         overrides = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
         assert isinstance(overrides, list)
         clean.hydra.overrides.task = [recorded_override(text, uri) for text in overrides]

@@ -1,0 +1,57 @@
+"""Words for errors of a config: of OmegaConf's classes, and of keys that are not in the schema."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+from collections.abc import Iterator
+from typing import Any, get_type_hints
+
+from runner.config.schema import Config
+
+PHRASES = (
+    (r"Invalid value assigned: \w+ is not a ListConfig, list or tuple\.", "is no list like [1,2]"),
+    (r"field '\w+' is not Optional", "cannot be null"),
+    (
+        r"[\w ]+: \w+ is not a subclass of MetricConfig\. value: .*",
+        "cannot be added so: write <folder>/metrics/<name>.yaml, and choose it with "
+        "--config-dir=<folder> metrics=[<name>]",
+    ),
+    (
+        r"[\w ]+: \w+ is not a subclass of (\w+)Config\. value: (.*)",
+        r"\2 is no section of keys (\1): set its keys one by one",
+    ),
+    (r"[\w ]+: \w+ is not a subclass of (\w+)\. value: (.*)", r"\2 is no \1"),
+)
+"""What OmegaConf says of its own classes, in words of the config."""
+
+
+def in_plain_words(problem: str) -> str:
+    """An OmegaConf message without the names of its classes."""
+    for pattern, words in PHRASES:
+        problem = re.sub(f"^{pattern}", words, problem)
+    return problem
+
+
+def no_such_key(key: str) -> str:
+    """The end of a sentence about a key that is not in the schema."""
+    known = list(schema_keys(Config))
+    section, _, name = key.rpartition(".")
+    # `prior.steps` is prior.num_inference_steps, though other keys are spelt more alike.
+    named = [
+        k for k in known if k.startswith(f"{section}.") and name in k.split(".")[-1].split("_")
+    ]
+    alike = difflib.get_close_matches(key, known, n=3, cutoff=0.6)
+    near = list(dict.fromkeys([*named, *alike]))[:3]
+    return f"no such key (near: {', '.join(near)})" if near else "no such key"
+
+
+def schema_keys(section: type[Any], prefix: str = "") -> Iterator[str]:
+    """All dotted keys of the schema."""
+    hints = get_type_hints(section)
+    for field in dataclasses.fields(section):
+        name = f"{prefix}{field.name}"
+        yield name
+        if dataclasses.is_dataclass(hints[field.name]):
+            yield from schema_keys(hints[field.name], f"{name}.")
