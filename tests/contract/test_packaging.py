@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from runner.config import tree
 from runner.config.hydra import tree
 from runner.system.machine import EXTRAS
 from runner.weights.find import MINI_DIR

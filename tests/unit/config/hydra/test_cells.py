@@ -15,8 +15,6 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from runner.config import cells as module
-from runner.config import tree
 from runner.config.hydra import cells as module
 from runner.config.hydra import tree
 from runner.config.hydra.cells import CellResolver
