@@ -13,6 +13,7 @@ from runner.system.exit import reported
 VERBS = {
     "run": "make images (the default verb)",
     "plan": "show what would be done; loads nothing",
+    "keys": "every key and option of the config, and what it means",
     "models": "versions, tasks, repositories, and what is on disk",
     "doctor": "what works on this machine",
     "reproduce": "run a recorded run once more, and compare the pixels",

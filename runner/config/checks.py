@@ -6,9 +6,10 @@ import math
 from collections.abc import Sequence
 
 from runner.config.choices import AttentionBackend, CompileMode, SchedulerName, Task, WeightsSource
+from runner.config.groups import CompileConfig, SchedulerConfig
 from runner.config.prompts import checked_text
 from runner.config.run_config import InterpolateItem
-from runner.config.schema import CompileConfig, Config, InputsConfig, ItemConfig, SchedulerConfig
+from runner.config.schema import Config, InputsConfig, ItemConfig
 from runner.errors import ConfigError
 
 MAX_STEPS = 1000

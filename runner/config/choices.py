@@ -1,4 +1,8 @@
-"""What a key may be chosen from, by the names that configs and commands use."""
+"""What a key may be chosen from, by the names that configs and commands use.
+
+What each choice means stands with the key that takes it (`runner.config.schema`) or in the file of
+its option (`conf/<group>/`).
+"""
 
 from __future__ import annotations
 
@@ -32,7 +36,7 @@ class Task(Choice):
 
 
 class Resize(Choice):
-    """How a picture comes to another shape. cover: crop. fit: black bars. stretch: distort."""
+    """How a picture comes to another shape."""
 
     cover = "cover"
     fit = "fit"
@@ -123,16 +127,14 @@ class WeightsSource(Choice):
 
 
 class Seeding(Choice):
-    """per_stage: each stage starts from the seed. shared: one generator runs through all."""
+    """Where the noise of each stage comes from."""
 
     per_stage = "per_stage"
     shared = "shared"
 
 
 class Against(Choice):
-    """What a picture is compared with: the same prompt and seed in the sweep's baseline, or the
-    picture that it was made from.
-    """
+    """What a picture is compared with."""
 
     baseline = "baseline"
     image = "image"
@@ -147,10 +149,7 @@ class NegativeFor(Choice):
 
 
 class CacheMode(Choice):
-    """use: take stored results. refresh: make them anew and store. off: neither read nor store.
-
-    auto: use; while measuring (`bench=true`) off.
-    """
+    """What is done with stored results."""
 
     auto = "auto"
     use = "use"
@@ -166,10 +165,7 @@ class Tracker(Choice):
 
 
 class Progress(Choice):
-    """auto: live bars on a terminal, plain lines in a pipe.
-
-    json: a line of JSON on standard output for each thing that happens.
-    """
+    """What is shown while a run goes on."""
 
     auto = "auto"
     bars = "bars"
@@ -179,9 +175,7 @@ class Progress(Choice):
 
 
 class Retry(Choice):
-    """Which cells of a sweep that was run before are run again: all that have not their images, or
-    only those of which a stage failed.
-    """
+    """Which cells a resumed sweep runs."""
 
     missing = "missing"
     failed = "failed"

@@ -7,8 +7,9 @@ import shlex
 from collections.abc import Mapping
 
 from runner.config.choices import CacheMode
+from runner.config.groups import MetricConfig
 from runner.config.run_config import Bench
-from runner.config.schema import Config, MetricConfig
+from runner.config.schema import Config
 from runner.errors import ConfigError
 
 METRIC_NAME = re.compile(r"\w[\w-]*")

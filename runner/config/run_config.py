@@ -22,19 +22,17 @@ from runner.config.choices import (
     Task,
     Version,
 )
-from runner.config.schema import (
+from runner.config.groups import (
     AttentionConfig,
     CheckpointConfig,
     CompileConfig,
-    DecoderConfig,
-    InputsConfig,
     MetricConfig,
     PrecisionConfig,
-    PriorConfig,
     SchedulerConfig,
     TrackingConfig,
     WeightsConfig,
 )
+from runner.config.schema import DecoderConfig, InputsConfig, PriorConfig
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The typed schema of the config tree, as Hydra and OmegaConf see it.
 
-Every key that a config file or an override may set is a field here; anything else is refused.
+Every key that a config file or an override may set is a field here or in `runner.config.groups`;
+anything else is refused. What a key means stands with it, and `runner.config.reference` shows it.
 What a key may be chosen from is in `runner.config.choices`.
 Plain (not frozen) dataclasses, `Enum` and not `Literal`: OmegaConf 2.3 takes nothing else.
 They are never mutated. After `runner.config.resolve` the sections below live on, as they are,
@@ -9,261 +10,278 @@ inside the frozen `RunConfig`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from omegaconf import MISSING
-
-from runner.config.choices import (
-    Against,
-    AlgorithmType,
-    AttentionBackend,
-    CacheMode,
-    CompileMode,
-    NegativeFor,
-    OffloadMode,
-    Precision,
-    Progress,
-    Resize,
-    Retry,
-    SchedulerName,
-    Seeding,
-    Task,
-    TimestepSpacing,
-    Tracker,
-    VarianceType,
-    Version,
-    WeightsSource,
+from runner.config.choices import NegativeFor, Progress, Resize, Retry, Seeding
+from runner.config.groups import (
+    GUIDANCE,
+    STEPS,
+    AttentionConfig,
+    CacheConfig,
+    CheckpointConfig,
+    CompileConfig,
+    DepthConfig,
+    MetricConfig,
+    ModelConfig,
+    OffloadConfig,
+    PrecisionConfig,
+    SchedulerConfig,
+    TaskConfig,
+    TrackingConfig,
+    WeightsConfig,
 )
+from runner.config.keys import key
 
+__all__ = [
+    "AttentionConfig",
+    "CacheConfig",
+    "CheckpointConfig",
+    "CompileConfig",
+    "Config",
+    "DecoderConfig",
+    "DepthConfig",
+    "InputsConfig",
+    "InterpolateConfig",
+    "ItemConfig",
+    "MetricConfig",
+    "ModelConfig",
+    "OffloadConfig",
+    "PrecisionConfig",
+    "PriorConfig",
+    "SchedulerConfig",
+    "TaskConfig",
+    "TrackingConfig",
+    "WeightsConfig",
+]
 
-@dataclass
-class CheckpointConfig:
-    """One checkpoint on the hub. `null`: as the catalog says."""
-
-    repo: str | None = None
-    revision: str | None = None
-    variant: str | None = None
-
-
-@dataclass
-class StageDefaults:
-    """Step counts that suit a model; `prior` and `decoder` below take them from here."""
-
-    prior: int = 25
-    decoder: int = 100
-
-
-@dataclass
-class GuidanceDefaults:
-    """Guidance scales that suit some weights; diffusers' own for the published ones."""
-
-    prior: float = 4.0
-    decoder: float = 4.0
-
-
-@dataclass
-class ModelConfig:
-    version: Version = Version.kandinsky2_2
-    steps: StageDefaults = field(default_factory=StageDefaults)
-    # The decoder's guidance with the small family.
-    mini_guidance: float = 2.0
-
-
-@dataclass
-class WeightsConfig:
-    source: WeightsSource = WeightsSource.mini
-    path: str | None = None
-    prior: CheckpointConfig = field(default_factory=CheckpointConfig)
-    decoder: CheckpointConfig = field(default_factory=CheckpointConfig)
-    steps: StageDefaults = field(default_factory=StageDefaults)
-    guidance: GuidanceDefaults = field(default_factory=GuidanceDefaults)
-    # Pixels that the weights were trained at, where their own files do not tell.
-    size: int | None = None
-
-
-@dataclass
-class TaskConfig:
-    name: Task = Task.text2img
-    # What is drawn where the user names no prompt.
-    prompt: str | None = None
-
-
-@dataclass
-class SchedulerConfig:
-    """The scheduler and its options; `null`: as the checkpoint has it. Each takes some of them."""
-
-    name: SchedulerName = SchedulerName.ddim
-    timestep_spacing: TimestepSpacing | None = None
-    eta: float | None = None
-    variance_type: VarianceType | None = None
-    algorithm_type: AlgorithmType | None = None
-    solver_order: int | None = None
-    use_karras_sigmas: bool | None = None
-    original_inference_steps: int | None = None
-    clip_sample: bool | None = None
-    clip_sample_range: float | None = None
-    thresholding: bool | None = None
-    dynamic_thresholding_ratio: float | None = None
-    sample_max_value: float | None = None
-
-
-@dataclass
-class AttentionConfig:
-    backend: AttentionBackend = AttentionBackend.sdpa
-    slice_size: int | None = None
-
-
-@dataclass
-class OffloadConfig:
-    mode: OffloadMode = OffloadMode.none
-
-
-@dataclass
-class CompileConfig:
-    """`torch.compile` of prior and decoder. `channels_last`: memory format of their weights."""
-
-    mode: CompileMode = CompileMode.off
-    fullgraph: bool = False
-    channels_last: bool = False
-
-
-@dataclass
-class PrecisionConfig:
-    prior: Precision = Precision.fp32
-    text: Precision = Precision.fp32
-    depth: Precision = Precision.fp32
-    decoder: Precision = Precision.fp32
-    metrics: Precision = Precision.fp32
-
-
-@dataclass
-class TrackingConfig:
-    tracker: Tracker = Tracker.mlflow
-    uri: str | None = None
-    experiment: str | None = None
-
-
-@dataclass
-class CacheConfig:
-    """`max_gb`: what the stored stage results may take on disk, in 10^9 bytes; `null`: any size."""
-
-    mode: CacheMode = CacheMode.auto
-    max_gb: float | None = 20.0
+STRENGTH = "a number above 0, up to 1"
+PIXELS = "a multiple of 64, 64 to 4096"
+NAMES = "a name or a list of names"
 
 
 @dataclass
 class PriorConfig:
-    """`strength`: how far the prior goes from the embedding of `inputs.image`, where it takes one;
-    `negative_strength`: the same for the negative prompt.
-    """
-
-    num_inference_steps: int = 25
-    guidance_scale: float = 4.0
-    strength: float = 0.85
-    negative_strength: float = 1.0
+    num_inference_steps: int = key(25, "Denoising steps of the prior.", takes=STEPS.format(2))
+    guidance_scale: float = key(
+        4.0, "How strongly the prior follows the prompt. 1 or less: no guidance.", takes=GUIDANCE
+    )
+    strength: float = key(
+        0.85,
+        "How far the prior goes from the embedding of `inputs.image`; for "
+        "`task=controlnet_img2img`.",
+        takes=STRENGTH,
+    )
+    negative_strength: float = key(
+        1.0, "The same for the negative prompt's embedding.", takes=STRENGTH
+    )
 
 
 @dataclass
 class DecoderConfig:
-    num_inference_steps: int = 100
-    guidance_scale: float = 4.0
+    num_inference_steps: int = key(100, "Denoising steps of the decoder.", takes=STEPS.format(1))
+    guidance_scale: float = key(
+        4.0,
+        "How strongly the decoder follows its embeddings; one number means the same for all "
+        "versions. 1 or less: no guidance. Kandinsky 3 takes none above 1 and up to 2.",
+        takes=GUIDANCE,
+    )
 
 
 @dataclass
 class InputsConfig:
     """Pictures by path; by address only where `allow_urls` says so."""
 
-    image: str | None = None
-    mask: str | None = None
-    mask_box: list[int] | None = None
-    mask_invert: bool = False
-    hint: str | None = None
-    allow_urls: bool = False
+    image: str | None = key(
+        None, "Picture to start from; which tasks take it: see `task`.", takes="a path"
+    )
+    mask: str | None = key(
+        None,
+        "Mask of `task=inpaint`, of the picture's own size: white is repainted, black is kept.",
+        takes="a path",
+    )
+    mask_box: list[int] | None = key(
+        None,
+        "Rectangle to repaint instead of a mask, in pixels of the given picture.",
+        takes="[x0,y0,x1,y1]",
+    )
+    mask_invert: bool = key(False, "Repaint the other part: black, or what is outside of the box.")
+    hint: str | None = key(
+        None,
+        "Depth picture of the ControlNet tasks. null: estimated from `inputs.image`.",
+        takes="a path",
+    )
+    allow_urls: bool = key(False, "Let pictures be http(s) addresses, and download them.")
 
 
 @dataclass
 class ItemConfig:
-    """What is mixed: a text or a picture, and its share; `null`: of what the others leave."""
+    """What is mixed: a text or a picture, and its share."""
 
-    text: str | None = None
-    image: str | None = None
-    weight: float | None = None
+    text: str | None = key(None, "A text to mix; either this or `image`.")
+    image: str | None = key(None, "A picture to mix.", takes="a path")
+    weight: float | None = key(
+        None,
+        "Its share. All shares add up to 1. null: an equal part of what the others leave.",
+        takes="a finite number",
+    )
 
 
 @dataclass
 class InterpolateConfig:
-    items: list[ItemConfig] = field(default_factory=list)
-
-
-@dataclass
-class MetricConfig:
-    """A metric: see `runner.metrics`.
-
-    `function`: "package.module:name" or "path/to/file.py:name". `against`: what it compares with,
-    if it does; null: the baseline. `clip`: whose CLIP it sees with, if it does; null: the
-    version's own. `arguments`: its own parameters.
-    """
-
-    function: str = MISSING
-    against: Against | None = None
-    clip: Version | None = None
-    arguments: dict[str, Any] = field(default_factory=dict)
+    items: list[ItemConfig] = key(
+        list,
+        "What `task=interpolate` mixes, two or more.",
+        takes="a list of {text: ..., weight: ...} and {image: ..., weight: ...}",
+    )
 
 
 @dataclass
 class Config:
     """The whole config of one cell."""
 
-    model: ModelConfig = field(default_factory=ModelConfig)
-    weights: WeightsConfig = field(default_factory=WeightsConfig)
-    task: TaskConfig = field(default_factory=TaskConfig)
-    scheduler: SchedulerConfig = field(default_factory=SchedulerConfig)
-    attention: AttentionConfig = field(default_factory=AttentionConfig)
-    offload: OffloadConfig = field(default_factory=OffloadConfig)
-    compile: CompileConfig = field(default_factory=CompileConfig)
-    precision: PrecisionConfig = field(default_factory=PrecisionConfig)
-    tracking: TrackingConfig = field(default_factory=TrackingConfig)
-    cache: CacheConfig = field(default_factory=CacheConfig)
-    metrics: dict[str, MetricConfig] = field(default_factory=dict)
+    model: ModelConfig = key(ModelConfig, "The Kandinsky version.")
+    weights: WeightsConfig = key(
+        WeightsConfig,
+        "Where the checkpoints come from. Besides the options: the path of a folder that has "
+        "one subfolder for each repository.",
+    )
+    task: TaskConfig = key(TaskConfig, "What is made from what.")
+    scheduler: SchedulerConfig = key(
+        SchedulerConfig,
+        "The decoder's sampler and its options. Options that are null are as in the checkpoint.",
+    )
+    attention: AttentionConfig = key(AttentionConfig, "How attention is computed, in every module.")
+    offload: OffloadConfig = key(OffloadConfig, "Where weights are kept while they are not in use.")
+    compile: CompileConfig = key(CompileConfig, "`torch.compile` of prior and decoder.")
+    precision: PrecisionConfig = key(PrecisionConfig, "Type of weights and activations.")
+    tracking: TrackingConfig = key(TrackingConfig, "Where runs are recorded.")
+    cache: CacheConfig = key(CacheConfig, "Whether stored results of stages are reused.")
+    metrics: dict[str, MetricConfig] = key(
+        dict, "What is measured: a list of options, such as `metrics=[clip_score,psnr]`."
+    )
 
-    name: str | None = None
-    question: str | None = None
-    # Overrides of a cell of the sweep, as a text or a list.
-    baseline: Any = None
-    # Names of numbers that a sweeper is to optimise, one or a list.
-    objective: Any = None
+    name: str | None = key(
+        None,
+        "Folder of the outputs and MLflow experiment. null: the name of the `experiment` option, "
+        "or `default`.",
+        takes="letters, digits, spaces and _ - .",
+    )
+    question: str | None = key(None, "The question that the run answers; shown with it in MLflow.")
+    baseline: Any = key(
+        None,
+        "The cell that the others of a sweep are compared with, by overrides such as "
+        "`scheduler=ddim`. Keys that it does not name stay as they are in each cell.",
+        takes="a text or a list of overrides",
+    )
+    objective: Any = key(
+        None,
+        "What a sweeper such as Optuna's optimises: a metric (its mean over the cell's images) or "
+        "`seconds`. `hydra.sweeper.direction` says in which direction.",
+        takes=NAMES,
+    )
 
-    # One prompt or a list of them; OmegaConf has no type for that, `resolve` checks it.
-    prompt: Any = None
-    prompt_file: str | None = None
-    negative_prompt: str | None = None
-    negative_prompt_for: NegativeFor = NegativeFor.both
-    seeds: list[int] = field(default_factory=lambda: [0])
-    seeding: Seeding = Seeding.per_stage
-    height: int | None = None
-    width: int | None = None
-    inputs: InputsConfig = field(default_factory=InputsConfig)
-    resize: Resize = Resize.cover
-    strength: float = 0.3
-    interpolate: InterpolateConfig = field(default_factory=InterpolateConfig)
-    depth: CheckpointConfig = field(default_factory=CheckpointConfig)
-    prior: PriorConfig = field(default_factory=PriorConfig)
-    decoder: DecoderConfig = field(default_factory=DecoderConfig)
+    prompt: Any = key(
+        None,
+        "What the images show. One image is made for each prompt and each seed.",
+        takes="a text or a list of texts",
+    )
+    prompt_file: str | None = key(
+        None,
+        "File of prompts instead of `prompt`: .txt (one on each line), .csv, .tsv or .jsonl (a "
+        "column `prompt`; in .csv and .tsv also `Prompt` or `Prompts`).",
+        takes="a path",
+    )
+    negative_prompt: str | None = key(None, "What the images should not show.")
+    negative_prompt_for: NegativeFor = key(
+        NegativeFor.both,
+        "Which models of Kandinsky 2.x get the negative prompt. `prior`: the prior alone; the "
+        "decoder is guided away from a black image, as without a negative prompt. `decoder`: the "
+        "decoder alone, guided away from the negative prompt's embedding.",
+    )
+    seeds: list[int] = key(
+        lambda: [0],
+        "Seeds of the noise, each once.",
+        takes="a list of whole numbers, 0 to 9223372036854775807",
+    )
+    seeding: Seeding = key(
+        Seeding.per_stage,
+        "`per_stage`: prior and decoder each start from the seed. `shared`: one generator runs "
+        "through both, as in diffusers' combined pipelines.",
+    )
+    height: int | None = key(
+        None, "Height of the images. null: that of the weights' training.", takes=PIXELS
+    )
+    width: int | None = key(None, "Width of the images; null as for `height`.", takes=PIXELS)
+    inputs: InputsConfig = key(InputsConfig, "Pictures to start from.")
+    resize: Resize = key(
+        Resize.cover,
+        "How an input picture is brought to `height` x `width`. `cover`: what is over is cut off; "
+        "`fit`: black bars are added; `stretch`: it is distorted.",
+    )
+    strength: float = key(
+        0.3,
+        "How far the result may go from `inputs.image`: 0.3 keeps most of it, 1 keeps nothing. For "
+        "`task=img2img` and `task=controlnet_img2img`.",
+        takes=STRENGTH,
+    )
+    interpolate: InterpolateConfig = key(InterpolateConfig, "Settings of `task=interpolate`.")
+    depth: DepthConfig = key(
+        DepthConfig, "The depth-estimation model that makes a missing `inputs.hint`."
+    )
+    prior: PriorConfig = key(PriorConfig, "Settings of the prior (Kandinsky 2.x).")
+    decoder: DecoderConfig = key(DecoderConfig, "Settings of the decoder.")
 
-    device: str = "auto"
-    # `auto` or a number of threads.
-    threads: Any = "auto"
-    # `auto` or a number of processes.
-    workers: Any = "auto"
-    # `auto` or a number of images.
-    batch_size: Any = 1
-    bench: bool = False
-    warmup: int = 1
-    repeats: int = 5
-    output_dir: str = "outputs"
-    progress: Progress = Progress.auto
-    report: bool = False
-    resume: bool = True
-    retry: Retry = Retry.missing
-    debug: bool = False
+    device: str = key(
+        "auto",
+        "Where models run. `auto`: an accelerator if there is one, else the CPU.",
+        takes="auto, cpu, cuda, cuda:N, mps",
+    )
+    threads: Any = key(
+        "auto",
+        "CPU threads of each process. `auto`: 1 for small models, else all cores.",
+        takes="auto, or a whole number, 1 to 1024",
+    )
+    workers: Any = key(
+        "auto",
+        "Processes that run stages; the pixels are the same with any number. `auto`: one for each "
+        "core for small models, one for each accelerator, if there is enough to do.",
+        takes="auto, or a whole number, 1 to 256",
+    )
+    batch_size: Any = key(
+        1,
+        "Images of Kandinsky 2.2 (text2img, interpolate) in one call. Above 1 the last bits of an "
+        "image depend on the others in its call, so such results are stored apart. `auto`: 8 on "
+        "an accelerator, else 1.",
+        takes="auto, or a whole number, 1 to 256",
+    )
+    bench: bool = key(
+        False,
+        "Measure speed: no stored results, one worker, and each stage that runs a model is run "
+        "`warmup` times and then `repeats` times; the median counts.",
+    )
+    warmup: int = key(
+        1, "Runs of a stage before it is measured.", takes="a whole number, 0 to 1000"
+    )
+    repeats: int = key(5, "Measured runs of a stage.", takes="a whole number, 1 to 1000")
+    output_dir: str = key("outputs", "Folder that everything is written to.", takes="a path")
+    progress: Progress = key(
+        Progress.auto,
+        "What is shown while a run goes on. `auto`: `bars` on a terminal, else `lines`; `bars`: "
+        "live bars; `lines`: a line of text for each thing that ends; `json`: a line of JSON on "
+        "standard output for each thing that happens; `quiet`: nothing.",
+    )
+    report: bool = key(
+        False, "At the end of a sweep, compare its cells with the baseline and make its page."
+    )
+    resume: bool = key(
+        True,
+        "Go on with an earlier sweep of the same command. false: begin a new one; stored results "
+        "are reused either way.",
+    )
+    retry: Retry = key(
+        Retry.missing,
+        "Cells that a resumed sweep runs. `missing`: those without all their images; `failed`: "
+        "only those that failed.",
+    )
+    debug: bool = key(False, "Show the tracebacks of errors.")

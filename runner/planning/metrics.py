@@ -8,8 +8,8 @@ from typing import TypeAlias
 
 from runner.catalog.rows import CLIPS, Row
 from runner.config.choices import Against
+from runner.config.groups import MetricConfig
 from runner.config.run_config import RunConfig
-from runner.config.schema import MetricConfig
 from runner.errors import ConfigError
 from runner.metrics.find import FoundMetric
 from runner.planning.specs import clip_role

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from runner.catalog.rows import Row, row_of
 from runner.config.checks import check_inputs
+from runner.config.groups import MetricConfig
 from runner.config.run_config import RunConfig
-from runner.config.schema import MetricConfig
 from runner.metrics.find import FoundMetric, find_metric
 from runner.planning.baseline import no_baseline
 from runner.planning.checks import (

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from runner.config.choices import CompileMode, Precision
+from runner.config.groups import MetricConfig, SchedulerConfig
 from runner.config.run_config import RunConfig
-from runner.config.schema import MetricConfig, SchedulerConfig
 from runner.graph.node import CompileSpec, SchedulerSpec
 
 CLIP_ROLE = "clip_"

@@ -6,7 +6,7 @@ import argparse
 
 from runner.catalog.rows import CATALOG, REFUSED
 from runner.config.choices import Task, Version, WeightsSource
-from runner.config.schema import CheckpointConfig, WeightsConfig
+from runner.config.groups import CheckpointConfig, WeightsConfig
 from runner.errors import WeightsError
 from runner.weights.find import find_weights, mini_folder
 from runner.weights.hashes import FileHashes

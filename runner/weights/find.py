@@ -8,7 +8,7 @@ from pathlib import Path
 
 from runner.catalog.rows import CLIP, Checkpoint, Row
 from runner.config.choices import WeightsSource
-from runner.config.schema import CheckpointConfig, WeightsConfig
+from runner.config.groups import CheckpointConfig, WeightsConfig
 from runner.errors import WeightsError
 from runner.weights.folder import INDEX_FILES, CheckedFolder, check_folder
 from runner.weights.hashes import FileHashes

@@ -25,19 +25,17 @@ from runner.config.choices import (
     VarianceType,
     Version,
 )
-from runner.config.run_config import Bench, InterpolateItem
-from runner.config.schema import (
+from runner.config.groups import (
     AttentionConfig,
     CheckpointConfig,
     CompileConfig,
-    DecoderConfig,
-    InputsConfig,
     MetricConfig,
     PrecisionConfig,
-    PriorConfig,
     SchedulerConfig,
     TrackingConfig,
 )
+from runner.config.run_config import Bench, InterpolateItem
+from runner.config.schema import DecoderConfig, InputsConfig, PriorConfig
 
 HUB = "weights=hub"
 IMAGE = "inputs.image=a.png"

@@ -15,16 +15,9 @@ import pytest
 from contract.identity_cases import BASES, BY_CONTENT, DECIDES_PIXELS, DOES_NOT, NOT_HERE
 from runner.catalog.rows import REFUSED, row_of
 from runner.config.choices import Task, Version, WeightsSource
+from runner.config.groups import AttentionConfig, CompileConfig, PrecisionConfig, SchedulerConfig
 from runner.config.run_config import InterpolateItem, RunConfig
-from runner.config.schema import (
-    AttentionConfig,
-    CompileConfig,
-    DecoderConfig,
-    InputsConfig,
-    PrecisionConfig,
-    PriorConfig,
-    SchedulerConfig,
-)
+from runner.config.schema import DecoderConfig, InputsConfig, PriorConfig
 from runner.planning import checks, planner
 from runner.planning.planner import make_plan
 from runner.system import machine

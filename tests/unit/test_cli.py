@@ -42,7 +42,7 @@ def test_an_unknown_verb_is_refused(command: Command, word: str) -> None:
         assert verb in said.err
 
 
-@pytest.mark.parametrize("verb", ["models", "doctor", "sync"])
+@pytest.mark.parametrize("verb", ["keys", "models", "doctor", "sync"])
 def test_verbs_without_a_config_refuse_what_they_do_not_know(command: Command, verb: str) -> None:
     said = command(verb, "--no-such-option")
     assert said.status == 2

@@ -10,7 +10,8 @@ import pytest
 
 from runner.config.checks import OPTION_RANGES, SCHEDULER_OPTIONS, TASK_INPUTS
 from runner.config.choices import SchedulerName, Task
-from runner.config.schema import InputsConfig, SchedulerConfig
+from runner.config.groups import SchedulerConfig
+from runner.config.schema import InputsConfig
 from runner.errors import ConfigError
 from runner.planning.planner import make_plan
 from unit.conftest import Compose

@@ -1,0 +1,253 @@
+"""The sections of the config that a group's option sets: `scheduler=ddpm`, `precision=fp16`.
+
+Part of `runner.config.schema`, which says how they are written.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from omegaconf import MISSING
+
+from runner.config.choices import (
+    Against,
+    AlgorithmType,
+    AttentionBackend,
+    CacheMode,
+    CompileMode,
+    OffloadMode,
+    Precision,
+    SchedulerName,
+    Task,
+    TimestepSpacing,
+    Tracker,
+    VarianceType,
+    Version,
+    WeightsSource,
+)
+from runner.config.keys import key
+
+STEPS = "a whole number, {} to 1000"
+GUIDANCE = "a number from 0"
+
+
+@dataclass
+class CheckpointConfig:
+    """One checkpoint on the hub."""
+
+    repo: str | None = key(
+        None,
+        "Repository on the Hugging Face hub. null: the published one; `kandinsky models` lists "
+        "them.",
+    )
+    revision: str | None = key(
+        None, "Branch, tag or commit of the repository. null: its main branch."
+    )
+    variant: str | None = key(
+        None, "Variant of the weights' files, such as `fp16`. null: the files without a variant."
+    )
+
+
+@dataclass
+class DepthConfig(CheckpointConfig):
+    repo: str | None = key(
+        None,
+        "Repository on the Hugging Face hub, or the path of a folder. null: the model that comes "
+        "with the weights.",
+    )
+
+
+@dataclass
+class StageDefaults:
+    """Numbers of steps that suit a model."""
+
+    prior: int = key(25, "Default of `prior.num_inference_steps`.", takes=STEPS.format(2))
+    decoder: int = key(100, "Default of `decoder.num_inference_steps`.", takes=STEPS.format(1))
+
+
+@dataclass
+class GuidanceDefaults:
+    """Guidance scales that suit some weights; diffusers' own for the published ones."""
+
+    prior: float = key(4.0, "Default of `prior.guidance_scale`.", takes=GUIDANCE)
+    decoder: float = key(4.0, "Default of `decoder.guidance_scale`.", takes=GUIDANCE)
+
+
+@dataclass
+class ModelConfig:
+    version: Version = key(Version.kandinsky2_2, "The version; each option sets it.")
+    steps: StageDefaults = key(StageDefaults, "Numbers of steps that suit the model.")
+    mini_guidance: float = key(
+        2.0, "Default of `decoder.guidance_scale` with `weights=mini`.", takes=GUIDANCE
+    )
+
+
+@dataclass
+class WeightsConfig:
+    source: WeightsSource = key(WeightsSource.mini, "The kind of source; each option sets it.")
+    path: str | None = key(None, "The folder; `weights=<folder>` sets it.")
+    prior: CheckpointConfig = key(
+        CheckpointConfig,
+        "Another checkpoint of the prior. `repo` and `revision` are for `weights=hub` alone.",
+    )
+    decoder: CheckpointConfig = key(
+        CheckpointConfig, "The same for the decoder, and for the text encoder of Kandinsky 3."
+    )
+    steps: StageDefaults = key(StageDefaults, "Numbers of steps that suit the weights.")
+    guidance: GuidanceDefaults = key(GuidanceDefaults, "Guidance that suits the weights.")
+    size: int | None = key(
+        None,
+        "Height and width that the weights were trained at, in pixels. null: as the checkpoint's "
+        "files and the version tell.",
+        takes="a whole number from 1",
+    )
+
+
+@dataclass
+class TaskConfig:
+    name: Task = key(Task.text2img, "The task; each option sets it.")
+    prompt: str | None = key(None, "The prompt where `prompt` and `prompt_file` are not set.")
+
+
+@dataclass
+class SchedulerConfig:
+    """The scheduler and its options. Each takes some of them."""
+
+    name: SchedulerName = key(SchedulerName.ddim, "The scheduler; each option sets it.")
+    timestep_spacing: TimestepSpacing | None = key(
+        None,
+        "How the steps are spread over the noise levels (https://huggingface.co/papers/2305.08891).",
+    )
+    eta: float | None = key(
+        None,
+        "Noise added at each step. 0: none, the same seed and prompt always take the same path; "
+        "1: as much as DDPM.",
+        takes="a number, 0 to 1",
+    )
+    variance_type: VarianceType | None = key(
+        None,
+        "Where DDPM takes the variance of its noise from. `learned_range`: from the model's own "
+        "prediction, which Kandinsky 3 does not make.",
+    )
+    algorithm_type: AlgorithmType | None = key(
+        None, "`deterministic`: DPM-Solver++. `sde`: with noise added at each step."
+    )
+    solver_order: int | None = key(None, "Order of the solver.", takes="a whole number, 1 to 3")
+    use_karras_sigmas: bool | None = key(
+        None,
+        "Spread the noise levels as Karras et al. do (https://huggingface.co/papers/2206.00364). "
+        "Not for Kandinsky 3.",
+    )
+    original_inference_steps: int | None = key(
+        None,
+        "Steps of the schedule that LCM takes its steps from; "
+        "`decoder.num_inference_steps` may not be larger. null: 50.",
+        takes="a whole number, 1 to 1000",
+    )
+    clip_sample: bool | None = key(
+        None, "Clip the predicted image to `clip_sample_range`. Not together with `thresholding`."
+    )
+    clip_sample_range: float | None = key(
+        None,
+        "Largest absolute value of the predicted image. Needs `clip_sample=true`.",
+        takes="a number, 0.01 to 100",
+    )
+    thresholding: bool | None = key(
+        None,
+        "Dynamic thresholding of the predicted image (https://huggingface.co/papers/2205.11487).",
+    )
+    dynamic_thresholding_ratio: float | None = key(
+        None,
+        "Share of the values that lie below the threshold. Needs `thresholding=true`.",
+        takes="a number, 0 to 1",
+    )
+    sample_max_value: float | None = key(
+        None, "Largest threshold. Needs `thresholding=true`.", takes="a number, 1 to 1000"
+    )
+
+
+@dataclass
+class AttentionConfig:
+    backend: AttentionBackend = key(AttentionBackend.sdpa, "The backend; each option sets it.")
+    slice_size: int | None = key(
+        None,
+        "Attention heads that are computed at a time. null: half of them.",
+        takes="a whole number from 1",
+    )
+
+
+@dataclass
+class OffloadConfig:
+    mode: OffloadMode = key(OffloadMode.none, "The mode; each option sets it.")
+
+
+@dataclass
+class CompileConfig:
+    """`torch.compile` of prior and decoder."""
+
+    mode: CompileMode = key(CompileMode.off, "The mode of `torch.compile`; each option sets it.")
+    fullgraph: bool = key(
+        False, "Refuse to split the model's graph. Needs `compile` and `offload=none`."
+    )
+    channels_last: bool = key(
+        False, "Keep the weights in torch's channels-last memory format; works without `compile`."
+    )
+
+
+@dataclass
+class PrecisionConfig:
+    prior: Precision = key(Precision.fp32, "Of the prior and its encoders.")
+    text: Precision = key(Precision.fp32, "Of the text encoder of Kandinsky 3.")
+    depth: Precision = key(Precision.fp32, "Of the depth-estimation model.")
+    decoder: Precision = key(Precision.fp32, "Of the decoder's UNet, MoVQ and text encoder.")
+    metrics: Precision = key(
+        Precision.fp32,
+        "Of the models that metrics use. No option changes it, so that all cells of a study are "
+        "measured alike.",
+    )
+
+
+@dataclass
+class TrackingConfig:
+    tracker: Tracker = key(Tracker.mlflow, "The tracker; each option sets it.")
+    uri: str | None = key(
+        None,
+        "Address of an MLflow tracking server. null: a sqlite file in `output_dir`. User name and "
+        "password in it are never recorded.",
+    )
+    experiment: str | None = key(None, "MLflow experiment. null: the run's `name`.")
+
+
+@dataclass
+class CacheConfig:
+    mode: CacheMode = key(CacheMode.auto, "What is done with stored results; each option sets it.")
+    max_gb: float | None = key(
+        20.0,
+        "Space that the stored results may take, in 10^9 bytes; the least recently used are "
+        "removed first. null: any.",
+        takes="a number from 0",
+    )
+
+
+@dataclass
+class MetricConfig:
+    """A metric: see `runner.metrics`."""
+
+    function: str = key(
+        MISSING, "The function that measures: `package.module:name` or `path/to/file.py:name`."
+    )
+    against: Against | None = key(
+        None,
+        "Where the metric compares two pictures, the other one. `baseline`: that of the same "
+        "prompt and seed in the cell that `baseline` names; `image`: the picture that this one "
+        "was made from (`inputs.image`). null: `baseline`.",
+    )
+    clip: Version | None = key(
+        None,
+        "Where the metric uses CLIP, the version whose CLIP it is. null: the run's own version "
+        "(for Kandinsky 3, which has none: that of 2.2).",
+    )
+    arguments: dict[str, Any] = key(
+        dict, "Arguments of the function; the option's file names them."
+    )
