@@ -191,7 +191,7 @@ class Materials:
         return self._node("decode", params, self._pipeline("decoder"), label, inputs)
 
     def _is_batched(self, inputs: Mapping[str, Node]) -> bool:
-        """diffusers mixes up batches of all others: see docs/cells.md."""
+        """diffusers mixes up batches of all others: see docs/diffusers.md."""
         return (
             self.batch_size > 1
             and self.run.version is Version.kandinsky2_2

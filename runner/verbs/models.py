@@ -7,6 +7,7 @@ import argparse
 from runner.catalog.rows import CATALOG, REFUSED
 from runner.config.choices import Task, Version, WeightsSource
 from runner.config.groups import CheckpointConfig, WeightsConfig
+from runner.config.reference import groups
 from runner.errors import WeightsError
 from runner.weights.find import find_weights, mini_folder
 from runner.weights.hashes import FileHashes
@@ -15,8 +16,12 @@ from runner.weights.hashes import FileHashes
 def main(arguments: list[str]) -> int:
     """Print the tables. Touches no network."""
     parser = argparse.ArgumentParser(prog="kandinsky models", description=__doc__)
-    parser.add_argument("--markdown", action="store_true", help="print version x task x route")
+    parser.add_argument(
+        "--markdown", action="store_true", help="print the tables of README.md and docs/tasks.md"
+    )
     if parser.parse_args(arguments).markdown:
+        print(tasks_markdown())
+        print()
         print(routes_markdown())
         return 0
     print(table())
@@ -59,6 +64,17 @@ def checkpoints() -> str:
             f"  weights={source.name:<5} {_on_disk(repo, source)}"
             for source in (WeightsSource.mini, WeightsSource.hub)
         ]
+    return "\n".join(lines)
+
+
+def tasks_markdown() -> str:
+    """Task x version: what a task does, and which versions have it."""
+    versions = " | ".join(version.value for version in Version)
+    lines = [f"| task | what it does | {versions} |", "|---" * (len(Version) + 2) + "|"]
+    explained = {option.name: option.explanation for option in groups()["task"]}
+    for task in Task:
+        able = ["" if (version, task) in REFUSED else "yes" for version in Version]
+        lines.append(f"| `{task.name}` | {explained[task.name]} | {' | '.join(able)} |")
     return "\n".join(lines)
 
 

@@ -13,7 +13,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from runner.config import tree
+from runner.config.hydra import tree
 from runner.config.reference import Key, Option, groups, keys
 from runner.config.resolve import resolve
 from runner.config.run_config import RunConfig

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from hydra.errors import OverrideParseException
 
-from runner.config.hydra.tree import config_dir
+from runner.config.files import config_dir
 from runner.config.words import in_plain_words, no_such_key
 from runner.errors import ConfigError
 

@@ -7,23 +7,16 @@ are those of `hydra_plugins.kandinsky_runner`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 from omegaconf import OmegaConf
 
+from runner.config.files import config_dir as config_dir
 from runner.config.hydra.elsewhere import PLUGINS, RayConfig, SubmititConfig
 from runner.config.schema import Config
 
 CONFIG_NAME = "config"
-
-
-def config_dir() -> Path:
-    """The config tree: inside the package where it was installed, beside it in a checkout."""
-    package = Path(__file__).resolve().parents[2]
-    installed = package / "conf"
-    return installed if installed.is_dir() else package.parent / "conf"
 
 
 @dataclass

@@ -7,7 +7,7 @@ from enum import Enum
 import pytest
 import yaml
 
-from runner.config import choices, tree
+from runner.config import choices
 from runner.config.hydra import tree
 
 GROUPS: dict[str, tuple[type[Enum], str]] = {

@@ -10,7 +10,7 @@ import pytest
 
 from runner.catalog.rows import CATALOG, DECODER_2_2, REFUSED, Checkpoint, row_of
 from runner.config.choices import Task, Version
-from runner.verbs.models import routes_markdown
+from runner.verbs.models import routes_markdown, tasks_markdown
 from runner.weights import find
 from runner.weights.find import MINI_DIR
 from unit.conftest import Command
@@ -86,7 +86,7 @@ def test_a_checkpoint_without_its_weights_is_damaged_and_not_another_family_s(
 def test_markdown_has_a_row_a_cell_with_its_route(command: Command) -> None:
     said = command("models", "--markdown")
     assert said.status == 0
-    header, rule, *rows = said.out.splitlines()
+    header, rule, *rows = said.out.split("\n\n")[1].splitlines()
     assert header == "| version | task | route |"
     assert set(rule) == {"|", "-"}
     assert len(rows) == len(Version) * len(Task)
@@ -102,6 +102,18 @@ def test_markdown_has_a_row_a_cell_with_its_route(command: Command) -> None:
             assert stage.startswith(f"{role}: `{checkpoint.pipeline}` of `{checkpoint.folder}`")
 
 
-def test_the_table_of_the_docs_is_what_the_command_prints() -> None:
-    docs = Path(__file__).parents[3] / "docs" / "cells.md"
-    assert routes_markdown() in docs.read_text(encoding="utf-8")
+def test_markdown_says_which_version_has_which_task(command: Command) -> None:
+    header, _, *rows = command("models", "--markdown").out.split("\n\n")[0].splitlines()
+    assert header.strip("| ").split(" | ")[2:] == [version.value for version in Version]
+    assert len(rows) == len(Task)
+    for task, line in zip(Task, rows, strict=True):
+        _, name, explanation, *able, _ = (cell.strip() for cell in line.split("|"))
+        assert name == f"`{task.name}`"
+        assert explanation.endswith(".")
+        assert able == ["" if (version, task) in REFUSED else "yes" for version in Version]
+
+
+def test_the_tables_of_the_docs_are_what_the_command_prints() -> None:
+    project = Path(__file__).parents[3]
+    assert tasks_markdown() in (project / "README.md").read_text(encoding="utf-8")
+    assert routes_markdown() in (project / "docs" / "tasks.md").read_text(encoding="utf-8")

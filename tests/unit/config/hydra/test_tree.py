@@ -8,7 +8,8 @@ import pytest
 from hydra.plugins.config_source import ConfigLoadError
 
 from hydra_plugins.kandinsky_runner import WeightsFolderSource
-from runner.config.hydra.tree import CONFIG_NAME, config_dir
+from runner.config.files import config_dir
+from runner.config.hydra.tree import CONFIG_NAME
 
 
 @pytest.fixture
