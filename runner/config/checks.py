@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
-from runner.config.choices import AttentionBackend, CompileMode, SchedulerName, Task, WeightsSource
+from runner.catalog.tasks import OneOf, Task
+from runner.catalog.version import Version
+from runner.config.choices import AttentionBackend, CompileMode, SchedulerName, WeightsSource
 from runner.config.groups import CompileConfig, SchedulerConfig
 from runner.config.prompts import checked_text
 from runner.config.run_config import InterpolateItem
@@ -40,31 +43,31 @@ OPTION_RANGES: dict[str, tuple[float, float]] = {
     "sample_max_value": (1, 1000),
 }
 
-TASK_INPUTS = {
-    Task.text2img: (),
-    Task.img2img: ("image",),
-    Task.inpaint: ("image", "mask", "mask_box", "mask_invert"),
-    Task.interpolate: (),
-    Task.controlnet: ("image", "hint"),
-    Task.controlnet_img2img: ("image", "hint"),
-}
-"""The keys of `inputs` that a task takes; all others must be left out."""
-
-USES_STRENGTH = (Task.img2img, Task.controlnet_img2img)
 WEIGHTS_TOLERANCE = 1e-3
 
 
-def check_values(config: Config) -> None:
+RowType = TypeVar("RowType")
+
+
+def row_named(key: str, name: str, table: Mapping[str, RowType]) -> RowType:
+    """The row of a table of the catalog. Raises ConfigError where there is none of this name."""
+    if name not in table:
+        known = ", ".join(table)
+        raise ConfigError(key, name, f"Invalid value '{name}', expected one of [{known}]")
+    return table[name]
+
+
+def check_values(config: Config, version: Version, task: Task) -> None:
     """Raises ConfigError for a number, an input or an option that cannot be meant."""
     steps = config.decoder.num_inference_steps
     # A prior of one step ends in ZeroDivisionError (diffusers, scheduling_unclip.py).
-    _check_steps("prior.num_inference_steps", config.prior.num_inference_steps, minimum=2)
-    _check_steps("decoder.num_inference_steps", steps, minimum=1)
+    most = version.max_steps
+    _check_steps("prior.num_inference_steps", config.prior.num_inference_steps, 2, most)
+    _check_steps("decoder.num_inference_steps", steps, 1, most)
     _check_guidance("prior.guidance_scale", config.prior.guidance_scale)
     _check_guidance("decoder.guidance_scale", config.decoder.guidance_scale)
-    task = config.task.name
-    _check_strength("strength", config.strength, steps if task in USES_STRENGTH else None)
-    prior_steps = config.prior.num_inference_steps if task is Task.controlnet_img2img else None
+    _check_strength("strength", config.strength, steps if task.uses_strength else None)
+    prior_steps = config.prior.num_inference_steps if task.uses_prior_strength else None
     _check_strength("prior.strength", config.prior.strength, prior_steps)
     _check_strength("prior.negative_strength", config.prior.negative_strength, prior_steps)
     for key, size in (
@@ -74,9 +77,9 @@ def check_values(config: Config) -> None:
     ):
         if size is not None and size <= 0:
             raise ConfigError(key, size, "is no number of pixels", "a positive number, or null")
-    most = config.cache.max_gb
-    if most is not None and not 0 <= most < math.inf:
-        raise ConfigError("cache.max_gb", most, "is no size", "a number from 0 on, or null")
+    most_gb = config.cache.max_gb
+    if most_gb is not None and not 0 <= most_gb < math.inf:
+        raise ConfigError("cache.max_gb", most_gb, "is no size", "a number from 0 on, or null")
     _check_scheduler(config.scheduler, steps)
     _check_attention(config)
     _check_compile(config.compile)
@@ -92,7 +95,7 @@ def checked_items(items: Sequence[ItemConfig], task: Task) -> tuple[InterpolateI
             diffusers would take them as they are, and make an embedding too long or too short.
     """
     key = "interpolate.items"
-    if task is not Task.interpolate:
+    if not task.mixes:
         if items:
             raise ConfigError(key, f"{len(items)} items", f"means nothing with task={task.name}")
         return ()
@@ -146,9 +149,9 @@ def checked_count(key: str, value: object, most: int) -> int | None:
     return value
 
 
-def _check_steps(key: str, steps: int, *, minimum: int) -> None:
-    if not minimum <= steps <= MAX_STEPS:
-        raise ConfigError(key, steps, "is out of range", f"{minimum} to {MAX_STEPS}")
+def _check_steps(key: str, steps: int, least: int, most: int) -> None:
+    if not least <= steps <= most:
+        raise ConfigError(key, steps, "is out of range", f"{least} to {most}")
 
 
 def _check_guidance(key: str, scale: float) -> None:
@@ -251,38 +254,37 @@ def _check_weights(config: Config) -> None:
 
 def check_inputs(inputs: InputsConfig, items: Sequence[InterpolateItem], task: Task) -> None:
     """Raises ConfigError for what the task needs and lacks, or has no use for."""
-    if task is Task.interpolate and len(items) < 2:
+    if task.mixes and len(items) < 2:
         raise ConfigError(
             "interpolate.items", f"{len(items)} items", "there is nothing to mix",
             "two or more of {text: ..., weight: ...} or {image: <path>, weight: ...}",
         )  # fmt: skip
-    taken = TASK_INPUTS[task]
     for name in ("image", "mask", "mask_box", "mask_invert", "hint"):
         value = getattr(inputs, name)
-        if value not in (None, False) and name not in taken:
+        if value not in (None, False) and name not in task.takes:
             raise ConfigError(
                 f"inputs.{name}", value, f"means nothing with task={task.name}",
-                [f"inputs.{key}" for key in taken] or "no inputs",
+                [f"inputs.{key}" for key in task.takes] or "no inputs",
             )  # fmt: skip
         if isinstance(value, str) and not value.strip():
             raise ConfigError(f"inputs.{name}", value, "names no file", "a path")
-    if task is Task.controlnet:
-        _one_of(inputs, "hint", "image", "a depth picture, or a picture to make one from")
-    elif "image" in taken and inputs.image is None:
-        raise ConfigError("inputs.image", None, f"task={task.name} needs a picture", "a path")
-    if task is Task.inpaint:
-        _one_of(inputs, "mask", "mask_box", "a picture (white = repaint), or [x0,y0,x1,y1]")
+    for name in task.needs:
+        if getattr(inputs, name) is None:
+            raise ConfigError(f"inputs.{name}", None, f"task={task.name} needs a picture", "a path")
+    if task.one_of is not None:
+        _check_one_of(inputs, task.one_of)
     if inputs.mask_box is not None:
         _check_box(inputs.mask_box)
 
 
-def _one_of(inputs: InputsConfig, first: str, second: str, allowed: str) -> None:
+def _check_one_of(inputs: InputsConfig, pair: OneOf) -> None:
+    first, second = pair.first, pair.second
     given = [name for name in (first, second) if getattr(inputs, name) is not None]
     if len(given) == 2:
         value = getattr(inputs, second)
         raise ConfigError(f"inputs.{second}", value, f"inputs.{first} is set too", "one of both")
     if not given:
-        raise ConfigError(f"inputs.{first}", None, f"nor is inputs.{second} set", allowed)
+        raise ConfigError(f"inputs.{first}", None, f"nor is inputs.{second} set", pair.allowed)
 
 
 def _check_box(box: list[int]) -> None:

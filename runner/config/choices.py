@@ -16,25 +16,6 @@ class Choice(Enum):
         return self.name
 
 
-class Version(Choice):
-    """A Kandinsky generation: name = config option, value = how people write it."""
-
-    kandinsky2_1 = "2.1"
-    kandinsky2_2 = "2.2"
-    kandinsky3 = "3"
-
-
-class Task(Choice):
-    """What is made from what."""
-
-    text2img = "text2img"
-    img2img = "img2img"
-    inpaint = "inpaint"
-    interpolate = "interpolate"
-    controlnet = "controlnet"
-    controlnet_img2img = "controlnet_img2img"
-
-
 class Resize(Choice):
     """How a picture comes to another shape."""
 

@@ -10,6 +10,8 @@ from typing import Any
 
 from omegaconf import MISSING
 
+from runner.catalog.tasks import TASKS
+from runner.catalog.versions import VERSIONS
 from runner.config.choices import (
     Against,
     AlgorithmType,
@@ -19,11 +21,9 @@ from runner.config.choices import (
     OffloadMode,
     Precision,
     SchedulerName,
-    Task,
     TimestepSpacing,
     Tracker,
     VarianceType,
-    Version,
     WeightsSource,
 )
 from runner.config.keys import key
@@ -76,7 +76,9 @@ class GuidanceDefaults:
 
 @dataclass
 class ModelConfig:
-    version: Version = key(Version.kandinsky2_2, "The version; each option sets it.")
+    version: str = key(
+        "kandinsky2_2", "The version; each option sets it.", takes=", ".join(VERSIONS)
+    )
     steps: StageDefaults = key(StageDefaults, "Numbers of steps that suit the model.")
     mini_guidance: float = key(
         2.0, "Default of `decoder.guidance_scale` with `weights=mini`.", takes=GUIDANCE
@@ -106,7 +108,7 @@ class WeightsConfig:
 
 @dataclass
 class TaskConfig:
-    name: Task = key(Task.text2img, "The task; each option sets it.")
+    name: str = key("text2img", "The task; each option sets it.", takes=", ".join(TASKS))
     prompt: str | None = key(None, "The prompt where `prompt` and `prompt_file` are not set.")
 
 
@@ -243,10 +245,11 @@ class MetricConfig:
         "prompt and seed in the cell that `baseline` names; `image`: the picture that this one "
         "was made from (`inputs.image`). null: `baseline`.",
     )
-    clip: Version | None = key(
+    clip: str | None = key(
         None,
         "Where the metric uses CLIP, the version whose CLIP it is. null: the run's own version "
         "(for Kandinsky 3, which has none: that of 2.2).",
+        takes=", ".join(VERSIONS),
     )
     arguments: dict[str, Any] = key(
         dict, "Arguments of the function; the option's file names them."

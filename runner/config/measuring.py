@@ -6,6 +6,8 @@ import re
 import shlex
 from collections.abc import Mapping
 
+from runner.catalog.versions import VERSIONS
+from runner.config.checks import row_named
 from runner.config.choices import CacheMode
 from runner.config.groups import MetricConfig
 from runner.config.run_config import Bench
@@ -29,12 +31,16 @@ TAKEN_NAMES = (SECONDS, SPEED, MEMORY, "seed", "prompt", "cell", "file")
 
 
 def checked_metrics(metrics: Mapping[str, MetricConfig]) -> Mapping[str, MetricConfig]:
-    """Names that can stand in tables and in MLflow. Raises ConfigError for others."""
-    for name in metrics:
+    """Names that can stand in tables and in MLflow, and see with a CLIP that there is. Raises
+    ConfigError for others.
+    """
+    for name, metric in metrics.items():
         if not METRIC_NAME.fullmatch(name):
             raise ConfigError("metrics", name, "is no name", "letters, digits, _ and -")
         if name in TAKEN_NAMES:
             raise ConfigError("metrics", name, "is the name of something else in tables")
+        if metric.clip is not None:
+            row_named(f"metrics.{name}.clip", metric.clip, VERSIONS)
     return metrics
 
 

@@ -13,8 +13,15 @@ from urllib.parse import urlsplit
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
-from runner.config.checks import check_values, checked_count, checked_items, checked_seeds
-from runner.config.choices import Task
+from runner.catalog.tasks import TASKS, Task
+from runner.catalog.versions import VERSIONS
+from runner.config.checks import (
+    check_values,
+    checked_count,
+    checked_items,
+    checked_seeds,
+    row_named,
+)
 from runner.config.measuring import (
     baseline_of,
     checked_bench,
@@ -83,7 +90,9 @@ def freeze(
 ) -> RunConfig:
     """Check the values of a config and freeze it; see `resolve`."""
     config = found.config
-    check_values(config)
+    version = row_named("model.version", config.model.version, VERSIONS)
+    task = row_named("task.name", config.task.name, TASKS)
+    check_values(config, version, task)
     if config.negative_prompt is not None:
         # "" is not the same as none: the prior would sample an embedding for the empty text.
         checked_text(config.negative_prompt, "negative_prompt", "null, or a text")
@@ -100,8 +109,8 @@ def freeze(
     return RunConfig(
         name=_run_name(config.name, experiment),
         question=config.question,
-        version=config.model.version,
-        task=config.task.name,
+        version=version,
+        task=task,
         weights=config.weights,
         scheduler=config.scheduler,
         attention=config.attention,
@@ -114,7 +123,7 @@ def freeze(
         metrics=checked_metrics(config.metrics),
         baseline=baseline_of(config.baseline),
         objective=checked_objective(config),
-        prompts=_prompts(config),
+        prompts=_prompts(config, task),
         negative_prompt=config.negative_prompt,
         negative_prompt_for=config.negative_prompt_for,
         seeds=checked_seeds(config.seeds),
@@ -124,7 +133,7 @@ def freeze(
         inputs=config.inputs,
         resize=config.resize,
         strength=config.strength,
-        interpolate=checked_items(config.interpolate.items, config.task.name),
+        interpolate=checked_items(config.interpolate.items, task),
         depth=config.depth,
         prior=config.prior,
         decoder=config.decoder,
@@ -201,8 +210,8 @@ def _recorded(plain: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**plain, "tracking": {**plain["tracking"], "uri": without_credentials(uri)}}
 
 
-def _prompts(config: Config) -> tuple[str, ...]:
-    if config.task.name is Task.interpolate and config.prompt is config.prompt_file is None:
+def _prompts(config: Config, task: Task) -> tuple[str, ...]:
+    if task.mixes and config.prompt is config.prompt_file is None:
         return ("",)
     return prompts_of(config.prompt, config.prompt_file)
 

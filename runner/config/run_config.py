@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runner.catalog.tasks import Task
+from runner.catalog.version import Version
 from runner.config.choices import (
     CacheMode,
     NegativeFor,
@@ -19,8 +21,6 @@ from runner.config.choices import (
     Resize,
     Retry,
     Seeding,
-    Task,
-    Version,
 )
 from runner.config.groups import (
     AttentionConfig,

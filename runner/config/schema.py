@@ -2,7 +2,8 @@
 
 Every key that a config file or an override may set is a field here or in `runner.config.groups`;
 anything else is refused. What a key means stands with it, and `runner.config.reference` shows it.
-What a key may be chosen from is in `runner.config.choices`.
+What a key may be chosen from is in `runner.config.choices`; names of versions and tasks, which are
+rows of the catalog, are checked by `runner.config.resolve`.
 Plain (not frozen) dataclasses, `Enum` and not `Literal`: OmegaConf 2.3 takes nothing else.
 They are never mutated. After `runner.config.resolve` the sections below live on, as they are,
 inside the frozen `RunConfig`.

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from runner.catalog.rows import Checkpoint
+from runner.catalog.checkpoint import Checkpoint
 from runner.errors import StageError
 from runner.graph.node import PipelineSpec
 from runner.pipelines.transformers_models import OWN_PIPELINES

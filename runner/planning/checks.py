@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import shutil
 
-from runner.catalog.rows import Row
+from runner.catalog.versions import Row
 from runner.config.choices import (
     AttentionBackend,
     CompileMode,
     NegativeFor,
     OffloadMode,
-    SchedulerName,
-    Task,
-    VarianceType,
-    Version,
 )
 from runner.config.run_config import RunConfig
 from runner.errors import ConfigError
@@ -26,7 +22,7 @@ COMPILERS = ("c++", "g++", "clang++")
 
 def check_combinations(run: RunConfig, row: Row, device: str) -> None:
     """Raises ConfigError for the first combination that would fail, or be wrong, later."""
-    _check_scheduler(run, row)
+    _check_scheduler(run)
     _check_attention(run, device)
     _check_offload(run, device)
     _check_compile(run, device)
@@ -36,14 +32,14 @@ def check_combinations(run: RunConfig, row: Row, device: str) -> None:
 
 def checked_size(key: str, size: int, row: Row) -> int:
     """A height or width that the model can make: diffusers silently rounds others."""
-    step = row.size_multiple
-    if size % step or not step <= size <= row.max_size:
-        lower = min(max(size // step, 1) * step, row.max_size)
-        upper = min(lower + step, row.max_size)
+    step, most = row.version.size_multiple, row.version.max_size
+    if size % step or not step <= size <= most:
+        lower = min(max(size // step, 1) * step, most)
+        upper = min(lower + step, most)
         near = f"nearest: {lower}" + (f" or {upper}" if lower < size < upper else "")
         raise ConfigError(
             key, size, "the model cannot make this size",
-            f"multiples of {step} from {step} to {row.max_size} ({near})",
+            f"multiples of {step} from {step} to {most} ({near})",
         )  # fmt: skip
     return size
 
@@ -63,26 +59,17 @@ def check_with_checkpoint(run: RunConfig, decoder: FoundCheckpoint) -> None:
         )  # fmt: skip
 
 
-def _check_scheduler(run: RunConfig, row: Row) -> None:
-    name = run.scheduler.name
-    if name not in row.schedulers:
+def _check_scheduler(run: RunConfig) -> None:
+    version, name = run.version, run.scheduler.name.name
+    if version.schedulers is not None and name not in version.schedulers:
         raise ConfigError(
-            "scheduler", name.name, f"gives wrong pictures with Kandinsky {row.version.value}",
-            [scheduler.name for scheduler in row.schedulers],
+            "scheduler", name, f"gives wrong pictures with Kandinsky {version.title}",
+            version.schedulers,
         )  # fmt: skip
-    karras = name is SchedulerName.dpmpp_2m and run.scheduler.use_karras_sigmas
-    if karras and run.version is Version.kandinsky3:
-        raise ConfigError(
-            "scheduler.use_karras_sigmas", True,
-            "repeats timesteps on the cosine schedule of Kandinsky 3", ["false"],
-        )  # fmt: skip
-    learned = run.scheduler.variance_type is VarianceType.learned_range
-    if name is SchedulerName.ddpm and learned and run.version is Version.kandinsky3:
-        raise ConfigError(
-            "scheduler.variance_type", "learned_range",
-            "Kandinsky 3 was trained without a variance of its own",
-            [v.name for v in VarianceType if v is not VarianceType.learned_range],
-        )  # fmt: skip
+    for unfit in version.unfit_options:
+        chosen = getattr(run.scheduler, unfit.option)
+        if getattr(chosen, "name", chosen) == unfit.value:
+            raise ConfigError(f"scheduler.{unfit.option}", unfit.value, unfit.why, unfit.allowed)
 
 
 def attention_problem(backend: AttentionBackend, device: str) -> str | None:
@@ -153,12 +140,12 @@ def _check_compile(run: RunConfig, device: str) -> None:
 
 
 def _check_guidance(run: RunConfig) -> None:
-    scale = run.decoder.guidance_scale
-    if run.version is Version.kandinsky3 and 1 < scale <= 2:
-        # Its pipelines compute uncond + (g + 1) * (text - uncond), and only for g above 1.
+    scale, added = run.decoder.guidance_scale, run.version.guidance_added
+    if 1 < scale <= 1 + added:  # they guide only by what is above 1 before they add to it
         raise ConfigError(
-            "decoder.guidance_scale", scale, "Kandinsky 3 cannot guide this little",
-            "0 to 1 (no guidance), or more than 2",
+            "decoder.guidance_scale", scale,
+            f"Kandinsky {run.version.title} cannot guide this little",
+            f"0 to 1 (no guidance), or more than {1 + added}",
         )  # fmt: skip
 
 
@@ -169,10 +156,13 @@ def _check_negative_prompt(run: RunConfig) -> None:
     key = "negative_prompt_for"
     if run.negative_prompt is None:
         raise ConfigError(key, told.name, "means nothing without negative_prompt", ["both"])
-    one_stage = run.version is Version.kandinsky3
-    if one_stage or run.task in (Task.interpolate, Task.controlnet_img2img):
-        why = "Kandinsky 3 has no prior" if one_stage else f"task={run.task.name} tells one of them"
-        raise ConfigError(key, told.name, f"means nothing: {why}", ["both"])
+    if not run.version.has_prior:
+        why = f"Kandinsky {run.version.title} has no prior"
+    elif run.task.tells_one:
+        why = f"task={run.task.name} tells one of them"
+    else:
+        return
+    raise ConfigError(key, told.name, f"means nothing: {why}", ["both"])
 
 
 def needed_roles(run: RunConfig, row: Row) -> tuple[str, ...]:
@@ -184,17 +174,19 @@ def needed_roles(run: RunConfig, row: Row) -> tuple[str, ...]:
 def notes_on(run: RunConfig, device: str) -> list[str]:
     """What is allowed, and still worth knowing."""
     notes = []
-    version = run.version
+    version, scale = run.version, run.decoder.guidance_scale
     halves = {p.name for p in vars(run.precision).values()} - {"fp32"}
     if halves and device == "cpu":
         notes.append("half precision on a CPU is slow and its pictures differ from fp32")
-    if version is Version.kandinsky3 and run.decoder.guidance_scale > 2:
-        scale = run.decoder.guidance_scale
+    added = version.guidance_added
+    if added and scale > 1 + added:
         notes.append(
-            f"Kandinsky 3: decoder.guidance_scale={scale:g} goes to diffusers as {scale - 1:g}, "
-            "whose formula adds 1; so the number means the same as for 2.x"
+            f"Kandinsky {version.title}: decoder.guidance_scale={scale:g} goes to diffusers as "
+            f"{scale - added:g}, whose formula adds {added}; so the number means the same as for "
+            "2.x"
         )
-    unread = run.task is Task.interpolate and version is Version.kandinsky2_2 and any(run.prompts)
-    if unread:
-        notes.append("task=interpolate: the decoder of Kandinsky 2.2 reads no prompt")
+    if run.task.mixes and not version.decoder_reads_prompt and any(run.prompts):
+        notes.append(
+            f"task={run.task.name}: the decoder of Kandinsky {version.title} reads no prompt"
+        )
     return notes

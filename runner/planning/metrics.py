@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
-from runner.catalog.rows import CLIPS, Row
+from runner.catalog.versions import VERSIONS, Row
 from runner.config.choices import Against
 from runner.config.groups import MetricConfig
 from runner.config.run_config import RunConfig
@@ -50,7 +50,9 @@ def check_smallest(metrics: Sequence[FoundMetric], height: int, width: int) -> N
 def with_clips(row: Row, run: RunConfig, metrics: Sequence[FoundMetric]) -> Row:
     """The row, with the CLIPs that the metrics see with."""
     configs = [run.metrics[metric.name] for metric in metrics if "clip" in metric.takes]
-    clips = {clip_role(run, config): CLIPS[config.clip or run.version] for config in configs}
+    clips = {
+        clip_role(run, config): VERSIONS[config.clip or run.version.name].clip for config in configs
+    }
     return replace(row, checkpoints={**row.checkpoints, **clips})
 
 
@@ -67,7 +69,7 @@ def _check(run: RunConfig, metric: FoundMetric, config: MetricConfig) -> None:
     _check_number(run, metric)
     key = f"metrics.{metric.name}"
     if config.clip is not None and "clip" not in metric.takes:
-        raise ConfigError(f"{key}.clip", config.clip.name, f"{metric.name} uses no CLIP", ["null"])
+        raise ConfigError(f"{key}.clip", config.clip, f"{metric.name} uses no CLIP", ["null"])
     if config.against is not None and "reference" not in metric.takes:
         raise ConfigError(
             f"{key}.against", config.against.name, f"{metric.name} compares with nothing", ["null"]

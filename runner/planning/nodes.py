@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.config.choices import NegativeFor, Seeding, Task, Version
+from runner.config.choices import NegativeFor, Seeding
 from runner.config.run_config import RunConfig
 from runner.graph.node import Node, PipelineSpec, Plain
 from runner.graph.stage_table import BATCHED_PARAM, DRAWN_ELSEWHERE, MEASURE, OF_MANY, STAGES
@@ -84,11 +84,14 @@ class Materials:
             self._after(before),
         )
 
-    def embeddings(self, image: ImageRequest) -> dict[str, Node]:
-        """What the decoder is told of the texts: the prior of the prompt, and where the negative
-        prompt is the decoder's alone, that of the negative prompt.
+    def texts(self, image: ImageRequest) -> dict[str, Node]:
+        """What the decoder is told of the texts, by the name of its input: "text" where the version
+        has no prior. Else the prior of the prompt, and where the negative prompt is the decoder's
+        alone, that of the negative prompt.
         """
         run = self.run
+        if not run.version.has_prior:
+            return {"text": self.encoded_text(image)}
         if run.negative_prompt is None or run.negative_prompt_for is not NegativeFor.decoder:
             return {"prior": self.prior(image, image.prompt)}
         prior = self.prior(image, image.prompt, negative=False)
@@ -128,12 +131,13 @@ class Materials:
         return self._node("interpolate", {"weights": weights}, None, label, parts)
 
     def encoded_text(self, image: ImageRequest) -> Node:
-        """Kandinsky 3: the hidden states of prompt and negative prompt."""
+        """Without a prior: the hidden states of prompt and negative prompt."""
         params: dict[str, Plain] = {
             "prompt": image.prompt,
             "negative_prompt": self.run.negative_prompt,
         }
-        return self._node("encode_text", params, self._pipeline("text"), shortened(image.prompt))
+        stage = self.run.version.text_stage
+        return self._node(stage, params, self._pipeline("text"), shortened(image.prompt))
 
     def picture(self, image: ImageRequest, name: str) -> Node:
         """A picture of `inputs`, brought to the size of the image."""
@@ -168,9 +172,8 @@ class Materials:
     def decode(self, image: ImageRequest, /, **inputs: Node) -> Node:
         """The last stage of every task. What it does depends on what it is given."""
         run = self.run
-        version = run.version
-        # Kandinsky 3 has a single stage that draws noise: both ways of seeding are the same.
-        seeding = Seeding.per_stage if version is Version.kandinsky3 else run.seeding
+        # Without a prior a single stage draws noise: both ways of seeding are the same.
+        seeding = run.seeding if run.version.has_prior else Seeding.per_stage
         params: dict[str, Plain] = {
             "seed": image.seed,
             "seeding": seeding.name,
@@ -179,24 +182,16 @@ class Materials:
             "num_inference_steps": run.decoder.num_inference_steps,
             "guidance_scale": run.decoder.guidance_scale,
         }
-        if version is Version.kandinsky2_1:  # its decoder reads the prompt, too
+        if run.version.decoder_reads_prompt:
             told = run.negative_prompt_for is not NegativeFor.prior
             negative = run.negative_prompt if told else None
             params |= {"prompt": image.prompt, "negative_prompt": negative}
-        if run.task in (Task.img2img, Task.controlnet_img2img):
+        if run.task.uses_strength:
             params["strength"] = run.strength
-        if self._is_batched(inputs):
+        if self.batch_size > 1 and run.task.name in run.version.batched_tasks:
             params[BATCHED_PARAM] = True
-        label = image.label if run.task is not Task.interpolate else inputs["prior"].label
+        label = inputs["prior"].label if run.task.mixes else image.label
         return self._node("decode", params, self._pipeline("decoder"), label, inputs)
-
-    def _is_batched(self, inputs: Mapping[str, Node]) -> bool:
-        """diffusers mixes up batches of all others: see docs/diffusers.md."""
-        return (
-            self.batch_size > 1
-            and self.run.version is Version.kandinsky2_2
-            and inputs.keys() <= {"prior", "negative"}
-        )
 
     def measured(
         self, image: ImageRequest, metric: FoundMetric, picture: Node, reference: Node | None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from runner.catalog.rows import Row
+from runner.catalog.versions import Row
 from runner.config.choices import OffloadMode
 from runner.config.run_config import RunConfig
 from runner.graph.graph import Graph

@@ -8,7 +8,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.catalog.rows import Row, row_of
+from runner.catalog.versions import Row, row_of
 from runner.config.checks import check_inputs
 from runner.config.groups import MetricConfig
 from runner.config.run_config import RunConfig
@@ -97,14 +97,14 @@ class Planner:
         metrics = checked_metrics(run, self._find_metric)
         weights = self._find_weights(run, with_clips(row, run, metrics))
         check_with_checkpoint(run, weights.checkpoints["decoder"])
-        native = weights.native_size or run.weights.size or row.native_size
+        native = weights.native_size or run.weights.size or run.version.native_size
         height = checked_size("height", run.height or native, row)
         width = checked_size("width", run.width or native, row)
         check_smallest(metrics, height, width)
         threads, threads_reason = _threads(run, weights, device)
         batch_size = run.batch_size or (1 if device == "cpu" else AUTO_BATCH)
         materials = self._nodes(run, weights, pictures, device, batch_size)
-        build = TASKS[run.version, run.task]
+        build = TASKS[run.task.name]
         requests = [
             ImageRequest(index, prompt, seed, height, width)
             for index, (prompt, seed) in enumerate((p, s) for p in run.prompts for s in run.seeds)
@@ -169,7 +169,8 @@ class Planner:
     def _find_weights(self, run: RunConfig, row: Row) -> FoundWeights:
         roles = needed_roles(run, row)
         memory = cache_dir(run) / "file-hashes.json"
-        asked = repr((row.version, row.task, sorted(roles), run.weights, run.depth, memory))
+        cell = row.version.name, row.task.name
+        asked = repr((*cell, sorted(roles), run.weights, run.depth, memory))
         if asked not in self._weights:
             self._weights[asked] = find_weights(
                 row,

@@ -12,7 +12,7 @@ CLIP_ROLE = "clip_"
 
 def clip_role(run: RunConfig, metric: MetricConfig) -> str:
     """The role of the CLIP that a metric sees with."""
-    return f"{CLIP_ROLE}{(metric.clip or run.version).name}"
+    return f"{CLIP_ROLE}{metric.clip or run.version.name}"
 
 
 def precision_of(run: RunConfig, role: str) -> Precision:

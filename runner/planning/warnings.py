@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING
 
-from runner.config.choices import Task, WeightsSource
+from runner.config.choices import WeightsSource
 from runner.config.run_config import RunConfig
 from runner.mini.known import Known, read_known
 from runner.planning.checks import notes_on
@@ -67,7 +67,7 @@ def _mini_known() -> Known:
 def _cut_pictures(
     run: RunConfig, pictures: Mapping[str, InputImage], size: tuple[int, int]
 ) -> Iterator[str]:
-    if not pictures or run.task is Task.interpolate:
+    if not pictures or run.task.mixes:
         return  # CLIP scales those that are mixed
     # Here and not above: it imports Pillow, which most plans do without.
     from runner.images.geometry import cut_off

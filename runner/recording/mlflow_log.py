@@ -218,4 +218,4 @@ def run_note(plan: Plan) -> str:
     images = counted(len(plan.images), "image")
     command = shlex.join(["kandinsky", "run", *run.overrides])
     question = f"{run.question}\n\n" if run.question else ""
-    return f"{question}{images}, Kandinsky {run.version.value}\n\n    {command}\n"
+    return f"{question}{images}, Kandinsky {run.version.title}\n\n    {command}\n"

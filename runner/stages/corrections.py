@@ -57,7 +57,7 @@ def mask_as_given(pipeline: Any) -> Iterator[None]:
 
 
 @contextmanager
-def each_text_by_itself(unet: Any, lengths: tuple[int, int]) -> Iterator[None]:
+def each_text_by_itself(denoiser: Any, lengths: tuple[int, int]) -> Iterator[None]:
     """3: in one batch the shorter of two texts is filled up, and the UNet averages over what it
     was filled up with (attention pooling of the context). Run each at its own length.
 
@@ -67,7 +67,7 @@ def each_text_by_itself(unet: Any, lengths: tuple[int, int]) -> Iterator[None]:
     Args:
         lengths: tokens of the negative prompt and of the prompt.
     """
-    forward = unet.forward
+    forward = denoiser.forward
 
     def apart(
         sample: torch.Tensor,
@@ -88,7 +88,7 @@ def each_text_by_itself(unet: Any, lengths: tuple[int, int]) -> Iterator[None]:
         ]
         return (torch.cat(outputs),)
 
-    with _replaced(unet, "forward", apart):
+    with _replaced(denoiser, "forward", apart):
         yield
 
 

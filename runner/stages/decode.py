@@ -1,7 +1,7 @@
 """Image embedding or text, and whatever pictures the task takes -> image.
 
-One stage for all tasks and versions: what the node has as inputs decides what the pipeline, which
-the catalog chose, is called with.
+One stage for all tasks and versions: what the node has as inputs, and the version's row in the
+catalog, decide what the pipeline is called with.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from PIL import Image
 
+from runner.catalog.version import Fault, Version
+from runner.catalog.versions import version_of
 from runner.graph.node import Node
 from runner.graph.values import OnStep, Value
 from runner.stages import corrections
@@ -23,26 +25,34 @@ from runner.stages.finite import check_finite
 
 def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep) -> Value:
     """Returns an RGB image, height x width as in the node's parameters."""
+    version = version_drawn(node)
     arguments = {
         "num_inference_steps": node.integer("num_inference_steps"),
-        "guidance_scale": _guidance_scale(node, inputs),
+        "guidance_scale": guidance_scale(node, version),
         "generator": generator_for(node.integer("seed"), node.text("seeding"), inputs),
         "output_type": "pt",
-        **_conditions(node, inputs, pipeline),
-        **_pictures(node, inputs, pipeline),
+        **_conditions(node, inputs, pipeline, version),
+        **_pictures(node, inputs, pipeline, version),
     }
-    with _corrected(node, inputs, pipeline):
-        pixels = call(pipeline, on_step, steps_run(node), arguments).images
+    with _corrected(node, inputs, pipeline, version):
+        output = call(pipeline, on_step, steps_run(node), arguments)
+    pixels = getattr(output, version.result)
     # "pt" still shows NaN: as "pil" it would be black.
     check_finite(node, "the decoded pixels", pixels)
-    return to_image(pixels[0], raw=not _starts_from_picture(inputs))
+    return to_image(pixels[0], raw=version.decodes_raw and not _starts_from_picture(inputs))
+
+
+def version_drawn(node: Node) -> Version:
+    """The version whose decoder the node calls."""
+    assert node.pipeline is not None
+    return version_of(node.pipeline.pipeline)
 
 
 def to_image(pixels: torch.Tensor, *, raw: bool) -> Image.Image:
     """[3, H, W] -> RGB, by the very steps of diffusers' output_type="pil".
 
     Args:
-        raw: around [-1, 1], as the MoVQ decodes; img2img pipelines have scaled it to [0, 1].
+        raw: around [-1, 1], as the autoencoder decodes; img2img pipelines have scaled it to [0, 1].
     """
     scaled = (pixels * 0.5 + 0.5).clamp(0, 1) if raw else pixels
     array = scaled.cpu().permute(1, 2, 0).float().numpy()
@@ -53,40 +63,44 @@ def _starts_from_picture(inputs: Mapping[str, Value]) -> bool:
     return "image" in inputs and "mask" not in inputs
 
 
-def _guidance_scale(node: Node, inputs: Mapping[str, Value]) -> float:
+def guidance_scale(node: Node, version: Version) -> float:
     """The number that makes the pipeline compute `uncond + scale * (text - uncond)`.
 
     Kandinsky 3's pipelines add 1 to theirs (pipeline_kandinsky3.py), so that the same number
     would mean more guidance than on 2.x.
     """
     scale = node.number("guidance_scale")
-    return scale - 1 if "text" in inputs and scale > 1 else scale
+    return scale - version.guidance_added if scale > 1 else scale
 
 
-def _conditions(node: Node, inputs: Mapping[str, Value], pipeline: Any) -> dict[str, Any]:
+def _conditions(
+    node: Node, inputs: Mapping[str, Value], pipeline: Any, version: Version
+) -> dict[str, Any]:
     """Embeddings and texts."""
     texts = {
         name: node.params[name] for name in ("prompt", "negative_prompt") if name in node.params
     }
-    return {**embeddings(inputs, pipeline), **texts}
+    return {**embeddings(inputs, pipeline, version), **texts}
 
 
-def embeddings(inputs: Mapping[str, Value], pipeline: Any) -> dict[str, torch.Tensor]:
-    """What the pipeline is told of texts and pictures as tensors, where the UNet wants them."""
-    device, dtype = pipeline._execution_device, pipeline.unet.dtype
+def embeddings(
+    inputs: Mapping[str, Value], pipeline: Any, version: Version
+) -> dict[str, torch.Tensor]:
+    """What the pipeline is told of texts and pictures as tensors, where the denoiser wants them."""
+    device, dtype = pipeline._execution_device, _denoiser(pipeline, version).dtype
+    text = inputs.get("text")
+    if isinstance(text, dict):
+        # Named as the pipeline's arguments are. Masks and lengths keep their type.
+        return {
+            name: value.to(device, dtype if value.is_floating_point() else None)
+            for name, value in text.items()
+        }
 
-    def tensor(source: str, name: str, as_type: torch.dtype | None = dtype) -> torch.Tensor:
+    def tensor(source: str, name: str) -> torch.Tensor:
         value = inputs[source]
         assert isinstance(value, dict)
-        return value[name].to(device, as_type)
+        return value[name].to(device, dtype)
 
-    if "text" in inputs:
-        return {
-            "prompt_embeds": tensor("text", "prompt_embeds"),
-            "negative_prompt_embeds": tensor("text", "negative_prompt_embeds"),
-            "attention_mask": tensor("text", "attention_mask", None),
-            "negative_attention_mask": tensor("text", "negative_attention_mask", None),
-        }
     # Without guidance diffusers casts nothing to the UNet's dtype, so it is done here for both.
     return {
         "image_embeds": tensor("prior", "image_embeds"),
@@ -96,11 +110,16 @@ def embeddings(inputs: Mapping[str, Value], pipeline: Any) -> dict[str, torch.Te
     }
 
 
-def _pictures(node: Node, inputs: Mapping[str, Value], pipeline: Any) -> dict[str, Any]:
+def _denoiser(pipeline: Any, version: Version) -> Any:
+    return getattr(pipeline, version.denoiser)
+
+
+def _pictures(
+    node: Node, inputs: Mapping[str, Value], pipeline: Any, version: Version
+) -> dict[str, Any]:
     """Sizes, and what is drawn on."""
     pictures: dict[str, Any] = {}
-    if not ("text" in inputs and "image" in inputs):
-        # Kandinsky 3 img2img takes the picture's own size, which is the one that was asked for.
+    if not (version.sized_by_picture and "image" in inputs):  # it has the size that was asked for
         pictures |= {"height": node.integer("height"), "width": node.integer("width")}
     if "image" in inputs:
         pictures["image"] = inputs["image"]
@@ -111,27 +130,30 @@ def _pictures(node: Node, inputs: Mapping[str, Value], pipeline: Any) -> dict[st
         pictures["mask_image"] = mask.convert("L")
     if isinstance(hint, Image.Image):
         tensor = torch.from_numpy(np.array(hint)).float().div(255).permute(2, 0, 1)[None]
-        pictures["hint"] = tensor.to(pipeline._execution_device, pipeline.unet.dtype)
+        pictures["hint"] = tensor.to(pipeline._execution_device, _denoiser(pipeline, version).dtype)
     return pictures
 
 
 @contextmanager
-def _corrected(node: Node, inputs: Mapping[str, Value], pipeline: Any) -> Iterator[None]:
+def _corrected(
+    node: Node, inputs: Mapping[str, Value], pipeline: Any, version: Version
+) -> Iterator[None]:
+    from_picture, faults = _starts_from_picture(inputs), version.faults
     with ExitStack() as stack:
-        if _starts_from_picture(inputs) and "text" not in inputs:
+        if from_picture and Fault.sizes_exchanged in faults:
             stack.enter_context(corrections.sizes_in_order(pipeline))
-            if hasattr(pipeline, "add_noise"):  # 2.1
-                steps = node.integer("num_inference_steps")
-                stack.enter_context(
-                    corrections.noise_of_the_schedule(pipeline, steps, steps_run(node))
-                )
-        if "mask" in inputs:
+        if from_picture and Fault.noise_of_its_own in faults:
+            steps = node.integer("num_inference_steps")
+            stack.enter_context(corrections.noise_of_the_schedule(pipeline, steps, steps_run(node)))
+        if "mask" in inputs and Fault.mask_grown in faults:
             stack.enter_context(corrections.mask_as_given(pipeline))
         text = inputs.get("text")
-        if isinstance(text, dict) and _guidance_scale(node, inputs) > 1:
+        is_guided = guidance_scale(node, version) > 1
+        if isinstance(text, dict) and is_guided and Fault.texts_filled_up in faults:
             # What `encode_prompt` cuts a text to: its tokens and one more.
             total = text["attention_mask"].shape[1]
             own = min(int(text["attention_mask"].sum()) + 1, total)
             if own < total:
-                stack.enter_context(corrections.each_text_by_itself(pipeline.unet, (total, own)))
+                denoiser = _denoiser(pipeline, version)
+                stack.enter_context(corrections.each_text_by_itself(denoiser, (total, own)))
         yield

@@ -15,7 +15,7 @@ from runner.graph.node import Node
 from runner.graph.stage_table import MEMBER
 from runner.graph.values import OnStep, Value
 from runner.stages.calls import call, generator_for
-from runner.stages.decode import embeddings, to_image
+from runner.stages.decode import embeddings, guidance_scale, to_image, version_drawn
 from runner.stages.finite import check_finite
 
 
@@ -24,14 +24,15 @@ def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep)
     members = node.params[MEMBER]
     assert isinstance(members, list)
     parts = [_inputs_of(number, inputs) for number in range(len(members))]
-    conditions = [embeddings(part, pipeline) for part in parts]
+    version = version_drawn(node)
+    conditions = [embeddings(part, pipeline, version) for part in parts]
     steps = node.integer("num_inference_steps")
-    pixels = call(
+    output = call(
         pipeline, on_step, steps,
         {
             **{name: torch.cat([one[name] for one in conditions]) for name in conditions[0]},
             "num_inference_steps": steps,
-            "guidance_scale": node.number("guidance_scale"),
+            "guidance_scale": guidance_scale(node, version),
             "height": node.integer("height"),
             "width": node.integer("width"),
             "generator": [
@@ -40,9 +41,10 @@ def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep)
             ],
             "output_type": "pt",
         },
-    ).images  # fmt: skip
+    )  # fmt: skip
+    pixels = getattr(output, version.result)
     check_finite(node, "the decoded pixels", pixels)
-    return [to_image(one, raw=True) for one in pixels]
+    return [to_image(one, raw=version.decodes_raw) for one in pixels]
 
 
 def _inputs_of(number: int, inputs: Mapping[str, Value]) -> dict[str, Value]:

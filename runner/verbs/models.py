@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from runner.catalog.rows import CATALOG, REFUSED
-from runner.config.choices import Task, Version, WeightsSource
+from runner.catalog.tasks import TASKS
+from runner.catalog.versions import CATALOG, VERSIONS
+from runner.config.choices import SchedulerName, WeightsSource
 from runner.config.groups import CheckpointConfig, WeightsConfig
 from runner.config.reference import groups
 from runner.errors import WeightsError
@@ -32,22 +33,29 @@ def main(arguments: list[str]) -> int:
 
 def table() -> str:
     """Version x task: yes, or the number of a reason below."""
-    reasons = list(dict.fromkeys(REFUSED.values()))
-    rows = [["", *(f"model={version.name}" for version in Version)]]
-    for task in Task:
+    versions = VERSIONS.values()
+    reasons = list(dict.fromkeys(why for version in versions for why in version.refused.values()))
+    rows = [["", *(f"model={version.name}" for version in versions)]]
+    for task in TASKS:
         cells = []
-        for version in Version:
-            reason = REFUSED.get((version, task))
+        for version in versions:
+            reason = version.refused.get(task)
             cells.append("yes" if reason is None else f"no ({reasons.index(reason) + 1})")
-        rows.append([f"task={task.name}", *cells])
+        rows.append([f"task={task}", *cells])
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
     lines += [f"({number}) {reason}" for number, reason in enumerate(reasons, start=1)]
-    every = ", ".join(scheduler.name for scheduler in CATALOG[0].schedulers)
-    return "\n".join([*lines, f"schedulers, for all of them: {every}"])
+    every = tuple(scheduler.name for scheduler in SchedulerName)
+    whose: dict[tuple[str, ...], list[str]] = {}
+    for version in versions:
+        whose.setdefault(version.schedulers or every, []).append(version.name)
+    for schedulers, names in whose.items():
+        of = "for all of them" if len(whose) == 1 else f"of {', '.join(names)}"
+        lines.append(f"schedulers, {of}: {', '.join(schedulers)}")
+    return "\n".join(lines)
 
 
 def checkpoints() -> str:
@@ -56,7 +64,7 @@ def checkpoints() -> str:
     for row in CATALOG:
         for checkpoint in row.checkpoints.values():
             uses = used.setdefault(checkpoint.repo, [])
-            uses.append(f"{row.version.value} {row.task.name}")
+            uses.append(f"{row.version.title} {row.task.name}")
     lines = []
     for repo, uses in used.items():
         lines.append(f"{repo}: {', '.join(dict.fromkeys(uses))}")
@@ -69,29 +77,28 @@ def checkpoints() -> str:
 
 def tasks_markdown() -> str:
     """Task x version: what a task does, and which versions have it."""
-    versions = " | ".join(version.value for version in Version)
-    lines = [f"| task | what it does | {versions} |", "|---" * (len(Version) + 2) + "|"]
+    versions = " | ".join(version.title for version in VERSIONS.values())
+    lines = [f"| task | what it does | {versions} |", "|---" * (len(VERSIONS) + 2) + "|"]
     explained = {option.name: option.explanation for option in groups()["task"]}
-    for task in Task:
-        able = ["" if (version, task) in REFUSED else "yes" for version in Version]
-        lines.append(f"| `{task.name}` | {explained[task.name]} | {' | '.join(able)} |")
+    for task in TASKS:
+        able = ["yes" if task in version.tasks else "" for version in VERSIONS.values()]
+        lines.append(f"| `{task}` | {explained[task]} | {' | '.join(able)} |")
     return "\n".join(lines)
 
 
 def routes_markdown() -> str:
     """Version x task x route: the stages, and the diffusers class of each."""
     lines = ["| version | task | route |", "|---|---|---|"]
-    for version in Version:
-        for task in Task:
-            if (version, task) in REFUSED:
-                route = f"refused: {REFUSED[version, task]}"
+    for version in VERSIONS.values():
+        for task in TASKS:
+            if task in version.refused:
+                route = f"refused: {version.refused[task]}"
             else:
-                roles = next(r for r in CATALOG if (r.version, r.task) == (version, task))
                 route = ", then ".join(
                     f"{role}: `{checkpoint.pipeline}` of `{checkpoint.folder}`"
-                    for role, checkpoint in roles.checkpoints.items()
+                    for role, checkpoint in version.tasks[task].items()
                 )
-            lines.append(f"| {version.value} | {task.name} | {route} |")
+            lines.append(f"| {version.title} | {task} | {route} |")
     return "\n".join(lines)
 
 

@@ -151,7 +151,7 @@ def stored_nodes(sweep: SweepPlan) -> list[Node]:
 
 def _made(plan: Plan) -> str:
     run = plan.run
-    what = f"Kandinsky {run.version.value} {run.task.name}"
+    what = f"Kandinsky {run.version.title} {run.task.name}"
     return f"{what}, {plan.width} x {plan.height}, {counted(len(plan.images), 'image')} each"
 
 
@@ -159,7 +159,7 @@ def plan_text(plan: Plan) -> str:
     """The plan as a person reads it."""
     run = plan.run
     lines = [
-        f"{run.name}: Kandinsky {run.version.value} {run.task.name}, {plan.width} x {plan.height}, "
+        f"{run.name}: Kandinsky {run.version.title} {run.task.name}, {plan.width} x {plan.height}, "
         f"{counted(len(plan.images), 'image')} "
         f"({counted(len(run.prompts), 'prompt')} x {counted(len(run.seeds), 'seed')})",
         f"  scheduler {run.scheduler.name.name}, attention {run.attention.backend.name}, "

@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.catalog.rows import CLIP, Checkpoint, Row
+from runner.catalog.checkpoint import Checkpoint
+from runner.catalog.versions import Row
 from runner.config.choices import WeightsSource
 from runner.config.groups import CheckpointConfig, WeightsConfig
 from runner.errors import WeightsError
@@ -207,9 +208,7 @@ def _check_same_embedding(config: WeightsConfig, found: Mapping[str, FoundCheckp
     sizes = {
         role: f.checked.embedding_size
         for role, f in found.items()
-        if f.checked is not None
-        and f.checked.embedding_size is not None
-        and f.checkpoint.pipeline != CLIP  # it measures, whatever the decoder is
+        if f.checked is not None and f.checked.embedding_size is not None
     }
     if len(set(sizes.values())) > 1:
         shown = ", ".join(f"{role} {size}" for role, size in sizes.items())

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runner.catalog.rows import Checkpoint, Layout
+from runner.catalog.checkpoint import Checkpoint, Layout
 from runner.errors import WeightsError
 from runner.weights.hashes import FileHashes, fingerprint
 from runner.weights.safetensors_header import DamagedFileError, read_header
@@ -71,8 +71,8 @@ def check_folder(
         fingerprint=fingerprint((name, hashes.sha256(file)) for name, file in files),
         parameters=parameters,
         bytes=size,
-        native_size=_native_size(path, key),
-        embedding_size=_embedding_size(path, key),
+        native_size=_native_size(path, checkpoint, key),
+        embedding_size=_embedding_size(path, checkpoint, key),
         schedulers=_schedulers(path, checkpoint, key),
     )
 
@@ -143,30 +143,27 @@ def _identity_files(
     ]
 
 
-def _native_size(path: Path, key: str) -> int | None:
-    """The UNet's latent size times the MoVQ's scale: 64 x 8 for the published 2.2."""
-    unet, movq = (component_folder(path, name, key) for name in ("unet", "movq"))
-    if not unet.is_dir() or not movq.is_dir():
+def _native_size(path: Path, checkpoint: Checkpoint, key: str) -> int | None:
+    """The denoiser's latent size times the autoencoder's scale: 64 x 8 for the published 2.2."""
+    if checkpoint.autoencoder is None:
         return None
-    latent = _read_json(unet / "config.json", key).get("sample_size")
-    blocks = _read_json(movq / "config.json", key).get("block_out_channels")
+    latent = _config(path, checkpoint.denoiser, key).get("sample_size")
+    blocks = _config(path, checkpoint.autoencoder, key).get("block_out_channels")
     if not isinstance(latent, int) or not isinstance(blocks, list):
         return None
     return latent * int(2 ** (len(blocks) - 1))
 
 
-def _embedding_size(path: Path, key: str) -> int | None:
-    prior, denoiser = (component_folder(path, name, key) for name in ("prior", "unet"))
-    if prior.is_dir():
-        size = _read_json(prior / "config.json", key).get("embedding_dim")
-    elif denoiser.is_dir():
-        unet = _read_json(denoiser / "config.json", key)
-        # 2.1 projects the text from `encoder_hid_dim`, and the image embedding from this.
-        both = unet.get("encoder_hid_dim_type") == "text_image_proj"
-        size = unet.get("cross_attention_dim" if both else "encoder_hid_dim")
-    else:
-        size = None
+def _embedding_size(path: Path, checkpoint: Checkpoint, key: str) -> int | None:
+    if checkpoint.embedding is None:
+        return None
+    module, name = checkpoint.embedding
+    size = _config(path, module, key).get(name)
     return size if isinstance(size, int) else None
+
+
+def _config(path: Path, module: str, key: str) -> dict[str, Any]:
+    return _read_json(component_folder(path, module, key) / "config.json", key)
 
 
 def _read_json(path: Path, key: str) -> dict[str, Any]:

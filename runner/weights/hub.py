@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from runner.catalog.rows import Checkpoint
+from runner.catalog.checkpoint import Checkpoint
 from runner.errors import WeightsError
 
 

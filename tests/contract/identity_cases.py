@@ -6,6 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from helpers.cases import IMAGE, NEEDS
+from runner.catalog.tasks import TASKS
+from runner.catalog.versions import VERSIONS
 from runner.config.choices import (
     AlgorithmType,
     AttentionBackend,
@@ -19,11 +22,9 @@ from runner.config.choices import (
     Retry,
     SchedulerName,
     Seeding,
-    Task,
     TimestepSpacing,
     Tracker,
     VarianceType,
-    Version,
 )
 from runner.config.groups import (
     AttentionConfig,
@@ -38,7 +39,6 @@ from runner.config.run_config import Bench, InterpolateItem
 from runner.config.schema import DecoderConfig, InputsConfig, PriorConfig
 
 HUB = "weights=hub"
-IMAGE = "inputs.image=a.png"
 ITEMS = "interpolate.items=[{text: a, weight: 0.5}, {image: a.png, weight: 0.5}]"
 BASES = {
     "mini": (),
@@ -47,13 +47,12 @@ BASES = {
     "3": (HUB, "model=kandinsky3"),
     "negative": (HUB, "negative_prompt=blue"),
     "negative 2.1": (HUB, "negative_prompt=blue", "model=kandinsky2_1"),
-    "img2img": (HUB, "task=img2img", IMAGE),
-    "inpaint": (HUB, "task=inpaint", IMAGE, "inputs.mask=mask.png"),
+    **{task: (HUB, f"task={task}", *needed) for task, needed in NEEDS.items()},
     "box": (HUB, "task=inpaint", IMAGE, "inputs.mask_box=[0,0,32,32]"),
     "interpolate": (HUB, "task=interpolate", ITEMS),
     "interpolate 2.1": (HUB, "task=interpolate", ITEMS, "model=kandinsky2_1"),
     "hint": (HUB, "task=controlnet", "inputs.hint=a.png"),
-    "controlnet": (HUB, "task=controlnet", IMAGE),
+    # Its prior is told a negative prompt by a node of its own.
     "controlnet_img2img": (HUB, "task=controlnet_img2img", IMAGE, "negative_prompt=blue"),
 }
 """Weights of the hub that are not on disk count by their names: enough to compare keys."""
@@ -65,8 +64,8 @@ TEXT, PICTURE = InterpolateItem("a", None, 0.5), InterpolateItem(None, "a.png", 
 
 DECIDES_PIXELS: dict[str, list[tuple[str, list[Any]]]] = {
     "device": [("mini", ["cpu"])],
-    "version": [("hub", [Version.kandinsky2_1, Version.kandinsky3])],
-    "task": [("img2img", [Task.controlnet, Task.controlnet_img2img])],
+    "version": [("hub", [VERSIONS["kandinsky2_1"], VERSIONS["kandinsky3"]])],
+    "task": [("img2img", [TASKS["controlnet"], TASKS["controlnet_img2img"]])],
     "scheduler": [("mini", [
         SchedulerConfig(DDPM),
         SchedulerConfig(DPMPP),

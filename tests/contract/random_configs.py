@@ -9,13 +9,15 @@ from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
-from runner.catalog.rows import CATALOG, REFUSED
+from helpers.cases import CELLS, REFUSED
+from runner.catalog.tasks import TASKS, Task
+from runner.catalog.version import Version
+from runner.catalog.versions import VERSIONS
 from runner.config.checks import SCHEDULER_OPTIONS
-from runner.config.choices import SchedulerName, Task, Version
+from runner.config.choices import SchedulerName
 
 T = TypeVar("T")
 
-CELLS = [(row.version, row.task) for row in CATALOG]
 OPTION_VALUES: dict[str, list[Any]] = {
     "timestep_spacing": ["leading", "trailing", "linspace"],
     "eta": [0, 0.5, 1],
@@ -93,11 +95,11 @@ def configs(draw: st.DrawFn) -> list[str]:
     random = draw(st.randoms(use_true_random=True))
     wrongs = random.sample(WRONGS, random.choice([0, 0, 1, 1, 2]))
     drawer = Drawer(random, frozenset(wrongs))
-    version, task = drawer.one("cell", CELLS, list(REFUSED))
-    overrides = [f"model={version.name}", f"task={task.name}"]
-    overrides += _inputs(drawer, task)
+    version, task = drawer.one("cell", CELLS, REFUSED)
+    overrides = [f"model={version}", f"task={task}"]
+    overrides += _inputs(drawer, TASKS[task])
     overrides += _images(drawer)
-    overrides += _sampling(drawer, version)
+    overrides += _sampling(drawer, VERSIONS[version])
     overrides += _scheduler(drawer)
     overrides += _machine(drawer)
     return overrides
@@ -122,9 +124,9 @@ def _images(drawer: Drawer) -> list[str]:
 def _inputs(drawer: Drawer, task: Task) -> list[str]:
     """What the task needs; seldom too little, too much or the wrong thing."""
     chosen: dict[str, str] = {}
-    if "img2img" in task.name or task is Task.inpaint:
+    if "image" in task.needs:
         chosen["image"] = drawer.one("image", PICTURES, WRONG_PICTURES)
-    if task is Task.inpaint:
+    if "mask" in task.takes:
         # A mask has its picture's size.
         chosen["image"] = drawer.one("image", ["a.png", "b.png"], ["wide.png", *WRONG_PICTURES])
         if drawer.any([True, False]):
@@ -132,17 +134,17 @@ def _inputs(drawer: Drawer, task: Task) -> list[str]:
         else:
             chosen["mask_box"] = drawer.one("mask", BOXES, WRONG_BOXES)
         chosen["mask_invert"] = drawer.any(["true", "false"])
-    if task is Task.controlnet:
+    if "image" in task.takes and "image" not in task.needs:
         key = drawer.any(["image", "hint"])
         chosen[key] = drawer.one(key, PICTURES, WRONG_PICTURES)
-    if task is Task.controlnet_img2img and drawer.any([True, False]):
+    elif "hint" in task.takes and drawer.any([True, False]):
         chosen["hint"] = drawer.one("hint", [chosen["image"]], [*PICTURES, *WRONG_PICTURES])
     if chosen and "missing" in drawer.wrongs:
         del chosen[drawer.any(sorted(chosen))]
     if "beyond" in drawer.wrongs:
         chosen[drawer.any(["image", "mask", "hint"])] = "a.png"
     overrides = [f"inputs.{key}={value}" for key, value in chosen.items()]
-    if task is Task.interpolate or "items" in drawer.wrongs:
+    if task.mixes or "items" in drawer.wrongs:
         overrides.append(f"interpolate.items={drawer.one('items', ITEMS, WRONG_ITEMS)}")
     overrides.append(f"resize={drawer.one('resize', ['cover', 'fit', 'stretch'], ['squeeze'])}")
     return overrides
@@ -150,7 +152,7 @@ def _inputs(drawer: Drawer, task: Task) -> list[str]:
 
 def _sampling(drawer: Drawer, version: Version) -> list[str]:
     strengths: list[Any] = [0.5, 0.75, 1]
-    guidances: list[Any] = [0, 1, 2.5, 4] if version is Version.kandinsky3 else [0, 1, 1.5, 4]
+    guidances: list[Any] = [0, 1, 2.5 if version.guidance_added else 1.5, 4]
     wrong: dict[str, list[Any]] = {
         "steps": [0, 1, 1001, "many"],
         "guidance": [-1, "nan", "inf", 1.5, "much"],

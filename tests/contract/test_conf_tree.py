@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from helpers import cases
 from runner.config.choices import WeightsSource
 from runner.config.hydra import tree
 from runner.planning import checks
@@ -58,11 +59,7 @@ NEEDS = {
         "task=img2img", "inputs.image=a.png", "metrics.ms_ssim.against=image", "height=256",
         "width=256",
     ),
-    "task=img2img": ("inputs.image=a.png",),
-    "task=inpaint": ("inputs.image=a.png", "inputs.mask=mask.png"),
-    "task=interpolate": ("interpolate.items=[{text: a, weight: 0.5}, {text: b, weight: 0.5}]",),
-    "task=controlnet": ("inputs.image=a.png",),
-    "task=controlnet_img2img": ("inputs.image=a.png",),
+    **{f"task={task}": needed for task, needed in cases.NEEDS.items()},
 }  # fmt: skip
 """What an option cannot do without."""
 

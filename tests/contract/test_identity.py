@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,8 +12,9 @@ from typing import Any
 import pytest
 
 from contract.identity_cases import BASES, BY_CONTENT, DECIDES_PIXELS, DOES_NOT, NOT_HERE
-from runner.catalog.rows import REFUSED, row_of
-from runner.config.choices import Task, Version, WeightsSource
+from helpers.cases import CELLS
+from runner.catalog.versions import VERSIONS, row_of
+from runner.config.choices import WeightsSource
 from runner.config.groups import AttentionConfig, CompileConfig, PrecisionConfig, SchedulerConfig
 from runner.config.run_config import InterpolateItem, RunConfig
 from runner.config.schema import DecoderConfig, InputsConfig, PriorConfig
@@ -116,14 +116,9 @@ def test_every_key_of_a_section_that_decides_is_varied(
 
 
 def test_every_cell_has_a_key_of_its_own(base: Base) -> None:
-    one_of_each = {
-        "text2img": "hub", "img2img": "img2img", "inpaint": "box", "interpolate": "interpolate",
-        "controlnet": "controlnet", "controlnet_img2img": "controlnet_img2img",
-    }  # fmt: skip
-    cells = [cell for cell in itertools.product(Version, Task) if cell not in REFUSED]
-    runs = [replace(base(one_of_each[task.name]), version=version) for version, task in cells]
-    assert [(run.version, run.task) for run in runs] == cells
-    assert len({image_key(run) for run in runs}) == len(cells) == 12
+    runs = [replace(base(task), version=VERSIONS[version]) for version, task in CELLS]
+    assert [(run.version.name, run.task.name) for run in runs] == CELLS
+    assert len({image_key(run) for run in runs}) == len(CELLS)
 
 
 def test_weights_count_by_their_content(run: RunConfig, family: Path, tmp_path: Path) -> None:

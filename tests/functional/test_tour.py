@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from functional.made import Kandinsky
-from runner.catalog.rows import CATALOG
+from runner.catalog.versions import CATALOG
 from runner.config.hydra import tree
 from runner.weights.find import mini_folder
 

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from mini_training.test_train import CPU, SHORT, same, shrink_dataset, weights
-from runner.catalog.rows import CATALOG
+from runner.catalog.versions import CATALOG
 from runner.weights.folder import check_folder
 from runner.weights.hashes import FileHashes
 from training import export

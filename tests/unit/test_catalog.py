@@ -8,66 +8,109 @@ import diffusers
 import pytest
 import transformers
 
-from runner.catalog.rows import CATALOG, REFUSED, Layout, Row, row_of
-from runner.config.choices import Task, Version
-from runner.errors import ConfigError
-from runner.planning.tasks import TASKS
+from helpers.cases import CELLS, REFUSED
+from runner.catalog.checkpoint import Checkpoint, Layout
+from runner.catalog.tasks import TASKS
+from runner.catalog.version import Version
+from runner.catalog.versions import CATALOG, VERSIONS, Row, version_of
+from runner.graph.stage_table import STAGES
+from runner.planning import tasks
 from unit.conftest import Command, assert_refused
 
 ROWS = pytest.mark.parametrize(
     "row", CATALOG, ids=lambda row: f"{row.version.name} {row.task.name}"
 )
+EACH_VERSION = pytest.mark.parametrize("version", VERSIONS.values(), ids=VERSIONS)
 
 
 @ROWS
-def test_each_row_is_found_and_has_its_function(row: Row) -> None:
-    assert row_of(row.version, row.task) is row
-    assert (row.version, row.task) in TASKS
+def test_the_version_is_found_by_the_class_of_its_decoder(row: Row) -> None:
+    assert version_of(row.checkpoints["decoder"].pipeline) is row.version
+
+
+def test_each_task_has_its_function() -> None:
+    assert list(tasks.TASKS) == list(TASKS)
+
+
+def check_classes(checkpoint: Checkpoint) -> None:
+    """They exist, and a checkpoint is of the class that runs it."""
+    if checkpoint.layout is Layout.diffusers:
+        assert checkpoint.pipeline in checkpoint.accepts
+    library = diffusers if checkpoint.layout is Layout.diffusers else transformers
+    for name in checkpoint.accepts:
+        assert hasattr(library, name), name
+    assert checkpoint.repo.endswith(f"/{checkpoint.folder}")
+    told = (checkpoint.denoiser, checkpoint.autoencoder, (checkpoint.embedding or (None,))[0])
+    assert set(filter(None, told)) <= set(checkpoint.modules)
 
 
 @ROWS
 def test_classes_exist_and_accept_themselves(row: Row) -> None:
     for checkpoint in row.checkpoints.values():
-        if checkpoint.layout is Layout.diffusers:
-            assert checkpoint.pipeline in checkpoint.accepts
-        library = diffusers if checkpoint.layout is Layout.diffusers else transformers
-        for name in checkpoint.accepts:
-            assert hasattr(library, name), name
-        assert checkpoint.denoiser in checkpoint.modules
-        assert checkpoint.repo.endswith(f"/{checkpoint.folder}")
+        check_classes(checkpoint)
 
 
 @ROWS
-def test_native_size_can_be_made(row: Row) -> None:
-    assert row.native_size % row.size_multiple == 0
-    assert row.max_size % row.size_multiple == 0
-    assert row.native_size <= row.max_size
-    assert row.schedulers
+def test_a_decoder_names_what_draws_and_what_decodes(row: Row) -> None:
+    decoder = row.checkpoints["decoder"]
+    assert decoder.denoiser == row.version.denoiser
+    assert decoder.autoencoder is not None
+    texts = {"prior"} if row.version.has_prior else {"text"}
+    assert row.checkpoints.keys() - {"depth", "decoder"} == texts
 
 
-def test_every_cell_is_a_row_or_refused() -> None:
-    rows = [(row.version, row.task) for row in CATALOG]
-    assert len(set(rows)) == len(rows)
-    assert not set(rows) & set(REFUSED)
-    assert {*rows, *REFUSED} == set(itertools.product(Version, Task))
-    assert {version for version, _ in rows} == set(Version)
-    assert {task for _, task in rows} == set(Task)
-    assert set(rows) == set(TASKS)
+@EACH_VERSION
+def test_native_size_can_be_made(version: Version) -> None:
+    assert version.native_size % version.size_multiple == 0
+    assert version.max_size % version.size_multiple == 0
+    assert version.native_size <= version.max_size
 
 
-@pytest.mark.parametrize("cell", REFUSED, ids=lambda cell: f"{cell[0].name} {cell[1].name}")
+@EACH_VERSION
+def test_a_version_names_stages_and_tasks_that_there_are(version: Version) -> None:
+    assert version.text_stage in STAGES
+    assert set(version.batched_tasks) <= set(version.tasks)
+
+
+@EACH_VERSION
+def test_every_task_is_done_or_refused(version: Version) -> None:
+    assert not version.tasks.keys() & version.refused.keys()
+    assert version.tasks.keys() | version.refused.keys() == TASKS.keys()
+
+
+def test_every_task_is_done_by_a_version() -> None:
+    assert {task for _, task in CELLS} == set(TASKS)
+    assert {*CELLS, *REFUSED} == set(itertools.product(VERSIONS, TASKS))
+
+
+@pytest.mark.parametrize(("version", "task"), REFUSED)
 def test_a_refused_cell_says_why_and_what_is_possible(
-    command: Command, cell: tuple[Version, Task]
+    command: Command, version: str, task: str
 ) -> None:
-    version, task = cell
-    tasks = ", ".join(row.task.name for row in CATALOG if row.version is version)
-    versions = ", ".join(row.version.name for row in CATALOG if row.task is task)
-    assert tasks
+    possible = ", ".join(t for v, t in CELLS if v == version)
+    versions = ", ".join(v for v, t in CELLS if t == task)
+    assert possible
     assert versions
     assert_refused(
-        command("plan", f"model={version.name}", f"task={task.name}", "weights=hub"),
-        f"task={task.name}: model={version.name} cannot: {REFUSED[cell]}\n",
-        f"task={task.name} with model={versions}; or model={version.name} with task={tasks}\n",
+        command("plan", f"model={version}", f"task={task}", "weights=hub"),
+        f"task={task}: model={version} cannot: {VERSIONS[version].refused[task]}\n",
+        f"task={task} with model={versions}; or model={version} with task={possible}\n",
     )
-    with pytest.raises(ConfigError):
-        row_of(version, task)
+
+
+@pytest.mark.parametrize(
+    ("override", "known"),
+    [
+        ("model.version=kandinsky9", VERSIONS),
+        ("task.name=outpaint", TASKS),
+        ("metrics.clip_score.clip=kandinsky9", VERSIONS),
+    ],
+)
+def test_a_name_that_no_row_has_is_refused_with_those_that_there_are(
+    command: Command, override: str, known: dict[str, object]
+) -> None:
+    value = override.partition("=")[2]
+    assert_refused(
+        command("plan", "metrics=clip_score", override),
+        f"{override}: Invalid value '{value}', expected one of [{', '.join(known)}]",
+    )

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from runner.catalog.rows import CATALOG
+from helpers.cases import CELLS, NEEDS, SHAPES, TEXTS
 from runner.graph.node import Node
 from runner.planning.nodes import ImageRequest, Materials
 from runner.planning.plan import Plan
@@ -19,35 +19,7 @@ from runner.planning.tasks import text2img
 from unit.conftest import Compose
 
 A = "inputs.image=a.png"
-ITEMS = (
-    "interpolate.items=[{text: cat, weight: 0.25}, {image: a.png, weight: 0.25},"
-    "{text: dog, weight: 0.5}]"
-)
-INPUTS = {
-    "text2img": (),
-    "img2img": (A,),
-    "inpaint": (A, "inputs.mask=mask.png"),
-    "interpolate": (ITEMS,),
-    "controlnet": (A,),
-    "controlnet_img2img": (A,),
-}
-
-PRIOR = "prior()"
-READ = "read_image()"
-DEPTH = f"depth(image={READ})"
-FROM_IMAGE = f"prior_from_image(image={READ})"
-MIX = f"interpolate(item0={PRIOR}, item1=embed_image(image={READ}), item2={PRIOR})"
-SHAPES = {
-    "text2img": f"decode(prior={PRIOR})",
-    "img2img": f"decode(image={READ}, prior={PRIOR})",
-    "inpaint": f"decode(image={READ}, mask=read_mask(), prior={PRIOR})",
-    "interpolate": f"decode(prior={MIX})",
-    "controlnet": f"decode(hint={DEPTH}, prior={PRIOR})",
-    "controlnet_img2img": f"decode(hint={DEPTH}, image={READ}, prior={FROM_IMAGE})",
-    "text2img_3": "decode(text=encode_text())",
-    "img2img_3": f"decode(image={READ}, text=encode_text())",
-}
-CELLS = [(row.version.name, row.task.name) for row in CATALOG]
+(ITEMS,) = NEEDS["interpolate"]
 Planner = Callable[..., Plan]
 
 
@@ -57,7 +29,7 @@ def plan(composed: Compose, tmp_path: Path, pictures: Callable[[Path], None]) ->
     pictures(tmp_path)
 
     def make(version: str, task: str, *overrides: str) -> Plan:
-        inputs = INPUTS[task] if not any(o.startswith("inputs.") for o in overrides) else ()
+        inputs = NEEDS[task] if not any(o.startswith("inputs.") for o in overrides) else ()
         cell = (f"model={version}", f"task={task}", "weights=hub", "device=cpu")
         return make_plan(composed(*cell, *inputs, *overrides))
 
@@ -89,7 +61,7 @@ def stages(*plans: Plan) -> dict[str, int]:
 @pytest.mark.parametrize(("version", "task"), CELLS)
 def test_the_graph_of_each_cell(plan: Planner, version: str, task: str) -> None:
     found = plan(version, task)
-    assert shape(only(found)) == SHAPES[task + ("_3" if version == "kandinsky3" else "")]
+    assert shape(only(found)) == SHAPES[task].format(texts=TEXTS[version])
     for node in found.graph:
         if node.pipeline is None:
             continue
@@ -213,7 +185,7 @@ def test_the_negative_prompt_of_controlnet_img2img_is_a_prior_of_its_own(plan: P
 def test_a_hint_that_is_given_is_read_and_not_estimated(plan: Planner) -> None:
     hint = "inputs.hint=b.png"
     assert shape(only(plan("kandinsky2_2", "controlnet", hint))) == (
-        f"decode(hint={READ}, prior={PRIOR})"
+        "decode(hint=read_image(), prior=prior())"
     )
     decode = only(plan("kandinsky2_2", "controlnet_img2img", A, hint))
     assert decode.inputs["hint"].stage == decode.inputs["image"].stage == "read_image"

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from runner.analysis.results import CellResult, read_results
+from runner.catalog.versions import VERSIONS
 from runner.config.checks import whole_weights
-from runner.config.choices import Version
 from runner.errors import ConfigError
 
 PROMPT, SEED, CELL = "prompt", "seed", "cell"
@@ -55,7 +55,7 @@ def read_cells(folder: Path) -> list[CellShots]:
 
 def _shots_of(cell: CellResult) -> CellShots:
     config = cell.manifest["config"]
-    named = f"{config['task']['name']} {Version[config['model']['version']].value}"
+    named = f"{config['task']['name']} {VERSIONS[config['model']['version']].title}"
     said = [f"{key}={value}" for key, value in cell.choice.items() if not names_cell(key)]
     images = sorted(cell.images, key=lambda image: image.file.name)
     return CellShots(

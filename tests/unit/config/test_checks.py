@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from runner.config.checks import OPTION_RANGES, SCHEDULER_OPTIONS, TASK_INPUTS
-from runner.config.choices import SchedulerName, Task
+from helpers.cases import INPUT_VALUES, NEEDS, TWO_TEXTS
+from runner.catalog.tasks import TASKS, Task
+from runner.config.checks import OPTION_RANGES, SCHEDULER_OPTIONS
+from runner.config.choices import SchedulerName
 from runner.config.groups import SchedulerConfig
 from runner.config.schema import InputsConfig
 from runner.errors import ConfigError
@@ -22,7 +24,7 @@ INPAINT = ("weights=hub", "task=inpaint")
 CONTROLNET = ("weights=hub", "task=controlnet")
 BOTH = ("weights=hub", "task=controlnet_img2img", A, HINT)
 MIX = ("task=interpolate",)
-FULL = "interpolate.items=[{text: a, weight: 0.5}, {text: b, weight: 0.5}]"
+FULL = TWO_TEXTS
 
 REFUSED: list[tuple[tuple[str, ...], str, str, str]] = [
     # overrides, the key and value as shown, the problem, the start of what is allowed
@@ -270,28 +272,22 @@ def test_ends_of_ranges(plan: Compose, option: str) -> None:
         )
 
 
-INPUT_VALUES = {
-    "image": "a.png", "mask": "mask.png", "mask_box": "[0,0,8,8]", "mask_invert": "true",
-    "hint": "a.png",
-}  # fmt: skip
-
-
 def test_every_input_is_known_to_a_task() -> None:
     names = {field.name for field in dataclasses.fields(InputsConfig)} - {"allow_urls"}
-    assert {name for taken in TASK_INPUTS.values() for name in taken} == names == set(INPUT_VALUES)
-    assert set(TASK_INPUTS) == set(Task)
+    assert {name for task in TASKS.values() for name in task.takes} == names == set(INPUT_VALUES)
+    assert set(NEEDS) == set(TASKS)
 
 
-@pytest.mark.parametrize("task", Task, ids=lambda task: task.name)
+@pytest.mark.parametrize("task", TASKS.values(), ids=lambda task: task.name)
 def test_inputs_of_another_task_are_refused(plan: Compose, task: Task) -> None:
-    items = (FULL,) if task is Task.interpolate else ()
+    items = (FULL,) if task.mixes else ()
     for name, value in INPUT_VALUES.items():
-        if name in TASK_INPUTS[task]:
+        if name in task.takes:
             continue
         with pytest.raises(ConfigError) as caught:
             plan("weights=hub", f"task={task.name}", f"inputs.{name}={value}", *items)
         message = str(caught.value)
         assert message.startswith(f"inputs.{name}="), message
         assert f": means nothing with task={task.name}\n" in message
-        allowed = [f"inputs.{key}" for key in TASK_INPUTS[task]]
+        allowed = [f"inputs.{key}" for key in task.takes]
         assert message.endswith(f"  allowed: {', '.join(allowed) or 'no inputs'}")

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import Enum
 
 import pytest
 import yaml
 
+from runner.catalog.tasks import TASKS
+from runner.catalog.versions import VERSIONS
 from runner.config import choices
 from runner.config.hydra import tree
 
+TABLES = {"model": (VERSIONS, "version"), "task": (TASKS, "name")}
 GROUPS: dict[str, tuple[type[Enum], str]] = {
-    "model": (choices.Version, "version"),
-    "task": (choices.Task, "name"),
     "scheduler": (choices.SchedulerName, "name"),
     "attention": (choices.AttentionBackend, "backend"),
     "offload": (choices.OffloadMode, "mode"),
@@ -25,8 +27,19 @@ GROUPS: dict[str, tuple[type[Enum], str]] = {
 @pytest.mark.parametrize("group", GROUPS)
 def test_each_member_of_an_enum_has_its_option(group: str) -> None:
     members, key = GROUPS[group]
+    check_options(group, [member.name for member in members], key)
+
+
+@pytest.mark.parametrize("group", TABLES)
+def test_each_row_of_the_catalog_has_its_option(group: str) -> None:
+    table, key = TABLES[group]
+    check_options(group, table, key)
+
+
+def check_options(group: str, names: Iterable[str], key: str) -> None:
+    """One file for each name, which sets the key to it."""
     files = sorted((tree.config_dir() / group).glob("*.yaml"))
-    assert [file.stem for file in files] == sorted(member.name for member in members)
+    assert [file.stem for file in files] == sorted(names)
     for file in files:
         assert yaml.safe_load(file.read_text())[key] == file.stem
 

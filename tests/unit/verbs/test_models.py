@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from runner.catalog.rows import CATALOG, DECODER_2_2, REFUSED, Checkpoint, row_of
-from runner.config.choices import Task, Version
+from runner.catalog.checkpoint import Checkpoint
+from runner.catalog.kandinsky2_2 import DECODER_2_2
+from runner.catalog.tasks import TASKS
+from runner.catalog.versions import CATALOG, VERSIONS
 from runner.verbs.models import routes_markdown, tasks_markdown
 from runner.weights import find
 from runner.weights.find import MINI_DIR
@@ -22,14 +24,14 @@ def test_every_cell_is_shown_with_its_reason(command: Command) -> None:
     said = command("models")
     assert said.status == 0
     lines = said.out.splitlines()
-    assert lines[0].split() == [f"model={version.name}" for version in Version]
+    assert lines[0].split() == [f"model={version}" for version in VERSIONS]
     reasons = dict(line.split(" ", 1) for line in lines if line.startswith("("))
-    for task in Task:
-        (line,) = (line for line in lines if line.startswith(f"task={task.name} "))
+    for task in TASKS:
+        (line,) = (line for line in lines if line.startswith(f"task={task} "))
         cells = line.replace("no (", "no(").split()[1:]
-        for version, cell in zip(Version, cells, strict=True):
-            if (version, task) in REFUSED:
-                assert reasons[cell.removeprefix("no")] == REFUSED[version, task]
+        for version, cell in zip(VERSIONS.values(), cells, strict=True):
+            if task in version.refused:
+                assert reasons[cell.removeprefix("no")] == version.refused[task]
             else:
                 assert cell == "yes"
 
@@ -40,7 +42,7 @@ def test_every_checkpoint_is_shown_with_its_uses_and_what_is_on_disk(command: Co
         part = out.partition(f"{repo}: ")[2]
         uses, mini, hub, *_ = part.splitlines()
         for row in CATALOG:
-            assert (f"{row.version.value} {row.task.name}" in uses.split(", ")) == (
+            assert (f"{row.version.title} {row.task.name}" in uses.split(", ")) == (
                 repo in {c.repo for c in row.checkpoints.values()}
             )
         folder = MINI_DIR / checkpoint.folder
@@ -89,14 +91,15 @@ def test_markdown_has_a_row_a_cell_with_its_route(command: Command) -> None:
     header, rule, *rows = said.out.split("\n\n")[1].splitlines()
     assert header == "| version | task | route |"
     assert set(rule) == {"|", "-"}
-    assert len(rows) == len(Version) * len(Task)
-    for (version, task), line in zip(itertools.product(Version, Task), rows, strict=True):
-        assert line.startswith(f"| {version.value} | {task.name} | ")
-        if (version, task) in REFUSED:
-            assert f"refused: {REFUSED[version, task]}" in line
+    assert len(rows) == len(VERSIONS) * len(TASKS)
+    cells = itertools.product(VERSIONS.values(), TASKS)
+    for (version, task), line in zip(cells, rows, strict=True):
+        assert line.startswith(f"| {version.title} | {task} | ")
+        if task in version.refused:
+            assert f"refused: {version.refused[task]}" in line
             continue
         stages = line.split("| ")[3].split(", then ")
-        checkpoints = row_of(version, task).checkpoints
+        checkpoints = version.tasks[task]
         assert len(stages) == len(checkpoints)
         for stage, (role, checkpoint) in zip(stages, checkpoints.items(), strict=True):
             assert stage.startswith(f"{role}: `{checkpoint.pipeline}` of `{checkpoint.folder}`")
@@ -104,13 +107,13 @@ def test_markdown_has_a_row_a_cell_with_its_route(command: Command) -> None:
 
 def test_markdown_says_which_version_has_which_task(command: Command) -> None:
     header, _, *rows = command("models", "--markdown").out.split("\n\n")[0].splitlines()
-    assert header.strip("| ").split(" | ")[2:] == [version.value for version in Version]
-    assert len(rows) == len(Task)
-    for task, line in zip(Task, rows, strict=True):
+    assert header.strip("| ").split(" | ")[2:] == [v.title for v in VERSIONS.values()]
+    assert len(rows) == len(TASKS)
+    for task, line in zip(TASKS, rows, strict=True):
         _, name, explanation, *able, _ = (cell.strip() for cell in line.split("|"))
-        assert name == f"`{task.name}`"
+        assert name == f"`{task}`"
         assert explanation.endswith(".")
-        assert able == ["" if (version, task) in REFUSED else "yes" for version in Version]
+        assert able == ["yes" if task in v.tasks else "" for v in VERSIONS.values()]
 
 
 def test_the_tables_of_the_docs_are_what_the_command_prints() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.catalog.rows import DECODER_2_2, PRIOR_2_2
+from runner.catalog.kandinsky2_2 import DECODER_2_2, PRIOR_2_2
 from unit.conftest import Command, assert_refused, copy_family
 
 AS_MINI = ("decoder.num_inference_steps=25", "decoder.guidance_scale=2")

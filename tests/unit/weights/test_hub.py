@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from runner.catalog.rows import DECODER_2_2, PRIOR_2_2, Layout
+from runner.catalog.checkpoint import Layout
+from runner.catalog.kandinsky2_2 import DECODER_2_2, PRIOR_2_2
 from runner.weights.folder import INDEX_FILES
 from runner.weights.hub import cache_dir, cached_snapshot
 from unit.conftest import Command, assert_refused, copy_family

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from runner.catalog.rows import DECODER_3, DEPTH, TEXT_3, Checkpoint
+from runner.catalog.checkpoint import Checkpoint
+from runner.catalog.kandinsky2_2 import DEPTH
+from runner.catalog.kandinsky3 import DECODER_3, TEXT_3
 from runner.config.choices import WeightsSource
 from runner.errors import ConfigError, WeightsError
 from runner.planning.plan import Plan

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.catalog.rows import DECODER_2_2
+from runner.catalog.kandinsky2_2 import DECODER_2_2
 from runner.errors import WeightsError
 from runner.weights.folder import CheckedFolder, check_folder
 from runner.weights.hashes import FileHashes

@@ -1,0 +1,54 @@
+"""Kandinsky 2.1: a prior, and a decoder that reads the prompt, too.
+
+Names: https://huggingface.co/docs/diffusers/api/pipelines/kandinsky
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from runner.catalog.checkpoint import Checkpoint, clip_of
+from runner.catalog.version import NO_CONTROLNET, Fault, Version
+
+PRIOR_2_1 = Checkpoint(
+    repo="kandinsky-community/kandinsky-2-1-prior",
+    pipeline="KandinskyPriorPipeline",
+    accepts=("KandinskyPriorPipeline",),
+    modules=("prior", "image_encoder", "text_encoder"),
+    denoiser="prior",
+    embedding=("prior", "embedding_dim"),
+)
+DECODER_2_1 = Checkpoint(
+    repo="kandinsky-community/kandinsky-2-1",
+    pipeline="KandinskyPipeline",
+    accepts=("KandinskyPipeline", "KandinskyImg2ImgPipeline"),
+    modules=("text_encoder", "unet", "movq"),
+    denoiser="unet",
+    autoencoder="movq",
+    # Its encoder_hid_dim is the text's.
+    embedding=("unet", "cross_attention_dim"),
+    scheduler_folders={"ddpm": "ddpm_scheduler"},
+)
+IMG2IMG_2_1 = replace(DECODER_2_1, pipeline="KandinskyImg2ImgPipeline")
+INPAINT_2_1 = replace(
+    DECODER_2_1,
+    repo="kandinsky-community/kandinsky-2-1-inpaint",
+    pipeline="KandinskyInpaintPipeline",
+    accepts=("KandinskyInpaintPipeline",),
+)
+
+KANDINSKY2_1 = Version(
+    name="kandinsky2_1",
+    title="2.1",
+    tasks={
+        "text2img": {"prior": PRIOR_2_1, "decoder": DECODER_2_1},
+        "img2img": {"prior": PRIOR_2_1, "decoder": IMG2IMG_2_1},
+        "inpaint": {"prior": PRIOR_2_1, "decoder": INPAINT_2_1},
+        "interpolate": {"prior": PRIOR_2_1, "decoder": DECODER_2_1},
+    },
+    refused={"controlnet": NO_CONTROLNET, "controlnet_img2img": NO_CONTROLNET},
+    clip=clip_of(PRIOR_2_1),
+    native_size=512,
+    decoder_reads_prompt=True,
+    faults=frozenset({Fault.sizes_exchanged, Fault.noise_of_its_own, Fault.mask_grown}),
+)

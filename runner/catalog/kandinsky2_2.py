@@ -1,0 +1,77 @@
+"""Kandinsky 2.2: a prior, and a decoder of its image embedding alone.
+
+Names: https://huggingface.co/docs/diffusers/api/pipelines/kandinsky_v22
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from runner.catalog.checkpoint import Checkpoint, Layout, clip_of
+from runner.catalog.version import Fault, Version
+
+PRIOR_2_2 = Checkpoint(
+    repo="kandinsky-community/kandinsky-2-2-prior",
+    pipeline="KandinskyV22PriorPipeline",
+    accepts=("KandinskyV22PriorPipeline", "KandinskyV22PriorEmb2EmbPipeline"),
+    modules=("prior", "image_encoder", "text_encoder"),
+    denoiser="prior",
+    embedding=("prior", "embedding_dim"),
+)
+PRIOR_FROM_IMAGE_2_2 = replace(PRIOR_2_2, pipeline="KandinskyV22PriorEmb2EmbPipeline")
+DECODER_2_2 = Checkpoint(
+    repo="kandinsky-community/kandinsky-2-2-decoder",
+    pipeline="KandinskyV22Pipeline",
+    accepts=("KandinskyV22Pipeline", "KandinskyV22Img2ImgPipeline"),
+    modules=("unet", "movq"),
+    denoiser="unet",
+    autoencoder="movq",
+    embedding=("unet", "encoder_hid_dim"),
+)
+IMG2IMG_2_2 = replace(DECODER_2_2, pipeline="KandinskyV22Img2ImgPipeline")
+INPAINT_2_2 = replace(
+    DECODER_2_2,
+    repo="kandinsky-community/kandinsky-2-2-decoder-inpaint",
+    pipeline="KandinskyV22InpaintPipeline",
+    accepts=("KandinskyV22InpaintPipeline",),
+)
+CONTROLNET_2_2 = replace(
+    DECODER_2_2,
+    repo="kandinsky-community/kandinsky-2-2-controlnet-depth",
+    pipeline="KandinskyV22ControlnetPipeline",
+    accepts=("KandinskyV22ControlnetPipeline", "KandinskyV22ControlnetImg2ImgPipeline"),
+)
+CONTROLNET_IMG2IMG_2_2 = replace(CONTROLNET_2_2, pipeline="KandinskyV22ControlnetImg2ImgPipeline")
+CLIP_2_2 = clip_of(PRIOR_2_2)
+DEPTH = Checkpoint(
+    # What transformers' pipeline("depth-estimation") takes where none is named.
+    repo="Intel/dpt-large",
+    pipeline="depth-estimation",
+    accepts=("DPTForDepthEstimation", "GLPNForDepthEstimation", "DepthAnythingForDepthEstimation",
+             "ZoeDepthForDepthEstimation"),
+    modules=(".",),
+    denoiser=".",
+    layout=Layout.transformers,
+)  # fmt: skip
+
+KANDINSKY2_2 = Version(
+    name="kandinsky2_2",
+    title="2.2",
+    tasks={
+        "text2img": {"prior": PRIOR_2_2, "decoder": DECODER_2_2},
+        "img2img": {"prior": PRIOR_2_2, "decoder": IMG2IMG_2_2},
+        "inpaint": {"prior": PRIOR_2_2, "decoder": INPAINT_2_2},
+        "interpolate": {"prior": PRIOR_2_2, "decoder": DECODER_2_2},
+        "controlnet": {"depth": DEPTH, "prior": PRIOR_2_2, "decoder": CONTROLNET_2_2},
+        "controlnet_img2img": {
+            "depth": DEPTH,
+            "prior": PRIOR_FROM_IMAGE_2_2,
+            "decoder": CONTROLNET_IMG2IMG_2_2,
+        },
+    },
+    refused={},
+    clip=CLIP_2_2,
+    native_size=512,
+    batched_tasks=("text2img", "interpolate"),
+    faults=frozenset({Fault.sizes_exchanged, Fault.mask_grown}),
+)

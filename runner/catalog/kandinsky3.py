@@ -1,0 +1,59 @@
+"""Kandinsky 3: a text encoder, and a decoder of its hidden states; no prior.
+
+Names: https://huggingface.co/docs/diffusers/api/pipelines/kandinsky3
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from runner.catalog.checkpoint import Checkpoint
+from runner.catalog.kandinsky2_2 import CLIP_2_2
+from runner.catalog.version import NO_CONTROLNET, Fault, UnfitOption, Version
+
+DECODER_3 = Checkpoint(
+    repo="kandinsky-community/kandinsky-3",
+    pipeline="Kandinsky3Pipeline",
+    accepts=("Kandinsky3Pipeline", "Kandinsky3Img2ImgPipeline"),
+    modules=("unet", "movq"),
+    denoiser="unet",
+    autoencoder="movq",
+    without=("text_encoder", "tokenizer"),
+)
+IMG2IMG_3 = replace(DECODER_3, pipeline="Kandinsky3Img2ImgPipeline")
+TEXT_3 = replace(
+    DECODER_3, modules=("text_encoder",), denoiser="text_encoder", autoencoder=None,
+    without=("unet", "movq"),
+)  # fmt: skip
+
+KANDINSKY3 = Version(
+    name="kandinsky3",
+    title="3",
+    tasks={
+        "text2img": {"text": TEXT_3, "decoder": DECODER_3},
+        "img2img": {"text": TEXT_3, "decoder": IMG2IMG_3},
+    },
+    refused={
+        "inpaint": "no inpainting model of Kandinsky 3 was published",
+        "interpolate": "Kandinsky 3 has no prior whose embeddings could be mixed",
+        "controlnet": NO_CONTROLNET,
+        "controlnet_img2img": NO_CONTROLNET,
+    },
+    clip=CLIP_2_2,  # it has none of its own
+    native_size=1024,
+    unfit_options=(
+        UnfitOption(
+            "use_karras_sigmas", True,
+            "repeats timesteps on the cosine schedule of Kandinsky 3", ("false",),
+        ),
+        UnfitOption(
+            "variance_type", "learned_range",
+            "Kandinsky 3 was trained without a variance of its own",
+            ("fixed_small", "fixed_small_log", "fixed_large"),
+        ),
+    ),
+    # Its pipelines compute uncond + (g + 1) * (text - uncond), and only for g above 1.
+    guidance_added=1,
+    sized_by_picture=True,
+    faults=frozenset({Fault.texts_filled_up}),
+)  # fmt: skip

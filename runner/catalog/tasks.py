@@ -1,0 +1,75 @@
+"""What is made from what: a row for each task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """Two keys of `inputs` of which exactly one is given.
+
+    Attributes:
+        allowed: what a user may give, for the message.
+    """
+
+    first: str
+    second: str
+    allowed: str
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A task, by what it takes of the config.
+
+    Attributes:
+        name: the config's option.
+        takes: the keys of `inputs` that it takes; all others must be left out.
+        needs: those of them that it cannot do without.
+        one_of: two of them of which one is needed.
+        uses_strength: the decoder starts from a picture, so `strength` cuts its schedule.
+        uses_prior_strength: the prior starts from a picture, so `prior.strength` and
+            `prior.negative_strength` cut its schedule.
+        mixes: `interpolate.items` stand for the prompt, and it needs two of them.
+        tells_one: the negative prompt goes to one of prior and decoder alone, whatever
+            `negative_prompt_for` would say.
+    """
+
+    name: str
+    takes: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    one_of: OneOf | None = None
+    uses_strength: bool = False
+    uses_prior_strength: bool = False
+    mixes: bool = False
+    tells_one: bool = False
+
+
+ROWS = (
+    Task("text2img"),
+    Task("img2img", takes=("image",), needs=("image",), uses_strength=True),
+    Task(
+        "inpaint",
+        takes=("image", "mask", "mask_box", "mask_invert"),
+        needs=("image",),
+        one_of=OneOf("mask", "mask_box", "a picture (white = repaint), or [x0,y0,x1,y1]"),
+    ),
+    Task("interpolate", mixes=True, tells_one=True),
+    Task(
+        "controlnet",
+        takes=("image", "hint"),
+        one_of=OneOf("hint", "image", "a depth picture, or a picture to make one from"),
+    ),
+    Task(
+        "controlnet_img2img",
+        takes=("image", "hint"),
+        needs=("image",),
+        uses_strength=True,
+        uses_prior_strength=True,
+        tells_one=True,
+    ),
+)
+
+TASKS: Mapping[str, Task] = {task.name: task for task in ROWS}
+"""By name, in the order in which they are shown."""

@@ -1,0 +1,59 @@
+"""All versions, and what a task of one is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from runner.catalog.checkpoint import Checkpoint
+from runner.catalog.kandinsky2_1 import KANDINSKY2_1
+from runner.catalog.kandinsky2_2 import KANDINSKY2_2
+from runner.catalog.kandinsky3 import KANDINSKY3
+from runner.catalog.tasks import TASKS, Task
+from runner.catalog.version import DECODER, Version
+from runner.errors import ConfigError
+
+VERSIONS: Mapping[str, Version] = {
+    version.name: version for version in (KANDINSKY2_1, KANDINSKY2_2, KANDINSKY3)
+}
+"""By name, in the order in which they are shown."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A task of a version, and its checkpoints by role, in the order in which they are needed."""
+
+    version: Version
+    task: Task
+    checkpoints: Mapping[str, Checkpoint]
+
+
+CATALOG: tuple[Row, ...] = tuple(
+    Row(version, task, version.tasks[task.name])
+    for version in VERSIONS.values()
+    for task in TASKS.values()
+    if task.name in version.tasks
+)
+
+_BY_PIPELINE = {row.checkpoints[DECODER].pipeline: row.version for row in CATALOG}
+
+
+def row_of(version: Version, task: Task) -> Row:
+    """The catalog's row.
+
+    Raises:
+        ConfigError: there is no such model; says what is possible instead.
+    """
+    if task.name in version.tasks:
+        return Row(version, task, version.tasks[task.name])
+    tasks = ", ".join(version.tasks)
+    versions = ", ".join(other.name for other in VERSIONS.values() if task.name in other.tasks)
+    raise ConfigError(
+        "task", task.name, f"model={version.name} cannot: {version.refused[task.name]}",
+        f"task={task.name} with model={versions}; or model={version.name} with task={tasks}",
+    )  # fmt: skip
+
+
+def version_of(pipeline: str) -> Version:
+    """The version that a decoder's diffusers class belongs to."""
+    return _BY_PIPELINE[pipeline]
