@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from runner.catalog.checkpoint import Checkpoint, clip_of
-from runner.catalog.version import NO_CONTROLNET, Fault, Version
+from runner.catalog.version import Fault, Version
 
 PRIOR_2_1 = Checkpoint(
     repo="kandinsky-community/kandinsky-2-1-prior",
@@ -46,7 +46,6 @@ KANDINSKY2_1 = Version(
         "inpaint": {"prior": PRIOR_2_1, "decoder": INPAINT_2_1},
         "interpolate": {"prior": PRIOR_2_1, "decoder": DECODER_2_1},
     },
-    refused={"controlnet": NO_CONTROLNET, "controlnet_img2img": NO_CONTROLNET},
     clip=clip_of(PRIOR_2_1),
     native_size=512,
     decoder_reads_prompt=True,

@@ -69,7 +69,6 @@ KANDINSKY2_2 = Version(
             "decoder": CONTROLNET_IMG2IMG_2_2,
         },
     },
-    refused={},
     clip=CLIP_2_2,
     native_size=512,
     batched_tasks=("text2img", "interpolate"),

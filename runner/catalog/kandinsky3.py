@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from runner.catalog.checkpoint import Checkpoint
 from runner.catalog.kandinsky2_2 import CLIP_2_2
-from runner.catalog.version import NO_CONTROLNET, Fault, UnfitOption, Version
+from runner.catalog.version import Fault, UnfitOption, Version
 
 DECODER_3 = Checkpoint(
     repo="kandinsky-community/kandinsky-3",
@@ -32,12 +32,6 @@ KANDINSKY3 = Version(
     tasks={
         "text2img": {"text": TEXT_3, "decoder": DECODER_3},
         "img2img": {"text": TEXT_3, "decoder": IMG2IMG_3},
-    },
-    refused={
-        "inpaint": "no inpainting model of Kandinsky 3 was published",
-        "interpolate": "Kandinsky 3 has no prior whose embeddings could be mixed",
-        "controlnet": NO_CONTROLNET,
-        "controlnet_img2img": NO_CONTROLNET,
     },
     clip=CLIP_2_2,  # it has none of its own
     native_size=1024,

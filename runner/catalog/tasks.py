@@ -34,6 +34,7 @@ class Task:
         mixes: `interpolate.items` stand for the prompt, and it needs two of them.
         tells_one: the negative prompt goes to one of prior and decoder alone, whatever
             `negative_prompt_for` would say.
+        refusal: why a version that has no checkpoints for it cannot do it; {version}: its title.
     """
 
     name: str
@@ -44,7 +45,10 @@ class Task:
     uses_prior_strength: bool = False
     mixes: bool = False
     tells_one: bool = False
+    refusal: str = "no model of Kandinsky {version} does it"
 
+
+NO_CONTROLNET = "the depth ControlNet was published for Kandinsky 2.2 alone"
 
 ROWS = (
     Task("text2img"),
@@ -54,12 +58,19 @@ ROWS = (
         takes=("image", "mask", "mask_box", "mask_invert"),
         needs=("image",),
         one_of=OneOf("mask", "mask_box", "a picture (white = repaint), or [x0,y0,x1,y1]"),
+        refusal="no inpainting model of Kandinsky {version} was published",
     ),
-    Task("interpolate", mixes=True, tells_one=True),
+    Task(
+        "interpolate",
+        mixes=True,
+        tells_one=True,
+        refusal="Kandinsky {version} has no prior whose embeddings could be mixed",
+    ),
     Task(
         "controlnet",
         takes=("image", "hint"),
         one_of=OneOf("hint", "image", "a depth picture, or a picture to make one from"),
+        refusal=NO_CONTROLNET,
     ),
     Task(
         "controlnet_img2img",
@@ -68,6 +79,7 @@ ROWS = (
         uses_strength=True,
         uses_prior_strength=True,
         tells_one=True,
+        refusal=NO_CONTROLNET,
     ),
 )
 

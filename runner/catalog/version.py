@@ -11,8 +11,6 @@ from runner.catalog.checkpoint import Checkpoint
 PRIOR, TEXT, DECODER = "prior", "text", "decoder"
 """The roles that a version's checkpoints may have: what embeds texts, and what draws."""
 
-NO_CONTROLNET = "the depth ControlNet was published for Kandinsky 2.2 alone"
-
 
 class Fault(Enum):
     """What diffusers' pipelines of a version do wrong; `stages/corrections.py` puts it right."""
@@ -48,7 +46,6 @@ class Version:
         title: how people write it, after "Kandinsky".
         tasks: for each task that it can do, the checkpoints by role ("depth", "prior", "text",
             "decoder"), in the order in which they are needed.
-        refused: for every other task, why it cannot.
         clip: what measures its pictures where nothing else is asked for.
         native_size: pixels, where the weights themselves do not tell.
         size_multiple: diffusers silently rounds other sizes (downscale_height_and_width).
@@ -73,7 +70,6 @@ class Version:
     name: str
     title: str
     tasks: Mapping[str, Mapping[str, Checkpoint]]
-    refused: Mapping[str, str]
     clip: Checkpoint
     native_size: int
     size_multiple: int = 64

@@ -44,14 +44,22 @@ def row_of(version: Version, task: Task) -> Row:
     Raises:
         ConfigError: there is no such model; says what is possible instead.
     """
-    if task.name in version.tasks:
+    refusal = refusal_of(version, task)
+    if refusal is None:
         return Row(version, task, version.tasks[task.name])
     tasks = ", ".join(version.tasks)
     versions = ", ".join(other.name for other in VERSIONS.values() if task.name in other.tasks)
     raise ConfigError(
-        "task", task.name, f"model={version.name} cannot: {version.refused[task.name]}",
+        "task", task.name, f"model={version.name} cannot: {refusal}",
         f"task={task.name} with model={versions}; or model={version.name} with task={tasks}",
     )  # fmt: skip
+
+
+def refusal_of(version: Version, task: Task) -> str | None:
+    """Why the version cannot do the task; None where it can."""
+    if task.name in version.tasks:
+        return None
+    return task.refusal.format(version=version.title)
 
 
 def version_of(pipeline: str) -> Version:

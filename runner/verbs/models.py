@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from runner.catalog.tasks import TASKS
-from runner.catalog.versions import CATALOG, VERSIONS
+from runner.catalog.versions import CATALOG, VERSIONS, refusal_of
 from runner.config.choices import SchedulerName, WeightsSource
 from runner.config.groups import CheckpointConfig, WeightsConfig
 from runner.config.reference import groups
@@ -34,12 +34,13 @@ def main(arguments: list[str]) -> int:
 def table() -> str:
     """Version x task: yes, or the number of a reason below."""
     versions = VERSIONS.values()
-    reasons = list(dict.fromkeys(why for version in versions for why in version.refused.values()))
+    refusals = {(v.name, t.name): refusal_of(v, t) for v in versions for t in TASKS.values()}
+    reasons = [why for why in dict.fromkeys(refusals.values()) if why is not None]
     rows = [["", *(f"model={version.name}" for version in versions)]]
     for task in TASKS:
         cells = []
         for version in versions:
-            reason = version.refused.get(task)
+            reason = refusals[version.name, task]
             cells.append("yes" if reason is None else f"no ({reasons.index(reason) + 1})")
         rows.append([f"task={task}", *cells])
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
@@ -90,15 +91,14 @@ def routes_markdown() -> str:
     """Version x task x route: the stages, and the diffusers class of each."""
     lines = ["| version | task | route |", "|---|---|---|"]
     for version in VERSIONS.values():
-        for task in TASKS:
-            if task in version.refused:
-                route = f"refused: {version.refused[task]}"
-            else:
-                route = ", then ".join(
-                    f"{role}: `{checkpoint.pipeline}` of `{checkpoint.folder}`"
-                    for role, checkpoint in version.tasks[task].items()
-                )
-            lines.append(f"| {version.title} | {task} | {route} |")
+        for task in TASKS.values():
+            roles = version.tasks.get(task.name, {})
+            route = ", then ".join(
+                f"{role}: `{checkpoint.pipeline}` of `{checkpoint.folder}`"
+                for role, checkpoint in roles.items()
+            )
+            route = route or f"refused: {refusal_of(version, task)}"
+            lines.append(f"| {version.title} | {task.name} | {route} |")
     return "\n".join(lines)
 
 

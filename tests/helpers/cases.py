@@ -61,5 +61,6 @@ CELLS = [
 """(version, task) of all that can be drawn."""
 
 REFUSED = [
-    (version, task) for version in VERSIONS for task in TASKS if (version, task) not in CELLS
+    (version, task) for version, row in VERSIONS.items() for task in TASKS if task not in row.tasks
 ]
+"""(version, task) of all that is refused."""

@@ -11,6 +11,8 @@ import pytest
 from PIL import Image
 
 from helpers.cases import CELLS, NEEDS, SHAPES, TEXTS
+from runner.catalog.tasks import TASKS
+from runner.catalog.versions import VERSIONS
 from runner.graph.node import Node
 from runner.planning.nodes import ImageRequest, Materials
 from runner.planning.plan import Plan
@@ -65,9 +67,8 @@ def test_the_graph_of_each_cell(plan: Planner, version: str, task: str) -> None:
     for node in found.graph:
         if node.pipeline is None:
             continue
-        role = {"encode_text": "text", "depth": "depth", "decode": "decoder"}.get(
-            node.stage, "prior"
-        )
+        role = {"depth": "depth", "decode": "decoder"}.get(node.stage)
+        role = role or ("prior" if found.run.version.has_prior else "text")
         assert node.pipeline.pipeline == found.row.checkpoints[role].pipeline
         assert node.pipeline.without == found.row.checkpoints[role].without
         assert (node.pipeline.scheduler is not None) == (role == "decoder")
@@ -76,15 +77,16 @@ def test_the_graph_of_each_cell(plan: Planner, version: str, task: str) -> None:
 @pytest.mark.parametrize(("version", "task"), CELLS)
 def test_what_the_decoder_is_told(plan: Planner, version: str, task: str) -> None:
     given = ["prompt=a cat", "negative_prompt=blue", "strength=0.5", "decoder.guidance_scale=3"]
+    given.append("decoder.num_inference_steps=7")
+    row = VERSIONS[version]
     decode = only(plan(version, task, *given))
     told = {
-        "seed": 0, "seeding": "per_stage", "height": 1024 if version == "kandinsky3" else 512,
-        "width": 1024 if version == "kandinsky3" else 512,
-        "num_inference_steps": 25 if version == "kandinsky3" else 100, "guidance_scale": 3.0,
+        "seed": 0, "seeding": "per_stage", "height": row.native_size, "width": row.native_size,
+        "num_inference_steps": 7, "guidance_scale": 3.0,
     }  # fmt: skip
-    if version == "kandinsky2_1":  # its decoder reads the texts, too
+    if row.decoder_reads_prompt:
         told |= {"prompt": "a cat", "negative_prompt": "blue"}
-    if "img2img" in task:
+    if TASKS[task].uses_strength:
         told |= {"strength": 0.5}
     assert dict(decode.params) == told
 

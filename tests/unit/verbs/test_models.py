@@ -11,7 +11,7 @@ import pytest
 from runner.catalog.checkpoint import Checkpoint
 from runner.catalog.kandinsky2_2 import DECODER_2_2
 from runner.catalog.tasks import TASKS
-from runner.catalog.versions import CATALOG, VERSIONS
+from runner.catalog.versions import CATALOG, VERSIONS, refusal_of
 from runner.verbs.models import routes_markdown, tasks_markdown
 from runner.weights import find
 from runner.weights.find import MINI_DIR
@@ -30,8 +30,8 @@ def test_every_cell_is_shown_with_its_reason(command: Command) -> None:
         (line,) = (line for line in lines if line.startswith(f"task={task} "))
         cells = line.replace("no (", "no(").split()[1:]
         for version, cell in zip(VERSIONS.values(), cells, strict=True):
-            if task in version.refused:
-                assert reasons[cell.removeprefix("no")] == version.refused[task]
+            if task not in version.tasks:
+                assert reasons[cell.removeprefix("no")] == refusal_of(version, TASKS[task])
             else:
                 assert cell == "yes"
 
@@ -95,8 +95,8 @@ def test_markdown_has_a_row_a_cell_with_its_route(command: Command) -> None:
     cells = itertools.product(VERSIONS.values(), TASKS)
     for (version, task), line in zip(cells, rows, strict=True):
         assert line.startswith(f"| {version.title} | {task} | ")
-        if task in version.refused:
-            assert f"refused: {version.refused[task]}" in line
+        if task not in version.tasks:
+            assert f"refused: {refusal_of(version, TASKS[task])}" in line
             continue
         stages = line.split("| ")[3].split(", then ")
         checkpoints = version.tasks[task]
