@@ -103,6 +103,23 @@ def test_each_option_of_each_group_composes_resolves_and_plans(
     assert len(make_plan(run).images) == len(run.seeds)
 
 
+@pytest.mark.parametrize(
+    ("chosen", "scheduler"),
+    [((), "ddpm"), (("scheduler=lcm", "decoder.num_inference_steps=8"), "lcm")],
+)
+def test_a_model_may_choose_the_scheduler_where_the_user_does_not(
+    command: Command, tmp_path: Path, chosen: tuple[str, ...], scheduler: str
+) -> None:
+    own = tmp_path / "own" / "model"
+    own.mkdir(parents=True)
+    (own / "mine.yaml").write_text(
+        "defaults:\n  - kandinsky2_2\n  - override /scheduler@_global_.scheduler: ddpm\n"
+    )
+    planned = command("plan", f"--config-dir={own.parent}", "model=mine", *chosen)
+    assert planned.status == 0, planned.err
+    assert f"scheduler {scheduler}" in planned.out
+
+
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_each_experiment_begins_with_its_question(name: str) -> None:
     lines = (EXPERIMENT / f"{name}.yaml").read_text(encoding="utf-8").splitlines()

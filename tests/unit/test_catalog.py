@@ -96,7 +96,7 @@ def test_a_refused_cell_says_why_and_what_is_possible(
     ("override", "known"),
     [
         ("model.version=kandinsky9", VERSIONS),
-        ("task.name=outpaint", TASKS),
+        ("task.name=sculpture", TASKS),
         ("metrics.clip_score.clip=kandinsky9", VERSIONS),
     ],
 )
