@@ -1,10 +1,18 @@
-"""What cannot go together, or not on this machine: refused before a weight is read."""
+"""What cannot go together, or not on this machine: refused before a weight is read.
+
+One pass over what the config alone decides, and one over what the weights decide, too.
+"""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from runner.catalog.versions import Row
+from runner.catalog.versions import Row, row_of
+from runner.config.checks import check_inputs
 from runner.config.choices import (
     AttentionBackend,
     CompileMode,
@@ -13,21 +21,89 @@ from runner.config.choices import (
 )
 from runner.config.run_config import RunConfig
 from runner.errors import ConfigError
+from runner.metrics.find import FoundMetric
+from runner.planning.metrics import FindMetric, check_smallest, checked_metrics, with_clips
+from runner.planning.pictures import checked_pictures, with_local_pictures
 from runner.system.machine import is_installed
-from runner.weights.find import FoundCheckpoint
+from runner.weights.find import FoundCheckpoint, FoundWeights
+
+if TYPE_CHECKING:
+    from runner.images.inputs import InputImage
 
 COMPILERS = ("c++", "g++", "clang++")
 """torch.compile on a CPU writes C++."""
 
 
-def check_combinations(run: RunConfig, row: Row, device: str) -> None:
-    """Raises ConfigError for the first combination that would fail, or be wrong, later."""
+@dataclass(frozen=True)
+class CheckedConfig:
+    """A config in which nothing is wrong, as far as that can be told without its weights.
+
+    Attributes:
+        run: with a file in place of each address of a picture.
+        device: "cpu", "cuda", "cuda:N" or "mps".
+        pictures: what the config names, by its key ("inputs.image").
+        roles: of `row.checkpoints` and the metrics' CLIPs, those that this run uses.
+    """
+
+    run: RunConfig
+    row: Row
+    device: str
+    pictures: Mapping[str, InputImage]
+    metrics: tuple[FoundMetric, ...]
+    roles: tuple[str, ...]
+
+
+def check_config(
+    run: RunConfig,
+    settle_device: Callable[[str], str],
+    folder: Path,
+    find_metric: FindMetric,
+    *,
+    download: bool,
+) -> CheckedConfig:
+    """All that can be known from the config alone.
+
+    Args:
+        settle_device: what a device of the config, such as `auto`, is on this machine.
+        folder: where pictures that are named by an address are kept.
+        find_metric: from a metric's config to its function.
+        download: fetch such pictures if they are not there yet.
+
+    Raises:
+        ConfigError: the first thing that would fail, or be wrong, later.
+    """
+    row = row_of(run.version, run.task)
+    device = settle_device(run.device)
+    check_inputs(run.inputs, run.interpolate, run.task)
     _check_scheduler(run)
     _check_attention(run, device)
     _check_offload(run, device)
     _check_compile(run, device)
     _check_guidance(run)
     _check_negative_prompt(run)
+    run = with_local_pictures(run, folder, download=download)
+    pictures = checked_pictures(run)
+    metrics = checked_metrics(run, find_metric)
+    row = with_clips(row, run, metrics)
+    return CheckedConfig(run, row, device, pictures, metrics, needed_roles(run, row))
+
+
+def check_with_weights(asked: CheckedConfig, weights: FoundWeights) -> tuple[int, int]:
+    """All that the weights decide, too.
+
+    Returns:
+        height and width of the images, in pixels.
+
+    Raises:
+        ConfigError: a size that the model cannot make, or an option that has no effect with it.
+    """
+    run = asked.run
+    _check_thresholding(run, weights.checkpoints["decoder"])
+    native = weights.native_size or run.weights.size or run.version.native_size
+    height = checked_size("height", run.height or native, asked.row)
+    width = checked_size("width", run.width or native, asked.row)
+    check_smallest(asked.metrics, height, width)
+    return height, width
 
 
 def checked_size(key: str, size: int, row: Row) -> int:
@@ -44,7 +120,7 @@ def checked_size(key: str, size: int, row: Row) -> int:
     return size
 
 
-def check_with_checkpoint(run: RunConfig, decoder: FoundCheckpoint) -> None:
+def _check_thresholding(run: RunConfig, decoder: FoundCheckpoint) -> None:
     """Raises ConfigError for a scheduler's option that the checkpoint's own config undoes."""
     if decoder.checked is None:
         return
@@ -169,24 +245,3 @@ def needed_roles(run: RunConfig, row: Row) -> tuple[str, ...]:
     """The row's roles that this run uses: no depth model where the hint is given."""
     given = run.inputs.hint is not None
     return tuple(role for role in row.checkpoints if not (role == "depth" and given))
-
-
-def notes_on(run: RunConfig, device: str) -> list[str]:
-    """What is allowed, and still worth knowing."""
-    notes = []
-    version, scale = run.version, run.decoder.guidance_scale
-    halves = {p.name for p in vars(run.precision).values()} - {"fp32"}
-    if halves and device == "cpu":
-        notes.append("half precision on a CPU is slow and its pictures differ from fp32")
-    added = version.guidance_added
-    if added and scale > 1 + added:
-        notes.append(
-            f"Kandinsky {version.title}: decoder.guidance_scale={scale:g} goes to diffusers as "
-            f"{scale - added:g}, whose formula adds {added}; so the number means the same as for "
-            "2.x"
-        )
-    if run.task.mixes and not version.decoder_reads_prompt and any(run.prompts):
-        notes.append(
-            f"task={run.task.name}: the decoder of Kandinsky {version.title} reads no prompt"
-        )
-    return notes

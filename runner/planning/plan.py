@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from runner.catalog.versions import Row
 from runner.config.choices import OffloadMode
 from runner.config.run_config import RunConfig
 from runner.graph.graph import Graph
@@ -47,7 +46,6 @@ class Plan:
     """
 
     run: RunConfig
-    row: Row
     weights: FoundWeights
     pictures: Mapping[str, InputImage]
     metrics: tuple[FoundMetric, ...]

@@ -8,27 +8,16 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.catalog.versions import Row, row_of
-from runner.config.checks import check_inputs
 from runner.config.groups import MetricConfig
 from runner.config.run_config import RunConfig
 from runner.metrics.find import FoundMetric, find_metric
 from runner.planning.baseline import no_baseline
-from runner.planning.checks import (
-    check_combinations,
-    check_with_checkpoint,
-    checked_size,
-    needed_roles,
-)
+from runner.planning.checks import CheckedConfig, check_config, check_with_weights
 from runner.planning.metrics import (
     FindMetric,
     against_baseline,
-    check_smallest,
-    checked_metrics,
-    with_clips,
 )
 from runner.planning.nodes import ImageRequest, Materials
-from runner.planning.pictures import checked_pictures, with_local_pictures
 from runner.planning.plan import Plan, PlannedImage
 from runner.planning.tasks import TASKS
 from runner.planning.warnings import advice_on
@@ -88,22 +77,24 @@ class Planner:
 
     def plan(self, run: RunConfig) -> Plan:
         """See `make_plan`."""
-        row = row_of(run.version, run.task)
-        device = self._settled_device(run.device)
-        check_inputs(run.inputs, run.interpolate, run.task)
-        check_combinations(run, row, device)
-        run = with_local_pictures(run, cache_dir(run) / "pictures", download=self._download)
-        pictures = checked_pictures(run)
-        metrics = checked_metrics(run, self._find_metric)
-        weights = self._find_weights(run, with_clips(row, run, metrics))
-        check_with_checkpoint(run, weights.checkpoints["decoder"])
-        native = weights.native_size or run.weights.size or run.version.native_size
-        height = checked_size("height", run.height or native, row)
-        width = checked_size("width", run.width or native, row)
-        check_smallest(metrics, height, width)
-        threads, threads_reason = _threads(run, weights, device)
+        asked = check_config(
+            run,
+            self._settled_device,
+            cache_dir(run) / "pictures",
+            self._find_metric,
+            download=self._download,
+        )
+        weights = self._find_weights(asked)
+        height, width = check_with_weights(asked, weights)
+        return self._lay_out(asked, weights, height, width)
+
+    def _lay_out(
+        self, asked: CheckedConfig, weights: FoundWeights, height: int, width: int
+    ) -> Plan:
+        """The nodes of each image, and of what measures it."""
+        run, metrics, device = asked.run, asked.metrics, asked.device
         batch_size = run.batch_size or (1 if device == "cpu" else AUTO_BATCH)
-        materials = self._nodes(run, weights, pictures, device, batch_size)
+        materials = self._nodes(run, weights, asked.pictures, device, batch_size)
         build = TASKS[run.task.name]
         requests = [
             ImageRequest(index, prompt, seed, height, width)
@@ -113,11 +104,11 @@ class Planner:
             _with_own_measures(PlannedImage(request, build(materials, request)), materials, metrics)
             for request in requests
         )
+        threads, threads_reason = _threads(run, weights, device)
         return Plan(
             run=run,
-            row=row,
             weights=weights,
-            pictures=pictures,
+            pictures=asked.pictures,
             metrics=metrics,
             images=images,
             measures={
@@ -131,7 +122,7 @@ class Planner:
             threads=threads,
             threads_reason=threads_reason,
             batch_size=batch_size,
-            warnings=tuple(advice_on(run, device, pictures, (width, height))),
+            warnings=tuple(advice_on(run, device, asked.pictures, (width, height))),
         )
 
     def nodes_of(self, plan: Plan) -> Materials:
@@ -166,21 +157,21 @@ class Planner:
 
         return find
 
-    def _find_weights(self, run: RunConfig, row: Row) -> FoundWeights:
-        roles = needed_roles(run, row)
+    def _find_weights(self, asked: CheckedConfig) -> FoundWeights:
+        run, row = asked.run, asked.row
         memory = cache_dir(run) / "file-hashes.json"
         cell = row.version.name, row.task.name
-        asked = repr((*cell, sorted(roles), run.weights, run.depth, memory))
-        if asked not in self._weights:
-            self._weights[asked] = find_weights(
+        same = repr((*cell, sorted(asked.roles), run.weights, run.depth, memory))
+        if same not in self._weights:
+            self._weights[same] = find_weights(
                 row,
                 run.weights,
                 run.depth,
-                roles=roles,
+                roles=asked.roles,
                 hashes=FileHashes(memory),
                 download=self._download,
             )
-        return self._weights[asked]
+        return self._weights[same]
 
 
 def _with_own_measures(

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from runner.config.choices import WeightsSource
 from runner.config.run_config import RunConfig
 from runner.mini.known import Known, read_known
-from runner.planning.checks import notes_on
 from runner.weights.find import MINI_DIR
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ def advice_on(
     mini = run.weights.source is WeightsSource.mini
     if mini:
         yield from _unknown_words(run)
-    yield from notes_on(run, device)
+    yield from _notes(run, device)
     if mini and run.weights.size is not None and size != (run.weights.size, run.weights.size):
         yield (
             f"weights=mini was trained on {run.weights.size}x{run.weights.size} alone: at "
@@ -83,3 +82,24 @@ def _cut_pictures(
                 f"{size[0]}x{size[1]} (resize=cover): {share:.0%} of it is cut off at two edges; "
                 "resize=fit and resize=stretch keep all of it"
             )
+
+
+def _notes(run: RunConfig, device: str) -> list[str]:
+    """What is allowed, and still worth knowing."""
+    notes = []
+    version, scale = run.version, run.decoder.guidance_scale
+    halves = {p.name for p in vars(run.precision).values()} - {"fp32"}
+    if halves and device == "cpu":
+        notes.append("half precision on a CPU is slow and its pictures differ from fp32")
+    added = version.guidance_added
+    if added and scale > 1 + added:
+        notes.append(
+            f"Kandinsky {version.title}: decoder.guidance_scale={scale:g} goes to diffusers as "
+            f"{scale - added:g}, whose formula adds {added}; so the number means the same as for "
+            "2.x"
+        )
+    if run.task.mixes and not version.decoder_reads_prompt and any(run.prompts):
+        notes.append(
+            f"task={run.task.name}: the decoder of Kandinsky {version.title} reads no prompt"
+        )
+    return notes

@@ -12,7 +12,7 @@ from PIL import Image
 
 from helpers.cases import CELLS, NEEDS, SHAPES, TEXTS
 from runner.catalog.tasks import TASKS
-from runner.catalog.versions import VERSIONS
+from runner.catalog.versions import VERSIONS, row_of
 from runner.graph.node import Node
 from runner.planning.nodes import ImageRequest, Materials
 from runner.planning.plan import Plan
@@ -69,8 +69,14 @@ def test_the_graph_of_each_cell(plan: Planner, version: str, task: str) -> None:
             continue
         role = {"depth": "depth", "decode": "decoder"}.get(node.stage)
         role = role or ("prior" if found.run.version.has_prior else "text")
-        assert node.pipeline.pipeline == found.row.checkpoints[role].pipeline
-        assert node.pipeline.without == found.row.checkpoints[role].without
+        assert (
+            node.pipeline.pipeline
+            == row_of(found.run.version, found.run.task).checkpoints[role].pipeline
+        )
+        assert (
+            node.pipeline.without
+            == row_of(found.run.version, found.run.task).checkpoints[role].without
+        )
         assert (node.pipeline.scheduler is not None) == (role == "decoder")
 
 
