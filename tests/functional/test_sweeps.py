@@ -95,7 +95,9 @@ def damaged(tmp_path: Path) -> Path:
 def test_a_failing_stage_fails_only_the_cells_that_need_it(
     sweep: Callable[..., list[dict[str, Any]]], damaged: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    overrides = (f"weights={damaged}", f"prompt={BAD},{GOOD}", "scheduler=ddim,ddpm")
+    overrides = (
+        f"weights={damaged}", f"prompt={BAD},{GOOD}", "scheduler=ddim,ddpm", "progress=lines",
+    )  # fmt: skip
     cells = sweep(*overrides, status=1)
     statuses = {(c["config"]["prompt"], c["config"]["scheduler"]["name"]): c for c in cells}
     assert [statuses[BAD, name]["status"] for name in ("ddim", "ddpm")] == ["FAILED"] * 2
