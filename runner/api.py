@@ -4,7 +4,8 @@ from runner import generate, plan, sweep
 
 run = generate("scheduler=ddpm", prompt="a red circle", seeds=[1, 2], decoder={"guidance_scale": 3})
 run.images[0].image                      # a PIL image
-run.images[0].record["sha256"]           # its line of the manifest
+run.images[0].record["sha256"]           # its line of the manifest; also run.images[0].saved.sha256
+run.manifest["config"]["scheduler"]      # the manifest as plain values; run.recorded has it typed
 plan(model="kandinsky3", weights="/models")          # checks and graph; loads nothing
 sweep("scheduler=ddim,ddpm", "decoder.guidance_scale=1,4", prompt="a red circle")
 """
@@ -27,7 +28,7 @@ from runner.errors import RunFailedError, RunnerError
 from runner.planning.plan import Plan
 from runner.planning.planner import make_plan
 from runner.planning.sweep import plan_sweep
-from runner.recording.manifest import read_manifest
+from runner.recording.manifest import Manifest, SavedImage
 from runner.runs.execute import SUCCESS, Finished
 from runner.runs.run import execute_run
 from runner.runs.sweep import execute_sweep
@@ -39,12 +40,17 @@ class GeneratedImage:
 
     Attributes:
         file: its PNG, which holds config, prompt, seed and run id as text.
-        record: its entry in the run's manifest: prompt, seed, sha256 of the pixels, stage keys,
+        saved: its entry in the run's manifest: prompt, seed, sha256 of the pixels, stage keys,
             seconds, whether it was reused.
     """
 
     file: Path
-    record: Mapping[str, Any] = field(repr=False)
+    saved: SavedImage = field(repr=False)
+
+    @cached_property
+    def record(self) -> Mapping[str, Any]:
+        """`saved` as plain values, by the names that the manifest has for them."""
+        return self.saved.as_dict()
 
     @cached_property
     def image(self) -> Image.Image:
@@ -55,12 +61,12 @@ class GeneratedImage:
     @property
     def prompt(self) -> str:
         """What it was to show."""
-        return str(self.record["prompt"])
+        return self.saved.prompt
 
     @property
     def seed(self) -> int:
         """Where its noise came from."""
-        return int(self.record["seed"])
+        return self.saved.seed
 
 
 @dataclass(frozen=True)
@@ -69,19 +75,21 @@ class Run:
 
     Attributes:
         folder: of its images and its manifest.
-        manifest: config, overrides, status, failures, the id of its MLflow run.
+        recorded: its manifest: config, overrides, status, failures, the id of its MLflow run.
     """
 
     folder: Path
-    manifest: Mapping[str, Any] = field(repr=False)
+    recorded: Manifest = field(repr=False)
+
+    @cached_property
+    def manifest(self) -> Mapping[str, Any]:
+        """`recorded` as plain values, as in `manifest.json`."""
+        return self.recorded.as_dict()
 
     @property
     def images(self) -> list[GeneratedImage]:
         """In the order of prompts and seeds."""
-        found = [
-            GeneratedImage(self.folder / record["file"], record)
-            for record in self.manifest["images"]
-        ]
+        found = [GeneratedImage(self.folder / own.file, own) for own in self.recorded.images]
         return sorted(found, key=lambda image: image.file)
 
 
@@ -139,10 +147,10 @@ def _cell(number: int, overrides: list[str]) -> Cell:
 
 
 def _read(finished: Finished) -> Run:
-    run = Run(finished.folder, read_manifest(finished.folder))
+    run = Run(finished.folder, Manifest.read(finished.folder))
     if finished.status != SUCCESS:
-        failures = run.manifest["failures"]
-        said = failures[0]["error"] if failures else "its records could not be written"
+        failures = run.recorded.failures
+        said = failures[0].error if failures else "its records could not be written"
         raise RunFailedError(f"{said}\n  {len(run.images)} images were made, in {run.folder}", run)
     return run
 

@@ -97,7 +97,7 @@ def _by_prompt(cell: CellResult) -> dict[str, list[ImageResult]]:
 
 def _rows_of_prompts(cell: CellResult) -> dict[str, dict[str, Any]]:
     """Prompt -> its row, where the cell's prompts came from a .jsonl file that is still there."""
-    named = cell.manifest["config"].get("prompt_file")
+    named = cell.config.get("prompt_file")
     if named is None or Path(named).suffix.lower() != ".jsonl" or not Path(named).is_file():
         return {}
     rows = (json.loads(line) for line in Path(named).read_text("utf-8-sig").split("\n") if line)

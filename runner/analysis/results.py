@@ -15,8 +15,10 @@ from typing import Any, TypeAlias
 from runner.config.measuring import MEMORY, SECONDS, SPEED, baseline_of
 from runner.config.overrides import assigned
 from runner.errors import ConfigError
-from runner.recording.manifest import MANIFEST, PENDING, read_manifest
-from runner.recording.sweep_record import SWEEP, read_record
+from runner.recording.manifest import MANIFEST, Manifest, SavedFailure, SavedImage
+from runner.recording.sweep_record import SWEEP, CellEntry, SweepRecord
+from runner.system.typed_json import FieldError
+from runner.tracking.status import Status
 
 Better: TypeAlias = str | None
 """Which numbers are the better ones: "higher", "lower", or neither."""
@@ -31,37 +33,36 @@ class ImageResult:
 
     Attributes:
         file: its PNG.
-        record: what the manifest says of it; see `outputs.SavedImage`.
+        record: what the manifest says of it.
     """
 
     file: Path
-    record: Mapping[str, Any]
+    record: SavedImage
 
     @property
     def prompt(self) -> str:
-        return str(self.record["prompt"])
+        return self.record.prompt
 
     @property
     def seed(self) -> int:
-        return int(self.record["seed"])
+        return self.record.seed
 
     @property
     def inputs(self) -> dict[str, Path]:
         """The pictures that it was made from, as the model saw them, by their names."""
-        files: Mapping[str, str] = self.record.get("inputs", {})
-        return {name: self.file.parent / file for name, file in files.items()}
+        return {name: self.file.parent / file for name, file in self.record.inputs.items()}
 
     @property
     def scores(self) -> dict[str, float]:
         """What was measured, by the metrics' names, and what is known of `COSTS`."""
-        scores: dict[str, float] = dict(self.record.get("scores", {}))
-        took: Mapping[str, float] = self.record.get("took", {})
-        if took and set(self.record["stage_keys"]) <= set(took) | INSTANT:
+        record, took = self.record, self.record.took
+        scores = dict(record.scores)
+        if took and set(record.stage_keys) <= set(took) | INSTANT:
             scores[SECONDS] = sum(took.values())
-        if self.record.get("repeats") and took.get("decode") and self.record.get("steps"):
-            scores[SPEED] = self.record["steps"] / took["decode"]
-        if self.record.get("peak_device_mb") is not None:
-            scores[MEMORY] = self.record["peak_device_mb"]
+        if record.repeats and took.get("decode") and record.steps:
+            scores[SPEED] = record.steps / took["decode"]
+        if record.peak_device_mb is not None:
+            scores[MEMORY] = record.peak_device_mb
         return scores
 
 
@@ -75,18 +76,32 @@ class CellResult:
 
     Attributes:
         folder: of its images and manifest.
-        status: FINISHED, FAILED, KILLED, RUNNING, or PENDING where it was not begun.
+        overrides: those of the sweep, or the run's own.
         choice: the sweep's axes, each with this cell's value.
-        manifest: empty where it was not begun.
+        manifest: None where it was not begun.
     """
 
     number: int
     folder: Path
-    status: str
     overrides: tuple[str, ...]
     choice: Mapping[str, str]
-    manifest: Mapping[str, Any]
-    images: tuple[ImageResult, ...]
+    manifest: Manifest | None
+
+    @property
+    def status(self) -> Status:
+        """As in the manifest; PENDING where it was not begun."""
+        return Status.PENDING if self.manifest is None else self.manifest.status
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """As it was composed; empty where it was not begun."""
+        return {} if self.manifest is None else self.manifest.config
+
+    @cached_property
+    def images(self) -> tuple[ImageResult, ...]:
+        """In the order of the manifest."""
+        images = () if self.manifest is None else self.manifest.images
+        return tuple(ImageResult(self.folder / image.file, image) for image in images)
 
     @property
     def label(self) -> str:
@@ -105,14 +120,12 @@ class CellResult:
     @property
     def scores(self) -> Mapping[str, float]:
         """What was measured of all its images together, by the metrics' names."""
-        scores: Mapping[str, float] = self.manifest.get("scores", {})
-        return scores
+        return {} if self.manifest is None else self.manifest.scores
 
     @property
-    def failures(self) -> Sequence[Mapping[str, str]]:
-        """Its stages that failed: key, stage, error."""
-        failures: Sequence[Mapping[str, str]] = self.manifest.get("failures", ())
-        return failures
+    def failures(self) -> Sequence[SavedFailure]:
+        """Its stages that failed."""
+        return () if self.manifest is None else self.manifest.failures
 
 
 @dataclass(frozen=True)
@@ -130,7 +143,7 @@ class SweepResult:
 
     folder: Path
     name: str
-    status: str
+    status: Status
     axes: Mapping[str, Sequence[str]]
     cells: tuple[CellResult, ...]
     command: str
@@ -141,14 +154,12 @@ class SweepResult:
     @property
     def question(self) -> str | None:
         """What it was to answer."""
-        return next((c.manifest["question"] for c in self.cells if c.manifest), None)
+        return next((c.manifest.question for c in self.cells if c.manifest), None)
 
     @property
     def baseline(self) -> dict[str, str]:
         """Key -> value of the config's `baseline`."""
-        config: Mapping[str, Any] = next(
-            (c.manifest["config"] for c in self.cells if c.manifest), {}
-        )
+        config: Mapping[str, Any] = next((c.config for c in self.cells if c.manifest), {})
         return assigned(baseline_of(config.get("baseline")))
 
     @cached_property
@@ -159,8 +170,8 @@ class SweepResult:
         """
         said: dict[str, Better] = dict(COSTS)
         for cell in self.cells:
-            metrics: Mapping[str, Mapping[str, Better]] = cell.manifest.get("metrics", {})
-            said.update({name: known["better"] for name, known in metrics.items()})
+            metrics = {} if cell.manifest is None else cell.manifest.metrics
+            said.update({name: known.better for name, known in metrics.items()})
         order = [*(name for name in said if name not in COSTS), *COSTS]
         names = {name for image in self.images() for name in image.scores}
         names |= {name for cell in self.cells for name in cell.scores}
@@ -173,7 +184,7 @@ class SweepResult:
     def digest(self) -> str:
         """Another one as soon as a picture or a number is."""
         pictures = [
-            [cell.number, image.record["sha256"], image.scores]
+            [cell.number, image.record.sha256, image.scores]
             for cell in self.cells
             for image in cell.images
         ]
@@ -197,15 +208,21 @@ def read_results(folder: Path) -> SweepResult:
         if (folder / SWEEP).is_file():
             return _sweep(folder)
         if (folder / MANIFEST).is_file():
-            cell = _cell(folder, 0, (), {})
-            name, command = cell.manifest["name"], shlex.join(["kandinsky", "run", *cell.overrides])
-            begun = _begun(cell.manifest["run_id"])
-            return SweepResult(folder, name, cell.status, {}, (cell,), command, None, {}, begun)
-    except (OSError, ValueError, KeyError, TypeError, AssertionError) as error:
+            return _run(folder)
+    except FieldError as error:
+        raise ConfigError("folder", folder, f"cannot be read: {error}") from error
+    except (OSError, ValueError) as error:
         said = f"cannot be read: {type(error).__name__}: {error}"
         raise ConfigError("folder", folder, said) from error
     problem = f"is no folder of a run or a sweep: no {MANIFEST}, no {SWEEP}"
     raise ConfigError("folder", folder, problem)
+
+
+def _run(folder: Path) -> SweepResult:
+    manifest = Manifest.read(folder)
+    cell = CellResult(0, folder, tuple(manifest.overrides), {}, manifest)
+    command, begun = shlex.join(["kandinsky", "run", *cell.overrides]), _begun(manifest.run_id)
+    return SweepResult(folder, manifest.name, cell.status, {}, (cell,), command, None, {}, begun)
 
 
 def _begun(run_id: str) -> str:
@@ -217,13 +234,13 @@ def _begun(run_id: str) -> str:
 
 
 def _sweep(folder: Path) -> SweepResult:
-    record = read_record(folder)
+    record = SweepRecord.read(folder)
     axes = {axis: values for axis, values in record.axes.items() if len(values) > 1}
     cells = []
     for entry in record.cells:
         pairs = assigned(entry.overrides)
         choice = {axis: pairs[axis] for axis in axes if axis in pairs}
-        cells.append(_cell(folder / entry.folder, entry.number, entry.overrides, choice))
+        cells.append(_cell(folder / entry.folder, entry, choice))
     return SweepResult(
         folder=folder,
         name=record.name,
@@ -237,12 +254,7 @@ def _sweep(folder: Path) -> SweepResult:
     )
 
 
-def _cell(
-    folder: Path, number: int, overrides: tuple[str, ...], choice: Mapping[str, str]
-) -> CellResult:
-    if not (folder / MANIFEST).is_file():
-        return CellResult(number, folder, PENDING, overrides, choice, {}, ())
-    manifest = read_manifest(folder)
-    images = tuple(ImageResult(folder / image["file"], image) for image in manifest["images"])
-    own = overrides or tuple(manifest["overrides"])
-    return CellResult(number, folder, str(manifest["status"]), own, choice, manifest, images)
+def _cell(folder: Path, entry: CellEntry, choice: Mapping[str, str]) -> CellResult:
+    manifest = Manifest.read(folder) if (folder / MANIFEST).is_file() else None
+    own = entry.overrides or tuple(manifest.overrides if manifest else ())
+    return CellResult(entry.number, folder, own, choice, manifest)

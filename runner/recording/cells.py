@@ -13,11 +13,11 @@ from runner.engine.observer import Loaded, NodeResult, Observer
 from runner.errors import RunnerError, StorageError
 from runner.graph.node import Node, PipelineSpec
 from runner.planning.plan import Plan
-from runner.recording.manifest import FAILED, FINISHED
 from runner.recording.mlflow_log import RunLog
 from runner.recording.run_folder import RunFolder
 from runner.system.machine import peak_process_bytes
 from runner.tracking.session import TrackingSession
+from runner.tracking.status import Status
 
 
 class CellRecord(Observer):
@@ -79,7 +79,7 @@ class CellRecord(Observer):
         if self._log is not None:
             self._log.failed(error)
 
-    def end(self, status: str, seconds: float | None = None) -> bool:
+    def end(self, status: Status, seconds: float | None = None) -> bool:
         """The cell is over. False where its manifest could not be written.
 
         Raises nothing that would hide an error.
@@ -92,7 +92,7 @@ class CellRecord(Observer):
             self._log.end(status, self.folder.images, self.folder.scores, seconds, peak)
         return self.save_manifest(status)
 
-    def save_manifest(self, status: str) -> bool:
+    def save_manifest(self, status: Status) -> bool:
         """False where it could not be written, which is then told."""
         try:
             self.folder.save_manifest(status)
@@ -129,7 +129,7 @@ class CellAtWork:
     knows_workers: bool = False
     failed: bool = False
     images: int = 0
-    status: str | None = None
+    status: Status | None = None
 
     def __post_init__(self) -> None:
         self.open = {node.key for node in self.plan.graph.targets}
@@ -140,7 +140,7 @@ class CellAtWork:
             self.record = self.begin()
         return self.record
 
-    def end(self, status: str) -> None:
+    def end(self, status: Status) -> None:
         """Its last record. What it kept in memory goes."""
         self.status = status
         if self.record is not None:
@@ -204,7 +204,7 @@ class Recorder(Observer):
             cell.failed = True
             self._done(cell, node)
 
-    def stop(self, status: str, error: RunnerError | None = None) -> None:
+    def stop(self, status: Status, error: RunnerError | None = None) -> None:
         """The sweep goes no further: cells that were begun end so."""
         for cell in self._cells:
             if cell.record is not None:
@@ -230,5 +230,5 @@ class Recorder(Observer):
     def _done(self, cell: CellAtWork, node: Node) -> None:
         cell.open.discard(node.key)
         if not cell.open:
-            cell.end(FAILED if cell.failed else FINISHED)
+            cell.end(Status.FAILED if cell.failed else Status.FINISHED)
             self._on_end(cell)

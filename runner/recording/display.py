@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    pass
 from runner.engine.observer import Loaded, Observer
+from runner.tracking.status import Status
 
 
 @dataclass(frozen=True)
@@ -16,7 +14,7 @@ class CellEnded:
 
     number: int
     label: str
-    status: str
+    status: Status
     images: int
     done: int
     of: int
@@ -39,7 +37,7 @@ class Display(Observer):
 def cell_text(cell: CellEnded) -> str:
     """One line on a cell that is over."""
     images = f"{cell.images} image{'' if cell.images == 1 else 's'}"
-    how = "" if cell.status == "FINISHED" else f" {cell.status}"
+    how = "" if cell.status == Status.FINISHED else f" {cell.status}"
     return f"[{cell.done}/{cell.of}]{how} cell {cell.number}: {images}  {cell.label}".rstrip()
 
 

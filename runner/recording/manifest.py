@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from runner.images.png import whole_picture
 from runner.system.files import write_whole
+from runner.system.typed_json import FieldError, read_as
+from runner.tracking.status import Status
 
 MANIFEST = "manifest.json"
-MANIFEST_VERSION = 1
-
-PENDING, RUNNING, FINISHED, FAILED, KILLED = "PENDING", "RUNNING", "FINISHED", "FAILED", "KILLED"
+VERSION = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SavedImage:
     """One image of a run, as in its manifest.
 
+    Fields with defaults are not in all records: earlier versions of the runner did not write them.
+
     Attributes:
+        file: its PNG, in the run's folder.
         sha256: of the pixels, see `images.png.pixel_sha256`.
         stage_keys: input's name ("decode" for the last stage) -> key of the nodes that made it.
         seconds: of those nodes, as far as they ran now.
         reused: whether the picture came from the store.
         took: input's name -> what that node took when it was made, now or earlier.
         repeats: the same with `bench=true`, each time that it was measured; `took` has the median.
-        steps: of the decoder.
+        steps: of the decoder; 0: not recorded.
         peak_device_mb: the most that one of those nodes took of an accelerator, if it ran now.
         inputs: input's name -> file of the picture that it was made from, as the model saw it; of
             a stored image as far as the store has these still.
@@ -36,57 +40,132 @@ class SavedImage:
 
     file: str
     prompt: str
-    negative_prompt: str | None
+    negative_prompt: str | None = None
     seed: int
     height: int
     width: int
     sha256: str
-    stage_keys: dict[str, str]
+    stage_keys: Mapping[str, str]
     seconds: float
     reused: bool
-    took: dict[str, float]
-    repeats: dict[str, list[float]]
-    steps: int
-    peak_device_mb: float | None
-    inputs: dict[str, str]
-    scores: dict[str, float] = field(default_factory=dict)
+    took: Mapping[str, float] = field(default_factory=dict)
+    repeats: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    steps: int = 0
+    peak_device_mb: float | None = None
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    scores: Mapping[str, float] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Its entry in the file."""
+        return asdict(self)
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a run's folder."""
-    content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    assert isinstance(content, dict)
-    return content
+@dataclass(frozen=True)
+class SavedFailure:
+    """A stage that failed."""
+
+    key: str
+    stage: str
+    error: str
 
 
-def cell_status(folder: Path) -> str:
+@dataclass(frozen=True)
+class SavedMetric:
+    """What is known of a metric. `better`: higher, lower, or None."""
+
+    better: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """`manifest.json` of a run or of a sweep's cell; its fields in the file's order.
+
+    Attributes:
+        run_id: the runner's own.
+        mlflow_run_id: None while it is not known.
+        scores: of all images together, by the metrics' names.
+        config: as it was composed.
+        environment: see `provenance.describe`.
+    """
+
+    run_id: str
+    mlflow_run_id: str | None = None
+    status: Status
+    name: str
+    question: str | None = None
+    overrides: Sequence[str]
+    images: Sequence[SavedImage]
+    scores: Mapping[str, float] = field(default_factory=dict)
+    metrics: Mapping[str, SavedMetric] = field(default_factory=dict)
+    failures: Sequence[SavedFailure] = field(default_factory=list)
+    config: Mapping[str, Any]
+    environment: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, folder: Path) -> Manifest:
+        """The manifest of a run's folder. Raises as `read_file` does."""
+        return cls.read_file(folder / MANIFEST)
+
+    @classmethod
+    def read_file(cls, file: Path) -> Manifest:
+        """A manifest, wherever it lies.
+
+        Raises:
+            OSError: there is none, or it cannot be read.
+            ValueError: it is no JSON, or of another version; FieldError: a field is missing, or of
+                another type.
+        """
+        content = json.loads(file.read_text(encoding="utf-8"))
+        if isinstance(content, dict) and content.get("version", VERSION) != VERSION:
+            raise FieldError(f"'version' is another one: {content['version']!r:.100}", file)
+        return read_as(cls, content, file)
+
+    @classmethod
+    def read_if_whole(cls, folder: Path) -> Manifest | None:
+        """None where `read` would raise."""
+        try:
+            return cls.read(folder)
+        except (OSError, ValueError):
+            return None
+
+    def write(self, folder: Path) -> None:
+        """Write it, whole or not at all. Raises StorageError where the disk does not take it."""
+        _write(folder, self.as_dict())
+
+    def as_dict(self) -> dict[str, Any]:
+        """What the file holds."""
+        return {"version": VERSION, **asdict(self), "status": str(self.status)}
+
+
+def cell_status(folder: Path) -> Status:
     """Of a cell's folder, by its manifest alone; RUNNING also where its process was killed."""
-    try:
-        return str(read_manifest(folder)["status"])
-    except (OSError, ValueError, KeyError):
-        return PENDING
+    manifest = Manifest.read_if_whole(folder)
+    return Status.PENDING if manifest is None else manifest.status
 
 
 def has_whole_pictures(folder: Path) -> bool:
-    try:
-        return all(
-            whole_picture(folder / image["file"], image["sha256"]) is not None
-            for image in read_manifest(folder)["images"]
-        )
-    except (OSError, ValueError, KeyError):
-        return False
+    """Whether all pictures of its manifest are there, pixel by pixel."""
+    manifest = Manifest.read_if_whole(folder)
+    return manifest is not None and all(
+        whole_picture(folder / image.file, image.sha256) is not None for image in manifest.images
+    )
 
 
 def lacks_mlflow_run(folder: Path) -> bool:
     """Whether a cell was recorded without the id of its MLflow run."""
-    try:
-        return read_manifest(folder)["mlflow_run_id"] is None
-    except (OSError, ValueError, KeyError):
-        return False
+    manifest = Manifest.read_if_whole(folder)
+    return manifest is not None and manifest.mlflow_run_id is None
 
 
 def note_mlflow_run(folder: Path, mlflow_run_id: str) -> None:
-    """Put the id of a cell's MLflow run into its manifest, once it is known."""
-    content = {**read_manifest(folder), "mlflow_run_id": mlflow_run_id}
+    """Put the id of a cell's MLflow run into its manifest, once it is known.
+
+    All else stays as it is in the file, also what only another version of the runner knows.
+    """
+    content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    _write(folder, {**content, "mlflow_run_id": mlflow_run_id})
+
+
+def _write(folder: Path, content: Mapping[str, Any]) -> None:
     text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
     write_whole(folder / MANIFEST, text.encode())

@@ -17,6 +17,7 @@ from runner.planning.plan import Plan
 from runner.recording.manifest import SavedImage
 from runner.system.text import counted, flattened
 from runner.tracking.session import TrackingSession, now_ms
+from runner.tracking.status import Status
 
 TABLE = "images.json"
 
@@ -104,7 +105,7 @@ class RunLog(Observer):
 
     def end(
         self,
-        status: str,
+        status: Status,
         images: Sequence[SavedImage],
         scores: Mapping[str, float],
         seconds: float | None = None,

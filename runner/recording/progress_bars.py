@@ -12,6 +12,7 @@ from runner.graph.node import Node
 if TYPE_CHECKING:
     from rich.progress import TaskID
 from runner.recording.display import CellEnded, Display, loaded_text
+from runner.tracking.status import Status
 
 
 class Bars:
@@ -87,7 +88,7 @@ class Bars:
     def cell_ends(self, cell: CellEnded) -> None:
         assert self._cells is not None
         self._images += cell.images
-        self._failed += cell.status != "FINISHED"
+        self._failed += cell.status != Status.FINISHED
         minutes = (time.monotonic() - self._began) / 60
         failed = f" · {self._failed} failed" if self._failed else ""
         label = f"{self._images / minutes:.0f} images/min{failed}"

@@ -6,7 +6,7 @@ import json
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image
@@ -21,10 +21,11 @@ from runner.graph.values import Scores
 from runner.images.png import pixel_sha256, png_bytes
 from runner.planning.nodes import ImageRequest
 from runner.planning.plan import Plan
-from runner.recording.manifest import MANIFEST, MANIFEST_VERSION, SavedImage
+from runner.recording.manifest import Manifest, SavedFailure, SavedImage, SavedMetric
 from runner.recording.provenance import describe
 from runner.system.files import make_folder, slug, write_whole
 from runner.system.signals import held_back
+from runner.tracking.status import Status
 
 IMAGES, INPUTS = "images", "inputs"
 """Folders of a run's artifacts; `INPUTS` in its own folder too."""
@@ -69,11 +70,11 @@ class RunFolder(Observer):
         # By number: workers finish them in any order.
         self._saved: dict[int, SavedImage] = {}
         self._inputs: set[str] = set()
-        self.failures: list[dict[str, str]] = []
+        self.failures: list[SavedFailure] = []
         self.mlflow_run_id: str | None = None
         self.path = path
         make_folder(path)
-        self.save_manifest("RUNNING")
+        self.save_manifest(Status.RUNNING)
 
     @property
     def images(self) -> list[SavedImage]:
@@ -100,7 +101,7 @@ class RunFolder(Observer):
                 self._saved[request.index] = image
                 self._on_saved(self.path / image.file, IMAGES)
             if time.monotonic() - self._written > SECONDS_BETWEEN_MANIFESTS:
-                self.save_manifest("RUNNING")
+                self.save_manifest(Status.RUNNING)
 
     def _note_scores(self, result: NodeResult) -> None:
         scores = result.value
@@ -120,28 +121,25 @@ class RunFolder(Observer):
         return dict(sorted(found, key=lambda one: order.index(one[0].partition(".")[0])))
 
     def node_failed(self, node: Node, error: RunnerError) -> None:
-        self.failures.append({"key": node.key, "stage": node.stage, "error": str(error)})
+        self.failures.append(SavedFailure(node.key, node.stage, str(error)))
 
-    def save_manifest(self, status: str) -> None:
+    def save_manifest(self, status: Status) -> None:
         """Write manifest.json, whole or not at all. Raises StorageError where it cannot."""
         run = self._plan.run
-        content = {
-            "version": MANIFEST_VERSION,
-            "run_id": self._run_id,
-            "mlflow_run_id": self.mlflow_run_id,
-            "status": status,
-            "name": run.name,
-            "question": run.question,
-            "overrides": list(run.overrides),
-            "images": [asdict(image) for image in self.images],
-            "scores": self.scores,
-            "metrics": {m.name: {"better": m.description.better} for m in self._plan.metrics},
-            "failures": self.failures,
-            "config": run.composed,
-            "environment": self.environment,
-        }
-        text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
-        write_whole(self.path / MANIFEST, text.encode())
+        Manifest(
+            run_id=self._run_id,
+            mlflow_run_id=self.mlflow_run_id,
+            status=status,
+            name=run.name,
+            question=run.question,
+            overrides=list(run.overrides),
+            images=self.images,
+            scores=self.scores,
+            metrics={m.name: SavedMetric(m.description.better) for m in self._plan.metrics},
+            failures=self.failures,
+            config=run.composed,
+            environment=self.environment,
+        ).write(self.path)
         self._written = time.monotonic()
 
     def _save(self, result: NodeResult, request: ImageRequest, image: Image.Image) -> SavedImage:

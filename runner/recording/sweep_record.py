@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
 
 from runner.system.files import write_whole
 from runner.system.locks import is_held
+from runner.system.typed_json import FieldError, read_as
+from runner.tracking.status import Status
 
 SWEEP = "sweep.json"
-
-
 LOCK = ".lock"
-
-
 VERSION = 1
 
 
@@ -46,7 +43,7 @@ class SweepRecord:
     sweep_id: str
     fingerprint: str
     name: str
-    status: str
+    status: Status
     attempts: int
     started: str
     seconds: float
@@ -54,6 +51,30 @@ class SweepRecord:
     runs: Mapping[str, str]
     cells: tuple[CellEntry, ...]
     command: str = ""
+
+    @classmethod
+    def read(cls, folder: Path) -> SweepRecord:
+        """`sweep.json` of a folder.
+
+        Raises:
+            OSError: there is none, or it cannot be read.
+            ValueError: it is no JSON, or of another version; FieldError: a field is missing, of
+                another type, or unknown: this runner would lose it when it writes the record.
+        """
+        file = folder / SWEEP
+        content = json.loads(file.read_text(encoding="utf-8"))
+        if isinstance(content, dict):
+            if content.get("version") != VERSION:
+                raise FieldError("is of another version", file)
+            known = {"version", *(field.name for field in fields(cls))}
+            for name in content.keys() - known:
+                raise FieldError(f"{name!r} is not known", file)
+        return read_as(cls, content, file)
+
+    def write(self, folder: Path) -> None:
+        """Write it, whole or not at all. Raises StorageError where the disk does not take it."""
+        text = json.dumps({"version": VERSION, **asdict(self)}, indent=1, ensure_ascii=False)
+        write_whole(folder / SWEEP, f"{text}\n".encode())
 
 
 def find(output_dir: Path, fingerprint: str) -> tuple[Path, SweepRecord] | None:
@@ -70,27 +91,10 @@ def sweeps(output_dir: Path) -> list[tuple[Path, SweepRecord]]:
     for file in output_dir.glob(f"*/*/{SWEEP}"):
         if not file.parents[1].is_symlink():
             try:
-                found.append((file.parent, read_record(file.parent)))
-            except (OSError, ValueError, TypeError, KeyError):
+                found.append((file.parent, SweepRecord.read(file.parent)))
+            except (OSError, ValueError):
                 continue
     return sorted(found, key=lambda one: one[1].started)
-
-
-def read_record(folder: Path) -> SweepRecord:
-    """`sweep.json` of a folder."""
-    content: dict[str, Any] = json.loads((folder / SWEEP).read_text(encoding="utf-8"))
-    if content.pop("version") != VERSION:
-        raise ValueError(f"{folder / SWEEP} is of another version")
-    cells = tuple(
-        CellEntry(**{**cell, "overrides": tuple(cell["overrides"])}) for cell in content["cells"]
-    )
-    return SweepRecord(**{**content, "cells": cells})
-
-
-def write_record(folder: Path, record: SweepRecord) -> None:
-    """Write `sweep.json`, whole or not at all."""
-    text = json.dumps({"version": VERSION, **asdict(record)}, indent=1, ensure_ascii=False)
-    write_whole(folder / SWEEP, f"{text}\n".encode())
 
 
 def is_running(folder: Path) -> bool:

@@ -12,34 +12,30 @@ from PIL import UnidentifiedImageError
 
 from runner.errors import ConfigError
 from runner.images.png import image_of_png, pixel_sha256, text_of_png
-from runner.recording.manifest import MANIFEST
+from runner.recording.manifest import MANIFEST, Manifest, SavedImage
 from runner.recording.sweep_record import SWEEP
-
-
-@dataclass(frozen=True)
-class RecordedImage:
-    """A picture as it was recorded.
-
-    Attributes:
-        stage_keys: of the nodes that made it; empty where the record has none.
-        file: where the picture itself is; None: not to be found.
-    """
-
-    prompt: str
-    seed: int
-    sha256: str
-    stage_keys: Mapping[str, str]
-    file: Path | None
+from runner.system.typed_json import FieldError
 
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A run as it was recorded; `environment` is as of `environment.describe`."""
+    """A run as it was recorded, in its folder or in one of its pictures.
+
+    Attributes:
+        source: the manifest, or the picture.
+        environment: as of `provenance.describe`.
+        images: those of the manifest, or the picture: without stage keys, which it does not hold.
+    """
 
     source: Path
     config: Mapping[str, Any]
     environment: Mapping[str, Any]
-    images: Sequence[RecordedImage]
+    images: Sequence[SavedImage]
+
+    def file(self, image: SavedImage) -> Path | None:
+        """Where the picture itself is; None: not to be found."""
+        file = self.source.parent / image.file
+        return file if file.is_file() else None
 
 
 def find_record(named: str, output_dir: Path) -> RunRecord:
@@ -55,14 +51,14 @@ def find_record(named: str, output_dir: Path) -> RunRecord:
     if path.is_file():
         return _of_picture(path) if path.suffix.lower() == ".png" else _of_manifest(path)
     unreadable = []
-    for manifest in sorted(output_dir.glob(f"*/**/{MANIFEST}")):
+    for file in sorted(output_dir.glob(f"*/**/{MANIFEST}")):
         try:
-            content = _read(manifest)
-        except ConfigError:
-            unreadable.append(str(manifest))  # of another run, perhaps
+            manifest = Manifest.read_file(file)
+        except (OSError, ValueError):
+            unreadable.append(str(file))  # of another run, perhaps
             continue
-        if named in (content.get("run_id"), content.get("mlflow_run_id")):
-            return _of_manifest(manifest)
+        if named in (manifest.run_id, manifest.mlflow_run_id):
+            return _of_manifest(file)
     if (path / SWEEP).is_file():
         cells = sorted(str(cell.parent) for cell in path.glob(f"*/{MANIFEST}"))
         raise ConfigError("run", named, "is a sweep: its runs are reproduced one by one", cells)
@@ -76,24 +72,15 @@ def find_record(named: str, output_dir: Path) -> RunRecord:
 
 
 def _of_manifest(path: Path) -> RunRecord:
-    content = _read(path)
     try:
-        images = [
-            RecordedImage(
-                image["prompt"],
-                image["seed"],
-                image["sha256"],
-                image["stage_keys"],
-                path.parent / image["file"] if (path.parent / image["file"]).is_file() else None,
-            )
-            for image in content["images"]
-        ]
-        record = RunRecord(path, content["config"], content["environment"], images)
-    except (KeyError, TypeError) as error:
-        raise ConfigError("run", path, f"is no record of a run: {error} is missing") from error
-    if not images:
+        manifest = Manifest.read_file(path)
+    except FieldError as error:
+        raise ConfigError("run", path, f"is no record of a run: {error.problem}") from error
+    except (OSError, ValueError) as error:
+        raise ConfigError("run", path, f"cannot be read: {error}") from error
+    if not manifest.images:
         raise ConfigError("run", path, "has no pictures")
-    return record
+    return RunRecord(path, manifest.config, manifest.environment, manifest.images)
 
 
 def _of_picture(path: Path) -> RunRecord:
@@ -103,17 +90,19 @@ def _of_picture(path: Path) -> RunRecord:
         text = text_of_png(content)
         image = image_of_png(content)
         config, environment = (json.loads(text[name]) for name in ("config", "environment"))
-        recorded = RecordedImage(text["prompt"], int(text["seed"]), pixel_sha256(image), {}, path)
+        recorded = SavedImage(
+            file=path.name,
+            prompt=text["prompt"],
+            seed=int(text["seed"]),
+            height=image.height,
+            width=image.width,
+            sha256=pixel_sha256(image),
+            stage_keys={},
+            seconds=0.0,
+            reused=False,
+        )
     except (OSError, UnidentifiedImageError, AssertionError, ValueError) as error:
         raise ConfigError("run", path, f"cannot be read: {error}") from error
     except KeyError as error:
         raise ConfigError("run", path, f"does not say how it was made: no {error}") from error
     return RunRecord(path, config, environment, [recorded])
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError("run", path, f"cannot be read: {error}") from error
-    return content if isinstance(content, dict) else {}

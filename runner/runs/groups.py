@@ -12,7 +12,7 @@ from runner.graph.node import Node
 from runner.images.png import whole_picture
 from runner.planning.plan import Plan
 from runner.recording.cells import CellAtWork
-from runner.recording.manifest import read_manifest
+from runner.recording.manifest import Manifest
 
 
 def group_by_profile(
@@ -49,13 +49,10 @@ def drawn_in(folder: Path, plans: Iterable[Plan]) -> dict[Node, Callable[[], Mad
     that stand for its pictures, how each is read when it is needed.
     """
     try:
-        images = read_manifest(folder)["images"]
-    except (OSError, ValueError, KeyError):
+        images = Manifest.read(folder).images
+    except (OSError, ValueError):
         return {}
-    drawn = {
-        (image["prompt"], image["seed"]): (folder / image["file"], image["sha256"])
-        for image in images
-    }
+    drawn = {(image.prompt, image.seed): (folder / image.file, image.sha256) for image in images}
     return {
         node: partial(whole_picture, *drawn[asked])
         for plan in plans

@@ -20,10 +20,11 @@ from runner.graph.node import Node
 from runner.images.png import image_of_png, pixel_sha256
 from runner.planning.plan import Plan, PlannedImage
 from runner.planning.planner import make_plan
+from runner.recording.manifest import SavedImage
 from runner.recording.progress import display_for
 from runner.recording.provenance import describe
 from runner.runs.execute import execute_plans
-from runner.runs.find import RecordedImage, RunRecord
+from runner.runs.find import RunRecord
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Comparison:
         error: why it could not be made again.
     """
 
-    image: RecordedImage
+    image: SavedImage
     exact: bool
     furthest: int | None = None
     error: str | None = None
@@ -79,11 +80,11 @@ def reproduce(record: RunRecord, progress: Progress = Progress.auto) -> Reproduc
             execute_plans([plan], [made, display], graph=graph)
     now = describe(plan)
     changed = list(_changes(record.environment, now))
-    comparisons = [_compared(recorded, image, made) for recorded, image in wanted]
+    comparisons = [_compared(record, recorded, image, made) for recorded, image in wanted]
     contradictions = [
         *_other_weights(record.environment, now),
         *([] if changed else _other_keys(wanted)),
-        *_other_files(record.images),
+        *_other_files(record),
     ]
     return Reproduction(comparisons, changed, contradictions)
 
@@ -107,8 +108,8 @@ def _as_rerun(record: RunRecord, folder: str) -> dict[str, Any]:
 
 
 def _wanted(
-    plan: Plan, images: Sequence[RecordedImage]
-) -> Iterator[tuple[RecordedImage, PlannedImage | None]]:
+    plan: Plan, images: Sequence[SavedImage]
+) -> Iterator[tuple[SavedImage, PlannedImage | None]]:
     planned = {(image.request.prompt, image.request.seed): image for image in plan.images}
     for image in images:
         yield image, planned.get((image.prompt, image.seed))
@@ -132,7 +133,9 @@ class _Made(Observer):
         self.errors[node.key] = self.errors[needed.key]
 
 
-def _compared(recorded: RecordedImage, image: PlannedImage | None, made: _Made) -> Comparison:
+def _compared(
+    record: RunRecord, recorded: SavedImage, image: PlannedImage | None, made: _Made
+) -> Comparison:
     if image is None:
         return Comparison(recorded, exact=False, error="the config does not make it")
     again = made.images.get(image.node.key)
@@ -140,7 +143,7 @@ def _compared(recorded: RecordedImage, image: PlannedImage | None, made: _Made) 
         return Comparison(recorded, exact=False, error=made.errors[image.node.key])
     if pixel_sha256(again) == recorded.sha256:
         return Comparison(recorded, exact=True, furthest=0)
-    return Comparison(recorded, exact=False, furthest=_furthest(recorded.file, again))
+    return Comparison(recorded, exact=False, furthest=_furthest(record.file(recorded), again))
 
 
 def _furthest(file: Path | None, again: Image.Image) -> int | None:
@@ -173,7 +176,7 @@ def _other_weights(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterato
 
 
 def _other_keys(
-    wanted: Sequence[tuple[RecordedImage, PlannedImage | None]],
+    wanted: Sequence[tuple[SavedImage, PlannedImage | None]],
 ) -> Iterator[str]:
     """Nothing of the machine has changed, so the recorded config has the recorded keys."""
     for recorded, image in wanted:
@@ -188,9 +191,10 @@ def _other_keys(
             )
 
 
-def _other_files(images: Sequence[RecordedImage]) -> Iterator[str]:
-    for image in images:
-        if image.file is not None:
-            found = pixel_sha256(image_of_png(image.file.read_bytes()))
+def _other_files(record: RunRecord) -> Iterator[str]:
+    for image in record.images:
+        file = record.file(image)
+        if file is not None:
+            found = pixel_sha256(image_of_png(file.read_bytes()))
             if found != image.sha256:
-                yield f"{image.file.name}: its pixels are not those of the record"
+                yield f"{file.name}: its pixels are not those of the record"

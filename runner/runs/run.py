@@ -11,7 +11,6 @@ from runner.config.run_config import RunConfig
 from runner.errors import RunnerError
 from runner.planning.planner import make_plan
 from runner.recording.cells import CellRecord
-from runner.recording.manifest import FAILED, FINISHED, KILLED
 from runner.recording.progress import display_for
 from runner.recording.sessions import close_session, open_session
 from runner.runs.execute import FAILURE, SUCCESS, Finished, execute_plans
@@ -19,6 +18,7 @@ from runner.runs.summary import announce_run, summary_of_run
 from runner.system.files import new_folder
 from runner.system.signals import interrupt, signals
 from runner.tracking.session import TrackingSession
+from runner.tracking.status import Status
 
 
 def execute_run(run: RunConfig) -> Finished:
@@ -35,16 +35,16 @@ def execute_run(run: RunConfig) -> Finished:
     announce_run(plan)
     session: TrackingSession | None = None
     record: CellRecord | None = None
-    whole, status = True, FAILED
+    whole, status = True, Status.FAILED
     with signals(interrupt):
         try:
             session = open_session(plan, run_id)
             record = CellRecord(plan, run_id, path, session, run_name=f"{run.name}-{run_id[-8:]}")
             with display_for(run.progress) as display:
                 outcome = execute_plans([plan], [record, display])
-            status = FINISHED if outcome.succeeded else FAILED
+            status = Status.FINISHED if outcome.succeeded else Status.FAILED
         except KeyboardInterrupt:
-            status = KILLED
+            status = Status.KILLED
             raise
         except RunnerError as error:
             if record:

@@ -10,11 +10,12 @@ from runner.config.choices import Progress
 from runner.config.run_config import RunConfig
 from runner.planning.plan import Plan
 from runner.planning.sweep import SweepPlan
-from runner.recording.manifest import FAILED, FINISHED, MANIFEST
+from runner.recording.manifest import MANIFEST
 from runner.recording.run_folder import RunFolder
 from runner.runs.totals import Totals
 from runner.system.credentials import without_credentials
 from runner.system.text import counted, for_outputs, path_here
+from runner.tracking.status import Status
 
 
 def announce_run(plan: Plan) -> None:
@@ -73,7 +74,7 @@ def summary_of_run(plan: Plan, folder: RunFolder, seconds: float) -> str:
 
 def summary_of_sweep(
     run: RunConfig,
-    ended: Counter[str],
+    ended: Counter[Status],
     totals: Totals,
     to_do: int,
     cells: int,
@@ -93,11 +94,12 @@ def summary_of_sweep(
     if not to_do:
         lines = [f"{counted(cells, 'cell')} done earlier; resume=false runs them again"]
     else:
-        failed = f", {ended[FAILED]} FAILED" if ended[FAILED] else ""
+        failed = f", {ended[Status.FAILED]} FAILED" if ended[Status.FAILED] else ""
         earlier = cells - to_do
         besides = f" ({earlier} more done earlier)" if earlier else ""
         lines = [
-            f"{ended[FINISHED]} of {counted(to_do, 'cell')}{besides} in {seconds:.1f} s{failed}: "
+            f"{ended[Status.FINISHED]} of {counted(to_do, 'cell')}{besides} in {seconds:.1f} s"
+            f"{failed}: "
             f"{totals.run} stages run, {totals.reused} taken from the store"
         ]
     lines.append(f"  pictures  {folder}/")

@@ -19,7 +19,7 @@ from runner.planning.plan import Plan
 from runner.planning.sweep import SweepPlan
 from runner.recording.cells import CellAtWork, CellRecord, Recorder
 from runner.recording.display import CellEnded, Display
-from runner.recording.manifest import FAILED, FINISHED, KILLED, lacks_mlflow_run, note_mlflow_run
+from runner.recording.manifest import lacks_mlflow_run, note_mlflow_run
 from runner.recording.progress import display_for
 from runner.recording.sweep_record import CellEntry
 from runner.runs.execute import FAILURE, SUCCESS, Finished, execute_plans
@@ -30,6 +30,7 @@ from runner.runs.sweep_tracking import SweepTracking
 from runner.runs.totals import Totals
 from runner.system.signals import StopBetweenStages, signals
 from runner.system.text import counted, path_here
+from runner.tracking.status import Status
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class _SweepRun:
         self._folder = SweepFolder.open(sweep, self._run.output_dir, self._run.resume)
         self._to_do = self._folder.to_do(self._run.retry)
         self._tracking = SweepTracking(sweep, self._folder.record)
-        self._ended: Counter[str] = Counter()
+        self._ended: Counter[Status] = Counter()
         self._totals = Totals()
         self._started, self._began = time.perf_counter(), time.time()
         self._seconds = 0.0
@@ -95,13 +96,13 @@ class _SweepRun:
         """Run what is to do. Returns the cells by number."""
         announce_sweep(self._sweep, len(self._to_do), self._folder.path)
         stop = StopBetweenStages()
-        status = FAILED
+        status = Status.FAILED
         try:
             with signals(stop):
                 self._execute(stop.check)
             status = self._status()
         except Interrupted:
-            status = KILLED
+            status = Status.KILLED
             done = sum(self._ended.values())
             print(
                 f"{done} of {counted(len(self._to_do), 'cell')} done; the same command goes on",
@@ -138,13 +139,13 @@ class _SweepRun:
                 since=self._began,
             )
         except KeyboardInterrupt:
-            recorder.stop(KILLED)
+            recorder.stop(Status.KILLED)
             raise
         except RunnerError as error:
-            recorder.stop(FAILED, error)
+            recorder.stop(Status.FAILED, error)
             raise
         except BaseException:
-            recorder.stop(FAILED)
+            recorder.stop(Status.FAILED)
             raise
 
     def _external(self, cells: Sequence[CellAtWork]) -> dict[Node, Callable[[], Made | None]]:
@@ -185,18 +186,18 @@ class _SweepRun:
             CellEnded(cell.number, label, cell.status, images, done, len(self._to_do))
         )
 
-    def _status(self) -> str:
+    def _status(self) -> Status:
         """Of the whole sweep, earlier attempts among it."""
         statuses = set(map(self._folder.recorded_status, self._folder.record.cells))
-        if FAILED in statuses:
-            return FAILED
-        return FINISHED if statuses == {FINISHED} else KILLED
+        if Status.FAILED in statuses:
+            return Status.FAILED
+        return Status.FINISHED if statuses == {Status.FINISHED} else Status.KILLED
 
-    def _end(self, status: str) -> None:
+    def _end(self, status: Status) -> None:
         """Raises nothing that would hide an error."""
         seconds = time.perf_counter() - self._started
         unnamed = self._unnamed()
-        if unnamed or self._folder.before not in (None, FINISHED):
+        if unnamed or self._folder.before not in (None, Status.FINISHED):
             # Also where all cells were done: the attempt before was killed before it could say so.
             self._tracking.begin_all()
         for entry in unnamed:
@@ -228,7 +229,7 @@ class _SweepRun:
         folder = self._folder
         return {
             cell.number: Finished(
-                SUCCESS if folder.recorded_status(cell) == FINISHED else FAILURE,
+                SUCCESS if folder.recorded_status(cell) == Status.FINISHED else FAILURE,
                 folder.folder(cell),
             )
             for cell in folder.record.cells

@@ -12,19 +12,12 @@ from runner.config.cell import Cell
 from runner.config.choices import Retry
 from runner.errors import RunnerError, StorageError
 from runner.planning.sweep import SweepPlan
-from runner.recording.manifest import (
-    FAILED,
-    FINISHED,
-    KILLED,
-    PENDING,
-    RUNNING,
-    cell_status,
-    has_whole_pictures,
-)
-from runner.recording.sweep_record import LOCK, CellEntry, SweepRecord, find, write_record
+from runner.recording.manifest import cell_status, has_whole_pictures
+from runner.recording.sweep_record import LOCK, CellEntry, SweepRecord, find
 from runner.runs.fingerprint import fingerprint, hash_of
 from runner.system.files import new_folder, slug
 from runner.system.locks import hold
+from runner.tracking.status import Status
 
 
 class SweepFolder:
@@ -38,7 +31,7 @@ class SweepFolder:
         RunnerError: another process is at work on it.
     """
 
-    def __init__(self, path: Path, record: SweepRecord, before: str | None = None) -> None:
+    def __init__(self, path: Path, record: SweepRecord, before: Status | None = None) -> None:
         self.path = path
         self.record = record
         self.before = before
@@ -57,7 +50,9 @@ class SweepFolder:
                 replace(entry, number=cell.number)
                 for entry, cell in zip(record.cells, sweep.cells, strict=True)
             )
-            again = replace(record, status=RUNNING, attempts=record.attempts + 1, cells=cells)
+            again = replace(
+                record, status=Status.RUNNING, attempts=record.attempts + 1, cells=cells
+            )
             return cls(path, again, before=record.status)
         names = {plan.run.name for plan in sweep.plans}
         name = names.pop() if len(names) == 1 else "sweep"
@@ -74,7 +69,7 @@ class SweepFolder:
                 sweep_id=f"{started:%Y%m%dT%H%M%S}-{whole[:8]}{path.name[19:].replace('_', '-')}",
                 fingerprint=whole,
                 name=name,
-                status=RUNNING,
+                status=Status.RUNNING,
                 attempts=1,
                 started=started.isoformat(timespec="seconds"),
                 seconds=0.0,
@@ -87,9 +82,9 @@ class SweepFolder:
 
     def save(self) -> None:
         """Write `sweep.json`. Raises StorageError where the disk does not take it."""
-        write_record(self.path, self.record)
+        self.record.write(self.path)
 
-    def end(self, status: str, seconds: float, runs: Mapping[str, str]) -> None:
+    def end(self, status: Status, seconds: float, runs: Mapping[str, str]) -> None:
         """The last word on this attempt; lets go of the folder."""
         before = self.record
         self.record = replace(
@@ -102,17 +97,17 @@ class SweepFolder:
 
     def to_do(self, retry: Retry) -> list[CellEntry]:
         """The cells that have not all their images, whole; with `failed` those that failed."""
-        wanted = (FAILED,) if retry is Retry.failed else (PENDING, RUNNING, FAILED, KILLED)
+        wanted = {Status.FAILED} if retry is Retry.failed else set(Status) - {Status.FINISHED}
         return [cell for cell in self.record.cells if self.status(cell) in wanted]
 
-    def status(self, cell: CellEntry) -> str:
+    def status(self, cell: CellEntry) -> Status:
         """How far a cell came; FINISHED only if its images are there, pixel by pixel."""
         status = self.recorded_status(cell)
-        if status == FINISHED and not has_whole_pictures(self.path / cell.folder):
-            return PENDING
+        if status == Status.FINISHED and not has_whole_pictures(self.path / cell.folder):
+            return Status.PENDING
         return status
 
-    def recorded_status(self, cell: CellEntry) -> str:
+    def recorded_status(self, cell: CellEntry) -> Status:
         """How far a cell came, by its manifest alone."""
         return cell_status(self.path / cell.folder)
 

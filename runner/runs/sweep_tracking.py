@@ -11,6 +11,7 @@ from runner.recording.sessions import close_session, open_session
 from runner.recording.sweep_record import CellEntry, SweepRecord
 from runner.system.text import counted
 from runner.tracking.session import TrackingSession, now_ms
+from runner.tracking.status import Status
 
 
 class SweepTracking:
@@ -76,7 +77,7 @@ class SweepTracking:
         if session is not None:
             session.look_up(self.run_id(cell), experiment_of(plan))
 
-    def end(self, status: str, metrics: Mapping[str, float]) -> dict[str, str]:
+    def end(self, status: Status, metrics: Mapping[str, float]) -> dict[str, str]:
         """The sweep's last records; then waits a little for them to be delivered.
 
         Args:

@@ -7,8 +7,8 @@ from collections import Counter
 from runner.engine.observer import Loaded, NodeResult, Observer
 from runner.errors import RunnerError
 from runner.graph.node import Node
-from runner.recording.manifest import FAILED, FINISHED
 from runner.system.machine import peak_process_bytes
+from runner.tracking.status import Status
 
 
 class Totals(Observer):
@@ -34,11 +34,11 @@ class Totals(Observer):
     def node_failed(self, node: Node, error: RunnerError) -> None:
         self.failed += 1
 
-    def metrics(self, ended: Counter[str], seconds: float) -> dict[str, float]:
+    def metrics(self, ended: Counter[Status], seconds: float) -> dict[str, float]:
         """For the sweep's own run."""
         found: dict[str, float] = {
-            "cells_finished": ended[FINISHED],
-            "cells_failed": ended[FAILED],
+            "cells_finished": ended[Status.FINISHED],
+            "cells_failed": ended[Status.FAILED],
             "stages_run": self.run,
             "stages_reused": self.reused,
             "stages_failed": self.failed,

@@ -13,6 +13,7 @@ from typing import Any
 from runner.errors import TrackingError
 from runner.system.imports import uncollected
 from runner.tracking.spool import Target
+from runner.tracking.status import Status
 
 RUN_ID_TAG = "runner.run_id"
 MAX_PARAM = 6000
@@ -122,7 +123,7 @@ class Delivery:
         if (self.doubtful or record["again"]) and self.find(record):
             run = self._client.get_run(self._runs[own])
             self._again.add(self._runs[own])
-            self._client.update_run(self._runs[own], status="RUNNING")
+            self._client.update_run(self._runs[own], status=Status.RUNNING)
             for tag in ENDING_TAGS & run.data.tags.keys():
                 self._client.delete_tag(self._runs[own], tag)
         else:

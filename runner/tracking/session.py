@@ -23,6 +23,7 @@ from runner.tracking.spool import (
     read_runs,
     remove,
 )
+from runner.tracking.status import Status
 
 FINAL_WAIT_SECONDS = 15.0
 """How long a finished command waits for its records to be delivered, before it leaves that to
@@ -112,7 +113,7 @@ class TrackingSession:
         with self._telling():
             self._spool.append("table", run, path=str(self._spool.write_file(run, name, text)))
 
-    def end(self, run: str, status: str) -> None:
+    def end(self, run: str, status: Status) -> None:
         """A run ends: FINISHED, FAILED or KILLED."""
         if self._lost is not None:
             self.append("tags", run, tags={"runner.incomplete": str(self._lost)})

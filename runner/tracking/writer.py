@@ -35,6 +35,7 @@ from runner.tracking.spool import (
     spools,
     write_delivered,
 )
+from runner.tracking.status import Status
 
 POLL_SECONDS = 0.3
 """Between looks at the spool: what has come meanwhile is delivered together, for less of the CPU
@@ -166,7 +167,7 @@ def _end_for_the_dead(spool: Path, delivery: Delivery) -> None:
     for run in _open_runs(spool):
         said = {"runner.ended": "without a word of the runner"}
         delivery.apply([{"kind": "tags", "run": run, "tags": said}])
-        delivery.apply([{"kind": "end", "run": run, "status": "KILLED", "time_ms": killed}])
+        delivery.apply([{"kind": "end", "run": run, "status": Status.KILLED, "time_ms": killed}])
     write_delivered(spool, Delivered(read_delivered(spool).offset, ended=True))
     _remove_when_read(spool)
 

@@ -7,9 +7,10 @@ import json
 from collections import Counter
 from pathlib import Path
 
-from runner.recording.manifest import FINISHED, KILLED, RUNNING, cell_status
+from runner.recording.manifest import cell_status
 from runner.recording.sweep_record import SweepRecord, is_running, sweeps
 from runner.system.text import path_here
+from runner.tracking.status import Status
 
 
 def main(arguments: list[str]) -> int:
@@ -33,8 +34,8 @@ def main(arguments: list[str]) -> int:
 def _row(path: Path, record: SweepRecord) -> dict[str, object]:
     running = is_running(path)
     statuses = Counter(cell_status(path / cell.folder) for cell in record.cells)
-    if not running and RUNNING in statuses:  # its process was killed
-        statuses[KILLED] += statuses.pop(RUNNING)
+    if not running and Status.RUNNING in statuses:  # its process was killed
+        statuses[Status.KILLED] += statuses.pop(Status.RUNNING)
     return {
         "name": record.name,
         "started": record.started,
@@ -47,18 +48,18 @@ def _row(path: Path, record: SweepRecord) -> dict[str, object]:
     }
 
 
-def _status(recorded: str, running: bool) -> str:
+def _status(recorded: Status, running: bool) -> Status:
     if running:
-        return RUNNING
-    return KILLED if recorded == RUNNING else recorded
+        return Status.RUNNING
+    return Status.KILLED if recorded == Status.RUNNING else recorded
 
 
 def _text(row: dict[str, object]) -> str:
     cells, axes = row["cells"], row["axes"]
     assert isinstance(cells, dict)
     assert isinstance(axes, dict)
-    done = f"{cells.get(FINISHED, 0)} of {sum(cells.values())} cells"
-    others = ", ".join(f"{n} {status}" for status, n in cells.items() if status != FINISHED)
+    done = f"{cells.get(Status.FINISHED, 0)} of {sum(cells.values())} cells"
+    others = ", ".join(f"{n} {status}" for status, n in cells.items() if status != Status.FINISHED)
     keys = " x ".join(f"{key} ({len(values)})" for key, values in axes.items())
     return (
         f"{row['started']}  {row['status']:<8}  {row['name']}: {done}"

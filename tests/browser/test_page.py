@@ -22,7 +22,7 @@ from browser.looks import (
 )
 from helpers.made_sweeps import ERROR, HOSTILE, Made, write_run, write_sweep
 from runner.analysis.report.writing import Report, write_report
-from runner.recording.manifest import FAILED, PENDING
+from runner.tracking.status import Status
 
 pytestmark = pytest.mark.slow
 
@@ -58,7 +58,9 @@ def test_without_a_network_and_without_markup_from_texts(page: Page, events: Eve
 
 
 def test_failures_are_told_together_where_they_are_the_same(page_of: PageOf) -> None:
-    page = page_of(Made(broken={1: FAILED, 2: FAILED, 5: PENDING}, status=FAILED))
+    page = page_of(
+        Made(broken={1: Status.FAILED, 2: Status.FAILED, 5: Status.PENDING}, status=Status.FAILED)
+    )
     assert texts(page, "#failed") == ["3 of 6 cells failed or did not finish"]
     alike, pending = texts(page, ".failure")
     assert ERROR in alike
@@ -80,7 +82,7 @@ def test_hostile_texts_stay_texts(tab: Page, tmp_path: Path, form: str) -> None:
     axis = HOSTILE.replace("=", "")
     made = Made(
         axes={axis: ("1", "2"), "__proto__": ("3", HOSTILE)}, prompts=(HOSTILE, "plain"),
-        question=HOSTILE, broken={3: FAILED}, error=HOSTILE, status=FAILED,
+        question=HOSTILE, broken={3: Status.FAILED}, error=HOSTILE, status=Status.FAILED,
     )  # fmt: skip
     report = write_report(write_sweep(tmp_path / "sweep", made))
     assert report.alone is not None

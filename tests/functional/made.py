@@ -8,7 +8,7 @@ from typing import Any
 
 from PIL import Image
 
-from runner.recording.manifest import read_manifest
+from helpers.manifests import read_manifest
 
 STEPS = ("prior.num_inference_steps=3", "decoder.num_inference_steps=3")
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from functional.made import STEPS, Made
+from helpers.manifests import read_manifest
 from runner.analysis.results import read_results
 from runner.cli import main
-from runner.recording.manifest import read_manifest
 
 
 @pytest.mark.slow
@@ -31,7 +31,7 @@ def test_each_stage_that_draws_is_measured(kandinsky: Any) -> None:
     (cell,) = read_results(measured.folder).cells
     for result in cell.images:
         assert result.scores["steps_per_second"] == pytest.approx(
-            3 / statistics.median(result.record["repeats"]["decode"]), rel=1e-2
+            3 / statistics.median(result.record.repeats["decode"]), rel=1e-2
         )
     assert "steps_per_second" not in read_results(plain.folder).better
     assert all(image["repeats"] == {} for image in plain.manifest["images"])

@@ -16,9 +16,10 @@ import pytest
 from PIL import Image
 
 from functional.made import STEPS
+from helpers.manifests import read_manifest
 from runner.cli import main
-from runner.recording.manifest import MANIFEST, read_manifest
-from runner.recording.sweep_record import read_record
+from runner.recording.manifest import MANIFEST
+from runner.recording.sweep_record import SweepRecord
 from runner.tracking import session
 from runner.tracking.delivery import prepare_environment
 
@@ -49,7 +50,7 @@ def swept(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def scores(swept: Path, cell: int) -> dict[tuple[str, int], dict[str, float]]:
     """(prompt, seed) -> what the manifest says."""
-    manifest = read_manifest(swept / read_record(swept).cells[cell].folder)
+    manifest = read_manifest(swept / SweepRecord.read(swept).cells[cell].folder)
     return {(image["prompt"], image["seed"]): image["scores"] for image in manifest["images"]}
 
 
@@ -62,7 +63,7 @@ def runs(swept: Path) -> list[tuple[Any, ...]]:
 
 def artifacts(swept: Path) -> dict[str, Path]:
     """Of the sweep's own run."""
-    (run,) = read_record(swept).runs.values()
+    (run,) = SweepRecord.read(swept).runs.values()
     folder = swept.parents[1] / "mlartifacts" / "default" / run / "artifacts" / "comparison"
     return {file.name: file for file in folder.glob("*")}
 
@@ -141,9 +142,9 @@ def test_an_unfinished_sweep_is_compared_as_far_as_it_went(
     # Elsewhere, without its store: no other one is made.
     copy = tmp_path / "outputs" / "default" / "copied"
     shutil.copytree(swept, copy, ignore=shutil.ignore_patterns("comparison"))
-    last = copy / read_record(copy).cells[3].folder
+    last = copy / SweepRecord.read(copy).cells[3].folder
     (last / MANIFEST).unlink()
-    third = copy / read_record(copy).cells[2].folder / MANIFEST
+    third = copy / SweepRecord.read(copy).cells[2].folder / MANIFEST
     manifest = json.loads(third.read_text())
     third.write_text(json.dumps({**manifest, "status": "KILLED", "images": manifest["images"][:6]}))
     capsys.readouterr()
@@ -173,7 +174,7 @@ def test_without_its_server_the_records_wait(
     outputs = tmp_path / "outputs"
     copy = outputs / "default" / "copied"
     shutil.copytree(swept, copy, ignore=shutil.ignore_patterns("comparison"))
-    for cell in read_record(copy).cells:
+    for cell in SweepRecord.read(copy).cells:
         file = copy / cell.folder / MANIFEST
         manifest = json.loads(file.read_text())
         manifest["config"]["tracking"]["uri"] = "http://127.0.0.1:9"
@@ -259,6 +260,6 @@ def test_a_folder_of_something_else_is_refused(
 ) -> None:
     assert main(["compare", str(tmp_path)]) == 2
     assert "is no folder of a run or a sweep" in capsys.readouterr().err
-    cell = swept / read_record(swept).cells[0].folder
+    cell = swept / SweepRecord.read(swept).cells[0].folder
     assert main(["compare", str(cell)]) == 2
     assert "has a single cell" in capsys.readouterr().err

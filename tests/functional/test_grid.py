@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from functional.made import STEPS
+from helpers.manifests import read_manifest
 from runner import sweep
 from runner.analysis.grids.drawing import GAP, LABEL_WIDTH, draw
 from runner.analysis.grids.layout import Row, Sheet, Tile
 from runner.cli import main
 from runner.images.png import png_bytes
-from runner.recording.manifest import read_manifest
-from runner.recording.sweep_record import read_record
+from runner.recording.sweep_record import SweepRecord
 
 SIDE = 128
 LEFT = LABEL_WIDTH + 2 * GAP
@@ -36,7 +36,7 @@ def swept(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def picture(swept: Path, cell: int, prompt: str, seed: int) -> NDArray[np.uint8]:
-    folder = swept / read_record(swept).cells[cell].folder
+    folder = swept / SweepRecord.read(swept).cells[cell].folder
     (file,) = (
         image["file"]
         for image in read_manifest(folder)["images"]

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from functional.made import STEPS
+from helpers.manifests import read_manifest
 from runner.cli import main
 from runner.config.hydra import app
-from runner.recording.manifest import read_manifest
 from runner.verbs import run
 from runner.workers import host
 from tracking.processes import commands, parent_of, wait_until

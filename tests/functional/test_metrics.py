@@ -13,9 +13,9 @@ import torch
 from PIL import Image
 
 from functional.made import STEPS, Made
+from helpers.manifests import read_manifest
 from runner.cli import main
 from runner.metrics.likeness import psnr, ssim
-from runner.recording.manifest import read_manifest
 
 PROMPTS = ["a red circle on a white background", "зелёный крест на сером фоне"]
 

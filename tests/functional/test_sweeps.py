@@ -12,9 +12,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from functional.made import STEPS, Kandinsky
+from helpers.manifests import read_manifest
 from runner.cli import main
-from runner.recording.manifest import read_manifest
-from runner.recording.sweep_record import read_record
+from runner.recording.sweep_record import SweepRecord
 
 AXES = ("scheduler=ddim,ddpm", "decoder.guidance_scale=1,4")
 GOOD, BAD = "a red circle", "a blue square"
@@ -30,7 +30,7 @@ def sweep(weights: Path, tmp_path: Path) -> Callable[..., list[dict[str, Any]]]:
         last = {o.partition("=")[0]: o for o in ("progress=quiet", *given, *overrides)}
         assert main(["-m", *last.values()]) == status
         folder = output_dir / "latest"
-        cells = read_record(folder).cells
+        cells = SweepRecord.read(folder).cells
         return [read_manifest(folder / cell.folder) for cell in cells]
 
     return run

@@ -16,10 +16,10 @@ import torch
 from PIL import Image, ImageOps
 
 from functional.made import STEPS
+from helpers.manifests import read_manifest
 from runner.cli import main
 from runner.errors import StageError
-from runner.recording.manifest import read_manifest
-from runner.recording.sweep_record import read_record
+from runner.recording.sweep_record import SweepRecord
 from runner.stages import decode
 
 Sweep = Callable[..., "list[Path]"]
@@ -43,7 +43,7 @@ def sweep(weights: Path, tmp_path: Path) -> Sweep:
         finally:
             torch.set_num_threads(1)
         folder = (tmp_path / "latest").resolve()
-        return [folder / cell.folder for cell in read_record(folder).cells]
+        return [folder / cell.folder for cell in SweepRecord.read(folder).cells]
 
     return run
 
@@ -116,7 +116,7 @@ def test_cells_of_other_output_folders_are_compared_where_they_are_run_alike(
             baseline="scheduler=ddim",
         )  # fmt: skip
     folder = tmp_path / "ddpm" / "latest"
-    (cell,) = read_record(folder).cells
+    (cell,) = SweepRecord.read(folder).cells
     assert max(differences(folder / cell.folder)) > 0
     with pytest.raises(FileNotFoundError):
         sweep(f"output_dir={tmp_path}/${{threads}}", status=2)

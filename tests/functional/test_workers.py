@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from functional.made import STEPS
+from helpers.manifests import read_manifest
 from runner.cli import main
 from runner.config.choices import CacheMode
 from runner.engine.execute import execute
@@ -22,7 +23,6 @@ from runner.engine.store import Store
 from runner.errors import RunnerError, StageError
 from runner.graph.node import Node
 from runner.planning.plan import Plan
-from runner.recording.manifest import read_manifest
 from runner.workers import choose
 from runner.workers.choose import specs_of
 from runner.workers.pool import Pool

@@ -21,6 +21,7 @@ from runner.planning.sweep import SweepPlan
 from runner.runs.fingerprint import fingerprint
 from runner.runs.sweep_folder import SweepFolder
 from runner.tracking import session
+from runner.tracking.status import Status
 from runner.verbs import plan as plan_verb
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -83,7 +84,7 @@ def _noted(function: str, results: list[Any]) -> Iterator[None]:
 
 def _record(sweep: SweepPlan) -> Any:
     with tempfile.TemporaryDirectory() as folder:
-        SweepFolder.open(sweep, Path(folder), resume=False).end("KILLED", 0.0, {})
+        SweepFolder.open(sweep, Path(folder), resume=False).end(Status.KILLED, 0.0, {})
         (file,) = Path(folder).glob("*/*/sweep.json")
         return json.loads(file.read_text(encoding="utf-8"))
 

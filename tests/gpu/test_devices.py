@@ -14,8 +14,8 @@ import pytest
 import torch
 from PIL import Image
 
+from helpers.manifests import read_manifest
 from runner.cli import main
-from runner.recording.manifest import read_manifest
 
 pytestmark = pytest.mark.gpu
 

@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from functional.made import STEPS
+from helpers.manifests import read_manifest
 from runner.cli import main
-from runner.recording.manifest import read_manifest
-from runner.recording.sweep_record import read_record
+from runner.recording.sweep_record import SweepRecord
 
 pytestmark = pytest.mark.gpu
 
@@ -55,7 +55,7 @@ def sweep(tmp_path: Path) -> Sweep:
         given = (f"output_dir={tmp_path}", "tracking=none", "progress=quiet", "device=cuda", *STEPS)
         assert main(["-m", *given, *overrides]) == 0
         folder = tmp_path / "latest"
-        return [Cell(folder / cell.folder) for cell in read_record(folder).cells]
+        return [Cell(folder / cell.folder) for cell in SweepRecord.read(folder).cells]
 
     return run
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import colorsys
 import itertools
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
+from helpers.fake_sweeps import IMAGE, MANIFEST, SWEEP, picture_name
 from runner.images.png import pixel_sha256, png_bytes
-from runner.recording.manifest import FAILED, FINISHED, MANIFEST, PENDING
-from runner.recording.sweep_record import CellEntry, SweepRecord, write_record
+from runner.recording.manifest import Manifest, SavedFailure, SavedImage, SavedMetric
+from runner.recording.sweep_record import CellEntry
+from runner.tracking.status import Status
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\"'`&amp; \u2028\u2029 ${1} --> __proto__"
 """What would break out of a script, an element, an attribute or a string, where that can be."""
@@ -42,11 +43,11 @@ class Made:
     seeds: Sequence[int] = (0, 1)
     question: str | None = "How many steps are enough?"
     baseline: str | None = None
-    broken: Mapping[int, str] = field(default_factory=dict)
+    broken: Mapping[int, Status] = field(default_factory=dict)
     lacking: Sequence[int] = ()
     inputs: Sequence[str] = ()
     side: int = 32
-    status: str = FINISHED
+    status: Status = Status.FINISHED
     error: str = ERROR
 
 
@@ -56,24 +57,18 @@ def write_sweep(folder: Path, made: Made) -> Path:
     for number, values in enumerate(itertools.product(*made.axes.values())):
         overrides = tuple(f"{k}={v}" for k, v in zip(made.axes, values, strict=True))
         entries.append(CellEntry(number, overrides, f"{number:04d}_cell", f"fingerprint{number}"))
-        status = made.broken.get(number, FINISHED)
-        if status != PENDING:
+        status = made.broken.get(number, Status.FINISHED)
+        if status != Status.PENDING:
             write_run(folder / entries[-1].folder, made, number, overrides, status)
-    record = SweepRecord(
-        sweep_id="20261125T101530-made",
-        fingerprint="made",
-        name="made",
+    folder.mkdir(parents=True, exist_ok=True)
+    replace(
+        SWEEP,
         status=made.status,
-        attempts=1,
-        started="2026-11-25T10:15:30+00:00",
-        seconds=83.5,
         axes=made.axes,
-        runs={"20261125T101530-made": "mlflow-of-the-sweep"},
+        runs={SWEEP.sweep_id: "mlflow-of-the-sweep"},
         cells=tuple(entries),
         command="kandinsky run -m scheduler=ddim,ddpm 'decoder.steps=5,10,50'",
-    )
-    folder.mkdir(parents=True, exist_ok=True)
-    write_record(folder, record)
+    ).write(folder)
     return folder
 
 
@@ -82,34 +77,36 @@ def write_run(
     made: Made,
     number: int = 0,
     overrides: Sequence[str] = (),
-    status: str = FINISHED,
+    status: Status = Status.FINISHED,
 ) -> Path:
     """The folder of a run, or of a sweep's cell."""
     folder.mkdir(parents=True)
-    failed = status == FAILED
-    images = [] if failed else [_image(folder, made, number, n) for n in range(_count(made))]
-    manifest = {
-        "version": 1,
-        "run_id": f"20261125T101530-made-{number:04d}",
-        "mlflow_run_id": f"mlflow-{number}",
-        "status": status,
-        "name": "made",
-        "question": made.question,
-        "overrides": list(overrides),
-        "images": images,
-        "metrics": {"ssim": {"better": "higher"}, "warmth": {"better": None}},
-        "failures": [{"key": "k", "stage": "decode", "error": made.error}] if failed else [],
-        "config": _config(made, overrides),
-        "environment": {
+    _manifest(folder, made, number, overrides, status).write(folder)
+    return folder
+
+
+def _manifest(
+    folder: Path, made: Made, number: int, overrides: Sequence[str], status: Status
+) -> Manifest:
+    failed = status == Status.FAILED
+    return replace(
+        MANIFEST,
+        run_id=f"{SWEEP.sweep_id}-{number:04d}",
+        mlflow_run_id=f"mlflow-{number}",
+        status=status,
+        question=made.question,
+        overrides=list(overrides),
+        images=[] if failed else [_image(folder, made, number, n) for n in range(_count(made))],
+        metrics={"ssim": SavedMetric("higher"), "warmth": SavedMetric(None)},
+        failures=[SavedFailure("k", "decode", made.error)] if failed else [],
+        config=_config(made, overrides),
+        environment={
             "runner": "0.1.0",
             "device": "cpu",
             "libraries": {"torch": "2.13.0" if number < 4 else "2.14.0"},
             "weights": {"decoder": {"sha256": "b6d4bdf7", "revision": None}},
         },
-    }
-    text = json.dumps(manifest, ensure_ascii=False)
-    (folder / MANIFEST).write_text(text, encoding="utf-8")
-    return folder
+    )
 
 
 def picture(number: int, place: int, side: int) -> Image.Image:
@@ -123,11 +120,11 @@ def _count(made: Made) -> int:
     return len(made.prompts) * len(made.seeds)
 
 
-def _image(folder: Path, made: Made, number: int, place: int) -> dict[str, Any]:
+def _image(folder: Path, made: Made, number: int, place: int) -> SavedImage:
     prompt = made.prompts[place // len(made.seeds)]
     seed = made.seeds[place % len(made.seeds)]
     image = picture(number, place, made.side)
-    file = f"{place:04d}_picture_seed{seed}.png"
+    file = picture_name(place, seed)
     (folder / file).write_bytes(png_bytes(image))
     took = {"prior": 0.25, "decode": 0.25 * (number % 3 + 1) + 0.01 * place}
     scores = {"ssim": 0.5 + 0.05 * number + 0.01 * place, "warmth": 10.0 - number}
@@ -137,22 +134,20 @@ def _image(folder: Path, made: Made, number: int, place: int) -> dict[str, Any]:
     for given in inputs.values():
         (folder / given).parent.mkdir(exist_ok=True)
         (folder / given).write_bytes(png_bytes(Image.new("RGB", (48, 16), GIVEN)))
-    return {
-        "file": file,
-        "prompt": prompt,
-        "negative_prompt": None,
-        "seed": seed,
-        "height": made.side,
-        "width": made.side,
-        "sha256": pixel_sha256(image),
-        "stage_keys": {"prior": f"prior{place}", "decode": f"decode{number}-{place}"},
-        "seconds": sum(took.values()),
-        "reused": False,
-        "took": took,
-        "repeats": {},
-        "inputs": inputs,
-        "scores": scores,
-    }
+    return replace(
+        IMAGE,
+        file=file,
+        prompt=prompt,
+        seed=seed,
+        height=made.side,
+        width=made.side,
+        sha256=pixel_sha256(image),
+        stage_keys={"prior": f"prior{place}", "decode": f"decode{number}-{place}"},
+        seconds=sum(took.values()),
+        took=took,
+        inputs=inputs,
+        scores=scores,
+    )
 
 
 def _config(made: Made, overrides: Sequence[str]) -> dict[str, Any]:

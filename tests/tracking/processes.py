@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from runner.recording.manifest import read_manifest
+from helpers.manifests import read_manifest
 from runner.tracking.delivery import prepare_environment
 
 prepare_environment()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from runner.recording.manifest import read_manifest
+from helpers.manifests import read_manifest
 from tracking.processes import Workplace, commands, ended, kill, wait_until
 
 pytestmark = pytest.mark.slow

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from runner.recording.manifest import read_manifest
+from helpers.manifests import read_manifest
 from tracking.processes import (
     MLflow,
     Workplace,

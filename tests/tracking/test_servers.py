@@ -16,7 +16,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from runner.recording.manifest import read_manifest
+from helpers.manifests import read_manifest
 from tracking.processes import MLflow, Workplace, ended, wait_until, writers_of
 
 pytestmark = pytest.mark.slow

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from runner.tracking.session import TrackingSession
+from runner.tracking.status import Status
 from tracking.processes import kill, wait_until, writers_of
 
 SELDOM = f"""#!{sys.executable}
@@ -39,7 +40,7 @@ def test_a_writer_that_looks_seldom_looks_when_the_session_ends(
         session = begun(tmp_path)
     wait_until((tmp_path / "mlflow.db").exists)
     time.sleep(1)  # it has looked, and waits
-    session.end("a", "FINISHED")
+    session.end("a", Status.FINISHED)
     started = time.monotonic()
     assert session.close().keys() == {"a"}
     assert time.monotonic() - started < 30
@@ -52,6 +53,6 @@ def test_one_whose_writer_is_dead_ends_all_the_same(tmp_path: Path) -> None:
     (writer,) = writers_of(tmp_path)
     kill(writer)
     os.waitpid(writer, 0)
-    session.end("a", "FINISHED")
+    session.end("a", Status.FINISHED)
     assert session.close() == {}
     assert (tmp_path / ".spool" / "a").is_dir()  # for `kandinsky sync`

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from runner.recording.manifest import read_manifest
+from helpers.manifests import read_manifest
 from tracking.processes import STEPS, MLflow, Workplace
 
 KANDINSKY = Path(sys.executable).with_name("kandinsky")

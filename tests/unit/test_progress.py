@@ -21,6 +21,7 @@ from runner.graph.node import Node, PipelineSpec
 from runner.recording.display import CellEnded, loaded_text
 from runner.recording.progress import CellLines, Json, Lines, Quiet, display_for
 from runner.recording.progress_bars import Bars
+from runner.tracking.status import Status
 
 PRIOR = Node("prior", 1, {"seed": 1}, label="a circle [red] · seed 1")
 DECODE = Node("decode", 1, {"seed": 1}, {"prior": PRIOR}, label="a circle [red] · seed 1")
@@ -86,7 +87,7 @@ def test_quiet_shows_failures_only(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr() == ("", "failed: it broke\n")
 
 
-ENDED = CellEnded(7, "scheduler=ddpm", "FAILED", 1, 3, 24)
+ENDED = CellEnded(7, "scheduler=ddpm", Status.FAILED, 1, 3, 24)
 
 
 def test_of_a_sweep_there_is_a_line_a_cell(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from runner.analysis.comparison.writing import FOLDER
 from runner.analysis.results import SweepResult
 from runner.config.choices import Tracker
 from runner.errors import TrackingError, shown
-from runner.recording.sweep_record import is_running, read_record
+from runner.recording.sweep_record import SweepRecord, is_running
 from runner.system.text import for_outputs
 from runner.tracking.delivery import sqlite_path
 from runner.tracking.session import TrackingSession, now_ms
@@ -26,7 +25,7 @@ def log(results: SweepResult, files: Sequence[Path]) -> None:
     folder = results.folder.resolve()
     if is_running(folder):  # its records are on their way
         return
-    sweep_id = read_record(folder).sweep_id
+    sweep_id = SweepRecord.read(folder).sweep_id
     # Where they are not delivered yet, the first one is named as the sweep.
     runs = list(results.runs) or [sweep_id]
     output_dir = folder.parents[1]
@@ -42,10 +41,10 @@ def _stores(results: SweepResult) -> dict[str | None, list[str]]:
     """Tracking address -> the experiments that the cells have there."""
     found: dict[str | None, dict[str, None]] = {}
     for cell in results.cells:
-        if cell.manifest:
-            tracking: Mapping[str, Any] = cell.manifest["config"]["tracking"]
+        if cell.manifest is not None:
+            tracking = cell.manifest.config["tracking"]
             if tracking["tracker"] == Tracker.mlflow.name:
-                experiment = tracking["experiment"] or cell.manifest["name"]
+                experiment = tracking["experiment"] or cell.manifest.name
                 found.setdefault(tracking["uri"], {})[experiment] = None
     return {uri: list(experiments) for uri, experiments in found.items()}
 

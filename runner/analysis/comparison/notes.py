@@ -99,7 +99,7 @@ def unlike(settings: Sequence[Setting], metrics: Sequence[str]) -> list[str]:
 
 def seconds(results: SweepResult) -> str:
     """What the seconds are worth."""
-    if all(cell.manifest["config"].get("bench") for cell in results.cells if cell.manifest):
+    if all(cell.config.get("bench") for cell in results.cells if cell.manifest is not None):
         return "Seconds are medians of repeated runs (bench=true)."
     return (
         "Seconds are as they came, with workers beside each other or stages run at other times; "

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from runner.analysis.results import CellResult, ImageResult, SweepResult
 from runner.errors import ConfigError
-from runner.recording.manifest import FINISHED
+from runner.tracking.status import Status
 
 PICTURE_AXES = ("prompt", "prompt_file", "seeds")
 """Axes that each picture's own prompt and seed say; compared only where they are named."""
@@ -147,4 +147,4 @@ def _sample(found: Iterable[tuple[float, Measured]]) -> Sample:
 
 def unfinished(results: SweepResult) -> list[CellResult]:
     """Cells that have not all their pictures and numbers."""
-    return [cell for cell in results.cells if cell.status != FINISHED]
+    return [cell for cell in results.cells if cell.status != Status.FINISHED]

@@ -54,7 +54,7 @@ def read_cells(folder: Path) -> list[CellShots]:
 
 
 def _shots_of(cell: CellResult) -> CellShots:
-    config = cell.manifest["config"]
+    config = cell.config
     named = f"{config['task']['name']} {VERSIONS[config['model']['version']].title}"
     said = [f"{key}={value}" for key, value in cell.choice.items() if not names_cell(key)]
     images = sorted(cell.images, key=lambda image: image.file.name)

@@ -13,9 +13,9 @@ from runner.analysis.results import Better, CellResult, ImageResult, SweepResult
 from runner.config.measuring import baseline_of
 from runner.config.overrides import assigned
 from runner.errors import ConfigError
-from runner.recording.manifest import KILLED, RUNNING
 from runner.recording.sweep_record import is_running
 from runner.system.text import flattened
+from runner.tracking.status import Status
 
 PROMPT, SEED, CELL, SWEPT = "prompt", "seed", "cell", "swept"
 NO_PROMPT = "(no prompt)"
@@ -26,7 +26,7 @@ def facts_of(result: SweepResult, comparison: Comparison | None) -> Facts:
     swept = tuple(_swept(result))
     axes = (*(axis for axis in swept if axis.name != PROMPT), *_others(result))
     metrics = tuple(result.better.items())
-    configs = [flattened(cell.manifest.get("config", {})) for cell in result.cells]
+    configs = [flattened(cell.config) for cell in result.cells]
     config = next(filter(None, configs), {})
     alive = is_running(result.folder)
     positions = {_choice(cell): place for place, cell in enumerate(result.cells)}
@@ -50,9 +50,9 @@ def facts_of(result: SweepResult, comparison: Comparison | None) -> Facts:
                     sum(image.scores[n] is not None for image in here) for n in range(len(metrics))
                 ),
                 against=None if against == place else against,
-                failures=tuple((failed["stage"], failed["error"]) for failed in cell.failures),
+                failures=tuple((failed.stage, failed.error) for failed in cell.failures),
                 changes=tuple((k, v) for k, v in own.items() if config.get(k) != v),
-                mlflow_run=cell.manifest.get("mlflow_run_id"),
+                mlflow_run=cell.manifest.mlflow_run_id if cell.manifest else None,
             )
         )
     return Facts(
@@ -131,7 +131,6 @@ def _image(
 ) -> ImageFacts:
     record, scores = image.record, image.scores
     own = {PROMPT: _prompt(image), SEED: str(image.seed), CELL: str(cell.number)}
-    repeats: Mapping[str, Sequence[float]] = record.get("repeats", {})
     return ImageFacts(
         cell=place,
         file=image.file.name,
@@ -140,19 +139,19 @@ def _image(
             for axis in axes
         ),
         prompt=image.prompt,
-        negative_prompt=record.get("negative_prompt"),
+        negative_prompt=record.negative_prompt,
         seed=image.seed,
-        height=int(record["height"]),
-        width=int(record["width"]),
-        sha256=str(record["sha256"]),
-        reused=bool(record["reused"]),
+        height=record.height,
+        width=record.width,
+        sha256=record.sha256,
+        reused=record.reused,
         scores=tuple(_finite(scores.get(name)) for name, _ in metrics),
         inputs=tuple((name, inputs[file.name]) for name, file in image.inputs.items()),
         took=tuple(
-            (name, _seconds(seconds, repeats.get(name, ())))
-            for name, seconds in record.get("took", {}).items()
+            (name, _seconds(seconds, record.repeats.get(name, ())))
+            for name, seconds in record.took.items()
         ),
-        stage_keys=tuple((name, str(key)) for name, key in record["stage_keys"].items()),
+        stage_keys=tuple(record.stage_keys.items()),
     )
 
 
@@ -190,13 +189,13 @@ def _choice(cell: CellResult) -> frozenset[tuple[str, str]]:
 def _compared_with(cell: CellResult) -> frozenset[tuple[str, str]]:
     """The choice of the cell that the config's `baseline` leads to from here."""
     try:
-        wanted = baseline_of(cell.manifest.get("config", {}).get("baseline"))
+        wanted = baseline_of(cell.config.get("baseline"))
     except ConfigError:
         wanted = ()
     return frozenset({**cell.choice, **assigned(wanted)}.items())
 
 
-def _status(recorded: str, alive: bool, result: SweepResult) -> str:
+def _status(recorded: Status, alive: bool, result: SweepResult) -> Status:
     """As it is now: a sweep that is said to run, and whose process is gone, was killed."""
     swept = result.seconds is not None
-    return KILLED if swept and recorded == RUNNING and not alive else recorded
+    return Status.KILLED if swept and recorded == Status.RUNNING and not alive else recorded

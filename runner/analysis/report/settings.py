@@ -30,7 +30,9 @@ def environment(cells: Sequence[CellResult]) -> Iterator[Group]:
     """
     groups: dict[str, dict[str, dict[str, None]]] = {GENERAL: {}}
     for cell in cells:
-        for name, value in cell.manifest.get("environment", {}).items():
+        if cell.manifest is None:
+            continue
+        for name, value in cell.manifest.environment.items():
             nested = isinstance(value, Mapping)
             group = groups.setdefault(name, {}) if nested else groups[GENERAL]
             for key, text in flattened(value if nested else {name: value}).items():

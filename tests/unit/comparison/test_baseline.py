@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import pytest
 
+from helpers.fake_sweeps import Choice, sweep_of
 from runner.analysis.comparison.comparing import compare
 from runner.errors import ConfigError
-from unit.comparison.sweeps_made import Choice, sweep_of
 
 AXES = {"scheduler": ("ddim", "ddpm"), "steps": ("5", "10")}
 ALL = {"scheduler": "ddpm", "steps": "10"}

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from helpers.fake_sweeps import Choice, Score, sweep_of
 from runner.analysis.comparison.comparing import compare
 from runner.analysis.comparison.findings import Comparison, Row
 from runner.errors import ConfigError
-from unit.comparison.sweeps_made import Choice, Score, sweep_of
 
 PROMPTS = tuple(f"prompt {number}" for number in range(12))
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from helpers.fake_sweeps import Choice, sweep_of
 from runner.analysis.comparison.pairing import (
     Setting,
     compared_axes,
@@ -16,7 +17,6 @@ from runner.analysis.comparison.pairing import (
 )
 from runner.analysis.results import SweepResult
 from runner.errors import ConfigError
-from unit.comparison.sweeps_made import Choice, sweep_of
 
 AXES = {"scheduler": ("ddim", "ddpm"), "steps": ("5", "10")}
 

@@ -9,10 +9,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from helpers.fake_sweeps import Choice, sweep_of
 from runner.analysis.comparison.comparing import compare
 from runner.analysis.comparison.pareto import Point, on_front
 from runner.analysis.comparison.pareto_plot import FRONT, drawn
-from unit.comparison.sweeps_made import Choice, sweep_of
 
 
 def beaten(one: tuple[float, float], others: list[tuple[float, float]], sign: int) -> bool:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from helpers.fake_sweeps import Choice, sweep_of
 from runner.analysis.comparison.comparing import compare
 from runner.analysis.comparison.tables import tables
-from unit.comparison.sweeps_made import Choice, sweep_of
 
 TINY = {"ddim": 0.0, "ddpm": -0.000123, "lcm": -0.2}
 

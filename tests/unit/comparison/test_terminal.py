@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from unit.comparison.sweeps_made import Choice, sweep_of, write_sweep
+from helpers.fake_sweeps import Choice, sweep_of, write_results
 from unit.conftest import Command, assert_refused
 
 HOSTILE = (
@@ -29,7 +29,7 @@ def score(choice: Choice, prompt: str, seed: int) -> dict[str, float]:
 def hostile(tmp_path: Path) -> Path:
     axes = {"negative_prompt": HOSTILE, "decoder.num_inference_steps": ("5", "10")}
     folder = tmp_path / "outputs" / "made" / "one"
-    write_sweep(sweep_of(axes, score, seeds=range(12), folder=folder))
+    write_results(sweep_of(axes, score, seeds=range(12), folder=folder))
     return folder
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from helpers.fake_sweeps import Choice, sweep_of
 from runner.analysis.comparison.comparing import compare
 from runner.analysis.comparison.findings import Comparison
 from runner.analysis.comparison.latex import escaped as latex_escaped
@@ -18,7 +19,6 @@ from runner.analysis.comparison.latex import latex
 from runner.analysis.comparison.markdown import markdown
 from runner.analysis.comparison.tables import decimals_for, tables, written
 from runner.analysis.comparison.writing import as_csv, as_json, write
-from unit.comparison.sweeps_made import Choice, sweep_of
 
 HOSTILE = (
     "plain",

@@ -11,9 +11,10 @@ from helpers.made_sweeps import ERROR, Made, write_run, write_sweep
 from runner.analysis.report.facts import Facts
 from runner.analysis.report.gather import NO_PROMPT, facts_of
 from runner.analysis.results import read_results
-from runner.recording.manifest import FAILED, KILLED, MANIFEST, PENDING, RUNNING
+from runner.recording.manifest import MANIFEST
 from runner.recording.sweep_record import LOCK
 from runner.system.locks import hold
+from runner.tracking.status import Status
 
 
 def facts(folder: Path) -> Facts:
@@ -139,20 +140,22 @@ def test_an_environment_that_differs_has_all_its_values(swept: Path) -> None:
 
 
 def test_failures_say_their_stage_and_error(tmp_path: Path) -> None:
-    found = made(tmp_path, Made(broken={1: FAILED, 2: PENDING}, status=FAILED))
+    found = made(tmp_path, Made(broken={1: Status.FAILED, 2: Status.PENDING}, status=Status.FAILED))
     assert found.cells[1].failures == (("decode", ERROR),)
-    assert (found.cells[1].status, found.cells[1].images) == (FAILED, 0)
-    assert (found.cells[2].status, found.cells[2].images) == (PENDING, 0)
+    assert (found.cells[1].status, found.cells[1].images) == (Status.FAILED, 0)
+    assert (found.cells[2].status, found.cells[2].images) == (Status.PENDING, 0)
     assert found.cells[3].status == "FINISHED"
 
 
 def test_a_sweep_runs_as_long_as_its_process_does(tmp_path: Path) -> None:
-    folder = write_sweep(tmp_path / "sweep", Made(broken={2: RUNNING}, status=RUNNING))
-    assert facts(folder).status == KILLED
-    assert facts(folder).cells[2].status == KILLED
+    folder = write_sweep(
+        tmp_path / "sweep", Made(broken={2: Status.RUNNING}, status=Status.RUNNING)
+    )
+    assert facts(folder).status == Status.KILLED
+    assert facts(folder).cells[2].status == Status.KILLED
     with hold(folder / LOCK):
-        assert facts(folder).status == RUNNING
-        assert facts(folder).cells[2].status == RUNNING
+        assert facts(folder).status == Status.RUNNING
+        assert facts(folder).cells[2].status == Status.RUNNING
 
 
 def test_a_single_run_is_one_cell(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from helpers.made_sweeps import HOSTILE, Made, write_run, write_sweep
 from runner.analysis.report import pictures, writing
 from runner.analysis.report.writing import write_report
 from runner.errors import ConfigError, StorageError
+from runner.tracking.status import Status
 
 
 def data_in(text: str) -> dict[str, Any]:
@@ -166,7 +167,7 @@ def test_pictures_that_cannot_be_read_are_told(swept: Path) -> None:
 
 
 def test_hostile_texts_are_in_it_as_they_are(tmp_path: Path) -> None:
-    made = Made(prompts=(HOSTILE,), question=HOSTILE, broken={1: "FAILED"}, error=HOSTILE)
+    made = Made(prompts=(HOSTILE,), question=HOSTILE, broken={1: Status.FAILED}, error=HOSTILE)
     folder = write_sweep(tmp_path / "sweep", made)
     report = write_report(folder)
     assert report.alone is not None

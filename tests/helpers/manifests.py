@@ -1,0 +1,14 @@
+"""What a user finds in a run's folder, whatever the runner makes of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """manifest.json, as any program reads it."""
+    content = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    assert isinstance(content, dict)
+    return content

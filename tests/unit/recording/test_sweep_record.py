@@ -1,0 +1,108 @@
+"""sweep.json: what is written, and which records are left alone."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from helpers.fake_sweeps import SWEEP
+from runner.recording.sweep_record import CellEntry, SweepRecord, find, sweeps
+from runner.system.typed_json import FieldError
+from runner.tracking.status import Status
+
+CELLS = (
+    CellEntry(0, ("seed=1",), "0000_1", "first"),
+    CellEntry(1, ("seed=2",), "0001_2", "second"),
+)
+RECORD = replace(SWEEP, status=Status.KILLED, axes={"seed": ["1", "2"]}, cells=CELLS)
+
+TEXT = """{
+ "version": 1,
+ "sweep_id": "20261125T101530-made",
+ "fingerprint": "made",
+ "name": "made",
+ "status": "KILLED",
+ "attempts": 1,
+ "started": "2026-11-25T10:15:30+00:00",
+ "seconds": 83.5,
+ "axes": {
+  "seed": [
+   "1",
+   "2"
+  ]
+ },
+ "runs": {},
+ "cells": [
+  {
+   "number": 0,
+   "overrides": [
+    "seed=1"
+   ],
+   "folder": "0000_1",
+   "fingerprint": "first"
+  },
+  {
+   "number": 1,
+   "overrides": [
+    "seed=2"
+   ],
+   "folder": "0001_2",
+   "fingerprint": "second"
+  }
+ ],
+ "command": "kandinsky run -m ..."
+}
+"""
+
+
+def put(output_dir: Path, name: str, content: object) -> Path:
+    folder = output_dir / "default" / name
+    folder.mkdir(parents=True)
+    (folder / "sweep.json").write_text(json.dumps(content))
+    return folder
+
+
+def test_other_versions_of_the_runner_read_what_is_written(tmp_path: Path) -> None:
+    RECORD.write(tmp_path)
+    assert (tmp_path / "sweep.json").read_text(encoding="utf-8") == TEXT
+
+
+def test_it_comes_back_and_without_a_command_too(tmp_path: Path) -> None:
+    content = json.loads(TEXT)
+    assert SweepRecord.read(put(tmp_path, "a", content)) == RECORD
+    del content["command"]
+    assert SweepRecord.read(put(tmp_path, "b", content)) == replace(RECORD, command="")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"version": 2}, "is of another version"),
+        ({"cells": [{"number": 0}]}, "'cells[0].overrides' is missing"),
+        ({"status": "LOST"}, "'status' is none of"),
+        ({"of_a_later_runner": 1}, "'of_a_later_runner' is not known"),
+    ],
+)
+def test_what_this_runner_would_lose_or_misread_is_left_out(
+    tmp_path: Path, change: dict[str, Any], said: str
+) -> None:
+    whole = put(tmp_path, "whole", json.loads(TEXT))
+    wrong = put(tmp_path, "wrong", {**json.loads(TEXT), **change})
+    with pytest.raises(FieldError) as refused:
+        SweepRecord.read(wrong)
+    assert str(refused.value).startswith(f"{wrong / 'sweep.json'}: {said}")
+    assert sweeps(tmp_path) == [(whole, RECORD)]
+
+
+def test_the_newest_of_a_fingerprint_is_found(tmp_path: Path) -> None:
+    put(tmp_path, "b", {**json.loads(TEXT), "started": "2026-11-25T10:15:30+00:00"})
+    newest = put(tmp_path, "a", {**json.loads(TEXT), "started": "2026-11-26T10:15:30+00:00"})
+    put(tmp_path, "c", {**json.loads(TEXT), "fingerprint": "another"})
+    found = find(tmp_path, "made")
+    assert found is not None
+    assert found[0] == newest
+    assert find(tmp_path, "none") is None
