@@ -143,7 +143,7 @@ class _Rows:
                     else self._verdict(metric, better, block, difference, missing),
                 )
             )
-        return MetricRows(better, compared, tuple(rows))
+        return MetricRows(better, tuple(rows))
 
     def _blocks(self, sample: Sample) -> Blocks:
         # Also where single pictures are resampled: those of one prompt and seed, from several

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any, NoReturn
 
 from runner.analysis.comparison.pareto import Point
 from runner.analysis.results import Better
+from runner.system.typed_json import FieldError, read_as
+
+VERSION = 2
+READABLE = (1, 2)
+"""The first did not say what results it is of, so it is taken for an old one."""
 
 
 class Verdict(StrEnum):
@@ -48,15 +55,15 @@ class Row:
 
 @dataclass(frozen=True)
 class MetricRows:
-    """A metric, which of its numbers are the better ones, and a row for each setting that has any.
-
-    Attributes:
-        compared: how many settings are compared with the baseline: their intervals hold together.
-    """
+    """A metric: which of its numbers are the better ones; a row for each setting that has any."""
 
     better: Better
-    compared: int
     rows: tuple[Row, ...]
+
+    @property
+    def compared(self) -> int:
+        """How many settings are compared with the baseline: their intervals hold together."""
+        return sum(1 for row in self.rows if row.pairs)
 
 
 @dataclass(frozen=True)
@@ -71,6 +78,8 @@ class Comparison:
         notes: how to read it, one sentence or two each.
         warnings: what is missing.
         pareto: metric -> quality and seconds of each setting; of metrics with a direction.
+
+    As JSON it is without its name and its warnings, which are among the notes.
     """
 
     name: str
@@ -82,3 +91,67 @@ class Comparison:
     warnings: tuple[str, ...]
     metrics: Mapping[str, MetricRows]
     pareto: Mapping[str, tuple[Point, ...]]
+
+    def as_json(self) -> str:
+        """What other programs and the page read; no NaN in it."""
+        content = {
+            "version": VERSION,
+            "of": self.of,
+            "by": list(self.by),
+            "baseline": dict(self.baseline),
+            "confidence": self.confidence,
+            "note": " ".join(self.notes),
+            "metrics": {
+                name: {"better": rows.better, "rows": [_plain(row) for row in rows.rows]}
+                for name, rows in self.metrics.items()
+            },
+            "pareto": {
+                name: [_plain(point) for point in points] for name, points in self.pareto.items()
+            },
+        }
+        return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Comparison:
+        """What `as_json` wrote. The notes come back as one.
+
+        Raises:
+            ValueError: it is no JSON, or of another version; FieldError: a field is missing, or of
+                another type.
+        """
+        content = json.loads(text, parse_constant=_refuse)
+        if isinstance(content, dict) and content.get("version", VERSION) not in READABLE:
+            raise FieldError(f"'version' is another one: {content['version']!r:.100}")
+        stored = read_as(_Stored, content)
+        return cls(
+            name="",
+            of=stored.of,
+            by=stored.by,
+            baseline=stored.baseline or {},
+            confidence=stored.confidence,
+            notes=(stored.note,) if stored.note else (),
+            warnings=(),
+            metrics=stored.metrics,
+            pareto=stored.pareto,
+        )
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """The fields of the JSON."""
+
+    by: tuple[str, ...]
+    baseline: Mapping[str, str] | None
+    confidence: float
+    note: str | None
+    metrics: Mapping[str, MetricRows]
+    of: str = ""
+    pareto: Mapping[str, tuple[Point, ...]] = field(default_factory=dict)
+
+
+def _plain(row: Row | Point) -> dict[str, Any]:
+    return {**vars(row), "choice": dict(row.choice)}
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no number")

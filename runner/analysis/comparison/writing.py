@@ -8,7 +8,6 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from runner.analysis.comparison.findings import Comparison
 from runner.analysis.comparison.latex import latex
@@ -16,7 +15,6 @@ from runner.analysis.comparison.markdown import markdown
 from runner.errors import StorageError
 from runner.system.files import write_whole
 
-VERSION = 2
 FOLDER = "comparison"
 """Within a sweep's folder, and among the artifacts of its MLflow run."""
 JSON = "comparison.json"
@@ -42,7 +40,7 @@ def write(comparison: Comparison, out: Path) -> list[Path]:
         "comparison.md": markdown,
         "comparison.csv": as_csv,
         "comparison.tex": latex,
-        JSON: as_json,
+        JSON: Comparison.as_json,
     }
     made = []
     for name, content in texts.items():
@@ -53,30 +51,6 @@ def write(comparison: Comparison, out: Path) -> list[Path]:
         write_whole(out / name, picture)
         made.append(out / name)
     return made
-
-
-def as_json(comparison: Comparison) -> str:
-    """What other programs read; no NaN in it."""
-    content = {
-        "version": VERSION,
-        "of": comparison.of,
-        "by": list(comparison.by),
-        "baseline": dict(comparison.baseline),
-        "confidence": comparison.confidence,
-        "note": " ".join(comparison.notes),
-        "metrics": {
-            name: {"better": rows.better, "rows": [_plain(row) for row in rows.rows]}
-            for name, rows in comparison.metrics.items()
-        },
-        "pareto": {
-            name: [_plain(point) for point in points] for name, points in comparison.pareto.items()
-        },
-    }
-    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _plain(row: object) -> dict[str, Any]:
-    return {**vars(row), "choice": dict(vars(row)["choice"])}
 
 
 def as_csv(comparison: Comparison) -> str:

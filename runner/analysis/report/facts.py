@@ -7,8 +7,8 @@ Lists and positions in them, and no mappings by names: an axis or a key that is 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from runner.analysis.report.compared import Comparison
 from runner.analysis.report.settings import Group, Pairs
 from runner.analysis.results import Better
 
@@ -93,6 +93,7 @@ class Facts:
         metrics: names of numbers, and which of their values are the better ones.
         inputs: files of the pictures that others were made from, each once.
         config: of the first cell, by dotted keys.
+        comparison: see `compared.shown`.
         outdated: the comparison is of other pictures or numbers than are there now.
     """
 
@@ -112,5 +113,5 @@ class Facts:
     config: Pairs
     environment: tuple[Group, ...]
     runs: Pairs
-    comparison: Comparison | None
+    comparison: dict[str, Any] | None
     outdated: bool

@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from runner.analysis.report.compared import Comparison
+from runner.analysis.comparison.findings import Comparison
+from runner.analysis.report.compared import shown
 from runner.analysis.report.facts import Axis, CellFacts, Facts, ImageFacts
 from runner.analysis.report.settings import environment
 from runner.analysis.results import Better, CellResult, ImageResult, SweepResult
@@ -72,7 +73,7 @@ def facts_of(result: SweepResult, comparison: Comparison | None) -> Facts:
         config=tuple(config.items()),
         environment=tuple(environment(result.cells)),
         runs=tuple(result.runs.items()),
-        comparison=comparison,
+        comparison=None if comparison is None else shown(comparison),
         outdated=comparison is not None and comparison.of != result.digest,
     )
 

@@ -18,7 +18,7 @@ from runner.analysis.comparison.latex import escaped as latex_escaped
 from runner.analysis.comparison.latex import latex
 from runner.analysis.comparison.markdown import markdown
 from runner.analysis.comparison.tables import decimals_for, tables, written
-from runner.analysis.comparison.writing import as_csv, as_json, write
+from runner.analysis.comparison.writing import as_csv, write
 
 HOSTILE = (
     "plain",
@@ -54,7 +54,7 @@ def hostile() -> Comparison:
 
 
 def test_json_is_what_the_page_reads(hostile: Comparison) -> None:
-    content = json.loads(as_json(hostile), parse_constant=pytest.fail)
+    content = json.loads(hostile.as_json(), parse_constant=pytest.fail)
     assert list(content) == [
         "version", "of", "by", "baseline", "confidence", "note", "metrics", "pareto"
     ]  # fmt: skip
@@ -78,6 +78,14 @@ def test_json_is_what_the_page_reads(hostile: Comparison) -> None:
     point = content["pareto"]["quality"][1]
     assert list(point) == ["choice", "quality", "seconds", "on_front"]
     assert point["quality"] == rows[1]["mean"]
+
+
+def test_json_is_read_back(hostile: Comparison) -> None:
+    again = Comparison.from_json(hostile.as_json())
+    assert again.metrics == hostile.metrics
+    assert (again.of, again.by, again.baseline) == (hostile.of, hostile.by, hostile.baseline)
+    assert again.pareto == hostile.pareto
+    assert again.as_json() == hostile.as_json()
 
 
 def test_csv_has_all_digits_and_no_formula(hostile: Comparison) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from helpers.made_sweeps import comparison
-from runner.analysis.report.compared import FILE, read_comparison
+from runner.analysis.report.compared import FILE, read_comparison, shown
 from runner.errors import ConfigError
 
 
@@ -23,12 +23,29 @@ def test_it_is_read_whole(tmp_path: Path) -> None:
     found = read_comparison(written(tmp_path, comparison()))
     assert found is not None
     assert found.by == ("scheduler", "decoder.steps")
-    assert found.baseline == (("scheduler", "ddim"), ("decoder.steps", "50"))
+    assert found.baseline == {"scheduler": "ddim", "decoder.steps": "50"}
     assert found.confidence == 0.95
-    assert [metric.name for metric in found.metrics] == ["ssim", "seconds", "warmth"]
-    worse, baseline, *_ = found.metrics[0].rows
+    assert list(found.metrics) == ["ssim", "seconds", "warmth"]
+    worse, baseline, *_ = found.metrics["ssim"].rows
     assert (worse.difference, worse.low, worse.high) == (-0.02, -0.04, -0.003)
     assert (baseline.verdict, baseline.difference) == ("baseline", None)
+
+
+def test_the_page_has_names_that_users_chose_as_values_and_not_as_keys(tmp_path: Path) -> None:
+    content = comparison()
+    content["by"] = ["__proto__"]
+    content["baseline"] = {"__proto__": "1"}
+    content["metrics"] = {"__proto__": content["metrics"]["ssim"]}
+    for row in content["metrics"]["__proto__"]["rows"]:
+        row["choice"] = {"__proto__": "1"}
+    found = read_comparison(written(tmp_path, content))
+    assert found is not None
+    plain = shown(found)
+    assert plain["baseline"] == (("__proto__", "1"),)
+    (metric,) = plain["metrics"]
+    assert metric["name"] == "__proto__"
+    assert metric["rows"][0]["choice"] == (("__proto__", "1"),)
+    assert metric["rows"][0]["difference"] == -0.02
 
 
 def test_none_is_none(tmp_path: Path) -> None:
