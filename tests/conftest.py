@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -23,3 +24,13 @@ def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from random_weights import build_all
 
     return build_all(tmp_path_factory.mktemp("random_weights"))
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the small family: the shipped one may be trained anew meanwhile."""
+    from runner.weights.find import MINI_DIR
+
+    folder = tmp_path_factory.mktemp("family") / "weights"
+    shutil.copytree(MINI_DIR, folder)
+    return folder

@@ -6,11 +6,10 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from hydra import compose, initialize_config_dir
-from numpy.typing import NDArray
 from PIL import Image
 
+from helpers.pixels import Pixels, pixels
 from runner.config.hydra import tree
 from runner.config.resolve import resolve
 from runner.engine.execute import execute
@@ -26,8 +25,6 @@ from runner.system.machine import settled_device
 
 VERSIONS = ("kandinsky2_1", "kandinsky2_2", "kandinsky3")
 PROMPT = "a red circle on blue"
-
-Pixels = NDArray[np.int16]
 
 
 class Drawn(Observer):
@@ -49,7 +46,7 @@ class Drawn(Observer):
         """Of the last image."""
         value = self.results[-1].value
         assert isinstance(value, Image.Image)
-        return np.asarray(value, dtype=np.int16)
+        return pixels(value)
 
     def read_back(self, name: str) -> Any:
         """One fact of every pipeline's read-back, module -> value, in one dictionary."""
@@ -115,8 +112,3 @@ def drawn(plan: Plan, pipelines: Pipelines) -> Drawn:
     for error in outcome.failed.values():
         raise error
     return made
-
-
-def furthest(first: Pixels, second: Pixels) -> int:
-    """Levels of 255 between the two pixels that differ most."""
-    return int(np.abs(first - second).max())

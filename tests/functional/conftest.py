@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +13,6 @@ from PIL import Image
 
 from functional.made import STEPS, Kandinsky, Made
 from runner.cli import main
-from runner.weights.find import MINI_DIR
 
 if TYPE_CHECKING:
     from functional.asked import (
@@ -28,14 +26,6 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)
-
-
-@pytest.fixture(scope="session")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the small family: the shipped one may be trained anew meanwhile."""
-    folder = tmp_path_factory.mktemp("family") / "weights"
-    shutil.copytree(MINI_DIR, folder)
-    return folder
 
 
 @pytest.fixture

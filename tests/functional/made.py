@@ -8,7 +8,7 @@ from typing import Any
 
 from PIL import Image
 
-from helpers.manifests import read_manifest
+from helpers.manifests import hashes, read_manifest
 
 STEPS = ("prior.num_inference_steps=3", "decoder.num_inference_steps=3")
 
@@ -29,7 +29,7 @@ class Made:
     @property
     def hashes(self) -> dict[tuple[str, int], str]:
         """(prompt, seed) -> sha256 of the pixels."""
-        return {(i["prompt"], i["seed"]): i["sha256"] for i in self.manifest["images"]}
+        return hashes(self.manifest)
 
     def image(self) -> Image.Image:
         """The only one."""

@@ -10,7 +10,8 @@ import torch
 from diffusers import VQModel
 from diffusers.models.attention_processor import Attention, SlicedAttnProcessor
 
-from functional.cells import VERSIONS, Drawn, drawn, furthest, opened, planned
+from functional.cells import VERSIONS, Drawn, drawn, opened, planned
+from helpers.pixels import furthest
 from runner.pipelines.attention import set_attention
 
 TOLERANCE = 1

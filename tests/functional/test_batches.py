@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from functional.made import Made
+from helpers.pixels import furthest, read_pixels
 
 PROMPTS = 'prompt=["a red circle on a white background","a blue square"]'
 SEEDS = "seeds=[0,1,2]"
@@ -16,13 +15,9 @@ LEVELS = 2
 """Of 255: sums over a batch are taken in another order."""
 
 
-def pixels(made: Made) -> list[Any]:
-    return [np.asarray(Image.open(file).convert("RGB")).astype(int) for file in made.files]
-
-
-def furthest(one: Made, other: Made) -> int:
-    pairs = zip(pixels(one), pixels(other), strict=True)
-    return max(int(np.abs(a - b).max()) for a, b in pairs)
+def furthest_of(one: Made, other: Made) -> int:
+    pairs = zip(one.files, other.files, strict=True)
+    return max(furthest(read_pixels(a), read_pixels(b)) for a, b in pairs)
 
 
 def key(made: Made) -> str:
@@ -38,7 +33,7 @@ def test_images_are_those_that_are_made_alone(
     given = (PROMPTS, SEEDS, f"scheduler={scheduler}", *more)
     alone: Made = kandinsky(*given)
     together: Made = kandinsky(*given, "batch_size=4")
-    assert furthest(alone, together) <= LEVELS
+    assert furthest_of(alone, together) <= LEVELS
     assert len({image["sha256"] for image in together.manifest["images"]}) == 6
     assert key(alone) != key(together)  # bit for bit they are not the same
 
@@ -58,7 +53,7 @@ def test_interpolations_go_together(kandinsky: Any) -> None:
         "task=interpolate", "interpolate.items=[{text: a red circle}, {text: a blue square}]",
         SEEDS, "negative_prompt=a cross",
     )  # fmt: skip
-    assert furthest(kandinsky(*given), kandinsky(*given, "batch_size=3")) <= LEVELS
+    assert furthest_of(kandinsky(*given), kandinsky(*given, "batch_size=3")) <= LEVELS
 
 
 @pytest.mark.slow

@@ -14,8 +14,9 @@ import torch
 from diffusers import UNet2DConditionModel
 from PIL import Image
 
-from functional.cells import Drawn, Pixels, drawn, furthest, opened, planned, small
+from functional.cells import Drawn, drawn, opened, planned, small
 from functional.made import Made
+from helpers.pixels import Pixels, furthest
 from random_weights.filling import fill
 from runner.cli import main
 from runner.errors import StageError

@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,10 +16,10 @@ from diffusers import (
     KandinskyV22Pipeline,
     KandinskyV22PriorPipeline,
 )
-from PIL import Image
 
-from functional.cells import VERSIONS, drawn, furthest, opened, planned
+from functional.cells import VERSIONS, drawn, opened, planned
 from functional.made import STEPS, Kandinsky, Made
+from helpers.pixels import furthest, pixels
 
 PROMPT = "a red circle on a white background"
 OTHER = "a blue square on a black background"
@@ -61,10 +60,6 @@ def pipelines(
 
 def generator() -> torch.Generator:
     return torch.Generator().manual_seed(SEED)
-
-
-def pixels(image: Image.Image) -> np.ndarray[Any, np.dtype[np.int16]]:
-    return np.asarray(image, dtype=np.int16)
 
 
 def run_like(

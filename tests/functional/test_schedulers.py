@@ -13,7 +13,8 @@ from diffusers import DiffusionPipeline
 from hydra.errors import HydraException
 from PIL import Image
 
-from functional.cells import VERSIONS, Drawn, Watched, drawn, furthest, opened, planned
+from functional.cells import VERSIONS, Drawn, Watched, drawn, opened, planned
+from helpers.pixels import furthest
 from runner.errors import RunnerError
 from runner.pipelines.scheduler_swap import CLASSES, TRAINED, scheduler_settings
 from training.judging.judge import judge

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from functional.made import STEPS, Kandinsky
-from helpers.manifests import read_manifest
+from helpers.manifests import hashes, read_manifest
 from runner.cli import main
 from runner.recording.sweep_record import SweepRecord
 
@@ -34,10 +34,6 @@ def sweep(weights: Path, tmp_path: Path) -> Callable[..., list[dict[str, Any]]]:
         return [read_manifest(folder / cell.folder) for cell in cells]
 
     return run
-
-
-def hashes(manifest: dict[str, Any]) -> dict[tuple[str, int], str]:
-    return {(image["prompt"], image["seed"]): image["sha256"] for image in manifest["images"]}
 
 
 def test_every_cell_has_the_pixels_of_its_own_run(

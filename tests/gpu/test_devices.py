@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from helpers.manifests import read_manifest
+from helpers.pixels import furthest
 from runner.cli import main
 
 pytestmark = pytest.mark.gpu
@@ -60,8 +61,8 @@ def run(weights: Path, folder: Path, version: str, *overrides: str) -> Logged:
     return Logged(pixels, decoder, data.metrics, data.tags)
 
 
-def furthest(one: Logged, other: Logged) -> int:
-    return int(np.abs(one.pixels - other.pixels).max())
+def furthest_of(one: Logged, other: Logged) -> int:
+    return furthest(one.pixels, other.pixels)
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +82,7 @@ def test_cuda_draws_what_the_cpu_draws(
     assert set(whole[version].decoder["device"].values()) == {"cuda:0"}
     assert set(on_cpu.decoder["device"].values()) == {"cpu"}
     assert whole[version].pixels.std() > 10
-    assert furthest(on_cpu, whole[version]) <= OTHER_KERNELS
+    assert furthest_of(on_cpu, whole[version]) <= OTHER_KERNELS
     assert whole[version].metrics["peak_device_mb"] > 0
     assert whole[version].tags["runner.accelerator"] == torch.cuda.get_device_name(0)
     assert "runner.accelerator" not in on_cpu.tags
@@ -96,7 +97,7 @@ def test_offload_draws_what_none_draws(
     random_weights: Path, tmp_path: Path, whole: dict[str, Logged], version: str, mode: str
 ) -> None:
     offloaded = run(random_weights, tmp_path, version, f"offload={mode}")
-    assert furthest(offloaded, whole[version]) <= SAME_KERNELS
+    assert furthest_of(offloaded, whole[version]) <= SAME_KERNELS
     # So small a model fits, and then `auto` leaves it whole.
     used = "none" if mode == "auto" else mode
     assert offloaded.decoder["offload"]["mode"] == used
@@ -124,7 +125,7 @@ def test_compiled_draws_the_same(
     compiled = run(
         random_weights, tmp_path, version, "compile=default", "compile.channels_last=true"
     )
-    assert furthest(compiled, whole[version]) <= OTHER_KERNELS
+    assert furthest_of(compiled, whole[version]) <= OTHER_KERNELS
     assert compiled.decoder["compile"]["unet"] == {"compiled": True, "channels_last": True}
     assert compiled.metrics["seconds_decode_first_call"] > 0
 
@@ -147,7 +148,7 @@ def test_xformers_draws_the_same(
 ) -> None:
     other = run(random_weights, tmp_path, version, "attention=xformers")
     assert all("XFormers" in name for name in other.decoder["attention"]["unet"])
-    assert furthest(other, whole[version]) <= OTHER_KERNELS
+    assert furthest_of(other, whole[version]) <= OTHER_KERNELS
 
 
 def test_running_out_of_memory_is_relieved(
@@ -170,7 +171,7 @@ def test_running_out_of_memory_is_relieved(
     assert len(tries) == 2
     assert "out of memory with offload=none" in made.tags["runner.memory_relieved"]
     assert made.decoder["offload"]["mode"] == "model"
-    assert furthest(made, usual) <= SAME_KERNELS
+    assert furthest_of(made, usual) <= SAME_KERNELS
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -181,4 +182,4 @@ def test_workers_draw_the_same(
     logged = run(random_weights, tmp_path, version, "workers=2", "seeds=[3,4]")
     assert logged.tags["runner.workers"] == "2 workers (as configured)"
     assert logged.decoder["execution_device"].startswith("cuda:")
-    assert furthest(logged, whole[version]) <= SAME_KERNELS
+    assert furthest_of(logged, whole[version]) <= SAME_KERNELS

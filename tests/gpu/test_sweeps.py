@@ -6,12 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from functional.made import STEPS
 from helpers.manifests import read_manifest
+from helpers.pixels import furthest, read_pixels
 from runner.cli import main
 from runner.recording.sweep_record import SweepRecord
 
@@ -30,7 +29,7 @@ class Cell:
 
     def __init__(self, folder: Path) -> None:
         self.manifest: dict[str, Any] = read_manifest(folder)
-        self.pictures = [self._opened(folder / image["file"]) for image in self.images]
+        self.pictures = [read_pixels(folder / image["file"]) for image in self.images]
 
     @property
     def images(self) -> list[dict[str, Any]]:
@@ -40,11 +39,6 @@ class Cell:
     @property
     def hashes(self) -> list[str]:
         return [image["sha256"] for image in self.images]
-
-    @staticmethod
-    def _opened(file: Path) -> np.ndarray[Any, np.dtype[np.int16]]:
-        with Image.open(file) as image:
-            return np.asarray(image.convert("RGB"), dtype=np.int16)
 
 
 @pytest.fixture
@@ -60,9 +54,9 @@ def sweep(tmp_path: Path) -> Sweep:
     return run
 
 
-def furthest(one: Cell, other: Cell) -> int:
+def furthest_of(one: Cell, other: Cell) -> int:
     pairs = zip(one.pictures, other.pictures, strict=True)
-    return max(int(np.abs(a - b).max()) for a, b in pairs)
+    return max(furthest(a, b) for a, b in pairs)
 
 
 def test_cells_have_the_pixels_of_their_own_runs(sweep: Sweep) -> None:
@@ -89,8 +83,8 @@ def test_a_batch_has_the_pictures_that_are_made_alone(
         "batch_size=1,3,auto", prompts, "seeds=[0,1,2,3]", f"scheduler={scheduler}",
         f"precision={precision}", "cache=off",
     )  # fmt: skip
-    assert furthest(alone, few) <= BATCHED[precision]
-    assert furthest(alone, auto) <= BATCHED[precision]
+    assert furthest_of(alone, few) <= BATCHED[precision]
+    assert furthest_of(alone, auto) <= BATCHED[precision]
     assert len(set(auto.hashes)) == 8
     keys = [cell.images[0]["stage_keys"]["decode"] for cell in (alone, auto)]
     assert keys[0] != keys[1]  # `auto` is a batch here, and kept apart
@@ -101,7 +95,7 @@ def test_offload_modes_of_one_sweep_draw_the_same(sweep: Sweep) -> None:
         "offload=none,model,group,group_stream,sequential", "seeds=[5]", "cache=off"
     )
     for cell in others:
-        assert furthest(none, cell) <= 1
+        assert furthest_of(none, cell) <= 1
 
 
 def test_versions_of_one_sweep(sweep: Sweep) -> None:

@@ -9,16 +9,7 @@ from pathlib import Path
 import pytest
 
 from runner.tracking.spool import Target
-from runner.weights.find import MINI_DIR
 from tracking.processes import Workplace
-
-
-@pytest.fixture(scope="session")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the small family: the shipped one may be trained anew meanwhile."""
-    folder = tmp_path_factory.mktemp("family") / "weights"
-    shutil.copytree(MINI_DIR, folder)
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -28,6 +28,11 @@ def gradient(width: int = 24, height: int = 16) -> Image.Image:
     return Image.fromarray(pixels)
 
 
+def picture() -> Image.Image:
+    """Small, with all levels in it."""
+    return Image.frombytes("RGB", (16, 8), bytes(range(256)) + bytes(128))
+
+
 def row(*colours: tuple[int, ...], mode: str = "RGB") -> Image.Image:
     image = Image.new(mode, (len(colours), 1))
     for x, colour in enumerate(colours):

@@ -5,10 +5,7 @@ from __future__ import annotations
 from PIL import Image
 
 from runner.images.png import image_of_png, pixel_sha256, png_bytes, text_of_png
-
-
-def picture() -> Image.Image:
-    return Image.frombytes("RGB", (16, 8), bytes(range(256)) + bytes(128))
+from unit.made_pictures import picture
 
 
 def test_pixels_and_texts_come_back() -> None:

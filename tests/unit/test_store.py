@@ -16,6 +16,7 @@ from runner.config.choices import CacheMode
 from runner.engine.store import Store
 from runner.errors import StorageError
 from runner.graph.node import Node
+from unit.made_pictures import picture
 
 TENSORS = Node("prior", 1, {"seed": 1})
 PICTURE = Node("decode", 1, {"seed": 1})
@@ -31,10 +32,6 @@ def tensors() -> dict[str, torch.Tensor]:
         "transposed": torch.arange(6).reshape(2, 3).T,
         "odd": torch.tensor([float("nan"), float("inf"), -0.0]),
     }
-
-
-def picture() -> Image.Image:
-    return Image.frombytes("RGB", (16, 8), bytes(range(256)) + bytes(128))
 
 
 def same(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> bool:
