@@ -12,7 +12,8 @@ from runner.config.choices import AttentionBackend, CompileMode, SchedulerName, 
 from runner.config.groups import CompileConfig, SchedulerConfig
 from runner.config.prompts import checked_text
 from runner.config.run_config import InterpolateItem
-from runner.config.schema import Config, InputsConfig, ItemConfig
+from runner.config.schema import Config
+from runner.config.sections import InputsConfig, ItemConfig
 from runner.errors import ConfigError
 
 MAX_STEPS = 1000

@@ -181,7 +181,7 @@ class AttentionConfig:
 
 @dataclass
 class OffloadConfig:
-    mode: OffloadMode = key(OffloadMode.none, "The mode; each option sets it.")
+    mode: OffloadMode = key(OffloadMode.none, "The mode; each option sets it.", profile="offload")
 
 
 @dataclass
@@ -223,7 +223,9 @@ class TrackingConfig:
 
 @dataclass
 class CacheConfig:
-    mode: CacheMode = key(CacheMode.auto, "What is done with stored results; each option sets it.")
+    mode: CacheMode = key(
+        CacheMode.auto, "What is done with stored results; each option sets it.", profile="cache"
+    )
     max_gb: float | None = key(
         20.0,
         "Space that the stored results may take, in 10^9 bytes; the least recently used are "

@@ -32,7 +32,7 @@ from runner.config.groups import (
     TrackingConfig,
     WeightsConfig,
 )
-from runner.config.schema import DecoderConfig, InputsConfig, PriorConfig
+from runner.config.sections import DecoderConfig, InputsConfig, PriorConfig
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
 """The typed schema of the config tree, as Hydra and OmegaConf see it.
 
-Every key that a config file or an override may set is a field here or in `runner.config.groups`;
-anything else is refused. What a key means stands with it, and `runner.config.reference` shows it.
-What a key may be chosen from is in `runner.config.choices`; names of versions and tasks, which are
-rows of the catalog, are checked by `runner.config.resolve`.
+Every key that a config file or an override may set is a field here, in `runner.config.groups` or
+in `runner.config.sections`; anything else is refused. What a key means stands with it, and
+`runner.config.reference` shows it. What it may be chosen from is in `runner.config.choices`; names
+of versions and tasks, which are rows of the catalog, are checked by `runner.config.resolve`.
 Plain (not frozen) dataclasses, `Enum` and not `Literal`: OmegaConf 2.3 takes nothing else.
 They are never mutated. After `runner.config.resolve` the sections below live on, as they are,
 inside the frozen `RunConfig`.
@@ -16,11 +16,8 @@ from typing import Any
 
 from runner.config.choices import NegativeFor, Progress, Resize, Retry, Seeding
 from runner.config.groups import (
-    GUIDANCE,
-    STEPS,
     AttentionConfig,
     CacheConfig,
-    CheckpointConfig,
     CompileConfig,
     DepthConfig,
     MetricConfig,
@@ -33,108 +30,16 @@ from runner.config.groups import (
     WeightsConfig,
 )
 from runner.config.keys import key
+from runner.config.sections import (
+    STRENGTH,
+    DecoderConfig,
+    InputsConfig,
+    InterpolateConfig,
+    PriorConfig,
+)
 
-__all__ = [
-    "AttentionConfig",
-    "CacheConfig",
-    "CheckpointConfig",
-    "CompileConfig",
-    "Config",
-    "DecoderConfig",
-    "DepthConfig",
-    "InputsConfig",
-    "InterpolateConfig",
-    "ItemConfig",
-    "MetricConfig",
-    "ModelConfig",
-    "OffloadConfig",
-    "PrecisionConfig",
-    "PriorConfig",
-    "SchedulerConfig",
-    "TaskConfig",
-    "TrackingConfig",
-    "WeightsConfig",
-]
-
-STRENGTH = "a number above 0, up to 1"
 PIXELS = "a multiple of 64, 64 to 4096"
 NAMES = "a name or a list of names"
-
-
-@dataclass
-class PriorConfig:
-    num_inference_steps: int = key(25, "Denoising steps of the prior.", takes=STEPS.format(2))
-    guidance_scale: float = key(
-        4.0, "How strongly the prior follows the prompt. 1 or less: no guidance.", takes=GUIDANCE
-    )
-    strength: float = key(
-        0.85,
-        "How far the prior goes from the embedding of `inputs.image`; for "
-        "`task=controlnet_img2img`.",
-        takes=STRENGTH,
-    )
-    negative_strength: float = key(
-        1.0, "The same for the negative prompt's embedding.", takes=STRENGTH
-    )
-
-
-@dataclass
-class DecoderConfig:
-    num_inference_steps: int = key(100, "Denoising steps of the decoder.", takes=STEPS.format(1))
-    guidance_scale: float = key(
-        4.0,
-        "How strongly the decoder follows its embeddings; one number means the same for all "
-        "versions. 1 or less: no guidance. Kandinsky 3 takes none above 1 and up to 2.",
-        takes=GUIDANCE,
-    )
-
-
-@dataclass
-class InputsConfig:
-    """Pictures by path; by address only where `allow_urls` says so."""
-
-    image: str | None = key(
-        None, "Picture to start from; which tasks take it: see `task`.", takes="a path"
-    )
-    mask: str | None = key(
-        None,
-        "Mask of `task=inpaint`, of the picture's own size: white is repainted, black is kept.",
-        takes="a path",
-    )
-    mask_box: list[int] | None = key(
-        None,
-        "Rectangle to repaint instead of a mask, in pixels of the given picture.",
-        takes="[x0,y0,x1,y1]",
-    )
-    mask_invert: bool = key(False, "Repaint the other part: black, or what is outside of the box.")
-    hint: str | None = key(
-        None,
-        "Depth picture of the ControlNet tasks. null: estimated from `inputs.image`.",
-        takes="a path",
-    )
-    allow_urls: bool = key(False, "Let pictures be http(s) addresses, and download them.")
-
-
-@dataclass
-class ItemConfig:
-    """What is mixed: a text or a picture, and its share."""
-
-    text: str | None = key(None, "A text to mix; either this or `image`.")
-    image: str | None = key(None, "A picture to mix.", takes="a path")
-    weight: float | None = key(
-        None,
-        "Its share. All shares add up to 1. null: an equal part of what the others leave.",
-        takes="a finite number",
-    )
-
-
-@dataclass
-class InterpolateConfig:
-    items: list[ItemConfig] = key(
-        list,
-        "What `task=interpolate` mixes, two or more.",
-        takes="a list of {text: ..., weight: ...} and {image: ..., weight: ...}",
-    )
 
 
 @dataclass
@@ -237,17 +142,22 @@ class Config:
         "auto",
         "Where models run. `auto`: an accelerator if there is one, else the CPU.",
         takes="auto, cpu, cuda, cuda:N, mps",
+        profile="device",
     )
     threads: Any = key(
         "auto",
         "CPU threads of each process. `auto`: 1 for small models, else all cores.",
         takes="auto, or a whole number, 1 to 1024",
+        identity=False,
+        profile="threads",
     )
     workers: Any = key(
         "auto",
         "Processes that run stages; the pixels are the same with any number. `auto`: one for each "
         "core for small models, one for each accelerator, if there is enough to do.",
         takes="auto, or a whole number, 1 to 256",
+        identity=False,
+        profile="workers",
     )
     batch_size: Any = key(
         1,
@@ -255,34 +165,48 @@ class Config:
         "image depend on the others in its call, so such results are stored apart. `auto`: 8 on "
         "an accelerator, else 1.",
         takes="auto, or a whole number, 1 to 256",
+        profile="batch_size",
     )
     bench: bool = key(
         False,
         "Measure speed: no stored results, one worker, and each stage that runs a model is run "
         "`warmup` times and then `repeats` times; the median counts.",
+        profile="bench",
     )
     warmup: int = key(
-        1, "Runs of a stage before it is measured.", takes="a whole number, 0 to 1000"
+        1,
+        "Runs of a stage before it is measured.",
+        takes="a whole number, 0 to 1000",
+        profile="bench",
     )
-    repeats: int = key(5, "Measured runs of a stage.", takes="a whole number, 1 to 1000")
-    output_dir: str = key("outputs", "Folder that everything is written to.", takes="a path")
+    repeats: int = key(
+        5, "Measured runs of a stage.", takes="a whole number, 1 to 1000", profile="bench"
+    )
+    output_dir: str = key(
+        "outputs", "Folder that everything is written to.", takes="a path", identity=False
+    )
     progress: Progress = key(
         Progress.auto,
         "What is shown while a run goes on. `auto`: `bars` on a terminal, else `lines`; `bars`: "
         "live bars; `lines`: a line of text for each thing that ends; `json`: a line of JSON on "
         "standard output for each thing that happens; `quiet`: nothing.",
+        identity=False,
     )
     report: bool = key(
-        False, "At the end of a sweep, compare its cells with the baseline and make its page."
+        False,
+        "At the end of a sweep, compare its cells with the baseline and make its page.",
+        identity=False,
     )
     resume: bool = key(
         True,
         "Go on with an earlier sweep of the same command. false: begin a new one; stored results "
         "are reused either way.",
+        identity=False,
     )
     retry: Retry = key(
         Retry.missing,
         "Cells that a resumed sweep runs. `missing`: those without all their images; `failed`: "
         "only those that failed.",
+        identity=False,
     )
-    debug: bool = key(False, "Show the tracebacks of errors.")
+    debug: bool = key(False, "Show the tracebacks of errors.", identity=False)

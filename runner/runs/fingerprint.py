@@ -6,18 +6,11 @@ import hashlib
 import json
 from collections.abc import Collection
 
+from runner.config.keys import keys_without_identity
+from runner.config.schema import Config
 from runner.planning.plan import Plan
 
-NOT_IDENTITY = (
-    "report",
-    "resume",
-    "retry",
-    "workers",
-    "progress",
-    "debug",
-    "output_dir",
-    "threads",
-)
+NOT_IDENTITY = keys_without_identity(Config)
 """Keys of the config that may change between a sweep and its resumption."""
 
 
@@ -27,7 +20,7 @@ def fingerprint(plan: Plan, axes: Collection[str] = ()) -> str:
     Args:
         axes: keys that set its sweep's cells apart, whichever they are.
     """
-    left_out = set(NOT_IDENTITY).difference(axes)
+    left_out = NOT_IDENTITY.difference(axes)
     config = {k: v for k, v in plan.run.composed.items() if k not in left_out}
     images = [(image.node.key, image.request.prompt, image.request.seed) for image in plan.images]
     return hash_of([config, images])

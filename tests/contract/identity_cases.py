@@ -36,7 +36,7 @@ from runner.config.groups import (
     TrackingConfig,
 )
 from runner.config.run_config import Bench, InterpolateItem
-from runner.config.schema import DecoderConfig, InputsConfig, PriorConfig
+from runner.config.sections import DecoderConfig, InputsConfig, PriorConfig
 
 HUB = "weights=hub"
 ITEMS = "interpolate.items=[{text: a, weight: 0.5}, {image: a.png, weight: 0.5}]"

@@ -17,7 +17,7 @@ from runner.catalog.versions import VERSIONS, row_of
 from runner.config.choices import WeightsSource
 from runner.config.groups import AttentionConfig, CompileConfig, PrecisionConfig, SchedulerConfig
 from runner.config.run_config import InterpolateItem, RunConfig
-from runner.config.schema import DecoderConfig, InputsConfig, PriorConfig
+from runner.config.sections import DecoderConfig, InputsConfig, PriorConfig
 from runner.planning import checks, planner
 from runner.planning.planner import make_plan
 from runner.system import machine

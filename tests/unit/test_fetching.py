@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from runner.config.run_config import InterpolateItem, RunConfig
-from runner.config.schema import InputsConfig
+from runner.config.sections import InputsConfig
 from runner.errors import ConfigError
 from runner.planning import pictures as fetching
 from runner.planning.pictures import with_local_pictures

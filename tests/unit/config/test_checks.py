@@ -13,7 +13,7 @@ from runner.catalog.tasks import TASKS, Task
 from runner.config.checks import OPTION_RANGES, SCHEDULER_OPTIONS
 from runner.config.choices import SchedulerName
 from runner.config.groups import SchedulerConfig
-from runner.config.schema import InputsConfig
+from runner.config.sections import InputsConfig
 from runner.errors import ConfigError
 from runner.planning.planner import make_plan
 from unit.conftest import Compose

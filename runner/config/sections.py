@@ -1,0 +1,89 @@
+"""Sections of the config that no group chooses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from runner.config.groups import (
+    GUIDANCE,
+    STEPS,
+)
+from runner.config.keys import key
+
+STRENGTH = "a number above 0, up to 1"
+
+
+@dataclass
+class PriorConfig:
+    num_inference_steps: int = key(25, "Denoising steps of the prior.", takes=STEPS.format(2))
+    guidance_scale: float = key(
+        4.0, "How strongly the prior follows the prompt. 1 or less: no guidance.", takes=GUIDANCE
+    )
+    strength: float = key(
+        0.85,
+        "How far the prior goes from the embedding of `inputs.image`; for "
+        "`task=controlnet_img2img`.",
+        takes=STRENGTH,
+    )
+    negative_strength: float = key(
+        1.0, "The same for the negative prompt's embedding.", takes=STRENGTH
+    )
+
+
+@dataclass
+class DecoderConfig:
+    num_inference_steps: int = key(100, "Denoising steps of the decoder.", takes=STEPS.format(1))
+    guidance_scale: float = key(
+        4.0,
+        "How strongly the decoder follows its embeddings; one number means the same for all "
+        "versions. 1 or less: no guidance. Kandinsky 3 takes none above 1 and up to 2.",
+        takes=GUIDANCE,
+    )
+
+
+@dataclass
+class InputsConfig:
+    """Pictures by path; by address only where `allow_urls` says so."""
+
+    image: str | None = key(
+        None, "Picture to start from; which tasks take it: see `task`.", takes="a path"
+    )
+    mask: str | None = key(
+        None,
+        "Mask of `task=inpaint`, of the picture's own size: white is repainted, black is kept.",
+        takes="a path",
+    )
+    mask_box: list[int] | None = key(
+        None,
+        "Rectangle to repaint instead of a mask, in pixels of the given picture.",
+        takes="[x0,y0,x1,y1]",
+    )
+    mask_invert: bool = key(False, "Repaint the other part: black, or what is outside of the box.")
+    hint: str | None = key(
+        None,
+        "Depth picture of the ControlNet tasks. null: estimated from `inputs.image`.",
+        takes="a path",
+    )
+    allow_urls: bool = key(False, "Let pictures be http(s) addresses, and download them.")
+
+
+@dataclass
+class ItemConfig:
+    """What is mixed: a text or a picture, and its share."""
+
+    text: str | None = key(None, "A text to mix; either this or `image`.")
+    image: str | None = key(None, "A picture to mix.", takes="a path")
+    weight: float | None = key(
+        None,
+        "Its share. All shares add up to 1. null: an equal part of what the others leave.",
+        takes="a finite number",
+    )
+
+
+@dataclass
+class InterpolateConfig:
+    items: list[ItemConfig] = key(
+        list,
+        "What `task=interpolate` mixes, two or more.",
+        takes="a list of {text: ..., weight: ...} and {image: ..., weight: ...}",
+    )
