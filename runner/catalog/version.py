@@ -51,7 +51,7 @@ class Version:
         size_multiple: diffusers silently rounds other sizes (downscale_height_and_width).
         max_size: pixels.
         max_steps: noise levels that it was trained on: no schedule has more steps.
-        schedulers: names of those that give right results; None: all that there are.
+        schedulers: names of those that give right results; None: all for noise levels.
         unfit_options: what does not go with its schedule.
         text_stage: the stage that encodes texts where there is no prior. Its tensors carry the
             names of the decoder's arguments.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TypeVar
 
+from runner.catalog.schedulers import OPTIONS, SCHEDULERS, Option
 from runner.catalog.tasks import OneOf, Task
 from runner.catalog.version import Version
-from runner.config.choices import AttentionBackend, CompileMode, SchedulerName, WeightsSource
+from runner.config.choices import AttentionBackend, CompileMode, WeightsSource
 from runner.config.groups import CompileConfig, SchedulerConfig
 from runner.config.prompts import checked_text
 from runner.config.run_config import InterpolateItem
@@ -16,33 +17,8 @@ from runner.config.schema import Config
 from runner.config.sections import InputsConfig, ItemConfig
 from runner.errors import ConfigError
 
-MAX_STEPS = 1000
-"""The checkpoints were trained on 1000 noise levels: no schedule has more steps."""
-
 MAX_SEED = 2**63 - 1
 """torch.Generator.manual_seed takes no more."""
-
-THRESHOLDING = ("thresholding", "dynamic_thresholding_ratio", "sample_max_value")
-CLIPPING = ("clip_sample", "clip_sample_range")
-SCHEDULER_OPTIONS = {
-    SchedulerName.ddim: ("timestep_spacing", "eta", *CLIPPING, *THRESHOLDING),
-    SchedulerName.ddpm: ("timestep_spacing", "variance_type", *CLIPPING, *THRESHOLDING),
-    SchedulerName.dpmpp_2m: (
-        "timestep_spacing", "algorithm_type", "solver_order", "use_karras_sigmas", *THRESHOLDING,
-    ),
-    # Its timesteps are those it was distilled for: it takes no spacing.
-    SchedulerName.lcm: ("original_inference_steps", *CLIPPING, *THRESHOLDING),
-}  # fmt: skip
-"""The options that each scheduler takes; all others must be null."""
-
-OPTION_RANGES: dict[str, tuple[float, float]] = {
-    "eta": (0, 1),
-    "solver_order": (1, 3),
-    "original_inference_steps": (1, MAX_STEPS),
-    "clip_sample_range": (0.01, 100),
-    "dynamic_thresholding_ratio": (0, 1),
-    "sample_max_value": (1, 1000),
-}
 
 WEIGHTS_TOLERANCE = 1e-3
 
@@ -52,10 +28,14 @@ RowType = TypeVar("RowType")
 
 def row_named(key: str, name: str, table: Mapping[str, RowType]) -> RowType:
     """The row of a table of the catalog. Raises ConfigError where there is none of this name."""
-    if name not in table:
-        known = ", ".join(table)
-        raise ConfigError(key, name, f"Invalid value '{name}', expected one of [{known}]")
+    _check_word(key, name, table)
     return table[name]
+
+
+def _check_word(key: str, word: str, known: Collection[str]) -> None:
+    if word not in known:
+        listed = ", ".join(known)
+        raise ConfigError(key, word, f"Invalid value '{word}', expected one of [{listed}]")
 
 
 def check_values(config: Config, version: Version, task: Task) -> None:
@@ -174,47 +154,46 @@ def _check_strength(key: str, strength: float, steps: int | None) -> None:
         )  # fmt: skip
 
 
-def _check_scheduler(scheduler: SchedulerConfig, steps: int) -> None:
-    name = scheduler.name
-    for option, value in vars(scheduler).items():
-        key = f"scheduler.{option}"
-        if option == "name" or value is None:
-            continue
-        if option not in SCHEDULER_OPTIONS[name]:
+def _check_scheduler(section: SchedulerConfig, steps: int) -> None:
+    scheduler = row_named("scheduler.name", section.name, SCHEDULERS)
+    values = {name: value for name, value in section.options().items() if value is not None}
+    for name, value in values.items():
+        if (choices := OPTIONS[name].choices) is not None:
+            _check_word(f"scheduler.{name}", value, choices)
+    for name, value in values.items():
+        if name not in scheduler.option_names:
             raise ConfigError(
-                key, value, f"means nothing with scheduler={name.name}", SCHEDULER_OPTIONS[name]
-            )
-        if option in OPTION_RANGES:
-            low, high = OPTION_RANGES[option]
-            if not low <= value <= high:
-                raise ConfigError(key, value, "is out of range", f"{low:g} to {high:g}")
-    for option, needs in (
-        ("clip_sample_range", "clip_sample"),
-        ("dynamic_thresholding_ratio", "thresholding"),
-        ("sample_max_value", "thresholding"),
-    ):
-        if getattr(scheduler, option) is not None and not getattr(scheduler, needs):
-            raise ConfigError(
-                f"scheduler.{option}", getattr(scheduler, option),
-                f"means nothing without scheduler.{needs}=true",
+                f"scheduler.{name}", value, f"means nothing with scheduler={scheduler.name}",
+                scheduler.option_names,
             )  # fmt: skip
-    if scheduler.thresholding and scheduler.clip_sample:
-        raise ConfigError(
-            "scheduler.clip_sample", True, "has no effect while scheduler.thresholding is on",
-            "one of both",
-        )  # fmt: skip
-    if name is SchedulerName.lcm:
-        most = scheduler.original_inference_steps or LCM_STEPS
+        _check_range(OPTIONS[name], value)
+    for name, value in values.items():
+        needs, voided_by = OPTIONS[name].needs, OPTIONS[name].voided_by
+        if needs is not None and not values.get(needs):
+            raise ConfigError(
+                f"scheduler.{name}", value, f"means nothing without scheduler.{needs}=true"
+            )
+        if voided_by is not None and value and values.get(voided_by):
+            raise ConfigError(
+                f"scheduler.{name}", value,
+                f"has no effect while scheduler.{voided_by} is on", "one of both",
+            )  # fmt: skip
+    if (schedule := scheduler.schedule) is not None:
+        most = values.get(schedule.option, schedule.length)
         if steps > most:
             raise ConfigError(
                 "decoder.num_inference_steps", steps,
-                f"is more than LCM's schedule of {most} (scheduler.original_inference_steps)",
+                f"is more than {schedule.owner}'s schedule of {most} (scheduler.{schedule.option})",
                 f"1 to {most}",
             )  # fmt: skip
 
 
-LCM_STEPS = 50
-"""LCMScheduler's own original_inference_steps."""
+def _check_range(option: Option, value: float) -> None:
+    least, most = option.least, option.most
+    if least is not None and most is not None and not least <= value <= most:
+        raise ConfigError(
+            f"scheduler.{option.name}", value, "is out of range", f"{least:g} to {most:g}"
+        )
 
 
 def _check_attention(config: Config) -> None:

@@ -24,39 +24,6 @@ class Resize(Choice):
     stretch = "stretch"
 
 
-class SchedulerName(Choice):
-    """Noise schedulers that give right results with the decoders."""
-
-    ddim = "ddim"
-    ddpm = "ddpm"
-    dpmpp_2m = "dpmpp_2m"
-    lcm = "lcm"
-
-
-class TimestepSpacing(Choice):
-    """How the steps are spread over the noise levels (https://huggingface.co/papers/2305.08891)."""
-
-    leading = "leading"
-    trailing = "trailing"
-    linspace = "linspace"
-
-
-class VarianceType(Choice):
-    """Where DDPM takes the variance of its noise from."""
-
-    fixed_small = "fixed_small"
-    fixed_small_log = "fixed_small_log"
-    fixed_large = "fixed_large"
-    learned_range = "learned_range"
-
-
-class AlgorithmType(Choice):
-    """Kind of DPM-Solver++: deterministic, or with noise at each step."""
-
-    deterministic = "dpmsolver++"
-    sde = "sde-dpmsolver++"
-
-
 class AttentionBackend(Choice):
     """How attention is computed in every attention layer of the pipelines."""
 

@@ -6,29 +6,28 @@ Part of `runner.config.schema`, which says how they are written.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from omegaconf import MISSING
 
+from runner.catalog.schedulers import OPTIONS, SCHEDULERS
 from runner.catalog.tasks import TASKS
 from runner.catalog.versions import VERSIONS
 from runner.config.choices import (
     Against,
-    AlgorithmType,
     AttentionBackend,
     CacheMode,
     CompileMode,
     OffloadMode,
     Precision,
-    SchedulerName,
-    TimestepSpacing,
     Tracker,
-    VarianceType,
     WeightsSource,
 )
 from runner.config.keys import key
 
 STEPS = "a whole number, {} to 1000"
+T = TypeVar("T")
+
 GUIDANCE = "a number from 0"
 
 
@@ -112,61 +111,24 @@ class TaskConfig:
     prompt: str | None = key(None, "The prompt where `prompt` and `prompt_file` are not set.")
 
 
-@dataclass
-class SchedulerConfig:
-    """The scheduler and its options. Each takes some of them."""
+def _with_options(section: type[T]) -> type[T]:
+    """Adds a key for each option that a scheduler of the catalog takes."""
+    for option in OPTIONS.values():
+        section.__annotations__[option.name] = option.kind | None
+        setattr(section, option.name, key(None, option.explanation, takes=option.takes))
+    return section
 
-    name: SchedulerName = key(SchedulerName.ddim, "The scheduler; each option sets it.")
-    timestep_spacing: TimestepSpacing | None = key(
-        None,
-        "How the steps are spread over the noise levels (https://huggingface.co/papers/2305.08891).",
-    )
-    eta: float | None = key(
-        None,
-        "Noise added at each step. 0: none, the same seed and prompt always take the same path; "
-        "1: as much as DDPM.",
-        takes="a number, 0 to 1",
-    )
-    variance_type: VarianceType | None = key(
-        None,
-        "Where DDPM takes the variance of its noise from. `learned_range`: from the model's own "
-        "prediction, which Kandinsky 3 does not make.",
-    )
-    algorithm_type: AlgorithmType | None = key(
-        None, "`deterministic`: DPM-Solver++. `sde`: with noise added at each step."
-    )
-    solver_order: int | None = key(None, "Order of the solver.", takes="a whole number, 1 to 3")
-    use_karras_sigmas: bool | None = key(
-        None,
-        "Spread the noise levels as Karras et al. do (https://huggingface.co/papers/2206.00364). "
-        "Not for Kandinsky 3.",
-    )
-    original_inference_steps: int | None = key(
-        None,
-        "Steps of the schedule that LCM takes its steps from; "
-        "`decoder.num_inference_steps` may not be larger. null: 50.",
-        takes="a whole number, 1 to 1000",
-    )
-    clip_sample: bool | None = key(
-        None, "Clip the predicted image to `clip_sample_range`. Not together with `thresholding`."
-    )
-    clip_sample_range: float | None = key(
-        None,
-        "Largest absolute value of the predicted image. Needs `clip_sample=true`.",
-        takes="a number, 0.01 to 100",
-    )
-    thresholding: bool | None = key(
-        None,
-        "Dynamic thresholding of the predicted image (https://huggingface.co/papers/2205.11487).",
-    )
-    dynamic_thresholding_ratio: float | None = key(
-        None,
-        "Share of the values that lie below the threshold. Needs `thresholding=true`.",
-        takes="a number, 0 to 1",
-    )
-    sample_max_value: float | None = key(
-        None, "Largest threshold. Needs `thresholding=true`.", takes="a number, 1 to 1000"
-    )
+
+@dataclass
+@_with_options
+class SchedulerConfig:
+    """The scheduler, and its options as attributes of their names. Each takes some of them."""
+
+    name: str = key("ddim", "The scheduler; each option sets it.", takes=", ".join(SCHEDULERS))
+
+    def options(self) -> dict[str, Any]:
+        """All options by name."""
+        return {name: getattr(self, name) for name in OPTIONS}
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Scheduler names -> diffusers classes; a swap keeps what the weights were trained with."""
+"""Swaps a live scheduler for another class; what the weights were trained with is kept."""
 
 from __future__ import annotations
 
@@ -7,20 +7,13 @@ import inspect
 from pathlib import Path
 from typing import Any
 
+from runner.catalog.schedulers import OPTIONS, SCHEDULERS
 from runner.errors import StageError
 from runner.graph.node import SchedulerSpec
 
-CLASSES = {
-    "ddim": "DDIMScheduler",
-    "ddpm": "DDPMScheduler",
-    "dpmpp_2m": "DPMSolverMultistepScheduler",
-    "lcm": "LCMScheduler",
-}
-
 LEARNED_VARIANCE = ("learned", "learned_range")
 
-STEP_OPTIONS = ("eta",)
-"""Options of `step()`, which no pipeline passes on; all others belong to the config."""
+STEP_OPTIONS = tuple(option.name for option in OPTIONS.values() if option.in_step)
 
 COSINE_LAMBDA = -5.1
 """The cosine schedule of Kandinsky 3 begins at next to no signal, where DPM-Solver++ overflows; its
@@ -49,11 +42,16 @@ def swapped_scheduler(own: Any, spec: SchedulerSpec, folder: Path | None = None)
     """
     import diffusers
 
-    scheduler_class = getattr(diffusers, CLASSES[spec.name])
+    row = SCHEDULERS[spec.name]
+    assert row.diffusers is not None, "the checkpoint's own is never swapped"
+    scheduler_class = getattr(diffusers, row.diffusers)
     options = dict(spec.options)
     if folder is not None:
         own = scheduler_class.from_pretrained(str(folder), local_files_only=True)
     config = dict(own.config)
+    if row.flow is not _trained_by_flow(config):
+        kind = "noise levels" if row.flow else "flow matching"
+        raise StageError(f"scheduler={spec.name}: the weights were trained by {kind}")
     if type(own) is not scheduler_class:
         config.pop("variance_type", None)
         # DDIM's default clips latents, which go well beyond [-1, 1], to nothing.
@@ -97,12 +95,17 @@ def _check(own: Any, scheduler: Any, spec: SchedulerSpec) -> None:
         if name not in read_back or read_back[name] != value:
             raise StageError(f"scheduler={spec.name}: {name}={value!r} had no effect")
     variance = scheduler.config.get("variance_type")
-    if spec.name != "ddpm" and variance in LEARNED_VARIANCE:
+    if not SCHEDULERS[spec.name].keeps_variance and variance in LEARNED_VARIANCE:
         raise StageError(f"scheduler={spec.name}: cannot use variance_type={variance!r}")
 
 
 def _taken(scheduler_class: type[Any]) -> set[str]:
     return set(inspect.signature(scheduler_class.__init__).parameters)
+
+
+def _trained_by_flow(config: dict[str, Any]) -> bool:
+    """Schedulers of flow matching have sigmas that no betas make."""
+    return "beta_schedule" not in config
 
 
 def _starts_at_infinity(config: dict[str, Any]) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runner.catalog.schedulers import FOR_NOISE_LEVELS, OPTIONS
 from runner.catalog.versions import Row, row_of
 from runner.config.checks import check_inputs
 from runner.config.choices import (
@@ -125,26 +126,29 @@ def _check_thresholding(run: RunConfig, decoder: FoundCheckpoint) -> None:
     if decoder.checked is None:
         return
     schedulers = decoder.checked.schedulers
-    own = schedulers.get(run.scheduler.name.name, schedulers[""])
-    clip = run.scheduler.clip_sample
-    if clip is not None and run.scheduler.thresholding is None and own.get("thresholding"):
-        raise ConfigError(
-            "scheduler.clip_sample", clip,
-            "has no effect while the checkpoint's own thresholding is on",
-            "with scheduler.thresholding=false, or not at all",
-        )  # fmt: skip
+    own = schedulers.get(run.scheduler.name, schedulers[""])
+    values = run.scheduler.options()
+    for name, value in values.items():
+        voided_by = OPTIONS[name].voided_by
+        if value is None or voided_by is None or values[voided_by] is not None:
+            continue
+        if own.get(voided_by):
+            raise ConfigError(
+                f"scheduler.{name}", value,
+                f"has no effect while the checkpoint's own {voided_by} is on",
+                f"with scheduler.{voided_by}=false, or not at all",
+            )  # fmt: skip
 
 
 def _check_scheduler(run: RunConfig) -> None:
-    version, name = run.version, run.scheduler.name.name
-    if version.schedulers is not None and name not in version.schedulers:
+    version, name = run.version, run.scheduler.name
+    fitting = version.schedulers or FOR_NOISE_LEVELS
+    if name not in fitting:
         raise ConfigError(
-            "scheduler", name, f"gives wrong pictures with Kandinsky {version.title}",
-            version.schedulers,
-        )  # fmt: skip
+            "scheduler", name, f"gives wrong pictures with Kandinsky {version.title}", fitting
+        )
     for unfit in version.unfit_options:
-        chosen = getattr(run.scheduler, unfit.option)
-        if getattr(chosen, "name", chosen) == unfit.value:
+        if run.scheduler.options()[unfit.option] == unfit.value:
             raise ConfigError(f"scheduler.{unfit.option}", unfit.value, unfit.why, unfit.allowed)
 
 

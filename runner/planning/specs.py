@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from runner.catalog.schedulers import OPTIONS, SCHEDULERS
 from runner.config.choices import CompileMode, Precision
 from runner.config.groups import MetricConfig, SchedulerConfig
 from runner.config.run_config import RunConfig
@@ -22,14 +23,18 @@ def precision_of(run: RunConfig, role: str) -> Precision:
     return precision
 
 
-def scheduler_spec(config: SchedulerConfig) -> SchedulerSpec:
-    """The scheduler with those of its options that are set, as diffusers names them."""
+def scheduler_spec(config: SchedulerConfig) -> SchedulerSpec | None:
+    """The scheduler with those of its options that are set, as diffusers names them; None for the
+    checkpoint's own.
+    """
+    if SCHEDULERS[config.name].diffusers is None:
+        return None
     options = {
-        name: getattr(value, "value", value)
-        for name, value in vars(config).items()
-        if name != "name" and value is not None
+        name: OPTIONS[name].in_diffusers(value)
+        for name, value in config.options().items()
+        if value is not None
     }
-    return SchedulerSpec(config.name.name, tuple(sorted(options.items())))
+    return SchedulerSpec(config.name, tuple(sorted(options.items())))
 
 
 def _compile_spec(run: RunConfig) -> CompileSpec | None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 
+from runner.catalog.schedulers import FOR_NOISE_LEVELS
 from runner.catalog.tasks import TASKS
 from runner.catalog.versions import CATALOG, VERSIONS, refusal_of
-from runner.config.choices import SchedulerName, WeightsSource
+from runner.config.choices import WeightsSource
 from runner.config.groups import CheckpointConfig, WeightsConfig
 from runner.config.reference import groups
 from runner.errors import WeightsError
@@ -49,10 +50,9 @@ def table() -> str:
         for row in rows
     ]
     lines += [f"({number}) {reason}" for number, reason in enumerate(reasons, start=1)]
-    every = tuple(scheduler.name for scheduler in SchedulerName)
     whose: dict[tuple[str, ...], list[str]] = {}
     for version in versions:
-        whose.setdefault(version.schedulers or every, []).append(version.name)
+        whose.setdefault(version.schedulers or FOR_NOISE_LEVELS, []).append(version.name)
     for schedulers, names in whose.items():
         of = "for all of them" if len(whose) == 1 else f"of {', '.join(names)}"
         lines.append(f"schedulers, {of}: {', '.join(schedulers)}")

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from helpers.cases import IMAGE, NEEDS
+from helpers.scheduler_cases import VALUES, beside, section, taker
+from runner.catalog.schedulers import SCHEDULERS
 from runner.catalog.tasks import TASKS
 from runner.catalog.versions import VERSIONS
 from runner.config.choices import (
-    AlgorithmType,
     AttentionBackend,
     CacheMode,
     CompileMode,
@@ -20,11 +21,8 @@ from runner.config.choices import (
     Progress,
     Resize,
     Retry,
-    SchedulerName,
     Seeding,
-    TimestepSpacing,
     Tracker,
-    VarianceType,
 )
 from runner.config.groups import (
     AttentionConfig,
@@ -57,9 +55,6 @@ BASES = {
 }
 """Weights of the hub that are not on disk count by their names: enough to compare keys."""
 
-DDIM, DDPM, DPMPP, LCM = (
-    SchedulerName.ddim, SchedulerName.ddpm, SchedulerName.dpmpp_2m, SchedulerName.lcm,
-)  # fmt: skip
 TEXT, PICTURE = InterpolateItem("a", None, 0.5), InterpolateItem(None, "a.png", 0.5)
 
 DECIDES_PIXELS: dict[str, list[tuple[str, list[Any]]]] = {
@@ -67,23 +62,12 @@ DECIDES_PIXELS: dict[str, list[tuple[str, list[Any]]]] = {
     "version": [("hub", [VERSIONS["kandinsky2_1"], VERSIONS["kandinsky3"]])],
     "task": [("img2img", [TASKS["controlnet"], TASKS["controlnet_img2img"]])],
     "scheduler": [("mini", [
-        SchedulerConfig(DDPM),
-        SchedulerConfig(DPMPP),
-        SchedulerConfig(LCM),
-        SchedulerConfig(DDIM, timestep_spacing=TimestepSpacing.trailing),
-        SchedulerConfig(DDIM, timestep_spacing=TimestepSpacing.linspace),
-        SchedulerConfig(DDIM, eta=0.0),
-        SchedulerConfig(DDIM, eta=1.0),
-        SchedulerConfig(DDPM, variance_type=VarianceType.fixed_small),
-        SchedulerConfig(DPMPP, algorithm_type=AlgorithmType.sde),
-        SchedulerConfig(DPMPP, solver_order=3),
-        SchedulerConfig(DPMPP, use_karras_sigmas=True),
-        SchedulerConfig(LCM, original_inference_steps=100),
-        SchedulerConfig(DDIM, clip_sample=True),
-        SchedulerConfig(DDIM, clip_sample=True, clip_sample_range=2.0),
-        SchedulerConfig(DDIM, thresholding=True),
-        SchedulerConfig(DDIM, thresholding=True, dynamic_thresholding_ratio=0.9),
-        SchedulerConfig(DDIM, thresholding=True, sample_max_value=2.0),
+        *(section(name) for name in SCHEDULERS if name != SchedulerConfig().name),
+        *(
+            section(taker(option).name, **beside(option), **{option: value})
+            for option, values in VALUES.items()
+            for value in values
+        ),
     ])],
     "attention": [("mini", [
         AttentionConfig(AttentionBackend.plain),

@@ -10,35 +10,14 @@ from typing import Any, TypeVar
 from hypothesis import strategies as st
 
 from helpers.cases import CELLS, REFUSED
+from helpers.scheduler_cases import VALUES, beside, written
+from runner.catalog.schedulers import OPTIONS, SCHEDULERS
 from runner.catalog.tasks import TASKS, Task
 from runner.catalog.version import Version
 from runner.catalog.versions import VERSIONS
-from runner.config.checks import SCHEDULER_OPTIONS
-from runner.config.choices import SchedulerName
 
 T = TypeVar("T")
 
-OPTION_VALUES: dict[str, list[Any]] = {
-    "timestep_spacing": ["leading", "trailing", "linspace"],
-    "eta": [0, 0.5, 1],
-    "variance_type": [
-        "fixed_small", "fixed_small_log", "fixed_large", "learned_range",
-    ],
-    "algorithm_type": ["deterministic", "sde"],
-    "solver_order": [1, 2, 3],
-    "use_karras_sigmas": ["true", "false"],
-    "original_inference_steps": [10, 50, 100],
-    "clip_sample": ["true", "false"],
-    "clip_sample_range": [1, 2.5],
-    "thresholding": ["true", "false"],
-    "dynamic_thresholding_ratio": [0.5, 0.995],
-    "sample_max_value": [1, 2.5],
-}  # fmt: skip
-NEEDED = {
-    "clip_sample_range": "clip_sample",
-    "dynamic_thresholding_ratio": "thresholding",
-    "sample_max_value": "thresholding",
-}
 WRONG_OPTIONS = ("timestep_spacing", "eta", "variance_type", "solver_order", "clip_sample")
 PROMPTS = [
     "a red circle", "'a blue square, 4k; so: fine?'", "'日本の猫'", "'naïve “quotes” and 🎨'",
@@ -175,20 +154,20 @@ def _sampling(drawer: Drawer, version: Version) -> list[str]:
 
 def _scheduler(drawer: Drawer) -> list[str]:
     """A scheduler with some of its options, and what those need beside them."""
-    name = drawer.any(list(SchedulerName))
-    taken = drawer.one("scheduler", [SCHEDULER_OPTIONS[name]], [tuple(OPTION_VALUES)])
-    chosen = drawer.random.sample(taken, drawer.any(range(4)))
-    values = {option: drawer.any(OPTION_VALUES[option]) for option in chosen}
+    scheduler = drawer.any(list(SCHEDULERS.values()))
+    taken = drawer.one("scheduler", [scheduler.option_names], [tuple(OPTIONS)])
+    chosen = drawer.random.sample(taken, min(drawer.any(range(4)), len(taken)))
+    values = {option: drawer.any(VALUES[option]) for option in chosen}
     if "option" in drawer.wrongs:
         values[drawer.any(list(WRONG_OPTIONS))] = drawer.any(["-1", "nan", "x"])
     elif "scheduler" not in drawer.wrongs:
-        for option, needed in NEEDED.items():
-            if option in values:
-                values[needed] = "true"
-        if values.get("clip_sample") == values.get("thresholding") == "true":
-            # The one makes the other void, which is refused.
-            values = {o: v for o, v in values.items() if not o.startswith("clip_sample")}
-    return [f"scheduler={name.name}", *(f"scheduler.{o}={v}" for o, v in values.items())]
+        for option in chosen:
+            values |= beside(option)
+        on = {o for o, value in values.items() if value is True}
+        void = {o for o in on if OPTIONS[o].voided_by in on}
+        # What another option makes void is refused, and what needs it then, too.
+        values = {o: v for o, v in values.items() if not void & {o, OPTIONS[o].needs}}
+    return [f"scheduler={scheduler.name}", *written(values)]
 
 
 def _machine(drawer: Drawer) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,10 @@ from PIL import Image
 
 from functional.cells import VERSIONS, Drawn, Watched, drawn, opened, planned
 from helpers.pixels import furthest
+from helpers.scheduler_cases import CHANGES, UNFIT, VALUES, Options, in_diffusers, written
+from runner.catalog.schedulers import SCHEDULERS
 from runner.errors import RunnerError
-from runner.pipelines.scheduler_swap import CLASSES, TRAINED, scheduler_settings
+from runner.pipelines.scheduler_swap import TRAINED, scheduler_settings
 from training.judging.judge import judge
 
 pytestmark = pytest.mark.slow
@@ -24,59 +25,8 @@ pytestmark = pytest.mark.slow
 STEPS = 6
 """So few, and enough for the third order and for LCM's schedules to differ."""
 
-Options = dict[str, Any]
-
-
-def _steps(*chain: Options) -> list[tuple[Options, Options]]:
-    """Each with the one before it, which it is to be compared with."""
-    sums: list[Options] = [{}]
-    for options in chain:
-        sums.append({**sums[-1], **options})
-    return list(pairwise(sums))
-
-
-THRESHOLDING = [
-    *_steps({"thresholding": False}),
-    *_steps(
-        {"thresholding": True}, {"sample_max_value": 1.5}, {"dynamic_thresholding_ratio": 0.01}
-    ),
-]
-CLIPPING = [
-    *_steps({"thresholding": False}, {"clip_sample": False}),
-    *_steps({"thresholding": False}, {"clip_sample": True}, {"clip_sample_range": 0.5}),
-]
-
-
-def _each(option: str, *values: object) -> list[tuple[Options, Options]]:
-    return [({}, {option: value}) for value in values]
-
-
-SPACINGS = ("leading", "trailing", "linspace")
-OPTIONS: dict[str, list[tuple[Options, Options]]] = {
-    "ddim": [
-        *_each("timestep_spacing", *SPACINGS), *_each("eta", 0.0, 1.0), *CLIPPING, *THRESHOLDING,
-    ],
-    "ddpm": [
-        *_each("timestep_spacing", *SPACINGS),
-        *_each("variance_type", "fixed_small", "fixed_large", "learned_range"),
-        *CLIPPING, *THRESHOLDING,
-    ],
-    "dpmpp_2m": [
-        *_each("timestep_spacing", *SPACINGS), *_each("algorithm_type", "deterministic", "sde"),
-        *_each("solver_order", 1, 2, 3), *_each("use_karras_sigmas", False, True),
-        ({"solver_order": 3}, {"solver_order": 3, "algorithm_type": "sde"}), *THRESHOLDING,
-    ],
-    "lcm": [*_each("original_inference_steps", 20, 50), *CLIPPING, *THRESHOLDING],
-}  # fmt: skip
-"""(before, after): what is changed by the last option."""
-
-IN_DIFFUSERS = {"deterministic": "dpmsolver++", "sde": "sde-dpmsolver++"}
-
 REFUSED: list[tuple[str, str, Options]] = [
-    # diffusers takes the logarithm of the variance for the variance, and makes NaN of it.
-    *((version, "ddpm", {"variance_type": "fixed_large_log"}) for version in VERSIONS),
-    # LCMScheduler.set_timesteps does not look at the spacing.
-    *((version, "lcm", {"timestep_spacing": "trailing"}) for version in VERSIONS),
+    *((version, name, options) for version in VERSIONS for name, options in UNFIT.items()),
     # The checkpoints of 2.2, and 2.1's for DDPM, threshold; diffusers then clips nothing.
     ("kandinsky2_1", "ddpm", {"clip_sample": False}),
     *(("kandinsky2_2", name, {"clip_sample": False}) for name in ("ddim", "ddpm", "lcm")),
@@ -100,9 +50,9 @@ def draw(random_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Draw
     def run(version: str, name: str, options: Options) -> tuple[Drawn, Any]:
         key = f"{version} {name} {sorted(options.items())}"
         if key not in known:
-            overrides = [f"scheduler.{option}={value}" for option, value in options.items()]
+            chosen = (f"scheduler={name}", *written(options))
             steps = f"decoder.num_inference_steps={STEPS}"
-            plan = planned(random_weights, folder, version, f"scheduler={name}", steps, *overrides)
+            plan = planned(random_weights, folder, version, steps, *chosen)
             if version not in pipelines:
                 pipelines[version] = opened(plan, keep_all=True)
             made = drawn(plan, pipelines[version])
@@ -125,19 +75,18 @@ def settings_of(scheduler: Any) -> Options:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("name", OPTIONS)
+@pytest.mark.parametrize("name", CHANGES)
 def test_options_that_change_the_settings_change_the_pixels(
     draw: Draw, version: str, name: str
 ) -> None:
     """And those that ask for what is set already do not."""
     effective = 0
-    for before, after in OPTIONS[name]:
+    for before, after in CHANGES[name]:
         if is_refused(version, name, after):
             continue
         (usual, own), (made, live) = draw(version, name, before), draw(version, name, after)
         settings = settings_of(live)
-        for option, value in after.items():
-            assert settings[option] == IN_DIFFUSERS.get(value, value), after
+        assert settings.items() >= in_diffusers(after).items(), after
         same = settings == settings_of(own)
         assert (furthest(made.pixels, usual.pixels) == 0) is same, after
         effective += not same
@@ -155,7 +104,7 @@ def test_options_without_effect_or_with_a_wrong_one_are_refused(
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("name", OPTIONS)
+@pytest.mark.parametrize("name", CHANGES)
 def test_a_swap_keeps_what_the_weights_were_trained_with(
     draw: Draw, random_weights: Path, version: str, name: str
 ) -> None:
@@ -169,7 +118,7 @@ def test_a_swap_keeps_what_the_weights_were_trained_with(
     own = DiffusionPipeline.from_pretrained(
         random_weights / folder, dtype=torch.float32, **text
     ).scheduler
-    assert type(live).__name__ == CLASSES[name]
+    assert type(live).__name__ == SCHEDULERS[name].diffusers
     assert {key: live.config[key] for key in TRAINED} == {key: own.config[key] for key in TRAINED}
     assert torch.equal(live.alphas_cumprod, own.alphas_cumprod)
     assert len(set(live.timesteps.tolist())) == STEPS
@@ -178,7 +127,7 @@ def test_a_swap_keeps_what_the_weights_were_trained_with(
 
 def test_the_schedulers_draw_different_pictures(draw: Draw) -> None:
     for version in VERSIONS:
-        pictures = [draw(version, name, {})[0].pixels for name in OPTIONS]
+        pictures = [draw(version, name, {})[0].pixels for name in CHANGES]
         for number, picture in enumerate(pictures):
             assert all(furthest(picture, other) > 5 for other in pictures[:number]), version
 
@@ -193,7 +142,7 @@ def test_ddpm_of_2_1_comes_from_a_folder_of_its_own(draw: Draw) -> None:
 
 def test_dpmpp_stays_clear_of_the_end_of_a_cosine_schedule(draw: Draw) -> None:
     """diffusers: "critical for the cosine schedule"; the first step else divides by almost 0."""
-    for spacing in SPACINGS:
+    for spacing in VALUES["timestep_spacing"]:
         made, live = draw("kandinsky3", "dpmpp_2m", {"timestep_spacing": spacing})
         assert live.config.lambda_min_clipped == -5.1
         assert float(live.sigmas.max()) < 200

@@ -9,9 +9,10 @@ import pytest
 from PIL import Image
 
 from helpers.cases import CELLS, NEEDS
+from helpers.scheduler_cases import VALUES
+from runner.catalog.schedulers import SCHEDULERS
 from runner.catalog.tasks import TASKS
 from runner.catalog.versions import VERSIONS, row_of
-from runner.config.choices import SchedulerName, VarianceType
 from runner.errors import ConfigError
 from runner.planning.checks import checked_size, needed_roles
 from runner.planning.plan import Plan
@@ -39,7 +40,7 @@ def refused(plan: Planner, *overrides: str) -> str:
 
 
 def test_kandinsky_3_has_no_variance_of_its_own(plan: Planner) -> None:
-    for name in (v.name for v in VarianceType):
+    for name in VALUES["variance_type"]:
         overrides = ("scheduler=ddpm", f"scheduler.variance_type={name}")
         assert plan(HUB, *overrides)
         if name != "learned_range":
@@ -67,7 +68,7 @@ def test_each_version_takes_its_schedulers_and_no_other(
 ) -> None:
     """Those of its row are planned, all others refused with the row's as what is allowed."""
     model = (HUB, "device=cpu", f"model={version}", f"task={task}", FEW)
-    every = tuple(name.name for name in SchedulerName)
+    every = tuple(SCHEDULERS)
     fitting = VERSIONS[version].schedulers or every
     for name in every:
         overrides = (*model, f"scheduler={name}", *NEEDS[task])

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import diffusers
 import pytest
 import torch
-from diffusers import DDIMScheduler, DDPMScheduler
+from diffusers import DDIMScheduler, DDPMScheduler, FlowMatchEulerDiscreteScheduler
 
+from helpers.scheduler_cases import VALUES
 from runner.catalog.kandinsky2_1 import DECODER_2_1
 from runner.catalog.kandinsky2_2 import DECODER_2_2
 from runner.catalog.kandinsky3 import DECODER_3
+from runner.catalog.schedulers import SCHEDULERS, Option, Scheduler
 from runner.catalog.versions import VERSIONS
-from runner.config.checks import SCHEDULER_OPTIONS
-from runner.config.choices import AlgorithmType, OffloadMode, SchedulerName
+from runner.config.choices import OffloadMode
 from runner.errors import StageError
 from runner.graph.node import PipelineSpec, SchedulerSpec
 from runner.pipelines.offload import choose_offload
 from runner.pipelines.pipelines import Pipelines
-from runner.pipelines.scheduler_swap import CLASSES, TRAINED, scheduler_settings, swapped_scheduler
+from runner.pipelines.scheduler_swap import TRAINED, scheduler_settings, swapped_scheduler
 from runner.planning.planner import make_plan
 from runner.planning.specs import scheduler_spec
 from runner.weights.find import MINI_DIR
@@ -33,10 +34,10 @@ def own() -> Any:
     return DDPMScheduler.from_pretrained(MINI_DIR / DECODER_2_2.folder, subfolder="scheduler")
 
 
-@pytest.mark.parametrize("name", CLASSES)
+@pytest.mark.parametrize("name", SCHEDULERS)
 def test_swap_keeps_what_the_weights_were_trained_with(own: Any, name: str) -> None:
     swapped = swapped_scheduler(own, SchedulerSpec(name))
-    assert type(swapped).__name__ == CLASSES[name]
+    assert type(swapped).__name__ == SCHEDULERS[name].diffusers
     for key in TRAINED:
         assert swapped.config[key] == own.config[key], key
     assert (swapped.betas == own.betas).all()
@@ -85,40 +86,23 @@ def test_an_option_that_spoils_the_training_is_refused(own: Any) -> None:
 
 def test_the_catalogs_schedulers_all_have_their_class() -> None:
     named = {name for version in VERSIONS.values() for name in version.schedulers or ()}
-    assert named <= set(CLASSES)
+    assert named <= set(SCHEDULERS)
 
 
-VALUES: dict[str, list[Any]] = {
-    "timestep_spacing": ["leading", "trailing", "linspace"],
-    "eta": [0.0, 0.5, 1.0],
-    "variance_type": [
-        "fixed_small", "fixed_small_log", "fixed_large", "learned_range",
-    ],
-    "algorithm_type": [kind.value for kind in AlgorithmType],
-    "solver_order": [1, 2, 3],
-    "use_karras_sigmas": [True, False],
-    "original_inference_steps": [10, 100],
-    "clip_sample": [True, False],
-    "clip_sample_range": [0.5, 2.0],
-    "thresholding": [True, False],
-    "dynamic_thresholding_ratio": [0.5, 0.9],
-    "sample_max_value": [1.5, 2.0],
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", SchedulerName, ids=lambda name: name.name)
+@pytest.mark.parametrize("scheduler", SCHEDULERS.values(), ids=lambda row: row.name)
 @pytest.mark.parametrize("folder", [DECODER_2_1.folder, DECODER_2_2.folder, DECODER_3.folder])
 def test_every_option_of_every_scheduler_is_read_back(
-    random_weights: Path, folder: str, name: SchedulerName
+    random_weights: Path, folder: str, scheduler: Scheduler
 ) -> None:
     path = random_weights / folder / "scheduler"
     kind = DDIMScheduler if folder == DECODER_2_1.folder else DDPMScheduler
     own = kind.from_pretrained(path)
-    for option in SCHEDULER_OPTIONS[name]:
-        for value in VALUES[option]:
-            swapped = swapped_scheduler(own, SchedulerSpec(name.name, ((option, value),)))
-            assert type(swapped) is getattr(diffusers, CLASSES[name.name])
-            assert scheduler_settings(swapped)[option] == value
+    for option in scheduler.options:
+        for value in map(option.in_diffusers, VALUES[option.name]):
+            spec = SchedulerSpec(scheduler.name, ((option.name, value),))
+            swapped = swapped_scheduler(own, spec)
+            assert type(swapped).__name__ == scheduler.diffusers
+            assert scheduler_settings(swapped)[option.name] == value
             for key in TRAINED:
                 assert swapped.config[key] == own.config[key], key
 
@@ -158,7 +142,34 @@ def test_options_are_named_as_diffusers_names_them(composed: Compose) -> None:
     assert spec == SchedulerSpec(
         "dpmpp_2m", (("algorithm_type", "sde-dpmsolver++"), ("use_karras_sigmas", False))
     )
-    assert scheduler_spec(composed().scheduler).options == ()
+    assert scheduler_spec(composed().scheduler) == SchedulerSpec("ddim")
+
+
+def test_the_checkpoints_own_scheduler_is_not_swapped(
+    composed: Compose, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SCHEDULERS, "checkpoint", Scheduler("checkpoint", None))
+    section = replace(composed().scheduler, name="checkpoint")
+    assert scheduler_spec(section) is None
+
+
+SHIFT = Option("shift", float, "", 1, 10)
+FLOW = Scheduler("flow", "FlowMatchEulerDiscreteScheduler", (SHIFT,), flow=True)
+
+
+def test_flow_matching_and_noise_levels_do_not_mix(
+    own: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SCHEDULERS, "flow", FLOW)
+    published = FlowMatchEulerDiscreteScheduler(shift=3.0)
+    swapped = swapped_scheduler(published, SchedulerSpec("flow"))
+    assert scheduler_settings(swapped) == scheduler_settings(published)
+    other = swapped_scheduler(published, SchedulerSpec("flow", (("shift", 5.0),)))
+    assert scheduler_settings(other)["shift"] == 5.0
+    with pytest.raises(StageError, match=r"scheduler=flow: .* trained by noise levels"):
+        swapped_scheduler(own, SchedulerSpec("flow"))
+    with pytest.raises(StageError, match=r"scheduler=ddim: .* trained by flow matching"):
+        swapped_scheduler(published, SchedulerSpec("ddim"))
 
 
 def test_2_1_brings_a_config_of_its_own_for_ddpm(composed: Compose, random_weights: Path) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from helpers.cases import INPUT_VALUES, NEEDS, TWO_TEXTS
+from helpers.scheduler_cases import VALUES, beside, taker, written
+from runner.catalog.schedulers import OPTIONS, SCHEDULERS, Option, Scheduler
 from runner.catalog.tasks import TASKS, Task
-from runner.config.checks import OPTION_RANGES, SCHEDULER_OPTIONS
-from runner.config.choices import SchedulerName
 from runner.config.groups import SchedulerConfig
 from runner.config.sections import InputsConfig
 from runner.errors import ConfigError
@@ -212,64 +212,62 @@ def test_what_is_at_the_edge_is_accepted(plan: Compose, overrides: tuple[str, ..
     assert plan(*overrides)
 
 
-OPTION_VALUES = {
-    "timestep_spacing": "trailing", "eta": 0.5, "variance_type": "fixed_small",
-    "algorithm_type": "sde", "solver_order": 2, "use_karras_sigmas": True,
-    "original_inference_steps": 60, "clip_sample": True, "clip_sample_range": 1.0,
-    "thresholding": True, "dynamic_thresholding_ratio": 0.9, "sample_max_value": 2.0,
-}  # fmt: skip
+def test_every_option_has_its_cases_and_its_key() -> None:
+    keys = {field.name for field in dataclasses.fields(SchedulerConfig)} - {"name"}
+    assert keys == set(OPTIONS) == set(VALUES)
 
 
-def test_every_option_belongs_to_a_scheduler() -> None:
-    options = {field.name for field in dataclasses.fields(SchedulerConfig)} - {"name"}
-    assert {option for taken in SCHEDULER_OPTIONS.values() for option in taken} == options
-    assert set(SCHEDULER_OPTIONS) == set(SchedulerName)
-    assert set(OPTION_VALUES) == options
-    assert set(OPTION_RANGES) <= options
-
-
-NEEDED = {
-    "clip_sample_range": "clip_sample",
-    "dynamic_thresholding_ratio": "thresholding",
-    "sample_max_value": "thresholding",
-}
-"""What an option means nothing without."""
-
-
-def beside(option: str) -> list[str]:
-    return [f"scheduler.{NEEDED[option]}=true"] if option in NEEDED else []
-
-
-@pytest.mark.parametrize("name", SchedulerName)
-def test_options_of_another_scheduler_are_refused(plan: Compose, name: SchedulerName) -> None:
-    taken = SCHEDULER_OPTIONS[name]
-    for option, value in OPTION_VALUES.items():
-        written = (f"scheduler={name.name}", f"scheduler.{option}={value}")
-        if option in taken:
-            assert plan(*written, *beside(option))
+@pytest.mark.parametrize("scheduler", SCHEDULERS.values(), ids=lambda row: row.name)
+def test_options_of_another_scheduler_are_refused(plan: Compose, scheduler: Scheduler) -> None:
+    for option, values in VALUES.items():
+        chosen = (f"scheduler={scheduler.name}", *written({option: values[0]}))
+        if option in scheduler.option_names:
+            assert plan(*chosen, *written(beside(option)))
             continue
         with pytest.raises(ConfigError) as caught:
-            plan(*written)
+            plan(*chosen)
         assert str(caught.value) == (
-            f"scheduler.{option}={value}: means nothing with scheduler={name.name}"
-            f"\n  allowed: {', '.join(taken)}"
+            f"scheduler.{option}={values[0]}: means nothing with scheduler={scheduler.name}"
+            f"\n  allowed: {', '.join(scheduler.option_names)}"
         )
 
 
-@pytest.mark.parametrize("option", OPTION_RANGES)
-def test_ends_of_ranges(plan: Compose, option: str) -> None:
-    low, high = OPTION_RANGES[option]
-    name = next(name for name, taken in SCHEDULER_OPTIONS.items() if option in taken)
-    number = int if option in ("solver_order", "original_inference_steps") else float
-    others = [f"scheduler={name.name}", "decoder.num_inference_steps=1", *beside(option)]
-    for inside in (low, high):
-        assert plan(*others, f"scheduler.{option}={number(inside)}")
-    for outside in (low - 1, high + 1):
+@pytest.mark.parametrize("option", [o for o in OPTIONS.values() if o.least is not None])
+def test_ends_of_ranges(plan: Compose, option: Option) -> None:
+    assert option.least is not None
+    assert option.most is not None
+    others = [f"scheduler={taker(option.name).name}", *written(beside(option.name))]
+    for inside in (option.least, option.most):
+        number = option.kind(inside)
+        assert plan(*others, "decoder.num_inference_steps=1", *written({option.name: number}))
+    for outside in (option.least - 1, option.most + 1):
+        number = option.kind(outside)
         with pytest.raises(ConfigError) as caught:
-            plan(*others, f"scheduler.{option}={number(outside)}")
+            plan(*others, *written({option.name: number}))
         assert str(caught.value) == (
-            f"scheduler.{option}={number(outside)}: is out of range\n  allowed: {low:g} to {high:g}"
+            f"scheduler.{option.name}={number}: is out of range"
+            f"\n  allowed: {option.least:g} to {option.most:g}"
         )
+
+
+@pytest.mark.parametrize("option", [o for o in OPTIONS.values() if o.choices is not None])
+def test_words_that_an_option_does_not_know(plan: Compose, option: Option) -> None:
+    assert option.choices is not None
+    chosen = [f"scheduler={taker(option.name).name}", *written(beside(option.name))]
+    with pytest.raises(ConfigError) as caught:
+        plan(*chosen, f"scheduler.{option.name}=nonsense")
+    assert str(caught.value) == (
+        f"scheduler.{option.name}=nonsense: Invalid value 'nonsense', expected one of "
+        f"[{', '.join(option.choices)}]"
+    )
+
+
+def test_a_name_of_no_scheduler(plan: Compose) -> None:
+    with pytest.raises(ConfigError) as caught:
+        plan("scheduler.name=pndm")
+    assert str(caught.value) == (
+        "scheduler.name=pndm: Invalid value 'pndm', expected one of [ddim, ddpm, dpmpp_2m, lcm]"
+    )
 
 
 def test_every_input_is_known_to_a_task() -> None:

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from runner.config.checks import MAX_SEED, MAX_STEPS
+from runner.config.checks import MAX_SEED
 from runner.config.choices import Precision, Seeding
 from runner.errors import ConfigError
 from unit.conftest import Command, Compose, assert_refused
+
+MAX_STEPS = 1000
+"""Noise levels that all versions were trained on."""
 
 REFUSED = [
     # misspelt keys

@@ -8,14 +8,18 @@ from enum import Enum
 import pytest
 import yaml
 
+from runner.catalog.schedulers import SCHEDULERS
 from runner.catalog.tasks import TASKS
 from runner.catalog.versions import VERSIONS
 from runner.config import choices
 from runner.config.hydra import tree
 
-TABLES = {"model": (VERSIONS, "version"), "task": (TASKS, "name")}
+TABLES: dict[str, tuple[Iterable[str], str]] = {
+    "model": (VERSIONS, "version"),
+    "task": (TASKS, "name"),
+    "scheduler": (SCHEDULERS, "name"),
+}
 GROUPS: dict[str, tuple[type[Enum], str]] = {
-    "scheduler": (choices.SchedulerName, "name"),
     "attention": (choices.AttentionBackend, "backend"),
     "offload": (choices.OffloadMode, "mode"),
     "cache": (choices.CacheMode, "mode"),

@@ -1,0 +1,222 @@
+"""Noise schedulers that give right results with the decoders: a row for each.
+
+What no scheduler may change, for the weights were trained with it, is in
+`runner.pipelines.scheduler_swap`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option of schedulers, a key below `scheduler`; null leaves it as the checkpoint has it.
+
+    Attributes:
+        kind: bool, int, float or str.
+        explanation: what it decides, for people.
+        least, most: the ends of its range, both within it; None: there is none.
+        choices: for a text, what it may be: the config's word -> diffusers' value.
+        needs: the option without which, set to true, it means nothing.
+        voided_by: the option that leaves it without effect while that is true.
+        in_step: an argument of the scheduler's `step`, which no pipeline passes on; all others
+            belong to its config.
+    """
+
+    name: str
+    kind: type[bool | int | float | str]
+    explanation: str
+    least: float | None = None
+    most: float | None = None
+    choices: Mapping[str, str] | None = None
+    needs: str | None = None
+    voided_by: str | None = None
+    in_step: bool = False
+
+    @property
+    def takes(self) -> str:
+        """The values that are allowed, in words; "" where its kind says it."""
+        if self.choices is not None:
+            return ", ".join(self.choices)
+        if self.least is None or self.most is None:
+            return ""
+        number = "a whole number" if self.kind is int else "a number"
+        return f"{number}, {self.least:g} to {self.most:g}"
+
+    def in_diffusers(self, value: bool | int | float | str) -> bool | int | float | str:
+        """A value of the config as diffusers names it."""
+        return self.choices[str(value)] if self.choices is not None else value
+
+
+@dataclass(frozen=True)
+class OwnSchedule:
+    """A schedule of a fixed length from which the steps are taken, so there cannot be more.
+
+    Attributes:
+        owner: whose it is, for messages.
+        option: the option that says how long it is.
+        length: where that is null.
+    """
+
+    owner: str
+    option: str
+    length: int
+
+
+@dataclass(frozen=True)
+class Scheduler:
+    """A scheduler.
+
+    Attributes:
+        name: the config's option.
+        diffusers: the name of its class; None: the scheduler that the checkpoint publishes, as it
+            is.
+        options: those it takes; all others must be null.
+        schedule: None: it takes as many steps as there are noise levels.
+        keeps_variance: it draws its noise by a variance that the denoiser has learned. All others
+            cannot use that half of the denoiser's output.
+        flow: for weights that were trained by flow matching; False: for those that were trained on
+            noise levels given by betas.
+    """
+
+    name: str
+    diffusers: str | None
+    options: tuple[Option, ...] = ()
+    schedule: OwnSchedule | None = None
+    keeps_variance: bool = False
+    flow: bool = False
+
+    @property
+    def option_names(self) -> tuple[str, ...]:
+        """The keys below `scheduler` that it takes."""
+        return tuple(option.name for option in self.options)
+
+
+def _words(*names: str) -> Mapping[str, str]:
+    return {name: name for name in names}
+
+
+SPACING = Option(
+    "timestep_spacing",
+    str,
+    "How the steps are spread over the noise levels (https://huggingface.co/papers/2305.08891).",
+    choices=_words("leading", "trailing", "linspace"),
+)
+ETA = Option(
+    "eta",
+    float,
+    "Noise added at each step. 0: none, the same seed and prompt always take the same path; "
+    "1: as much as DDPM.",
+    0,
+    1,
+    in_step=True,
+)
+# Not fixed_large_log: diffusers takes the logarithm of the variance for the variance.
+VARIANCE = Option(
+    "variance_type",
+    str,
+    "Where DDPM takes the variance of its noise from. `learned_range`: from the model's own "
+    "prediction, which Kandinsky 3 does not make.",
+    choices=_words("fixed_small", "fixed_small_log", "fixed_large", "learned_range"),
+)
+ALGORITHM = Option(
+    "algorithm_type",
+    str,
+    "`deterministic`: DPM-Solver++. `sde`: with noise added at each step.",
+    choices={"deterministic": "dpmsolver++", "sde": "sde-dpmsolver++"},
+)
+ORDER = Option("solver_order", int, "Order of the solver.", 1, 3)
+KARRAS = Option(
+    "use_karras_sigmas",
+    bool,
+    "Spread the noise levels as Karras et al. do (https://huggingface.co/papers/2206.00364). "
+    "Not for Kandinsky 3.",
+)
+LCM_LENGTH = Option(
+    "original_inference_steps",
+    int,
+    "Steps of the schedule that LCM takes its steps from; `decoder.num_inference_steps` may not "
+    "be larger. null: 50.",
+    1,
+    1000,
+)
+CLIPPING = (
+    Option(
+        "clip_sample",
+        bool,
+        "Clip the predicted image to `clip_sample_range`. Not together with `thresholding`.",
+        voided_by="thresholding",
+    ),
+    Option(
+        "clip_sample_range",
+        float,
+        "Largest absolute value of the predicted image. Needs `clip_sample=true`.",
+        0.01,
+        100,
+        needs="clip_sample",
+    ),
+)
+THRESHOLDING = (
+    Option(
+        "thresholding",
+        bool,
+        "Dynamic thresholding of the predicted image (https://huggingface.co/papers/2205.11487).",
+    ),
+    Option(
+        "dynamic_thresholding_ratio",
+        float,
+        "Share of the values that lie below the threshold. Needs `thresholding=true`.",
+        0,
+        1,
+        needs="thresholding",
+    ),
+    Option(
+        "sample_max_value",
+        float,
+        "Largest threshold. Needs `thresholding=true`.",
+        1,
+        1000,
+        needs="thresholding",
+    ),
+)
+
+ROWS = (
+    Scheduler("ddim", "DDIMScheduler", (SPACING, ETA, *CLIPPING, *THRESHOLDING)),
+    Scheduler(
+        "ddpm", "DDPMScheduler", (SPACING, VARIANCE, *CLIPPING, *THRESHOLDING), keeps_variance=True
+    ),
+    Scheduler(
+        "dpmpp_2m",
+        "DPMSolverMultistepScheduler",
+        (SPACING, ALGORITHM, ORDER, KARRAS, *THRESHOLDING),
+    ),
+    # Its timesteps are those it was distilled for: it takes no spacing.
+    Scheduler(
+        "lcm",
+        "LCMScheduler",
+        (LCM_LENGTH, *CLIPPING, *THRESHOLDING),
+        schedule=OwnSchedule("LCM", LCM_LENGTH.name, 50),
+    ),
+)
+
+SCHEDULERS: Mapping[str, Scheduler] = {row.name: row for row in ROWS}
+"""By name, in the order in which they are shown."""
+
+FOR_NOISE_LEVELS = tuple(row.name for row in ROWS if not row.flow)
+"""Names of those for weights that were trained on noise levels."""
+
+RECORDED = (
+    SPACING, ETA, VARIANCE, ALGORITHM, ORDER, KARRAS, LCM_LENGTH, *CLIPPING, *THRESHOLDING,
+)  # fmt: skip
+"""Options that every record of a config lists, null where the scheduler does not take them: records
+and fingerprints have always had them. An option that came later is recorded where it is taken, so
+that it changes no record of another scheduler.
+"""
+
+OPTIONS: Mapping[str, Option] = {
+    option.name: option
+    for option in (*RECORDED, *(option for row in ROWS for option in row.options))
+}
+"""All options by name, in the order in which a config lists them."""
