@@ -6,10 +6,11 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import TypeVar
 
+from runner.catalog.attention import ATTENTION
 from runner.catalog.schedulers import OPTIONS, SCHEDULERS, Option
 from runner.catalog.tasks import OneOf, Task
 from runner.catalog.version import Version
-from runner.config.choices import AttentionBackend, CompileMode, WeightsSource
+from runner.config.choices import CompileMode, WeightsSource
 from runner.config.groups import CompileConfig, SchedulerConfig
 from runner.config.prompts import checked_text
 from runner.config.run_config import InterpolateItem
@@ -197,12 +198,14 @@ def _check_range(option: Option, value: float) -> None:
 
 
 def _check_attention(config: Config) -> None:
+    backend = row_named("attention.backend", config.attention.backend, ATTENTION)
     size = config.attention.slice_size
     if size is None:
         return
-    if config.attention.backend is not AttentionBackend.sliced:
-        backend = config.attention.backend.name
-        raise ConfigError("attention.slice_size", size, f"means nothing with attention={backend}")
+    if not backend.sliced:
+        raise ConfigError(
+            "attention.slice_size", size, f"means nothing with attention={backend.name}"
+        )
     if size < 1:
         raise ConfigError("attention.slice_size", size, "is no number of heads", "1 or more")
 

@@ -24,26 +24,6 @@ class Resize(Choice):
     stretch = "stretch"
 
 
-class AttentionBackend(Choice):
-    """How attention is computed in every attention layer of the pipelines."""
-
-    sdpa = "sdpa"
-    plain = "plain"
-    sliced = "sliced"
-    xformers = "xformers"
-
-
-class OffloadMode(Choice):
-    """Where weights wait while they are not in use."""
-
-    none = "none"
-    model = "model"
-    group = "group"
-    group_stream = "group_stream"
-    sequential = "sequential"
-    auto = "auto"
-
-
 class CompileMode(Choice):
     """What `torch.compile` makes of the modules that are called at each step."""
 

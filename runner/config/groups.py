@@ -10,15 +10,15 @@ from typing import Any, TypeVar
 
 from omegaconf import MISSING
 
+from runner.catalog.attention import ATTENTION
+from runner.catalog.offload import OFFLOAD
 from runner.catalog.schedulers import OPTIONS, SCHEDULERS
 from runner.catalog.tasks import TASKS
 from runner.catalog.versions import VERSIONS
 from runner.config.choices import (
     Against,
-    AttentionBackend,
     CacheMode,
     CompileMode,
-    OffloadMode,
     Precision,
     Tracker,
     WeightsSource,
@@ -133,7 +133,7 @@ class SchedulerConfig:
 
 @dataclass
 class AttentionConfig:
-    backend: AttentionBackend = key(AttentionBackend.sdpa, "The backend; each option sets it.")
+    backend: str = key("sdpa", "The backend; each option sets it.", takes=", ".join(ATTENTION))
     slice_size: int | None = key(
         None,
         "Attention heads that are computed at a time. null: half of them.",
@@ -143,7 +143,9 @@ class AttentionConfig:
 
 @dataclass
 class OffloadConfig:
-    mode: OffloadMode = key(OffloadMode.none, "The mode; each option sets it.", profile="offload")
+    mode: str = key(
+        "none", "The mode; each option sets it.", takes=", ".join(OFFLOAD), profile="offload"
+    )
 
 
 @dataclass

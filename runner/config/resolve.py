@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
+from runner.catalog.offload import OFFLOAD
 from runner.catalog.schedulers import OPTIONS, RECORDED, SCHEDULERS
 from runner.catalog.tasks import TASKS, Task
 from runner.catalog.versions import VERSIONS
@@ -115,7 +116,7 @@ def freeze(
         weights=config.weights,
         scheduler=config.scheduler,
         attention=config.attention,
-        offload=config.offload.mode,
+        offload=row_named("offload.mode", config.offload.mode, OFFLOAD),
         compile=config.compile,
         precision=config.precision,
         tracking=config.tracking,

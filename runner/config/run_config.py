@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runner.catalog.offload import Offload
 from runner.catalog.tasks import Task
 from runner.catalog.version import Version
 from runner.config.choices import (
     CacheMode,
     NegativeFor,
-    OffloadMode,
     Progress,
     Resize,
     Retry,
@@ -80,7 +80,7 @@ class RunConfig:
     weights: WeightsConfig
     scheduler: SchedulerConfig
     attention: AttentionConfig
-    offload: OffloadMode
+    offload: Offload
     compile: CompileConfig
     precision: PrecisionConfig
     tracking: TrackingConfig

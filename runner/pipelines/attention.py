@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import torch
 
-ATTENTION_CLASSES = {
-    # backend: (with added key/value projections, as in the 2.x UNets; with a spatial norm, as in
-    # the MoVQ's decoder; all others)
-    "sdpa": ("AttnAddedKVProcessor2_0", "AttnProcessor2_0", "AttnProcessor2_0"),
-    "plain": ("AttnAddedKVProcessor", "AttnProcessor", "AttnProcessor"),
-    # diffusers' SlicedAttnProcessor leaves the spatial norm out: wrong colours. One head is there
-    # to slice anyway.
-    "sliced": ("SlicedAttnAddedKVProcessor", "AttnProcessor2_0", "SlicedAttnProcessor"),
-    "xformers": ("XFormersAttnAddedKVProcessor", "XFormersAttnProcessor", "XFormersAttnProcessor"),
-}
+from runner.catalog.attention import ATTENTION, LAYERS, Attention, Layer
+from runner.errors import StageError
+
+ATTENDING = ("set_processor", "to_q", "to_query", "to_qkv")
+"""What attention layers of diffusers have: a way to set how they compute, or projections."""
 
 
 def set_attention(pipeline: Any, backend: str, slice_size: int | None) -> None:
@@ -24,37 +20,53 @@ def set_attention(pipeline: Any, backend: str, slice_size: int | None) -> None:
     Each layer is set by its kind: the 2.x UNets attend to added key and value projections, which
     only the AddedKV classes know; diffusers' own shortcuts leave out modules or fall back silently.
     """
-    for module in _attention_modules(pipeline):
-        processors = {
-            name: _processor(backend, layer, slice_size) for name, layer in attention_layers(module)
-        }
-        for name, layer in attention_layers(module):
-            layer.set_processor(processors[name])
+    row = ATTENTION[backend]
+    for module in filter(is_module, pipeline.components.values()):
+        for layer, kind in attention_layers(module):
+            layer.set_processor(_processor(row, layer, kind, slice_size))
 
 
-def _attention_modules(pipeline: Any) -> list[Any]:
-    return [m for m in pipeline.components.values() if is_module(m) and attention_layers(m)]
+def attention_layers(module: Any) -> list[tuple[Any, Layer]]:
+    """The attention layers of a model of diffusers, and the kind of each; transformers' encoders
+    have none.
+
+    Raises:
+        StageError: a layer is of no kind that the catalog knows, so no backend would reach it.
+    """
+    found = []
+    for layer in module.modules():
+        kind = next((kind for kind in LAYERS if _is_of(layer, kind)), None)
+        if kind is not None:
+            found.append((layer, kind))
+        elif _attends(layer):
+            raise StageError(
+                f"attention: {type(module).__name__} has layers of {type(layer).__name__}, "
+                "which no backend is known for"
+            )
+    return found
 
 
-def attention_layers(module: Any) -> list[tuple[str, Any]]:
-    """diffusers' own attention layers; transformers' encoders have none."""
-    from diffusers.models.attention_processor import Attention
+def _is_of(layer: Any, kind: Layer) -> bool:
+    classes = ((cls.__module__, cls.__name__) for cls in type(layer).__mro__)
+    return (kind.module, kind.cls) in classes and (
+        kind.having is None or getattr(layer, kind.having) is not None
+    )
 
-    return [(name, m) for name, m in module.named_modules() if isinstance(m, Attention)]
+
+def _attends(layer: Any) -> bool:
+    """Whether it looks like an attention layer of diffusers."""
+    return type(layer).__module__.startswith("diffusers.") and any(
+        hasattr(layer, name) for name in ATTENDING
+    )
 
 
-def _processor(backend: str, layer: Any, slice_size: int | None) -> Any:
-    from diffusers.models import attention_processor
-
-    added_kv, spatial_norm, other = ATTENTION_CLASSES[backend]
-    if layer.added_kv_proj_dim is not None:
-        name = added_kv
-    else:
-        name = other if layer.spatial_norm is None else spatial_norm
-    processor_class = getattr(attention_processor, name)
-    if name.startswith("Sliced"):
-        return processor_class(min(slice_size or max(layer.heads // 2, 1), layer.heads))
-    return processor_class()
+def _processor(backend: Attention, layer: Any, kind: Layer, slice_size: int | None) -> Any:
+    if kind not in backend.processors:
+        raise StageError(f"attention={backend.name}: cannot compute layers of {kind.cls}")
+    processor = getattr(importlib.import_module(kind.module), backend.processors[kind])
+    if kind in backend.sliced:
+        return processor(min(slice_size or max(layer.heads // 2, 1), layer.heads))
+    return processor()
 
 
 def is_module(component: Any) -> bool:

@@ -8,19 +8,8 @@ from typing import Any
 
 import torch
 
-from runner.config.choices import OffloadMode
+from runner.catalog.offload import DOWNWARD, NONE, TOGETHER, Moves, Offload
 from runner.pipelines.transformers_models import OwnPipeline
-
-DOWNWARD = (OffloadMode.none, OffloadMode.model, OffloadMode.group, OffloadMode.sequential)
-"""Those that `auto` takes, from the fastest to the one that needs the least memory.
-
-Not `group_stream`, whose pictures were not compared with the others' on a device yet.
-"""
-
-GROUPED = (OffloadMode.group, OffloadMode.group_stream)
-
-NOT_GROUPED = ("movq",)
-"""diffusers: "VQModel does not support group offloading"."""
 
 ACTIVATIONS_PER_PIXEL = 2048
 """Numbers held at once for each pixel of the image, by and large: the MoVQ's last layers hold the
@@ -40,13 +29,13 @@ class OffloadChoice:
         configured: what the config asks for; `auto` lets `mode` change.
     """
 
-    configured: OffloadMode
-    mode: OffloadMode
+    configured: Offload
+    mode: Offload
     reason: str
 
     def step_down(self) -> bool:
         """One mode down, after running out of memory. False where that is not allowed or left."""
-        if self.configured is not OffloadMode.auto or self.mode is DOWNWARD[-1]:
+        if not self.configured.chosen or self.mode == DOWNWARD[-1]:
             return False
         before = self.mode
         self.mode = DOWNWARD[DOWNWARD.index(before) + 1]
@@ -55,7 +44,7 @@ class OffloadChoice:
 
 
 def choose_offload(
-    configured: OffloadMode,
+    configured: Offload,
     device: str,
     pipelines: Sequence[Mapping[str, int]],
     pixels: int,
@@ -71,23 +60,18 @@ def choose_offload(
         bytes_per_number: of the activations.
         free: bytes of the device; None where it does not tell.
     """
-    if configured is not OffloadMode.auto:
+    if not configured.chosen:
         return OffloadChoice(configured, configured, "as configured")
     if device == "cpu":
         reason = "on the CPU there is nothing to offload from"
-        return OffloadChoice(configured, OffloadMode.none, reason)
+        return OffloadChoice(configured, NONE, reason)
     if free is None:
-        return OffloadChoice(configured, OffloadMode.none, f"{device} does not tell its memory")
+        return OffloadChoice(configured, NONE, f"{device} does not tell its memory")
     activations = pixels * ACTIVATIONS_PER_PIXEL * bytes_per_number
-    needs = {
-        OffloadMode.none: max(sum(modules.values()) for modules in pipelines),
-        OffloadMode.model: max(map(_held_at_once, pipelines)),
-        OffloadMode.group: max(modules.get("movq", 0) for modules in pipelines),
-        OffloadMode.sequential: 0,
-    }
     for mode in DOWNWARD:
-        needed = (needs[mode] + activations) * MARGIN
-        if needed <= free or mode is DOWNWARD[-1]:
+        weights = max(_held_at_once(mode, modules) for modules in pipelines)
+        needed = (weights + activations) * MARGIN
+        if needed <= free or mode == DOWNWARD[-1]:
             reason = f"needs about {_gib(needed)} of {_gib(free)} GiB free"
             return OffloadChoice(configured, mode, reason)
     raise AssertionError("the last mode is always taken")
@@ -101,28 +85,31 @@ def free_bytes(device: str) -> int | None:
     return int(free)
 
 
-def place(pipeline: Any, device: str, mode: OffloadMode) -> None:
+def place(pipeline: Any, device: str, mode: Offload) -> None:
     """Bring the pipeline to its device, whole or by an offload mode that covers all modules."""
     if isinstance(pipeline, OwnPipeline):
-        pipeline.place(device, offloaded=mode is not OffloadMode.none)
+        pipeline.place(device, offloaded=mode.moves is not Moves.PIPELINE)
         return
-    if mode is OffloadMode.none:
+    if mode.moves is Moves.PIPELINE:
         pipeline.to(device)
         return
     pipeline._exclude_from_cpu_offload = []  # diffusers leaves the prior out otherwise
     if "prior" in pipeline.components:
         _keep_statistics(pipeline.prior)
-    if mode is OffloadMode.model:
-        pipeline.enable_model_cpu_offload(device=device)
-    elif mode in GROUPED:
-        pipeline.enable_group_offload(
-            onload_device=torch.device(device),
-            offload_type="leaf_level",
-            use_stream=mode is OffloadMode.group_stream,
-            exclude_modules=[name for name in NOT_GROUPED if name in pipeline.components],
-        )
-    else:
-        pipeline.enable_sequential_cpu_offload(device=device)
+    match mode.name:
+        case "model":
+            pipeline.enable_model_cpu_offload(device=device)
+        case "group" | "group_stream":
+            pipeline.enable_group_offload(
+                onload_device=torch.device(device),
+                offload_type="leaf_level",
+                use_stream=mode.name == "group_stream",
+                exclude_modules=[name for name in mode.stays if name in pipeline.components],
+            )
+        case "sequential":
+            pipeline.enable_sequential_cpu_offload(device=device)
+        case _:
+            raise AssertionError(f"what offload={mode.name} does is written nowhere")
 
 
 def offloaded(pipeline: Any) -> list[str]:
@@ -141,13 +128,12 @@ def prefetches(pipeline: Any) -> bool:
     return any(hook is not None and hook.group.stream is not None for hook in hooks)
 
 
-def expected_offloaded(pipeline: Any, mode: OffloadMode) -> list[str]:
+def expected_offloaded(pipeline: Any, mode: Offload) -> list[str]:
     """What `offloaded` must say for a mode to cover everything."""
-    if mode is OffloadMode.none:
+    if mode.moves is Moves.PIPELINE:
         return []
-    left = NOT_GROUPED if mode in GROUPED else ()
     modules = pipeline.components.items()
-    return sorted(n for n, m in modules if isinstance(m, torch.nn.Module) and n not in left)
+    return sorted(n for n, m in modules if isinstance(m, torch.nn.Module) and n not in mode.stays)
 
 
 def _keep_statistics(prior: Any) -> None:
@@ -163,15 +149,18 @@ def _keep_statistics(prior: Any) -> None:
     prior.post_process_latents = post_process_latents
 
 
-def _held_at_once(modules: Mapping[str, int]) -> int:
-    """The largest module, or two that diffusers has on the device at once.
-
-    Without a negative prompt it calls the image encoder, for an empty image, before the prior has
-    made room; and img2img encodes with the MoVQ, which makes no room for the UNet.
+def _held_at_once(mode: Offload, modules: Mapping[str, int]) -> int:
+    """Bytes of a pipeline's weights that are on the device together, at most; without the layer
+    at work.
     """
-    prior = modules.get("prior", 0) + modules.get("image_encoder", 0)
-    decoder = modules.get("unet", 0) + modules.get("movq", 0)
-    return max(prior, decoder, *modules.values())
+    match mode.moves:
+        case Moves.PIPELINE:
+            return sum(modules.values())
+        case Moves.MODULE:
+            together = (sum(modules.get(name, 0) for name in names) for names in TOGETHER)
+            return max(*together, *modules.values())
+        case Moves.LAYER:
+            return sum(modules.get(name, 0) for name in mode.stays)
 
 
 def _has_hook(module: Any) -> bool:

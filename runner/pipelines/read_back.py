@@ -7,11 +7,12 @@ from typing import Any
 
 import torch
 
-from runner.config.choices import OffloadMode
+from runner.catalog.attention import ATTENTION
+from runner.catalog.offload import Offload
 from runner.errors import StageError
 from runner.graph.node import PipelineSpec
 from runner.pipelines import compilation, offload
-from runner.pipelines.attention import ATTENTION_CLASSES, attention_layers, is_module
+from runner.pipelines.attention import attention_layers, is_module
 from runner.pipelines.scheduler_swap import scheduler_settings
 
 
@@ -43,7 +44,7 @@ def read_back(pipeline: Any) -> dict[str, Any]:
         "execution_device": str(pipeline._execution_device),
         "accelerator": _accelerator(torch.device(pipeline._execution_device)),
         "attention": {
-            name: dict(Counter(type(layer.processor).__name__ for _, layer in layers))
+            name: dict(Counter(type(layer.processor).__name__ for layer, _ in layers))
             for name, m in modules.items()
             if (layers := attention_layers(m))
         },
@@ -52,9 +53,9 @@ def read_back(pipeline: Any) -> dict[str, Any]:
     }
 
 
-def check(spec: PipelineSpec, pipeline: Any, mode: OffloadMode, found: dict[str, Any]) -> None:
+def check(spec: PipelineSpec, pipeline: Any, mode: Offload, found: dict[str, Any]) -> None:
     """Raises StageError where what was read back is not what was asked for."""
-    expected = set(ATTENTION_CLASSES[spec.attention])
+    expected = set(ATTENTION[spec.attention].processors.values())
     for name, classes in found["attention"].items():
         if wrong := set(classes) - expected:
             raise StageError(f"attention={spec.attention}: {name} uses {', '.join(sorted(wrong))}")

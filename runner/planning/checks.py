@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runner.catalog.attention import ATTENTION, Attention
+from runner.catalog.offload import OFFLOAD, Needs, Offload
 from runner.catalog.schedulers import FOR_NOISE_LEVELS, OPTIONS
 from runner.catalog.versions import Row, row_of
 from runner.config.checks import check_inputs
 from runner.config.choices import (
-    AttentionBackend,
     CompileMode,
     NegativeFor,
-    OffloadMode,
 )
 from runner.config.run_config import RunConfig
 from runner.errors import ConfigError
@@ -152,27 +152,26 @@ def _check_scheduler(run: RunConfig) -> None:
             raise ConfigError(f"scheduler.{unfit.option}", unfit.value, unfit.why, unfit.allowed)
 
 
-def attention_problem(backend: AttentionBackend, device: str) -> str | None:
+def attention_problem(backend: Attention, device: str) -> str | None:
     """Why an attention backend does not work on a device of this machine; None: it does.
 
     Args:
         device: "cpu", "mps", "cuda" or "cuda:N".
     """
-    if backend is not AttentionBackend.xformers:
-        return None
-    if not is_installed("xformers"):
-        return "the package xformers is not installed"
-    return None if device.startswith("cuda") else f"does not run on {device}"
+    if backend.package is not None and not is_installed(backend.package):
+        return f"the package {backend.package} is not installed"
+    runs = backend.devices is None or device.partition(":")[0] in backend.devices
+    return None if runs else f"does not run on {device}"
 
 
-def offload_problem(mode: OffloadMode, device: str) -> str | None:
+def offload_problem(mode: Offload, device: str) -> str | None:
     """Why an offload mode does not work on a device; None: it does."""
-    if mode in (OffloadMode.none, OffloadMode.auto):
+    if mode.needs is Needs.NOTHING:
         return None
     if device == "cpu":
-        return "needs an accelerator"
-    if mode is OffloadMode.group_stream and not device.startswith("cuda"):
-        return "needs CUDA"
+        return f"needs {Needs.ACCELERATOR.value}"
+    if mode.needs is Needs.CUDA and not device.startswith("cuda"):
+        return f"needs {mode.needs.value}"
     return None
 
 
@@ -184,19 +183,17 @@ def compile_problem(device: str) -> str | None:
 
 
 def _check_attention(run: RunConfig, device: str) -> None:
-    backend = run.attention.backend
+    backend = ATTENTION[run.attention.backend]
     if problem := attention_problem(backend, device):
-        others = [b.name for b in AttentionBackend if b is not AttentionBackend.xformers]
+        others = [b.name for b in ATTENTION.values() if attention_problem(b, device) is None]
         raise ConfigError("attention", backend.name, problem, others)
 
 
 def _check_offload(run: RunConfig, device: str) -> None:
-    others: tuple[str, ...]
     if problem := offload_problem(run.offload, device):
         if device == "cpu":
-            problem, others = f"{problem}, and this run is on the CPU", ("none", "auto")
-        else:
-            others = ("none", "model", "group", "auto")
+            problem = f"{problem}, and this run is on the CPU"
+        others = [mode.name for mode in OFFLOAD.values() if offload_problem(mode, device) is None]
         raise ConfigError("offload", run.offload.name, problem, others)
 
 
@@ -207,15 +204,17 @@ def _check_compile(run: RunConfig, device: str) -> None:
     shown = asked.mode.value
     if problem := compile_problem(device):
         raise ConfigError("compile", shown, problem, ["off"])
-    if run.offload is OffloadMode.sequential:
+    offload = run.offload
+    if not offload.compiles:
         raise ConfigError(
-            "compile", shown, "offload=sequential moves weights within what is compiled",
+            "compile", shown, f"offload={offload.name} moves weights within what is compiled",
             "compile=off, or another offload",
         )  # fmt: skip
-    if asked.fullgraph and run.offload is not OffloadMode.none:
+    if asked.fullgraph and not offload.fullgraph:
+        whole = " or ".join(mode.name for mode in OFFLOAD.values() if mode.fullgraph)
         raise ConfigError(
-            "compile.fullgraph", True, f"offload={run.offload.name} puts hooks into the graph",
-            "compile.fullgraph=false, or offload=none",
+            "compile.fullgraph", True, f"offload={offload.name} puts hooks into the graph",
+            f"compile.fullgraph=false, or offload={whole}",
         )  # fmt: skip
 
 

@@ -257,7 +257,7 @@ class Materials:
             pipeline=found.checkpoint.pipeline,
             weights=found.identity,
             dtype=precision_of(run, role).value,
-            attention=run.attention.backend.name if is_drawn else "sdpa",
+            attention=run.attention.backend if is_drawn else "sdpa",
             slice_size=run.attention.slice_size if is_drawn else None,
             scheduler=scheduler_spec(run.scheduler) if role == "decoder" else None,
             without=found.checkpoint.without,

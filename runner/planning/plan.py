@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from runner.config.choices import OffloadMode
 from runner.config.run_config import RunConfig
 from runner.graph.graph import Graph
 from runner.graph.node import Node
@@ -94,7 +93,7 @@ class Plan:
                 f"weights.{role}.revision": found.revision or "null"
                 for role, found in self.weights.checkpoints.items()
             },
-            "offload.mode": None if run.offload is OffloadMode.auto else run.offload.name,
+            "offload.mode": None if run.offload.chosen else run.offload.name,
         }
 
     @property

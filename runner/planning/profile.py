@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from runner.config.choices import CacheMode, OffloadMode
+from runner.catalog.offload import Offload
+from runner.config.choices import CacheMode
 from runner.config.run_config import Bench, RunConfig
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class ExecutionProfile:
     device: str
     threads: int
     workers: int | None
-    offload: OffloadMode
+    offload: Offload
     bench: Bench | None
     batch_size: int
 

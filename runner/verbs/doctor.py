@@ -8,7 +8,8 @@ import shutil
 from pathlib import Path
 
 from runner import __version__
-from runner.config.choices import AttentionBackend, OffloadMode
+from runner.catalog.attention import ATTENTION
+from runner.catalog.offload import OFFLOAD
 from runner.planning.checks import attention_problem, compile_problem, offload_problem
 from runner.recording.provenance import git_commit
 from runner.system.machine import LOGGED_LIBRARIES, cpu_cores, versions
@@ -28,10 +29,10 @@ def main(arguments: list[str]) -> int:
         print(f"  {name:<13} {found.get(name, 'not installed')}")
     device = _print_devices("torch" in found)
     print(f"attention on {device}")
-    for backend in AttentionBackend:
+    for backend in ATTENTION.values():
         print(f"  {backend.name:<13} {_answer(attention_problem(backend, device))}")
     print(f"offload on {device}")
-    for mode in OffloadMode:
+    for mode in OFFLOAD.values():
         print(f"  {mode.name:<13} {_answer(offload_problem(mode, device))}")
     print(f"compile on {device}")
     print(f"  torch.compile {_answer(compile_problem(device))}")

@@ -162,7 +162,7 @@ def plan_text(plan: Plan) -> str:
         f"{run.name}: Kandinsky {run.version.title} {run.task.name}, {plan.width} x {plan.height}, "
         f"{counted(len(plan.images), 'image')} "
         f"({counted(len(run.prompts), 'prompt')} x {counted(len(run.seeds), 'seed')})",
-        f"  scheduler {run.scheduler.name}, attention {run.attention.backend.name}, "
+        f"  scheduler {run.scheduler.name}, attention {run.attention.backend}, "
         f"offload {run.offload.name}, device {plan.device}, "
         f"{counted(plan.threads, 'CPU thread')} ({plan.threads_reason})",
     ]

@@ -8,15 +8,15 @@ from typing import Any
 
 from helpers.cases import IMAGE, NEEDS
 from helpers.scheduler_cases import VALUES, beside, section, taker
+from runner.catalog.attention import ATTENTION
+from runner.catalog.offload import OFFLOAD
 from runner.catalog.schedulers import SCHEDULERS
 from runner.catalog.tasks import TASKS
 from runner.catalog.versions import VERSIONS
 from runner.config.choices import (
-    AttentionBackend,
     CacheMode,
     CompileMode,
     NegativeFor,
-    OffloadMode,
     Precision,
     Progress,
     Resize,
@@ -70,10 +70,8 @@ DECIDES_PIXELS: dict[str, list[tuple[str, list[Any]]]] = {
         ),
     ])],
     "attention": [("mini", [
-        AttentionConfig(AttentionBackend.plain),
-        AttentionConfig(AttentionBackend.xformers),
-        AttentionConfig(AttentionBackend.sliced),
-        AttentionConfig(AttentionBackend.sliced, slice_size=1),
+        *(AttentionConfig(name) for name in ATTENTION if name != AttentionConfig().backend),
+        *(AttentionConfig(row.name, slice_size=1) for row in ATTENTION.values() if row.sliced),
     ])],
     "compile": [("mini", [
         CompileConfig(CompileMode.default),
@@ -137,7 +135,7 @@ DECIDES_PIXELS: dict[str, list[tuple[str, list[Any]]]] = {
 DOES_NOT: dict[str, list[Any]] = {
     "name": ["another"],
     "question": ["Why?"],
-    "offload": list(OffloadMode),
+    "offload": list(OFFLOAD.values()),
     "tracking": [TrackingConfig(Tracker.none), TrackingConfig(uri="http://host", experiment="e")],
     "cache": [CacheMode.off, CacheMode.refresh],
     "cache_max_gb": [1.0, None],

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from helpers.cases import CELLS, REFUSED
 from helpers.scheduler_cases import VALUES, beside, written
+from runner.catalog.attention import ATTENTION
+from runner.catalog.offload import OFFLOAD, Needs
 from runner.catalog.schedulers import OPTIONS, SCHEDULERS
 from runner.catalog.tasks import TASKS, Task
 from runner.catalog.version import Version
@@ -171,8 +173,11 @@ def _scheduler(drawer: Drawer) -> list[str]:
 
 
 def _machine(drawer: Drawer) -> list[str]:
-    attention = drawer.one("attention", ["sdpa", "plain", "sliced"], ["xformers", "flash"])
-    offload = drawer.one("offload", ["none", "auto"], ["model", "group", "sequential"])
+    lacking = [name for name, row in ATTENTION.items() if row.package or row.devices]
+    backends = [name for name in ATTENTION if name not in lacking]
+    attention = drawer.one("attention", backends, [*lacking, "nonsense"])
+    modes = [name for name, row in OFFLOAD.items() if row.needs is Needs.NOTHING]
+    offload = drawer.one("offload", modes, [name for name in OFFLOAD if name not in modes])
     overrides = [
         f"attention={attention}",
         f"offload={offload}",
@@ -181,7 +186,8 @@ def _machine(drawer: Drawer) -> list[str]:
         f"precision={drawer.any(['fp32', 'bf16'])}",
         f"cache={drawer.any(['use', 'refresh', 'off'])}",
     ]
-    if attention == "sliced" or "slices" in drawer.wrongs:
+    sliced = attention in ATTENTION and ATTENTION[attention].sliced
+    if sliced or "slices" in drawer.wrongs:
         slices = drawer.one("slices", ["null", 1, 2, 64], [0, -1, "x"])
         overrides.append(f"attention.slice_size={slices}")
     return overrides

@@ -13,8 +13,8 @@ import torch
 from PIL import Image
 
 from functional.cells import VERSIONS, drawn, opened, planned, small
+from runner.catalog.offload import OFFLOAD
 from runner.cli import main
-from runner.config.choices import OffloadMode
 from runner.errors import ConfigError
 from runner.pipelines import offload
 from runner.pipelines.offload import OffloadChoice, expected_offloaded, offloaded, place
@@ -57,7 +57,7 @@ class Grouped(Pipelines):
         fresh = spec not in self._live
         pipeline = super().get(spec)
         if fresh:
-            place(pipeline, "cpu", OffloadMode.group)
+            place(pipeline, "cpu", OFFLOAD["group"])
         return pipeline
 
 
@@ -78,7 +78,7 @@ class Leaving(Pipelines):
         return pipeline
 
 
-NONE = OffloadChoice(OffloadMode.none, OffloadMode.none, "")
+NONE = OffloadChoice(OFFLOAD["none"], OFFLOAD["none"], "")
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -100,7 +100,7 @@ def test_running_out_while_weights_are_placed_frees_what_was_placed(
     plan = planned(random_weights, tmp_path, "kandinsky2_2")
     (spec,) = {node.pipeline for node in plan.graph if node.stage == "prior"}
     assert spec is not None
-    choice = OffloadChoice(OffloadMode.auto, OffloadMode.none, "fits")
+    choice = OffloadChoice(OFFLOAD["auto"], OFFLOAD["none"], "fits")
     pipelines = Pipelines(plan.weights.checkpoints.values(), "cpu", choice)
     freed: list[str] = []
 
@@ -108,12 +108,12 @@ def test_running_out_while_weights_are_placed_frees_what_was_placed(
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr("runner.pipelines.pipelines.place", full)
-    monkeypatch.setattr("runner.pipelines.device.free_memory", freed.append)
+    monkeypatch.setattr("runner.pipelines.pipelines.free_memory", freed.append)
     with pytest.raises(torch.OutOfMemoryError):
         pipelines.get(spec)
     said = pipelines.relieve()
     assert said == "out of memory with offload=none: going on with model"
-    assert choice.mode is OffloadMode.model
+    assert choice.mode == OFFLOAD["model"]
     assert freed == ["cpu"]
 
 
@@ -153,13 +153,13 @@ def test_every_version_refuses_them(random_weights: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize(("version", "stage"), MODULES)
 def test_what_a_mode_has_to_cover(live: Live, version: str, stage: str) -> None:
     pipeline, names = live(version, stage), MODULES[version, stage]
-    assert expected_offloaded(pipeline, OffloadMode.none) == []
+    assert expected_offloaded(pipeline, OFFLOAD["none"]) == []
     assert offloaded(pipeline) == []
-    assert expected_offloaded(pipeline, OffloadMode.model) == names
-    assert expected_offloaded(pipeline, OffloadMode.sequential) == names
+    assert expected_offloaded(pipeline, OFFLOAD["model"]) == names
+    assert expected_offloaded(pipeline, OFFLOAD["sequential"]) == names
     grouped = [name for name in names if name != "movq"]
-    assert expected_offloaded(pipeline, OffloadMode.group) == grouped
-    place(pipeline, "cpu", OffloadMode.group)
+    assert expected_offloaded(pipeline, OFFLOAD["group"]) == grouped
+    place(pipeline, "cpu", OFFLOAD["group"])
     assert offloaded(pipeline) == grouped
 
 
@@ -167,7 +167,7 @@ def test_what_a_mode_has_to_cover(live: Live, version: str, stage: str) -> None:
 def test_model_offload_leaves_no_module_out(live: Live, version: str, stage: str) -> None:
     """diffusers leaves the prior out, unless told not to."""
     pipeline = live(version, stage)
-    place(pipeline, "cpu", OffloadMode.model)
+    place(pipeline, "cpu", OFFLOAD["model"])
     assert offloaded(pipeline) == MODULES[version, stage]
 
 

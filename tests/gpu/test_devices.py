@@ -16,13 +16,13 @@ from PIL import Image
 
 from helpers.manifests import read_manifest
 from helpers.pixels import furthest
+from runner.catalog.offload import OFFLOAD
 from runner.cli import main
 
 pytestmark = pytest.mark.gpu
 
 VERSIONS = ("kandinsky2_1", "kandinsky2_2", "kandinsky3")
-MODES = ("model", "group", "group_stream", "sequential", "auto")
-GROUPED = ("group", "group_stream")
+MODES = tuple(name for name in OFFLOAD if name != "none")
 
 SAME_KERNELS = 1
 """Levels of 255 between offload modes: the same kernels run on the same numbers."""
@@ -103,7 +103,7 @@ def test_offload_draws_what_none_draws(
     assert offloaded.decoder["offload"]["mode"] == used
     assert offloaded.decoder["offload"]["prefetched"] == (used == "group_stream")
     modules = set(offloaded.decoder["device"]) if used != "none" else set()
-    assert set(offloaded.decoder["offloaded"]) == modules - ({"movq"} if used in GROUPED else set())
+    assert set(offloaded.decoder["offloaded"]) == modules - {*OFFLOAD[used].stays}
     assert "runner.memory_relieved" not in offloaded.tags
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from runner.config.choices import OffloadMode
+from runner.catalog.offload import OFFLOAD, Offload
 from runner.errors import ConfigError
 from runner.planning import checks
 from runner.planning.plan import Plan
@@ -61,10 +61,10 @@ def test_xformers_must_be_installed_and_needs_cuda(
     )
 
 
-@pytest.mark.parametrize("mode", OffloadMode)
-def test_offload_on_a_cpu(plan: Planner, mode: OffloadMode) -> None:
+@pytest.mark.parametrize("mode", OFFLOAD.values(), ids=lambda mode: mode.name)
+def test_offload_on_a_cpu(plan: Planner, mode: Offload) -> None:
     overrides = ("device=cpu", f"offload={mode.name}")
-    if mode in (OffloadMode.none, OffloadMode.auto):
+    if mode.name in ("none", "auto"):
         assert plan(*overrides)
         return
     assert refused(plan, *overrides) == (
@@ -74,8 +74,8 @@ def test_offload_on_a_cpu(plan: Planner, mode: OffloadMode) -> None:
 
 
 @pytest.mark.usefixtures("_cuda")
-@pytest.mark.parametrize("mode", OffloadMode)
-def test_offload_with_an_accelerator(plan: Planner, mode: OffloadMode) -> None:
+@pytest.mark.parametrize("mode", OFFLOAD.values(), ids=lambda mode: mode.name)
+def test_offload_with_an_accelerator(plan: Planner, mode: Offload) -> None:
     assert plan(f"offload={mode.name}").device == "cuda"
 
 

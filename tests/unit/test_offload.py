@@ -6,10 +6,9 @@ import itertools
 
 import pytest
 
-from runner.config.choices import OffloadMode
+from runner.catalog.offload import DOWNWARD, OFFLOAD, Moves
 from runner.pipelines.offload import (
     ACTIVATIONS_PER_PIXEL,
-    DOWNWARD,
     MARGIN,
     OffloadChoice,
     choose_offload,
@@ -28,7 +27,7 @@ KEPT = {"none": 7 * GIB, "model": 6 * GIB, "group": 1 * GIB}
 
 
 def chosen(free: int | None, configured: str = "auto", device: str = "cuda") -> OffloadChoice:
-    return choose_offload(OffloadMode[configured], device, BOTH, PIXELS, 2, free)
+    return choose_offload(OFFLOAD[configured], device, BOTH, PIXELS, 2, free)
 
 
 def enough_for(mode: str) -> int:
@@ -37,13 +36,13 @@ def enough_for(mode: str) -> int:
 
 @pytest.mark.parametrize("mode", KEPT)
 def test_auto_takes_the_fastest_that_fits(mode: str) -> None:
-    below = DOWNWARD[DOWNWARD.index(OffloadMode[mode]) + 1]
-    assert chosen(enough_for(mode)).mode is OffloadMode[mode]
+    below = DOWNWARD[DOWNWARD.index(OFFLOAD[mode]) + 1]
+    assert chosen(enough_for(mode)).mode == OFFLOAD[mode]
     assert chosen(enough_for(mode) - 2).mode is below
 
 
 def test_sequential_is_taken_even_where_nothing_fits() -> None:
-    assert chosen(0).mode is OffloadMode.sequential
+    assert chosen(0).mode == OFFLOAD["sequential"]
 
 
 def test_the_reason_names_what_is_needed_and_what_is_free() -> None:
@@ -54,16 +53,16 @@ def test_the_reason_names_what_is_needed_and_what_is_free() -> None:
 
 def test_larger_images_and_numbers_need_more() -> None:
     free = enough_for("none")
-    assert choose_offload(OffloadMode.auto, "cuda", BOTH, PIXELS, 2, free).mode.name == "none"
-    larger = choose_offload(OffloadMode.auto, "cuda", BOTH, PIXELS * 4, 2, free)
-    wider = choose_offload(OffloadMode.auto, "cuda", BOTH, PIXELS, 4, free)
-    assert larger.mode is not OffloadMode.none
-    assert wider.mode is not OffloadMode.none
+    assert choose_offload(OFFLOAD["auto"], "cuda", BOTH, PIXELS, 2, free).mode.name == "none"
+    larger = choose_offload(OFFLOAD["auto"], "cuda", BOTH, PIXELS * 4, 2, free)
+    wider = choose_offload(OFFLOAD["auto"], "cuda", BOTH, PIXELS, 4, free)
+    assert larger.mode != OFFLOAD["none"]
+    assert wider.mode != OFFLOAD["none"]
 
 
 def test_no_offload_from_a_cpu_or_without_knowledge() -> None:
     on_cpu, on_mps = chosen(0, device="cpu"), chosen(None, device="mps")
-    assert (on_cpu.mode, on_mps.mode) == (OffloadMode.none, OffloadMode.none)
+    assert (on_cpu.mode, on_mps.mode) == (OFFLOAD["none"], OFFLOAD["none"])
     assert on_cpu.reason == "on the CPU there is nothing to offload from"
     assert on_mps.reason == "mps does not tell its memory"
 
@@ -84,10 +83,16 @@ def test_auto_steps_down_to_the_last_mode_and_stops() -> None:
         assert choice.step_down()
         assert choice.mode is after
         assert choice.reason == f"out of memory with {before.name}"
-    assert choice.mode is OffloadMode.sequential
+    assert choice.mode == OFFLOAD["sequential"]
     assert not choice.step_down()
-    assert choice.mode is OffloadMode.sequential
+    assert choice.mode == OFFLOAD["sequential"]
 
 
-def test_every_mode_but_auto_and_one_that_it_does_not_take_has_its_place() -> None:
-    assert {*DOWNWARD, OffloadMode.auto, OffloadMode.group_stream} == set(OffloadMode)
+def test_auto_goes_from_nothing_moved_to_single_layers() -> None:
+    assert [mode.rank for mode in DOWNWARD] == list(range(len(DOWNWARD)))
+    assert DOWNWARD[0] == OFFLOAD["none"]
+    assert DOWNWARD[-1] == OFFLOAD["sequential"]
+    assert [mode.moves for mode in DOWNWARD] == sorted(
+        (mode.moves for mode in DOWNWARD), key=list(Moves).index
+    )
+    assert not any(mode.chosen for mode in DOWNWARD)

@@ -8,7 +8,8 @@ from multiprocessing.connection import Pipe
 import pytest
 import torch
 
-from runner.config.choices import CacheMode, OffloadMode
+from runner.catalog.offload import NONE
+from runner.config.choices import CacheMode
 from runner.engine.observer import Observer
 from runner.planning.profile import ExecutionProfile
 from runner.workers import pool, process
@@ -50,7 +51,7 @@ def _stood_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def opening(device: str) -> Opening:
-    profile = ExecutionProfile(CacheMode.use, device, 1, 3, OffloadMode.none, None, 1)
+    profile = ExecutionProfile(CacheMode.use, device, 1, 3, NONE, None, 1)
     return Opening((), profile, (), 64 * 64, 4)
 
 

@@ -14,9 +14,9 @@ from helpers.scheduler_cases import VALUES
 from runner.catalog.kandinsky2_1 import DECODER_2_1
 from runner.catalog.kandinsky2_2 import DECODER_2_2
 from runner.catalog.kandinsky3 import DECODER_3
+from runner.catalog.offload import OFFLOAD
 from runner.catalog.schedulers import SCHEDULERS, Option, Scheduler
 from runner.catalog.versions import VERSIONS
-from runner.config.choices import OffloadMode
 from runner.errors import StageError
 from runner.graph.node import PipelineSpec, SchedulerSpec
 from runner.pipelines.offload import choose_offload
@@ -181,7 +181,7 @@ def test_2_1_brings_a_config_of_its_own_for_ddpm(composed: Compose, random_weigh
         )
         (decode,) = plan.graph.targets
         assert isinstance(decode.pipeline, PipelineSpec)
-        offload = choose_offload(OffloadMode.none, "cpu", [], 0, 4, None)
+        offload = choose_offload(OFFLOAD["none"], "cpu", [], 0, 4, None)
         pipelines = Pipelines(plan.weights.checkpoints.values(), "cpu", offload)
         return pipelines.get(decode.pipeline).scheduler
 

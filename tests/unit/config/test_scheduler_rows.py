@@ -11,7 +11,8 @@ import yaml
 from helpers.scheduler_cases import CHANGES, VALUES
 from runner.catalog import schedulers
 from runner.catalog.schedulers import OPTIONS, RECORDED, SCHEDULERS, Option, Scheduler
-from runner.config import resolve, tree
+from runner.config import resolve
+from runner.config.hydra import tree
 from unit.conftest import Compose
 
 

@@ -8,6 +8,8 @@ from enum import Enum
 import pytest
 import yaml
 
+from runner.catalog.attention import ATTENTION
+from runner.catalog.offload import OFFLOAD
 from runner.catalog.schedulers import SCHEDULERS
 from runner.catalog.tasks import TASKS
 from runner.catalog.versions import VERSIONS
@@ -18,10 +20,10 @@ TABLES: dict[str, tuple[Iterable[str], str]] = {
     "model": (VERSIONS, "version"),
     "task": (TASKS, "name"),
     "scheduler": (SCHEDULERS, "name"),
+    "attention": (ATTENTION, "backend"),
+    "offload": (OFFLOAD, "mode"),
 }
 GROUPS: dict[str, tuple[type[Enum], str]] = {
-    "attention": (choices.AttentionBackend, "backend"),
-    "offload": (choices.OffloadMode, "mode"),
     "cache": (choices.CacheMode, "mode"),
     "tracking": (choices.Tracker, "tracker"),
     "precision": (choices.Precision, "decoder"),

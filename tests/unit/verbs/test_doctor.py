@@ -8,7 +8,8 @@ from importlib import metadata
 import pytest
 import torch
 
-from runner.config.choices import AttentionBackend, OffloadMode
+from runner.catalog.attention import ATTENTION
+from runner.catalog.offload import OFFLOAD
 from runner.errors import ConfigError
 from runner.planning import checks
 from runner.planning.planner import make_plan
@@ -21,8 +22,8 @@ def test_it_shows_versions_devices_and_modes(command: Command) -> None:
     said = command("doctor")
     assert said.status == 0
     assert metadata.version("torch") in said.out
-    for member in (*AttentionBackend, *OffloadMode):
-        assert f"  {member.name} " in said.out
+    for name in (*ATTENTION, *OFFLOAD):
+        assert f"  {name} " in said.out
     assert "cores" in said.out
 
 
@@ -61,7 +62,7 @@ def test_it_says_what_the_plan_does(
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: "some GPU")
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: device == "mps")
     found = dict(answers(command("doctor").out))
-    assert len(found) == len(AttentionBackend) + len(OffloadMode)
+    assert len(found) == len(ATTENTION) + len(OFFLOAD)
     for override, works in found.items():
         run = composed(override)
         if works:
