@@ -55,10 +55,8 @@ def test_xformers_must_be_installed_and_needs_cuda(
         assert len(plan(*overrides).graph) == 2
         return
     problem = f"does not run on {device}" if installed else "the package xformers is not installed"
-    assert (
-        refused(plan, *overrides)
-        == f"attention=xformers: {problem}\n  allowed: sdpa, plain, sliced"
-    )
+    message = f"attention=xformers: {problem}\n  allowed: sdpa, plain, sliced"
+    assert refused(plan, *overrides).startswith(message)
 
 
 @pytest.mark.parametrize("mode", OFFLOAD.values(), ids=lambda mode: mode.name)

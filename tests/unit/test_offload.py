@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import pytest
 
-from runner.catalog.offload import DOWNWARD, OFFLOAD, Moves
+from runner.catalog.offload import DOWNWARD, OFFLOAD, Moves, Offload
 from runner.pipelines.offload import (
     ACTIVATIONS_PER_PIXEL,
     MARGIN,
     OffloadChoice,
     choose_offload,
+    place,
 )
 
 GIB = 2**30
@@ -86,6 +88,27 @@ def test_auto_steps_down_to_the_last_mode_and_stops() -> None:
     assert choice.mode == OFFLOAD["sequential"]
     assert not choice.step_down()
     assert choice.mode == OFFLOAD["sequential"]
+
+
+class Calls:
+    """Stands for a pipeline without modules, and notes what it is asked to do."""
+
+    def __init__(self) -> None:
+        self.components: dict[str, Any] = {}
+        self.called: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_, **__: self.called.append(name)
+
+
+@pytest.mark.parametrize(
+    "mode", [mode for mode in OFFLOAD.values() if not mode.chosen], ids=lambda mode: mode.name
+)
+def test_each_mode_asks_one_thing_of_diffusers(mode: Offload) -> None:
+    pipeline = Calls()
+    place(pipeline, "cpu", mode)
+    (called,) = pipeline.called
+    assert called == "to" if mode.moves is Moves.PIPELINE else called.startswith("enable_")
 
 
 def test_auto_goes_from_nothing_moved_to_single_layers() -> None:
