@@ -15,7 +15,7 @@ from PIL import Image
 from functional.cells import VERSIONS, Drawn, Watched, drawn, opened, planned
 from helpers.pixels import furthest
 from helpers.scheduler_cases import CHANGES, UNFIT, VALUES, Options, in_diffusers, written
-from runner.catalog.schedulers import SCHEDULERS
+from runner.catalog.schedulers import KARRAS, SCHEDULERS
 from runner.errors import RunnerError
 from runner.pipelines.scheduler_swap import TRAINED, scheduler_settings
 from training.judging.judge import judge
@@ -34,7 +34,11 @@ REFUSED: list[tuple[str, str, Options]] = [
     ("kandinsky3", "ddpm", {"variance_type": "learned_range"}),
     # Its cosine schedule ends at so much noise (sigma 20000) that Karras' steps repeat the last
     # time step: IndexError, or noise.
-    ("kandinsky3", "dpmpp_2m", {"use_karras_sigmas": True}),
+    *(
+        ("kandinsky3", row.name, {KARRAS.name: True})
+        for row in SCHEDULERS.values()
+        if KARRAS in row.options
+    ),
 ]
 
 Draw = Callable[[str, str, Options], tuple[Drawn, Any]]
