@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from runner.system.exit import reported
+from runner.system.exit import report_errors
 
 VERBS = {
     "run": "make images (the default verb)",
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _hide_verb_from_completion()
     run_verb: Callable[[list[str]], int] = importlib.import_module(f"runner.verbs.{verb}").main
     try:
-        return reported(lambda: run_verb(given))
+        return report_errors(lambda: run_verb(given))
     finally:
         # The process ends: nothing is gained by looking through all that is left for cycles.
         gc.freeze()

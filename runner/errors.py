@@ -61,7 +61,7 @@ class ConfigError(RunnerError):
         super().__init__(self._message())
 
     def _message(self) -> str:
-        message = f"{self.key}={shown(self.value)}: {self.problem}"
+        message = f"{self.key}={format_value(self.value)}: {self.problem}"
         if self.allowed is None:
             return message
         if isinstance(self.allowed, str):
@@ -119,7 +119,7 @@ class Interrupted(KeyboardInterrupt):
         return 128 + self.signal_number
 
 
-def shown(value: object) -> str:
+def format_value(value: object) -> str:
     """A value as it is put into a message: as the user wrote it, on one line; texts shortened."""
     if isinstance(value, Path):
         return str(value)

@@ -12,7 +12,7 @@ from runner.catalog.tasks import OneOf, Task
 from runner.catalog.version import Version
 from runner.config.choices import CompileMode, WeightsSource
 from runner.config.groups import CompileConfig, SchedulerConfig
-from runner.config.prompts import checked_text
+from runner.config.prompts import check_text
 from runner.config.run_config import InterpolateItem
 from runner.config.schema import Config
 from runner.config.sections import InputsConfig, ItemConfig
@@ -68,7 +68,7 @@ def check_values(config: Config, version: Version, task: Task) -> None:
     _check_weights(config)
 
 
-def checked_items(items: Sequence[ItemConfig], task: Task) -> tuple[InterpolateItem, ...]:
+def check_items(items: Sequence[ItemConfig], task: Task) -> tuple[InterpolateItem, ...]:
     """What is mixed, each a text or a picture; the weights add up to 1. Those that are not given
     share what the others leave.
 
@@ -87,10 +87,10 @@ def checked_items(items: Sequence[ItemConfig], task: Task) -> tuple[InterpolateI
         if (item.text is None) == (item.image is None):
             raise ConfigError(f"{key}[{number}]", item, "needs a text or an image, one of both")
         if item.text is not None:
-            checked_text(item.text, f"{key}[{number}].text")
+            check_text(item.text, f"{key}[{number}].text")
         if item.weight is not None and not math.isfinite(item.weight):
             raise ConfigError(f"{key}[{number}].weight", item.weight, "is not a finite number")
-    weights = whole_weights([item.weight for item in items])
+    weights = complete_weights([item.weight for item in items])
     total = math.fsum(weights)
     if abs(total - 1) > WEIGHTS_TOLERANCE:
         raise ConfigError(key, f"weights {total:g} in all", "do not add up", "weights of 1 in all")
@@ -100,14 +100,14 @@ def checked_items(items: Sequence[ItemConfig], task: Task) -> tuple[InterpolateI
     )
 
 
-def whole_weights(weights: Sequence[float | None]) -> list[float]:
+def complete_weights(weights: Sequence[float | None]) -> list[float]:
     """The weights of a mix; those that are not given share what the others leave of 1."""
     given = [weight for weight in weights if weight is not None]
     share = (1 - math.fsum(given)) / max(1, len(weights) - len(given))
     return [share if weight is None else weight for weight in weights]
 
 
-def checked_seeds(seeds: Sequence[int]) -> tuple[int, ...]:
+def check_seeds(seeds: Sequence[int]) -> tuple[int, ...]:
     """Distinct seeds that torch takes."""
     if not seeds:
         raise ConfigError("seeds", "[]", "no image would be made", "at least one number")
@@ -120,7 +120,7 @@ def checked_seeds(seeds: Sequence[int]) -> tuple[int, ...]:
     return tuple(seeds)
 
 
-def checked_count(key: str, value: object, most: int) -> int | None:
+def check_count(key: str, value: object, most: int) -> int | None:
     """A number of threads or workers, or None for `auto`."""
     if value == "auto":
         return None

@@ -30,7 +30,7 @@ TAKEN_NAMES = (SECONDS, SPEED, MEMORY, "seed", "prompt", "cell", "file")
 """What else stands in the tables of metrics."""
 
 
-def checked_metrics(metrics: Mapping[str, MetricConfig]) -> Mapping[str, MetricConfig]:
+def check_metrics(metrics: Mapping[str, MetricConfig]) -> Mapping[str, MetricConfig]:
     """Names that can stand in tables and in MLflow, and see with a CLIP that there is. Raises
     ConfigError for others.
     """
@@ -72,7 +72,7 @@ def baseline_of(value: object) -> tuple[str, ...]:
     return tuple(found)
 
 
-def checked_objective(config: Config) -> tuple[str, ...]:
+def check_objective(config: Config) -> tuple[str, ...]:
     """Names of what is measured. Raises ConfigError for others."""
     value = config.objective
     names = [] if value is None else [value] if isinstance(value, str) else value
@@ -85,14 +85,14 @@ def checked_objective(config: Config) -> tuple[str, ...]:
     return tuple(map(str, names))
 
 
-def settled_cache(config: Config) -> CacheMode:
+def settle_cache(config: Config) -> CacheMode:
     """What `auto` means."""
     if config.cache.mode is not CacheMode.auto:
         return config.cache.mode
     return CacheMode.off if config.bench else CacheMode.use
 
 
-def checked_bench(config: Config) -> Bench | None:
+def check_bench(config: Config) -> Bench | None:
     """How often to run each stage.
 
     Raises:

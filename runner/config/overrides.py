@@ -16,11 +16,11 @@ def overrides_of(keys: Mapping[str, Any], prefix: str = "") -> list[str]:
         if isinstance(value, Mapping):
             found += overrides_of(value, f"{prefix}{name}.")
         else:
-            found.append(f"{prefix}{name}={written(value)}")
+            found.append(f"{prefix}{name}={as_override(value)}")
     return found
 
 
-def written(value: Any) -> str:
+def as_override(value: Any) -> str:
     """A value in Hydra's grammar (https://hydra.cc/docs/advanced/override_grammar/basic/)."""
     if value is None:
         return "null"
@@ -33,9 +33,9 @@ def written(value: Any) -> str:
     if isinstance(value, str | Path):
         return _quoted(str(value))
     if isinstance(value, Mapping):
-        return "{" + ",".join(f"{key}: {written(item)}" for key, item in value.items()) + "}"
+        return "{" + ",".join(f"{key}: {as_override(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list | tuple):
-        return "[" + ",".join(map(written, value)) + "]"
+        return "[" + ",".join(map(as_override, value)) + "]"
     raise TypeError(f"{value!r} is no value of a config")
 
 

@@ -30,7 +30,7 @@ def prompts_of(prompt: object, prompt_file: str | None) -> tuple[str, ...]:
     prompts = prompt if isinstance(prompt, Sequence) and not isinstance(prompt, str) else [prompt]
     if not prompts:
         raise ConfigError("prompt", "[]", "nothing to draw", "at least one text")
-    return tuple(checked_text(text, "prompt") for text in prompts)
+    return tuple(check_text(text, "prompt") for text in prompts)
 
 
 def read_prompt_file(path: Path) -> tuple[str, ...]:
@@ -78,7 +78,7 @@ def _table_column(delimiter: str, path: Path, text: str) -> list[str]:
         rows = [(reader.line_num, row[column]) for row in reader]
     except csv.Error as error:
         raise ConfigError("prompt_file", path, f"after line {reader.line_num}: {error}") from error
-    return [checked_text(value, f"prompt_file={path}, line {line}") for line, value in rows]
+    return [check_text(value, f"prompt_file={path}, line {line}") for line, value in rows]
 
 
 def _jsonl_column(path: Path, text: str) -> list[str]:
@@ -94,11 +94,11 @@ def _jsonl_column(path: Path, text: str) -> list[str]:
             ) from error
         if not isinstance(row, dict) or PROMPT_COLUMN not in row:
             raise ConfigError("prompt_file", path, f"line {number} has no {PROMPT_COLUMN!r}")
-        prompts.append(checked_text(row[PROMPT_COLUMN], f"prompt_file={path}, line {number}"))
+        prompts.append(check_text(row[PROMPT_COLUMN], f"prompt_file={path}, line {number}"))
     return prompts
 
 
-def checked_text(text: object, key: str, allowed: str = "a text with a word in it") -> str:
+def check_text(text: object, key: str, allowed: str = "a text with a word in it") -> str:
     """A prompt that can be drawn and written down.
 
     Raises:

@@ -18,25 +18,25 @@ from runner.catalog.schedulers import OPTIONS, RECORDED, SCHEDULERS
 from runner.catalog.tasks import TASKS, Task
 from runner.catalog.versions import VERSIONS
 from runner.config.checks import (
+    check_count,
+    check_items,
+    check_seeds,
     check_values,
-    checked_count,
-    checked_items,
-    checked_seeds,
     row_named,
 )
 from runner.config.measuring import (
     baseline_of,
-    checked_bench,
-    checked_metrics,
-    checked_objective,
-    settled_cache,
+    check_bench,
+    check_metrics,
+    check_objective,
+    settle_cache,
 )
-from runner.config.prompts import checked_text, prompts_of
+from runner.config.prompts import check_text, prompts_of
 from runner.config.run_config import RunConfig
 from runner.config.schema import Config
 from runner.config.words import in_plain_words, no_such_key
 from runner.errors import ConfigError
-from runner.system.credentials import recorded_override, without_credentials
+from runner.system.credentials import strip_credentials, strip_override
 
 DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 TAKEN_NAMES = ("latest", "mlartifacts", "mlflow.db")
@@ -97,7 +97,7 @@ def freeze(
     check_values(config, version, task)
     if config.negative_prompt is not None:
         # "" is not the same as none: the prior would sample an embedding for the empty text.
-        checked_text(config.negative_prompt, "negative_prompt", "null, or a text")
+        check_text(config.negative_prompt, "negative_prompt", "null, or a text")
     if not config.output_dir.strip():
         raise ConfigError("output_dir", config.output_dir, "names no folder", "a folder; . is here")
     if {"?", "#"} & set(config.output_dir):
@@ -120,30 +120,30 @@ def freeze(
         compile=config.compile,
         precision=config.precision,
         tracking=config.tracking,
-        cache=settled_cache(config),
+        cache=settle_cache(config),
         cache_max_gb=config.cache.max_gb,
-        metrics=checked_metrics(config.metrics),
+        metrics=check_metrics(config.metrics),
         baseline=baseline_of(config.baseline),
-        objective=checked_objective(config),
+        objective=check_objective(config),
         prompts=_prompts(config, task),
         negative_prompt=config.negative_prompt,
         negative_prompt_for=config.negative_prompt_for,
-        seeds=checked_seeds(config.seeds),
+        seeds=check_seeds(config.seeds),
         seeding=config.seeding,
         height=config.height,
         width=config.width,
         inputs=config.inputs,
         resize=config.resize,
         strength=config.strength,
-        interpolate=checked_items(config.interpolate.items, task),
+        interpolate=check_items(config.interpolate.items, task),
         depth=config.depth,
         prior=config.prior,
         decoder=config.decoder,
         device=config.device,
-        threads=checked_count("threads", config.threads, 1024),
-        workers=1 if config.bench else checked_count("workers", config.workers, 256),
-        batch_size=checked_count("batch_size", config.batch_size, 256),
-        bench=checked_bench(config),
+        threads=check_count("threads", config.threads, 1024),
+        workers=1 if config.bench else check_count("workers", config.workers, 256),
+        batch_size=check_count("batch_size", config.batch_size, 256),
+        bench=check_bench(config),
         output_dir=Path(config.output_dir).absolute(),
         progress=config.progress,
         report=config.report,
@@ -151,7 +151,7 @@ def freeze(
         retry=config.retry,
         debug=config.debug,
         composed=_recorded(found.plain),
-        overrides=tuple(recorded_override(override, config.tracking.uri) for override in overrides),
+        overrides=tuple(strip_override(override, config.tracking.uri) for override in overrides),
     )
 
 
@@ -215,7 +215,7 @@ def _recorded(plain: Mapping[str, Any]) -> Mapping[str, Any]:
         plain = {**plain, "scheduler": kept}
     if uri is None:
         return plain
-    return {**plain, "tracking": {**plain["tracking"], "uri": without_credentials(uri)}}
+    return {**plain, "tracking": {**plain["tracking"], "uri": strip_credentials(uri)}}
 
 
 def _prompts(config: Config, task: Task) -> tuple[str, ...]:
@@ -228,7 +228,7 @@ def _check_address(uri: str | None) -> None:
     try:
         urlsplit(uri or "")
     except ValueError as error:
-        shown = without_credentials(uri or "")
+        shown = strip_credentials(uri or "")
         raise ConfigError("tracking.uri", shown, f"is no address: {error}") from error
 
 

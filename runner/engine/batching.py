@@ -1,5 +1,4 @@
-"""Alike nodes as one call: which ready nodes form a batch, the node that stands for them, and the
-batches of one running graph.
+"""Which ready nodes form a batch, batches in flight, and nodes excluded after a failure.
 
 A batch is itself a node, of the stage that runs many at once, so workers know nothing of it; its
 result is taken apart again. It is never stored, its members are.
@@ -12,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from runner.engine.observer import Loaded, Observer, Ran
-from runner.engine.results import taken_apart
+from runner.engine.results import split_batch
 from runner.graph.node import Node, Plain
 from runner.graph.stage_table import BATCHED, BATCHED_PARAM, MEMBER, STAGES
 
@@ -112,10 +111,10 @@ class Batching:
         return self._groups[node.key]
 
 
-def shares(batch: Batch, ran: Ran) -> Iterator[tuple[Node, Ran]]:
+def split_result(batch: Batch, ran: Ran) -> Iterator[tuple[Node, Ran]]:
     """Each member with what it made; what the batch took is divided evenly."""
     count = len(batch.members)
-    made = taken_apart(ran.made)
+    made = split_batch(ran.made)
     for number, (member, own) in enumerate(zip(batch.members, made, strict=True)):
         yield (
             member,

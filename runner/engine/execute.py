@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from runner.engine.batching import Batch, Batching, shares
+from runner.engine.batching import Batch, Batching, split_result
 from runner.engine.needs import count_uses, is_image, needed_and_missing, pictures_of
 from runner.engine.observer import NodeResult, Observer, Observers, Ran
 from runner.engine.store import Store
@@ -151,13 +151,13 @@ class _GraphRun:
             self._take_external(node)
             return True
         started = time.perf_counter()
-        stored = self._store.made(node)
+        stored = self._store.read_raw(node)
         if stored is not None:
             heapq.heappop(self._ready)
             looked_up = Ran(stored, time.perf_counter() - started)
             self._finished(NodeResult(node, looked_up, reused=True))
             return True
-        inputs = {name: self._store.made(needed) for name, needed in node.inputs.items()}
+        inputs = {name: self._store.read_raw(needed) for name, needed in node.inputs.items()}
         if None in inputs.values():
             # Only where this node's own entry turned out to be damaged: nobody else needed them.
             heapq.heappop(self._ready)
@@ -170,14 +170,14 @@ class _GraphRun:
         members = self._together_with(node)
         work = self._batching.begin(members)
         if work is not node:
-            inputs = {name: self._store.made(needed) for name, needed in work.inputs.items()}
+            inputs = {name: self._store.read_raw(needed) for name, needed in work.inputs.items()}
         self._running.add(work.key)
         self._at_work.submit(work, {k: made for k, made in inputs.items() if made is not None})
         return True
 
     def _take_external(self, node: Node) -> None:
         """What is given: nothing was run for it, so nobody is told but where it is missing."""
-        if self._store.made(node) is None:
+        if self._store.read_raw(node) is None:
             problem = f"the cell to compare with has not drawn its picture of {node.label}"
             self._take_one(node, StageError(problem))
             return
@@ -199,7 +199,7 @@ class _GraphRun:
 
     def _can_run(self, node: Node) -> bool:
         return not self._store.holds(node) and all(
-            self._store.made(needed) is not None for needed in node.inputs.values()
+            self._store.read_raw(needed) is not None for needed in node.inputs.values()
         )
 
     def _make_first(self, nodes: Sequence[Node]) -> None:
@@ -241,7 +241,7 @@ class _GraphRun:
             for member in batch.members:
                 heapq.heappush(self._ready, self._rank[member.key])
             return
-        for member, own in shares(batch, done):
+        for member, own in split_result(batch, done):
             self._take_one(member, own)
 
     def _take_one(self, node: Node, done: Ran | RunnerError) -> None:
@@ -258,7 +258,9 @@ class _GraphRun:
         self._outcome.finished.add(node.key)
         if node.key in self._pictures:
             took = {name: self._store.seconds(n) for name, n in node.lineage().items()}
-            pictures = {name: self._store.made(n) for name, n in self._pictures[node.key].items()}
+            pictures = {
+                name: self._store.read_raw(n) for name, n in self._pictures[node.key].items()
+            }
             result = replace(result, took=_known(took), pictures=_known(pictures))
         self._observers.node_finished(result)
         self._over(result.node)
@@ -273,7 +275,7 @@ class _GraphRun:
         if node.key in self._to_run:
             self._open_runs[node.pipeline] -= 1
             if not self._open_runs[node.pipeline] and self._workers is not None:
-                self._workers.keep(
+                self._workers.evict_except(
                     {spec for spec, runs in self._open_runs.items() if spec and runs}
                 )
 

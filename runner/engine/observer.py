@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from runner.engine.results import Made, decoded
+from runner.engine.results import Made, decode
 from runner.errors import RunnerError
 from runner.graph.node import Node, PipelineSpec
 from runner.graph.values import Value
@@ -63,7 +63,7 @@ class NodeResult:
     @property
     def value(self) -> Value:
         """The result, to be looked at."""
-        return decoded(self.ran.made)
+        return decode(self.ran.made)
 
 
 class Observer:

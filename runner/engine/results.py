@@ -24,7 +24,7 @@ class Encoded:
 Made: TypeAlias = "Value | Encoded"
 
 
-def encoded(kind: ResultKind, made: Made) -> Encoded:
+def encode(kind: ResultKind, made: Made) -> Encoded:
     """A result as bytes."""
     if isinstance(made, Encoded):
         return made
@@ -45,7 +45,7 @@ def encoded(kind: ResultKind, made: Made) -> Encoded:
     return Encoded(kind, png_bytes(made))
 
 
-def decoded(made: Made) -> Value:
+def decode(made: Made) -> Value:
     """A result to compute with."""
     if not isinstance(made, Encoded):
         return made
@@ -64,7 +64,7 @@ def decoded(made: Made) -> Value:
     return image_of_png(made.content)
 
 
-def taken_apart(made: Made) -> list[Made]:
+def split_batch(made: Made) -> list[Made]:
     """The images of a batch, each as it was made: values, or bytes that nobody decodes here."""
     if isinstance(made, Encoded):
         return [Encoded(ResultKind.image, content) for content in _unpacked(made.content)]

@@ -36,7 +36,7 @@ class PipelineSource(Protocol):
         """After a run: raises StageError where something asked for did not take effect."""
         ...
 
-    def keep(self, specs: Collection[PipelineSpec]) -> None:
+    def evict_except(self, specs: Collection[PipelineSpec]) -> None:
         """Only these are still needed."""
         ...
 
@@ -89,11 +89,11 @@ class StageRunner:
             self._called.clear()
             self._observer.memory_relieved(node, relief)
 
-    def keep(self, specs: Collection[PipelineSpec]) -> None:
+    def evict_except(self, specs: Collection[PipelineSpec]) -> None:
         """Other pipelines leave memory. Nothing is opened only to be closed."""
         if "_pipelines" in vars(self):
             self._called &= set(specs)
-            self._pipelines.keep(specs)
+            self._pipelines.evict_except(specs)
 
     @cached_property
     def _pipelines(self) -> PipelineSource:

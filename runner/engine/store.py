@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.config.choices import CacheMode
-from runner.engine.results import Encoded, Made, decoded, encoded
+from runner.engine.results import Encoded, Made, decode, encode
 from runner.errors import StorageError
 from runner.graph.node import Node
 from runner.graph.stage_table import STAGES, ResultKind
@@ -58,12 +58,12 @@ class Store:
             or (self._mode is CacheMode.use and (self._entry(node) / ENTRY).is_file())
         )
 
-    def get(self, node: Node) -> Value | None:
+    def read(self, node: Node) -> Value | None:
         """The stored result, or None. An entry whose bytes do not match its hash is dropped."""
-        made = self.made(node)
-        return None if made is None else decoded(made)
+        made = self.read_raw(node)
+        return None if made is None else decode(made)
 
-    def made(self, node: Node) -> Made | None:
+    def read_raw(self, node: Node) -> Made | None:
         """As `get`, but as it is: what was read from disk is not decoded."""
         if node.key in self._memory:
             return self._memory[node.key]
@@ -140,7 +140,7 @@ class Store:
 
     def _publish(self, node: Node, made: Made, seconds: float) -> None:
         kind = STAGES[node.stage].result
-        content = encoded(kind, made).content
+        content = encode(kind, made).content
         entry = self._entry(node)
         entry.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{node.key[:8]}-", dir=entry.parent))

@@ -1,4 +1,4 @@
-"""What an engine asks of whoever runs its nodes, and this process doing so itself."""
+"""The Workers protocol, and the in-process worker."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias
 
 from runner.config.run_config import Bench
 from runner.engine.observer import Observer, Ran
-from runner.engine.results import Made, decoded
+from runner.engine.results import Made, decode
 from runner.engine.stage_runner import PipelineSource, StageRunner
 from runner.errors import RunnerError
 from runner.graph.node import Node, PipelineSpec
@@ -31,7 +31,7 @@ class Workers(Protocol):
         """
         ...
 
-    def keep(self, specs: Collection[PipelineSpec]) -> None:
+    def evict_except(self, specs: Collection[PipelineSpec]) -> None:
         """Only these pipelines are still needed."""
         ...
 
@@ -79,7 +79,7 @@ class Here:
 
     def submit(self, node: Node, inputs: Mapping[str, Made]) -> None:
         try:
-            ran = self._runner.run(node, {name: decoded(made) for name, made in inputs.items()})
+            ran = self._runner.run(node, {name: decode(made) for name, made in inputs.items()})
         except RunnerError as error:
             self._done.append((node, error))
         else:
@@ -88,8 +88,8 @@ class Here:
     def wait(self) -> tuple[Node, Ran | RunnerError]:
         return self._done.pop()
 
-    def keep(self, specs: Collection[PipelineSpec]) -> None:
-        self._runner.keep(specs)
+    def evict_except(self, specs: Collection[PipelineSpec]) -> None:
+        self._runner.evict_except(specs)
 
     def close(self) -> None:
         """Nothing runs outside of `submit`; garbage is looked for everywhere again."""

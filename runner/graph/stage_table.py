@@ -15,7 +15,7 @@ from runner.graph.node import Node
 from runner.graph.values import OnStep, Value
 
 MEASURE = "measure"
-"""The stage of metrics: what they cost is nobody's question."""
+"""The stage of metrics. They are not benchmarked."""
 
 DRAWN_ELSEWHERE = "drawn_elsewhere"
 """A picture that another cell of the sweep draws, run in another way: on another device, say."""

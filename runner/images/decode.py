@@ -74,7 +74,7 @@ class Picture:
         return Image.composite(colour, ground, self.alpha)
 
 
-def decoded(file: BinaryIO) -> Picture:
+def decode_picture(file: BinaryIO) -> Picture:
     # Pillow warns of much that is no fault of the picture, such as private EXIF tags. Its warning
     # of large pictures is not needed: the limit here is an error.
     with warnings.catch_warnings():

@@ -14,8 +14,8 @@ from stat import S_ISDIR, S_ISREG
 
 from PIL import Image
 
-from runner.errors import ConfigError, StageError, shown
-from runner.images.decode import Picture, UnusableError, decoded
+from runner.errors import ConfigError, StageError, format_value
+from runner.images.decode import Picture, UnusableError, decode_picture
 from runner.images.geometry import KEPT, REPAINTED
 from runner.system.hashes import open_file_sha256
 
@@ -59,7 +59,7 @@ def check_image(path: str | Path, key: str) -> InputImage:
     except UnusableError as error:
         raise ConfigError(key, path, error.problem, error.allowed) from error
     except FileNotFoundError as error:
-        where = "" if str(file) == str(path) else f" ({shown(file)})"
+        where = "" if str(file) == str(path) else f" ({format_value(file)})"
         raise ConfigError(key, path, f"there is no such file{where}") from error
     except (OSError, ValueError, RuntimeError) as error:
         # ValueError: a zero byte in the path; RuntimeError: "~name" of a user who is not there.
@@ -73,7 +73,7 @@ def _examined(path: Path, size: int, mtime_ns: int) -> InputImage:
     if size == 0:
         raise UnusableError("is an empty file")
     with path.open("rb") as file:
-        picture = decoded(file).rgb()
+        picture = decode_picture(file).rgb()
         sha256 = open_file_sha256(file)
     return InputImage(path, sha256, *picture.size)
 
@@ -106,7 +106,7 @@ def mask_of_file(path: Path, *, invert: bool) -> Image.Image:
 def _opened(path: Path, view: Callable[[Picture], Image.Image]) -> Image.Image:
     try:
         with path.open("rb") as file:
-            return view(decoded(file))
+            return view(decode_picture(file))
     except UnusableError as error:
         raise StageError(f"{path} {error.problem}") from error
     except OSError as error:

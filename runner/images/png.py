@@ -41,7 +41,7 @@ def pixel_sha256(image: Image.Image) -> str:
     return digest.hexdigest()
 
 
-def whole_picture(file: Path, sha256: str) -> Image.Image | None:
+def read_whole_picture(file: Path, sha256: str) -> Image.Image | None:
     """The picture of a PNG file; None where that is gone, or has not the pixels of the hash."""
     try:
         picture = image_of_png(file.read_bytes())

@@ -12,7 +12,7 @@ from runner.catalog.checkpoint import Checkpoint
 from runner.errors import StageError
 from runner.graph.node import PipelineSpec
 from runner.pipelines.transformers_models import OWN_PIPELINES
-from runner.weights.shared import whole
+from runner.weights.shared import assemble
 
 NEEDLESS = (
     "requires torchvision",
@@ -53,12 +53,12 @@ def load(spec: PipelineSpec, checkpoint: Checkpoint, folder: Path, variant: str 
     dtype = getattr(torch, spec.dtype)
     try:
         if checkpoint.pipeline in OWN_PIPELINES:
-            with whole(folder) as path:
+            with assemble(folder) as path:
                 return OWN_PIPELINES[checkpoint.pipeline](path, dtype, variant)
         import diffusers
 
         pipeline_class = getattr(diffusers, checkpoint.pipeline)
-        with whole(folder) as path:
+        with assemble(folder) as path:
             pipeline = pipeline_class.from_pretrained(
                 str(path),
                 dtype=dtype,

@@ -17,7 +17,7 @@ from runner.pipelines.device import free_memory, peak_memory_bytes
 from runner.pipelines.load import load
 from runner.pipelines.offload import OffloadChoice, place, prefetches
 from runner.pipelines.read_back import check, read_back
-from runner.pipelines.scheduler_swap import swapped_scheduler
+from runner.pipelines.scheduler_swap import swap_scheduler
 from runner.pipelines.transformers_models import OwnPipeline
 from runner.weights.find import FoundCheckpoint
 
@@ -62,7 +62,7 @@ class Pipelines:
             self._loaded.append(Loaded(spec, time.perf_counter() - started, found))
         return self._live[spec]
 
-    def keep(self, specs: Collection[PipelineSpec]) -> None:
+    def evict_except(self, specs: Collection[PipelineSpec]) -> None:
         """Let go of all others: a 10B text encoder leaves memory before the UNet comes."""
         bases = {_base_of(spec) for spec in specs}
         dropped = [spec for spec in self._live if spec not in specs]
@@ -87,7 +87,7 @@ class Pipelines:
         before = self._offload.mode
         if not self._offload.step_down():
             return None
-        self.keep(())
+        self.evict_except(())
         free_memory(self._device)  # also of what was not yet wholly in place
         return f"out of memory with offload={before.name}: going on with {self._offload.mode.name}"
 
@@ -114,7 +114,7 @@ class Pipelines:
         taken = inspect.signature(pipeline_class.__init__).parameters
         components = {name: part for name, part in base.components.items() if name in taken}
         if spec.scheduler is not None:
-            components["scheduler"] = swapped_scheduler(
+            components["scheduler"] = swap_scheduler(
                 base.scheduler, spec.scheduler, _scheduler_folder(found, spec.scheduler)
             )
         # Same modules, another class or scheduler: nothing is loaded twice.

@@ -26,7 +26,7 @@ TRAINED = (
 """What the weights were trained with: every swap keeps it."""
 
 
-def swapped_scheduler(own: Any, spec: SchedulerSpec, folder: Path | None = None) -> Any:
+def swap_scheduler(own: Any, spec: SchedulerSpec, folder: Path | None = None) -> Any:
     """A scheduler of the asked-for class with the noise levels and prediction type of `own`.
 
     The checkpoint's DDPM is kept as it is, with its learned variance. Any other class cannot use

@@ -11,10 +11,10 @@ from runner.config.choices import CacheMode
 from runner.config.overrides import assigned
 from runner.errors import ConfigError, RunnerError
 from runner.graph.node import Node
-from runner.planning.nodes import Materials
+from runner.planning.nodes import NodeFactory
 from runner.planning.plan import Plan
 
-NodesOf: TypeAlias = "Callable[[Plan], Materials]"
+NodesOf: TypeAlias = "Callable[[Plan], NodeFactory]"
 """Gives what builds nodes for a plan."""
 
 
@@ -77,7 +77,7 @@ def _no_such_cell(
     )  # fmt: skip
 
 
-def measure_against(plan: Plan, baseline: Plan, nodes: Materials) -> Plan:
+def measure_against(plan: Plan, baseline: Plan, nodes: NodeFactory) -> Plan:
     """A plan with the metrics that compare its images with those of another cell, of the same
     prompts and seeds. Where that is run in another way, its engine draws them, and no other: the
     reference is then one of `external_references`.
@@ -109,7 +109,7 @@ def measure_against(plan: Plan, baseline: Plan, nodes: Materials) -> Plan:
             _check_drawn_apart(plan, image.node, baseline, other.node)
             reference = nodes.external_image(other.node, str(baseline.profile.described))
         measures = {
-            metric.name: nodes.measured(request, metric, image.node, reference)
+            metric.name: nodes.measure(request, metric, image.node, reference)
             for metric in plan.compared
         }
         images.append(replace(image, measures={**image.measures, **measures}))

@@ -23,8 +23,8 @@ from runner.config.choices import (
 from runner.config.run_config import RunConfig
 from runner.errors import ConfigError
 from runner.metrics.find import FoundMetric
-from runner.planning.metrics import FindMetric, check_smallest, checked_metrics, with_clips
-from runner.planning.pictures import checked_pictures, with_local_pictures
+from runner.planning.metrics import FindMetric, add_clips, check_smallest, find_metrics
+from runner.planning.pictures import check_pictures, localize_pictures
 from runner.system.machine import is_installed
 from runner.weights.find import FoundCheckpoint, FoundWeights
 
@@ -82,10 +82,10 @@ def check_config(
     _check_compile(run, device)
     _check_guidance(run)
     _check_negative_prompt(run)
-    run = with_local_pictures(run, folder, download=download)
-    pictures = checked_pictures(run)
-    metrics = checked_metrics(run, find_metric)
-    row = with_clips(row, run, metrics)
+    run = localize_pictures(run, folder, download=download)
+    pictures = check_pictures(run)
+    metrics = find_metrics(run, find_metric)
+    row = add_clips(row, run, metrics)
     return CheckedConfig(run, row, device, pictures, metrics, needed_roles(run, row))
 
 
@@ -101,13 +101,13 @@ def check_with_weights(asked: CheckedConfig, weights: FoundWeights) -> tuple[int
     run = asked.run
     _check_thresholding(run, weights.checkpoints["decoder"])
     native = weights.native_size or run.weights.size or run.version.native_size
-    height = checked_size("height", run.height or native, asked.row)
-    width = checked_size("width", run.width or native, asked.row)
+    height = check_size("height", run.height or native, asked.row)
+    width = check_size("width", run.width or native, asked.row)
     check_smallest(asked.metrics, height, width)
     return height, width
 
 
-def checked_size(key: str, size: int, row: Row) -> int:
+def check_size(key: str, size: int, row: Row) -> int:
     """A height or width that the model can make: diffusers silently rounds others."""
     step, most = row.version.size_multiple, row.version.max_size
     if size % step or not step <= size <= most:

@@ -13,12 +13,12 @@ from runner.config.run_config import RunConfig
 from runner.errors import ConfigError
 from runner.metrics.find import FoundMetric
 from runner.planning.specs import clip_role
-from runner.system.text import counted
+from runner.system.text import pluralize
 
 FindMetric: TypeAlias = Callable[[str, MetricConfig], FoundMetric]
 
 
-def checked_metrics(run: RunConfig, find: FindMetric) -> tuple[FoundMetric, ...]:
+def find_metrics(run: RunConfig, find: FindMetric) -> tuple[FoundMetric, ...]:
     """The metrics of a run.
 
     Raises:
@@ -47,7 +47,7 @@ def check_smallest(metrics: Sequence[FoundMetric], height: int, width: int) -> N
             )  # fmt: skip
 
 
-def with_clips(row: Row, run: RunConfig, metrics: Sequence[FoundMetric]) -> Row:
+def add_clips(row: Row, run: RunConfig, metrics: Sequence[FoundMetric]) -> Row:
     """The row, with the CLIPs that the metrics see with."""
     configs = [run.metrics[metric.name] for metric in metrics if "clip" in metric.takes]
     clips = {
@@ -60,7 +60,7 @@ def _check_number(run: RunConfig, metric: FoundMetric) -> None:
     images, fewest = len(run.prompts) * len(run.seeds), metric.description.fewest
     if images < fewest:
         raise ConfigError(
-            "metrics", metric.name, f"a cell of {counted(images, 'image')} is too small for it",
+            "metrics", metric.name, f"a cell of {pluralize(images, 'image')} is too small for it",
             f"prompts and seeds for {fewest} or more, or without {metric.name}",
         )  # fmt: skip
 

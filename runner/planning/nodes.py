@@ -15,7 +15,7 @@ from runner.graph.stage_table import BATCHED_PARAM, DRAWN_ELSEWHERE, MEASURE, OF
 from runner.metrics.find import FoundMetric
 from runner.planning.specs import CLIP_ROLE, _compile_spec, clip_role, precision_of, scheduler_spec
 from runner.system.machine import versions
-from runner.system.text import shortened
+from runner.system.text import shorten
 from runner.weights.find import FoundWeights
 
 if TYPE_CHECKING:
@@ -35,11 +35,11 @@ class ImageRequest:
     @property
     def label(self) -> str:
         """For people: one short line."""
-        return f"{shortened(self.prompt)} · seed {self.seed}".removeprefix(" · ")
+        return f"{shorten(self.prompt)} · seed {self.seed}".removeprefix(" · ")
 
 
 @dataclass(frozen=True)
-class Materials:
+class NodeFactory:
     """The config, the weights, the pictures and the libraries' versions.
 
     Attributes:
@@ -80,7 +80,7 @@ class Materials:
             "prior",
             params,
             self._pipeline("prior"),
-            f"{shortened(prompt)} · seed {image.seed}",
+            f"{shorten(prompt)} · seed {image.seed}",
             self._after(before),
         )
 
@@ -91,7 +91,7 @@ class Materials:
         """
         run = self.run
         if not run.version.has_prior:
-            return {"text": self.encoded_text(image)}
+            return {"text": self.encode_text(image)}
         if run.negative_prompt is None or run.negative_prompt_for is not NegativeFor.decoder:
             return {"prior": self.prior(image, image.prompt)}
         prior = self.prior(image, image.prompt, negative=False)
@@ -111,11 +111,11 @@ class Materials:
             "prior_from_image",
             {"prompt": prompt, "strength": strength, **self._prior_sampling(image)},
             self._pipeline("prior"),
-            f"{shortened(prompt)} · seed {image.seed}",
+            f"{shorten(prompt)} · seed {image.seed}",
             {"image": picture, **self._after(before)},
         )
 
-    def embedding_of_picture(self, image: ImageRequest, number: int) -> Node:
+    def embed_picture(self, image: ImageRequest, number: int) -> Node:
         """A picture's own image embedding, of the picture as it is: CLIP resizes it itself."""
         picture = self.pictures[f"interpolate.items[{number}].image"]
         read = self._read(picture, {"size": None, "resize": None})
@@ -127,17 +127,17 @@ class Materials:
         texts = [item.text or Path(str(item.image)).name for item in items]
         shares = [f"{item.weight:g} {text}" for item, text in zip(items, texts, strict=True)]
         weights: list[Plain] = [item.weight for item in items]
-        label = f"{shortened(' + '.join(shares))} · seed {image.seed}"
+        label = f"{shorten(' + '.join(shares))} · seed {image.seed}"
         return self._node("interpolate", {"weights": weights}, None, label, parts)
 
-    def encoded_text(self, image: ImageRequest) -> Node:
+    def encode_text(self, image: ImageRequest) -> Node:
         """Without a prior: the hidden states of prompt and negative prompt."""
         params: dict[str, Plain] = {
             "prompt": image.prompt,
             "negative_prompt": self.run.negative_prompt,
         }
         stage = self.run.version.text_stage
-        return self._node(stage, params, self._pipeline("text"), shortened(image.prompt))
+        return self._node(stage, params, self._pipeline("text"), shorten(image.prompt))
 
     def picture(self, image: ImageRequest, name: str) -> Node:
         """A picture of `inputs`, brought to the size of the image."""
@@ -193,7 +193,7 @@ class Materials:
         label = inputs["prior"].label if run.task.mixes else image.label
         return self._node("decode", params, self._pipeline("decoder"), label, inputs)
 
-    def measured(
+    def measure(
         self, image: ImageRequest, metric: FoundMetric, picture: Node, reference: Node | None
     ) -> Node:
         """The numbers of a metric.
@@ -206,7 +206,7 @@ class Materials:
         told = {"prompt": image.prompt} if "prompt" in metric.takes else {}
         return self._measure(metric, told, picture.label, inputs)
 
-    def measured_together(self, metric: FoundMetric, pictures: Sequence[Node]) -> Node:
+    def measure_together(self, metric: FoundMetric, pictures: Sequence[Node]) -> Node:
         """The numbers of a metric of all pictures of a cell."""
         inputs = {f"{OF_MANY}{number:06d}": picture for number, picture in enumerate(pictures)}
         return self._measure(metric, {}, f"{len(pictures)} pictures", inputs)

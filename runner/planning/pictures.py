@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from runner.config.run_config import RunConfig
 from runner.errors import ConfigError
-from runner.system.credentials import without_credentials
+from runner.system.credentials import strip_credentials
 
 if TYPE_CHECKING:
     from runner.images.inputs import InputImage
@@ -18,7 +18,7 @@ MOST_BYTES = 100 << 20
 SECONDS = 30
 
 
-def with_local_pictures(run: RunConfig, folder: Path, *, download: bool) -> RunConfig:
+def localize_pictures(run: RunConfig, folder: Path, *, download: bool) -> RunConfig:
     """The run with a file in place of each address.
 
     Args:
@@ -48,7 +48,7 @@ def with_local_pictures(run: RunConfig, folder: Path, *, download: bool) -> RunC
 
 
 def _fetched(url: str, key: str, folder: Path, allowed: bool, download: bool) -> Path:
-    shown = without_credentials(url)
+    shown = strip_credentials(url)
     if not allowed:
         raise ConfigError(
             key, shown, "is an address, and inputs.allow_urls is false",
@@ -95,7 +95,7 @@ def _fetch(url: str, target: Path, key: str, shown: str) -> None:
 ASPECT_TOLERANCE = 0.01
 
 
-def checked_pictures(run: RunConfig) -> dict[str, InputImage]:
+def check_pictures(run: RunConfig) -> dict[str, InputImage]:
     """Every picture that the run names, decoded once, by its config key.
 
     Raises:

@@ -17,11 +17,11 @@ from runner.planning.metrics import (
     FindMetric,
     against_baseline,
 )
-from runner.planning.nodes import ImageRequest, Materials
+from runner.planning.nodes import ImageRequest, NodeFactory
 from runner.planning.plan import Plan, PlannedImage
 from runner.planning.tasks import TASKS
-from runner.planning.warnings import advice_on
-from runner.system.machine import PIXEL_LIBRARIES, cpu_cores, settled_device, versions
+from runner.planning.warnings import find_warnings
+from runner.system.machine import PIXEL_LIBRARIES, cpu_cores, settle_device, versions
 from runner.weights.find import FoundWeights, find_weights
 from runner.weights.hashes import FileHashes
 
@@ -73,13 +73,13 @@ class Planner:
     def __init__(self, *, download: bool = False) -> None:
         self._download = download
         self._weights: dict[str, FoundWeights] = {}
-        self._settled_device = cache(settled_device)
+        self._settle_device = cache(settle_device)
 
     def plan(self, run: RunConfig) -> Plan:
         """See `make_plan`."""
         asked = check_config(
             run,
-            self._settled_device,
+            self._settle_device,
             cache_dir(run) / "pictures",
             self._find_metric,
             download=self._download,
@@ -94,14 +94,14 @@ class Planner:
         """The nodes of each image, and of what measures it."""
         run, metrics, device = asked.run, asked.metrics, asked.device
         batch_size = run.batch_size or (1 if device == "cpu" else AUTO_BATCH)
-        materials = self._nodes(run, weights, asked.pictures, device, batch_size)
+        nodes = self._nodes(run, weights, asked.pictures, device, batch_size)
         build = TASKS[run.task.name]
         requests = [
             ImageRequest(index, prompt, seed, height, width)
             for index, (prompt, seed) in enumerate((p, s) for p in run.prompts for s in run.seeds)
         ]
         images = tuple(
-            _with_own_measures(PlannedImage(request, build(materials, request)), materials, metrics)
+            _with_own_measures(PlannedImage(request, build(nodes, request)), nodes, metrics)
             for request in requests
         )
         threads, threads_reason = _threads(run, weights, device)
@@ -112,7 +112,7 @@ class Planner:
             metrics=metrics,
             images=images,
             measures={
-                metric.name: materials.measured_together(metric, [image.node for image in images])
+                metric.name: nodes.measure_together(metric, [image.node for image in images])
                 for metric in metrics
                 if metric.of_cell
             },
@@ -122,10 +122,10 @@ class Planner:
             threads=threads,
             threads_reason=threads_reason,
             batch_size=batch_size,
-            warnings=tuple(advice_on(run, device, asked.pictures, (width, height))),
+            warnings=tuple(find_warnings(run, device, asked.pictures, (width, height))),
         )
 
-    def nodes_of(self, plan: Plan) -> Materials:
+    def nodes_of(self, plan: Plan) -> NodeFactory:
         """What builds nodes for a plan."""
         return self._nodes(plan.run, plan.weights, plan.pictures, plan.device, plan.batch_size)
 
@@ -136,9 +136,9 @@ class Planner:
         pictures: Mapping[str, InputImage],
         device: str,
         batch_size: int,
-    ) -> Materials:
+    ) -> NodeFactory:
         kind = device.partition(":")[0]
-        return Materials(run, weights, pictures, self._libraries, kind, batch_size)
+        return NodeFactory(run, weights, pictures, self._libraries, kind, batch_size)
 
     @cached_property
     def _libraries(self) -> Mapping[str, str]:
@@ -175,16 +175,16 @@ class Planner:
 
 
 def _with_own_measures(
-    image: PlannedImage, materials: Materials, metrics: Sequence[FoundMetric]
+    image: PlannedImage, nodes: NodeFactory, metrics: Sequence[FoundMetric]
 ) -> PlannedImage:
     """Those that need no other cell."""
-    run, request = materials.run, image.request
+    run, request = nodes.run, image.request
     measures = {}
     for metric in metrics:
         if not metric.of_cell and not against_baseline(run, metric):
             compares = "reference" in metric.takes
-            reference = materials.picture(request, "image") if compares else None
-            measures[metric.name] = materials.measured(request, metric, image.node, reference)
+            reference = nodes.picture(request, "image") if compares else None
+            measures[metric.name] = nodes.measure(request, metric, image.node, reference)
     return replace(image, measures=measures)
 
 

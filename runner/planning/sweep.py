@@ -20,7 +20,7 @@ from runner.planning.baseline import compare_with_baselines
 from runner.planning.plan import Plan
 from runner.planning.planner import Planner
 from runner.system.machine import COMPARING, check_installed
-from runner.system.text import counted
+from runner.system.text import pluralize
 from runner.weights.find import FoundCheckpoint
 
 SHOWN_CELLS = 3
@@ -159,7 +159,7 @@ def _planned(cells: Sequence[Cell], *, download: bool) -> SweepPlan:
 
 def _sweep_error(faults: Mapping[str, Sequence[Cell]], cells: int) -> SweepError:
     wrong = sum(map(len, faults.values()))
-    lines = [f"{wrong} of {counted(cells, 'cell')} cannot be run, so none was begun"]
+    lines = [f"{wrong} of {pluralize(cells, 'cell')} cannot be run, so none was begun"]
     for message, having in faults.items():
         lines += [f"  {_named(having)}", *(f"    {line}" for line in message.splitlines())]
     return SweepError("\n".join(lines))

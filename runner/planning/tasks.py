@@ -5,31 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from runner.graph.node import Node
-from runner.planning.nodes import ImageRequest, Materials
+from runner.planning.nodes import ImageRequest, NodeFactory
 
 
-def text2img(materials: Materials, image: ImageRequest) -> Node:
+def text2img(nodes: NodeFactory, image: ImageRequest) -> Node:
     """The decoder draws what the texts say."""
-    return materials.decode(image, **materials.texts(image))
+    return nodes.decode(image, **nodes.texts(image))
 
 
-def img2img(materials: Materials, image: ImageRequest) -> Node:
+def img2img(nodes: NodeFactory, image: ImageRequest) -> Node:
     """The decoder starts from a picture."""
-    picture = materials.picture(image, "image")
-    return materials.decode(image, **materials.texts(image), image=picture)
+    picture = nodes.picture(image, "image")
+    return nodes.decode(image, **nodes.texts(image), image=picture)
 
 
-def inpaint(materials: Materials, image: ImageRequest) -> Node:
+def inpaint(nodes: NodeFactory, image: ImageRequest) -> Node:
     """The decoder fills a mask."""
-    return materials.decode(
+    return nodes.decode(
         image,
-        **materials.texts(image),
-        image=materials.picture(image, "image"),
-        mask=materials.mask(image),
+        **nodes.texts(image),
+        image=nodes.picture(image, "image"),
+        mask=nodes.mask(image),
     )
 
 
-def interpolate(materials: Materials, image: ImageRequest) -> Node:
+def interpolate(nodes: NodeFactory, image: ImageRequest) -> Node:
     """Embeddings of texts and pictures, each a node of its own, are mixed by weights.
 
     So a sweep over the weights runs each prior once. The negative embedding is that of the
@@ -37,44 +37,44 @@ def interpolate(materials: Materials, image: ImageRequest) -> Node:
     """
     parts: dict[str, Node] = {}
     before: Node | None = None
-    for number, item in enumerate(materials.run.interpolate):
+    for number, item in enumerate(nodes.run.interpolate):
         if item.text is not None:
             # With one generator for all, each prior goes on where the one before it stopped.
-            before = materials.prior(image, item.text, before=before, negative=False)
+            before = nodes.prior(image, item.text, before=before, negative=False)
             parts[f"item{number}"] = before
         else:
-            parts[f"item{number}"] = materials.embedding_of_picture(image, number)
-    if materials.run.negative_prompt is not None:
-        parts["negative"] = materials.prior(
-            image, materials.run.negative_prompt, before=before, negative=False
+            parts[f"item{number}"] = nodes.embed_picture(image, number)
+    if nodes.run.negative_prompt is not None:
+        parts["negative"] = nodes.prior(
+            image, nodes.run.negative_prompt, before=before, negative=False
         )
-    return materials.decode(image, prior=materials.mix(image, parts))
+    return nodes.decode(image, prior=nodes.mix(image, parts))
 
 
-def controlnet(materials: Materials, image: ImageRequest) -> Node:
+def controlnet(nodes: NodeFactory, image: ImageRequest) -> Node:
     """The decoder follows a depth picture."""
-    return materials.decode(image, **materials.texts(image), hint=materials.hint(image))
+    return nodes.decode(image, **nodes.texts(image), hint=nodes.hint(image))
 
 
-def controlnet_img2img(materials: Materials, image: ImageRequest) -> Node:
+def controlnet_img2img(nodes: NodeFactory, image: ImageRequest) -> Node:
     """The prior starts from the picture's embedding, for the prompt and for the negative
     prompt; the decoder starts from the picture and follows its depth.
     """
-    run = materials.run
-    picture = materials.picture(image, "image")
-    prior = materials.prior_from_image(image, image.prompt, run.prior.strength, picture)
-    inputs = {"prior": prior, "image": picture, "hint": materials.hint(image)}
+    run = nodes.run
+    picture = nodes.picture(image, "image")
+    prior = nodes.prior_from_image(image, image.prompt, run.prior.strength, picture)
+    inputs = {"prior": prior, "image": picture, "hint": nodes.hint(image)}
     if run.negative_prompt is not None:
-        inputs["negative"] = materials.prior_from_image(
+        inputs["negative"] = nodes.prior_from_image(
             image, run.negative_prompt, run.prior.negative_strength, picture, before=prior
         )
-    return materials.decode(image, **inputs)
+    return nodes.decode(image, **inputs)
 
 
-Builder = Callable[[Materials, ImageRequest], Node]
+Builder = Callable[[NodeFactory, ImageRequest], Node]
 
 TASKS: Mapping[str, Builder] = {
     build.__name__: build
     for build in (text2img, img2img, inpaint, interpolate, controlnet, controlnet_img2img)
 }
-"""By the task's name. One function serves all versions: `Materials.texts` knows how each reads."""
+"""By the task's name. One function serves all versions: `NodeFactory.texts` knows how each reads."""

@@ -18,7 +18,7 @@ SHOWN_WORDS = 8
 NOTABLE_SHARE = 0.02
 
 
-def advice_on(
+def find_warnings(
     run: RunConfig, device: str, pictures: Mapping[str, InputImage], size: tuple[int, int]
 ) -> Iterator[str]:
     """One sentence each, the weightiest first.

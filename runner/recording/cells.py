@@ -134,7 +134,7 @@ class CellAtWork:
     def __post_init__(self) -> None:
         self.open = {node.key for node in self.plan.graph.targets}
 
-    def recorded(self) -> CellRecord:
+    def ensure_record(self) -> CellRecord:
         """Its record, begun now if it is not yet."""
         if self.record is None:
             self.record = self.begin()
@@ -179,24 +179,24 @@ class Recorder(Observer):
     def node_started(self, node: Node) -> None:
         for cell in self._open_owners(node):
             if self._workers is not None and not cell.knows_workers:
-                cell.recorded().workers_begun(*self._workers)
+                cell.ensure_record().workers_begun(*self._workers)
                 cell.knows_workers = True
         self._tell_loaded(node)
 
     def memory_relieved(self, node: Node, how: str) -> None:
         for cell in self._open_owners(node):
-            cell.recorded().memory_relieved(node, how)
+            cell.ensure_record().memory_relieved(node, how)
 
     def node_finished(self, result: NodeResult) -> None:
         reused = replace(result, reused=True)
         for number, cell in enumerate(self._open_owners(result.node)):
-            cell.recorded().node_finished(reused if number else result)
+            cell.ensure_record().node_finished(reused if number else result)
             self._done(cell, result.node)
 
     def node_failed(self, node: Node, error: RunnerError) -> None:
         for cell in self._open_owners(node):
             cell.failed = True
-            cell.recorded().node_failed(node, error)
+            cell.ensure_record().node_failed(node, error)
             self._done(cell, node)
 
     def node_blocked(self, node: Node, needed: Node) -> None:
@@ -219,7 +219,7 @@ class Recorder(Observer):
             return
         for cell in self._open_owners(node):
             if loaded.spec not in cell.loaded:
-                cell.recorded().pipeline_loaded(loaded)
+                cell.ensure_record().pipeline_loaded(loaded)
                 cell.loaded.add(loaded.spec)
                 # The time it took belongs to the first alone.
                 loaded = self._loaded[loaded.spec] = replace(loaded, seconds=0.0)

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from runner.images.png import whole_picture
+from runner.images.png import read_whole_picture
 from runner.system.files import write_whole
 from runner.system.typed_json import FieldError, read_as
 from runner.tracking.status import Status
@@ -147,7 +147,8 @@ def has_whole_pictures(folder: Path) -> bool:
     """Whether all pictures of its manifest are there, pixel by pixel."""
     manifest = Manifest.read_if_whole(folder)
     return manifest is not None and all(
-        whole_picture(folder / image.file, image.sha256) is not None for image in manifest.images
+        read_whole_picture(folder / image.file, image.sha256) is not None
+        for image in manifest.images
     )
 
 

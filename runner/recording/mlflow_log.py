@@ -15,7 +15,7 @@ from runner.errors import RunnerError
 from runner.graph.node import Node
 from runner.planning.plan import Plan
 from runner.recording.manifest import SavedImage
-from runner.system.text import counted, flattened
+from runner.system.text import flatten, pluralize
 from runner.tracking.session import TrackingSession, now_ms
 from runner.tracking.status import Status
 
@@ -146,7 +146,7 @@ class RunLog(Observer):
         """Log what a key became. Once: MLflow takes no second value."""
         asked = self._unsettled.pop(key, None)
         if asked is not None:
-            self._append("params", params=with_asked({key: asked}, {key: value}))
+            self._append("params", params=add_asked({key: asked}, {key: value}))
 
     def _append(self, kind: str, **content: Any) -> None:
         self._session.append(kind, self._run_id, **content)
@@ -179,11 +179,11 @@ def params_of(plan: Plan, environment: Mapping[str, Any]) -> dict[str, str]:
     """The config flattened to dotted keys, with what the plan settled in place of `auto` and
     `null`, and what was asked beside it. Without what is not known before the work begins.
     """
-    asked = flattened(plan.run.composed)
+    asked = flatten(plan.run.composed)
     settled = {key: value for key, value in plan.settled.items() if value is not None}
     later = unsettled_of(plan)
     params = {key: value for key, value in asked.items() if key not in later}
-    params |= with_asked(asked, settled)
+    params |= add_asked(asked, settled)
     for role, found in environment["weights"].items():
         params[f"weights.{role}.sha256"] = str(found["sha256"])
     return params
@@ -191,11 +191,11 @@ def params_of(plan: Plan, environment: Mapping[str, Any]) -> dict[str, str]:
 
 def unsettled_of(plan: Plan) -> dict[str, str]:
     """The keys that are settled once the work begins, as they were asked."""
-    asked = flattened(plan.run.composed)
+    asked = flatten(plan.run.composed)
     return {key: asked[key] for key, value in plan.settled.items() if value is None}
 
 
-def with_asked(asked: Mapping[str, str], settled: Mapping[str, str]) -> dict[str, str]:
+def add_asked(asked: Mapping[str, str], settled: Mapping[str, str]) -> dict[str, str]:
     """Settled values by their keys, and those asked by `asked.` and the key where they differ."""
     differing = {
         f"{ASKED}{key}": asked[key]
@@ -216,7 +216,7 @@ def mean_scores(images: Sequence[SavedImage]) -> dict[str, float]:
 
 def run_note(plan: Plan) -> str:
     run = plan.run
-    images = counted(len(plan.images), "image")
+    images = pluralize(len(plan.images), "image")
     command = shlex.join(["kandinsky", "run", *run.overrides])
     question = f"{run.question}\n\n" if run.question else ""
     return f"{question}{images}, Kandinsky {run.version.title}\n\n    {command}\n"

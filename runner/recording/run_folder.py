@@ -12,7 +12,7 @@ from pathlib import Path
 from PIL import Image
 
 from runner.engine.observer import NodeResult, Observer
-from runner.engine.results import encoded
+from runner.engine.results import encode
 from runner.engine.store import work_of
 from runner.errors import RunnerError
 from runner.graph.node import Node
@@ -24,7 +24,7 @@ from runner.planning.plan import Plan
 from runner.recording.manifest import Manifest, SavedFailure, SavedImage, SavedMetric
 from runner.recording.provenance import describe
 from runner.system.files import make_folder, slug, write_whole
-from runner.system.signals import held_back
+from runner.system.signals import hold_back
 from runner.tracking.status import Status
 
 IMAGES, INPUTS = "images", "inputs"
@@ -96,7 +96,7 @@ class RunFolder(Observer):
         picture = result.value  # decoded anew at each look
         assert isinstance(picture, Image.Image)
         for request in requests:
-            with held_back():  # no file without its line in the manifest and in the log
+            with hold_back():  # no file without its line in the manifest and in the log
                 image = self._save(result, request, picture)
                 self._saved[request.index] = image
                 self._on_saved(self.path / image.file, IMAGES)
@@ -181,7 +181,7 @@ class RunFolder(Observer):
             file = files[name] = f"{INPUTS}/{name}_{nodes[name].key[:8]}.png"
             if file not in self._inputs:
                 make_folder(self.path / INPUTS)
-                write_whole(self.path / file, encoded(ResultKind.image, picture).content)
+                write_whole(self.path / file, encode(ResultKind.image, picture).content)
                 self._inputs.add(file)
                 self._on_saved(self.path / file, INPUTS)
         return files

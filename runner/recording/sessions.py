@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from runner.config.choices import Tracker
-from runner.errors import shown
+from runner.errors import format_value
 from runner.planning.plan import Plan
 from runner.system.text import for_outputs
 from runner.tracking.session import TrackingSession
@@ -27,5 +27,5 @@ def close_session(session: TrackingSession, output_dir: Path) -> dict[str, str]:
         sync = for_outputs("sync", output_dir)
         print(f"MLflow: the records are kept; deliver them with: {sync}", file=sys.stderr)
         if session.problem:
-            print(f"  {shown(session.problem)}", file=sys.stderr)
+            print(f"  {format_value(session.problem)}", file=sys.stderr)
     return ids

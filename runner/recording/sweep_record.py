@@ -77,15 +77,15 @@ class SweepRecord:
         write_whole(folder / SWEEP, f"{text}\n".encode())
 
 
-def find(output_dir: Path, fingerprint: str) -> tuple[Path, SweepRecord] | None:
+def find_sweep(output_dir: Path, fingerprint: str) -> tuple[Path, SweepRecord] | None:
     """The newest sweep of a fingerprint."""
-    for path, record in reversed(sweeps(output_dir)):
+    for path, record in reversed(list_sweeps(output_dir)):
         if record.fingerprint == fingerprint:
             return path, record
     return None
 
 
-def sweeps(output_dir: Path) -> list[tuple[Path, SweepRecord]]:
+def list_sweeps(output_dir: Path) -> list[tuple[Path, SweepRecord]]:
     """All sweeps of an output folder, oldest first. Files that cannot be read are left out."""
     found = []
     for file in output_dir.glob(f"*/*/{SWEEP}"):

@@ -22,7 +22,7 @@ from runner.graph.node import Node
 from runner.planning.plan import Plan
 from runner.planning.planner import results_dir
 from runner.planning.profile import profile_of
-from runner.system.text import counted
+from runner.system.text import pluralize
 from runner.workers.choose import open_workers
 
 SUCCESS, FAILURE = 0, 1
@@ -90,5 +90,5 @@ def _keep_within_bounds(run: RunConfig, since: float) -> None:
         return
     done = trim(results_dir(run.output_dir), round(run.cache_max_gb * 1e9), since)
     if done.removed and run.progress is not Progress.quiet:
-        dropped = counted(done.removed, "stored result")
+        dropped = pluralize(done.removed, "stored result")
         print(f"cache.max_gb: {dropped} dropped, the least recently used", file=sys.stderr)

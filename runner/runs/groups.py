@@ -9,7 +9,7 @@ from pathlib import Path
 
 from runner.engine.results import Made
 from runner.graph.node import Node
-from runner.images.png import whole_picture
+from runner.images.png import read_whole_picture
 from runner.planning.plan import Plan
 from runner.recording.cells import CellAtWork
 from runner.recording.manifest import Manifest
@@ -54,7 +54,7 @@ def drawn_in(folder: Path, plans: Iterable[Plan]) -> dict[Node, Callable[[], Mad
         return {}
     drawn = {(image.prompt, image.seed): (folder / image.file, image.sha256) for image in images}
     return {
-        node: partial(whole_picture, *drawn[asked])
+        node: partial(read_whole_picture, *drawn[asked])
         for plan in plans
         for asked, node in plan.external_references.items()
         if asked in drawn

@@ -13,8 +13,8 @@ from runner.planning.sweep import SweepPlan
 from runner.recording.manifest import MANIFEST
 from runner.recording.run_folder import RunFolder
 from runner.runs.totals import Totals
-from runner.system.credentials import without_credentials
-from runner.system.text import counted, for_outputs, path_here
+from runner.system.credentials import strip_credentials
+from runner.system.text import for_outputs, path_here, pluralize
 from runner.tracking.status import Status
 
 
@@ -24,7 +24,7 @@ def announce_run(plan: Plan) -> None:
         print(f"warning: {warning}", file=sys.stderr)
     if plan.run.progress is Progress.quiet:
         return
-    images, stages = counted(len(plan.images), "image"), counted(len(plan.graph), "stage")
+    images, stages = pluralize(len(plan.images), "image"), pluralize(len(plan.graph), "stage")
     print(f"{images}, {stages}, device {plan.device}", file=sys.stderr)
     if plan.device == "cpu":
         print(f"CPU threads: {plan.threads} ({plan.threads_reason})", file=sys.stderr)
@@ -37,15 +37,15 @@ def announce_sweep(sweep: SweepPlan, to_do: int, folder: Path) -> None:
         to_do: how many cells are left to run.
     """
     for warning, n in Counter(w for plan in sweep.plans for w in plan.warnings).items():
-        of = f" ({n} of {counted(len(sweep.cells), 'cell')})" if len(sweep.cells) > 1 else ""
+        of = f" ({n} of {pluralize(len(sweep.cells), 'cell')})" if len(sweep.cells) > 1 else ""
         print(f"warning: {warning}{of}", file=sys.stderr)
     if sweep.plans[0].run.progress is Progress.quiet:
         return
     done = len(sweep.cells) - to_do
     earlier = f", {done} of them done earlier" if done else ""
     distinct = sum(sweep.distinct_stages.values())
-    stages = f"{counted(distinct, 'stage')} of {sum(sweep.stages.values())}"
-    cells = counted(len(sweep.cells), "cell")
+    stages = f"{pluralize(distinct, 'stage')} of {sum(sweep.stages.values())}"
+    cells = pluralize(len(sweep.cells), "cell")
     print(f"{cells}{earlier}; {stages} are distinct", file=sys.stderr)
     print(f"  {path_here(folder)}/", file=sys.stderr)
 
@@ -55,17 +55,19 @@ def summary_of_run(plan: Plan, folder: RunFolder, seconds: float) -> str:
     run = plan.run
     reused = sum(image.reused for image in folder.images)
     from_store = f", {reused} of them from earlier runs" if reused else ""
-    of_all = counted(len(plan.images), "image")
+    of_all = pluralize(len(plan.images), "image")
     newest = f"{path_here(run.output_dir)}/latest"
     lines = [
         f"{len(folder.images)} of {of_all} in {seconds:.1f} s{from_store}",
         f"  pictures  {path_here(folder.path)}/   (newest: {newest})",
     ]
     if folder.failures:
-        lines.append(f"  failed    {counted(len(folder.failures), 'stage')}, see {MANIFEST} there")
+        lines.append(
+            f"  failed    {pluralize(len(folder.failures), 'stage')}, see {MANIFEST} there"
+        )
     if folder.mlflow_run_id is not None:
         if run.tracking.uri is not None:
-            where = f" at {without_credentials(run.tracking.uri)}"
+            where = f" at {strip_credentials(run.tracking.uri)}"
         else:
             where = f"; open it with: {for_outputs('ui', run.output_dir)}"
         lines.append(f"  MLflow    run {folder.mlflow_run_id}{where}")
@@ -92,13 +94,13 @@ def summary_of_sweep(
         logged: whether MLflow has a run of it.
     """
     if not to_do:
-        lines = [f"{counted(cells, 'cell')} done earlier; resume=false runs them again"]
+        lines = [f"{pluralize(cells, 'cell')} done earlier; resume=false runs them again"]
     else:
         failed = f", {ended[Status.FAILED]} FAILED" if ended[Status.FAILED] else ""
         earlier = cells - to_do
         besides = f" ({earlier} more done earlier)" if earlier else ""
         lines = [
-            f"{ended[Status.FINISHED]} of {counted(to_do, 'cell')}{besides} in {seconds:.1f} s"
+            f"{ended[Status.FINISHED]} of {pluralize(to_do, 'cell')}{besides} in {seconds:.1f} s"
             f"{failed}: "
             f"{totals.run} stages run, {totals.reused} taken from the store"
         ]

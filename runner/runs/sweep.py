@@ -29,7 +29,7 @@ from runner.runs.sweep_folder import SweepFolder
 from runner.runs.sweep_tracking import SweepTracking
 from runner.runs.totals import Totals
 from runner.system.signals import StopBetweenStages, signals
-from runner.system.text import counted, path_here
+from runner.system.text import path_here, pluralize
 from runner.tracking.status import Status
 
 
@@ -105,7 +105,7 @@ class _SweepRun:
             status = Status.KILLED
             done = sum(self._ended.values())
             print(
-                f"{done} of {counted(len(self._to_do), 'cell')} done; the same command goes on",
+                f"{done} of {pluralize(len(self._to_do), 'cell')} done; the same command goes on",
                 file=sys.stderr,
             )
             raise

@@ -13,7 +13,7 @@ from runner.config.choices import Retry
 from runner.errors import RunnerError, StorageError
 from runner.planning.sweep import SweepPlan
 from runner.recording.manifest import cell_status, has_whole_pictures
-from runner.recording.sweep_record import LOCK, CellEntry, SweepRecord, find
+from runner.recording.sweep_record import LOCK, CellEntry, SweepRecord, find_sweep
 from runner.runs.fingerprint import fingerprint, hash_of
 from runner.system.files import new_folder, slug
 from runner.system.locks import hold
@@ -43,7 +43,7 @@ class SweepFolder:
         """The folder of an earlier attempt at the same sweep, or a fresh one."""
         fingerprints = [fingerprint(plan, sweep.axes.keys()) for plan in sweep.plans]
         whole = hash_of(fingerprints)
-        if resume and (found := find(output_dir, whole)) is not None:
+        if resume and (found := find_sweep(output_dir, whole)) is not None:
             path, record = found
             # By place: the same cells may have had other numbers in another command.
             cells = tuple(

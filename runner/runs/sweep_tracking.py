@@ -9,7 +9,7 @@ from runner.planning.sweep import SweepPlan
 from runner.recording.cells import experiment_of
 from runner.recording.sessions import close_session, open_session
 from runner.recording.sweep_record import CellEntry, SweepRecord
-from runner.system.text import counted
+from runner.system.text import pluralize
 from runner.tracking.session import TrackingSession, now_ms
 from runner.tracking.status import Status
 
@@ -104,7 +104,7 @@ class SweepTracking:
             f"{distinct} {stage} (of {sweep.stages[stage]})"
             for stage, distinct in sweep.distinct_stages.items()
         )
-        cells = counted(len(sweep.cells), "cell")
+        cells = pluralize(len(sweep.cells), "cell")
         return f"{question}{cells}, each distinct stage once: {stages}\n\n    {sweep.command}\n"
 
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 USER_WITHOUT_SCHEME = re.compile(r"^[^/]*:[^/]*@")
 
 
-def without_credentials(uri: str) -> str:
+def strip_credentials(uri: str) -> str:
     """An address as it may be shown and logged: no user, password, query or fragment."""
     try:
         parts = urlsplit(uri)
@@ -20,9 +20,9 @@ def without_credentials(uri: str) -> str:
     return urlunsplit((parts.scheme, host, parts.path, "", ""))
 
 
-def recorded_override(override: str, uri: str | None) -> str:
+def strip_override(override: str, uri: str | None) -> str:
     """An override as it may be written down, where the tracking address is `uri`."""
-    shown = "null" if uri is None else without_credentials(uri)
+    shown = "null" if uri is None else strip_credentials(uri)
     key, _, value = override.partition("=")
     if key.lstrip("+~") == "tracking.uri" and value:
         # The whole value: quotes and escapes may write the same address in another way.

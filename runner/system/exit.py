@@ -10,7 +10,7 @@ from collections.abc import Callable
 from runner.errors import Interrupted, RunnerError
 
 
-def reported(action: Callable[[], int], debug: bool = False) -> int:
+def report_errors(action: Callable[[], int], debug: bool = False) -> int:
     """Run an action; what the runner has to say becomes a message and an exit status."""
     try:
         return action()

@@ -19,7 +19,7 @@ SELDOM_USED = ("scipy.integrate", "scipy.optimize", "scipy.stats")
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
+def pause_collection() -> Iterator[None]:
     """No garbage is looked for meanwhile: large libraries allocate hundreds of thousands of objects
     that stay, and looking for garbage among them would be a quarter of their time.
     """
@@ -46,7 +46,7 @@ def without_scipy() -> Iterator[None]:
         _withdraw()
 
 
-def sparing_scipy(load: Callable[[], None]) -> None:
+def import_sparing_scipy(load: Callable[[], None]) -> None:
     """Have something import `without_scipy`; where it needs more than a stand-in has, with it."""
     try:
         with without_scipy():

@@ -105,7 +105,7 @@ def cpu_cores() -> int:
     return os.cpu_count() or 1
 
 
-def likely_device() -> str:
+def guess_device() -> str:
     """The device that `device=auto` will most likely find: cuda, mps or cpu.
 
     A guess from the driver's files and the kind of torch that is installed; torch itself is asked
@@ -130,13 +130,13 @@ def accelerators() -> int:
     return max(1, len(list(Path("/dev").glob("nvidia[0-9]*"))))
 
 
-def settled_device(configured: str) -> str:
+def settle_device(configured: str) -> str:
     """`auto` resolved, anything else checked against what the machine seems to have.
 
     Raises:
         ConfigError: an accelerator was asked for and there is none.
     """
-    likely = likely_device()
+    likely = guess_device()
     if configured == "auto":
         return likely
     if configured != "cpu" and configured.split(":")[0] != likely:

@@ -29,7 +29,7 @@ def signals(handler: Callable[[int, FrameType | None], None] | signal.Handlers) 
 
 
 @contextmanager
-def held_back() -> Iterator[None]:
+def hold_back() -> Iterator[None]:
     """What is done here is done whole: a signal that comes meanwhile is heard at the end."""
     heard: list[int] = []
     try:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 
-def counted(count: int, noun: str) -> str:
+def pluralize(count: int, noun: str) -> str:
     """1 image, 2 images."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
@@ -34,12 +34,12 @@ def command(*arguments: str) -> str:
     return shlex.join([*program, *arguments])
 
 
-def flattened(values: Mapping[str, Any], before: str = "") -> dict[str, str]:
+def flatten(values: Mapping[str, Any], before: str = "") -> dict[str, str]:
     """{"a": {"b": 1}} -> {"a.b": "1"}; lists and null as JSON. What is empty is left out."""
     flat: dict[str, str] = {}
     for name, value in values.items():
         if isinstance(value, Mapping):
-            flat.update(flattened(value, f"{before}{name}."))
+            flat.update(flatten(value, f"{before}{name}."))
         else:
             flat[f"{before}{name}"] = (
                 value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
@@ -50,7 +50,7 @@ def flattened(values: Mapping[str, Any], before: str = "") -> dict[str, str]:
 LABEL_LENGTH = 72
 
 
-def shortened(text: str) -> str:
+def shorten(text: str) -> str:
     """A text on one line of limited length."""
     line = " ".join(text.split())
     return line if len(line) <= LABEL_LENGTH else f"{line[:LABEL_LENGTH]}…"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.errors import TrackingError
-from runner.system.imports import uncollected
+from runner.system.imports import pause_collection
 from runner.tracking.spool import Target
 from runner.tracking.status import Status
 
@@ -67,7 +67,7 @@ class Delivery:
         *,
         doubtful: bool,
     ) -> None:
-        with uncollected():
+        with pause_collection():
             from mlflow.tracking import MlflowClient
 
         self._target = target

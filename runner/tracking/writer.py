@@ -165,7 +165,7 @@ def _end_for_the_dead(spool: Path, delivery: Delivery) -> None:
     # Its last record is lost where the runner was killed, or the disk was full to the end.
     killed = int((spool / RECORDS).stat().st_mtime * 1000)
     for run in _open_runs(spool):
-        said = {"runner.ended": "without a word of the runner"}
+        said = {"runner.ended": "the runner was killed"}
         delivery.apply([{"kind": "tags", "run": run, "tags": said}])
         delivery.apply([{"kind": "end", "run": run, "status": Status.KILLED, "time_ms": killed}])
     write_delivered(spool, Delivered(read_delivered(spool).offset, ended=True))
@@ -203,13 +203,13 @@ def _wait_for_the_end(seconds: float) -> bool:
 def _problem(spool: Path, error: Exception) -> str:
     text = f"{type(error).__name__}: {error}"
     try:
-        text = _without_credentials(text, read_target(spool))
+        text = _strip_credentials(text, read_target(spool))
     except (OSError, ValueError, TypeError):
         return f"{type(error).__name__}: its target.json cannot be read"
     return text.strip().splitlines()[0][:2000]
 
 
-def _without_credentials(text: str, target: Target) -> str:
+def _strip_credentials(text: str, target: Target) -> str:
     """However a library shows the address it was given: no user, password or query."""
     parts = urlsplit(target.uri)
     password = parts.password or ""

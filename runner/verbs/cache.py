@@ -10,7 +10,7 @@ from pathlib import Path
 from runner.engine.store import drop
 from runner.engine.store_care import StoredEntry, damaged_entries, stored_entries, trim
 from runner.planning.planner import results_dir
-from runner.system.text import counted
+from runner.system.text import pluralize
 
 
 def main(arguments: list[str]) -> int:
@@ -34,11 +34,11 @@ def main(arguments: list[str]) -> int:
             drop(entry)
             print(f"damaged, dropped: {entry.name}")
         print(
-            "every entry is whole" if not damaged else f"{counted(len(damaged), 'entry')} dropped"
+            "every entry is whole" if not damaged else f"{pluralize(len(damaged), 'entry')} dropped"
         )
     if options.trim is not None:
         done = trim(folder, round(options.trim * 1e9))
-        print(f"dropped {counted(done.removed, 'result')}, {size(done.freed_bytes)}")
+        print(f"dropped {pluralize(done.removed, 'result')}, {size(done.freed_bytes)}")
     print(summary(folder, stored_entries(folder)))
     return 1 if damaged else 0
 
@@ -49,7 +49,7 @@ def summary(folder: Path, entries: list[StoredEntry]) -> str:
     for entry in entries:
         by_stage[entry.stage].append(entry)
     total = size(sum(entry.bytes for entry in entries))
-    lines = [f"{folder}: {counted(len(entries), 'result')}, {total}"]
+    lines = [f"{folder}: {pluralize(len(entries), 'result')}, {total}"]
     for stage, some in sorted(by_stage.items()):
         taken = size(sum(entry.bytes for entry in some))
         lines.append(f"  {stage:<16} {len(some):>7}  {taken:>10}")

@@ -20,7 +20,7 @@ from runner.planning.plan import Plan
 from runner.planning.planner import make_plan, results_dir
 from runner.planning.sweep import SweepPlan, plan_sweep
 from runner.system.machine import check_installed
-from runner.system.text import counted
+from runner.system.text import pluralize
 from runner.weights.find import FoundCheckpoint
 
 LISTED_CELLS = 30
@@ -32,7 +32,7 @@ GRAPH = "--graph"
 
 def main(arguments: list[str]) -> int:
     """Plan a composed config, or all of a sweep's. Takes what `run` takes, and `--graph FILE`."""
-    others, file = without_graph(arguments)
+    others, file = split_graph_option(arguments)
 
     def job(run: RunConfig) -> int:
         plan = make_plan(run)
@@ -49,7 +49,7 @@ def main(arguments: list[str]) -> int:
     return run_with_hydra(job, others, "kandinsky plan", sweep_job)
 
 
-def without_graph(arguments: Sequence[str]) -> tuple[list[str], Path | None]:
+def split_graph_option(arguments: Sequence[str]) -> tuple[list[str], Path | None]:
     """Hydra's arguments, and the file of `--graph`.
 
     Raises:
@@ -91,8 +91,8 @@ def sweep_text(sweep: SweepPlan) -> str:
     """The plan of a sweep as a person reads it."""
     images = sum(len(plan.images) for plan in sweep.plans)
     made = Counter(map(_made, sweep.plans))
-    lines = [f"{counted(len(sweep.cells), 'cell')}, {counted(images, 'image')}"]
-    lines += [f"  {counted(n, 'cell')}: {what}" for what, n in made.items()]
+    lines = [f"{pluralize(len(sweep.cells), 'cell')}, {pluralize(images, 'image')}"]
+    lines += [f"  {pluralize(n, 'cell')}: {what}" for what, n in made.items()]
     axes = sweep.axes
     lines += ["axes", *(f"  {key:<28} {', '.join(values)}" for key, values in axes.items())]
     if len(sweep.cells) <= LISTED_CELLS:
@@ -101,7 +101,7 @@ def sweep_text(sweep: SweepPlan) -> str:
             apart = [text for text in cell.overrides if text.partition("=")[0] in axes]
             lines.append(f"  {cell.number:<4} {' '.join(apart)}")
     noted = Counter(warning for plan in sweep.plans for warning in plan.warnings)
-    lines += [f"  warning, {counted(n, 'cell')}: {warning}" for warning, n in noted.items()]
+    lines += [f"  warning, {pluralize(n, 'cell')}: {warning}" for warning, n in noted.items()]
     lines.append("models")
     lines += [f"  {found.role:<8} {_where(found)}" for found in sweep.checkpoints.values()]
     lines.append("stages")
@@ -126,7 +126,7 @@ def estimate_text(estimate: Estimate) -> str:
         return "unknown: no stage of these kinds was run here before"
     about = f"about {duration(estimate.seconds)} of stages, by earlier runs; models load besides"
     if estimate.unknown:
-        about += f"; {counted(estimate.unknown, 'stage')} of kinds that were never run here"
+        about += f"; {pluralize(estimate.unknown, 'stage')} of kinds that were never run here"
     return about
 
 
@@ -152,7 +152,7 @@ def stored_nodes(sweep: SweepPlan) -> list[Node]:
 def _made(plan: Plan) -> str:
     run = plan.run
     what = f"Kandinsky {run.version.title} {run.task.name}"
-    return f"{what}, {plan.width} x {plan.height}, {counted(len(plan.images), 'image')} each"
+    return f"{what}, {plan.width} x {plan.height}, {pluralize(len(plan.images), 'image')} each"
 
 
 def plan_text(plan: Plan) -> str:
@@ -160,11 +160,11 @@ def plan_text(plan: Plan) -> str:
     run = plan.run
     lines = [
         f"{run.name}: Kandinsky {run.version.title} {run.task.name}, {plan.width} x {plan.height}, "
-        f"{counted(len(plan.images), 'image')} "
-        f"({counted(len(run.prompts), 'prompt')} x {counted(len(run.seeds), 'seed')})",
+        f"{pluralize(len(plan.images), 'image')} "
+        f"({pluralize(len(run.prompts), 'prompt')} x {pluralize(len(run.seeds), 'seed')})",
         f"  scheduler {run.scheduler.name}, attention {run.attention.backend}, "
         f"offload {run.offload.name}, device {plan.device}, "
-        f"{counted(plan.threads, 'CPU thread')} ({plan.threads_reason})",
+        f"{pluralize(plan.threads, 'CPU thread')} ({plan.threads_reason})",
     ]
     lines += [f"  warning: {warning}" for warning in plan.warnings]
     lines.append("weights")
@@ -201,4 +201,4 @@ def _graph_lines(plan: Plan) -> list[str]:
         )
     counts = Counter(node.stage for node in plan.graph)
     summary = ", ".join(f"{count} {stage}" for stage, count in counts.items())
-    return [*lines, f"{counted(len(plan.graph), 'stage')}: {summary}; {stored} already stored"]
+    return [*lines, f"{pluralize(len(plan.graph), 'stage')}: {summary}; {stored} already stored"]

@@ -14,11 +14,14 @@ def main(arguments: list[str]) -> int:
     # Here, not above: --help needs no Pillow.
     from runner.analysis.report.writing import LARGEST_FILE, write_report
     from runner.system.files import LATEST
-    from runner.system.text import command, counted, path_here
+    from runner.system.text import command, path_here, pluralize
 
     folder = (options.folder or Path("outputs", LATEST)).resolve()
     made = write_report(folder, options.out and options.out.absolute())
-    images, cells = counted(len(made.facts.images), "image"), counted(len(made.facts.cells), "cell")
+    images, cells = (
+        pluralize(len(made.facts.images), "image"),
+        pluralize(len(made.facts.cells), "cell"),
+    )
     print(f"{path_here(made.index)}  {images} of {cells}")
     megabytes = f"{made.alone_bytes / 1e6:.1f} MB"
     if made.alone is not None:

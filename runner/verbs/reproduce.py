@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from runner.config.choices import Progress
 from runner.errors import ConfigError
-from runner.system.text import counted
+from runner.system.text import pluralize
 
 if TYPE_CHECKING:
     from runner.runs.reproduce import Reproduction
@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> int:
 
 def _said_of(found: Reproduction) -> Iterator[str]:
     exact = sum(one.exact for one in found.comparisons)
-    yield f"{exact} of {counted(len(found.comparisons), 'picture')} the same, pixel by pixel"
+    yield f"{exact} of {pluralize(len(found.comparisons), 'picture')} the same, pixel by pixel"
     for one in found.comparisons:
         if not one.exact:
             how = one.error or (

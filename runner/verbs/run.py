@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from runner.system.machine import cpu_cores, likely_device
+from runner.system.machine import cpu_cores, guess_device
 from runner.workers import host
 
 
@@ -31,5 +31,5 @@ def _needs_workers(arguments: Sequence[str]) -> bool:
         and keys.isdisjoint({"workers", "device", "bench", "hydra/launcher"})
         and sys.platform.startswith("linux")
         and cpu_cores() > 1
-        and likely_device() == "cpu"
+        and guess_device() == "cpu"
     )

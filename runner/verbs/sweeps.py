@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 from runner.recording.manifest import cell_status
-from runner.recording.sweep_record import SweepRecord, is_running, sweeps
+from runner.recording.sweep_record import SweepRecord, is_running, list_sweeps
 from runner.system.text import path_here
 from runner.tracking.status import Status
 
@@ -21,7 +21,7 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("--json", action="store_true", help="for other programs")
     options = parser.parse_args(arguments)
-    found = [_row(path, record) for path, record in sweeps(options.output_dir.absolute())]
+    found = [_row(path, record) for path, record in list_sweeps(options.output_dir.absolute())]
     if options.json:
         print(json.dumps(found, indent=1, ensure_ascii=False))
     elif not found:

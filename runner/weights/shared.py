@@ -51,7 +51,7 @@ def component_folder(folder: Path, name: str, key: str) -> Path:
 
 
 @contextmanager
-def whole(folder: Path) -> Iterator[Path]:
+def assemble(folder: Path) -> Iterator[Path]:
     """The checkpoint as diffusers reads it: its folder, or links to all its parts in a temporary
     one that is gone afterwards.
     """

@@ -14,9 +14,9 @@ from runner.planning.plan import Plan
 from runner.planning.planner import SMALL_MODEL_PARAMETERS, cache_dir
 from runner.planning.profile import profile_of
 from runner.system.machine import accelerators, cpu_cores
-from runner.system.text import counted
+from runner.system.text import pluralize
 from runner.workers import host
-from runner.workers.setup import Opening, open_pipelines, opening_of
+from runner.workers.setup import WorkerSetup, open_pipelines, setup_of
 
 ENOUGH = 12
 """Nodes that run a model, for each worker: starting one takes as long as a few of them."""
@@ -30,12 +30,12 @@ def open_workers(plans: Sequence[Plan], cluster: Cluster | None = None) -> OpenW
     """
 
     def opened(nodes: Sequence[Node], observer: Observer) -> Workers:
-        opening = opening_of(plans)
+        opening = setup_of(plans)
         if cluster is not None:
             host.stand_down()
             return _elsewhere(cluster, opening, nodes, observer, cache_dir(plans[0].run))
         count, reason = worker_count(plans, nodes)
-        observer.workers_begun(count, f"{counted(count, 'worker')} ({reason})")
+        observer.workers_begun(count, f"{pluralize(count, 'worker')} ({reason})")
         if count == 1:
             host.stand_down()
             return in_process(lambda: open_pipelines(opening), opening.profile.bench)(
@@ -51,7 +51,7 @@ def open_workers(plans: Sequence[Plan], cluster: Cluster | None = None) -> OpenW
 
 def _elsewhere(
     cluster: Cluster,
-    opening: Opening,
+    opening: WorkerSetup,
     nodes: Sequence[Node],
     observer: Observer,
     folder: Path,
@@ -61,12 +61,12 @@ def _elsewhere(
         from runner.workers.ray_actors import RayActors
 
         actors = RayActors(cluster, opening, work, observer)
-        observer.workers_begun(actors.count, f"{counted(actors.count, 'actor')} of Ray")
+        observer.workers_begun(actors.count, f"{pluralize(actors.count, 'actor')} of Ray")
         return actors
     from runner.workers.jobs import JobWorkers
 
     count = max(1, min(cluster.workers, work))
-    observer.workers_begun(count, f"{counted(count, 'job')} ({cluster.cluster})")
+    observer.workers_begun(count, f"{pluralize(count, 'job')} ({cluster.cluster})")
     specs = specs_of(nodes)
     return JobWorkers(cluster, opening, specs, count, observer, folder / "submitit")
 

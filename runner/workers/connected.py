@@ -29,7 +29,7 @@ from runner.workers.messages import (
     Started,
     Stepped,
 )
-from runner.workers.setup import Opening
+from runner.workers.setup import WorkerSetup
 
 RETRIES = 2
 """How often a node is given to another worker after one died with it."""
@@ -72,7 +72,7 @@ class ConnectedWorkers(ABC):
     """Seconds that `wait` waits at most."""
 
     def __init__(
-        self, opening: Opening, specs: Collection[PipelineSpec], observer: Observer
+        self, opening: WorkerSetup, specs: Collection[PipelineSpec], observer: Observer
     ) -> None:
         self._start = Start(opening, tuple(sorted({spec.pipeline for spec in specs})))
         self._workers: list[Worker] = []
@@ -107,7 +107,7 @@ class ConnectedWorkers(ABC):
                 return done
         return None
 
-    def keep(self, specs: Collection[PipelineSpec]) -> None:
+    def evict_except(self, specs: Collection[PipelineSpec]) -> None:
         for worker in self._workers:
             self._send(worker, Keep(frozenset(specs)))
             worker.specs &= set(specs)

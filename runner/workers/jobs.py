@@ -30,7 +30,7 @@ from runner.system.machine import python_path
 from runner.workers.connected import ConnectedWorkers, Worker
 from runner.workers.messages import Run
 from runner.workers.process import serve
-from runner.workers.setup import Opening
+from runner.workers.setup import WorkerSetup
 
 LOOPBACK = "127.0.0.1"
 SECONDS_BETWEEN_LOOKS = 2.0
@@ -49,7 +49,7 @@ class JobWorkers(ConnectedWorkers):
     def __init__(
         self,
         batch: Batch,
-        opening: Opening,
+        opening: WorkerSetup,
         specs: Collection[PipelineSpec],
         count: int,
         observer: Observer,

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from runner.engine.observer import Loaded, Ran
-from runner.engine.results import Encoded, Made, encoded
+from runner.engine.results import Encoded, Made, encode
 from runner.graph.node import Node, PipelineSpec
 from runner.graph.stage_table import STAGES
-from runner.workers.setup import Opening
+from runner.workers.setup import WorkerSetup
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Start:
         place: accelerators are dealt out in turn by it, where none is named.
     """
 
-    opening: Opening
+    opening: WorkerSetup
     classes: tuple[str, ...]
     workers: int = 1
     place: int = 0
@@ -41,7 +41,7 @@ class Run:
         return cls(
             node,
             {
-                name: encoded(STAGES[node.inputs[name].stage].result, made)
+                name: encode(STAGES[node.inputs[name].stage].result, made)
                 for name, made in inputs.items()
             },
         )

@@ -11,14 +11,14 @@ from runner.engine.observer import Observer
 from runner.graph.node import PipelineSpec
 from runner.workers.connected import ConnectedWorkers, Worker
 from runner.workers.host import Host, take
-from runner.workers.setup import Opening
+from runner.workers.setup import WorkerSetup
 
 
 class Pool(ConnectedWorkers):
     """So many processes, each at the other end of a pipe."""
 
     def __init__(
-        self, opening: Opening, specs: Collection[PipelineSpec], count: int, observer: Observer
+        self, opening: WorkerSetup, specs: Collection[PipelineSpec], count: int, observer: Observer
     ) -> None:
         super().__init__(opening, specs, observer)
         self._hosts: list[Host] = []

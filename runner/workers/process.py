@@ -25,7 +25,7 @@ from dataclasses import replace
 from multiprocessing.connection import Client, Connection
 
 from runner.engine.observer import Loaded, Observer, Ran
-from runner.engine.results import decoded, encoded
+from runner.engine.results import decode, encode
 from runner.engine.stage_runner import StageRunner
 from runner.errors import RunnerError
 from runner.graph.node import Node
@@ -43,7 +43,7 @@ from runner.workers.messages import (
     Started,
     Stepped,
 )
-from runner.workers.setup import Opening, import_libraries, import_pipelines, open_pipelines
+from runner.workers.setup import WorkerSetup, import_libraries, import_pipelines, open_pipelines
 
 SECONDS_BETWEEN_STEPS = 0.1
 """Steps are told no more often."""
@@ -100,7 +100,7 @@ def serve(address: tuple[str, int], key: bytes) -> None:
         _work(connection, start.opening)
 
 
-def _placed(opening: Opening, place: int) -> Opening:
+def _placed(opening: WorkerSetup, place: int) -> WorkerSetup:
     if opening.profile.device != "cuda":
         return opening
     import torch
@@ -123,7 +123,7 @@ def _end_with_runner(lifeline: int, workers: Sequence[int]) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _work(connection: Connection, opening: Opening) -> None:
+def _work(connection: Connection, opening: WorkerSetup) -> None:
     tell: Callable[[FromWorker], None] = connection.send
     runner = StageRunner(lambda: open_pipelines(opening), Messenger(tell), opening.profile.bench)
     try:
@@ -131,7 +131,7 @@ def _work(connection: Connection, opening: Opening) -> None:
         while True:
             message = connection.recv()
             if isinstance(message, Keep):
-                runner.keep(message.specs)
+                runner.evict_except(message.specs)
             else:
                 assert isinstance(message, Run)
                 tell(run_node(runner, message))
@@ -142,12 +142,12 @@ def _work(connection: Connection, opening: Opening) -> None:
 def run_node(runner: StageRunner, message: Run) -> Ran | Failed:
     """Run what was asked for; an error of ours becomes a message."""
     kind = STAGES[message.node.stage].result
-    inputs = {name: decoded(made) for name, made in message.inputs.items()}
+    inputs = {name: decode(made) for name, made in message.inputs.items()}
     try:
         ran = runner.run(message.node, inputs)
     except RunnerError as error:
         return Failed(str(error), "".join(traceback.format_exception(error)))
-    return replace(ran, made=encoded(kind, ran.made))
+    return replace(ran, made=encode(kind, ran.made))
 
 
 class Messenger(Observer):

@@ -33,7 +33,7 @@ from runner.weights.find import FoundCheckpoint, mini_folder
 from runner.workers.connected import RETRIES, Teller, given_up, result_of
 from runner.workers.messages import Failed, Happened, Run
 from runner.workers.process import Messenger, run_node
-from runner.workers.setup import Opening, open_pipelines
+from runner.workers.setup import WorkerSetup, open_pipelines
 
 
 class RayActors:
@@ -44,7 +44,7 @@ class RayActors:
     """
 
     def __init__(
-        self, cluster: RayCluster, opening: Opening, work: int, observer: Observer
+        self, cluster: RayCluster, opening: WorkerSetup, work: int, observer: Observer
     ) -> None:
         self._here = Here(lambda: open_pipelines(opening), observer)
         self._done: deque[tuple[Node, Ran | RunnerError]] = deque()
@@ -80,9 +80,9 @@ class RayActors:
             self._look(None)
         return self._done.popleft()
 
-    def keep(self, specs: Collection[PipelineSpec]) -> None:
+    def evict_except(self, specs: Collection[PipelineSpec]) -> None:
         for actor in self._ready:
-            actor.keep.remote(frozenset(specs))
+            actor.evict_except.remote(frozenset(specs))
 
     def close(self) -> None:
         """Let go of the actors, and of the cluster if it was begun for them."""
@@ -147,7 +147,7 @@ class RayActors:
 class StageActor:
     """Runs nodes on its machine. Its methods are called by Ray."""
 
-    def __init__(self, opening: Opening) -> None:
+    def __init__(self, opening: WorkerSetup) -> None:
         self._told: list[Happened] = []
         messenger = Messenger(self._told.append)
         self._runner = StageRunner(
@@ -166,9 +166,9 @@ class StageActor:
         result = run_node(self._runner, run)
         return list(self._told), result
 
-    def keep(self, specs: frozenset[PipelineSpec]) -> None:
+    def evict_except(self, specs: frozenset[PipelineSpec]) -> None:
         """Only these pipelines are still needed."""
-        self._runner.keep(specs)
+        self._runner.evict_except(specs)
 
 
 def take_our_package() -> None:
@@ -177,7 +177,7 @@ def take_our_package() -> None:
     """
 
 
-def _here(opening: Opening) -> Opening:
+def _here(opening: WorkerSetup) -> WorkerSetup:
     """With the small family of this machine's own package."""
     return replace(opening, checkpoints=tuple(map(_checkpoint_here, opening.checkpoints)))
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from runner.planning.plan import Plan
 from runner.planning.profile import ExecutionProfile, profile_of
 from runner.planning.specs import precision_of
-from runner.system.imports import sparing_scipy, uncollected
+from runner.system.imports import import_sparing_scipy, pause_collection
 from runner.weights.find import FoundCheckpoint
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Opening:
+class WorkerSetup:
     """What has to be known to run nodes on pipelines, here or in another process.
 
     Attributes:
@@ -35,14 +35,14 @@ class Opening:
     activation_bytes: int
 
 
-def opening_of(plans: Sequence[Plan]) -> Opening:
+def setup_of(plans: Sequence[Plan]) -> WorkerSetup:
     """Of plans of one profile."""
     checkpoints = {
         (found.identity, found.checkpoint.pipeline): found
         for plan in plans
         for found in plan.weights.checkpoints.values()
     }
-    return Opening(
+    return WorkerSetup(
         tuple(checkpoints.values()),
         profile_of(plans),
         tuple(component_bytes for plan in plans for component_bytes in _component_bytes(plan)),
@@ -51,7 +51,7 @@ def opening_of(plans: Sequence[Plan]) -> Opening:
     )
 
 
-def open_pipelines(opening: Opening) -> Pipelines:
+def open_pipelines(opening: WorkerSetup) -> Pipelines:
     """The pipelines, each of which is loaded when it is first asked for."""
     # Here and not above: this imports torch, which a run from the store does not need.
     import_libraries()
@@ -81,8 +81,8 @@ def import_libraries() -> None:
         for module in ("read_back", "offload", "pipelines"):
             importlib.import_module(f"runner.pipelines.{module}")
 
-    with uncollected():
-        sparing_scipy(load)
+    with pause_collection():
+        import_sparing_scipy(load)
     from runner.pipelines.load import quiet_libraries
 
     quiet_libraries()
@@ -101,8 +101,8 @@ def import_pipelines(names: Iterable[str]) -> None:
         for name in (*wanted, *compatible):
             getattr(diffusers, name, None)
 
-    with uncollected():
-        sparing_scipy(load)
+    with pause_collection():
+        import_sparing_scipy(load)
 
 
 def _component_bytes(plan: Plan) -> list[dict[str, int]]:

@@ -69,7 +69,7 @@ def _everything_is_there(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, pictures: Callable[[Path], None]
 ) -> None:
     """A machine with an accelerator and all packages, and a few pictures."""
-    monkeypatch.setattr(machine, "likely_device", lambda: "cuda")
+    monkeypatch.setattr(machine, "guess_device", lambda: "cuda")
     monkeypatch.setattr(checks, "is_installed", lambda module: True)
     pictures(tmp_path)
     (tmp_path / "pictures").mkdir()

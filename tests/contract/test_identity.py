@@ -34,7 +34,7 @@ def base(
     pictures: Callable[[Path], None],
 ) -> Base:
     """A base of `BASES`, on a machine with an accelerator and all packages."""
-    monkeypatch.setattr(machine, "likely_device", lambda: "cuda")
+    monkeypatch.setattr(machine, "guess_device", lambda: "cuda")
     monkeypatch.setattr(checks, "is_installed", lambda module: True)
     pictures(tmp_path)
     return lambda name: composed(*BASES[name])

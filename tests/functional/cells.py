@@ -21,7 +21,7 @@ from runner.pipelines.offload import OffloadChoice, choose_offload, free_bytes
 from runner.pipelines.pipelines import Pipelines
 from runner.planning.plan import Plan
 from runner.planning.planner import cache_dir, make_plan
-from runner.system.machine import settled_device
+from runner.system.machine import settle_device
 
 VERSIONS = ("kandinsky2_1", "kandinsky2_2", "kandinsky3")
 PROMPT = "a red circle on blue"
@@ -69,9 +69,9 @@ class Watched(Pipelines):
         self.given["prior" if "Prior" in spec.pipeline else "decoder"] = live
         return live
 
-    def keep(self, specs: Collection[PipelineSpec]) -> None:
+    def evict_except(self, specs: Collection[PipelineSpec]) -> None:
         if not self._keep_all:
-            super().keep(specs)
+            super().evict_except(specs)
 
 
 def small(weights: Path, output_dir: Path, version: str, *overrides: str) -> list[str]:
@@ -95,7 +95,7 @@ def planned(weights: Path, output_dir: Path, version: str, *overrides: str) -> P
 
 def opened(plan: Plan, *, keep_all: bool = False) -> Watched:
     """Pipelines for a plan."""
-    device = settled_device(plan.run.device)
+    device = settle_device(plan.run.device)
     found = plan.weights.checkpoints.values()
     sizes = [one.component_bytes(plan.run.precision.decoder.bytes) for one in found]
     offload: OffloadChoice = choose_offload(

@@ -41,7 +41,7 @@ def children_of(parent: int) -> list[int]:
 def _two_cores(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(host, "cpu_cores", lambda: 2)
     monkeypatch.setattr(run, "cpu_cores", lambda: 2)
-    monkeypatch.setattr(run, "likely_device", lambda: "cpu")
+    monkeypatch.setattr(run, "guess_device", lambda: "cpu")
     assert hosts() == []
     yield
     host.stand_down()

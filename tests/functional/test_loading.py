@@ -36,7 +36,7 @@ def test_weights_in_the_type_that_is_asked_for_are_shared_by_all_processes(
 ) -> None:
     """They are mapped, and not copied: the system holds their pages once for all workers."""
     from runner import plan
-    from runner.workers.setup import open_pipelines, opening_of
+    from runner.workers.setup import open_pipelines, setup_of
 
     family = tmp_path / "family"
     shutil.copytree(MINI_DIR, family)
@@ -44,7 +44,7 @@ def test_weights_in_the_type_that_is_asked_for_are_shared_by_all_processes(
     halves = load_file(file)  # what ships is float16
     save_file({name: tensor.float() for name, tensor in halves.items()}, file, {"format": "pt"})
     found = plan(weights=family, output_dir=tmp_path / "outputs", tracking="none")
-    pipelines = open_pipelines(opening_of([found]))
+    pipelines = open_pipelines(setup_of([found]))
     spec: Any = found.images[0].node.pipeline
     live = pipelines.get(spec)
     assert mapped(file.resolve()) * 1024 > 0.9 * file.stat().st_size
@@ -55,11 +55,11 @@ def test_what_is_asked_for_one_kind_of_device_is_not_run_on_another(tmp_path: Pa
     """A picture of a GPU must never be stored as one of a CPU, or the other way round."""
     from runner import plan
     from runner.errors import StageError
-    from runner.workers.setup import open_pipelines, opening_of
+    from runner.workers.setup import open_pipelines, setup_of
 
     found = plan(output_dir=tmp_path, tracking="none", device="cpu")
     spec: Any = found.images[0].node.pipeline
-    pipelines = open_pipelines(opening_of([found]))
+    pipelines = open_pipelines(setup_of([found]))
     with pytest.raises(StageError, match="is on cpu where cuda was asked for"):
         pipelines.get(replace(spec, device="cuda"))
     assert pipelines.get(spec)

@@ -25,11 +25,11 @@ def family(weights: Path) -> tuple[Any, Any]:
     """The small 2.2, as diffusers loads it: prior and decoder."""
     from diffusers import KandinskyV22Pipeline, KandinskyV22PriorPipeline
 
-    from runner.weights.shared import whole
+    from runner.weights.shared import assemble
 
-    with whole(weights / "kandinsky-2-2-prior") as folder:
+    with assemble(weights / "kandinsky-2-2-prior") as folder:
         prior = KandinskyV22PriorPipeline.from_pretrained(folder)
-    with whole(weights / "kandinsky-2-2-decoder") as folder:
+    with assemble(weights / "kandinsky-2-2-decoder") as folder:
         decoder = KandinskyV22Pipeline.from_pretrained(folder)
     for pipeline in (prior, decoder):
         pipeline.set_progress_bar_config(disable=True)

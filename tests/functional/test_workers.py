@@ -26,7 +26,7 @@ from runner.planning.plan import Plan
 from runner.workers import choose
 from runner.workers.choose import specs_of
 from runner.workers.pool import Pool
-from runner.workers.setup import opening_of
+from runner.workers.setup import setup_of
 
 SWEEP = ("scheduler=ddim,ddpm", "decoder.guidance_scale=1,4", "seeds=[1,2]")
 
@@ -128,7 +128,7 @@ class Watch(Observer):
 
 def run_in_pool(plan: Plan, folder: Path, watch: Watch, workers: int = 2) -> Watch:
     def opened(nodes: Any, observer: Observer) -> Pool:
-        watch.pool = Pool(opening_of([plan]), specs_of(nodes), workers, observer)
+        watch.pool = Pool(setup_of([plan]), specs_of(nodes), workers, observer)
         return watch.pool
 
     execute(plan.graph, opened, Store(folder, CacheMode.use), [watch])

@@ -60,7 +60,7 @@ class Source:
     def check_used(self, spec: PipelineSpec) -> None:
         self.log.append(("check", spec.pipeline))
 
-    def keep(self, specs: Collection[PipelineSpec]) -> None:
+    def evict_except(self, specs: Collection[PipelineSpec]) -> None:
         self.log.append(("keep", {spec.pipeline for spec in specs}))
         self.live &= set(specs)
 

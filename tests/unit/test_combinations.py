@@ -14,7 +14,7 @@ from runner.catalog.schedulers import SCHEDULERS
 from runner.catalog.tasks import TASKS
 from runner.catalog.versions import VERSIONS, row_of
 from runner.errors import ConfigError
-from runner.planning.checks import checked_size, needed_roles
+from runner.planning.checks import check_size, needed_roles
 from runner.planning.plan import Plan
 from runner.planning.planner import make_plan
 from unit.conftest import Command, Compose, assert_refused
@@ -178,7 +178,7 @@ ROW = row_of(VERSIONS["kandinsky3"], TASKS["text2img"])
 
 @pytest.mark.parametrize("size", [64, 128, 1024, 4032, 4096])
 def test_sizes_that_can_be_made(size: int) -> None:
-    assert checked_size("height", size, ROW) == size
+    assert check_size("height", size, ROW) == size
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_sizes_that_can_be_made(size: int) -> None:
 @pytest.mark.parametrize("key", ["height", "width"])
 def test_other_sizes_are_refused_with_the_nearest(key: str, size: int, near: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        checked_size(key, size, ROW)
+        check_size(key, size, ROW)
     assert str(caught.value) == (
         f"{key}={size}: the model cannot make this size"
         f"\n  allowed: multiples of 64 from 64 to 4096 (nearest: {near})"

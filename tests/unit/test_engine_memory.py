@@ -37,13 +37,13 @@ def test_a_pipeline_leaves_before_the_next_one_comes(bench: Bench) -> None:
 
 def test_pipelines_that_differ_in_more_than_their_name_are_told_apart(bench: Bench) -> None:
     kept: list[set[PipelineSpec]] = []
-    keep = bench.source.keep
+    keep = bench.source.evict_except
 
     def record(specs: Any) -> None:
         kept.append(set(specs))
         keep(specs)
 
-    bench.source.keep = record  # type: ignore[method-assign]
+    bench.source.evict_except = record  # type: ignore[method-assign]
     bench.execute(number("one", 1, pipeline=UNET), number("two", 2, pipeline=OTHER))
     assert kept == [{OTHER}, set()]
 

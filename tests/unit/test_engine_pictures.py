@@ -13,7 +13,7 @@ from PIL import Image
 
 from runner.config.choices import CacheMode
 from runner.engine.execute import execute
-from runner.engine.results import decoded
+from runner.engine.results import decode
 from runner.engine.store import Store
 from runner.engine.workers import in_process
 from runner.graph.graph import Graph
@@ -50,7 +50,7 @@ def told(store: Store, *targets: Node) -> dict[str, dict[str, int]]:
     for label, result in recorder.results.items():
         found[label] = {}
         for name, made in result.pictures.items():
-            picture = decoded(made)
+            picture = decode(made)
             assert isinstance(picture, Image.Image)
             found[label][name] = picture.getpixel((0, 0))[0]  # type: ignore[index]
     return found

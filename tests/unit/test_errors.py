@@ -10,7 +10,7 @@ import pytest
 
 import runner
 from runner import errors
-from runner.errors import ConfigError, Interrupted, RunnerError, shown
+from runner.errors import ConfigError, Interrupted, RunnerError, format_value
 
 
 def bases_of_classes() -> dict[str, tuple[Path, set[str]]]:
@@ -54,12 +54,12 @@ def test_config_error_says_key_value_problem_and_what_is_allowed(
     [(None, "null"), ("", "''"), ("  ", "'  '"), ("a\n  b", "a b"), (1.5, "1.5")],
 )
 def test_values_are_shown_on_one_line(value: object, expected: str) -> None:
-    assert shown(value) == expected
+    assert format_value(value) == expected
 
 
 def test_long_texts_are_shortened_and_paths_are_not() -> None:
-    assert len(shown("x" * 500)) == 120
-    assert shown(Path("x" * 500)) == "x" * 500
+    assert len(format_value("x" * 500)) == 120
+    assert format_value(Path("x" * 500)) == "x" * 500
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -14,7 +14,7 @@ from runner.config.run_config import InterpolateItem, RunConfig
 from runner.config.sections import InputsConfig
 from runner.errors import ConfigError
 from runner.planning import pictures as fetching
-from runner.planning.pictures import with_local_pictures
+from runner.planning.pictures import localize_pictures
 from unit.conftest import Command, Compose, assert_refused
 
 CLOSED = "http://127.0.0.1:9/a.png"
@@ -79,7 +79,7 @@ def test_each_input_may_be_an_address(
 ) -> None:
     inputs = InputsConfig(allow_urls=True)
     setattr(inputs, key, f"{server.address}/a.png")
-    found = with_local_pictures(replace(run, inputs=inputs), tmp_path / "kept", download=True)
+    found = localize_pictures(replace(run, inputs=inputs), tmp_path / "kept", download=True)
     file = Path(getattr(found.inputs, key))
     assert file.parent == tmp_path / "kept"
     assert file.read_bytes() == (tmp_path / "served" / "a.png").read_bytes()
@@ -95,36 +95,36 @@ def test_items_may_be_addresses(run: RunConfig, server: Server, tmp_path: Path) 
     )
     inputs = InputsConfig(allow_urls=True)
     asked = replace(run, interpolate=items, inputs=inputs)
-    found = with_local_pictures(asked, tmp_path / "kept", download=True)
+    found = localize_pictures(asked, tmp_path / "kept", download=True)
     assert found.interpolate[0] == items[0]
     assert found.interpolate[2] == items[2]
     assert Path(str(found.interpolate[1].image)).is_file()
     with pytest.raises(ConfigError, match=r"interpolate\.items\[1\]\.image=http"):
-        with_local_pictures(replace(asked, inputs=InputsConfig()), tmp_path / "none", download=True)
+        localize_pictures(replace(asked, inputs=InputsConfig()), tmp_path / "none", download=True)
 
 
 def test_an_address_is_fetched_once(run: RunConfig, server: Server, tmp_path: Path) -> None:
     a, b = (with_image(run, f"{server.address}/{name}.png") for name in "ab")
-    first = with_local_pictures(a, tmp_path / "kept", download=True)
-    assert with_local_pictures(a, tmp_path / "kept", download=True) == first
+    first = localize_pictures(a, tmp_path / "kept", download=True)
+    assert localize_pictures(a, tmp_path / "kept", download=True) == first
     # What is there already is there for a plan, too.
-    assert with_local_pictures(a, tmp_path / "kept", download=False) == first
+    assert localize_pictures(a, tmp_path / "kept", download=False) == first
     assert server.asked == ["/a.png"]
-    other = with_local_pictures(b, tmp_path / "kept", download=True)
+    other = localize_pictures(b, tmp_path / "kept", download=True)
     assert other.inputs.image != first.inputs.image
     assert server.asked == ["/a.png", "/b.png"]
 
 
 def test_paths_are_left_alone(run: RunConfig, tmp_path: Path) -> None:
     asked = with_image(run, "httpd/a.png")
-    assert with_local_pictures(asked, tmp_path / "kept", download=True) == asked
+    assert localize_pictures(asked, tmp_path / "kept", download=True) == asked
     assert not (tmp_path / "kept").exists()
 
 
 def test_addresses_must_be_allowed(run: RunConfig, server: Server, tmp_path: Path) -> None:
     asked = with_image(run, f"{server.address}/a.png", allowed=False)
     with pytest.raises(ConfigError) as caught:
-        with_local_pictures(asked, tmp_path / "kept", download=True)
+        localize_pictures(asked, tmp_path / "kept", download=True)
     assert caught.value.exit_status == 2
     assert str(caught.value) == (
         f"inputs.image={server.address}/a.png: is an address, and inputs.allow_urls is false"
@@ -137,14 +137,14 @@ def test_what_was_fetched_once_must_still_be_allowed(
     run: RunConfig, server: Server, tmp_path: Path
 ) -> None:
     address = f"{server.address}/a.png"
-    with_local_pictures(with_image(run, address), tmp_path / "kept", download=True)
+    localize_pictures(with_image(run, address), tmp_path / "kept", download=True)
     with pytest.raises(ConfigError, match=r"allow_urls is false"):
-        with_local_pictures(with_image(run, address, allowed=False), tmp_path, download=True)
+        localize_pictures(with_image(run, address, allowed=False), tmp_path, download=True)
 
 
 def test_an_error_of_the_server_is_told(run: RunConfig, server: Server, tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
-        with_local_pictures(
+        localize_pictures(
             with_image(run, f"{server.address}/none.png"), tmp_path / "kept", download=True
         )
     assert str(caught.value).startswith(
@@ -157,7 +157,7 @@ def test_an_error_of_the_server_is_told(run: RunConfig, server: Server, tmp_path
 @pytest.mark.parametrize("address", [CLOSED, "http://", "http://[/a.png", "http://a b/c.png"])
 def test_what_cannot_be_reached_is_told(run: RunConfig, tmp_path: Path, address: str) -> None:
     with pytest.raises(ConfigError, match=r"inputs\.image=http.*: cannot be fetched: ."):
-        with_local_pictures(with_image(run, address), tmp_path / "kept", download=True)
+        localize_pictures(with_image(run, address), tmp_path / "kept", download=True)
 
 
 def test_passwords_are_not_shown(run: RunConfig, tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_passwords_are_not_shown(run: RunConfig, tmp_path: Path) -> None:
         address = closed.replace("://", "://user:pa55word@")
         for allowed in (True, False):
             with pytest.raises(ConfigError) as caught:
-                with_local_pictures(with_image(run, address, allowed), tmp_path, download=allowed)
+                localize_pictures(with_image(run, address, allowed), tmp_path, download=allowed)
             assert "pa55word" not in str(caught.value)
 
 
@@ -176,10 +176,10 @@ def test_too_much_is_refused_and_not_kept(
     monkeypatch.setattr(fetching, "MOST_BYTES", 1 << 20)
     asked = with_image(run, f"{server.address}/large.png")
     with pytest.raises(ConfigError, match=r"large\.png: has more than 1 MiB"):
-        with_local_pictures(asked, tmp_path / "kept", download=True)
+        localize_pictures(asked, tmp_path / "kept", download=True)
     assert not list((tmp_path / "kept").glob("*"))
     (tmp_path / "served" / "large.png").write_bytes(bytes(1 << 20))
-    assert with_local_pictures(asked, tmp_path / "kept", download=True) != asked
+    assert localize_pictures(asked, tmp_path / "kept", download=True) != asked
 
 
 def test_plan_does_not_fetch(command: Command, server: Server, tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def test_plan_shows_what_a_run_has_fetched(
 ) -> None:
     run = composed(f"output_dir={tmp_path / 'working' / 'outputs'}")
     kept = run.output_dir / ".cache" / "pictures"
-    with_local_pictures(with_image(run, f"{server.address}/a.png"), kept, download=True)
+    localize_pictures(with_image(run, f"{server.address}/a.png"), kept, download=True)
     said = command("plan", "task=img2img", f"inputs.image={server.address}/a.png", ALLOW)
     assert said.status == 0, said.err
     assert "1 read_image" in said.out

@@ -64,9 +64,7 @@ def test_every_field_of_the_profile_is_decided_by_keys_that_say_so() -> None:
 def test_cells_that_differ_in_it_are_not_run_together(
     composed: Composed, monkeypatch: pytest.MonkeyPatch, key: str, override: str
 ) -> None:
-    monkeypatch.setattr(
-        "runner.planning.planner.settled_device", lambda d: d.replace("auto", "cpu")
-    )
+    monkeypatch.setattr("runner.planning.planner.settle_device", lambda d: d.replace("auto", "cpu"))
     together = ("bench=true",) if key in ("warmup", "repeats") else ()
     before = make_plan(composed("device=cpu", *together)).profile
     after = make_plan(composed("device=cpu", *together, override)).profile

@@ -19,10 +19,10 @@ from runner.system.machine import (
     PIXEL_LIBRARIES,
     check_installed,
     cpu_cores,
+    guess_device,
     is_installed,
-    likely_device,
     peak_process_bytes,
-    settled_device,
+    settle_device,
     versions,
 )
 
@@ -55,9 +55,9 @@ def test_peak_memory_grows_with_what_is_held() -> None:
 
 @pytest.mark.parametrize("likely", ["cpu", "cuda", "mps"])
 def test_auto_takes_the_likely_device(monkeypatch: pytest.MonkeyPatch, likely: str) -> None:
-    monkeypatch.setattr(machine, "likely_device", lambda: likely)
-    assert settled_device("auto") == likely
-    assert settled_device("cpu") == "cpu"
+    monkeypatch.setattr(machine, "guess_device", lambda: likely)
+    assert settle_device("auto") == likely
+    assert settle_device("cpu") == "cpu"
 
 
 @pytest.mark.parametrize(
@@ -66,16 +66,16 @@ def test_auto_takes_the_likely_device(monkeypatch: pytest.MonkeyPatch, likely: s
 def test_an_accelerator_that_is_not_there_is_refused(
     monkeypatch: pytest.MonkeyPatch, likely: str, asked: str
 ) -> None:
-    monkeypatch.setattr(machine, "likely_device", lambda: likely)
+    monkeypatch.setattr(machine, "guess_device", lambda: likely)
     with pytest.raises(ConfigError) as caught:
-        settled_device(asked)
+        settle_device(asked)
     assert f"device={asked}" in str(caught.value)
     assert "auto, cpu" in str(caught.value)
 
 
 def test_any_card_of_a_machine_that_has_some(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "likely_device", lambda: "cuda")
-    assert settled_device("cuda:1") == "cuda:1"
+    monkeypatch.setattr(machine, "guess_device", lambda: "cuda")
+    assert settle_device("cuda:1") == "cuda:1"
 
 
 @pytest.mark.parametrize(
@@ -102,12 +102,12 @@ def test_likely_device_goes_by_driver_and_build(
     monkeypatch.setattr("platform.machine", lambda: processor)
     monkeypatch.setattr(Path, "exists", lambda path: driver)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    assert likely_device() == expected
+    assert guess_device() == expected
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
-    assert likely_device() == expected
+    assert guess_device() == expected
     for hidden in ("", "-1"):
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
-        assert likely_device() == ("cpu" if expected == "cuda" else expected)
+        assert guess_device() == ("cpu" if expected == "cuda" else expected)
 
 
 def test_what_is_not_installed_is_told_with_the_extra_that_brings_it(

@@ -25,7 +25,7 @@ def plan(composed: Compose) -> Planner:
 
 @pytest.fixture
 def _cuda(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "likely_device", lambda: "cuda")
+    monkeypatch.setattr(machine, "guess_device", lambda: "cuda")
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_xformers_must_be_installed_and_needs_cuda(
     plan: Planner, monkeypatch: pytest.MonkeyPatch, installed: bool, device: str
 ) -> None:
     monkeypatch.setattr(checks, "is_installed", lambda module: installed)
-    monkeypatch.setattr(machine, "likely_device", lambda: device.partition(":")[0])
+    monkeypatch.setattr(machine, "guess_device", lambda: device.partition(":")[0])
     overrides = ("attention=xformers", f"device={device}")
     if installed and device.startswith("cuda"):
         assert len(plan(*overrides).graph) == 2

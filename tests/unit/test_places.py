@@ -15,7 +15,7 @@ from runner.planning.profile import ExecutionProfile
 from runner.workers import pool, process
 from runner.workers.messages import Start
 from runner.workers.pool import Pool
-from runner.workers.setup import Opening
+from runner.workers.setup import WorkerSetup
 
 
 class Begun:
@@ -50,9 +50,9 @@ def _stood_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         host.die()
 
 
-def opening(device: str) -> Opening:
+def opening(device: str) -> WorkerSetup:
     profile = ExecutionProfile(CacheMode.use, device, 1, 3, NONE, None, 1)
-    return Opening((), profile, (), 64 * 64, 4)
+    return WorkerSetup((), profile, (), 64 * 64, 4)
 
 
 def places() -> list[tuple[int, int]]:

@@ -17,7 +17,7 @@ from runner.errors import (
     TrackingError,
     WeightsError,
 )
-from runner.system.exit import reported
+from runner.system.exit import report_errors
 
 
 def raising(error: BaseException) -> int:
@@ -41,16 +41,16 @@ def raising(error: BaseException) -> int:
 def test_what_is_said(
     capsys: pytest.CaptureFixture[str], error: BaseException, status: int, message: str
 ) -> None:
-    assert reported(lambda: raising(error)) == status
+    assert report_errors(lambda: raising(error)) == status
     assert capsys.readouterr() == ("", message)
 
 
 def test_a_status_is_handed_on() -> None:
-    assert reported(lambda: 7) == 7
+    assert report_errors(lambda: 7) == 7
 
 
 def test_debug_adds_the_traceback_and_keeps_the_status(capsys: pytest.CaptureFixture[str]) -> None:
-    assert reported(lambda: raising(ConfigError("key", 1, "wrong")), debug=True) == 2
+    assert report_errors(lambda: raising(ConfigError("key", 1, "wrong")), debug=True) == 2
     said = capsys.readouterr().err
     assert said.startswith("Traceback")
     assert said.endswith("error: key=1: wrong\n")
@@ -58,7 +58,7 @@ def test_debug_adds_the_traceback_and_keeps_the_status(capsys: pytest.CaptureFix
 
 def test_other_exceptions_are_not_hidden() -> None:
     with pytest.raises(ZeroDivisionError):
-        reported(lambda: raising(ZeroDivisionError()))
+        report_errors(lambda: raising(ZeroDivisionError()))
 
 
 def test_a_reader_that_went_away_is_no_traceback(tmp_path: Path) -> None:

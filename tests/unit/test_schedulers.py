@@ -21,7 +21,7 @@ from runner.errors import StageError
 from runner.graph.node import PipelineSpec, SchedulerSpec
 from runner.pipelines.offload import choose_offload
 from runner.pipelines.pipelines import Pipelines
-from runner.pipelines.scheduler_swap import TRAINED, scheduler_settings, swapped_scheduler
+from runner.pipelines.scheduler_swap import TRAINED, scheduler_settings, swap_scheduler
 from runner.planning.planner import make_plan
 from runner.planning.specs import scheduler_spec
 from runner.weights.find import MINI_DIR
@@ -36,7 +36,7 @@ def own() -> Any:
 
 @pytest.mark.parametrize("name", SCHEDULERS)
 def test_swap_keeps_what_the_weights_were_trained_with(own: Any, name: str) -> None:
-    swapped = swapped_scheduler(own, SchedulerSpec(name))
+    swapped = swap_scheduler(own, SchedulerSpec(name))
     assert type(swapped).__name__ == SCHEDULERS[name].diffusers
     for key in TRAINED:
         assert swapped.config[key] == own.config[key], key
@@ -46,13 +46,13 @@ def test_swap_keeps_what_the_weights_were_trained_with(own: Any, name: str) -> N
 
 def test_ddim_has_no_learned_variance(own: Any) -> None:
     assert own.config.variance_type == "learned_range"
-    swapped = swapped_scheduler(own, SchedulerSpec("ddim"))
+    swapped = swap_scheduler(own, SchedulerSpec("ddim"))
     assert isinstance(swapped, DDIMScheduler)
     assert "learned" not in str(swapped.config.get("variance_type"))
 
 
 def test_ddpm_is_kept_with_its_learned_variance(own: Any) -> None:
-    swapped = swapped_scheduler(own, SchedulerSpec("ddpm"))
+    swapped = swap_scheduler(own, SchedulerSpec("ddpm"))
     assert swapped.config.variance_type == "learned_range"
     assert swapped is not own
 
@@ -65,23 +65,23 @@ def test_ddim_does_not_clip_where_the_checkpoint_says_nothing(own: Any) -> None:
         def config(self) -> Any:
             return config
 
-    swapped = swapped_scheduler(Silent.from_config(own.config), SchedulerSpec("ddim"))
+    swapped = swap_scheduler(Silent.from_config(own.config), SchedulerSpec("ddim"))
     assert not swapped.config.clip_sample
 
 
 def test_options_are_set_and_read_back(own: Any) -> None:
     spec = SchedulerSpec("ddim", (("timestep_spacing", "trailing"),))
-    assert swapped_scheduler(own, spec).config.timestep_spacing == "trailing"
+    assert swap_scheduler(own, spec).config.timestep_spacing == "trailing"
 
 
 def test_an_option_without_effect_is_refused(own: Any) -> None:
     with pytest.raises(StageError, match="no_such_option=1 had no effect"):
-        swapped_scheduler(own, SchedulerSpec("ddim", (("no_such_option", 1),)))
+        swap_scheduler(own, SchedulerSpec("ddim", (("no_such_option", 1),)))
 
 
 def test_an_option_that_spoils_the_training_is_refused(own: Any) -> None:
     with pytest.raises(StageError, match="prediction_type is 'sample' after the swap"):
-        swapped_scheduler(own, SchedulerSpec("ddim", (("prediction_type", "sample"),)))
+        swap_scheduler(own, SchedulerSpec("ddim", (("prediction_type", "sample"),)))
 
 
 def test_the_catalogs_schedulers_all_have_their_class() -> None:
@@ -100,7 +100,7 @@ def test_every_option_of_every_scheduler_is_read_back(
     for option in scheduler.options:
         for value in map(option.in_diffusers, VALUES[option.name]):
             spec = SchedulerSpec(scheduler.name, ((option.name, value),))
-            swapped = swapped_scheduler(own, spec)
+            swapped = swap_scheduler(own, spec)
             assert type(swapped).__name__ == scheduler.diffusers
             assert scheduler_settings(swapped)[option.name] == value
             for key in TRAINED:
@@ -109,7 +109,7 @@ def test_every_option_of_every_scheduler_is_read_back(
 
 def test_eta_is_bound_to_the_step_and_changes_it(own: Any) -> None:
     noisy, still = (
-        swapped_scheduler(own, SchedulerSpec("ddim", (("eta", eta),))) for eta in (1.0, 0.0)
+        swap_scheduler(own, SchedulerSpec("ddim", (("eta", eta),))) for eta in (1.0, 0.0)
     )
     sample = torch.ones(1, 4, 8, 8)
     stepped = []
@@ -131,7 +131,7 @@ def test_an_option_of_another_scheduler_is_refused(
     own: Any, name: str, option: tuple[str, Any]
 ) -> None:
     with pytest.raises(StageError, match=f"{option[0]}=.* had no effect"):
-        swapped_scheduler(own, SchedulerSpec(name, (option,)))
+        swap_scheduler(own, SchedulerSpec(name, (option,)))
 
 
 def test_options_are_named_as_diffusers_names_them(composed: Compose) -> None:
@@ -162,14 +162,14 @@ def test_flow_matching_and_noise_levels_do_not_mix(
 ) -> None:
     monkeypatch.setitem(SCHEDULERS, "flow", FLOW)
     published = FlowMatchEulerDiscreteScheduler(shift=3.0)
-    swapped = swapped_scheduler(published, SchedulerSpec("flow"))
+    swapped = swap_scheduler(published, SchedulerSpec("flow"))
     assert scheduler_settings(swapped) == scheduler_settings(published)
-    other = swapped_scheduler(published, SchedulerSpec("flow", (("shift", 5.0),)))
+    other = swap_scheduler(published, SchedulerSpec("flow", (("shift", 5.0),)))
     assert scheduler_settings(other)["shift"] == 5.0
     with pytest.raises(StageError, match=r"scheduler=flow: .* trained by noise levels"):
-        swapped_scheduler(own, SchedulerSpec("flow"))
+        swap_scheduler(own, SchedulerSpec("flow"))
     with pytest.raises(StageError, match=r"scheduler=ddim: .* trained by flow matching"):
-        swapped_scheduler(published, SchedulerSpec("ddim"))
+        swap_scheduler(published, SchedulerSpec("ddim"))
 
 
 def test_2_1_brings_a_config_of_its_own_for_ddpm(composed: Compose, random_weights: Path) -> None:

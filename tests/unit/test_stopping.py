@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from runner.errors import Interrupted
-from runner.system.signals import STOPPING, held_back, interrupt, signals
+from runner.system.signals import STOPPING, hold_back, interrupt, signals
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +24,7 @@ def test_a_signal_is_heard_when_what_was_begun_is_done(number: signal.Signals) -
     done: list[str] = []
 
     def both() -> None:
-        with held_back():
+        with hold_back():
             done.append("first")
             signal.raise_signal(number)
             done.append("second")
@@ -37,11 +37,11 @@ def test_a_signal_is_heard_when_what_was_begun_is_done(number: signal.Signals) -
 
 def test_without_a_signal_nothing_happens_and_handlers_are_back() -> None:
     with signals(interrupt):
-        with held_back():
+        with hold_back():
             pass
         assert [signal.getsignal(number) for number in STOPPING] == [interrupt, interrupt]
 
 
 def test_an_error_within_it_comes_out() -> None:
-    with pytest.raises(ValueError, match="mine"), held_back():
+    with pytest.raises(ValueError, match="mine"), hold_back():
         raise ValueError("mine")

@@ -59,14 +59,14 @@ def left_over(folder: Path) -> list[str]:
 
 def test_tensors_come_back_bit_for_bit(tmp_path: Path) -> None:
     store(tmp_path).put(TENSORS, tensors(), 1.5)
-    found = store(tmp_path).get(TENSORS)
+    found = store(tmp_path).read(TENSORS)
     assert isinstance(found, dict)
     assert same(found, tensors())
 
 
 def test_images_come_back_bit_for_bit(tmp_path: Path) -> None:
     store(tmp_path).put(PICTURE, picture(), 1.5)
-    found = store(tmp_path).get(PICTURE)
+    found = store(tmp_path).read(PICTURE)
     assert isinstance(found, Image.Image)
     assert (found.mode, found.size) == ("RGB", (16, 8))
     assert found.tobytes() == picture().tobytes()
@@ -74,7 +74,7 @@ def test_images_come_back_bit_for_bit(tmp_path: Path) -> None:
 
 def test_what_was_never_put_is_absent(tmp_path: Path) -> None:
     assert not store(tmp_path).holds(TENSORS)
-    assert store(tmp_path).get(TENSORS) is None
+    assert store(tmp_path).read(TENSORS) is None
 
 
 @pytest.mark.parametrize(
@@ -85,17 +85,17 @@ def test_modes(tmp_path: Path, mode: CacheMode, reads: bool, writes: bool) -> No
     store(tmp_path).put(TENSORS, tensors(), 1.0)
     other = store(tmp_path, mode)
     assert other.holds(TENSORS) is reads
-    assert (other.get(TENSORS) is not None) is reads
+    assert (other.read(TENSORS) is not None) is reads
     other.put(PICTURE, picture(), 1.0)
     assert other.holds(PICTURE)
-    assert other.get(PICTURE) is not None
+    assert other.read(PICTURE) is not None
     assert store(tmp_path).holds(PICTURE) is writes
 
 
 def test_refresh_replaces_what_was_stored(tmp_path: Path) -> None:
     store(tmp_path).put(PICTURE, Image.new("RGB", (16, 8)), 1.0)
     store(tmp_path, CacheMode.refresh).put(PICTURE, picture(), 1.0)
-    found = store(tmp_path).get(PICTURE)
+    found = store(tmp_path).read(PICTURE)
     assert isinstance(found, Image.Image)
     assert found.tobytes() == picture().tobytes()
 
@@ -151,10 +151,10 @@ def test_damaged_entries_are_absent_and_made_again(tmp_path: Path, damage: objec
     assert callable(damage)
     damage(entry(tmp_path, PICTURE))
     again = store(tmp_path)
-    assert again.get(PICTURE) is None
+    assert again.read(PICTURE) is None
     assert not again.holds(PICTURE)
     again.put(PICTURE, picture(), 1.0)
-    found = store(tmp_path).get(PICTURE)
+    found = store(tmp_path).read(PICTURE)
     assert isinstance(found, Image.Image)
     assert found.tobytes() == picture().tobytes()
     assert left_over(tmp_path) == []
@@ -194,7 +194,7 @@ def test_processes_that_publish_the_same_keys_at_once(tmp_path: Path, mode: str)
     said = [process.communicate(timeout=120)[1] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], said
     for seed in (1, 2, 3):
-        assert store(tmp_path).get(Node("decode", 1, {"seed": seed})) is not None
+        assert store(tmp_path).read(Node("decode", 1, {"seed": seed})) is not None
     assert left_over(tmp_path) == []
 
 
@@ -204,4 +204,4 @@ def test_an_entry_that_vanishes_between_a_look_and_a_read(tmp_path: Path) -> Non
     first.forget(PICTURE)
     assert first.holds(PICTURE)
     shutil.rmtree(entry(tmp_path, PICTURE))
-    assert first.get(PICTURE) is None
+    assert first.read(PICTURE) is None

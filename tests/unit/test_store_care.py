@@ -56,7 +56,7 @@ def test_the_least_recently_used_go_first(folder: Path) -> None:
 def test_reading_an_entry_is_using_it(folder: Path) -> None:
     nodes = filled(folder, 3)
     most = max(entry.bytes for entry in stored_entries(folder))
-    assert Store(folder, CacheMode.use).get(nodes[0]) is not None
+    assert Store(folder, CacheMode.use).read(nodes[0]) is not None
     trim(folder, most)
     assert held(folder, nodes) == [0]
 

@@ -14,7 +14,7 @@ from helpers.cases import CELLS, NEEDS, SHAPES, TEXTS
 from runner.catalog.tasks import TASKS
 from runner.catalog.versions import VERSIONS, row_of
 from runner.graph.node import Node
-from runner.planning.nodes import ImageRequest, Materials
+from runner.planning.nodes import ImageRequest, NodeFactory
 from runner.planning.plan import Plan
 from runner.planning.planner import make_plan
 from runner.planning.tasks import text2img
@@ -99,8 +99,8 @@ def test_what_the_decoder_is_told(plan: Planner, version: str, task: str) -> Non
 
 def test_text2img_is_a_prior_and_a_decoder(composed: Compose) -> None:
     run = composed("negative_prompt=blue", "decoder.guidance_scale=2", "prior.guidance_scale=3")
-    materials = Materials(run, make_plan(run).weights, {}, {"torch": "1"}, "cpu")
-    decode = text2img(materials, ImageRequest(0, "a circle", 7, 64, 128))
+    nodes = NodeFactory(run, make_plan(run).weights, {}, {"torch": "1"}, "cpu")
+    decode = text2img(nodes, ImageRequest(0, "a circle", 7, 64, 128))
     prior = decode.inputs["prior"]
     assert dict(prior.params) == {
         "prompt": "a circle",
@@ -121,9 +121,9 @@ def test_text2img_is_a_prior_and_a_decoder(composed: Compose) -> None:
 
 def test_the_index_of_an_image_is_no_part_of_its_keys(composed: Compose) -> None:
     run = composed()
-    materials = Materials(run, make_plan(run).weights, {}, {}, "cpu")
+    nodes = NodeFactory(run, make_plan(run).weights, {}, {}, "cpu")
     first = ImageRequest(0, "a circle", 7, 64, 64)
-    assert text2img(materials, first).key == text2img(materials, replace(first, index=5)).key
+    assert text2img(nodes, first).key == text2img(nodes, replace(first, index=5)).key
 
 
 def test_sweeping_the_decoder_shares_the_prior(plan: Planner) -> None:

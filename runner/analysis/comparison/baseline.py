@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from runner.analysis.comparison.labels import said
+from runner.analysis.comparison.labels import format_choice
 from runner.analysis.comparison.pairing import PICTURE_AXES, Setting
 from runner.analysis.results import SweepResult
 from runner.config.measuring import baseline_of
@@ -42,18 +42,18 @@ def baseline_among(
     fitting = [setting for setting in settings if wanted.items() <= setting.choice.items()]
     if not fitting:
         raise ConfigError(
-            "baseline", said(wanted), "is no setting of this sweep",
+            "baseline", format_choice(wanted), "is no setting of this sweep",
             "values that a cell has together",
         )  # fmt: skip
     with_pictures = [setting for setting in fitting if setting.pictures]
     if not with_pictures:
-        raise ConfigError("baseline", said(wanted) or None, "has no picture yet")
+        raise ConfigError("baseline", format_choice(wanted) or None, "has no picture yet")
     # In the sweep's order: the first one has the first values of what is not asked for.
     found = with_pictures[0]
     rest = {axis: value for axis, value in found.choice.items() if axis not in wanted}
     if not rest:
         return found, None
-    return found, f"{said(rest)}, since none was named: the first of the sweep"
+    return found, f"{format_choice(rest)}, since none was named: the first of the sweep"
 
 
 def _sweeps_own(results: SweepResult, by: Sequence[str]) -> dict[str, str]:

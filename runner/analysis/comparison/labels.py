@@ -13,7 +13,7 @@ def one_line(text: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
-def shortened(text: str, most: int) -> str:
+def shorten(text: str, most: int) -> str:
     """At most so many characters: of a longer text its beginning and its end."""
     if len(text) <= most:
         return text
@@ -35,7 +35,7 @@ def values_of(choice: Mapping[str, str], by: Sequence[str]) -> list[str]:
     return [one_line(choice[axis]) if axis in choice else NO_VALUE for axis in by]
 
 
-def said(choice: Mapping[str, str]) -> str:
+def format_choice(choice: Mapping[str, str]) -> str:
     """A setting as on a command line: scheduler=ddim decoder.num_inference_steps=10."""
     return " ".join(one_line(f"{axis}={value}") for axis, value in choice.items())
 

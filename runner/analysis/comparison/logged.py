@@ -9,7 +9,7 @@ from pathlib import Path
 from runner.analysis.comparison.writing import FOLDER
 from runner.analysis.results import SweepResult
 from runner.config.choices import Tracker
-from runner.errors import TrackingError, shown
+from runner.errors import TrackingError, format_value
 from runner.recording.sweep_record import SweepRecord, is_running
 from runner.system.text import for_outputs
 from runner.tracking.delivery import sqlite_path
@@ -73,7 +73,7 @@ def _log(
         sync = for_outputs("sync", output_dir)
         print(f"MLflow: the comparison is kept; deliver it with: {sync}", file=sys.stderr)
         if session.problem:
-            print(f"  {shown(session.problem)}", file=sys.stderr)
+            print(f"  {format_value(session.problem)}", file=sys.stderr)
 
 
 def _is_there(uri: str | None, output_dir: Path) -> bool:

@@ -17,7 +17,7 @@ from runner.analysis.comparison.pairing import (
     unfinished,
 )
 from runner.analysis.results import SweepResult
-from runner.system.text import counted
+from runner.system.text import pluralize
 
 
 def paired(by: Sequence[str]) -> str:
@@ -44,7 +44,7 @@ def drawn(found: Iterable[MetricRows], confidence: float, prompts: int, whole_pr
         blocks = f"all pictures of a prompt together, {prompts} prompts"
     else:
         blocks = (
-            f"all pictures of a prompt and seed together; with {counted(prompts, 'prompt')}, "
+            f"all pictures of a prompt and seed together; with {pluralize(prompts, 'prompt')}, "
             f"fewer than {ENOUGH_PROMPTS}, what is found holds for these alone"
         )
     together = (
@@ -113,7 +113,7 @@ def left_out(settings: Iterable[Setting]) -> list[str]:
     for setting in settings:
         counts.update(setting.left_out)
     return [
-        f"{counted(count, 'number')} of {one_line(metric)} left out: not finite"
+        f"{pluralize(count, 'number')} of {one_line(metric)} left out: not finite"
         for metric, count in counts.items()
     ]
 
@@ -125,5 +125,5 @@ def missing(results: SweepResult) -> list[str]:
         return []
     statuses = Counter(cell.status for cell in open_ones)
     said = ", ".join(f"{count} {status}" for status, count in statuses.items())
-    of_all = counted(len(results.cells), "cell")
+    of_all = pluralize(len(results.cells), "cell")
     return [f"{len(open_ones)} of {of_all} not finished ({said}): compared as far as they went"]

@@ -15,7 +15,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from runner.analysis.comparison.labels import axis_names, one_line, shortened, values_of
+from runner.analysis.comparison.labels import axis_names, one_line, shorten, values_of
 from runner.analysis.comparison.pareto import Point
 from runner.analysis.results import Better
 from runner.system.fonts import FONT
@@ -40,7 +40,7 @@ Axes: TypeAlias = Any
 """matplotlib's; it has no types that mypy is given here."""
 
 
-def drawn(
+def draw_plot(
     points: Sequence[Point], by: Sequence[str], baseline: object, metric: str, better: Better
 ) -> bytes:
     """A PNG: seconds to the right, the metric upwards, the front as steps.
@@ -48,7 +48,7 @@ def drawn(
     Args:
         baseline: the choice that is drawn as a diamond.
     """
-    names = [shortened(", ".join(values_of(point.choice, by)), LONGEST_NAME) for point in points]
+    names = [shorten(", ".join(values_of(point.choice, by)), LONGEST_NAME) for point in points]
     with matplotlib.rc_context(matplotlib.rcParamsDefault):
         with_key = len(points) > MOST_NAMED
         figure = Figure((SIZE[0] + KEY_WIDTH * with_key, SIZE[1]), dpi=DOTS, layout="constrained")
@@ -81,11 +81,11 @@ def _font(size: float) -> FontProperties:
 def _prepare(
     axes: Axes, points: Sequence[Point], metric: str, better: Better, by: Sequence[str]
 ) -> None:
-    shown = shortened(one_line(metric), LONGEST_NAME)
+    shown = shorten(one_line(metric), LONGEST_NAME)
     axes.set_xlabel("seconds an image", fontproperties=_font(10))
     axes.set_ylabel(f"{shown} ({better} is better)", fontproperties=_font(10), parse_math=False)
     title = f"{shown} against seconds, by {', '.join(axis_names(by))}"
-    axes.set_title(shortened(title, 90), fontproperties=_font(11), parse_math=False)
+    axes.set_title(shorten(title, 90), fontproperties=_font(11), parse_math=False)
     seconds = [point.seconds for point in points]
     if min(seconds) > 0 and max(seconds) / min(seconds) > WIDE:
         axes.set_xscale("log")

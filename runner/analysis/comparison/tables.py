@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from runner.analysis.comparison.findings import Comparison, MetricRows, Row, Verdict
 from runner.analysis.comparison.labels import (
     axis_names,
+    format_choice,
     one_line,
     percent,
-    said,
-    shortened,
+    shorten,
     values_of,
 )
 from runner.analysis.comparison.pareto import Point
@@ -56,7 +56,7 @@ class Table:
 def heading(comparison: Comparison) -> str:
     """What is compared with what."""
     keys = ", ".join(map(one_line, comparison.by))
-    return f"{one_line(comparison.name)} by {keys}; baseline {said(comparison.baseline)}"
+    return f"{one_line(comparison.name)} by {keys}; baseline {format_choice(comparison.baseline)}"
 
 
 def tables(comparison: Comparison, *, every_axis: bool) -> list[Table]:
@@ -76,7 +76,7 @@ def _table(comparison: Comparison, metric: str, rows: MetricRows, every_axis: bo
     decimals = decimals_for(rows.rows)
 
     def number(value: float | None, sign: str = "") -> str:
-        return "" if value is None else written(value, decimals, sign)
+        return "" if value is None else format_number(value, decimals, sign)
 
     def interval(low: float | None, high: float | None) -> str:
         return "" if low is None or high is None else f"[{number(low)}, {number(high)}]"
@@ -115,8 +115,8 @@ def _front(points: Sequence[Point], by: Sequence[str], decimals: int | None) -> 
     if len(points) < 2:
         return None
     each = [
-        f"{shortened(', '.join(values_of(point.choice, by)), LONGEST)} "
-        f"({written(point.quality, decimals)} in {point.seconds:.3g} s)"
+        f"{shorten(', '.join(values_of(point.choice, by)), LONGEST)} "
+        f"({format_number(point.quality, decimals)} in {point.seconds:.3g} s)"
         for point in front
     ]
     beaten = len(points) - len(front)
@@ -131,8 +131,8 @@ def _difference(row: Row, decimals: int | None) -> tuple[str, str]:
         nearest = min(map(abs, ends))
         decimals = max(decimals, 1 - math.floor(math.log10(nearest)))
         decimals = decimals if decimals <= MOST_DECIMALS else None
-    low_high = ", ".join(written(end, decimals, "+") for end in ends)
-    difference = "" if row.difference is None else written(row.difference, decimals, "+")
+    low_high = ", ".join(format_number(end, decimals, "+") for end in ends)
+    difference = "" if row.difference is None else format_number(row.difference, decimals, "+")
     return difference, f"[{low_high}]" if ends else ""
 
 
@@ -152,7 +152,7 @@ def decimals_for(rows: Sequence[Row]) -> int | None:
     return max(0, digit) if digit <= MOST_DECIMALS else None
 
 
-def written(value: float, decimals: int | None, sign: str = "") -> str:
+def format_number(value: float, decimals: int | None, sign: str = "") -> str:
     """With so many decimals, or three digits; `sign` is "+" where that is to be seen."""
     if decimals is None or abs(value) >= 1e9:
         return f"{value:{sign}.3g}"

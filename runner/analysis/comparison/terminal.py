@@ -10,7 +10,7 @@ from rich.table import Table as Drawn
 from rich.text import Text
 
 from runner.analysis.comparison.findings import Comparison, Verdict
-from runner.analysis.comparison.labels import shortened
+from runner.analysis.comparison.labels import shorten
 from runner.analysis.comparison.tables import Table, heading, tables
 
 LONGEST = 60
@@ -45,6 +45,6 @@ def _drawn(table: Table) -> Drawn:
         )
     for line in table.lines:
         style = COLOURS.get(line.verdict, "")
-        texts = [Text(shortened(cell, LONGEST)) for cell in line.cells]
+        texts = [Text(shorten(cell, LONGEST)) for cell in line.cells]
         drawn.add_row(*texts, style=style)
     return drawn

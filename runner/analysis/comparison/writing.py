@@ -90,12 +90,12 @@ def _plots(comparison: Comparison) -> list[tuple[str, bytes]]:
     if not wanted:
         return []
     # Only now: it imports matplotlib.
-    from runner.analysis.comparison.pareto_plot import drawn
+    from runner.analysis.comparison.pareto_plot import draw_plot
 
     return [
         (
             file,
-            drawn(
+            draw_plot(
                 wanted[metric], comparison.by, comparison.baseline, metric,
                 comparison.metrics[metric].better,
             ),

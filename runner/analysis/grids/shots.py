@@ -9,7 +9,7 @@ from typing import Any
 
 from runner.analysis.results import CellResult, read_results
 from runner.catalog.versions import VERSIONS
-from runner.config.checks import whole_weights
+from runner.config.checks import complete_weights
 from runner.errors import ConfigError
 
 PROMPT, SEED, CELL = "prompt", "seed", "cell"
@@ -84,7 +84,7 @@ def names_cell(axis: str) -> bool:
 def _mixed(config: Mapping[str, Any]) -> str:
     """What interpolate mixes, in place of a prompt: "0.5 circle.png + 0.5 a blue square"."""
     items = config["interpolate"]["items"]
-    weights = whole_weights([item["weight"] for item in items])
+    weights = complete_weights([item["weight"] for item in items])
     return " + ".join(
         f"{weight:g} {item['text'] or Path(item['image']).name}"
         for item, weight in zip(items, weights, strict=True)

@@ -30,7 +30,7 @@ def read_comparison(folder: Path) -> Comparison | None:
         raise ConfigError("comparison", file, said, allowed) from error
 
 
-def shown(comparison: Comparison) -> dict[str, Any]:
+def describe_comparison(comparison: Comparison) -> dict[str, Any]:
     """Plain values for the page: what has names as keys is a list of pairs or of objects."""
     return {
         "of": comparison.of,

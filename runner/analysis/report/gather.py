@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from runner.analysis.comparison.findings import Comparison
-from runner.analysis.report.compared import shown
+from runner.analysis.report.compared import describe_comparison
 from runner.analysis.report.facts import Axis, CellFacts, Facts, ImageFacts
 from runner.analysis.report.settings import environment
 from runner.analysis.results import Better, CellResult, ImageResult, SweepResult
@@ -15,7 +15,7 @@ from runner.config.measuring import baseline_of
 from runner.config.overrides import assigned
 from runner.errors import ConfigError
 from runner.recording.sweep_record import is_running
-from runner.system.text import flattened
+from runner.system.text import flatten
 from runner.tracking.status import Status
 
 PROMPT, SEED, CELL, SWEPT = "prompt", "seed", "cell", "swept"
@@ -27,7 +27,7 @@ def facts_of(result: SweepResult, comparison: Comparison | None) -> Facts:
     swept = tuple(_swept(result))
     axes = (*(axis for axis in swept if axis.name != PROMPT), *_others(result))
     metrics = tuple(result.better.items())
-    configs = [flattened(cell.config) for cell in result.cells]
+    configs = [flatten(cell.config) for cell in result.cells]
     config = next(filter(None, configs), {})
     alive = is_running(result.folder)
     positions = {_choice(cell): place for place, cell in enumerate(result.cells)}
@@ -73,7 +73,7 @@ def facts_of(result: SweepResult, comparison: Comparison | None) -> Facts:
         config=tuple(config.items()),
         environment=tuple(environment(result.cells)),
         runs=tuple(result.runs.items()),
-        comparison=None if comparison is None else shown(comparison),
+        comparison=None if comparison is None else describe_comparison(comparison),
         outdated=comparison is not None and comparison.of != result.digest,
     )
 

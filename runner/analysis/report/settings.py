@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from runner.analysis.results import CellResult
-from runner.system.text import flattened
+from runner.system.text import flatten
 
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
 """Keys and their values, in order."""
@@ -35,7 +35,7 @@ def environment(cells: Sequence[CellResult]) -> Iterator[Group]:
         for name, value in cell.manifest.environment.items():
             nested = isinstance(value, Mapping)
             group = groups.setdefault(name, {}) if nested else groups[GENERAL]
-            for key, text in flattened(value if nested else {name: value}).items():
+            for key, text in flatten(value if nested else {name: value}).items():
                 group.setdefault(key, {})[text] = None
     for name, rows in groups.items():
         said = tuple(

@@ -21,7 +21,7 @@ from runner.config.hydra.problems import config_problem
 from runner.config.hydra.single import composed_with_hydra, resolve_composed
 from runner.config.resolve import resolve
 from runner.config.run_config import RunConfig
-from runner.system.exit import reported
+from runner.system.exit import report_errors
 
 if TYPE_CHECKING:
     from runner.config.hydra.launcher import Objective
@@ -54,7 +54,7 @@ def run_with_hydra(job: Job, arguments: list[str], prog: str, sweep_job: SweepJo
     tree.register()
     alone = _single(arguments)
     if alone is not None and alone.hydra.mode is not RunMode.MULTIRUN:
-        return shielded(lambda: job(resolve_composed(alone, arguments)), bool(alone.debug))
+        return shield(lambda: job(resolve_composed(alone, arguments)), bool(alone.debug))
     # An experiment may say itself that it is a sweep.
     flags = [] if alone is None else ["--multirun"]
 
@@ -67,7 +67,7 @@ def run_with_hydra(job: Job, arguments: list[str], prog: str, sweep_job: SweepJo
 
     def hydra_job(composed: DictConfig) -> None:
         debug = bool(OmegaConf.select(composed, "debug"))
-        statuses.append(shielded(lambda: job(_resolved(composed, HydraConfig.get())), debug))
+        statuses.append(shield(lambda: job(_resolved(composed, HydraConfig.get())), debug))
         _stop_if_asked(statuses)
 
     def hydra_sweep_job(cells: Sequence[Cell], cluster: Cluster | None) -> Mapping[int, Objective]:
@@ -79,7 +79,7 @@ def run_with_hydra(job: Job, arguments: list[str], prog: str, sweep_job: SweepJo
             return swept.status
 
         debug = any(isinstance(c.config, RunConfig) and c.config.debug for c in cells)
-        statuses.append(shielded(job_of_sweep, debug))
+        statuses.append(shield(job_of_sweep, debug))
         _stop_if_asked(statuses)
         return objectives
 
@@ -89,7 +89,7 @@ def run_with_hydra(job: Job, arguments: list[str], prog: str, sweep_job: SweepJo
     application = hydra.main(
         version_base="1.3", config_path=str(tree.config_dir()), config_name=tree.CONFIG_NAME
     )(hydra_job)
-    problem = _call(application, [prog, *flags, *flags_first(arguments)])
+    problem = _call(application, [prog, *flags, *put_flags_first(arguments)])
     return max([*statuses, problem], default=0)
 
 
@@ -123,7 +123,7 @@ def _single(arguments: Sequence[str]) -> DictConfig | None:
     return composed
 
 
-def flags_first(arguments: list[str]) -> list[str]:
+def put_flags_first(arguments: list[str]) -> list[str]:
     """Overrides behind all flags: Hydra's parser refuses `a=1 -m b=2,3`."""
     flags: list[str] = []
     overrides: list[str] = []
@@ -134,10 +134,10 @@ def flags_first(arguments: list[str]) -> list[str]:
     return [*flags, *overrides]
 
 
-def shielded(one: Callable[[], int], debug: bool) -> int:
+def shield(one: Callable[[], int], debug: bool) -> int:
     """No exception of a cell reaches Hydra, which would print its traceback and exit 1."""
     try:
-        return reported(one, debug)
+        return report_errors(one, debug)
     except Exception:
         # Ours to mend, so it is shown whole.
         traceback.print_exc()

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from math import inf
 from typing import Any
 
-from runner.config.checks import checked_count
+from runner.config.checks import check_count
 from runner.config.cluster import Batch, RayCluster
 from runner.errors import ConfigError
 
@@ -69,7 +69,7 @@ def ray_cluster(
     for key, share in (("num_cpus", num_cpus), ("num_gpus", num_gpus)):
         if not 0 <= share < inf:
             raise ConfigError(f"hydra.launcher.{key}", share, "is no share of a machine")
-    count = checked_count("hydra.launcher.workers", workers, MOST)
+    count = check_count("hydra.launcher.workers", workers, MOST)
     return RayCluster(address, count, num_cpus, num_gpus)
 
 
@@ -84,7 +84,7 @@ def submitit_jobs(
     _check_installed("submitit")
     if cluster not in ("slurm", "local"):
         raise ConfigError("hydra.launcher.cluster", cluster, "is unknown", ("slurm", "local"))
-    count = checked_count("hydra.launcher.workers", workers, MOST)
+    count = check_count("hydra.launcher.workers", workers, MOST)
     if count is None:
         raise ConfigError("hydra.launcher.workers", "auto", "cannot be told here", "a number")
     if timeout_min < 1:

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from runner.config.hydra.globs import matching_options
 from runner.errors import ConfigError
-from runner.system.credentials import recorded_override, without_credentials
+from runner.system.credentials import strip_credentials, strip_override
 
 
 def batches(
@@ -57,10 +57,10 @@ def write_multirun(config: DictConfig) -> None:
     with read_write(clean.hydra), open_dict(clean):
         overrides = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
         assert isinstance(overrides, list)
-        clean.hydra.overrides.task = [recorded_override(text, uri) for text in overrides]
+        clean.hydra.overrides.task = [strip_override(text, uri) for text in overrides]
         clean.hydra.job.override_dirname = ""
         if uri is not None:
-            clean.tracking.uri = without_credentials(uri)
+            clean.tracking.uri = strip_credentials(uri)
     folder = Path(config.hydra.sweep.dir)
     folder.mkdir(parents=True, exist_ok=True)
     OmegaConf.save(clean, folder / "multirun.yaml")

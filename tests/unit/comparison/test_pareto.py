@@ -12,7 +12,7 @@ from PIL import Image
 from helpers.fake_sweeps import Choice, sweep_of
 from runner.analysis.comparison.comparing import compare
 from runner.analysis.comparison.pareto import Point, on_front
-from runner.analysis.comparison.pareto_plot import FRONT, drawn
+from runner.analysis.comparison.pareto_plot import FRONT, draw_plot
 
 
 def beaten(one: tuple[float, float], others: list[tuple[float, float]], sign: int) -> bool:
@@ -64,7 +64,7 @@ def made(count: int, values: tuple[str, ...] = ("ddim", "ddpm", "lcm")) -> list[
 
 def pixels(points: list[Point]) -> NDArray[np.uint8]:
     by = ("scheduler", "steps")
-    png = drawn(points, by, points[0].choice, "clip_score", "higher")
+    png = draw_plot(points, by, points[0].choice, "clip_score", "higher")
     with Image.open(io.BytesIO(png)) as image:
         return np.asarray(image.convert("RGB"))
 

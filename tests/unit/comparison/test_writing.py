@@ -17,7 +17,7 @@ from runner.analysis.comparison.findings import Comparison
 from runner.analysis.comparison.latex import escaped as latex_escaped
 from runner.analysis.comparison.latex import latex
 from runner.analysis.comparison.markdown import markdown
-from runner.analysis.comparison.tables import decimals_for, tables, written
+from runner.analysis.comparison.tables import decimals_for, format_number, tables
 from runner.analysis.comparison.writing import as_csv, write
 
 HOSTILE = (
@@ -204,7 +204,7 @@ def test_the_narrow_table_has_one_column_of_settings(hostile: Comparison) -> Non
 def test_numbers_as_they_are_shown(
     value: float, decimals: int | None, sign: str, expected: str
 ) -> None:
-    assert written(value, decimals, sign) == expected
+    assert format_number(value, decimals, sign) == expected
 
 
 def test_decimals_show_two_digits_of_an_interval(hostile: Comparison) -> None:

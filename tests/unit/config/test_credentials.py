@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runner.system.credentials import recorded_override, without_credentials
+from runner.system.credentials import strip_credentials, strip_override
 
 
 @pytest.mark.parametrize(
@@ -25,20 +25,20 @@ from runner.system.credentials import recorded_override, without_credentials
     ],
 )
 def test_without_credentials(uri: str, expected: str) -> None:
-    assert without_credentials(uri) == expected
+    assert strip_credentials(uri) == expected
 
 
 @pytest.mark.parametrize("prefix", ["", "+", "++"])
 def test_override_of_the_address_is_rewritten_however_it_was_quoted(prefix: str) -> None:
     override = f"{prefix}tracking.uri='http://u:it\\'s@host'"
-    assert recorded_override(override, "http://u:it's@host") == f"{prefix}tracking.uri=http://host"
+    assert strip_override(override, "http://u:it's@host") == f"{prefix}tracking.uri=http://host"
 
 
 def test_address_within_another_override_is_cleaned() -> None:
     override = "question=see http://u:word@host"
-    assert recorded_override(override, "http://u:word@host") == "question=see http://host"
+    assert strip_override(override, "http://u:word@host") == "question=see http://host"
 
 
 def test_other_overrides_stay() -> None:
-    assert recorded_override("prompt=a@b", None) == "prompt=a@b"
-    assert recorded_override("~tracking.uri", None) == "~tracking.uri"
+    assert strip_override("prompt=a@b", None) == "prompt=a@b"
+    assert strip_override("~tracking.uri", None) == "~tracking.uri"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from helpers.fake_sweeps import SWEEP
-from runner.recording.sweep_record import CellEntry, SweepRecord, find, sweeps
+from runner.recording.sweep_record import CellEntry, SweepRecord, find_sweep, list_sweeps
 from runner.system.typed_json import FieldError
 from runner.tracking.status import Status
 
@@ -95,14 +95,14 @@ def test_what_this_runner_would_lose_or_misread_is_left_out(
     with pytest.raises(FieldError) as refused:
         SweepRecord.read(wrong)
     assert str(refused.value).startswith(f"{wrong / 'sweep.json'}: {said}")
-    assert sweeps(tmp_path) == [(whole, RECORD)]
+    assert list_sweeps(tmp_path) == [(whole, RECORD)]
 
 
 def test_the_newest_of_a_fingerprint_is_found(tmp_path: Path) -> None:
     put(tmp_path, "b", {**json.loads(TEXT), "started": "2026-11-25T10:15:30+00:00"})
     newest = put(tmp_path, "a", {**json.loads(TEXT), "started": "2026-11-26T10:15:30+00:00"})
     put(tmp_path, "c", {**json.loads(TEXT), "fingerprint": "another"})
-    found = find(tmp_path, "made")
+    found = find_sweep(tmp_path, "made")
     assert found is not None
     assert found[0] == newest
-    assert find(tmp_path, "none") is None
+    assert find_sweep(tmp_path, "none") is None

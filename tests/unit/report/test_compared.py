@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from helpers.made_sweeps import comparison
-from runner.analysis.report.compared import FILE, read_comparison, shown
+from runner.analysis.report.compared import FILE, describe_comparison, read_comparison
 from runner.errors import ConfigError
 
 
@@ -40,7 +40,7 @@ def test_the_page_has_names_that_users_chose_as_values_and_not_as_keys(tmp_path:
         row["choice"] = {"__proto__": "1"}
     found = read_comparison(written(tmp_path, content))
     assert found is not None
-    plain = shown(found)
+    plain = describe_comparison(found)
     assert plain["baseline"] == (("__proto__", "1"),)
     (metric,) = plain["metrics"]
     assert metric["name"] == "__proto__"

@@ -55,7 +55,7 @@ def test_it_says_what_the_plan_does(
     device: str,
     xformers: bool,
 ) -> None:
-    monkeypatch.setattr(machine, "likely_device", lambda: device)
+    monkeypatch.setattr(machine, "guess_device", lambda: device)
     monkeypatch.setattr(checks, "is_installed", lambda module: xformers)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: int(device == "cuda"))
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda index: (0, 0))

@@ -12,7 +12,7 @@ from runner.catalog.kandinsky2_2 import DECODER_2_2
 from runner.errors import WeightsError
 from runner.weights.folder import CheckedFolder, check_folder
 from runner.weights.hashes import FileHashes
-from runner.weights.shared import FILE, component_folder, whole
+from runner.weights.shared import FILE, assemble, component_folder
 
 
 def check(folder: Path) -> CheckedFolder:
@@ -53,7 +53,7 @@ def test_a_checkpoint_is_loaded_with_what_it_shares(decoder: Path) -> None:
 
     copied = KandinskyV22Pipeline.from_pretrained(decoder)
     share(decoder, "movq", "another")
-    with whole(decoder) as path:
+    with assemble(decoder) as path:
         shared = KandinskyV22Pipeline.from_pretrained(path)
     assert not path.exists()
     assert shared.components.keys() == copied.components.keys()
@@ -63,7 +63,7 @@ def test_a_checkpoint_is_loaded_with_what_it_shares(decoder: Path) -> None:
 
 
 def test_a_checkpoint_without_shared_components_is_loaded_where_it_lies(decoder: Path) -> None:
-    with whole(decoder) as path:
+    with assemble(decoder) as path:
         assert path == decoder
     assert component_folder(decoder, "movq", "weights") == decoder / "movq"
 
