@@ -13,6 +13,7 @@ from runner.config.run_config import RunConfig
 from runner.graph.node import Node, PipelineSpec, Plain
 from runner.graph.stage_table import BATCHED_PARAM, DRAWN_ELSEWHERE, MEASURE, OF_MANY, STAGES
 from runner.metrics.find import FoundMetric
+from runner.planning.request import ImageRequest
 from runner.planning.specs import CLIP_ROLE, _compile_spec, clip_role, precision_of, scheduler_spec
 from runner.system.machine import versions
 from runner.system.text import shorten
@@ -20,22 +21,6 @@ from runner.weights.find import FoundWeights
 
 if TYPE_CHECKING:
     from runner.images.inputs import InputImage
-
-
-@dataclass(frozen=True)
-class ImageRequest:
-    """One image of a cell: which prompt, which seed, how large (pixels)."""
-
-    index: int
-    prompt: str
-    seed: int
-    height: int
-    width: int
-
-    @property
-    def label(self) -> str:
-        """For people: one short line."""
-        return f"{shorten(self.prompt)} · seed {self.seed}".removeprefix(" · ")
 
 
 @dataclass(frozen=True)

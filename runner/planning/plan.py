@@ -13,8 +13,8 @@ from runner.graph.node import Node
 from runner.graph.stage_table import BATCHED_PARAM, is_external
 from runner.metrics.find import FoundMetric
 from runner.planning.metrics import against_baseline
-from runner.planning.nodes import ImageRequest
 from runner.planning.profile import ExecutionProfile
+from runner.planning.request import ImageRequest
 from runner.weights.find import FoundWeights
 
 if TYPE_CHECKING:

@@ -17,8 +17,9 @@ from runner.planning.metrics import (
     FindMetric,
     against_baseline,
 )
-from runner.planning.nodes import ImageRequest, NodeFactory
+from runner.planning.nodes import NodeFactory
 from runner.planning.plan import Plan, PlannedImage
+from runner.planning.request import ImageRequest
 from runner.planning.tasks import TASKS
 from runner.planning.warnings import find_warnings
 from runner.system.machine import PIXEL_LIBRARIES, cpu_cores, settle_device, versions

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from runner.graph.node import Node
-from runner.planning.nodes import ImageRequest, NodeFactory
+from runner.planning.nodes import NodeFactory
+from runner.planning.request import ImageRequest
 
 
 def text2img(nodes: NodeFactory, image: ImageRequest) -> Node:

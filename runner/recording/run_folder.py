@@ -19,8 +19,8 @@ from runner.graph.node import Node
 from runner.graph.stage_table import STAGES, ResultKind
 from runner.graph.values import Scores
 from runner.images.png import pixel_sha256, png_bytes
-from runner.planning.nodes import ImageRequest
 from runner.planning.plan import Plan
+from runner.planning.request import ImageRequest
 from runner.recording.manifest import Manifest, SavedFailure, SavedImage, SavedMetric
 from runner.recording.provenance import describe
 from runner.system.files import make_folder, slug, write_whole

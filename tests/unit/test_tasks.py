@@ -14,9 +14,10 @@ from helpers.cases import CELLS, NEEDS, SHAPES, TEXTS
 from runner.catalog.tasks import TASKS
 from runner.catalog.versions import VERSIONS, row_of
 from runner.graph.node import Node
-from runner.planning.nodes import ImageRequest, NodeFactory
+from runner.planning.nodes import NodeFactory
 from runner.planning.plan import Plan
 from runner.planning.planner import make_plan
+from runner.planning.request import ImageRequest
 from runner.planning.tasks import text2img
 from unit.conftest import Compose
 

@@ -1,0 +1,27 @@
+"""One image of a cell, as the plan sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from runner.system.text import shorten
+
+if TYPE_CHECKING:
+    pass
+
+
+@dataclass(frozen=True)
+class ImageRequest:
+    """One image of a cell: which prompt, which seed, how large (pixels)."""
+
+    index: int
+    prompt: str
+    seed: int
+    height: int
+    width: int
+
+    @property
+    def label(self) -> str:
+        """For people: one short line."""
+        return f"{shorten(self.prompt)} · seed {self.seed}".removeprefix(" · ")
