@@ -78,4 +78,4 @@ TASKS: Mapping[str, Builder] = {
     build.__name__: build
     for build in (text2img, img2img, inpaint, interpolate, controlnet, controlnet_img2img)
 }
-"""By the task's name. One function serves all versions: `NodeFactory.texts` knows how each reads."""
+"""By the task's name. One function serves all versions: `NodeFactory.texts` knows the reader."""
