@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -108,51 +108,30 @@ def freeze(
             "device", config.device, "is no device", ("auto", "cpu", "cuda", "cuda:N", "mps")
         )
     _check_address(config.tracking.uri)
-    return RunConfig(
-        name=_run_name(config.name, experiment),
-        question=config.question,
-        version=version,
-        task=task,
-        weights=config.weights,
-        scheduler=config.scheduler,
-        attention=config.attention,
-        offload=row_named("offload.mode", config.offload.mode, OFFLOAD),
-        compile=config.compile,
-        precision=config.precision,
-        tracking=config.tracking,
-        cache=settle_cache(config),
-        cache_max_gb=config.cache.max_gb,
-        metrics=check_metrics(config.metrics),
-        baseline=baseline_of(config.baseline),
-        objective=check_objective(config),
-        prompts=_prompts(config, task),
-        negative_prompt=config.negative_prompt,
-        negative_prompt_for=config.negative_prompt_for,
-        seeds=check_seeds(config.seeds),
-        seeding=config.seeding,
-        height=config.height,
-        width=config.width,
-        inputs=config.inputs,
-        resize=config.resize,
-        strength=config.strength,
-        interpolate=check_items(config.interpolate.items, task),
-        depth=config.depth,
-        prior=config.prior,
-        decoder=config.decoder,
-        device=config.device,
-        threads=check_count("threads", config.threads, 1024),
-        workers=1 if config.bench else check_count("workers", config.workers, 256),
-        batch_size=check_count("batch_size", config.batch_size, 256),
-        bench=check_bench(config),
-        output_dir=Path(config.output_dir).absolute(),
-        progress=config.progress,
-        report=config.report,
-        resume=config.resume,
-        retry=config.retry,
-        debug=config.debug,
-        composed=_recorded(found.plain),
-        overrides=tuple(strip_override(override, config.tracking.uri) for override in overrides),
-    )
+    settled: dict[str, Any] = {
+        "name": _run_name(config.name, experiment),
+        "version": version,
+        "task": task,
+        "offload": row_named("offload.mode", config.offload.mode, OFFLOAD),
+        "cache": settle_cache(config),
+        "cache_max_gb": config.cache.max_gb,
+        "metrics": check_metrics(config.metrics),
+        "baseline": baseline_of(config.baseline),
+        "objective": check_objective(config),
+        "prompts": _prompts(config, task),
+        "seeds": check_seeds(config.seeds),
+        "interpolate": check_items(config.interpolate.items, task),
+        "threads": check_count("threads", config.threads, 1024),
+        "workers": 1 if config.bench else check_count("workers", config.workers, 256),
+        "batch_size": check_count("batch_size", config.batch_size, 256),
+        "bench": check_bench(config),
+        "output_dir": Path(config.output_dir).absolute(),
+        "composed": _recorded(found.plain),
+        "overrides": tuple(strip_override(one, config.tracking.uri) for one in overrides),
+    }
+    # All other keys are carried as they are.
+    carried = {f.name: getattr(config, f.name) for f in fields(RunConfig) if f.name not in settled}
+    return RunConfig(**settled, **carried)
 
 
 def _to_dataclass(composed: DictConfig) -> Config:
