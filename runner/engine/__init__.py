@@ -1,1 +1,1 @@
-"""Runs a graph: store, batches, observers, the stage runner."""
+"""Runs a graph: result store, batches, observers, the worker protocol."""

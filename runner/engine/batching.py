@@ -1,7 +1,7 @@
-"""Which ready nodes form a batch, batches in flight, and nodes excluded after a failure.
+"""Batches: which ready nodes are run together, batches in flight, nodes excluded after a failure.
 
-A batch is itself a node, of the stage that runs many at once, so workers know nothing of it; its
-result is taken apart again. It is never stored, its members are.
+A batch is itself a node, of a stage that runs many at once, so workers need no special case. Its
+result is split: the members' results are stored, the batch's own never is.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from runner.graph.node import Node, Plain
 from runner.graph.stage_table import BATCHED, BATCHED_PARAM, MEMBER, STAGES
 
 OWN = ("seed",)
-"""Parameters in which members may differ."""
+"""Parameters that may differ between members of a batch."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Several nodes, and the one that stands for them."""
+    """Several nodes, and the node that is run in their place."""
 
     members: tuple[Node, ...]
     node: Node
 
 
 def group_of(node: Node) -> str | None:
-    """What nodes of one batch have in common; None where a node is always run by itself."""
+    """What the nodes of a batch have in common; None for a node that is always run alone."""
     if node.stage not in BATCHED or not node.params.get(BATCHED_PARAM):
         return None
     shared = {name: value for name, value in node.params.items() if name not in OWN}
@@ -36,7 +36,7 @@ def group_of(node: Node) -> str | None:
 
 
 def batch_of(members: Sequence[Node]) -> Batch:
-    """Members of one group as one node: its inputs are theirs, "3.prior" that of the fourth."""
+    """The batch of nodes of one group. Its node has all their inputs: "3.prior" of the fourth."""
     first = members[0]
     stage = STAGES[BATCHED[first.stage]]
     own: list[Plain] = [{name: node.params[name] for name in OWN} for node in members]
@@ -58,8 +58,10 @@ def batch_of(members: Sequence[Node]) -> Batch:
 
 
 class Batching:
-    """Args:
-    size: how many nodes that may be run together are.
+    """Forms batches and splits them again.
+
+    Args:
+        size: nodes in a batch, at most.
     """
 
     def __init__(self, size: int) -> None:
@@ -71,7 +73,7 @@ class Batching:
     def fill(
         self, node: Node, waiting: Iterable[Node], can_run: Callable[[Node], bool]
     ) -> list[Node]:
-        """A node, and the first of those waiting that may be run with it."""
+        """The node, and the first waiting nodes that can be run in one batch with it."""
         found = [node]
         group = self._group(node)
         if group is None:
@@ -84,7 +86,7 @@ class Batching:
         return found
 
     def begin(self, members: Sequence[Node]) -> Node:
-        """The node that stands for them until `end`."""
+        """The node to run for these members; `end` takes it back."""
         if len(members) == 1:
             return members[0]
         batch = batch_of(members)
@@ -92,15 +94,15 @@ class Batching:
         return batch.node
 
     def end(self, node: Node) -> Batch | None:
-        """The batch that a node stood for; None where it stood for itself."""
+        """The batch that a node was run for; None where it was run alone."""
         return self._in_hand.pop(node.key, None)
 
     def separate(self, members: Sequence[Node]) -> None:
-        """From now on each is run by itself."""
+        """Run each of these nodes alone from now on."""
         self._alone.update(member.key for member in members)
 
     def unbatched(self, observer: Observer) -> Observer:
-        """An observer who tells this one of members where it is told of batches."""
+        """An observer that passes events of batches on as events of their members."""
         return _Unbatched(observer, self._in_hand)
 
     def _group(self, node: Node) -> str | None:
@@ -112,7 +114,7 @@ class Batching:
 
 
 def split_result(batch: Batch, ran: Ran) -> Iterator[tuple[Node, Ran]]:
-    """Each member with what it made; what the batch took is divided evenly."""
+    """Each member with its own result; the seconds of the batch are divided evenly."""
     count = len(batch.members)
     made = split_batch(ran.made)
     for number, (member, own) in enumerate(zip(batch.members, made, strict=True)):
@@ -129,7 +131,7 @@ def split_result(batch: Batch, ran: Ran) -> Iterator[tuple[Node, Ran]]:
 
 
 class _Unbatched(Observer):
-    """What happens to a batch happens to each of its members."""
+    """Passes events of a batch on as events of its members; steps as those of the first."""
 
     def __init__(self, observer: Observer, batches: Mapping[str, Batch]) -> None:
         self._observer = observer

@@ -1,4 +1,4 @@
-"""How long nodes will take, going by what earlier runs left in the store."""
+"""Estimates how long nodes will take, from times that earlier runs recorded in the store."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from runner.graph.stage_table import MEASURE
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds of the nodes whose kind was run before, and how many nodes that leaves out."""
+    """Seconds of those nodes whose kind was run before; `unknown`: the number of the others."""
 
     seconds: float
     nodes: int
@@ -25,9 +25,9 @@ class Estimate:
 
 
 class Estimator:
-    """Knows what each kind of work took: the median over a store's entries.
+    """Takes the median time of each kind of work over a store's entries.
 
-    Without the loading of models. Measured on whatever machine filled the store.
+    Times are without model loading, and of the machine that filled the store.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -41,7 +41,7 @@ class Estimator:
         self._rates = {work: statistics.median(rates) for work, rates in took.items()}
 
     def estimate(self, nodes: Iterable[Node], bench: Bench | None = None) -> Estimate:
-        """Of nodes that are run one after the other.
+        """The time of nodes that are run one after the other.
 
         Args:
             bench: how often each that draws is run.

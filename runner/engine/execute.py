@@ -1,6 +1,6 @@
-"""Runs a graph: looks into the store, has workers run what is missing, tells its observers.
+"""Runs a graph: looks results up in the store, has workers run the rest, notifies observers.
 
-Knows nothing of Hydra, MLflow or any one pipeline. A failed node fails only what needs it.
+Knows nothing of Hydra, MLflow or any single pipeline. A failed node fails only its dependents.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 @dataclass
 class Outcome:
-    """What became of a graph's nodes, by key. Stored results may make inputs needless."""
+    """The state of a graph's nodes, by key. Nodes that were not needed are in none of the sets."""
 
     finished: set[str] = field(default_factory=set)
     failed: dict[str, RunnerError] = field(default_factory=dict)
@@ -39,11 +39,11 @@ class Outcome:
         return not self.failed and not self.blocked
 
     def is_over(self, node: Node) -> bool:
-        """Whether a node is done, for good or bad."""
+        """Whether a node has finished, failed or is blocked."""
         return node.key in self.finished or self.is_lost(node)
 
     def is_lost(self, node: Node) -> bool:
-        """Whether there will be no result."""
+        """Whether a node has failed or is blocked."""
         return node.key in self.failed or node.key in self.blocked
 
 
@@ -62,9 +62,10 @@ def execute(
         open_workers: called when the first node must be run, so that a graph whose results are all
             stored imports no torch and starts no process.
         store: where results are looked up and kept.
-        observers: told in this order. What they raise ends the run.
-        between: called before each node; what it raises ends the run, after the nodes in hand.
-        batch_size: how many nodes that may be run together are.
+        observers: notified in this order. An exception in one ends the run.
+        between: called before each node. An exception in it ends the run, once the running nodes
+            are done.
+        batch_size: nodes in a batch, at most.
     """
     return _GraphRun(
         graph, open_workers, store, Observers(observers), between, batch_size
@@ -72,7 +73,7 @@ def execute(
 
 
 class _GraphRun:
-    """One graph on its way."""
+    """The state of one graph's execution."""
 
     def __init__(
         self,
@@ -130,7 +131,7 @@ class _GraphRun:
             heapq.heappush(self._ready, self._rank[node.key])
 
     def _advance(self) -> bool:
-        """Do what can be done with the next node. False where a worker has to be waited for."""
+        """Process the next ready node. False: a running node has to end first."""
         if not self._ready:
             return False
         node = self._order[self._ready[0]]
@@ -159,7 +160,7 @@ class _GraphRun:
             return True
         inputs = {name: self._store.read_raw(needed) for name, needed in node.inputs.items()}
         if None in inputs.values():
-            # Only where this node's own entry turned out to be damaged: nobody else needed them.
+            # Only where this node's stored entry is damaged: otherwise its inputs were not needed.
             heapq.heappop(self._ready)
             self._make_first([node.inputs[name] for name, made in inputs.items() if made is None])
             self._schedule(node, list(node.inputs.values()))
@@ -176,7 +177,7 @@ class _GraphRun:
         return True
 
     def _take_external(self, node: Node) -> None:
-        """What is given: nothing was run for it, so nobody is told but where it is missing."""
+        """Finish an external node. Nothing was run, so observers hear only of a missing result."""
         if self._store.read_raw(node) is None:
             problem = f"the cell to compare with has not drawn its picture of {node.label}"
             self._take_one(node, StageError(problem))
@@ -185,7 +186,7 @@ class _GraphRun:
         self._over(node)
 
     def _together_with(self, node: Node) -> list[Node]:
-        """A node and others that are ready and may be run with it; they are no longer waiting."""
+        """The node and the ready nodes to run in one batch with it; no longer ready afterwards."""
         members = self._batching.fill(node, self._in_line(), self._can_run)
         if len(members) > 1:
             taken = {self._rank[member.key] for member in members}
@@ -217,7 +218,7 @@ class _GraphRun:
         return self._workers
 
     def _finish_running(self) -> None:
-        """Take what is running when nothing more is to be begun."""
+        """Wait for the running nodes; start no others."""
         while self._running:
             self._take(self._at_work.wait())
 
@@ -227,7 +228,7 @@ class _GraphRun:
         node, done = ended
         self._running.discard(node.key)
         if isinstance(done, StorageError):
-            raise done  # the next node's result would have no room either
+            raise done  # the next node's result could not be stored either
         batch = self._batching.end(node)
         if batch is not None:
             self._take_batch(batch, done)
@@ -236,7 +237,7 @@ class _GraphRun:
 
     def _take_batch(self, batch: Batch, done: Ran | RunnerError) -> None:
         if isinstance(done, RunnerError):
-            # Whose fault it was is found out by running each by itself.
+            # Running each member alone shows which of them fails.
             self._batching.separate(batch.members)
             for member in batch.members:
                 heapq.heappush(self._ready, self._rank[member.key])
@@ -280,7 +281,7 @@ class _GraphRun:
                 )
 
     def _release_results(self, node: Node) -> None:
-        """Results that nobody needs any more leave memory: a sweep's do not add up."""
+        """Drop results from memory that no other node needs: those of a sweep must not add up."""
         needed = [*node.inputs.values(), *self._pictures.get(node.key, {}).values()]
         for used in needed:
             if used.key in self._open_uses:

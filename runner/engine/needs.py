@@ -1,4 +1,4 @@
-"""Which nodes of a graph are needed, and for how long their results are."""
+"""Which nodes of a graph are needed, and how often their results are used."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from runner.graph.stage_table import STAGES, ResultKind
 
 
 def needed_and_missing(graph: Graph, store: Store) -> tuple[set[str], set[str]]:
-    """Keys of the targets and of the inputs of what the store does not hold; and of those that it
-    does not hold.
+    """Keys of the needed nodes, and of those of them that have no stored result.
+
+    Needed are the targets, and the inputs of every needed node that has no stored result.
     """
     needed: set[str] = set()
     to_run: set[str] = set()
@@ -30,7 +31,7 @@ def needed_and_missing(graph: Graph, store: Store) -> tuple[set[str], set[str]]:
 def count_uses(
     graph: Graph, needed: set[str], pictures: Iterable[Mapping[str, Node]]
 ) -> dict[str, int]:
-    """How many needed nodes take each needed node's result, or are shown beside it."""
+    """Node key -> how often its result is used: as an input, or shown beside an image."""
     counts = dict.fromkeys(needed, 0)
     takers = [node.inputs for node in graph if node.key in needed]
     for used in (*takers, *pictures):
@@ -45,5 +46,5 @@ def is_image(node: Node) -> bool:
 
 
 def pictures_of(node: Node) -> dict[str, Node]:
-    """The pictures that an image is made from, by the names of its ancestors."""
+    """The pictures that an image is made from, by their names in `Node.ancestors`."""
     return {name: needed for name, needed in node.ancestors().items() if is_image(needed)}

@@ -1,4 +1,4 @@
-"""What happens while a graph runs, and who is told: the observer protocol."""
+"""The observer protocol: events of a graph's execution, and the records that come with them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from runner.graph.values import Value
 
 @dataclass(frozen=True)
 class Loaded:
-    """A loaded pipeline, and what was read back from it (see `runner.pipelines.read_back`)."""
+    """A loaded pipeline, and its settings as read back (see `runner.pipelines.read_back`)."""
 
     spec: PipelineSpec
     seconds: float
@@ -23,14 +23,15 @@ class Loaded:
 
 @dataclass(frozen=True)
 class Ran:
-    """What a node made, and what it cost.
+    """The result of a node that was run, and its cost.
 
     Attributes:
-        made: the result, maybe as bytes.
-        seconds: without the loading of pipelines.
-        first_call: the first of its pipeline, which pays for what is compiled and warmed up.
-        peak_memory_bytes: of the device, while it ran; None without an accelerator.
-        repeats: with `bench=true`, what it took each time; `seconds` is the median of them.
+        made: the result, possibly still as bytes.
+        seconds: run time, without loading pipelines.
+        first_call: whether it was its pipeline's first call, which includes compilation and
+            warm-up.
+        peak_memory_bytes: of the device during the run; None without an accelerator.
+        repeats: with `bench=true`, the seconds of each repetition; `seconds` is their median.
     """
 
     made: Made
@@ -42,16 +43,16 @@ class Ran:
 
 @dataclass(frozen=True)
 class NodeResult:
-    """A node that has its result.
+    """A finished node.
 
     Attributes:
-        ran: the result and what it cost. Of a reused one `ran.seconds` says how long the look-up
-            took, not the work.
-        reused: taken from the store.
-        took: of a target, by the names of `Node.lineage`: what each node took when it was made,
-            now or earlier, as far as that is known.
-        pictures: of a target that is an image: those that it was made from, by the same names, as
-            far as they are still there.
+        ran: the result and its cost. For a reused result, `ran.seconds` is the time of the
+            look-up.
+        reused: whether the result was taken from the store.
+        took: of a target: name in `Node.lineage` -> seconds that the node took when it was run,
+            now or earlier, where known.
+        pictures: of a target that is an image: the pictures that it was made from, by the same
+            names, where still available.
     """
 
     node: Node
@@ -62,43 +63,43 @@ class NodeResult:
 
     @property
     def value(self) -> Value:
-        """The result, to be looked at."""
+        """The decoded result."""
         return decode(self.ran.made)
 
 
 class Observer:
-    """Told what happens, as it happens. Subclasses take what they need."""
+    """Is notified of each event as it happens. Subclasses override what they need."""
 
     def graph_started(self, nodes: int) -> None:
-        """So many nodes will be taken from the store or run; others are not needed."""
+        """`nodes`: how many will be run or taken from the store; others are not needed."""
 
     def workers_begun(self, workers: int, how: str) -> None:
-        """So many will run what is to be run; `how` says so with where they are, or why so many."""
+        """Workers have started; `how`: their number and where they are, or why so many, as text."""
 
     def pipeline_loaded(self, loaded: Loaded) -> None:
-        """A pipeline is ready."""
+        """A pipeline was loaded."""
 
     def node_started(self, node: Node) -> None:
-        """Not found in the store: the node runs now."""
+        """A node has no stored result and starts to run."""
 
     def memory_relieved(self, node: Node, how: str) -> None:
-        """A node ran out of memory, and is run once more with what `how` says."""
+        """A node ran out of memory and is run again; `how`: what was changed, as text."""
 
     def node_step(self, node: Node, step: int, steps: int) -> None:
         """A denoising step of the running node is done."""
 
     def node_finished(self, result: NodeResult) -> None:
-        """A node's result is there."""
+        """A node has its result, from a run or from the store."""
 
     def node_failed(self, node: Node, error: RunnerError) -> None:
-        """A node failed; `error.__cause__` is what was raised, where it was not ours."""
+        """A node failed; `error.__cause__`: the original exception, if it was no RunnerError."""
 
     def node_blocked(self, node: Node, needed: Node) -> None:
-        """A node cannot run, since `needed` failed."""
+        """A node cannot run because `needed` has no result."""
 
 
 class Observers(Observer):
-    """Several observers as one, told in their order."""
+    """Several observers as one, notified in their order."""
 
     def __init__(self, observers: Sequence[Observer]) -> None:
         self._all = tuple(observers)

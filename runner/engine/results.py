@@ -1,4 +1,4 @@
-"""Results as bytes: how they are stored, and how they pass between processes."""
+"""Results as bytes, for the store and for passing them between processes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Encoded:
-    """A result as it is stored: safetensors, PNG or JSON. Passed on without torch."""
+    """A result in its stored form: safetensors, PNG or JSON. It is passed on without torch."""
 
     kind: ResultKind
     content: bytes
@@ -46,7 +46,7 @@ def encode(kind: ResultKind, made: Made) -> Encoded:
 
 
 def decode(made: Made) -> Value:
-    """A result to compute with."""
+    """A result as stages take it: tensors, an image or numbers."""
     if not isinstance(made, Encoded):
         return made
     if made.kind is ResultKind.tensors:
@@ -65,7 +65,7 @@ def decode(made: Made) -> Value:
 
 
 def split_batch(made: Made) -> list[Made]:
-    """The images of a batch, each as it was made: values, or bytes that nobody decodes here."""
+    """The images of a batch, in the form they came in: values, or bytes, which stay encoded."""
     if isinstance(made, Encoded):
         return [Encoded(ResultKind.image, content) for content in _unpacked(made.content)]
     assert isinstance(made, list)
@@ -73,7 +73,7 @@ def split_batch(made: Made) -> list[Made]:
 
 
 def _packed(contents: list[bytes]) -> bytes:
-    """One after the other, each behind its length."""
+    """The parts concatenated, each preceded by its length."""
     return b"".join(len(content).to_bytes(8, "big") + content for content in contents)
 
 

@@ -1,4 +1,4 @@
-"""Runs one node on live pipelines, in whichever process these are."""
+"""Runs one node on live pipelines, in this process or in a worker."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class PipelineSource(Protocol):
     def get(self, spec: PipelineSpec) -> Any: ...
 
     def pop_loaded(self) -> Sequence[Loaded]:
-        """What was loaded since the last call."""
+        """Pipelines that were loaded since the last call."""
         ...
 
     def peak_memory_bytes(self) -> int | None:
@@ -33,15 +33,15 @@ class PipelineSource(Protocol):
         ...
 
     def check_used(self, spec: PipelineSpec) -> None:
-        """After a run: raises StageError where something asked for did not take effect."""
+        """After a run: raises StageError where a requested setting did not take effect."""
         ...
 
     def evict_except(self, specs: Collection[PipelineSpec]) -> None:
-        """Only these are still needed."""
+        """Unload all pipelines but these."""
         ...
 
     def relieve(self) -> str | None:
-        """After running out of memory: make do with less. What was done; None if nothing can be."""
+        """After running out of memory: use less. Returns what was changed; None: nothing can be."""
         ...
 
 
@@ -51,7 +51,7 @@ class StageRunner:
     Args:
         open_pipelines: gives the source of live pipelines; called when the first node needs one,
             so that reading pictures imports no torch.
-        observer: told of what happens while a node runs.
+        observer: notified of events while a node runs.
         bench: how often each node that draws is run; None: once.
     """
 
@@ -67,10 +67,10 @@ class StageRunner:
         self._called: set[PipelineSpec] = set()
 
     def run(self, node: Node, inputs: Mapping[str, Value]) -> Ran:
-        """Run a node; where memory does not suffice, with as little of it as there is a way to.
+        """Run a node; after running out of memory, again with less, while that is possible.
 
         Raises:
-            RunnerError: it failed; `__cause__` is what was raised, where it was not ours.
+            RunnerError: it failed; `__cause__`: the original exception, if it was no RunnerError.
         """
         while True:
             try:
@@ -81,7 +81,7 @@ class StageRunner:
                 failure = error
             if not is_out_of_memory(failure):
                 raise _failed(node, failure) from failure
-            # Only now: the error's frames hold on to what is to be freed.
+            # Not within `except`: the error's frames hold references to what is to be freed.
             failure = failure.with_traceback(None)
             relief = self._pipelines.relieve()
             if relief is None:
@@ -90,7 +90,7 @@ class StageRunner:
             self._observer.memory_relieved(node, relief)
 
     def evict_except(self, specs: Collection[PipelineSpec]) -> None:
-        """Other pipelines leave memory. Nothing is opened only to be closed."""
+        """Unload all pipelines but these. The source is not opened for that."""
         if "_pipelines" in vars(self):
             self._called &= set(specs)
             self._pipelines.evict_except(specs)

@@ -1,8 +1,8 @@
-"""Results by key, in memory and on disk.
+"""The result store: results by key, in memory and on disk.
 
 An entry is a folder `<key[:2]>/<key>/` with the result (safetensors, PNG or JSON) and `entry.json`,
 which is written last into a temporary folder that is then renamed: an entry is whole or absent,
-whoever is killed and whoever writes at the same time.
+even when a process is killed or several write the same key.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ FILE_NAMES = {
 
 
 class Store:
-    """Where the engine looks before it runs a node, and puts what it made.
+    """Looks up and keeps the results of nodes.
 
     Args:
-        folder: of the entries on disk.
+        folder: where the entries are on disk.
         mode: use, refresh (write, do not read) or off (memory only, within one run).
     """
 
@@ -51,7 +51,7 @@ class Store:
         self._seconds: dict[str, float | None] = {}
 
     def holds(self, node: Node) -> bool:
-        """Whether `get` would find an entry, going by the disk's names alone."""
+        """Whether `read` would find an entry, judging by names on disk alone."""
         return (
             node.key in self._memory
             or node.key in self._external
@@ -64,7 +64,7 @@ class Store:
         return None if made is None else decode(made)
 
     def read_raw(self, node: Node) -> Made | None:
-        """As `get`, but as it is: what was read from disk is not decoded."""
+        """As `read`, but a result that was read from disk is not decoded."""
         if node.key in self._memory:
             return self._memory[node.key]
         found: Made | None = None
@@ -77,7 +77,7 @@ class Store:
         return found
 
     def put(self, node: Node, made: Made, seconds: float) -> None:
-        """Keep a result. Raises StorageError where the disk does not take it."""
+        """Keep a result. Raises StorageError where it cannot be written to disk."""
         self._memory[node.key] = made
         self._seconds[node.key] = seconds
         if self._mode is not CacheMode.off:
@@ -89,21 +89,21 @@ class Store:
                 ) from error
 
     def put_external(self, node: Node, read: Callable[[], Made | None]) -> None:
-        """Have the result of an external node at hand; it is not stored.
+        """Register the result of an external node; it is not stored.
 
         Args:
-            read: called when it is needed; None: it is not there any more.
+            read: called when the result is needed; returns None if it no longer exists.
         """
         self._external[node.key] = read
 
     def seconds(self, node: Node) -> float | None:
-        """What a result took when it was made; None where that is not known."""
+        """Seconds that a node took when its result was made; None where not known."""
         if node.key not in self._seconds:
             self._seconds[node.key] = self._recorded_seconds(node)
         return self._seconds[node.key]
 
     def forget(self, node: Node) -> None:
-        """Let a result leave memory; what is on disk stays."""
+        """Drop a result from memory; its entry on disk stays."""
         self._memory.pop(node.key, None)
 
     def _entry(self, node: Node) -> Path:
@@ -134,7 +134,7 @@ class Store:
             drop(entry)
             return None
         with contextlib.suppress(OSError):
-            # When it was last used, for `store_care.trim`. The system's own stamp lags behind.
+            # The time of last use, for `store_care.trim`: the system's access time lags behind.
             os.utime(entry / ENTRY, (time.time(),) * 2)
         return Encoded(kind, content)
 
@@ -165,8 +165,8 @@ class Store:
 
 
 def work_of(node: Node) -> tuple[str, float]:
-    """Which kind of work a node is, by all that its time depends on but the number of steps; and
-    that number, 1 where there is none.
+    """A node's kind of work (all that its run time depends on, except the number of steps), and
+    its number of steps; 1 where it has none.
     """
     params = node.params
     steps = params.get("num_inference_steps")
@@ -184,7 +184,7 @@ def work_of(node: Node) -> tuple[str, float]:
 
 
 def _share(node: Node) -> float:
-    """The share of the steps that is gone, where a picture is begun from."""
+    """The share of the steps that is run: less than 1 where the stage starts from a picture."""
     strength = node.params.get("strength")
     return strength if isinstance(strength, int | float) else 1.0
 
@@ -203,7 +203,7 @@ def _move(temporary: Path, entry: Path) -> None:
 
 
 def drop(entry: Path) -> None:
-    """Remove an entry in one step: nobody ever sees half of it."""
+    """Remove an entry in one step: no reader ever sees half of it."""
     aside = Path(tempfile.mkdtemp(prefix=f".{entry.name[:8]}-", dir=entry.parent))
     with contextlib.suppress(OSError):
         entry.rename(aside / "dropped")

@@ -1,7 +1,7 @@
-"""The store on disk as a whole: how large it is, whether it is sound, and keeping it within bounds.
+"""Care of the store on disk: its size, removing old entries, finding damaged ones.
 
-Other processes may use the store meanwhile: an entry leaves in one step, and a stage whose entry
-has left is run again.
+Other processes may use the store meanwhile: an entry is removed in one step, and a stage whose
+entry was removed is run again.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ABANDONED_SECONDS = 24 * 3600
 
 @dataclass(frozen=True)
 class StoredEntry:
-    """A result on disk. `used`: when it was last made or taken, in seconds since 1970."""
+    """A result on disk. `used`: when it was last written or read, in seconds since 1970."""
 
     path: Path
     stage: str
@@ -54,10 +54,10 @@ def _entries(folder: Path) -> Iterator[StoredEntry]:
 
 
 def trim(folder: Path, most_bytes: int, used_before: float | None = None) -> Trimmed:
-    """Drop what was used least recently until the store has at most `most_bytes`.
+    """Remove the least recently used entries until the store has at most `most_bytes`.
 
     Args:
-        used_before: entries used since then stay, whatever the bound: seconds since 1970.
+        used_before: seconds since 1970; entries used since then stay, whatever the bound.
     """
     _remove_abandoned(folder)
     entries = stored_entries(folder)
@@ -73,7 +73,7 @@ def trim(folder: Path, most_bytes: int, used_before: float | None = None) -> Tri
 
 
 def damaged_entries(folder: Path) -> list[Path]:
-    """Entries whose bytes are not those that were stored."""
+    """Entries whose bytes do not match their recorded hash."""
     return [entry.parent for entry in folder.glob(f"[0-9a-f][0-9a-f]/*/{ENTRY}") if _bad(entry)]
 
 

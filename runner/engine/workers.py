@@ -15,33 +15,33 @@ from runner.graph.node import Node, PipelineSpec
 
 
 class Workers(Protocol):
-    """Run nodes: this process itself (`Here`), or others."""
+    """What runs nodes for the engine: this process (`Here`), or other processes."""
 
     def has_idle(self) -> bool:
-        """Whether one of them would begin at once."""
+        """Whether a worker is free to start a node."""
         ...
 
     def submit(self, node: Node, inputs: Mapping[str, Made]) -> None:
-        """Have an idle one run a node."""
+        """Have an idle worker run a node."""
         ...
 
     def wait(self) -> tuple[Node, Ran | RunnerError] | None:
-        """The next node that is done: what it made, or why it failed. None: not yet; look again
-        whether one is idle.
+        """The next node that has ended, with its result or error. None: none yet, but a worker may
+        have become idle.
         """
         ...
 
     def evict_except(self, specs: Collection[PipelineSpec]) -> None:
-        """Only these pipelines are still needed."""
+        """Unload all pipelines but these."""
         ...
 
     def close(self) -> None:
-        """Let go of all; what is still running is given up."""
+        """Stop all workers; nodes that are still running are abandoned."""
         ...
 
 
 OpenWorkers: TypeAlias = "Callable[[Sequence[Node], Observer], Workers]"
-"""Gives workers for nodes, which tell an observer what happens while one runs."""
+"""Opens workers for nodes; they notify the observer of events while a node runs."""
 
 
 def in_process(
@@ -66,10 +66,10 @@ class Here:
         self._done: list[tuple[Node, Ran | RunnerError]] = []
 
     def _opened(self) -> PipelineSource:
-        gc.collect()  # what is garbage by now is not to be kept
+        gc.collect()  # `gc.freeze` would keep the garbage that there is
         pipelines = self._open_pipelines()
         if not gc.get_freeze_count():
-            # Else all that was imported is looked through whenever a pipeline is let go of.
+            # Else the collector scans all imported objects whenever a pipeline is freed.
             gc.freeze()
             self._has_frozen = True
         return pipelines
@@ -92,6 +92,6 @@ class Here:
         self._runner.evict_except(specs)
 
     def close(self) -> None:
-        """Nothing runs outside of `submit`; garbage is looked for everywhere again."""
+        """Undo `gc.freeze`; nothing runs outside of `submit`."""
         if self._has_frozen:
             gc.unfreeze()

@@ -1,4 +1,4 @@
-"""The graph that nodes form: its order, and its picture."""
+"""The graph of nodes: merging, running order, and its export as Mermaid and JSON."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Graph:
     """Distinct nodes: equal keys are one node, so merging graphs shares their work.
 
     Args:
-        targets: the nodes whose results are wanted; what they need comes with them.
+        targets: the nodes whose results are wanted; their ancestors are added.
     """
 
     def __init__(self, targets: Iterable[Node]) -> None:
@@ -52,8 +52,8 @@ class Graph:
         return Graph(target for graph in (self, *others) for target in graph.targets)
 
     def in_order(self) -> list[Node]:
-        """Inputs first, and of those that are ready all of one pipeline before the next one's,
-        so that each model is loaded once: all priors, then all decoders.
+        """The nodes in running order: inputs first, and of the nodes that are ready all of one
+        pipeline before those of the next, so that each model is loaded once.
         """
         nodes = list(self)
         rank = {node.key: position for position, node in enumerate(nodes)}

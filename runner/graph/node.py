@@ -1,8 +1,8 @@
-"""A node of the graph and its key: what decides a result, as plain data.
+"""A node of the graph and its key, as plain data.
 
-A node's key is the hash of what decides its result: stage and its version, plain parameters, the
-pipeline (weights by content, dtype, attention, scheduler, kind of device), library versions and
-the keys of its inputs.
+A node's key is the hash of all that decides its result: stage and its version, plain parameters,
+the pipeline (weights by content, dtype, attention, scheduler, kind of device), library versions
+and the keys of its inputs.
 How it is run (offload, threads, folders) is no part of it.
 The idea, keys before anything runs, follows allenai/tango's steps.
 """
@@ -27,7 +27,7 @@ KEY_LENGTH = 32
 
 @dataclass(frozen=True)
 class SchedulerSpec:
-    """The scheduler to swap in, by its name in the config, with options of its own."""
+    """The scheduler to swap in, by its name in the config, with its options."""
 
     name: str
     options: tuple[tuple[str, str | int | float | bool], ...] = ()
@@ -49,7 +49,7 @@ class CompileSpec:
 
 @dataclass(frozen=True)
 class PipelineSpec:
-    """A diffusers pipeline as far as it decides the pixels.
+    """A diffusers pipeline: everything about it that decides the pixels.
 
     Attributes:
         pipeline: diffusers class name, or the name of a transformers task.
@@ -59,8 +59,8 @@ class PipelineSpec:
         slice_size: attention heads at a time, for the sliced backend; None: half of them.
         scheduler: None leaves the checkpoint's own.
         without: components of the checkpoint that are not loaded.
-        compile: None: as it is.
-        device: its kind, whose kernels add up in an order of their own: cpu, cuda or mps.
+        compile: None: not compiled, memory format unchanged.
+        device: kind of device (cpu, cuda or mps); each kind sums in an order of its own.
     """
 
     pipeline: str
@@ -83,10 +83,10 @@ class Node:
         stage_version: raised when the stage's code changes its results.
         params: plain values that decide the result.
         inputs: input name -> node whose result it is.
-        pipeline: what it runs on; None for stages without a model.
+        pipeline: the pipeline that it runs on; None for stages without a model.
         libraries: name -> version of the libraries that decide the result.
-        files: name -> path of what it reads; no part of the key, `params` hold their hashes.
-        label: for people; no part of the key.
+        files: name -> path of a file that it reads; no part of the key, `params` hold the hashes.
+        label: for display; no part of the key.
     """
 
     stage: str
@@ -103,7 +103,7 @@ class Node:
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 
     def __reduce__(self) -> tuple[type[Node], tuple[object, ...]]:
-        # Its mappings cannot be pickled as they are.
+        # Read-only mappings cannot be pickled.
         values = (getattr(self, one.name) for one in fields(self))
         return Node, tuple(dict(v) if isinstance(v, MappingProxyType) else v for v in values)
 
@@ -122,7 +122,7 @@ class Node:
         return hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]
 
     def ancestors(self) -> dict[str, Node]:
-        """All that it needs, directly or through others, by the names of the inputs."""
+        """All nodes that it needs, directly or indirectly, by the names of the inputs."""
         found: dict[str, Node] = {}
         for name, needed in self.inputs.items():
             for key, ancestor in {name: needed, **needed.ancestors()}.items():
@@ -133,7 +133,7 @@ class Node:
         return found
 
     def lineage(self) -> dict[str, Node]:
-        """Itself by the name of its stage, and its ancestors."""
+        """The node itself, by the name of its stage, and its ancestors."""
         return {self.stage: self, **self.ancestors()}
 
     def integer(self, name: str) -> int:

@@ -1,7 +1,7 @@
-"""The stages, by name. The table is read without torch; a stage's module is imported to run it.
+"""The table of stages. It is read without torch; a stage's module is imported to run it.
 
-Raise a stage's `version` whenever a change of its code changes its results: stored ones are then
-no longer taken for them.
+Raise a stage's `version` whenever a change of its code changes its results: results stored before
+are then not reused.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from runner.graph.node import Node
 from runner.graph.values import OnStep, Value
 
 MEASURE = "measure"
-"""The stage of metrics. They are not benchmarked."""
+"""The stage that computes metrics. It is not benchmarked."""
 
 DRAWN_ELSEWHERE = "drawn_elsewhere"
-"""A picture that another cell of the sweep draws, run in another way: on another device, say."""
+"""A picture that a cell with another execution profile draws, such as on another device."""
 
 OF_MANY = "image_"
-"""Begins the inputs' names of a metric that measures many pictures together."""
+"""Prefix of the input names of a metric that measures many pictures together."""
 
 BATCHED_PARAM = "batched"
-"""Of a node that may be run together with others: its last bits depend on which."""
+"""Parameter of a node that may be run in a batch: its last bits depend on the other members."""
 
 MEMBER = "members"
-"""Of a batch: the parameters in which its members differ."""
+"""Parameter of a batch's node: each member's values of the parameters that differ."""
 
 
 class ResultKind(Enum):
@@ -40,7 +40,7 @@ class ResultKind(Enum):
 
 
 class StageFunction(Protocol):
-    """What a stage's module has as `run`. `pipeline` is the live diffusers pipeline, or None."""
+    """The signature of a stage module's `run`. `pipeline`: the live pipeline, or None."""
 
     def __call__(
         self, node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep
@@ -52,9 +52,9 @@ class Stage:
     """A row of the table.
 
     Attributes:
-        module: where its `run` is, a StageFunction; None: it is never run, its result is given
-            from outside the graph (`Store.put_external`).
-        result: the kind of what `run` returns.
+        module: the module whose `run` is its StageFunction; None: it is never run, its result is
+            given from outside the graph (`Store.put_external`).
+        result: the kind of result that `run` returns.
     """
 
     name: str
@@ -82,9 +82,9 @@ STAGES = {
 }
 
 BATCHED = {"decode": "decode_batch"}
-"""Stage -> the one that runs many of its nodes at once."""
+"""Stage -> the stage that runs a batch of its nodes."""
 
 
 def is_external(node: Node) -> bool:
-    """Whether a node's result is given from outside its graph, and nothing is run for it."""
+    """Whether a node's result is given from outside its graph, so that it is never run."""
     return STAGES[node.stage].module is None

@@ -1,4 +1,4 @@
-"""What passes between stages."""
+"""The types of values that pass between stages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Scores:
-    """What a metric measured, by name; "" where it is one number."""
+    """Numbers of a metric, by name; "" where there is only one."""
 
     values: Mapping[str, float]
 
@@ -22,4 +22,4 @@ Value: TypeAlias = "dict[str, torch.Tensor] | Image.Image | Scores | list[Image.
 """A stage's result: named tensors on the CPU, an RGB image, numbers, or the images of a batch."""
 
 OnStep: TypeAlias = Callable[[int, int], None]
-"""Told after each denoising step: steps done, steps in all."""
+"""Called after each denoising step with the steps done and the number of all steps."""

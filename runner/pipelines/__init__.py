@@ -1,1 +1,1 @@
-"""Live models: load, scheduler, attention, offload, compile, and what is read back from them."""
+"""Live models: loading, scheduler, attention, offload, compilation, and reading settings back."""

@@ -1,4 +1,4 @@
-"""The attention processors of a live pipeline: which class each layer gets, and setting it."""
+"""Sets the attention processors of a live pipeline, by kind of layer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from runner.catalog.attention import ATTENTION, LAYERS, Attention, Layer
 from runner.errors import StageError
 
 ATTENDING = ("set_processor", "to_q", "to_query", "to_qkv")
-"""What attention layers of diffusers have: a way to set how they compute, or projections."""
+"""Attributes by which an attention layer of diffusers is recognised."""
 
 
 def set_attention(pipeline: Any, backend: str, slice_size: int | None) -> None:
@@ -27,11 +27,11 @@ def set_attention(pipeline: Any, backend: str, slice_size: int | None) -> None:
 
 
 def attention_layers(module: Any) -> list[tuple[Any, Layer]]:
-    """The attention layers of a model of diffusers, and the kind of each; transformers' encoders
+    """The attention layers of a diffusers model, and the kind of each; transformers' encoders
     have none.
 
     Raises:
-        StageError: a layer is of no kind that the catalog knows, so no backend would reach it.
+        StageError: a layer's kind is not in the catalog, so no backend could be set on it.
     """
     found = []
     for layer in module.modules():

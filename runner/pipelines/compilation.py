@@ -14,7 +14,7 @@ from runner.graph.node import CompileSpec
 def compile_module(module: Any, spec: CompileSpec) -> None:
     """Compile in place: the module keeps its class, so pipeline, hooks and offload see no change.
 
-    (`pipeline.unet = torch.compile(...)`, as guides have it, does nothing on diffusers' combined
+    (`pipeline.unet = torch.compile(...)`, as in many guides, has no effect on diffusers' combined
     pipelines, which call the decoder's own reference.)
     """
     if spec.channels_last:
@@ -25,7 +25,7 @@ def compile_module(module: Any, spec: CompileSpec) -> None:
 
 
 class _Counted:
-    """Counts the calls that go through the compiled code: the proof that it is used."""
+    """Counts the calls of the compiled code, as proof that it is used."""
 
     def __init__(self, call: Callable[..., Any]) -> None:
         self._call = call
@@ -37,7 +37,7 @@ class _Counted:
 
 
 def check_called(name: str, module: Any, spec: CompileSpec) -> None:
-    """After a run: raises StageError where it did not go through compiled code."""
+    """After a run: raises StageError where the compiled code was not called."""
     if spec.mode is None:
         return
     if module._compiled_call_impl.calls == 0 or graphs_compiled() == 0:
@@ -60,7 +60,7 @@ def graphs_compiled() -> int:
 
 
 def check_set(name: str, module: Any, spec: CompileSpec) -> None:
-    """Raises StageError where the module does not read back as asked for."""
+    """Raises StageError where the module's settings read back differ from the requested ones."""
     found = read_back(module)
     if found["compiled"] != (spec.mode is not None):
         raise StageError(f"compile={spec.mode}: has no effect on {name}")
@@ -69,7 +69,7 @@ def check_set(name: str, module: Any, spec: CompileSpec) -> None:
 
 
 def _is_channels_last(module: Any) -> bool | None:
-    """None for a module without convolutions that could tell: 1 x 1 ones are both."""
+    """None where no convolution can tell: weights of 1 x 1 ones are in both formats."""
     telling = [
         part.weight.is_contiguous(memory_format=torch.channels_last)
         for part in module.modules()

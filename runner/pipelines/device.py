@@ -17,7 +17,7 @@ def set_threads(threads: int) -> None:
 
 
 def check_device(device: str) -> None:
-    """Ask torch for the device that the plan settled on. Raises StageError where it has none."""
+    """Check that torch has the device of the plan. Raises StageError where it does not."""
     kind, _, index = device.partition(":")
     if kind == "cuda":
         there = torch.cuda.is_available() and int(index or 0) < torch.cuda.device_count()
@@ -28,14 +28,14 @@ def check_device(device: str) -> None:
 
 
 def free_memory(device: str) -> None:
-    """Give back what was let go of."""
+    """Return freed memory to the device."""
     gc.collect()
     if device.startswith("cuda"):
         torch.cuda.empty_cache()
 
 
 def peak_memory_bytes(device: str) -> int | None:
-    """Peak device memory since the last call, then starts anew; None without an accelerator."""
+    """Peak device memory in bytes since the last call; None without an accelerator."""
     if not device.startswith("cuda"):
         return None
     peak = int(torch.cuda.max_memory_allocated(device))

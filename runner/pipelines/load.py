@@ -1,4 +1,4 @@
-"""Folders -> live pipelines, as their checkpoints have them."""
+"""Loads a checkpoint's folder as a live pipeline."""
 
 from __future__ import annotations
 
@@ -19,14 +19,16 @@ NEEDLESS = (
     "Expected types for image_processor",
     "cannot run with `cpu` device",
 )
-"""transformers and diffusers on the image processor: the one that works without torchvision is what
-the weights name, wherever torchvision is. diffusers on half precision on a CPU, which does run: the
-plan has told that it is slow.
+"""Warnings to hide, by a part of their text. The first two are about the image processor: the one
+that works without torchvision is the one that the weights name, even where torchvision is. The last
+is about half precision on a CPU: it does run, and the plan has warned that it is slow.
 """
 
 
 def quiet_libraries() -> None:
-    """Silence what a user cannot act on. Warnings that matter stay, such as a prompt cut short."""
+    """Hide progress bars, and warnings on which a user cannot act. Others stay, such as a prompt
+    that is cut.
+    """
     from diffusers.utils import logging as diffusers_logging
     from transformers.utils import logging as transformers_logging
 

@@ -1,4 +1,4 @@
-"""Where weights wait while they are not in use: choosing a mode, setting it, reading it back."""
+"""Offload modes, which keep weights off the device while unused: choose, set, read back."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from runner.catalog.offload import DOWNWARD, NONE, TOGETHER, Moves, Offload
 from runner.pipelines.transformers_models import OwnPipeline
 
 ACTIVATIONS_PER_PIXEL = 2048
-"""Numbers held at once for each pixel of the image, by and large: the MoVQ's last layers hold the
-most, 128 channels at full size several times over."""
+"""Activations held at once for each pixel of the image, roughly: the MoVQ's last layers hold the
+most, several times 128 channels at full size."""
 
 MARGIN = 1.1
 
@@ -23,10 +23,10 @@ GROUP_HOOK = "group_offloading"
 
 @dataclass
 class OffloadChoice:
-    """The mode in use, and why.
+    """The offload mode in use, and the reason for it.
 
     Attributes:
-        configured: what the config asks for; `auto` lets `mode` change.
+        configured: the config's mode; with `auto`, `mode` may change.
     """
 
     configured: Offload
@@ -34,7 +34,7 @@ class OffloadChoice:
     reason: str
 
     def step_down(self) -> bool:
-        """One mode down, after running out of memory. False where that is not allowed or left."""
+        """After running out of memory: the next mode. False if not `auto`, or no mode is left."""
         if not self.configured.chosen or self.mode == DOWNWARD[-1]:
             return False
         before = self.mode
@@ -51,14 +51,14 @@ def choose_offload(
     bytes_per_number: int,
     free: int | None,
 ) -> OffloadChoice:
-    """The mode as configured, or for `auto` the fastest that should fit.
+    """The configured mode, or for `auto` the fastest that should fit.
 
     Args:
-        pipelines: of each pipeline of the run, module -> bytes of its weights. They are not on
-            the device at the same time.
+        pipelines: for each pipeline of the run, module -> bytes of its weights. The pipelines
+            are not on the device at the same time.
         pixels: height x width of the image.
         bytes_per_number: of the activations.
-        free: bytes of the device; None where it does not tell.
+        free: free bytes of the device; None where unknown.
     """
     if not configured.chosen:
         return OffloadChoice(configured, configured, "as configured")
@@ -78,7 +78,7 @@ def choose_offload(
 
 
 def free_bytes(device: str) -> int | None:
-    """Free memory of an accelerator, as its driver tells."""
+    """Free memory of an accelerator, as its driver reports it."""
     if not device.startswith("cuda"):
         return None
     free, _ = torch.cuda.mem_get_info(device)
@@ -86,7 +86,7 @@ def free_bytes(device: str) -> int | None:
 
 
 def place(pipeline: Any, device: str, mode: Offload) -> None:
-    """Bring the pipeline to its device, whole or by an offload mode that covers all modules."""
+    """Move the pipeline to its device, whole or with an offload mode that covers all modules."""
     if isinstance(pipeline, OwnPipeline):
         pipeline.place(device, offloaded=mode.moves is not Moves.PIPELINE)
         return
@@ -113,7 +113,7 @@ def place(pipeline: Any, device: str, mode: Offload) -> None:
 
 
 def offloaded(pipeline: Any) -> list[str]:
-    """Names of the modules that wait elsewhere while not in use."""
+    """Names of the modules that are off the device while not in use."""
     if isinstance(pipeline, OwnPipeline):
         return pipeline.offloaded
     modules = pipeline.components.items()
@@ -121,7 +121,7 @@ def offloaded(pipeline: Any) -> list[str]:
 
 
 def prefetches(pipeline: Any) -> bool:
-    """Whether weights are brought in ahead of their layer, on a stream of their own."""
+    """Whether weights are loaded ahead of their layer, on a stream of their own."""
     modules = [m for m in pipeline.components.values() if isinstance(m, torch.nn.Module)]
     registries = (getattr(part, "_diffusers_hook", None) for m in modules for part in m.modules())
     hooks = (registry.get_hook(GROUP_HOOK) for registry in registries if registry is not None)
@@ -129,7 +129,7 @@ def prefetches(pipeline: Any) -> bool:
 
 
 def expected_offloaded(pipeline: Any, mode: Offload) -> list[str]:
-    """What `offloaded` must say for a mode to cover everything."""
+    """What `offloaded` must return where the mode took effect on every module."""
     if mode.moves is Moves.PIPELINE:
         return []
     modules = pipeline.components.items()
@@ -137,8 +137,8 @@ def expected_offloaded(pipeline: Any, mode: Offload) -> list[str]:
 
 
 def _keep_statistics(prior: Any) -> None:
-    """The prior's mean and deviation are used outside of its `forward`, where an offloaded
-    module's own weights are not at hand (PriorTransformer.post_process_latents).
+    """Keep the prior's mean and deviation available: diffusers uses them outside of `forward`,
+    where an offloaded module's weights are not loaded (PriorTransformer.post_process_latents).
     """
     mean, deviation = prior.clip_mean.detach().clone(), prior.clip_std.detach().clone()
 
@@ -151,7 +151,7 @@ def _keep_statistics(prior: Any) -> None:
 
 def _held_at_once(mode: Offload, modules: Mapping[str, int]) -> int:
     """Bytes of a pipeline's weights that are on the device together, at most; without the layer
-    at work.
+    that computes.
     """
     match mode.moves:
         case Moves.PIPELINE:

@@ -26,9 +26,9 @@ class Pipelines:
     """Live pipelines for one machine.
 
     Args:
-        checkpoints: those of the run; a spec finds its own by fingerprint and class.
+        checkpoints: those of the run; a spec's is found by fingerprint and class.
         device: "cpu", "cuda", "cuda:N" or "mps".
-        offload: where weights wait while not in use; may go down after running out of memory.
+        offload: the mode; may be stepped down after running out of memory.
     """
 
     def __init__(
@@ -42,10 +42,10 @@ class Pipelines:
         self._loaded: list[Loaded] = []
 
     def get(self, spec: PipelineSpec) -> Any:
-        """The pipeline of a spec, on its device, with all that was asked for set and read back.
+        """The pipeline of a spec, on its device, with all settings applied and read back.
 
         Raises:
-            StageError: it cannot be loaded, or what was set is not what is read back.
+            StageError: it cannot be loaded, or a setting does not read back as it was set.
         """
         if spec not in self._live:
             started = time.perf_counter()
@@ -63,7 +63,7 @@ class Pipelines:
         return self._live[spec]
 
     def evict_except(self, specs: Collection[PipelineSpec]) -> None:
-        """Let go of all others: a 10B text encoder leaves memory before the UNet comes."""
+        """Unload all pipelines but these: a 10B text encoder is freed before the UNet is loaded."""
         bases = {_base_of(spec) for spec in specs}
         dropped = [spec for spec in self._live if spec not in specs]
         self._live = {spec: live for spec, live in self._live.items() if spec in specs}
@@ -72,27 +72,27 @@ class Pipelines:
             free_memory(self._device)
 
     def check_used(self, spec: PipelineSpec) -> None:
-        """After a run: raises StageError where nothing was compiled that should have been."""
+        """After a run: raises StageError where compiled code should have been used and was not."""
         if spec.compile is not None:
             denoiser = self._checkpoints[spec.weights, spec.pipeline].checkpoint.denoiser
             module = getattr(self._live[spec], denoiser)
             compilation.check_called(denoiser, module, spec.compile)
 
     def relieve(self) -> str | None:
-        """After running out of memory: one offload mode down. None where there is none left.
+        """After running out of memory: the next offload mode.
 
         Returns:
-            what was done, for the log.
+            what was changed, for the log; None where no mode is left.
         """
         before = self._offload.mode
         if not self._offload.step_down():
             return None
         self.evict_except(())
-        free_memory(self._device)  # also of what was not yet wholly in place
+        free_memory(self._device)  # also of modules that were only partly moved
         return f"out of memory with offload={before.name}: going on with {self._offload.mode.name}"
 
     def pop_loaded(self) -> list[Loaded]:
-        """What was loaded since the last call."""
+        """Pipelines that were loaded since the last call."""
         loaded, self._loaded = self._loaded, []
         return loaded
 
@@ -101,7 +101,7 @@ class Pipelines:
         return peak_memory_bytes(self._device)
 
     def _assembled(self, spec: PipelineSpec) -> Any:
-        """Shared modules, in the class and with the scheduler of the spec."""
+        """The spec's pipeline class and scheduler, with modules shared between pipelines."""
         found = self._checkpoints[spec.weights, spec.pipeline]
         base = self._base(spec, found)
         if spec.scheduler is None and type(base).__name__ == spec.pipeline:
@@ -117,7 +117,7 @@ class Pipelines:
             components["scheduler"] = swap_scheduler(
                 base.scheduler, spec.scheduler, _scheduler_folder(found, spec.scheduler)
             )
-        # Same modules, another class or scheduler: nothing is loaded twice.
+        # The same modules with another class or scheduler: nothing is loaded twice.
         pipeline = pipeline_class(**components)
         pipeline.set_progress_bar_config(disable=True)
         return pipeline
@@ -137,12 +137,12 @@ class Pipelines:
 
 
 def _base_of(spec: PipelineSpec) -> PipelineSpec:
-    """What decides the modules, and neither how they are called nor by which scheduler."""
+    """The part of a spec that decides the modules: all but the pipeline's class and scheduler."""
     return replace(spec, pipeline="", scheduler=None)
 
 
 def _scheduler_folder(found: FoundCheckpoint, scheduler: SchedulerSpec) -> Path | None:
-    """The checkpoint's own config for this scheduler, if it brings one."""
+    """The checkpoint's own config for this scheduler, if it has one."""
     name = found.checkpoint.scheduler_folders.get(scheduler.name)
     assert found.checked is not None
     return found.checked.path / name if name and (found.checked.path / name).is_dir() else None

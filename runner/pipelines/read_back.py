@@ -1,4 +1,4 @@
-"""What a live pipeline really is: read back, and compared with what was asked for."""
+"""Reads a live pipeline's settings back and compares them with the requested ones."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from runner.pipelines.scheduler_swap import scheduler_settings
 
 
 def _accelerator(device: torch.device) -> dict[str, Any] | None:
-    """The GPU, and whether fp32 is rounded to TF32 on it: torch's default for convolutions."""
+    """The GPU, and whether it rounds fp32 to TF32, as is torch's default for convolutions."""
     if device.type != "cuda":
         return None
     return {
@@ -32,7 +32,7 @@ def _accelerator(device: torch.device) -> dict[str, Any] | None:
 
 
 def read_back(pipeline: Any) -> dict[str, Any]:
-    """What the live pipeline really is, in plain values for the log."""
+    """The live pipeline's actual settings, as plain values for the log."""
     modules = {name: m for name, m in pipeline.components.items() if is_module(m)}
     scheduler = pipeline.scheduler
     return {
@@ -54,7 +54,7 @@ def read_back(pipeline: Any) -> dict[str, Any]:
 
 
 def check(spec: PipelineSpec, pipeline: Any, mode: Offload, found: dict[str, Any]) -> None:
-    """Raises StageError where what was read back is not what was asked for."""
+    """Raises StageError where a setting read back differs from the requested one."""
     expected = set(ATTENTION[spec.attention].processors.values())
     for name, classes in found["attention"].items():
         if wrong := set(classes) - expected:

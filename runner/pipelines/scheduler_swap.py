@@ -1,4 +1,4 @@
-"""Swaps a live scheduler for another class; what the weights were trained with is kept."""
+"""Swaps a live scheduler for another class; settings from the weights' training are kept."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ TRAINED = (
     "num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas",
     "prediction_type",
 )  # fmt: skip
-"""What the weights were trained with: every swap keeps it."""
+"""Settings that the weights were trained with: every swap keeps them."""
 
 
 def swap_scheduler(own: Any, spec: SchedulerSpec, folder: Path | None = None) -> Any:
-    """A scheduler of the asked-for class with the noise levels and prediction type of `own`.
+    """A scheduler of the requested class with the noise levels and prediction type of `own`.
 
     The checkpoint's DDPM is kept as it is, with its learned variance. Any other class cannot use
     the variance half of the UNet's output; a left-over `variance_type` would make the pipeline
@@ -38,7 +38,7 @@ def swap_scheduler(own: Any, spec: SchedulerSpec, folder: Path | None = None) ->
         folder: where the checkpoint has a config of its own for this class, as 2.1 for DDPM.
 
     Raises:
-        StageError: the new scheduler does not read back as it was asked for.
+        StageError: the new scheduler's settings read back differ from the requested ones.
     """
     import diffusers
 
@@ -54,7 +54,7 @@ def swap_scheduler(own: Any, spec: SchedulerSpec, folder: Path | None = None) ->
         raise StageError(f"scheduler={spec.name}: the weights were trained by {kind}")
     if type(own) is not scheduler_class:
         config.pop("variance_type", None)
-        # DDIM's default clips latents, which go well beyond [-1, 1], to nothing.
+        # DDIM's default clips to [-1, 1]; latents go well beyond that.
         config.setdefault("clip_sample", False)
     if "lambda_min_clipped" in _taken(scheduler_class) and _starts_at_infinity(config):
         config["lambda_min_clipped"] = COSINE_LAMBDA
@@ -68,7 +68,7 @@ def swap_scheduler(own: Any, spec: SchedulerSpec, folder: Path | None = None) ->
 
 
 def scheduler_settings(scheduler: Any) -> dict[str, Any]:
-    """What a live scheduler is set to: its config and what was bound to its `step`."""
+    """A live scheduler's settings: its config, and the arguments bound to its `step`."""
     settings = {
         key: value for key, value in sorted(scheduler.config.items()) if not key.startswith("_")
     }
@@ -77,7 +77,7 @@ def scheduler_settings(scheduler: Any) -> dict[str, Any]:
 
 
 def _check(own: Any, scheduler: Any, spec: SchedulerSpec) -> None:
-    # diffusers keeps in `config` what the class does not take, so that alone proves nothing.
+    # diffusers also keeps options in `config` that the class does not take: no proof by itself.
     taken = _taken(type(scheduler))
     stepped = inspect.signature(type(scheduler).step).parameters.keys()
     read_back = {
@@ -104,7 +104,7 @@ def _taken(scheduler_class: type[Any]) -> set[str]:
 
 
 def _trained_by_flow(config: dict[str, Any]) -> bool:
-    """Schedulers of flow matching have sigmas that no betas make."""
+    """Whether the scheduler is for flow matching, whose sigmas do not come from betas."""
     return "beta_schedule" not in config
 
 

@@ -1,4 +1,4 @@
-"""What is no diffusers pipeline, with what the runner asks of any: depth estimation, and CLIP."""
+"""transformers models behind the interface of diffusers pipelines: depth estimation, and CLIP."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from PIL import Image
 
 
 class OwnPipeline:
-    """Models of transformers that are called as they are.
+    """transformers models with the part of the pipeline interface that the runner uses.
 
     Args:
-        models: by name.
+        models: model name -> model.
     """
 
     scheduler = None
@@ -32,7 +32,7 @@ class OwnPipeline:
         return self._models
 
     def place(self, device: str, *, offloaded: bool) -> None:
-        """Where the models run; offloaded, each is there only during a call."""
+        """Set where the models run; with `offloaded`, each is moved there only during a call."""
         self._execution_device = torch.device(device)
         self._waits_on_cpu = offloaded
         for model in self._models.values():
@@ -40,12 +40,12 @@ class OwnPipeline:
 
     @property
     def offloaded(self) -> list[str]:
-        """The models that wait on the CPU between calls."""
+        """Names of the models that are on the CPU between calls."""
         return sorted(self._models) if self._waits_on_cpu else []
 
     @contextmanager
     def on_device(self, name: str) -> Iterator[Any]:
-        """A model, where it runs."""
+        """A model, on the device for the time of the context."""
         model = self._models[name].to(self._execution_device)
         yield model
         if self._waits_on_cpu:
@@ -69,7 +69,7 @@ class DepthEstimator(OwnPipeline):
         from transformers import DepthEstimationPipeline
 
         class InFullPrecision(DepthEstimationPipeline):  # type: ignore[misc]
-            """numpy, which makes the picture, knows no bfloat16."""
+            """The picture is made by numpy, which has no bfloat16."""
 
             def postprocess(self, outputs: Any) -> Any:
                 outputs["predicted_depth"] = outputs["predicted_depth"].float()
@@ -121,7 +121,7 @@ class Clip(OwnPipeline):
         )
 
     def embed_text(self, text: str) -> torch.Tensor:
-        """The embedding of a text, [D], float32; what is over CLIP's length is cut off."""
+        """The embedding of a text, [D], float32; texts are cut at CLIP's length."""
         tokens = self._tokenizer(
             text,
             padding="max_length",
@@ -142,9 +142,9 @@ class Clip(OwnPipeline):
 
     @staticmethod
     def cosine(one: torch.Tensor, other: torch.Tensor) -> float:
-        """Of two embeddings, [D]."""
+        """The cosine of two embeddings, [D]."""
         return float(torch.nn.functional.cosine_similarity(one, other, dim=0))
 
 
 OWN_PIPELINES = {"depth-estimation": DepthEstimator, "clip": Clip}
-"""By the name in `catalog.Checkpoint.pipeline`."""
+"""By the name in `runner.catalog.checkpoint.Checkpoint.pipeline`."""

@@ -1,1 +1,1 @@
-"""What each kind of node does: one module a stage."""
+"""The stages: what each kind of node computes, one module a stage."""

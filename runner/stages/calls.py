@@ -1,4 +1,4 @@
-"""What all calls of diffusers' pipelines have in common: generators, callbacks, arguments."""
+"""Shared by all calls of diffusers pipelines: generators, callbacks, checked arguments."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from runner.graph.values import OnStep, Value
 from runner.stages.finite import check_finite
 
 GENERATOR_STATE = "generator_state"
-"""Where a stage's generator stands after it (uint8): with `seeding=shared` the next goes on."""
+"""A generator's state after a stage (uint8): with `seeding=shared` the next continues from it."""
 
 
 def started_generator(node: Node, inputs: Mapping[str, Value], name: str) -> torch.Generator:
-    """A CPU generator: from where the stage of input `name` left it, if there is one that used
-    it, and else from the node's seed.
+    """A CPU generator: continued from the stage of input `name` if that stage used one, else
+    started from the node's seed.
     """
     return _started(node.integer("seed"), inputs.get(name))
 
 
 def generator_for(seed: int, seeding: str, inputs: Mapping[str, Value]) -> torch.Generator:
-    """That of a decoder: with `seeding=shared` it goes on from the last stage that used it."""
+    """A decoder's generator: with `seeding=shared`, continued from the last stage that used it."""
     if seeding != "shared":
         return _started(seed, None)
     return _started(seed, inputs.get("negative" if "negative" in inputs else "prior"))
@@ -39,23 +39,23 @@ def _started(seed: int, before: Value | None) -> torch.Generator:
 
 
 def call(pipeline: Any, on_step: OnStep, steps: int, arguments: Mapping[str, Any]) -> Any:
-    """Call a pipeline with arguments that it really has: several swallow unknown ones silently.
+    """Call a pipeline, after checking its arguments: several pipelines ignore unknown ones.
 
     Raises:
-        StageError: an argument is none of the pipeline's.
+        StageError: the pipeline has no such argument.
     """
     known = inspect.signature(pipeline.__call__).parameters
     if unknown := sorted(arguments.keys() - known.keys()):
         raise StageError(f"{type(pipeline).__name__} takes no {', '.join(unknown)}")
-    # With small models on a CPU a twentieth of the time is autograd's bookkeeping. Elsewhere it is
-    # nothing, and hooks may be moving weights, which are not to become tensors of this mode.
+    # With small models on a CPU, autograd's bookkeeping is a twentieth of the time. Elsewhere it
+    # is negligible, and weights that hooks move must not become inference tensors.
     on_cpu = pipeline._execution_device.type == "cpu"
     with torch.inference_mode(mode=on_cpu):
         return pipeline(**arguments, **_step_callback(known, on_step, steps))
 
 
 def _step_callback(known: Mapping[str, Any], on_step: OnStep, steps: int) -> dict[str, Any]:
-    """The newer callback, the older one, or none: 2.1's prior has neither."""
+    """The pipeline's newer or older callback argument; empty for 2.1's prior, which has neither."""
 
     def at_step_end(pipeline: Any, step: int, timestep: Any, values: Any) -> Any:
         on_step(step + 1, steps)

@@ -1,6 +1,6 @@
-"""What diffusers' pipelines do wrong without a word, put right for the time of one call.
+"""Corrections of silent faults in diffusers' pipelines, each active during one call.
 
-Found in diffusers 0.42.1; each is compared with the corrected direct call in the tests.
+Found in diffusers 0.42.1; tests compare each with the corrected direct call.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 
 @contextmanager
 def sizes_in_order(pipeline: Any) -> Iterator[None]:
-    """2.x img2img: the picture is brought to width x height where height x width is meant, so a
+    """2.x img2img: the picture is resized to width x height where height x width is meant, so a
     non-square size ends in an error or in a transposed picture
     (pipeline_kandinsky_img2img.py, pipeline_kandinsky2_2_img2img.py,
     pipeline_kandinsky2_2_controlnet_img2img.py: `preprocess(i, width, height)`).
@@ -33,8 +33,8 @@ def sizes_in_order(pipeline: Any) -> Iterator[None]:
 @contextmanager
 def noise_of_the_schedule(pipeline: Any, steps: int, steps_run: int) -> Iterator[None]:
     """2.1 img2img: noise is added by hard-coded betas (0.0001 to 0.02) at a time computed from the
-    strength, not by the scheduler's betas at its first step; the sampler then takes it for
-    another amount (pipeline_kandinsky_img2img.py, add_noise).
+    strength, not by the scheduler's betas at its first step; the sampler then assumes another
+    amount of noise (pipeline_kandinsky_img2img.py, add_noise).
     """
 
     def add_noise(latents: torch.Tensor, noise: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
@@ -58,11 +58,11 @@ def mask_as_given(pipeline: Any) -> Iterator[None]:
 
 @contextmanager
 def each_text_by_itself(denoiser: Any, lengths: tuple[int, int]) -> Iterator[None]:
-    """3: in one batch the shorter of two texts is filled up, and the UNet averages over what it
-    was filled up with (attention pooling of the context). Run each at its own length.
+    """3: in one batch the shorter of two texts is padded, and the UNet averages over the padding,
+    too (attention pooling of the context). Run each at its own length.
 
     Used where the negative prompt is the longer one, which diffusers would cut. A shorter one is
-    filled up to the prompt's length, as in diffusers and in the original.
+    padded to the prompt's length, as in diffusers and in the original.
 
     Args:
         lengths: tokens of the negative prompt and of the prompt.

@@ -1,7 +1,7 @@
-"""Image embedding or text, and whatever pictures the task takes -> image.
+"""Stage `decode`: image embedding or text, and the task's input pictures -> image.
 
-One stage for all tasks and versions: what the node has as inputs, and the version's row in the
-catalog, decide what the pipeline is called with.
+One stage for all tasks and versions: the node's inputs, and the version's row in the catalog,
+decide the arguments of the pipeline.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ def version_drawn(node: Node) -> Version:
 
 
 def to_image(pixels: torch.Tensor, *, raw: bool) -> Image.Image:
-    """[3, H, W] -> RGB, by the very steps of diffusers' output_type="pil".
+    """[3, H, W] -> RGB, by the same steps as diffusers' output_type="pil".
 
     Args:
-        raw: around [-1, 1], as the autoencoder decodes; img2img pipelines have scaled it to [0, 1].
+        raw: values around [-1, 1], as the autoencoder decodes; img2img pipelines scale to [0, 1].
     """
     scaled = (pixels * 0.5 + 0.5).clamp(0, 1) if raw else pixels
     array = scaled.cpu().permute(1, 2, 0).float().numpy()
@@ -66,7 +66,7 @@ def _starts_from_picture(inputs: Mapping[str, Value]) -> bool:
 def guidance_scale(node: Node, version: Version) -> float:
     """The number that makes the pipeline compute `uncond + scale * (text - uncond)`.
 
-    Kandinsky 3's pipelines add 1 to theirs (pipeline_kandinsky3.py), so that the same number
+    Kandinsky 3's pipelines add 1 to their scale (pipeline_kandinsky3.py), so that the same number
     would mean more guidance than on 2.x.
     """
     scale = node.number("guidance_scale")
@@ -76,7 +76,7 @@ def guidance_scale(node: Node, version: Version) -> float:
 def _conditions(
     node: Node, inputs: Mapping[str, Value], pipeline: Any, version: Version
 ) -> dict[str, Any]:
-    """Embeddings and texts."""
+    """The arguments for embeddings and texts."""
     texts = {
         name: node.params[name] for name in ("prompt", "negative_prompt") if name in node.params
     }
@@ -86,11 +86,11 @@ def _conditions(
 def embeddings(
     inputs: Mapping[str, Value], pipeline: Any, version: Version
 ) -> dict[str, torch.Tensor]:
-    """What the pipeline is told of texts and pictures as tensors, where the denoiser wants them."""
+    """The pipeline's arguments for embeddings, on its device and in the denoiser's dtype."""
     device, dtype = pipeline._execution_device, _denoiser(pipeline, version).dtype
     text = inputs.get("text")
     if isinstance(text, dict):
-        # Named as the pipeline's arguments are. Masks and lengths keep their type.
+        # Named like the pipeline's arguments. Masks and lengths keep their type.
         return {
             name: value.to(device, dtype if value.is_floating_point() else None)
             for name, value in text.items()
@@ -101,7 +101,7 @@ def embeddings(
         assert isinstance(value, dict)
         return value[name].to(device, dtype)
 
-    # Without guidance diffusers casts nothing to the UNet's dtype, so it is done here for both.
+    # Without guidance diffusers does not cast to the UNet's dtype; cast here in both cases.
     return {
         "image_embeds": tensor("prior", "image_embeds"),
         "negative_image_embeds": tensor("negative", "image_embeds")
@@ -117,9 +117,9 @@ def _denoiser(pipeline: Any, version: Version) -> Any:
 def _pictures(
     node: Node, inputs: Mapping[str, Value], pipeline: Any, version: Version
 ) -> dict[str, Any]:
-    """Sizes, and what is drawn on."""
+    """The arguments for sizes and input pictures."""
     pictures: dict[str, Any] = {}
-    if not (version.sized_by_picture and "image" in inputs):  # it has the size that was asked for
+    if not (version.sized_by_picture and "image" in inputs):  # else the picture has the size
         pictures |= {"height": node.integer("height"), "width": node.integer("width")}
     if "image" in inputs:
         pictures["image"] = inputs["image"]
@@ -150,7 +150,7 @@ def _corrected(
         text = inputs.get("text")
         is_guided = guidance_scale(node, version) > 1
         if isinstance(text, dict) and is_guided and Fault.texts_filled_up in faults:
-            # What `encode_prompt` cuts a text to: its tokens and one more.
+            # The length `encode_prompt` cuts a text to: its tokens and one more.
             total = text["attention_mask"].shape[1]
             own = min(int(text["attention_mask"].sum()) + 1, total)
             if own < total:

@@ -1,7 +1,7 @@
-"""Image embeddings -> as many images, by one call of the decoder (2.2, without pictures).
+"""Stage `decode_batch`: several image embeddings -> images, in one decoder call (2.2 text2img).
 
-Each image has its own generator, so its noise is that of the image alone; sums over a batch are
-taken in another order, so its last bits are not.
+Each image has its own generator, so its noise is the same as when it is drawn alone; sums over a
+batch are taken in another order, so its last bits may differ.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Picture -> depth picture, for the depth ControlNet (2.2)."""
+"""Stage `depth`: picture -> depth picture, for the depth ControlNet (2.2)."""
 
 from __future__ import annotations
 

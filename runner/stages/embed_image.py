@@ -1,4 +1,4 @@
-"""Picture -> its own image embedding, as the prior's `interpolate` makes it (2.1 and 2.2)."""
+"""Stage `embed_image`: picture -> its image embedding, as the prior's `interpolate` does (2.x)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prompt and negative prompt -> hidden states of the text encoder (3)."""
+"""Stage `encode_text`: prompt and negative prompt -> hidden states of the text encoder (3)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep)
     negative_attention_mask [1, L].
 
     Each text is encoded by itself: diffusers cuts the negative one to the length of the prompt
-    (pipeline_kandinsky3.py, encode_prompt). Here the shorter one is filled up with masked zeros.
+    (pipeline_kandinsky3.py, encode_prompt). Here the shorter one is padded with masked zeros.
     No negative prompt: all zeros, as in diffusers.
     """
     states, mask = _encoded(pipeline, node.text("prompt"))

@@ -1,4 +1,4 @@
-"""NaN and infinity, found where they arise: diffusers would turn them into a black image."""
+"""Finds NaN and infinity where they arise: diffusers would turn them into a black image."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from runner.graph.node import Node
 
 
 def check_finite(node: Node, what: str, tensor: torch.Tensor) -> None:
-    """Raises NonFiniteError, with what usually helps."""
+    """Raises NonFiniteError for NaN or infinity; its message says what usually helps."""
     if bool(torch.isfinite(tensor).all()):
         return
     dtype = node.pipeline.dtype if node.pipeline else "float32"

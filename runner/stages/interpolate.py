@@ -1,4 +1,4 @@
-"""Image embeddings -> their weighted sum."""
+"""Stage `interpolate`: image embeddings -> their weighted sum."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep)
     """Returns image_embeds and negative_image_embeds, each [1, embedding_dim]; and, where a prior
     was among the inputs, the generator_state after the last one.
 
-    The sum is taken as diffusers takes it (`KandinskyV22PriorPipeline.interpolate`).
+    The sum is computed as in diffusers (`KandinskyV22PriorPipeline.interpolate`).
     """
     weights = _numbers(node.params["weights"])
     items = [inputs[f"item{number}"] for number in range(len(weights))]

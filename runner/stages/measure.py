@@ -1,4 +1,4 @@
-"""A picture -> numbers, by one metric."""
+"""Stage `measure`: one metric, from one or more pictures to numbers."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from runner.metrics.find import load_function
 
 
 def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep) -> Scores:
-    """The metric's numbers, by name; a single one by the empty name.
+    """The metric's numbers, by name; a single number has the empty name.
 
     Raises:
-        StageError: it returned what is no finite number.
+        StageError: it returned something that is not a finite number.
     """
     function = load_function(node.label, node.text("function"))
     images = [inputs[name] for name in sorted(inputs) if name.startswith(OF_MANY)]

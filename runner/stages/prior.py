@@ -1,4 +1,4 @@
-"""Text -> image embedding (2.1 and 2.2)."""
+"""Stage `prior`: text -> image embedding (2.1 and 2.2)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep)
     image_embeds, negative_image_embeds: [1, embedding_dim], dtype of the prior.
     generator_state: see `calls.GENERATOR_STATE`.
 
-    Without a negative prompt, or where that is the prior's alone (`negative_for`), the negative
+    Without a negative prompt, or where only the prior uses it (`negative_for`), the negative
     embedding is that of a black image; "" would be sampled like any text (diffusers,
     pipeline_kandinsky2_2_prior.py).
     """
@@ -36,7 +36,7 @@ def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep)
         },
     )  # fmt: skip
     if params.get("negative_for") == "prior":
-        # What it would be without a negative prompt. Sampled all the same: the generator goes on.
+        # The black image's embedding. The negative prompt was sampled, as the generator goes on.
         output.negative_image_embeds = pipeline.get_zero_embed(1, output.image_embeds.device).to(
             output.image_embeds.dtype
         )
@@ -46,7 +46,7 @@ def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep)
 def sampled_embeddings(
     node: Node, output: Any, generator: torch.Generator
 ) -> dict[str, torch.Tensor]:
-    """What a prior's pipeline drew, as its stage returns it, and where its generator stands."""
+    """A prior pipeline's embeddings and the generator's state, as the stage returns them."""
     embeddings = {
         "image_embeds": output.image_embeds,
         "negative_image_embeds": output.negative_image_embeds,

@@ -1,4 +1,7 @@
-"""Text and picture -> image embedding (2.2): the prior starts from the picture's own embedding."""
+"""Stage `prior_from_image`: text and picture -> image embedding (2.2).
+
+The prior starts from the picture's own embedding.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""File -> RGB picture of the size that is needed."""
+"""Stage `read_image`: file -> RGB picture at the size that is needed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep)
 
 
 def check_unchanged(node: Node, name: str) -> None:
-    """Raises StageError where the file is not the one that the plan was made for."""
+    """Raises StageError where the file was changed after the plan was made."""
     path = node.files[name]
     try:
         unchanged = file_sha256(path) == node.params["sha256"]

@@ -1,4 +1,4 @@
-"""File or box -> mask of the size that is needed."""
+"""Stage `read_mask`: file or box -> mask at the size that is needed."""
 
 from __future__ import annotations
 

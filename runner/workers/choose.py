@@ -1,4 +1,4 @@
-"""How many workers a graph is given."""
+"""Chooses the kind and the number of workers for a graph."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from runner.workers import host
 from runner.workers.setup import WorkerSetup, open_pipelines, setup_of
 
 ENOUGH = 12
-"""Nodes that run a model, for each worker: starting one takes as long as a few of them."""
+"""Nodes that run a model, for each worker: starting a worker takes as long as a few nodes."""
 
 
 def open_workers(plans: Sequence[Plan], cluster: Cluster | None = None) -> OpenWorkers:
-    """Workers for plans of one profile.
+    """Workers for plans with the same execution profile.
 
     Args:
-        cluster: where they are, if not on this machine.
+        cluster: where the workers are, if not on this machine.
     """
 
     def opened(nodes: Sequence[Node], observer: Observer) -> Workers:
@@ -41,7 +41,7 @@ def open_workers(plans: Sequence[Plan], cluster: Cluster | None = None) -> OpenW
             return in_process(lambda: open_pipelines(opening), opening.profile.bench)(
                 nodes, observer
             )
-        # Only now: most runs need none of it.
+        # Imported here: most runs do not need it.
         from runner.workers.pool import Pool
 
         return Pool(opening, specs_of(nodes), count, observer)
@@ -72,20 +72,20 @@ def _elsewhere(
 
 
 def specs_of(nodes: Sequence[Node]) -> set[PipelineSpec]:
-    """All that nodes run on."""
+    """The pipelines of the nodes."""
     return {node.pipeline for node in nodes if node.pipeline is not None}
 
 
 def _work(nodes: Sequence[Node]) -> int:
-    """How many of them run a model."""
+    """The number of nodes that run a model."""
     return sum(node.pipeline is not None for node in nodes)
 
 
 def worker_count(plans: Sequence[Plan], nodes: Sequence[Node]) -> tuple[int, str]:
-    """How many workers, and why.
+    """The number of workers, and the reason for it.
 
-    `auto`: on accelerators one each; on a CPU one a core where one thread is all that the model
-    can use, else one. Never more than have enough to do.
+    `auto`: on accelerators one each; on a CPU one a core where the model cannot use more than one
+    thread, else one. Never so many that some have too little to do.
     """
     profile = profile_of(plans)
     configured = profile.workers

@@ -1,6 +1,6 @@
-"""Workers at the other end of connections: who is given what, what they say, and when one dies.
+"""Workers over connections: dispatching nodes, receiving messages, and replacing dead workers.
 
-A worker that dies takes no result with it: its node is given to another one.
+When a worker dies no result is lost: its node is given to another worker.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from runner.workers.messages import (
 from runner.workers.setup import WorkerSetup
 
 RETRIES = 2
-"""How often a node is given to another worker after one died with it."""
+"""How often a node is given to another worker after a worker died while running it."""
 
 
 class WorkerTraceback(Exception):  # noqa: N818
-    """The cause of a stage's error: where it failed in the worker, as text."""
+    """The cause of a stage's error: the worker's traceback, as text."""
 
     def __str__(self) -> str:
         return f"in a worker process\n\n{self.args[0]}"
@@ -44,11 +44,11 @@ class WorkerTraceback(Exception):  # noqa: N818
 
 @dataclass(eq=False)
 class Worker:
-    """One process, as seen from here; its `pid` is known once it has told it.
+    """A worker process, as the runner sees it; its `pid` is known once it has sent `Ready`.
 
     Attributes:
-        origin: what started it: those of one origin fail together.
-        place: see `Start`.
+        origin: what started it: workers of one origin fail together.
+        place: see `messages.Start`.
     """
 
     connection: Connection
@@ -60,16 +60,16 @@ class Worker:
 
 
 class ConnectedWorkers(ABC):
-    """Runs nodes side by side, as the engine's workers.
+    """Runs nodes in parallel, as the engine's workers.
 
     Args:
-        opening: of what they need.
-        specs: all that any node will ask for.
-        observer: told of what happens while nodes run.
+        opening: what the workers need to open pipelines.
+        specs: the pipelines of all nodes.
+        observer: notified of events while nodes run.
     """
 
     _patience: float | None = None
-    """Seconds that `wait` waits at most."""
+    """The longest time in seconds that one `wait` takes."""
 
     def __init__(
         self, opening: WorkerSetup, specs: Collection[PipelineSpec], observer: Observer
@@ -88,7 +88,7 @@ class ConnectedWorkers(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """End all workers; what they are running is given up."""
+        """End all workers; nodes that they are running are abandoned."""
 
     def has_idle(self) -> bool:
         return bool(self._idle)
@@ -113,11 +113,11 @@ class ConnectedWorkers(ABC):
             worker.specs &= set(specs)
 
     def pids(self) -> list[int]:
-        """Of the workers that are ready."""
+        """Process ids of the workers that are ready."""
         return [worker.pid for worker in self._workers if worker.pid is not None]
 
     def pids_running(self, node: Node) -> list[int]:
-        """Of the worker that runs a node."""
+        """Process id of the worker that runs a node."""
         return [w.pid for w in self._workers if w.run and w.run.node == node and w.pid is not None]
 
     @property
@@ -126,7 +126,7 @@ class ConnectedWorkers(ABC):
 
     def _give(self, run: Run) -> None:
         idle, spec = self._idle, run.node.pipeline
-        # One that has the pipeline already, if there is any.
+        # Preferably a worker that has the pipeline already.
         worker = next((one for one in idle if spec in one.specs), idle[0])
         worker.run = run
         if spec is not None:
@@ -134,13 +134,13 @@ class ConnectedWorkers(ABC):
         self._send(worker, run)
 
     def _give_again(self) -> None:
-        """What others died with, before anything new."""
+        """Give out the nodes of workers that died, before any new node."""
         while self._again and self._idle:
             self._give(self._again.popleft())
 
     @staticmethod
     def _send(worker: Worker, message: Run | Keep | Start) -> None:
-        with contextlib.suppress(OSError):  # it died: seen when it is waited for
+        with contextlib.suppress(OSError):  # it died: `wait` notices that
             worker.connection.send(message)
 
     def _heard(self, worker: Worker) -> tuple[Node, Ran | RunnerError] | None:
@@ -184,9 +184,9 @@ class ConnectedWorkers(ABC):
 
 
 class Teller:
-    """Tells an observer what workers tell of a node.
+    """Passes a worker's messages about a node on to an observer.
 
-    Of a pipeline once, though every worker loads it; once for each device where there are several.
+    A loaded pipeline is reported once for each device, although every worker loads it.
     """
 
     def __init__(self, observer: Observer) -> None:
@@ -208,12 +208,12 @@ class Teller:
 
 
 def given_up(node: Node, deaths: int) -> StageError:
-    """Why a node is not tried again."""
+    """The error of a node that is not tried again, after `deaths` workers died running it."""
     return StageError(f"{node.stage} failed ({node.label}): its worker process died {deaths} times")
 
 
 def result_of(message: Ran | Failed) -> Ran | RunnerError:
-    """What a worker's last word on a node means to the engine."""
+    """A worker's last message about a node, as a result or an error for the engine."""
     if isinstance(message, Ran):
         return message
     error = StageError(message.error)

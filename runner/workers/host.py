@@ -1,6 +1,6 @@
-"""Processes of this machine that import what workers need, and fork them: torch is imported once.
+"""Host processes: each imports torch and diffusers once and forks workers on this machine.
 
-One may stand by: begun while a sweep is still being planned, so that its imports cost no time.
+One may stand by: started while a sweep is still being planned, so that its imports cost no time.
 
 Why not `multiprocessing`'s forkserver: its workers run the user's script again, so `sweep()` in a
 script without a `__main__` guard would fail, and no public function ends the server or tells its
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 
 class Host:
-    """A process that waits to be told what its workers open.
+    """A process that imports libraries and then waits for a `Start` message to fork workers.
 
     Args:
-        places: how many workers it can have at most.
+        places: the largest number of workers.
 
     Attributes:
-        connections: to the workers, once it has been told to start them.
+        connections: to the workers, once they were started.
     """
 
     def __init__(self, places: int) -> None:
@@ -38,7 +38,7 @@ class Host:
         ends = [lifeline, *(theirs.fileno() for _, theirs in pairs)]
         command = module_command("runner.workers.process", *map(str, ends))
         try:
-            # In a group of its own: Ctrl-C in the terminal is the runner's alone to act upon.
+            # In a process group of its own: only the runner reacts to Ctrl-C in the terminal.
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -58,19 +58,19 @@ class Host:
 
     @property
     def pid(self) -> int:
-        """Of the process that the workers are forked from."""
+        """Id of the process that the workers are forked from."""
         return self._process.pid
 
     def start(self, start: Start) -> None:
-        """Have it begin the workers; the other places are given up."""
+        """Have the host fork its workers; places beyond their number are not used."""
         for connection in self.connections[start.workers :]:
             connection.close()
         del self.connections[start.workers :]
-        with contextlib.suppress(OSError):  # it died at once: seen when a worker is waited for
+        with contextlib.suppress(OSError):  # it died at once: noticed when waiting for a worker
             self.connections[0].send(start)
 
     def close(self) -> None:
-        """End it and its workers, whatever they are doing."""
+        """End the host and its workers, even while they compute."""
         os.close(self._lifeline_end)
         for connection in self.connections:
             connection.close()
@@ -81,14 +81,14 @@ _standing_by: list[Host] = []
 
 
 def stand_by() -> None:
-    """Have a host import already, with a place for each core."""
+    """Start a host in advance, so that it imports meanwhile; with a place for each core."""
     if not _standing_by:
-        with contextlib.suppress(OSError):  # if it has to be, it is told by whoever needs one
+        with contextlib.suppress(OSError):  # reported later, by `take`, if a host is needed
             _standing_by.append(Host(cpu_cores()))
 
 
 def take(places: int) -> Host:
-    """The one that stands by, if it has as many places; else another one."""
+    """The host that stands by, if it has enough places; else a new one."""
     if _standing_by and len(_standing_by[0].connections) >= places:
         return _standing_by.pop()
     stand_down()
@@ -96,6 +96,6 @@ def take(places: int) -> Host:
 
 
 def stand_down() -> None:
-    """None will be needed: it does not go on importing."""
+    """End the host that stands by: none is needed."""
     while _standing_by:
         _standing_by.pop().close()

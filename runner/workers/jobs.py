@@ -1,8 +1,8 @@
-"""Workers in jobs of a batch system, through submitit: a job is one worker for as long as it may.
+"""Workers as jobs of a batch system, through submitit: one job is one worker.
 
-A job connects back to this process and takes nodes one after the other, with its models warm, so an
-allocation runs a slice of the plan and not one process a cell. A job that ends early (preempted,
-out of time, killed) is submitted anew.
+A job connects back to this process and runs nodes one after the other, with its models loaded, so
+one allocation serves many cells. A job that ends early (preempted, out of time, killed) is
+submitted again.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ SECONDS_TO_END = 15.0
 
 
 class JobWorkers(ConnectedWorkers):
-    """Jobs that connect back when they begin.
+    """Workers in jobs, which connect back to the runner when they start.
 
     Args:
-        folder: for what submitit writes; every machine sees it at this place.
+        folder: for submitit's files; every machine must see it at this path.
     """
 
     _patience = SECONDS_BETWEEN_LOOKS
@@ -61,7 +61,7 @@ class JobWorkers(ConnectedWorkers):
         self._listener = Listener((LOOPBACK if local else "", 0), backlog=count, authkey=self._key)
         host = batch.host or (LOOPBACK if local else socket.getfqdn())
         self._address = (host, self._listener.address[1])
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # the key lies in it
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # it holds the connection's key
         self._executor = submitit.AutoExecutor(
             folder=folder, cluster=batch.cluster, local_python=_python(), slurm_python=_python()
         )
@@ -79,7 +79,7 @@ class JobWorkers(ConnectedWorkers):
     def has_idle(self) -> bool:
         self._welcome()
         busy = any(worker.run for worker in self._workers) or self._again
-        # `submit` waits where nobody is there yet.
+        # `submit` waits where no job has connected yet.
         return bool(self._idle) or not busy
 
     def wait(self) -> tuple[Node, Ran | RunnerError] | None:
@@ -92,7 +92,7 @@ class JobWorkers(ConnectedWorkers):
         self._welcome()
         for worker in self._workers:
             worker.connection.close()
-        # Those that are idle see it and end; to be cancelled would have them print tracebacks.
+        # Idle jobs notice and end by themselves; cancelled ones would print tracebacks.
         deadline = time.monotonic() + (SECONDS_TO_END if self._local else 0)
         while time.monotonic() < deadline and not all(job.done() for job in self._jobs):
             time.sleep(0.1)
@@ -119,7 +119,7 @@ class JobWorkers(ConnectedWorkers):
             try:
                 connection = self._listener.accept()
             except AuthenticationError:
-                continue  # somebody else's
+                continue  # not one of our jobs
             except OSError:
                 return  # closed
             with self._arrival:
@@ -127,7 +127,7 @@ class JobWorkers(ConnectedWorkers):
                 self._arrival.notify()
 
     def _welcome(self) -> None:
-        """Those who connected meanwhile."""
+        """Add the jobs that have connected meanwhile."""
         with self._arrival:
             arrived, self._arrived = self._arrived, []
         for connection in arrived:
@@ -137,14 +137,14 @@ class JobWorkers(ConnectedWorkers):
         self._give_again()
 
     def _check_jobs(self) -> None:
-        """Nobody will come where all jobs have ended. Raises RunnerError."""
+        """Raises RunnerError where all jobs have ended, so that none will connect any more."""
         if not self._workers and all(job.done() for job in self._jobs):
             last = self._jobs[-1]
             raise RunnerError(f"the jobs end before they can begin\n{last.stderr() or ''}".rstrip())
 
 
 def _python() -> str:
-    """How a job starts Python: -P, so that it takes none of the user's files for the runner."""
+    """A job's Python command; -P, so that no file of the user is imported as the runner."""
     paths = f"PYTHONPATH={python_path(users_modules=True)}"
     return shlex.join(["env", paths, sys.executable, "-P"])
 

@@ -1,4 +1,4 @@
-"""What passes between the runner and its worker processes, both of one version, over a pipe."""
+"""The messages between the runner and its workers. Both sides are of the same version."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from runner.workers.setup import WorkerSetup
 
 @dataclass(frozen=True)
 class Start:
-    """To the process that the workers are forked from.
+    """To the process that forks the workers.
 
     Attributes:
-        classes: diffusers classes that are imported before, once for all workers.
-        workers: how many are forked; it may have been given more pipes.
-        place: accelerators are dealt out in turn by it, where none is named.
+        classes: diffusers classes to import before forking, once for all workers.
+        workers: how many to fork; at most the number of the process's pipes.
+        place: a worker's number, by which accelerators are assigned in turn where none is named.
     """
 
     opening: WorkerSetup
@@ -37,7 +37,7 @@ class Run:
 
     @classmethod
     def of(cls, node: Node, inputs: Mapping[str, Made]) -> Run:
-        """With its inputs as bytes."""
+        """The message, with the node's inputs as bytes."""
         return cls(
             node,
             {
@@ -49,14 +49,14 @@ class Run:
 
 @dataclass(frozen=True)
 class Keep:
-    """To a worker: only these pipelines are still needed."""
+    """To a worker: unload all pipelines but these."""
 
     specs: frozenset[PipelineSpec]
 
 
 @dataclass(frozen=True)
 class Ready:
-    """From a worker: it is there, and imports are behind it."""
+    """From a worker: it is connected and its imports are done."""
 
     pid: int
 
@@ -68,7 +68,7 @@ class PipelineLoaded:
 
 @dataclass(frozen=True)
 class Started:
-    """The node that it was given runs now."""
+    """From a worker: its node runs now."""
 
 
 @dataclass(frozen=True)
@@ -84,12 +84,12 @@ class Relieved:
 
 @dataclass(frozen=True)
 class Failed:
-    """Why a node failed, and the traceback of it, as text."""
+    """From a worker: a node's error, and its traceback as text."""
 
     error: str
     traceback: str
 
 
 Happened = PipelineLoaded | Started | Stepped | Relieved
-"""What a worker tells of a running node; its last word is `Ran`, with bytes, or `Failed`."""
+"""Messages of a worker about a running node; the last is `Ran`, with bytes, or `Failed`."""
 FromWorker = Ready | Happened | Ran | Failed

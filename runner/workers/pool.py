@@ -1,4 +1,4 @@
-"""Worker processes on this machine."""
+"""A pool of worker processes on this machine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from runner.workers.setup import WorkerSetup
 
 
 class Pool(ConnectedWorkers):
-    """So many processes, each at the other end of a pipe."""
+    """Worker processes on this machine, each connected by a pipe."""
 
     def __init__(
         self, opening: WorkerSetup, specs: Collection[PipelineSpec], count: int, observer: Observer
@@ -29,7 +29,7 @@ class Pool(ConnectedWorkers):
             host.close()
 
     def _add(self, count: int) -> None:
-        """Start processes: where forking is safe, all from one that imports for them."""
+        """Start processes: where forking is safe, all from one host, which imports once."""
         if count > 1 and not self._can_fork:
             for _ in range(count):
                 self._add(1)
@@ -47,6 +47,6 @@ class Pool(ConnectedWorkers):
         return sys.platform.startswith("linux") and self._start.opening.profile.device == "cpu"
 
     def _free_place(self) -> int:
-        """Of a process that died, if there is one."""
+        """The lowest place that no worker has, such as that of one that died."""
         taken = {worker.place for worker in self._workers}
         return next(place for place in itertools.count() if place not in taken)

@@ -1,12 +1,11 @@
-"""A worker process: runs the nodes that it is given, until the pipe to it is closed.
+"""A worker process: runs the nodes that it receives, until its pipe is closed.
 
 `python -m runner.workers.process <lifeline> <pipe> [<pipe> ...]`, all of them file descriptors.
-With several pipes one process imports what all need and forks a worker for each: torch and
-diffusers are imported once. Only for the CPU: what they import asks for CUDA devices, and CUDA is
-lost to what is forked after that. What is to be opened, and by how many, comes over the first pipe,
-maybe later.
+With several pipes one process imports torch and diffusers once and forks a worker for each. Only
+for the CPU: these imports ask for CUDA devices, and processes forked after that cannot use CUDA.
+The `Start` message comes over the first pipe, possibly later.
 
-The runner's death closes the lifeline, whereupon all of them end, whatever they are doing.
+The runner's death closes the lifeline, and all of these processes end at once.
 """
 
 from __future__ import annotations
@@ -46,11 +45,11 @@ from runner.workers.messages import (
 from runner.workers.setup import WorkerSetup, import_libraries, import_pipelines, open_pipelines
 
 SECONDS_BETWEEN_STEPS = 0.1
-"""Steps are told no more often."""
+"""Shortest time in seconds between two messages about steps."""
 
 
 def main(arguments: list[str]) -> None:
-    """Fork the workers and wait for the runner's end."""
+    """Fork the workers and wait until the runner ends."""
     for stopping in (signal.SIGINT, signal.SIGTERM):
         signal.signal(stopping, signal.SIG_IGN)  # the runner decides when the workers end
     lifeline, *pipes = map(int, arguments)
@@ -61,10 +60,10 @@ def main(arguments: list[str]) -> None:
     try:
         start = connections[0].recv()
     except (EOFError, ConnectionResetError):
-        os._exit(0)  # it is not needed, or the runner is gone
+        os._exit(0)  # not needed, or the runner has ended
     assert isinstance(start, Start)
     import_pipelines(start.classes)
-    gc.freeze()  # no worker copies it just to look for garbage
+    gc.freeze()  # else garbage collection in a worker would copy the shared memory pages
     for connection in connections[start.workers :]:
         connection.close()
     del connections[start.workers :]
@@ -72,7 +71,7 @@ def main(arguments: list[str]) -> None:
         _work(connections[0], _placed(start.opening, start.place))
         return
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them
-    # From Python 3.12 on a fork beside a thread is warned of. Ours waits and holds nothing.
+    # Python 3.12 and later warn of a fork beside a thread. Our thread only waits and has no lock.
     warnings.simplefilter("ignore", DeprecationWarning)
     for connection in connections:
         child = os.fork()
@@ -91,7 +90,7 @@ def main(arguments: list[str]) -> None:
 
 
 def serve(address: tuple[str, int], key: bytes) -> None:
-    """Be a worker of the runner that listens at `address`, on this or another machine."""
+    """Run as a worker of the runner that listens at `address`, on this or another machine."""
     with Client(address, authkey=key) as connection:
         start = connection.recv()
         assert isinstance(start, Start)
@@ -110,7 +109,7 @@ def _placed(opening: WorkerSetup, place: int) -> WorkerSetup:
 
 
 def _end_with_runner(lifeline: int, workers: Sequence[int]) -> None:
-    """With the processes that it has forked, of which there may be more later."""
+    """End this process and its `workers`, a list that may grow, when the runner ends."""
 
     def watch() -> None:
         with contextlib.suppress(OSError):
@@ -118,7 +117,7 @@ def _end_with_runner(lifeline: int, workers: Sequence[int]) -> None:
         for worker in workers:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(worker, signal.SIGKILL)
-        os._exit(0)  # at once: torch takes more than a second to be let go of
+        os._exit(0)  # at once: freeing torch takes more than a second
 
     threading.Thread(target=watch, daemon=True).start()
 
@@ -136,11 +135,11 @@ def _work(connection: Connection, opening: WorkerSetup) -> None:
                 assert isinstance(message, Run)
                 tell(run_node(runner, message))
     except (EOFError, BrokenPipeError, ConnectionResetError):
-        pass  # the runner has let go of this worker
+        pass  # the runner has closed the connection
 
 
 def run_node(runner: StageRunner, message: Run) -> Ran | Failed:
-    """Run what was asked for; an error of ours becomes a message."""
+    """Run the message's node; a RunnerError is returned as a message."""
     kind = STAGES[message.node.stage].result
     inputs = {name: decode(made) for name, made in message.inputs.items()}
     try:
@@ -151,7 +150,7 @@ def run_node(runner: StageRunner, message: Run) -> Ran | Failed:
 
 
 class Messenger(Observer):
-    """Puts what happens into messages."""
+    """Sends events as messages."""
 
     def __init__(self, send: Callable[[Happened], None]) -> None:
         self._send = send

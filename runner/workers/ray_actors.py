@@ -1,8 +1,8 @@
-"""Actors of Ray as the engine's workers: on one machine or many, each with its models warm.
+"""Ray actors as the engine's workers: on one machine or many, each keeps its models loaded.
 
-The launching process alone reads pictures, keeps the store, and writes images and records; an actor
-gets a node with the bytes of its inputs, and gives bytes back. Weights must lie at the same place
-on every machine (the small family comes with the package).
+Only the launching process reads pictures, keeps the store, and writes images and records; an actor
+receives a node with its inputs as bytes and returns bytes. Weights must be at the same path on
+every machine (the small family comes with the package).
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ from runner.workers.setup import WorkerSetup, open_pipelines
 
 
 class RayActors:
-    """Actors that run nodes side by side. Nodes without a model run here.
+    """Actors that run nodes in parallel. Nodes without a model run in this process.
 
     Args:
-        work: how many nodes run a model; there are no more actors than that.
+        work: the number of nodes that run a model; there are no more actors than that.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class RayActors:
         self._tell = Teller(observer)
         self._deaths: Counter[str] = Counter()
         self._never_ready = 0
-        # What Ray will answer, and by whom; actors that wait for work.
+        # Ray's open futures and their actors; idle actors.
         self._coming: dict[Any, Any] = {}
         self._running: dict[Any, tuple[Any, Run]] = {}
         self._ready: list[Any] = []
@@ -85,7 +85,7 @@ class RayActors:
             actor.evict_except.remote(frozenset(specs))
 
     def close(self) -> None:
-        """Let go of the actors, and of the cluster if it was begun for them."""
+        """End the actors, and the cluster if it was started for them."""
         running = [actor for actor, _ in self._running.values()]
         for actor in [*self._coming.values(), *self._ready, *running]:
             ray.kill(actor)
@@ -97,13 +97,13 @@ class RayActors:
         self._coming[actor.ready.remote()] = actor
 
     def _give(self, run: Run) -> None:
-        while not self._ready:  # only actors that have answered: one on a lost node never would
+        while not self._ready:  # only actors that have answered: one on a lost machine never does
             self._look(None)
         actor = self._ready.pop(0)
         self._running[actor.run.remote(run)] = (actor, run)
 
     def _look(self, seconds: float | None) -> None:
-        """See to whatever is done, first waiting for something to be."""
+        """Handle the next future that is done; wait `seconds` for it, None: without limit."""
         futures = [*self._coming, *self._running]
         found, _ = ray.wait(futures, timeout=seconds) if futures else ([], [])
         for future in found:
@@ -135,7 +135,7 @@ class RayActors:
         self._done.append((run.node, result_of(result)))
 
     def _died(self, run: Run) -> None:
-        """An actor and what it ran are lost, maybe with its machine."""
+        """An actor has died while running a node, possibly with its machine."""
         self._add()
         self._deaths[run.node.key] += 1
         if self._deaths[run.node.key] > RETRIES:
@@ -155,30 +155,30 @@ class StageActor:
         )
 
     def ready(self) -> None:
-        """Once the imports are done."""
+        """Return once the imports are done."""
         from runner.pipelines import pipelines
 
         assert pipelines
 
     def run(self, run: Run) -> tuple[list[Happened], Ran | Failed]:
-        """What happened, and how it ended."""
+        """Run a node: the messages about it, and its result or failure."""
         self._told.clear()
         result = run_node(self._runner, run)
         return list(self._told), result
 
     def evict_except(self, specs: frozenset[PipelineSpec]) -> None:
-        """Only these pipelines are still needed."""
+        """Unload all pipelines but these."""
         self._runner.evict_except(specs)
 
 
 def take_our_package() -> None:
-    """Called by Ray in each new worker process, which so imports this package before Ray puts the
-    driver's working directory first: a `runner.py` there is not taken for it.
+    """Called by Ray in each new worker process, so that this package is imported before Ray puts
+    the driver's working directory first in `sys.path`: a `runner.py` there would shadow it.
     """
 
 
 def _here(opening: WorkerSetup) -> WorkerSetup:
-    """With the small family of this machine's own package."""
+    """The setup, with the small family's checkpoints taken from this machine's own package."""
     return replace(opening, checkpoints=tuple(map(_checkpoint_here, opening.checkpoints)))
 
 
@@ -197,7 +197,7 @@ def _checkpoint_here(found: FoundCheckpoint) -> FoundCheckpoint:
 
 
 def _init(cluster: RayCluster) -> None:
-    """Connect, and leave signals to the runner, which Ray would take over."""
+    """Connect to Ray, and restore the runner's signal handlers, which Ray replaces."""
     _check_address(cluster.address)
     before = {number: signal.getsignal(number) for number in STOPPING}
     try:
@@ -218,12 +218,12 @@ def _init(cluster: RayCluster) -> None:
 def _environment(cluster: RayCluster) -> dict[str, Any]:
     hook = {"worker_process_setup_hook": f"{__name__}.{take_our_package.__name__}"}
     if cluster.address:
-        return hook  # other machines know best where their packages are
+        return hook  # other machines find their packages themselves
     return {**hook, "env_vars": {"PYTHONPATH": python_path(users_modules=True)}}
 
 
 def _check_address(address: str | None) -> None:
-    """Ray itself tries for ten minutes. Raises RunnerError where nothing listens."""
+    """Raises RunnerError at once where nothing listens: Ray itself would try for ten minutes."""
     host, _, port = (address or "").removeprefix("ray://").rpartition(":")
     if not port.isdigit():
         return

@@ -1,4 +1,4 @@
-"""From plans to live pipelines: what torch is needed for begins here."""
+"""What a worker needs to open pipelines, from plans. torch is imported from here on only."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class WorkerSetup:
-    """What has to be known to run nodes on pipelines, here or in another process.
+    """What a process needs to open pipelines and run nodes on them.
 
     Attributes:
-        profile: how they are run.
-        component_bytes: of each checkpoint, module -> bytes in the precision of its role.
-        pixels: of the largest picture.
-        activation_bytes: of the widest type that a decoder computes in.
+        profile: how the nodes are run.
+        component_bytes: for each checkpoint, module -> bytes in the precision of its role.
+        pixels: height x width of the largest picture.
+        activation_bytes: bytes a number, of the widest type that a decoder computes in.
     """
 
     checkpoints: tuple[FoundCheckpoint, ...]
@@ -36,7 +36,7 @@ class WorkerSetup:
 
 
 def setup_of(plans: Sequence[Plan]) -> WorkerSetup:
-    """Of plans of one profile."""
+    """The setup for plans with the same execution profile."""
     checkpoints = {
         (found.identity, found.checkpoint.pipeline): found
         for plan in plans
@@ -52,7 +52,7 @@ def setup_of(plans: Sequence[Plan]) -> WorkerSetup:
 
 
 def open_pipelines(opening: WorkerSetup) -> Pipelines:
-    """The pipelines, each of which is loaded when it is first asked for."""
+    """The pipelines; each is loaded when it is first requested."""
     # Here and not above: this imports torch, which a run from the store does not need.
     import_libraries()
     import_pipelines(found.checkpoint.pipeline for found in opening.checkpoints)
@@ -75,7 +75,7 @@ def open_pipelines(opening: WorkerSetup) -> Pipelines:
 
 
 def import_libraries() -> None:
-    """torch, diffusers and transformers, quiet."""
+    """Import torch, diffusers and transformers; hide their progress bars and needless warnings."""
 
     def load() -> None:
         for module in ("read_back", "offload", "pipelines"):
@@ -89,14 +89,14 @@ def import_libraries() -> None:
 
 
 def import_pipelines(names: Iterable[str]) -> None:
-    """Classes of diffusers, and what they are made of. Other names are left to who knows them."""
+    """Import diffusers classes and those of their components. Other names are skipped."""
     wanted = list(names)
 
     def load() -> None:
         import diffusers
         from diffusers.schedulers import KarrasDiffusionSchedulers
 
-        # Whatever loads a scheduler imports all that might take its place.
+        # Loading a scheduler imports all its compatible classes.
         compatible = (scheduler.name for scheduler in KarrasDiffusionSchedulers)
         for name in (*wanted, *compatible):
             getattr(diffusers, name, None)
