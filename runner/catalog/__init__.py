@@ -1,1 +1,1 @@
-"""What there is: versions, tasks, schedulers, attention backends, offload modes; a row each."""
+"""The catalog of choices: versions, tasks, schedulers, attention backends, offload modes."""

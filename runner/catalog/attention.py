@@ -1,4 +1,4 @@
-"""How attention is computed: the kinds of layers there are, and a row for each backend."""
+"""Attention backends, a row each, and the kinds of attention layers that they compute."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ class Layer:
     """A kind of attention layer in diffusers' models.
 
     Attributes:
-        module, cls: where its class is; the processors for it are in the same module.
-        having: an attribute of the layer that is not None; None: any layer of the class.
+        module, cls: module and name of its class; its processors are in the same module.
+        having: an attribute that must not be None in the layer; None: any layer of the class.
     """
 
     name: str
@@ -22,14 +22,14 @@ class Layer:
 
 
 ATTENTION_PROCESSOR = "diffusers.models.attention_processor"
-# As in the 2.x UNets, which attend to added key and value projections.
+# In the 2.x UNets, which attend to added key and value projections.
 ADDED_KV = Layer("added_kv", ATTENTION_PROCESSOR, "Attention", having="added_kv_proj_dim")
-# As in the MoVQ's decoder.
+# In the MoVQ's decoder.
 SPATIAL_NORM = Layer("spatial_norm", ATTENTION_PROCESSOR, "Attention", having="spatial_norm")
 OTHER = Layer("other", ATTENTION_PROCESSOR, "Attention")
 
 LAYERS = (ADDED_KV, SPATIAL_NORM, OTHER)
-"""A layer is of the first kind that describes it."""
+"""Kinds of layers; a layer is of the first kind that matches it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,10 +37,10 @@ class Attention:
     """A backend.
 
     Attributes:
-        name: the config's option.
-        processors: for each kind of layer that it can compute, the class of its processor.
+        name: its name in the config.
+        processors: kind of layer -> class of the processor that computes it.
         sliced: the kinds whose processors take a number of heads to compute at a time.
-        package: what it needs beside torch and diffusers.
+        package: the package that it needs beside torch and diffusers.
         devices: kinds of devices that it runs on (cpu, cuda, mps); None: all.
     """
 
@@ -72,8 +72,8 @@ ROWS = (
         "sliced",
         {
             ADDED_KV: "SlicedAttnAddedKVProcessor",
-            # diffusers' SlicedAttnProcessor leaves the spatial norm out: wrong colours. One head
-            # is there to slice anyway.
+            # diffusers' SlicedAttnProcessor leaves the spatial norm out: wrong colours. There is
+            # only one head anyway, so nothing to slice.
             SPATIAL_NORM: "AttnProcessor2_0",
             OTHER: "SlicedAttnProcessor",
         },
@@ -92,4 +92,4 @@ ROWS = (
 )
 
 ATTENTION: Mapping[str, Attention] = {row.name: row for row in ROWS}
-"""By name, in the order in which they are shown."""
+"""Backends by name, in display order."""

@@ -1,6 +1,6 @@
-"""A published folder of weights: where it is, what it holds, and the class that runs it.
+"""Checkpoint: a published folder of weights, what it holds, and the class that runs it.
 
-Nothing here imports diffusers: classes are named, and found later.
+Nothing here imports diffusers: classes are named here and imported later.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 CLIP = "clip"
-"""The pipeline of what measures pictures: no class of diffusers, but the runner's own."""
+"""The pipeline name of the CLIP for metrics: the runner's own class, none of diffusers."""
 
 
 class Layout(Enum):
@@ -26,17 +26,17 @@ class Checkpoint:
 
     Attributes:
         repo: the published repository on the hub.
-        folder: its name within the small family and within a `weights=<folder>`.
+        folder: its folder's name in the small family and in a `weights=<folder>`.
         pipeline: the diffusers class that the runner calls; a task's name for transformers.
         accepts: what model_index.json (or config.json) may name as its class.
-        modules: the subfolders that hold weights, which must be there.
-        denoiser: the one of them that is called at each step and tells the model's size.
-        autoencoder: the one of them that decodes latents, of a role that draws; with the denoiser
-            it tells the size of the pictures that the weights were trained at.
-        embedding: the module and the key of its config.json that say how wide the image embedding
-            is that passes from prior to decoder; None where none passes.
-        without: components that this role does not use, and that are not loaded.
-        scheduler_folders: schedulers that the checkpoint brings a config of its own for.
+        modules: the subfolders with weights, all of which must exist.
+        denoiser: the module that is called at each step; its size counts as the model's.
+        autoencoder: the module that decodes latents, of a role that draws; with the denoiser it
+            gives the size of the pictures that the weights were trained at.
+        embedding: module and key of its config.json that give the width of the image embedding
+            that passes from prior to decoder; None where none passes.
+        without: components that this role does not use, so that they are not loaded.
+        scheduler_folders: schedulers for which the checkpoint has a config of its own.
     """
 
     repo: str
@@ -52,12 +52,12 @@ class Checkpoint:
 
     @property
     def folder(self) -> str:
-        """Its repository's name without the owner."""
+        """The repository's name without the owner."""
         return self.repo.rpartition("/")[2]
 
 
 def clip_of(prior: Checkpoint) -> Checkpoint:
-    """The text and image encoders of a prior, which measure pictures."""
+    """The CLIP for metrics: the text and image encoders of a prior."""
     return replace(
         prior,
         pipeline=CLIP,

@@ -1,4 +1,4 @@
-"""Kandinsky 2.1: a prior, and a decoder that reads the prompt, too.
+"""Kandinsky 2.1: a prior, and a decoder that also reads the prompt.
 
 Names: https://huggingface.co/docs/diffusers/api/pipelines/kandinsky
 """
@@ -25,7 +25,7 @@ DECODER_2_1 = Checkpoint(
     modules=("text_encoder", "unet", "movq"),
     denoiser="unet",
     autoencoder="movq",
-    # Its encoder_hid_dim is the text's.
+    # The UNet's encoder_hid_dim is the width of the text's states, not of the image embedding.
     embedding=("unet", "cross_attention_dim"),
     scheduler_folders={"ddpm": "ddpm_scheduler"},
 )

@@ -1,4 +1,4 @@
-"""Kandinsky 2.2: a prior, and a decoder of its image embedding alone.
+"""Kandinsky 2.2: a prior, and a decoder that reads only its image embedding.
 
 Names: https://huggingface.co/docs/diffusers/api/pipelines/kandinsky_v22
 """
@@ -44,7 +44,7 @@ CONTROLNET_2_2 = replace(
 CONTROLNET_IMG2IMG_2_2 = replace(CONTROLNET_2_2, pipeline="KandinskyV22ControlnetImg2ImgPipeline")
 CLIP_2_2 = clip_of(PRIOR_2_2)
 DEPTH = Checkpoint(
-    # What transformers' pipeline("depth-estimation") takes where none is named.
+    # The default of transformers' pipeline("depth-estimation").
     repo="Intel/dpt-large",
     pipeline="depth-estimation",
     accepts=("DPTForDepthEstimation", "GLPNForDepthEstimation", "DepthAnythingForDepthEstimation",

@@ -1,4 +1,4 @@
-"""Kandinsky 3: a text encoder, and a decoder of its hidden states; no prior.
+"""Kandinsky 3: a text encoder, and a decoder that reads its hidden states; no prior.
 
 Names: https://huggingface.co/docs/diffusers/api/pipelines/kandinsky3
 """
@@ -33,7 +33,7 @@ KANDINSKY3 = Version(
         "text2img": {"text": TEXT_3, "decoder": DECODER_3},
         "img2img": {"text": TEXT_3, "decoder": IMG2IMG_3},
     },
-    clip=CLIP_2_2,  # it has none of its own
+    clip=CLIP_2_2,  # version 3 has no CLIP of its own
     native_size=1024,
     unfit_options=(
         UnfitOption(

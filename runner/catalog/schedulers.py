@@ -1,6 +1,6 @@
-"""Noise schedulers that give right results with the decoders: a row for each.
+"""Noise schedulers that give right results with the decoders: a row each.
 
-What no scheduler may change, for the weights were trained with it, is in
+Settings that no scheduler may change, because the weights were trained with them, are in
 `runner.pipelines.scheduler_swap`.
 """
 
@@ -12,17 +12,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Option:
-    """An option of schedulers, a key below `scheduler`; null leaves it as the checkpoint has it.
+    """An option of schedulers, a key below `scheduler`; null keeps the checkpoint's value.
 
     Attributes:
         kind: bool, int, float or str.
-        explanation: what it decides, for people.
-        least, most: the ends of its range, both within it; None: there is none.
-        choices: for a text, what it may be: the config's word -> diffusers' value.
-        needs: the option without which, set to true, it means nothing.
-        voided_by: the option that leaves it without effect while that is true.
-        in_step: an argument of the scheduler's `step`, which no pipeline passes on; all others
-            belong to its config.
+        explanation: what it decides, for display.
+        least, most: smallest and largest allowed value; None: no limit.
+        choices: for a str, the allowed values: the config's word -> diffusers' value.
+        needs: the option that must be true for this one to have an effect.
+        voided_by: the option that, while true, leaves this one without effect.
+        in_step: whether it is an argument of the scheduler's `step`, which no pipeline passes on;
+            all others belong to its config.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Option:
 
     @property
     def takes(self) -> str:
-        """The values that are allowed, in words; "" where its kind says it."""
+        """The allowed values, in words; "" where all values of its kind are allowed."""
         if self.choices is not None:
             return ", ".join(self.choices)
         if self.least is None or self.most is None:
@@ -46,18 +46,18 @@ class Option:
         return f"{number}, {self.least:g} to {self.most:g}"
 
     def in_diffusers(self, value: bool | int | float | str) -> bool | int | float | str:
-        """A value of the config as diffusers names it."""
+        """diffusers' value for a value of the config."""
         return self.choices[str(value)] if self.choices is not None else value
 
 
 @dataclass(frozen=True)
 class OwnSchedule:
-    """A schedule of a fixed length from which the steps are taken, so there cannot be more.
+    """A schedule of fixed length from which the steps are taken: its length is their maximum.
 
     Attributes:
-        owner: whose it is, for messages.
-        option: the option that says how long it is.
-        length: where that is null.
+        owner: the schedule's owner, for messages.
+        option: the option that sets its length.
+        length: its length where that option is null.
     """
 
     owner: str
@@ -70,15 +70,14 @@ class Scheduler:
     """A scheduler.
 
     Attributes:
-        name: the config's option.
-        diffusers: the name of its class; None: the scheduler that the checkpoint publishes, as it
-            is.
-        options: those it takes; all others must be null.
-        schedule: None: it takes as many steps as there are noise levels.
-        keeps_variance: it draws its noise by a variance that the denoiser has learned. All others
-            cannot use that half of the denoiser's output.
-        flow: for weights that were trained by flow matching; False: for those that were trained on
-            noise levels given by betas.
+        name: its name in the config.
+        diffusers: the name of its class; None: the checkpoint's own scheduler, unchanged.
+        options: the options that it takes; all others must be null.
+        schedule: a schedule that limits the steps; None: limited by the noise levels alone.
+        keeps_variance: it draws noise with the variance that the denoiser has learned. No other
+            scheduler can use that half of the denoiser's output.
+        flow: True: for weights trained by flow matching; False: for weights trained on noise
+            levels given by betas.
     """
 
     name: str
@@ -113,7 +112,7 @@ ETA = Option(
     1,
     in_step=True,
 )
-# Not fixed_large_log: diffusers takes the logarithm of the variance for the variance.
+# Not fixed_large_log: diffusers uses the logarithm of the variance as the variance.
 VARIANCE = Option(
     "variance_type",
     str,
@@ -192,7 +191,7 @@ ROWS = (
         "DPMSolverMultistepScheduler",
         (SPACING, ALGORITHM, ORDER, KARRAS, *THRESHOLDING),
     ),
-    # Its timesteps are those it was distilled for: it takes no spacing.
+    # Its timesteps are fixed by distillation: it takes no spacing.
     Scheduler(
         "lcm",
         "LCMScheduler",
@@ -202,21 +201,21 @@ ROWS = (
 )
 
 SCHEDULERS: Mapping[str, Scheduler] = {row.name: row for row in ROWS}
-"""By name, in the order in which they are shown."""
+"""Schedulers by name, in display order."""
 
 FOR_NOISE_LEVELS = tuple(row.name for row in ROWS if not row.flow)
-"""Names of those for weights that were trained on noise levels."""
+"""Names of the schedulers for weights that were trained on noise levels."""
 
 RECORDED = (
     SPACING, ETA, VARIANCE, ALGORITHM, ORDER, KARRAS, LCM_LENGTH, *CLIPPING, *THRESHOLDING,
 )  # fmt: skip
 """Options that every record of a config lists, null where the scheduler does not take them: records
-and fingerprints have always had them. An option that came later is recorded where it is taken, so
-that it changes no record of another scheduler.
+and fingerprints have always had them. A newer option is recorded only where it is taken, so that
+records of other schedulers do not change.
 """
 
 OPTIONS: Mapping[str, Option] = {
     option.name: option
     for option in (*RECORDED, *(option for row in ROWS for option in row.options))
 }
-"""All options by name, in the order in which a config lists them."""
+"""All options by name, in the order of a config's list."""

@@ -1,4 +1,4 @@
-"""What is made from what: a row for each task."""
+"""Tasks, a row each: the inputs that each takes and needs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class OneOf:
     """Two keys of `inputs` of which exactly one is given.
 
     Attributes:
-        allowed: what a user may give, for the message.
+        allowed: the allowed inputs, for messages.
     """
 
     first: str
@@ -21,19 +21,19 @@ class OneOf:
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """A task, by what it takes of the config.
+    """A task, and the parts of the config that it uses.
 
     Attributes:
-        name: the config's option.
+        name: its name in the config.
         takes: the keys of `inputs` that it takes; all others must be left out.
-        needs: those of them that it cannot do without.
-        one_of: two of them of which one is needed.
+        needs: the keys of `inputs` that are required.
+        one_of: two keys of `inputs`, of which exactly one is required.
         uses_strength: the decoder starts from a picture, so `strength` cuts its schedule.
         uses_prior_strength: the prior starts from a picture, so `prior.strength` and
             `prior.negative_strength` cut its schedule.
-        mixes: `interpolate.items` stand for the prompt, and it needs two of them.
-        tells_one: the negative prompt goes to one of prior and decoder alone, whatever
-            `negative_prompt_for` would say.
+        mixes: `interpolate.items` replace the prompt, and at least two are required.
+        tells_one: the negative prompt always goes to only one of prior and decoder, so
+            `negative_prompt_for` has no meaning.
         refusal: why a version that has no checkpoints for it cannot do it; {version}: its title.
     """
 
@@ -84,4 +84,4 @@ ROWS = (
 )
 
 TASKS: Mapping[str, Task] = {task.name: task for task in ROWS}
-"""By name, in the order in which they are shown."""
+"""Tasks by name, in display order."""

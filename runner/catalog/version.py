@@ -1,4 +1,4 @@
-"""A Kandinsky generation: all that the runner has to know of it, as one row."""
+"""Version: a Kandinsky generation, with all facts that the runner needs, as one row."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from enum import Enum
 from runner.catalog.checkpoint import Checkpoint
 
 PRIOR, TEXT, DECODER = "prior", "text", "decoder"
-"""The roles that a version's checkpoints may have: what embeds texts, and what draws."""
+"""Roles of a version's checkpoints: those that embed texts, and the one that draws."""
 
 
 class Fault(Enum):
-    """What diffusers' pipelines of a version do wrong; `stages/corrections.py` puts it right."""
+    """A fault in diffusers' pipelines of a version; `runner.stages.corrections` corrects it."""
 
     sizes_exchanged = "img2img: height and width are taken for each other"
     noise_of_its_own = "img2img: noise is added by hard-coded betas"
@@ -23,7 +23,7 @@ class Fault(Enum):
 
 @dataclass(frozen=True)
 class UnfitOption:
-    """A value of a scheduler's option that gives wrong pictures.
+    """A value of a scheduler option that gives wrong pictures with a version.
 
     Attributes:
         option: its key below `scheduler`.
@@ -42,29 +42,29 @@ class Version:
     """A version.
 
     Attributes:
-        name: the config's option.
-        title: how people write it, after "Kandinsky".
+        name: its name in the config.
+        title: its name for display, after "Kandinsky".
         tasks: for each task that it can do, the checkpoints by role ("depth", "prior", "text",
             "decoder"), in the order in which they are needed.
-        clip: what measures its pictures where nothing else is asked for.
+        clip: the default CLIP for metrics of its pictures.
         native_size: pixels, where the weights themselves do not tell.
         size_multiple: diffusers silently rounds other sizes (downscale_height_and_width).
         max_size: pixels.
         max_steps: noise levels that it was trained on: no schedule has more steps.
         schedulers: names of those that give right results; None: all for noise levels.
-        unfit_options: what does not go with its schedule.
-        text_stage: the stage that encodes texts where there is no prior. Its tensors carry the
+        unfit_options: values of scheduler options that give wrong pictures.
+        text_stage: the stage that encodes texts where there is no prior. Its tensors have the
             names of the decoder's arguments.
-        decoder_reads_prompt: the decoder is told the texts, too, beside the prior's embedding.
-        guidance_added: what its pipelines add to a guidance scale above 1.
-        batched_tasks: those of which one call of the decoder may draw several images: diffusers
-            mixes up batches of all others (docs/diffusers.md).
-        sized_by_picture: a decoder that starts from a picture takes its size from that, and no
-            height or width.
-        decodes_raw: pictures come as the autoencoder decodes them, around [-1, 1], but for those
+        decoder_reads_prompt: the decoder also takes the texts, beside the prior's embedding.
+        guidance_added: the number that its pipelines add to a guidance scale above 1.
+        batched_tasks: tasks for which one decoder call may draw several images: diffusers mixes
+            up batches of all others (docs/diffusers.md).
+        sized_by_picture: a decoder that starts from a picture has the picture's size, and takes
+            no height or width.
+        decodes_raw: pictures come as the autoencoder decodes them, around [-1, 1], except those
             that start from a picture; False: always within [0, 1].
         result: the field of the pipelines' output that holds the pictures.
-        faults: what is put right while its decoder is called.
+        faults: faults that are corrected while its decoder is called.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""All versions, and what a task of one is made of."""
+"""The table of versions, and look-ups: the checkpoints of a task, the version of a pipeline."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from runner.errors import ConfigError
 VERSIONS: Mapping[str, Version] = {
     version.name: version for version in (KANDINSKY2_1, KANDINSKY2_2, KANDINSKY3)
 }
-"""By name, in the order in which they are shown."""
+"""Versions by name, in display order."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,10 @@ _BY_PIPELINE = {row.checkpoints[DECODER].pipeline: row.version for row in CATALO
 
 
 def row_of(version: Version, task: Task) -> Row:
-    """The catalog's row.
+    """The catalog's row for a version and a task.
 
     Raises:
-        ConfigError: there is no such model; says what is possible instead.
+        ConfigError: the version cannot do the task; the message names what is possible.
     """
     refusal = refusal_of(version, task)
     if refusal is None:

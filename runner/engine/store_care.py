@@ -41,7 +41,7 @@ class Trimmed:
 
 
 def stored_entries(folder: Path) -> list[StoredEntry]:
-    """All whole entries of a store, least recently used first."""
+    """All complete entries of a store, least recently used first."""
     return sorted(_entries(folder), key=lambda entry: entry.used)
 
 

@@ -1,1 +1,1 @@
-"""Pictures in and out: decoding, checks, geometry, PNG."""
+"""Reading and writing pictures: decoding, checks, geometry, PNG."""

@@ -1,4 +1,4 @@
-"""Picture files of any kind, decoded: colours, transparency, which side is up."""
+"""Decodes picture files: formats, colour profiles, transparency, orientation."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from PIL import Image, ImageCms, UnidentifiedImageError
 
 MAX_PIXELS = 100_000_000
 
-# Not every kind Pillow knows: EPS would start Ghostscript, TGA has no signature and so takes any
-# file for a picture.
+# Not all of Pillow's formats: EPS would start Ghostscript, and TGA has no signature, so that any
+# file would be taken for a picture.
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "JPEG2000", "PPM")
 
-# A profile that changes no colour by more than this is sRGB in all but name.
+# A profile that changes no colour by more than this is treated as sRGB.
 SRGB_TOLERANCE = 2
 
 EXIF_ORIENTATION = 0x0112
@@ -39,7 +39,7 @@ PNG_BIT_DEPTH_AT = 24
 
 
 class UnusableError(Exception):
-    """What is wrong with a file, for the one who knows which key named it."""
+    """A file cannot be used; the caller adds the config key that names it."""
 
     def __init__(self, problem: str, allowed: str | None = None) -> None:
         self.problem = problem
@@ -49,12 +49,12 @@ class UnusableError(Exception):
 
 @dataclass(frozen=True)
 class Picture:
-    """A decoded picture, upright.
+    """A decoded picture, rotated upright.
 
     Args:
         colour: of mode L, RGB or CMYK.
         alpha: of mode L; None: nothing is transparent.
-        profile: the ICC profile that says what the numbers in `colour` mean.
+        profile: the ICC profile of the numbers in `colour`.
     """
 
     colour: Image.Image
@@ -75,15 +75,15 @@ class Picture:
 
 
 def decode_picture(file: BinaryIO) -> Picture:
-    # Pillow warns of much that is no fault of the picture, such as private EXIF tags. Its warning
-    # of large pictures is not needed: the limit here is an error.
+    # Pillow warns of much that does not matter here, such as private EXIF tags. Its warning of
+    # large pictures is not needed: our own limit is an error.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             with Image.open(file, formats=_formats()) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise _too_many_pixels()
-                # The checksums of a PNG, which decoding alone does not look at.
+                # Checks the checksums of a PNG, which decoding alone does not.
                 image.verify()
             header = _header(file)
             with Image.open(file, formats=_formats()) as image:
@@ -98,14 +98,14 @@ def decode_picture(file: BinaryIO) -> Picture:
         except Image.DecompressionBombError as error:
             raise _too_many_pixels() from error
         except Exception as error:
-            # Pillow's readers let through whatever a damaged file makes them stumble on:
-            # SyntaxError, struct.error, EOFError, zlib.error and more.
+            # Pillow's readers raise many kinds of exceptions on damaged files: SyntaxError,
+            # struct.error, EOFError, zlib.error and more.
             raise UnusableError(f"is damaged or cut short ({error})") from error
 
 
 @cache
 def _formats() -> tuple[str, ...]:
-    # Pillow can be built without some of them, and then does not know their names.
+    # Pillow may be built without some formats, and then does not know their names.
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
@@ -130,7 +130,7 @@ def _picture_of(image: Image.Image, header: bytes) -> Picture:
     method = _to_upright(image)
     profile = image.info.get("icc_profile")
     if image.mode == "LAB":
-        profile = None  # The colours are absolute and Pillow brings them to sRGB.
+        profile = None  # The colours are absolute and Pillow converts them to sRGB.
     if image.mode == "F":
         raise UnusableError(
             "holds floating-point numbers, and nothing says which of them is white",
@@ -150,16 +150,16 @@ def _picture_of(image: Image.Image, header: bytes) -> Picture:
 
 
 def _to_upright(image: Image.Image) -> Image.Transpose | None:
-    # Asked after loading: a TIFF is turned by then, and a PNG may carry its EXIF at the end.
+    # Read after loading: a TIFF is already rotated then, and a PNG may have its EXIF at the end.
     try:
         return TO_UPRIGHT.get(image.getexif().get(EXIF_ORIENTATION, 1))
     except Exception:
-        # Viewers show a picture whose EXIF is broken as it lies; so does this.
+        # A picture with broken EXIF is not rotated, as in viewers.
         return None
 
 
 def _grey_of_16_bits(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
-    """8 bits of grey, rounded, and what is transparent. Pillow's own conversion clips at 255."""
+    """8 bits of grey, rounded, and the alpha channel. Pillow's own conversion clips at 255."""
     import numpy as np
 
     tags: Any = getattr(image, "tag_v2", {})
@@ -184,8 +184,8 @@ def _grey_of_16_bits(image: Image.Image) -> tuple[Image.Image, Image.Image | Non
 def _colour_and_alpha(image: Image.Image, header: bytes) -> tuple[Image.Image, Image.Image]:
     transparent = image.info.get("transparency")
     if image.format == "PNG" and image.mode in ("L", "RGB") and transparent is not None:
-        # The transparent colour is written in the file's bit depth, which Pillow forgets: it
-        # compares the number with pixels of 8 bits.
+        # The transparent colour is given in the file's bit depth, but Pillow compares the number
+        # with pixels of 8 bits.
         depth = header[PNG_BIT_DEPTH_AT]
         image.info["transparency"] = (
             _in_8_bits(transparent, depth)
@@ -198,7 +198,7 @@ def _colour_and_alpha(image: Image.Image, header: bytes) -> tuple[Image.Image, I
 
 
 def _in_8_bits(number: int, depth: int) -> int:
-    # As Pillow brings the pixels there: more than 8 bits lose the lower ones.
+    # As Pillow converts the pixels: of more than 8 bits the lower ones are dropped.
     number &= (1 << depth) - 1
     return number >> (depth - 8) if depth > 8 else number * 255 // ((1 << depth) - 1)
 
@@ -212,10 +212,10 @@ def _in_srgb(colour: Image.Image, profile: bytes | None) -> Image.Image:
 
 @lru_cache(maxsize=8)
 def _to_srgb(mode: str, profile: bytes) -> ImageCms.ImageCmsTransform | None:
-    """What takes the profile's colours to sRGB. None: it is sRGB, broken, or of another mode.
+    """The transform from the profile to sRGB. None: it is sRGB, broken, or of another mode.
 
-    A profile that cannot be used is passed over, as browsers do: the colours are then a little off
-    for a reason that lies in the file, which is no reason to refuse it.
+    A profile that cannot be used is ignored, as in browsers: the colours are then slightly wrong,
+    but the file is not refused for that.
     """
     try:
         transform = ImageCms.buildTransform(
@@ -228,12 +228,12 @@ def _to_srgb(mode: str, profile: bytes) -> ImageCms.ImageCmsTransform | None:
         )
         return None if mode != "CMYK" and _changes_little(transform, mode) else transform
     except (ImageCms.PyCMSError, OSError, ValueError):
-        # Also where the two do not belong together: a profile of grey in an RGB file and the like.
+        # Also where profile and file do not match, such as a grey profile in an RGB file.
         return None
 
 
 def _changes_little(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
-    # Through an sRGB profile most colours come out one step off, by rounding alone.
+    # Even an sRGB profile changes most colours by one step, by rounding.
     if mode == "L":
         before = Image.frombytes("L", (256, 1), bytes(range(256)))
     else:

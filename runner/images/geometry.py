@@ -1,4 +1,4 @@
-"""Pictures and masks at another size, in one geometry.
+"""Resizes pictures and masks, both in the same geometry.
 
 Masks are images of mode "L" that hold only 0 (keep) and 255 (repaint).
 """
@@ -16,8 +16,8 @@ from runner.errors import ConfigError
 
 KEPT, REPAINTED = 0, 255
 
-# What diffusers' Kandinsky pipelines scale their pictures with. Lanczos is a little sharper, but
-# rings at hard edges, and the ringing would be encoded as if it were in the picture.
+# The filter of diffusers' Kandinsky pipelines. Lanczos is a little sharper, but rings at hard
+# edges, and the ringing would be encoded as part of the picture.
 RESAMPLING = Image.Resampling.BICUBIC
 
 Size = tuple[int, int]
@@ -26,11 +26,11 @@ Box = tuple[int, int, int, int]
 
 
 def mask_of_box(size: Size, box: Box, *, invert: bool) -> Image.Image:
-    """The mask of a rectangle in a picture of `size`; with `invert`, of all that is around it.
+    """The mask of a rectangle in a picture of `size`; with `invert`, of everything outside it.
 
     Args:
         size: width and height of the picture.
-        box: x0, y0, x1, y1 in its pixels; x1 and y1 are the first ones outside.
+        box: x0, y0, x1, y1 in the picture's pixels; x1 and y1 are exclusive.
 
     Raises:
         ConfigError: the box is empty or reaches beyond the picture.
@@ -53,8 +53,8 @@ def mask_of_box(size: Size, box: Box, *, invert: bool) -> Image.Image:
 def resized(image: Image.Image, width: int, height: int, resize: Resize) -> Image.Image:
     """The picture at another size; unchanged where it has that size already.
 
-    cover: scaled to fill all of it, what sticks out is cut off on both sides alike. fit: scaled to
-    lie within it, centred, the rest black. stretch: both sides to size, whatever the proportions.
+    cover: scaled to fill the size, the excess cropped equally on both sides. fit: scaled to lie
+    within the size, centred, the rest black. stretch: scaled to the size, proportions not kept.
     """
     if image.size == (width, height):
         return image
@@ -114,10 +114,10 @@ class _Geometry:
     """Which part of the source is drawn, on how many pixels, and where; the same for masks.
 
     Args:
-        source: left, top, right, bottom in source pixels. Fractions, so that a mask's pixels are
-            told apart exactly.
-        size: width and height of what is drawn.
-        corner: its upper left corner in the result.
+        source: left, top, right, bottom in source pixels. Fractions, so that the pixels that a
+            mask's pixel covers are exact.
+        size: width and height of the drawn part.
+        corner: the drawn part's upper left corner in the result.
     """
 
     source: tuple[Fraction, Fraction, Fraction, Fraction]
@@ -139,13 +139,13 @@ class _Geometry:
         width_used, height_used = target[0] / scale, target[1] / scale
         left, top = (source[0] - width_used) / 2, (source[1] - height_used) / 2
         if scale == 1:
-            # Cut at whole pixels: half a pixel aside would blur a picture that needs no scaling.
+            # Cropped at whole pixels: a shift by half a pixel would blur an unscaled picture.
             left, top = Fraction(math.floor(left)), Fraction(math.floor(top))
         return cls((left, top, left + width_used, top + height_used), target, (0, 0))
 
 
 def _covered(start: Fraction, end: Fraction, count: int) -> list[tuple[int, int]]:
-    """For each of `count` equal parts of start..end, the source pixels: first, one past last."""
+    """For each of `count` equal parts of start..end, its source pixels: first, one past last."""
     step = (end - start) / count
     return [
         (math.floor(start + index * step), math.ceil(start + (index + 1) * step))

@@ -1,7 +1,7 @@
-"""Pictures that a user hands in: checked before anything runs, then read as RGB or as masks.
+"""Input pictures: checked before anything runs, then read as RGB or as masks.
 
-A picture is decoded in one way wherever it is used, so what `check_image` let through at plan time
-is what `open_rgb` and `mask_of_file` give to the pipelines later.
+A picture is decoded in the same way everywhere, so a picture that `check_image` accepts at plan
+time is the one that `open_rgb` and `mask_of_file` give to the pipelines later.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ LOWEST_WHITE = 128
 
 @dataclass(frozen=True)
 class InputImage:
-    """A picture on disk, checked.
+    """A picture on disk that passed the checks.
 
     Args:
         path: absolute.
         sha256: hex, of the file's bytes.
-        width: in pixels, seen upright (after EXIF rotation).
+        width: in pixels, after EXIF rotation.
         height: likewise.
     """
 
@@ -40,11 +40,11 @@ class InputImage:
 
 
 def check_image(path: str | Path, key: str) -> InputImage:
-    """Decode the picture wholly, as it will be used; once a process for an unchanged file.
+    """Decode the whole picture as a check, as it will be used; once a process for unchanged files.
 
     Raises:
         ConfigError: naming `key`: no such file, no picture, damaged, too large, or of pixels whose
-            brightness nobody can tell.
+            brightness range is not defined.
     """
     try:
         if not str(path):
@@ -62,14 +62,14 @@ def check_image(path: str | Path, key: str) -> InputImage:
         where = "" if str(file) == str(path) else f" ({format_value(file)})"
         raise ConfigError(key, path, f"there is no such file{where}") from error
     except (OSError, ValueError, RuntimeError) as error:
-        # ValueError: a zero byte in the path; RuntimeError: "~name" of a user who is not there.
+        # ValueError: a zero byte in the path; RuntimeError: "~name" of an unknown user.
         problem = getattr(error, "strerror", None) or str(error)
         raise ConfigError(key, path, f"cannot be read: {problem}") from error
 
 
 @cache
 def _examined(path: Path, size: int, mtime_ns: int) -> InputImage:
-    # size and mtime_ns are there for the cache: another file in the same place is examined anew.
+    # size and mtime_ns are for the cache: another file at the same path is examined again.
     if size == 0:
         raise UnusableError("is an empty file")
     with path.open("rb") as file:
@@ -79,9 +79,9 @@ def _examined(path: Path, size: int, mtime_ns: int) -> InputImage:
 
 
 def open_rgb(path: Path) -> Image.Image:
-    """The picture as it is seen: RGB in sRGB, upright, transparent parts laid over white.
+    """The picture as viewers show it: RGB in sRGB, upright, transparent parts over white.
 
-    Of an animation the first frame. 16 bits of grey are scaled to 8, never clipped.
+    The first frame of an animation. 16 bits of grey are scaled to 8, never clipped.
 
     Raises:
         StageError: it can no longer be read, although `check_image` could.
@@ -93,7 +93,7 @@ def mask_of_file(path: Path, *, invert: bool) -> Image.Image:
     """The picture as a mask: its light half (128 and more of 255) is repainted, upright.
 
     Transparent parts are laid over black. An embedded colour profile is not applied: the numbers
-    in a mask are no colours.
+    in a mask are not colours.
 
     Raises:
         StageError: it can no longer be read, although `check_image` could.

@@ -1,4 +1,4 @@
-"""PNG files: pixels, their hash, and the text that says how they were made."""
+"""PNG files: writing and reading pixels and text entries, and the hash of pixels."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def text_of_png(content: bytes) -> dict[str, str]:
 
 
 def pixel_sha256(image: Image.Image) -> str:
-    """Hex sha256 of mode, size and pixels: the same however the file was compressed."""
+    """Hex sha256 of mode, size and pixels: independent of the file's compression."""
     digest = hashlib.sha256(f"{image.mode} {image.width}x{image.height}\n".encode())
     digest.update(image.tobytes())
     return digest.hexdigest()
 
 
 def read_whole_picture(file: Path, sha256: str) -> Image.Image | None:
-    """The picture of a PNG file; None where that is gone, or has not the pixels of the hash."""
+    """The picture of a PNG file; None where it is missing, damaged, or its pixels' hash differs."""
     try:
         picture = image_of_png(file.read_bytes())
     except (OSError, ValueError):

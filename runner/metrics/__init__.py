@@ -1,4 +1,4 @@
-"""Numbers from a picture. A metric is a function with `@metric` and a file of `conf/metrics`.
+"""Metrics: numbers from pictures. A metric is a function with `@metric` and a file in `conf/metrics`.
 
     from runner.metrics import metric
 
@@ -6,18 +6,18 @@
     def blueness(image: Image.Image, *, from_level: int = 128) -> float:
         return float((np.asarray(image)[..., 2] >= from_level).mean())
 
-What it is given goes by the names of its parameters:
+The names of its parameters decide what the runner passes to it:
 
 | name | what it is |
 |---|---|
 | image | the picture, RGB |
-| reference | a picture to compare with, RGB: the same prompt and seed in the sweep's `baseline`, or what the picture was made from (`against: image`) |
-| prompt | the text that the picture was made for |
+| reference | a picture to compare with, RGB: of the same prompt and seed in the sweep's `baseline`, or the input picture that it was made from (`against: image`) |
+| prompt | the prompt of the picture |
 | images | all pictures of the cell, instead of one: then it is measured once a cell |
 | clip | the `Clip` of a Kandinsky prior |
 
-All others are its own and come from `arguments` in the config. It returns a finite number, or
-several by name. A metric runs as a stage: once for each picture, stored, and reused.
+All other parameters come from `arguments` in the config. It returns a finite number, or several by
+name. A metric runs as a stage: once for each picture; results are stored and reused.
 """  # noqa: E501
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 Better: TypeAlias = Literal["higher", "lower"] | None
-"""Which numbers are the better ones; None: neither."""
+"""Whether higher or lower numbers are better; None: neither."""
 
 Measured: TypeAlias = "float | Mapping[str, float]"
 MetricFunction: TypeAlias = Callable[..., Measured]
@@ -45,7 +45,7 @@ class Clip(Protocol):
     """The two encoders that a Kandinsky prior was trained with."""
 
     def embed_text(self, text: str) -> torch.Tensor:
-        """The embedding of a text, [D], float32; what is over CLIP's length is cut off."""
+        """The embedding of a text, [D], float32; texts are cut at CLIP's length."""
         ...
 
     def embed_image(self, image: Image.Image) -> torch.Tensor:
@@ -54,21 +54,23 @@ class Clip(Protocol):
 
     @staticmethod
     def cosine(one: torch.Tensor, other: torch.Tensor) -> float:
-        """Of two embeddings, [D]."""
+        """The cosine of two embeddings, [D]."""
         ...
 
 
 @dataclass(frozen=True)
 class Metric:
-    """What a metric says of itself.
+    """The description of a metric, which `@metric` attaches to its function.
 
     Attributes:
         version: raised when its numbers change.
-        needs: names of installed packages that it cannot do without; their versions count too.
-        smallest: pixels that a picture must have in height and width.
-        fewest: pictures that a cell must have.
-        files: which of its own parameters name a file or a folder: what is in there counts.
-        check: from its arguments, what is wrong with them or missing here; None: nothing.
+        needs: names of the packages that it requires; their versions are part of its key.
+        smallest: least height and width of a picture in pixels.
+        fewest: least number of pictures in a cell.
+        files: those of its arguments that name a file or a folder, whose content is part of its
+            key.
+        check: takes its arguments and returns what is wrong with them or missing on this machine;
+            None: nothing.
     """
 
     better: Better
@@ -101,6 +103,6 @@ def metric(
 
 
 def description_of(function: Any) -> Metric | None:
-    """What a function says of itself as a metric; None where it is none."""
+    """The description of a function that is a metric; None for other functions."""
     found = getattr(function, MARK, None)
     return found if isinstance(found, Metric) else None

@@ -1,6 +1,4 @@
-"""Metrics by the CLIP of a Kandinsky prior: what a picture shows, as the prior's own text and
-image encoders see it.
-"""
+"""Metrics by the CLIP of a Kandinsky prior, that is, by its own text and image encoders."""
 
 from __future__ import annotations
 

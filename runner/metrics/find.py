@@ -1,4 +1,4 @@
-"""From what a config says of a metric to its function. Imports no torch for the project's own."""
+"""Finds a metric's function by its config. Imports no torch for the project's own metrics."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ OWN = "runner.metrics."
 
 @dataclass(frozen=True)
 class FoundMetric:
-    """A metric's function, and what is to be known before it is called.
+    """A metric, and the facts that planning needs before it is called.
 
     Attributes:
-        takes: which of `GIVEN` it is given.
-        source: hash of the file that it is in, where that is a user's: a change of it is another
-            metric. None for the project's own, which have versions.
-        content: of its parameters that name a file or a folder, the hash of what is in there.
+        takes: the parameters of `GIVEN` that it has.
+        source: hash of the user's file that defines it: a changed file is another metric. None for
+            the project's own metrics, which have versions.
+        content: parameter that names a file or a folder -> hash of the content.
     """
 
     name: str
@@ -43,7 +43,7 @@ class FoundMetric:
 
     @property
     def of_cell(self) -> bool:
-        """Whether it measures all pictures of a cell together."""
+        """Whether the metric measures all pictures of a cell together."""
         return "images" in self.takes
 
 
@@ -54,7 +54,7 @@ def find_metric(name: str, function: str, arguments: Mapping[str, Any]) -> Found
         function: "package.module:name" or "path/to/file.py:name".
 
     Raises:
-        ConfigError: there is none, it cannot be imported, or it does not take these arguments.
+        ConfigError: it does not exist, cannot be imported, or does not take these arguments.
     """
     found = load_function(name, function)
     description = description_of(found)
@@ -90,7 +90,7 @@ def find_metric(name: str, function: str, arguments: Mapping[str, Any]) -> Found
 
 
 def load_function(name: str, function: str) -> MetricFunction:
-    """The function itself. Raises ConfigError as `find_metric`."""
+    """The metric's function. Raises ConfigError like `find_metric`."""
     key = f"metrics.{name}.function"
     where, _, called = function.rpartition(":")
     if not where or not called:
@@ -98,7 +98,7 @@ def load_function(name: str, function: str) -> MetricFunction:
     try:
         module = _of_file(Path(where)) if where.endswith(".py") else importlib.import_module(where)
     except Exception as error:
-        # Whatever a user's module raises: it is theirs to see, and nothing was begun.
+        # A user's module may raise anything; the user must see it, and nothing was started yet.
         raise ConfigError(
             key, function, f"cannot be imported: {type(error).__name__}: {error}"
         ) from error
@@ -121,7 +121,7 @@ def _of_file(path: Path) -> ModuleType:
 
 
 def _hash_of(key: str, named: object) -> str:
-    """Of a file, or of all files in a folder, whatever the path to them."""
+    """The hash of a file, or of all files in a folder, independent of the path."""
     path = Path(str(named)).expanduser()
     files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
     try:

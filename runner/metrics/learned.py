@@ -1,5 +1,5 @@
-"""Metrics of two pictures by networks that torchvision has: their weights must lie in torch's own
-folder of checkpoints, for nothing is fetched.
+"""Metrics of two pictures by torchvision's networks. Their weights must be in torch's own folder of
+checkpoints: nothing is fetched.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ DISTS_FILES = ("vgg16-397923af.pth", "dists_weights.pt")
 
 
 def checkpoints() -> Path:
-    """Where torch.hub keeps what it has fetched."""
+    """torch.hub's folder of fetched checkpoints."""
     cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "torch"
     home = Path(os.environ.get("TORCH_HOME", cache)).expanduser()
     return home / "hub" / "checkpoints"

@@ -1,4 +1,4 @@
-"""Metrics of how alike two pictures are: pixel by pixel, and as structure."""
+"""Metrics of how similar two pictures are: by pixels, and by structure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import torch
 
 SAME_DB = 100.0
-"""What `psnr` says of equal pictures, of which the ratio has no bound."""
+"""The `psnr` of equal pictures, for which the ratio is infinite."""
 
 MS_SSIM_SMALLEST = 176
 """Pixels: a window of 11 at the fifth scale, a sixteenth of the picture."""
@@ -28,7 +28,7 @@ def psnr(image: Image.Image, reference: Image.Image) -> float:
 
 @metric(better="lower")
 def pixel_difference(image: Image.Image, reference: Image.Image) -> dict[str, float]:
-    """Levels of 255 between the pixels: on average, and of the two that differ most."""
+    """Difference of pixels in levels of 255: the mean and the largest."""
     levels = np.abs(_levels(image) - _levels(reference))
     return {"mean": float(levels.mean()), "max": float(levels.max())}
 

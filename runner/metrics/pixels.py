@@ -1,4 +1,4 @@
-"""Metrics of a picture's own pixels."""
+"""Metrics of a single picture's pixels."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LUMA = (0.299, 0.587, 0.114)
 def sharpness(image: Image.Image) -> float:
     """Variance of the Laplacian of the luma, in levels² of 255 (Pech-Pacheco et al. 2000).
 
-    Blurred pictures have little; so have flat ones, and noise has much.
+    It is low for blurred and for flat pictures, and high for noise.
     """
     luma = np.asarray(image, dtype=np.float64) @ np.array(LUMA)
     inner = luma[1:-1, 1:-1]

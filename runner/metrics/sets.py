@@ -1,7 +1,7 @@
 """Metrics of all pictures of a cell together: how their distribution differs from that of real
 ones, by features of a network that the user supplies, or of the CLIP of a Kandinsky prior.
 
-They mean little below a thousand pictures, and are compared only at equal numbers of them.
+They mean little below a thousand pictures, and are comparable only for equal numbers of pictures.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 SIGMA, SCALE = 10.0, 1000.0
-"""Width of CMMD's kernel and what it is multiplied by, as in the paper."""
+"""Width of CMMD's kernel and the factor of its result, as in the paper."""
 
 KID_SUBSETS, KID_SUBSET_SIZE = 100, 1000
 
@@ -31,7 +31,7 @@ def fid(images: Sequence[Image.Image], *, real: str, network: str) -> float:
     Args:
         real: folder of the real pictures.
         network: a TorchScript file, uint8 [1, 3, H, W] -> [1, D]: the Inception of the paper
-            (inception-2015-12-05.pt), or any other. It brings pictures to its size itself.
+            (inception-2015-12-05.pt), or any other. It resizes pictures itself.
     """
     return _frechet(*_by_network(images, real, network))
 
@@ -83,7 +83,7 @@ def cmmd(images: Sequence[Image.Image], clip: Clip, *, real: str) -> float:
 
 
 def _frechet(made: torch.Tensor, wanted: torch.Tensor) -> float:
-    """Of two sets of features, [N, D] and [M, D]."""
+    """Fréchet distance of two sets of features, [N, D] and [M, D]."""
     from torchmetrics.image.fid import FrechetInceptionDistance
 
     distance = FrechetInceptionDistance(feature=_as_they_are(made.shape[1]))
@@ -93,7 +93,9 @@ def _frechet(made: torch.Tensor, wanted: torch.Tensor) -> float:
 
 
 def _as_they_are(width: int) -> torch.nn.Module:
-    """Features are computed here, one picture at a time; torchmetrics gets them ready-made."""
+    """A network for torchmetrics that returns its input: features are computed here, one picture
+    at a time.
+    """
     import torch
 
     class AsTheyAre(torch.nn.Identity):

@@ -129,7 +129,7 @@ def prefetches(pipeline: Any) -> bool:
 
 
 def expected_offloaded(pipeline: Any, mode: Offload) -> list[str]:
-    """What `offloaded` must return where the mode took effect on every module."""
+    """What `offloaded` must return where the mode took effect on all modules that it moves."""
     if mode.moves is Moves.PIPELINE:
         return []
     modules = pipeline.components.items()

@@ -1,1 +1,1 @@
-"""RunConfig and weights to a Plan: every check and every node, without torch."""
+"""Makes a Plan of a RunConfig and its weights: all checks and all nodes, without torch."""

@@ -1,4 +1,4 @@
-"""How the cells of a sweep are compared with their baselines: who with whom, and by which nodes."""
+"""Finds the baseline of each cell of a sweep, and adds the nodes that compare with it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from runner.planning.nodes import NodeFactory
 from runner.planning.plan import Plan
 
 NodesOf: TypeAlias = "Callable[[Plan], NodeFactory]"
-"""Gives what builds nodes for a plan."""
+"""Gives the node factory of a plan."""
 
 
 def no_baseline(plan: Plan) -> ConfigError:
-    """What to say where there is nothing to compare with."""
+    """The error of a plan whose metrics need a baseline, and which has none."""
     name = plan.compared[0].name
     return ConfigError(
         "baseline", None, f"metrics: {name} compares with another cell",
@@ -30,8 +30,11 @@ def no_baseline(plan: Plan) -> ConfigError:
 def compare_with_baselines(
     cells: Sequence[Cell], plans: Sequence[Plan], nodes_of: NodesOf
 ) -> tuple[list[Plan], dict[int, int], dict[str, list[Cell]]]:
-    """The plans with what compares them with their baselines; which cells' these are; and what is
-    wrong with that.
+    """Add to each plan the nodes that compare it with its baseline.
+
+    Returns:
+        the plans, without those at fault; cell number -> number of its baseline; message -> cells
+        whose baseline is wrong.
     """
     chosen = [assigned(cell.overrides) for cell in cells]
     by_choice = {frozenset(own.items()): place for place, own in enumerate(chosen)}
@@ -46,7 +49,7 @@ def compare_with_baselines(
                 if place is None:
                     raise _no_such_cell(plan, wanted, chosen)
                 baseline = plans[place]
-                # The baseline itself is compared with nothing.
+                # The baseline itself is not compared.
                 if baseline is plan or not plan.compared:
                     found.append(plan)
                 else:
@@ -78,13 +81,13 @@ def _no_such_cell(
 
 
 def measure_against(plan: Plan, baseline: Plan, nodes: NodeFactory) -> Plan:
-    """A plan with the metrics that compare its images with those of another cell, of the same
-    prompts and seeds. Where that is run in another way, its engine draws them, and no other: the
-    reference is then one of `external_references`.
+    """The plan, with metrics that compare its images with the baseline's of the same prompts and
+    seeds. A baseline with another execution profile draws its own images: the reference is then an
+    external node (see `Plan.external_references`).
 
     Raises:
-        ConfigError: the other cell has not all of these prompts and seeds, or another size; or its
-            pictures would be taken for those of this one.
+        ConfigError: the baseline lacks some of these prompts and seeds, or has another size; or
+            its stored pictures would be reused for this cell.
     """
     asked = " ".join(plan.run.baseline)
     others = {(i.request.prompt, i.request.seed): i for i in baseline.images}

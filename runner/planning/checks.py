@@ -1,6 +1,6 @@
-"""What cannot go together, or not on this machine: refused before a weight is read.
+"""Refuses configs that cannot work, together or on this machine, before weights are read.
 
-One pass over what the config alone decides, and one over what the weights decide, too.
+One pass checks the config alone, a second one checks it against the weights.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ if TYPE_CHECKING:
     from runner.images.inputs import InputImage
 
 COMPILERS = ("c++", "g++", "clang++")
-"""torch.compile on a CPU writes C++."""
+"""Compilers, one of which torch.compile needs on a CPU: it generates C++."""
 
 
 @dataclass(frozen=True)
 class CheckedConfig:
-    """A config in which nothing is wrong, as far as that can be told without its weights.
+    """A config that passed all checks that need no weights.
 
     Attributes:
-        run: with a file in place of each address of a picture.
+        run: the config, with a local file in place of each picture's URL.
         device: "cpu", "cuda", "cuda:N" or "mps".
-        pictures: what the config names, by its key ("inputs.image").
-        roles: of `row.checkpoints` and the metrics' CLIPs, those that this run uses.
+        pictures: the input pictures, by config key ("inputs.image").
+        roles: those roles of `row.checkpoints`, with the metrics' CLIPs, that this run uses.
     """
 
     run: RunConfig
@@ -62,16 +62,16 @@ def check_config(
     *,
     download: bool,
 ) -> CheckedConfig:
-    """All that can be known from the config alone.
+    """Check all that the config alone decides.
 
     Args:
-        settle_device: what a device of the config, such as `auto`, is on this machine.
-        folder: where pictures that are named by an address are kept.
-        find_metric: from a metric's config to its function.
-        download: fetch such pictures if they are not there yet.
+        settle_device: gives this machine's device for the config's, such as `auto`.
+        folder: where pictures named by a URL are cached.
+        find_metric: finds a metric's function by its config.
+        download: fetch such pictures if they are not cached yet.
 
     Raises:
-        ConfigError: the first thing that would fail, or be wrong, later.
+        ConfigError: the first setting that would fail, or give wrong results, later.
     """
     row = row_of(run.version, run.task)
     device = settle_device(run.device)
@@ -90,7 +90,7 @@ def check_config(
 
 
 def check_with_weights(asked: CheckedConfig, weights: FoundWeights) -> tuple[int, int]:
-    """All that the weights decide, too.
+    """Check the config against the weights.
 
     Returns:
         height and width of the images, in pixels.
@@ -108,7 +108,7 @@ def check_with_weights(asked: CheckedConfig, weights: FoundWeights) -> tuple[int
 
 
 def check_size(key: str, size: int, row: Row) -> int:
-    """A height or width that the model can make: diffusers silently rounds others."""
+    """The size, if the model can make it as height or width: diffusers silently rounds others."""
     step, most = row.version.size_multiple, row.version.max_size
     if size % step or not step <= size <= most:
         lower = min(max(size // step, 1) * step, most)
@@ -122,7 +122,7 @@ def check_size(key: str, size: int, row: Row) -> int:
 
 
 def _check_thresholding(run: RunConfig, decoder: FoundCheckpoint) -> None:
-    """Raises ConfigError for a scheduler's option that the checkpoint's own config undoes."""
+    """Raises ConfigError for a scheduler option that the checkpoint's own config overrides."""
     if decoder.checked is None:
         return
     schedulers = decoder.checked.schedulers
@@ -153,7 +153,7 @@ def _check_scheduler(run: RunConfig) -> None:
 
 
 def attention_problem(backend: Attention, device: str) -> str | None:
-    """Why an attention backend does not work on a device of this machine; None: it does.
+    """Why an attention backend does not work on a device of this machine; None: it works.
 
     Args:
         device: "cpu", "mps", "cuda" or "cuda:N".
@@ -165,7 +165,7 @@ def attention_problem(backend: Attention, device: str) -> str | None:
 
 
 def offload_problem(mode: Offload, device: str) -> str | None:
-    """Why an offload mode does not work on a device; None: it does."""
+    """Why an offload mode does not work on a device; None: it works."""
     if mode.needs is Needs.NOTHING:
         return None
     if device == "cpu":
@@ -176,7 +176,7 @@ def offload_problem(mode: Offload, device: str) -> str | None:
 
 
 def compile_problem(device: str) -> str | None:
-    """Why torch.compile does not work on a device of this machine; None: it does."""
+    """Why torch.compile does not work on a device of this machine; None: it works."""
     if device == "cpu" and not any(map(shutil.which, COMPILERS)):
         return "needs a C++ compiler on the CPU"
     return None
@@ -220,7 +220,7 @@ def _check_compile(run: RunConfig, device: str) -> None:
 
 def _check_guidance(run: RunConfig) -> None:
     scale, added = run.decoder.guidance_scale, run.version.guidance_added
-    if 1 < scale <= 1 + added:  # they guide only by what is above 1 before they add to it
+    if 1 < scale <= 1 + added:  # passed on without `added`, and ignored there unless above 1
         raise ConfigError(
             "decoder.guidance_scale", scale,
             f"Kandinsky {run.version.title} cannot guide this little",
@@ -245,6 +245,6 @@ def _check_negative_prompt(run: RunConfig) -> None:
 
 
 def needed_roles(run: RunConfig, row: Row) -> tuple[str, ...]:
-    """The row's roles that this run uses: no depth model where the hint is given."""
+    """The row's roles that this run uses, such as no depth model where a hint is given."""
     given = run.inputs.hint is not None
     return tuple(role for role in row.checkpoints if not (role == "depth" and given))

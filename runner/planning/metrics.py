@@ -1,4 +1,4 @@
-"""Which metrics a run asks for, and what they need: checked before anything is made."""
+"""Finds a run's metrics and checks that the run has what they need."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def find_metrics(run: RunConfig, find: FindMetric) -> tuple[FoundMetric, ...]:
     """The metrics of a run.
 
     Raises:
-        ConfigError: one does not exist, or does not go with this run.
+        ConfigError: a metric does not exist, or does not fit this run.
     """
     found = tuple(find(name, config) for name, config in run.metrics.items())
     for metric in found:
@@ -31,7 +31,7 @@ def find_metrics(run: RunConfig, find: FindMetric) -> tuple[FoundMetric, ...]:
 
 
 def against_baseline(run: RunConfig, metric: FoundMetric) -> bool:
-    """Whether it compares with another cell's picture."""
+    """Whether the metric compares with the baseline's pictures."""
     image = run.metrics[metric.name].against is Against.image
     return "reference" in metric.takes and not image
 
@@ -48,7 +48,7 @@ def check_smallest(metrics: Sequence[FoundMetric], height: int, width: int) -> N
 
 
 def add_clips(row: Row, run: RunConfig, metrics: Sequence[FoundMetric]) -> Row:
-    """The row, with the CLIPs that the metrics see with."""
+    """The row, with the CLIP checkpoints that the metrics use."""
     configs = [run.metrics[metric.name] for metric in metrics if "clip" in metric.takes]
     clips = {
         clip_role(run, config): VERSIONS[config.clip or run.version.name].clip for config in configs

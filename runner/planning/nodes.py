@@ -1,4 +1,4 @@
-"""What the task functions build their graphs from: one method for each kind of node."""
+"""The node factory of the task functions: one method for each kind of node."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NodeFactory:
-    """The config, the weights, the pictures and the libraries' versions.
+    """Builds nodes from a config, its weights, input pictures and library versions.
 
     Attributes:
-        pictures: by the config key that names them ("inputs.image", "interpolate.items[1].image").
+        pictures: by config key ("inputs.image", "interpolate.items[1].image").
         device: kind of device: cpu, cuda or mps.
-        batch_size: images that one call may make.
+        batch_size: images in one call, at most.
     """
 
     run: RunConfig
@@ -52,7 +52,7 @@ class NodeFactory:
 
         Args:
             before: with `seeding=shared`, the stage that used the generator before this one.
-            negative: take the negative prompt too.
+            negative: pass the negative prompt, too.
         """
         params = {
             "prompt": prompt,
@@ -70,9 +70,8 @@ class NodeFactory:
         )
 
     def texts(self, image: ImageRequest) -> dict[str, Node]:
-        """What the decoder is told of the texts, by the name of its input: "text" where the version
-        has no prior. Else the prior of the prompt, and where the negative prompt is the decoder's
-        alone, that of the negative prompt.
+        """The decoder's text inputs, by name. Without a prior: "text". Else "prior", of the prompt,
+        and "negative", of the negative prompt, where only the decoder uses that.
         """
         run = self.run
         if not run.version.has_prior:
@@ -101,7 +100,7 @@ class NodeFactory:
         )
 
     def embed_picture(self, image: ImageRequest, number: int) -> Node:
-        """A picture's own image embedding, of the picture as it is: CLIP resizes it itself."""
+        """A picture's own image embedding; the picture is not resized, as CLIP does that itself."""
         picture = self.pictures[f"interpolate.items[{number}].image"]
         read = self._read(picture, {"size": None, "resize": None})
         return self._node("embed_image", {}, self._pipeline("prior"), read.label, {"image": read})
@@ -116,7 +115,7 @@ class NodeFactory:
         return self._node("interpolate", {"weights": weights}, None, label, parts)
 
     def encode_text(self, image: ImageRequest) -> Node:
-        """Without a prior: the hidden states of prompt and negative prompt."""
+        """The hidden states of prompt and negative prompt, for versions without a prior."""
         params: dict[str, Plain] = {
             "prompt": image.prompt,
             "negative_prompt": self.run.negative_prompt,
@@ -125,11 +124,11 @@ class NodeFactory:
         return self._node(stage, params, self._pipeline("text"), shorten(image.prompt))
 
     def picture(self, image: ImageRequest, name: str) -> Node:
-        """A picture of `inputs`, brought to the size of the image."""
+        """A picture of `inputs`, resized to the size of the image."""
         return self._read(self.pictures[f"inputs.{name}"], self._geometry(image))
 
     def mask(self, image: ImageRequest) -> Node:
-        """The mask, from a picture or a box, brought to the size of the image."""
+        """The mask, from a picture or a box, resized to the size of the image."""
         inputs = self.run.inputs
         picture = self.pictures.get("inputs.mask")
         original = self.pictures["inputs.image"]
@@ -155,9 +154,9 @@ class NodeFactory:
         return self._node("depth", {}, self._pipeline("depth"), picture.label, {"image": picture})
 
     def decode(self, image: ImageRequest, /, **inputs: Node) -> Node:
-        """The last stage of every task. What it does depends on what it is given."""
+        """The last stage of every task; its inputs decide what the decoder does."""
         run = self.run
-        # Without a prior a single stage draws noise: both ways of seeding are the same.
+        # Without a prior only one stage draws noise: both values of `seeding` mean the same.
         seeding = run.seeding if run.version.has_prior else Seeding.per_stage
         params: dict[str, Plain] = {
             "seed": image.seed,
@@ -181,18 +180,18 @@ class NodeFactory:
     def measure(
         self, image: ImageRequest, metric: FoundMetric, picture: Node, reference: Node | None
     ) -> Node:
-        """The numbers of a metric.
+        """A metric of one picture.
 
         Args:
-            picture: the node that draws it.
-            reference: the node whose picture it is compared with, if it is.
+            picture: the node of the picture.
+            reference: the node of the picture to compare with; None: the metric takes none.
         """
         inputs = {"image": picture, **({"reference": reference} if reference else {})}
         told = {"prompt": image.prompt} if "prompt" in metric.takes else {}
         return self._measure(metric, told, picture.label, inputs)
 
     def measure_together(self, metric: FoundMetric, pictures: Sequence[Node]) -> Node:
-        """The numbers of a metric of all pictures of a cell."""
+        """A metric of all pictures of a cell together."""
         inputs = {f"{OF_MANY}{number:06d}": picture for number, picture in enumerate(pictures)}
         return self._measure(metric, {}, f"{len(pictures)} pictures", inputs)
 
@@ -221,7 +220,11 @@ class NodeFactory:
         return self._node(MEASURE, params, spec, f"{metric.name} · {label}", inputs)
 
     def external_image(self, node: Node, way: str) -> Node:
-        """The picture of a node as another cell draws it, whose way of running no key says."""
+        """An external node for a picture that a cell with another execution profile draws.
+
+        Args:
+            way: that profile, as text: keys of drawn pictures do not contain it.
+        """
         return self._node(DRAWN_ELSEWHERE, {"key": node.key, "way": way}, label=node.label)
 
     def _read(self, picture: InputImage, geometry: Mapping[str, Plain]) -> Node:
@@ -237,7 +240,7 @@ class NodeFactory:
         run = self.run
         found = self.weights.checkpoints[role]
         is_denoiser = role in ("prior", "decoder")
-        is_drawn = not role.startswith(CLIP_ROLE)  # what measures is the same for all
+        is_drawn = not role.startswith(CLIP_ROLE)  # CLIPs of metrics are set up alike in all cells
         return PipelineSpec(
             pipeline=found.checkpoint.pipeline,
             weights=found.identity,

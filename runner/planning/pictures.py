@@ -1,4 +1,4 @@
-"""Pictures named by an address: fetched once into the cache, and only where the config says so."""
+"""Input pictures: fetches those named by a URL into the cache if allowed, and checks them all."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ SECONDS = 30
 
 
 def localize_pictures(run: RunConfig, folder: Path, *, download: bool) -> RunConfig:
-    """The run with a file in place of each address.
+    """The run, with a local file in place of each URL.
 
     Args:
-        folder: where fetched pictures are kept, by the hash of their address.
-        download: fetch what is not there yet.
+        folder: where fetched pictures are kept, by the hash of their URL.
+        download: fetch pictures that are not there yet.
 
     Raises:
-        ConfigError: addresses are not allowed, or one cannot be fetched.
+        ConfigError: URLs are not allowed, or one cannot be fetched.
     """
 
     def local(path: str | None, key: str) -> str | None:
@@ -72,7 +72,7 @@ def _fetched(url: str, key: str, folder: Path, allowed: bool, download: bool) ->
 
 
 def _fetch(url: str, target: Path, key: str, shown: str) -> None:
-    # Here and not above: what most runs do not need takes as long to import as all of the plan.
+    # Imported here: most runs do not need it, and it takes as long to import as the whole plan.
     from http.client import HTTPException
     from urllib.error import URLError
     from urllib.request import Request, urlopen
@@ -96,10 +96,10 @@ ASPECT_TOLERANCE = 0.01
 
 
 def check_pictures(run: RunConfig) -> dict[str, InputImage]:
-    """Every picture that the run names, decoded once, by its config key.
+    """The run's input pictures by config key, each decoded once as a check.
 
     Raises:
-        ConfigError: one is missing, damaged, or does not fit the others.
+        ConfigError: a picture is missing, damaged, or does not fit the others.
     """
     named = {
         **{f"inputs.{name}": getattr(run.inputs, name) for name in ("image", "mask", "hint")},
@@ -108,7 +108,7 @@ def check_pictures(run: RunConfig) -> dict[str, InputImage]:
     given = {key: path for key, path in named.items() if path is not None}
     if not given:
         return {}
-    # Here and not above: Pillow is not needed to plan most runs.
+    # Imported here: most plans do not need Pillow.
     from runner.images.inputs import check_image
 
     found = {key: check_image(path, key) for key, path in given.items()}

@@ -1,4 +1,4 @@
-"""What one cell will do, complete before it begins."""
+"""The plan of one cell: its images, nodes and settled options."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PlannedImage:
-    """An image, the node that draws it, and by the metrics' names those that measure it."""
+    """An image, the node that draws it, and metric name -> the node that measures it."""
 
     request: ImageRequest
     node: Node
@@ -32,16 +32,16 @@ class PlannedImage:
 
 @dataclass(frozen=True)
 class Plan:
-    """What one cell will do, complete before it begins.
+    """All that one cell will do, known before it starts.
 
     Attributes:
-        pictures: what the config names, by its key ("inputs.image").
-        metrics: what is measured, of the pictures alone or against others.
-        measures: by the metrics' names, the nodes that measure all images together.
+        pictures: the input pictures, by config key ("inputs.image").
+        metrics: the metrics, with and without a picture to compare with.
+        measures: metric name -> the node that measures all images together.
         device: "cpu", "cuda", "cuda:N" or "mps".
         threads: CPU threads; `threads_reason` says why, for the log.
-        batch_size: images that one call may make, where a version batches them at all.
-        warnings: what the user should know and may go on in spite of.
+        batch_size: images in one call, at most, for tasks that can be batched.
+        warnings: what the user should know, although the cell can be run.
     """
 
     run: RunConfig
@@ -60,7 +60,7 @@ class Plan:
 
     @cached_property
     def graph(self) -> Graph:
-        """All that draws and measures the images."""
+        """The graph that draws and measures the images."""
         return Graph(
             (
                 *(n for image in self.images for n in (image.node, *image.measures.values())),
@@ -70,14 +70,14 @@ class Plan:
 
     @cached_property
     def profile(self) -> ExecutionProfile:
-        """How it is run. One engine serves cells that are run alike."""
+        """How the cell is run. Cells of equal profiles are run as one graph."""
         batch_size = self.batch_size if self._is_batched else 1
         return ExecutionProfile.of(self.run, self.device, self.threads, batch_size)
 
     @cached_property
     def settled(self) -> Mapping[str, str | None]:
-        """What those keys of the config became that may leave a choice to the runner, by their
-        dotted names. None: known once the work begins (see `runner.recording.mlflow_log`).
+        """The settled values of config keys that may leave the choice to the runner, by dotted
+        name. None: known only once the cell runs (see `runner.recording.mlflow_log`).
         """
         run = self.run
         return {
@@ -102,12 +102,12 @@ class Plan:
 
     @property
     def compared(self) -> tuple[FoundMetric, ...]:
-        """The metrics that need the picture of another cell."""
+        """The metrics that compare with the baseline's pictures."""
         return tuple(m for m in self.metrics if against_baseline(self.run, m))
 
     @cached_property
     def external_references(self) -> dict[tuple[str, int], Node]:
-        """By prompt and seed, the pictures of its baseline that its engine does not draw."""
+        """(prompt, seed) -> external node of a baseline picture that another graph draws."""
         return {
             (image.request.prompt, image.request.seed): reference
             for image in self.images

@@ -1,4 +1,4 @@
-"""RunConfig -> Plan: all checks, all keys, the whole graph, and no torch."""
+"""The planner: RunConfig -> Plan, with all checks, all keys and the whole graph; no torch."""
 
 from __future__ import annotations
 
@@ -30,21 +30,22 @@ if TYPE_CHECKING:
     from runner.images.inputs import InputImage
 
 SMALL_MODEL_PARAMETERS = 50_000_000
-"""Below this, one CPU thread beats several: the threads wait for each other longer than they
-compute, and while another process keeps a core busy they are up to 60 times slower."""
+"""Parameters below which one CPU thread is faster than several: the threads wait for each other
+longer than they compute, and while another process keeps a core busy they are up to 60 times
+slower."""
 
 AUTO_BATCH = 8
-"""Images a call on an accelerator, unless asked for; one by one where that is too much for it."""
+"""Images a call on an accelerator by default; one by one after running out of memory."""
 CACHE = ".cache"
 
 
 def cache_dir(run: RunConfig) -> Path:
-    """Where pictures and file hashes are kept, beside the stage results."""
+    """The folder of cached pictures and file hashes, beside the stage results."""
     return run.output_dir / CACHE
 
 
 def results_dir(output_dir: Path) -> Path:
-    """Where stage results are kept."""
+    """The folder of stage results."""
     return output_dir / CACHE / "results"
 
 
@@ -65,7 +66,7 @@ def make_plan(run: RunConfig, *, download: bool = False) -> Plan:
 
 
 class Planner:
-    """Plans the runs of one command: weights that several of them use are looked at once.
+    """Plans the runs of one command: weights that several of them use are checked once.
 
     Args:
         download: as for `make_plan`.
@@ -92,7 +93,7 @@ class Planner:
     def _lay_out(
         self, asked: CheckedConfig, weights: FoundWeights, height: int, width: int
     ) -> Plan:
-        """The nodes of each image, and of what measures it."""
+        """Build the nodes of each image and of its metrics."""
         run, metrics, device = asked.run, asked.metrics, asked.device
         batch_size = run.batch_size or (1 if device == "cpu" else AUTO_BATCH)
         nodes = self._nodes(run, weights, asked.pictures, device, batch_size)
@@ -127,7 +128,7 @@ class Planner:
         )
 
     def nodes_of(self, plan: Plan) -> NodeFactory:
-        """What builds nodes for a plan."""
+        """The node factory of a plan."""
         return self._nodes(plan.run, plan.weights, plan.pictures, plan.device, plan.batch_size)
 
     def _nodes(
@@ -147,7 +148,7 @@ class Planner:
 
     @cached_property
     def _find_metric(self) -> FindMetric:
-        """Each is found once; none of them leaves the command."""
+        """Finds metrics, each once for all runs of the command."""
         found: dict[str, FoundMetric] = {}
 
         def find(name: str, config: MetricConfig) -> FoundMetric:
@@ -178,7 +179,7 @@ class Planner:
 def _with_own_measures(
     image: PlannedImage, nodes: NodeFactory, metrics: Sequence[FoundMetric]
 ) -> PlannedImage:
-    """Those that need no other cell."""
+    """The images, with nodes for the metrics that need no other cell."""
     run, request = nodes.run, image.request
     measures = {}
     for metric in metrics:

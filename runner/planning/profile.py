@@ -1,4 +1,4 @@
-"""How cells are run: all that no node's key says whole."""
+"""The execution profile: settings of how cells are run that are not fully part of node keys."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ExecutionProfile:
-    """How cells are run, as settled by their plans. One engine serves cells of equal profiles.
+    """How cells are run, as settled by their plans. Cells of equal profiles are run as one graph.
 
     Attributes:
         cache: never `auto`.
         device: "cpu", "cuda", "cuda:N" or "mps".
         threads: CPU threads.
-        workers: processes that run stages; None: by the machine and the work.
-        batch_size: images that one call may make; 1 where nothing of the cell is batched.
+        workers: processes that run stages; None: chosen by machine and amount of work.
+        batch_size: images in one call, at most; 1 where nothing of the cell is batched.
     """
 
     cache: CacheMode
@@ -36,12 +36,12 @@ class ExecutionProfile:
 
     @classmethod
     def of(cls, run: RunConfig, device: str, threads: int, batch_size: int) -> ExecutionProfile:
-        """The profile of a config, with what the plan settled."""
+        """The profile of a config, with the values that its plan settled."""
         return cls(run.cache, device, threads, run.workers, run.offload, run.bench, batch_size)
 
     @property
     def described(self) -> tuple[tuple[str, object], ...]:
-        """Its values by the config's keys. Part of the keys of external pictures: as it is."""
+        """(config key, value) pairs. They enter the keys of external pictures: do not change."""
         return (
             ("cache", self.cache.name),
             ("device", self.device),
@@ -54,7 +54,7 @@ class ExecutionProfile:
 
 
 def profile_of(plans: Iterable[Plan]) -> ExecutionProfile:
-    """The one profile of plans that one engine serves."""
+    """The one profile that all the plans have."""
     profiles = {plan.profile for plan in plans}
     assert len(profiles) == 1, f"run in {len(profiles)} ways"
     return profiles.pop()

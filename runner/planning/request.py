@@ -1,4 +1,4 @@
-"""One image of a cell, as the plan sees it."""
+"""The request for one image of a cell."""
 
 from __future__ import annotations
 
@@ -23,5 +23,5 @@ class ImageRequest:
 
     @property
     def label(self) -> str:
-        """For people: one short line."""
+        """One short line for display."""
         return f"{shorten(self.prompt)} · seed {self.seed}".removeprefix(" · ")

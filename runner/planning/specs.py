@@ -1,4 +1,4 @@
-"""What a config says of pipelines, as the specs that nodes carry."""
+"""Makes the pipeline specs of nodes from a config: roles, precision, scheduler, compilation."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ CLIP_ROLE = "clip_"
 
 
 def clip_role(run: RunConfig, metric: MetricConfig) -> str:
-    """The role of the CLIP that a metric sees with."""
+    """The role of the CLIP checkpoint that a metric uses."""
     return f"{CLIP_ROLE}{metric.clip or run.version.name}"
 
 
 def precision_of(run: RunConfig, role: str) -> Precision:
-    """The type in which a role computes."""
+    """The precision in which a role computes."""
     name = "metrics" if role.startswith(CLIP_ROLE) else role
     precision: Precision = getattr(run.precision, name)
     return precision
 
 
 def scheduler_spec(config: SchedulerConfig) -> SchedulerSpec | None:
-    """The scheduler with those of its options that are set, as diffusers names them; None for the
-    checkpoint's own.
+    """The scheduler with the options that are set, values as in diffusers; None: the checkpoint's
+    own.
     """
     if SCHEDULERS[config.name].diffusers is None:
         return None

@@ -1,4 +1,4 @@
-"""The cells of a multirun, planned together: one graph, in which equal stages are one node."""
+"""The plan of a sweep: its cells planned together, so that equal stages become one node."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from runner.system.text import pluralize
 from runner.weights.find import FoundCheckpoint
 
 SHOWN_CELLS = 3
-"""Of cells that are wrong for the same reason, how many are named."""
+"""How many cells an error names that are wrong for the same reason."""
 
 
 @dataclass(frozen=True)
 class SweepPlan:
-    """What a sweep will do, complete before it begins: a plan for each cell, in order.
+    """All that a sweep will do, known before it starts: a plan for each cell, in order.
 
     Attributes:
-        baselines: numbers of the cells that are compared with another -> that one's.
+        baselines: number of a compared cell -> number of its baseline.
     """
 
     cells: tuple[Cell, ...]
@@ -46,13 +46,13 @@ class SweepPlan:
 
     @cached_property
     def graph(self) -> Graph:
-        """All cells' graphs as one: each distinct stage once."""
+        """All cells' graphs merged: each distinct stage once."""
         return Graph(()).merged(*(plan.graph for plan in self.plans))
 
     @cached_property
     def graphs(self) -> tuple[Graph, ...]:
-        """What is run: where results are not taken from the store, cells of different profiles
-        share none, and each profile has a graph of its own.
+        """The graphs that are run: one of all cells with cache=use, and one for each execution
+        profile of the others, which share no results across profiles.
         """
         profiles: dict[object, list[Graph]] = {}
         for plan in self.plans:
@@ -64,7 +64,7 @@ class SweepPlan:
 
     @cached_property
     def axes(self) -> dict[str, tuple[str, ...]]:
-        """The keys that differ between cells, each with its values in order of first sight."""
+        """Config key that differs between cells -> its values, in order of first appearance."""
         values: dict[str, dict[str, None]] = {}
         for cell in self.cells:
             for key, value in assigned(cell.overrides).items():
@@ -72,7 +72,7 @@ class SweepPlan:
         return {key: tuple(found) for key, found in values.items() if len(found) > 1}
 
     def part(self, numbers: Collection[int]) -> SweepPlan:
-        """The same for some of the cells alone, by their numbers."""
+        """The plan of only some of the cells, by their numbers."""
         kept = [
             (cell, plan)
             for cell, plan in zip(self.cells, self.plans, strict=True)
@@ -83,13 +83,13 @@ class SweepPlan:
         return SweepPlan(tuple(cells), tuple(plans), baselines)
 
     def label(self, cell: Cell) -> str:
-        """What sets a cell apart from the others."""
+        """The values that distinguish a cell from the others."""
         axes = self.axes
         return " ".join(o for o in cell.overrides if o.partition("=")[0] in axes)
 
     @property
     def command(self) -> str:
-        """What runs the sweep, where its cells are all combinations of the axes."""
+        """The command that runs the sweep, if its cells are all combinations of the axes."""
         axes = self.axes
         fixed = [o for o in self.cells[0].overrides if o.partition("=")[0] not in axes]
         swept = [f"{key}={','.join(values)}" for key, values in axes.items()]
@@ -97,27 +97,27 @@ class SweepPlan:
 
     @property
     def checkpoints(self) -> dict[str, FoundCheckpoint]:
-        """By identity, those that the stages run on."""
+        """Identity -> checkpoint, of those that the stages run on."""
         return {f.identity: f for plan in self.plans for f in plan.weights.checkpoints.values()}
 
     @cached_property
     def stages(self) -> Counter[str]:
-        """Stage -> how many nodes the cells have of it, each counted for itself."""
+        """Stage -> number of its nodes, summed over the cells without merging."""
         return Counter(node.stage for node in _run(plan.graph for plan in self.plans))
 
     @property
     def work(self) -> list[Node]:
-        """The nodes that are run, each once for every graph that it is in."""
+        """The nodes that are run, each once for every graph that contains it."""
         return list(_run(self.graphs))
 
     @property
     def distinct_stages(self) -> Counter[str]:
-        """Stage -> how many distinct nodes there are of it."""
+        """Stage -> number of its distinct nodes."""
         return Counter(node.stage for node in self.work)
 
 
 def _run(graphs: Iterable[Graph]) -> Iterator[Node]:
-    """Without pictures that are lent, for which nothing is run."""
+    """The nodes of graphs that are run: all but external ones."""
     return (node for graph in graphs for node in graph if not is_external(node))
 
 
@@ -125,10 +125,10 @@ def plan_sweep(cells: Sequence[Cell], *, download: bool = False) -> SweepPlan:
     """Plan every cell.
 
     Args:
-        download: fetch what is not on disk, once all cells are found to be right.
+        download: fetch weights and pictures that are not on disk, once all cells passed the checks.
 
     Raises:
-        SweepError: some cannot be run; names them all.
+        SweepError: some cells cannot be run; it names them all.
     """
     sweep = _planned(cells, download=False)
     if download and any(found.checked is None for found in sweep.checkpoints.values()):

@@ -1,4 +1,4 @@
-"""The graph of one image, one short function a task."""
+"""Builds the graph of one image: one short function for each task."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from runner.planning.request import ImageRequest
 
 
 def text2img(nodes: NodeFactory, image: ImageRequest) -> Node:
-    """The decoder draws what the texts say."""
+    """The decoder draws from the texts alone."""
     return nodes.decode(image, **nodes.texts(image))
 
 
@@ -40,7 +40,7 @@ def interpolate(nodes: NodeFactory, image: ImageRequest) -> Node:
     before: Node | None = None
     for number, item in enumerate(nodes.run.interpolate):
         if item.text is not None:
-            # With one generator for all, each prior goes on where the one before it stopped.
+            # With one generator for all, each prior continues from the state left by the last one.
             before = nodes.prior(image, item.text, before=before, negative=False)
             parts[f"item{number}"] = before
         else:
@@ -78,4 +78,4 @@ TASKS: Mapping[str, Builder] = {
     build.__name__: build
     for build in (text2img, img2img, inpaint, interpolate, controlnet, controlnet_img2img)
 }
-"""By the task's name. One function serves all versions: `NodeFactory.texts` knows the reader."""
+"""By task name. A function serves all versions: `NodeFactory.texts` handles their differences."""

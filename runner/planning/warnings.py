@@ -1,4 +1,4 @@
-"""What a user should know of a run, and may go on in spite of."""
+"""Warnings about a run: what the user should know, although it can be run."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ NOTABLE_SHARE = 0.02
 def find_warnings(
     run: RunConfig, device: str, pictures: Mapping[str, InputImage], size: tuple[int, int]
 ) -> Iterator[str]:
-    """One sentence each, the weightiest first.
+    """The warnings, one sentence each, most important first.
 
     Args:
-        device: as settled.
-        pictures: what the config names, by its key.
+        device: the settled device.
+        pictures: the input pictures, by config key.
         size: width, height of the images.
     """
     mini = run.weights.source is WeightsSource.mini
@@ -67,8 +67,8 @@ def _cut_pictures(
     run: RunConfig, pictures: Mapping[str, InputImage], size: tuple[int, int]
 ) -> Iterator[str]:
     if not pictures or run.task.mixes:
-        return  # CLIP scales those that are mixed
-    # Here and not above: it imports Pillow, which most plans do without.
+        return  # pictures to be mixed are resized by CLIP
+    # Imported here: it imports Pillow, which most plans do not need.
     from runner.images.geometry import cut_off
 
     for key in ("image", "hint"):
@@ -85,7 +85,7 @@ def _cut_pictures(
 
 
 def _notes(run: RunConfig, device: str) -> list[str]:
-    """What is allowed, and still worth knowing."""
+    """Notes on settings that are allowed but may surprise."""
     notes = []
     version, scale = run.version, run.decoder.guidance_scale
     halves = {p.name for p in vars(run.precision).values()} - {"fp32"}

@@ -1,4 +1,4 @@
-"""Stage `embed_image`: picture -> its image embedding, as the prior's `interpolate` does (2.x)."""
+"""Stage `embed_image`: picture -> image embedding, as the prior's `interpolate` (2.1 and 2.2)."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Which files a run's models are, known and checked before a weight is read."""
+"""Finds a run's checkpoints and checks them before weights are read."""

@@ -1,4 +1,4 @@
-"""From the `weights` group to checked checkpoints: the small family, a folder, or the hub."""
+"""Finds the checkpoints that the `weights` config names: small family, folder, or hub."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ MINI_DIR = Path(__file__).resolve().parents[1] / "mini" / "weights"
 
 @dataclass(frozen=True)
 class FoundCheckpoint:
-    """A checkpoint, and what is known of it before it is loaded.
+    """A checkpoint, and the facts known of it before it is loaded.
 
     Attributes:
-        repo: as configured or in the catalog; for logs where the source is no hub.
+        repo: the configured repository or the catalog's; only for logs if the source is no hub.
         revision: the commit on the hub; None for local folders.
         checked: None while a hub checkpoint is not on this disk yet.
     """
@@ -38,7 +38,7 @@ class FoundCheckpoint:
 
     @property
     def identity(self) -> str:
-        """What stands for the weights in a node's key."""
+        """The text that represents the weights in a node's key."""
         if self.checked is not None:
             return self.checked.fingerprint
         return f"{self.repo}@{self.revision}, not on disk"
@@ -62,7 +62,7 @@ class FoundWeights:
 
     @property
     def native_size(self) -> int | None:
-        """Pixels that the weights were trained at, where they are on disk to tell."""
+        """Pixels that the weights were trained at; None where they are not on disk to tell."""
         for found in self.checkpoints.values():
             if found.checked is not None and found.checked.native_size is not None:
                 return found.checked.native_size
@@ -81,12 +81,12 @@ def find_weights(
     """Find and check the checkpoints of a row.
 
     Args:
-        depth: which depth-estimation model.
-        roles: those of the row that are needed.
-        download: fetch what `weights=hub` does not have on disk. The only use of a network.
+        depth: the depth-estimation model.
+        roles: the roles of the row that are needed.
+        download: fetch weights of `weights=hub` that are not on disk. The only use of a network.
 
     Raises:
-        WeightsError: not there, not whole, or not the model that was asked for.
+        WeightsError: a checkpoint is missing, incomplete, or of another model.
     """
     found = {
         role: _find(role, checkpoint, config, depth, hashes, download)
@@ -99,7 +99,7 @@ def find_weights(
 
 
 def mini_folder(checkpoint: Checkpoint) -> Path | None:
-    """Where the small family has the checkpoint; None where it has none."""
+    """The checkpoint's folder in the small family; None where it has none."""
     folder = MINI_DIR / checkpoint.folder
     return folder if folder.is_dir() else None
 
@@ -112,7 +112,7 @@ def _find(
     hashes: FileHashes,
     download: bool,
 ) -> FoundCheckpoint:
-    # Kandinsky 3's text encoder lies in the repository of its decoder.
+    # Kandinsky 3's text encoder is in the repository of its decoder.
     configured = {"prior": config.prior, "depth": depth}.get(role, config.decoder)
     key = "depth.repo" if role == "depth" else f"weights.{role.replace('text', 'decoder')}.repo"
     repo = configured.repo or checkpoint.repo
@@ -152,7 +152,7 @@ def _find(
 
 
 def _depth_source(repo: str) -> WeightsSource:
-    """A depth model may be any folder, or any repository, whatever the other weights are."""
+    """The source of a depth model: any folder or repository, whatever the other weights are."""
     is_folder = Path(repo).expanduser().is_dir()
     return WeightsSource.folder if is_folder else WeightsSource.hub
 
@@ -183,7 +183,7 @@ def _on_disk(
     key: str,
     hashes: FileHashes,
 ) -> CheckedFolder | None:
-    """The cached snapshot, unless a download was broken off before it was whole."""
+    """The cached snapshot; None where a download was interrupted before it was complete."""
     snapshot = cached_snapshot(repo, revision, INDEX_FILES[checkpoint.layout])
     if snapshot is None:
         return None

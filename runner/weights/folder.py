@@ -1,4 +1,4 @@
-"""A checkpoint's folder in diffusers layout, read as far as JSON and safetensors headers go."""
+"""Checks a checkpoint's folder in diffusers layout, by its JSON files and safetensors headers."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from runner.weights.safetensors_header import DamagedFileError, read_header
 from runner.weights.shared import FILE, component_folder, shared_components
 
 INDEX_FILES = {Layout.diffusers: "model_index.json", Layout.transformers: "config.json"}
-"""The file that says what a folder holds."""
+"""The file that names a folder's classes."""
 
 IDENTITY_SUFFIXES = (".json", ".txt", ".model", ".safetensors")
-"""What of a folder decides the pixels; its README and pictures do not."""
+"""The files of a folder that decide the pixels; its README and pictures do not."""
 
 
 @dataclass(frozen=True)
 class CheckedFolder:
-    """A folder that holds what the catalog says.
+    """A folder that holds the checkpoint that the catalog describes.
 
     Attributes:
-        fingerprint: hash of all files that decide the pixels, of the components that are used,
-            whatever the folder's path.
+        fingerprint: hash of all files that decide the pixels, of the components that are used;
+            independent of the folder's path.
         parameters: number of parameters of each module.
-        bytes: of its weights on disk.
-        native_size: pixels the denoiser was trained at; None where that cannot be told.
+        bytes: size of its weights on disk.
+        native_size: pixels the denoiser was trained at; None where unknown.
         embedding_size: width of the image embedding that passes from prior to decoder.
         schedulers: scheduler name -> the contents of its scheduler_config.json; "" is the
             checkpoint's main one.
@@ -47,10 +47,11 @@ class CheckedFolder:
 def check_folder(
     path: Path, checkpoint: Checkpoint, variant: str | None, key: str, hashes: FileHashes
 ) -> CheckedFolder:
-    """Check that `path` holds `checkpoint`, whole.
+    """Check that `path` holds the complete checkpoint.
 
     Raises:
-        WeightsError: missing, unreadable, truncated, of another model, or not safetensors.
+        WeightsError: files are missing, unreadable, truncated, of another model, or not
+            safetensors.
     """
     index = _read_json(path / INDEX_FILES[checkpoint.layout], key)
     if checkpoint.layout is Layout.diffusers:
@@ -127,7 +128,7 @@ def _is_of_variant(file: Path, variant: str | None) -> bool:
 def _identity_files(
     path: Path, variant: str | None, without: tuple[str, ...], key: str
 ) -> list[tuple[str, Path]]:
-    """(name within the checkpoint, file), whatever folder the file lies in."""
+    """(name within the checkpoint, file); shared files may be in another folder."""
     files = [(file.relative_to(path), file) for file in path.rglob("*")]
     for component, folder in shared_components(path, key).items():
         files += [(component / file.relative_to(folder), file) for file in folder.rglob("*")]

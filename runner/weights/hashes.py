@@ -1,4 +1,4 @@
-"""The content hash of a checkpoint's files, remembered so that large files are read once."""
+"""Content hashes of a checkpoint's files, cached so that large files are read once."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ SHA256_HEX_LENGTH = 64
 
 
 class FileHashes:
-    """sha256 of files, remembered by path, size and modification time.
+    """sha256 of files, cached by path, size and modification time.
 
     Args:
-        memory: JSON file to remember in; None: remember nothing. Small files are never worth it.
+        memory: JSON file of the cache; None: no cache. Small files are never cached.
     """
 
     WORTH_REMEMBERING = 64 << 20
@@ -28,7 +28,7 @@ class FileHashes:
         self._known: dict[str, str] = {}
         self._added = False
         if memory is not None and memory.is_file():
-            # Only a memory: where it is damaged, what it held is hashed again.
+            # Only a cache: if it is damaged, the files are hashed again.
             with contextlib.suppress(OSError, ValueError):
                 known = json.loads(memory.read_text())
                 self._known = known if isinstance(known, dict) else {}
@@ -48,7 +48,7 @@ class FileHashes:
         return self._known[identity]
 
     def save(self) -> None:
-        """Keep what was newly hashed. Failing to is no error: it is hashed again next time."""
+        """Write new hashes to the cache. Failure is no error: files are hashed again next time."""
         if self._memory is None or not self._added:
             return
         temporary = self._memory.with_name(f".{self._memory.name}.{os.getpid()}")
@@ -62,7 +62,7 @@ class FileHashes:
 
 
 def fingerprint(files: Iterable[tuple[str, str]]) -> str:
-    """One hash of (relative name, sha256) pairs: 16 hex digits, the same wherever the files lie."""
+    """One hash of (relative name, sha256) pairs: 16 hex digits, independent of the files' paths."""
     digest = hashlib.sha256()
     for name, sha256 in sorted(files):
         digest.update(f"{name}\0{sha256}\n".encode())

@@ -10,10 +10,10 @@ from runner.errors import WeightsError
 
 
 def cached_snapshot(repo: str, revision: str, index: str) -> Path | None:
-    """The snapshot folder of a repository in the hub's cache, or None. Imports nothing heavy.
+    """The snapshot folder of a repository in the hub's cache, or None. Does not import the client.
 
     Args:
-        index: the file that must be there for the snapshot to count.
+        index: the file that a snapshot must have to be accepted.
 
     The cache's layout: models--<owner>--<name>/{refs/<revision>, snapshots/<commit>/...}.
     Source: https://huggingface.co/docs/huggingface_hub/guides/manage-cache
@@ -26,7 +26,7 @@ def cached_snapshot(repo: str, revision: str, index: str) -> Path | None:
 
 
 def cache_dir() -> Path:
-    """Where the hub's client keeps its files; the same variables, in the same order."""
+    """The cache folder of the hub's client, from the same variables in the same order."""
     if explicit := os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE"):
         return Path(explicit).expanduser()
     default = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "huggingface"
@@ -51,7 +51,7 @@ def download_snapshot(
     )
 
     weights = f"*.{variant}*.safetensors" if variant else "*.safetensors"
-    # Without a variant, leave the half-precision copies where they are.
+    # Without a variant, do not fetch the half-precision copies.
     ignored = [] if variant else ["*.fp16*.safetensors", "*.bf16*.safetensors"]
     instead = f"weights=<folder that holds {checkpoint.folder}>, or weights=mini"
     try:

@@ -1,4 +1,4 @@
-"""What a safetensors file holds, from its header alone.
+"""Reads and checks the header of a safetensors file.
 
 Layout: 8 bytes little-endian header length N, N bytes of JSON, then the tensors' bytes.
 Source: https://huggingface.co/docs/safetensors/index#format
@@ -16,12 +16,12 @@ MAX_HEADER_BYTES = 100_000_000
 
 
 class DamagedFileError(Exception):
-    """The file is not a whole safetensors file; the message says what is wrong with it."""
+    """The file is no complete safetensors file; the message says what is wrong with it."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """Sizes of what a file holds: number of parameters, and bytes of the whole file."""
+    """The number of parameters in a file, and the size of the whole file in bytes."""
 
     parameters: int
     bytes: int
@@ -31,8 +31,8 @@ def read_header(path: Path) -> Header:
     """Read and check the header against the file's size.
 
     Raises:
-        DamagedFileError: cut off, or no safetensors file.
-        OSError: cannot be read.
+        DamagedFileError: the file is truncated, or no safetensors file.
+        OSError: the file cannot be read.
     """
     size = path.stat().st_size
     with path.open("rb") as file:

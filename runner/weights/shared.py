@@ -1,10 +1,10 @@
-"""Components that several checkpoints share: stored once, in one of them, named by the others.
+"""Components shared by several checkpoints: stored in one of them, referenced by the others.
 
 A checkpoint's folder may hold `shared.json`, component -> "<folder beside it>/<component>":
 
     {"movq": "kandinsky-2-2-decoder/movq"}
 
-It is then the same checkpoint, with the same fingerprint, as one that holds copies.
+The checkpoint and its fingerprint are then the same as with copies of the components.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ FILE = "shared.json"
 
 
 def shared_components(folder: Path, key: str) -> Mapping[str, Path]:
-    """Component -> the folder where it lies; empty where all lie in `folder` itself.
+    """Component -> its folder elsewhere; empty where all components are in `folder` itself.
 
     Raises:
-        WeightsError: `shared.json` is damaged, or names something that is not there.
+        WeightsError: `shared.json` is damaged, or names a missing folder.
     """
     path = folder / FILE
     if not path.is_file():
@@ -35,7 +35,7 @@ def shared_components(folder: Path, key: str) -> Mapping[str, Path]:
     except (OSError, ValueError, AttributeError, TypeError) as error:
         raise WeightsError(key, path, f"cannot be read: {error}") from error
     for name, where in named.items():
-        # Beside the folder and nowhere else: weights may come from elsewhere.
+        # Only folders beside this one are allowed, since weights may come from untrusted sources.
         if len(where.parts) != 2 or ".." in where.parts or where.is_absolute():
             raise WeightsError(
                 key, path, f"names {where} for {name}", "<folder beside it>/<component>"
@@ -46,14 +46,14 @@ def shared_components(folder: Path, key: str) -> Mapping[str, Path]:
 
 
 def component_folder(folder: Path, name: str, key: str) -> Path:
-    """Where a component of the checkpoint lies."""
+    """The folder of a component of the checkpoint."""
     return shared_components(folder, key).get(name, folder / name)
 
 
 @contextmanager
 def assemble(folder: Path) -> Iterator[Path]:
-    """The checkpoint as diffusers reads it: its folder, or links to all its parts in a temporary
-    one that is gone afterwards.
+    """The checkpoint in one folder, as diffusers reads it: its own, or a temporary one with links
+    to all its parts, which is removed afterwards.
     """
     shared = shared_components(folder, "weights")
     if not shared:
