@@ -77,10 +77,10 @@ with without_scipy():
 
 def test_who_needs_more_than_a_stand_in_has_gets_all() -> None:
     code = """
-from runner.system.imports import sparing_scipy
+from runner.system.imports import import_sparing_scipy
 def load():
     import scipy.stats.distributions
     print(scipy.stats.distributions.norm.cdf(0))
-sparing_scipy(load)
+import_sparing_scipy(load)
 """
     assert printed(code) == "0.5"
