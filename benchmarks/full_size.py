@@ -41,7 +41,7 @@ CLIP_SIDE = 224
 
 
 def image_encoder() -> CLIPVisionModelWithProjection:
-    """That of ViT-bigG-14: 1.8 thousand million numbers."""
+    """The image encoder of ViT-bigG-14: 1.8 billion parameters."""
     config = CLIPVisionConfig(
         hidden_size=1664, intermediate_size=8192, projection_dim=1280, num_hidden_layers=48,
         num_attention_heads=16, image_size=CLIP_SIDE, patch_size=14, hidden_act="gelu",
@@ -50,7 +50,7 @@ def image_encoder() -> CLIPVisionModelWithProjection:
 
 
 def text_encoder() -> CLIPTextModelWithProjection:
-    """That of ViT-bigG-14: 0.7 thousand million numbers."""
+    """The text encoder of ViT-bigG-14: 0.7 billion parameters."""
     config = CLIPTextConfig(
         vocab_size=49408, hidden_size=1280, intermediate_size=5120, projection_dim=1280,
         num_hidden_layers=32, num_attention_heads=20, max_position_embeddings=TOKENS,
@@ -60,7 +60,7 @@ def text_encoder() -> CLIPTextModelWithProjection:
 
 
 def prior() -> PriorTransformer:
-    """1.0 thousand million numbers."""
+    """1.0 billion parameters."""
     return PriorTransformer(
         num_attention_heads=32, attention_head_dim=64, num_layers=20, embedding_dim=1280,
         num_embeddings=TOKENS, additional_embeddings=4,
@@ -68,7 +68,7 @@ def prior() -> PriorTransformer:
 
 
 def unet() -> UNet2DConditionModel:
-    """1.3 thousand million numbers."""
+    """1.3 billion parameters."""
     return UNet2DConditionModel(
         sample_size=64, in_channels=4, out_channels=8, layers_per_block=3,
         block_out_channels=(384, 768, 1152, 1536), norm_num_groups=32,
@@ -81,7 +81,7 @@ def unet() -> UNet2DConditionModel:
 
 
 def movq() -> VQModel:
-    """67 million numbers."""
+    """67 million parameters."""
     return VQModel(
         latent_channels=4, vq_embed_dim=4, num_vq_embeddings=16384, norm_type="spatial",
         block_out_channels=(128, 256, 256, 512), layers_per_block=2, sample_size=256,
@@ -97,12 +97,12 @@ PARTS = {
 
 
 def changed(file: Path, **values: Any) -> None:
-    """Other values in a JSON file."""
+    """Change values in a JSON file."""
     file.write_text(json.dumps(json.loads(file.read_text()) | values, indent=2))
 
 
 def build(folder: Path, device: str) -> int:
-    """Make both repositories; gives how many numbers they hold."""
+    """Make both repositories. Returns their number of parameters."""
     numbers = 0
     torch.set_default_dtype(torch.float16)
     for repository, parts in PARTS.items():

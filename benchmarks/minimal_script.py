@@ -1,4 +1,4 @@
-"""The least a diffusers user would write for one image of the small family. No logging."""
+"""A minimal diffusers script for one image of the small family. No logging."""
 
 import sys
 

@@ -41,7 +41,7 @@ def timed(command: Sequence[str], folder: Path) -> tuple[float, float]:
 
 
 def same_pixels(one: Path, other: Path) -> bool:
-    """Whether two PNG files show the same, to the last bit."""
+    """Whether two PNG files have exactly the same pixels."""
     with Image.open(one) as a, Image.open(other) as b:
         return np.array_equal(np.asarray(a), np.asarray(b))
 

@@ -68,8 +68,9 @@ def script_command(cells: Sequence[tuple[str, int, float, str]], out: str) -> li
 
 
 def share_in_stages(folder: Path) -> float:
-    """Of one worker's time from its first stage's begin to its last one's end, what its stages
-    took: model calls, and what is computed around them. The rest is the store, files, records.
+    """The share of one worker's time, from its first stage's begin to its last one's end, that
+    its stages took: model calls and the computation around them. The rest is the store,
+    files and records.
     """
     command = [*sweep_command("json"), "workers=1", "output_dir=one"]
     done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
@@ -110,7 +111,7 @@ def main() -> None:
 
 
 def one_round(folder: Path, options: argparse.Namespace) -> dict[str, float]:
-    """Everything once: wall seconds, and the share of one worker's time in stages."""
+    """Run everything once: wall seconds, and the share of one worker's time in stages."""
     folder.mkdir()
     found = {SWEEP: timed(sweep_command(), folder)}
     for threads in options.threads:

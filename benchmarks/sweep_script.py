@@ -1,4 +1,4 @@
-"""What one writes by hand for a sweep: pipelines loaded once, each prior made once.
+"""A careful hand-written script for a sweep: pipelines loaded once, each prior run once.
 
 python benchmarks/sweep_script.py <weights> <folder for the pictures> <numbers of cells>
 """

@@ -15,7 +15,7 @@ __all__ = ["__version__", "generate", "plan", "sweep"]
 
 
 def __getattr__(name: str) -> Any:
-    # Only when asked for: `import runner` itself stays light.
+    # Imported at first use, so that `import runner` stays fast.
     if name in ("generate", "plan", "sweep"):
         from runner import api
 

@@ -1,10 +1,10 @@
-"""The runner from Python: the same keys as on the command line, images with their record back.
+"""The Python API: the command line's keys, returning images with their records.
 
 from runner import generate, plan, sweep
 
 run = generate("scheduler=ddpm", prompt="a red circle", seeds=[1, 2], decoder={"guidance_scale": 3})
 run.images[0].image                      # a PIL image
-run.images[0].record["sha256"]           # its line of the manifest; also run.images[0].saved.sha256
+run.images[0].record["sha256"]           # its manifest entry; also run.images[0].saved.sha256
 run.manifest["config"]["scheduler"]      # the manifest as plain values; run.recorded has it typed
 plan(model="kandinsky3", weights="/models")          # checks and graph; loads nothing
 sweep("scheduler=ddim,ddpm", "decoder.guidance_scale=1,4", prompt="a red circle")
@@ -36,7 +36,7 @@ from runner.runs.sweep import execute_sweep
 
 @dataclass(frozen=True)
 class GeneratedImage:
-    """An image and what made it.
+    """An image and its record.
 
     Attributes:
         file: its PNG, which holds config, prompt, seed and run id as text.
@@ -49,7 +49,7 @@ class GeneratedImage:
 
     @cached_property
     def record(self) -> Mapping[str, Any]:
-        """`saved` as plain values, by the names that the manifest has for them."""
+        """`saved` as plain values, by the manifest's names."""
         return self.saved.as_dict()
 
     @cached_property
@@ -60,21 +60,21 @@ class GeneratedImage:
 
     @property
     def prompt(self) -> str:
-        """What it was to show."""
+        """The prompt it was made from."""
         return self.saved.prompt
 
     @property
     def seed(self) -> int:
-        """Where its noise came from."""
+        """The seed of its noise."""
         return self.saved.seed
 
 
 @dataclass(frozen=True)
 class Run:
-    """What a run left.
+    """The result of a run.
 
     Attributes:
-        folder: of its images and its manifest.
+        folder: with its images and its manifest.
         recorded: its manifest: config, overrides, status, failures, the id of its MLflow run.
     """
 
@@ -88,13 +88,13 @@ class Run:
 
     @property
     def images(self) -> list[GeneratedImage]:
-        """In the order of prompts and seeds."""
+        """The images, in the order of prompts and seeds."""
         found = [GeneratedImage(self.folder / own.file, own) for own in self.recorded.images]
         return sorted(found, key=lambda image: image.file)
 
 
 def generate(*overrides: str, **keys: Any) -> Run:
-    """Make the images of one config, and log them as the config says.
+    """Make the images of one config, and log them as configured.
 
     Args:
         overrides: as on the command line: "scheduler=ddpm", "decoder.guidance_scale=3".
@@ -103,13 +103,13 @@ def generate(*overrides: str, **keys: Any) -> Run:
 
     Raises:
         ConfigError: a key, value or combination is wrong; nothing was loaded.
-        RunFailedError: a stage failed; the images that were made are in its `run`.
+        RunFailedError: a stage failed; `run` of the error has the finished images.
     """
     return _read(execute_run(_compose([*overrides, *overrides_of(keys)])))
 
 
 def plan(*overrides: str, **keys: Any) -> Plan:
-    """All checks and the graph of what `generate` would do; nothing is loaded.
+    """Check a config and build its graph, as `generate` would; nothing is loaded.
 
     Raises:
         ConfigError: a key, value or combination is wrong.
@@ -118,17 +118,17 @@ def plan(*overrides: str, **keys: Any) -> Plan:
 
 
 def sweep(*overrides: str, **keys: Any) -> list[Run]:
-    """One run for each combination of the overrides' values, as with `-m`.
+    """Run each combination of the overrides' values, as with `-m`.
 
     Args:
-        overrides: several values are set apart by commas: "scheduler=ddim,ddpm".
+        overrides: several values are separated by commas: "scheduler=ddim,ddpm".
         keys: the same for all runs, as Python values.
 
-    Runs that an earlier call of the same sweep finished are not made again, unless `resume=False`.
+    Runs that an earlier call of the same sweep finished are not repeated, unless `resume=False`.
 
     Raises:
-        SweepError: some of the configs are wrong; names them all, and nothing was begun.
-        RunFailedError: a stage failed; those that do not need it were made, and are stored.
+        SweepError: some of the configs are wrong; names them all; nothing ran.
+        RunFailedError: a stage failed; those that do not depend on it ran and are stored.
     """
     from runner.config.hydra.sweeper import sweep_of
 
@@ -143,7 +143,7 @@ def _cell(number: int, overrides: list[str]) -> Cell:
         run = _compose(overrides)
     except RunnerError as error:
         return Cell(number, tuple(overrides), error)
-    return Cell(number, run.overrides, run)  # these hold no credentials
+    return Cell(number, run.overrides, run)  # credentials are removed from these
 
 
 def _read(finished: Finished) -> Run:
@@ -156,7 +156,7 @@ def _read(finished: Finished) -> Run:
 
 
 def _compose(overrides: list[str]) -> RunConfig:
-    # Only now: the package can be imported without Hydra.
+    # Imported here, so that the package can be imported without Hydra.
     from runner.config.hydra.single import compose_one
 
     return compose_one(overrides)

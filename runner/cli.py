@@ -1,4 +1,4 @@
-"""`kandinsky <verb> ...`: which verb, and the one place where errors become messages."""
+"""`kandinsky <verb> ...`: chooses the verb and reports its errors."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0 done; 1 something failed while it ran; 2 something the user can fix before running;
     130 or 143 stopped by Ctrl-C or SIGTERM.
     """
-    # What starting up allocates stays: looking for garbage among it is a tenth of `plan`'s time.
+    # Objects of the start-up stay: collecting garbage among them takes a tenth of `plan`'s time.
     gc.set_threshold(100_000, 50, 50)
     given = list(sys.argv[1:] if arguments is None else arguments)
     verb = given.pop(0) if given and given[0] in VERBS else "run"
@@ -46,14 +46,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return report_errors(lambda: run_verb(given))
     finally:
-        # The process ends: nothing is gained by looking through all that is left for cycles.
+        # The process ends: a last search for reference cycles would be wasted.
         gc.freeze()
 
 
 def _hide_verb_from_completion() -> None:
-    """Hydra completes the whole line it is given, and would take the verb for an override.
+    """Hide the verb from Hydra's completion, which would take it for an override.
 
-    Its scripts call the program without arguments of the line, so the verb is only seen there.
+    Hydra's scripts call the program without the line's arguments: the verb is in the line alone.
     """
     line, point = os.environ.get("COMP_LINE"), os.environ.get("COMP_POINT", "")
     if line is None or not point.isdigit():

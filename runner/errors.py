@@ -1,13 +1,13 @@
 """The exception tree. One place prints it: `runner.system.exit`.
 
-RunnerError                 anything the runner says itself; shown as one message, no traceback
-├── ComposeError            exit 2   the config cannot be composed (from Python; see `problems`)
+RunnerError                 any error of the runner's own; shown as one message, no traceback
+├── ComposeError            exit 2   the config cannot be composed (from Python; `config.hydra`)
 ├── ConfigError             exit 2   a key of the config, or a combination of keys, is wrong
 │   └── WeightsError        exit 2   a checkpoint is missing, truncated, or not what was asked for
 ├── SweepError              exit 2   some cells of a sweep are wrong; none was begun
 ├── StageError              exit 1   a stage failed while it ran
 │   ├── NonFiniteError      exit 1   its latents or pixels hold NaN or infinity
-│   └── RunFailedError      exit 1   from Python: a run with a failed stage, and what it made
+│   └── RunFailedError      exit 1   from Python: a stage failed; holds the finished images
 ├── StorageError            exit 1   a result could not be written or read (disk full, permissions)
 └── TrackingError           exit 1   MLflow records could not be kept or delivered
 
@@ -24,7 +24,7 @@ from typing import Any
 
 
 class RunnerError(Exception):
-    """Anything the runner has to say to its user. `exit_status` is what the process ends with."""
+    """Any error for the user to read. `exit_status` is the exit status of the process."""
 
     exit_status = 1
 
@@ -74,24 +74,24 @@ class WeightsError(ConfigError):
 
 
 class SweepError(RunnerError):
-    """Some cells of a sweep are wrong; the message tells each, those with the same fault together.
+    """Some cells of a sweep are wrong; the message names each, grouped by fault.
 
-    Nothing was begun.
+    No cell was begun.
     """
 
     exit_status = 2
 
 
 class StageError(RunnerError):
-    """A stage failed while it ran; the stages that do not need it went on."""
+    """A stage failed while it ran; the stages that do not depend on it went on."""
 
 
 class NonFiniteError(StageError):
-    """Latents, embeddings or pixels hold NaN or infinity: diffusers would draw them black."""
+    """Latents, embeddings or pixels hold NaN or infinity: diffusers would give a black image."""
 
 
 class RunFailedError(StageError):
-    """A stage failed; `run` (a `runner.api.Run`) has the images that were made in spite of it."""
+    """A stage failed; `run` (a `runner.api.Run`) has the finished images."""
 
     def __init__(self, message: str, run: Any) -> None:
         self.run = run
@@ -103,7 +103,7 @@ class StorageError(RunnerError):
 
 
 class TrackingError(RunnerError):
-    """The tracking store could not be reached or would not take a record."""
+    """The tracking store could not be reached, or refused a record."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -120,7 +120,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 def format_value(value: object) -> str:
-    """A value as it is put into a message: as the user wrote it, on one line; texts shortened."""
+    """Format a value for a message: as the user wrote it, on one line; texts shortened."""
     if isinstance(value, Path):
         return str(value)
     text = "null" if value is None else str(value)

@@ -3,7 +3,7 @@
 `hydra_plugins` is the namespace package that Hydra searches for plugins
 (https://hydra.cc/docs/advanced/plugins/develop/), so it has no `__init__.py` of its own.
 
-Hydra imports this module whenever any of its applications starts in this environment. So it imports
+Hydra imports this module when any Hydra application starts in this environment. So it imports
 nothing of the runner before a plugin is used, and adds nothing to Hydra's config store: the options
 of `hydra/launcher` and `hydra/sweeper` belong to the runner's own command, which adds them in
 `runner.config.hydra.tree`.
@@ -74,10 +74,10 @@ class WeightsFolderSource(ConfigSource):
 
 
 class CellLauncher(Launcher):
-    """`hydra/launcher=cells`: all cells of a batch at once, their stages on this machine.
+    """`hydra/launcher=cells`: launches all cells of a batch together, stages on this machine.
 
     Args:
-        settings: what the option of `hydra/launcher` holds.
+        settings: the values of the `hydra/launcher` option.
     """
 
     hydra_context: HydraContext
@@ -106,7 +106,7 @@ class CellLauncher(Launcher):
         )
 
     def cluster(self) -> Cluster | None:
-        """Where stages run, if not on this machine. Raises ConfigError for wrong settings."""
+        """Where stages run; None: on this machine. Raises ConfigError for wrong settings."""
         return None
 
 
@@ -132,8 +132,8 @@ class CellSweeper(Sweeper):
     """`hydra/sweeper=cells`: each combination of the overrides' values is a cell.
 
     It differs from Hydra's basic sweeper in three ways: its multirun.yaml holds no credentials,
-    patterns reach into folders of options, and it does not compose every cell only to see whether
-    it can be composed: `CellLauncher` reports all cells that cannot.
+    patterns reach into subfolders of options, and it does not compose every cell in advance to
+    validate it: `CellLauncher` reports all invalid cells.
 
     Args:
         max_batch_size: how many cells are launched together; None: all.
@@ -171,6 +171,6 @@ class CellSweeper(Sweeper):
                 self.validate_batch_is_legal(batch)
             results = self.launcher.launch(batch, initial_job_idx=sum(map(len, done)))
             for result in results:
-                _ = result.return_value  # raises what the job raised
+                _ = result.return_value  # raises the job's exception
             done.append(results)
         return done

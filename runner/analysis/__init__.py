@@ -1,1 +1,1 @@
-"""Kept results, looked at: comparison, report, grids, export."""
+"""Reads the results of past runs: comparison, report, grids, export."""

@@ -1,4 +1,4 @@
-"""The pictures of a run or a sweep in the folders that benchmarks' scorers read."""
+"""Copies a run's or a sweep's pictures into the folder layouts that benchmark scorers read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from runner.analysis.results import CellResult, ImageResult, SweepResult
 from runner.errors import ConfigError, StorageError
 
 LONGEST_NAME = 255
-"""Bytes of a file's name."""
+"""Most bytes of a file's name."""
 
 
 def export(results: SweepResult, layout: str, out: Path) -> list[Path]:
@@ -20,11 +20,11 @@ def export(results: SweepResult, layout: str, out: Path) -> list[Path]:
     into `out` itself.
 
     Returns:
-        the folders that a scorer is given.
+        the folders to pass to a scorer.
 
     Raises:
-        ConfigError: `out` has something in it, or the layout cannot hold these prompts.
-        StorageError: the disk does not take it.
+        ConfigError: `out` is not empty, or the layout cannot hold these prompts.
+        StorageError: a file cannot be written.
     """
     cells = [cell for cell in results.cells if cell.images]
     if not cells:
@@ -84,11 +84,11 @@ def _t2i_compbench(cell: CellResult) -> Iterator[tuple[str, Path | str]]:
 
 Layout = Callable[[CellResult], Iterator[tuple[str, Path | str]]]
 LAYOUTS: Mapping[str, Layout] = {"geneval": _geneval, "t2i_compbench": _t2i_compbench}
-"""Name -> (name of a file, what it is copied from or holds) for all pictures of a cell."""
+"""Name -> (file name, path to copy or content) for all pictures of a cell."""
 
 
 def _by_prompt(cell: CellResult) -> dict[str, list[ImageResult]]:
-    """In the order of the run."""
+    """The pictures grouped by prompt, in the order of the run."""
     found: dict[str, list[ImageResult]] = {}
     for image in sorted(cell.images, key=lambda one: one.file.name):
         found.setdefault(image.prompt, []).append(image)

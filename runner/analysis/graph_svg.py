@@ -1,4 +1,4 @@
-"""A graph as an SVG picture: what needs nothing at the left, boxes joined by lines."""
+"""Draws a graph of stages as SVG, from left (nodes without inputs) to right."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from runner.graph.node import Node
 from runner.system.fonts import FONT
 
 WIDTH, HEIGHT = 2.6, 0.5
-"""Inches from one column, and one row, to the next."""
+"""Inches between columns, and between rows."""
 LETTERS = 30
 COLOURS = ("#dbe9f6", "#fde9c9", "#ddf0d8", "#f6dbe4", "#e6e0f3", "#d9f0ef", "#efe6da", "#e4e4e4")
 
 
 def as_svg(graph: Graph) -> str:
-    """The graph, a colour for each stage."""
-    # Not pyplot, which would look for a window system.
+    """The graph as SVG, with a colour for each stage."""
+    # Not pyplot: it would look for a display.
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
     from matplotlib.font_manager import FontProperties
@@ -54,8 +54,8 @@ def as_svg(graph: Graph) -> str:
 
 
 def _places(graph: Graph) -> dict[str, tuple[int, float]]:
-    """Column and row of each node: one column further right than all that it needs, and as near as
-    may be to what needs it.
+    """Column and row of each node: right of all its inputs, and as near as possible to the nodes
+    that use it.
     """
     columns: defaultdict[int, list[Node]] = defaultdict(list)
     places: dict[str, tuple[int, float]] = {}
@@ -76,7 +76,7 @@ def _places(graph: Graph) -> dict[str, tuple[int, float]]:
 def _settle(
     places: dict[str, tuple[int, float]], nodes: list[Node], beside: Mapping[str, list[Node]]
 ) -> None:
-    """Bring the nodes of a column to the middle of others, a row or more from each other."""
+    """Move the nodes of a column to the middle of their neighbours, at least a row apart."""
     wanted = {
         node.key: mean(places[n.key][1] for n in beside.get(node.key) or [node]) for node in nodes
     }
@@ -93,5 +93,5 @@ def _stages(graph: Graph) -> list[str]:
 def _text(node: Node) -> str:
     label = " ".join(node.label.split())
     short = label if len(label) <= LETTERS else f"{label[: LETTERS - 1]}…"
-    # matplotlib would read formulas between dollar signs.
+    # matplotlib would read text between dollar signs as a formula.
     return f"{node.stage}\n{short}".strip().replace("$", r"\$")

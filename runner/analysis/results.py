@@ -1,4 +1,4 @@
-"""What a run or a sweep made, read back from its folder: for comparisons, pages and exports."""
+"""Reads the results of a run or a sweep from its folder, for comparison, report and export."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from runner.system.typed_json import FieldError
 from runner.tracking.status import Status
 
 Better: TypeAlias = str | None
-"""Which numbers are the better ones: "higher", "lower", or neither."""
+"""Which numbers are better: "higher", "lower", or neither."""
 
 COSTS: Mapping[str, Better] = {SECONDS: "lower", SPEED: "higher", MEMORY: "lower"}
-"""Numbers that every sweep has, as far as they are known: beside the metrics, and last."""
+"""Numbers that are shown after the metrics, where they are known."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class ImageResult:
 
     Attributes:
         file: its PNG.
-        record: what the manifest says of it.
+        record: its entry in the manifest.
     """
 
     file: Path
@@ -49,12 +49,12 @@ class ImageResult:
 
     @property
     def inputs(self) -> dict[str, Path]:
-        """The pictures that it was made from, as the model saw them, by their names."""
+        """Its input pictures, as the model saw them, by name."""
         return {name: self.file.parent / file for name, file in self.record.inputs.items()}
 
     @property
     def scores(self) -> dict[str, float]:
-        """What was measured, by the metrics' names, and what is known of `COSTS`."""
+        """Its metrics by name, and those of `COSTS` that are known."""
         record, took = self.record, self.record.took
         scores = dict(record.scores)
         if took and set(record.stage_keys) <= set(took) | INSTANT:
@@ -67,7 +67,7 @@ class ImageResult:
 
 
 INSTANT = {"image", "mask", "hint"}
-"""Reading a picture is no part of what an image costs."""
+"""Inputs whose reading does not count towards an image's seconds."""
 
 
 @dataclass(frozen=True)
@@ -75,10 +75,10 @@ class CellResult:
     """A cell of a sweep, or a single run.
 
     Attributes:
-        folder: of its images and manifest.
+        folder: with its images and manifest.
         overrides: those of the sweep, or the run's own.
         choice: the sweep's axes, each with this cell's value.
-        manifest: None where it was not begun.
+        manifest: None where it has not begun.
     """
 
     number: int
@@ -89,28 +89,28 @@ class CellResult:
 
     @property
     def status(self) -> Status:
-        """As in the manifest; PENDING where it was not begun."""
+        """The status in the manifest; PENDING where it has not begun."""
         return Status.PENDING if self.manifest is None else self.manifest.status
 
     @property
     def config(self) -> Mapping[str, Any]:
-        """As it was composed; empty where it was not begun."""
+        """The config as composed; empty where it has not begun."""
         return {} if self.manifest is None else self.manifest.config
 
     @cached_property
     def images(self) -> tuple[ImageResult, ...]:
-        """In the order of the manifest."""
+        """Its images, in the order of the manifest."""
         images = () if self.manifest is None else self.manifest.images
         return tuple(ImageResult(self.folder / image.file, image) for image in images)
 
     @property
     def label(self) -> str:
-        """What sets it apart from the others; "" in a single run."""
+        """The values that distinguish it from other cells; "" in a single run."""
         return " ".join(f"{axis}={value}" for axis, value in self.choice.items())
 
     def mean(self, name: str) -> float | None:
-        """A metric's mean over the images, or its number where it has one for all of them; None
-        where it was not measured.
+        """A metric's mean over the images, or its number where it is a metric of the whole cell;
+        None where it was not measured.
         """
         if name in self.scores:
             return self.scores[name]
@@ -119,12 +119,12 @@ class CellResult:
 
     @property
     def scores(self) -> Mapping[str, float]:
-        """What was measured of all its images together, by the metrics' names."""
+        """Metrics of all its images together, by name."""
         return {} if self.manifest is None else self.manifest.scores
 
     @property
     def failures(self) -> Sequence[SavedFailure]:
-        """Its stages that failed."""
+        """The stages that failed."""
         return () if self.manifest is None else self.manifest.failures
 
 
@@ -135,10 +135,10 @@ class SweepResult:
     Attributes:
         axes: keys that differ between cells, each with its values in order.
         command: what runs it again.
-        status: of the whole.
+        status: of the whole sweep.
         seconds: wall time of the sweep; None of a single run.
         runs: MLflow runs of the sweep itself, by experiment.
-        started: when it was first begun, as ISO 8601; "" where that is not known.
+        started: when it first began, as ISO 8601; "" if unknown.
     """
 
     folder: Path
@@ -153,7 +153,7 @@ class SweepResult:
 
     @property
     def question(self) -> str | None:
-        """What it was to answer."""
+        """The question that the sweep is to answer, from its config."""
         return next((c.manifest.question for c in self.cells if c.manifest), None)
 
     @property
@@ -164,7 +164,7 @@ class SweepResult:
 
     @cached_property
     def better(self) -> dict[str, Better]:
-        """Each number that some image or cell has, and which of its values are the better ones.
+        """Each number that some image or cell has, and whether higher or lower is better.
 
         A metric of several numbers has each of them as "metric.number".
         """
@@ -182,7 +182,7 @@ class SweepResult:
 
     @cached_property
     def digest(self) -> str:
-        """Another one as soon as a picture or a number is."""
+        """A digest of all pictures and numbers: it changes when any of them does."""
         pictures = [
             [cell.number, image.record.sha256, image.scores]
             for cell in self.cells
@@ -193,16 +193,16 @@ class SweepResult:
         return sha256(said.encode()).hexdigest()
 
     def images(self) -> Iterator[ImageResult]:
-        """Of all cells."""
+        """The images of all cells."""
         for cell in self.cells:
             yield from cell.images
 
 
 def read_results(folder: Path) -> SweepResult:
-    """What lies in the folder of a sweep or of a single run.
+    """Read the folder of a sweep or of a single run.
 
     Raises:
-        ConfigError: it is neither, or cannot be read.
+        ConfigError: it is neither of them, or cannot be read.
     """
     try:
         if (folder / SWEEP).is_file():
@@ -226,7 +226,7 @@ def _run(folder: Path) -> SweepResult:
 
 
 def _begun(run_id: str) -> str:
-    """A run's id begins with the moment of its start, by the clock of its machine."""
+    """When a run began: its id starts with that time, by the clock of its machine."""
     try:
         return datetime.strptime(run_id[:15], "%Y%m%dT%H%M%S").isoformat()
     except ValueError:

@@ -1,1 +1,1 @@
-"""From config files and overrides to a frozen `RunConfig`."""
+"""The config: from files and overrides to a checked, frozen `RunConfig`."""

@@ -10,8 +10,8 @@ from runner.errors import RunnerError
 
 @dataclass(frozen=True)
 class Cell:
-    """One combination of a sweep's values: its number from 0, the overrides that set it apart from
-    the others, and its config, or what is wrong with that.
+    """One combination of a sweep's values: its number from 0, its overrides in the sweep, and
+    its config, or the error in that.
     """
 
     number: int

@@ -19,7 +19,7 @@ from runner.config.sections import InputsConfig, ItemConfig
 from runner.errors import ConfigError
 
 MAX_SEED = 2**63 - 1
-"""torch.Generator.manual_seed takes no more."""
+"""The largest seed that torch.Generator.manual_seed accepts."""
 
 WEIGHTS_TOLERANCE = 1e-3
 
@@ -28,7 +28,7 @@ RowType = TypeVar("RowType")
 
 
 def row_named(key: str, name: str, table: Mapping[str, RowType]) -> RowType:
-    """The row of a table of the catalog. Raises ConfigError where there is none of this name."""
+    """The catalog table's row of this name. Raises ConfigError where there is none."""
     _check_word(key, name, table)
     return table[name]
 
@@ -40,7 +40,7 @@ def _check_word(key: str, word: str, known: Collection[str]) -> None:
 
 
 def check_values(config: Config, version: Version, task: Task) -> None:
-    """Raises ConfigError for a number, an input or an option that cannot be meant."""
+    """Raise ConfigError for a number, an input or an option that makes no sense."""
     steps = config.decoder.num_inference_steps
     # A prior of one step ends in ZeroDivisionError (diffusers, scheduling_unclip.py).
     most = version.max_steps
@@ -69,12 +69,12 @@ def check_values(config: Config, version: Version, task: Task) -> None:
 
 
 def check_items(items: Sequence[ItemConfig], task: Task) -> tuple[InterpolateItem, ...]:
-    """What is mixed, each a text or a picture; the weights add up to 1. Those that are not given
-    share what the others leave.
+    """Check the items of a mix: each a text or a picture, weights that add up to 1. Items without a
+    weight share what the others leave.
 
     Raises:
         ConfigError: too few, neither or both of text and image, or weights that do not add up:
-            diffusers would take them as they are, and make an embedding too long or too short.
+            diffusers would accept them, and make an embedding too long or too short.
     """
     key = "interpolate.items"
     if not task.mixes:
@@ -82,7 +82,7 @@ def check_items(items: Sequence[ItemConfig], task: Task) -> tuple[InterpolateIte
             raise ConfigError(key, f"{len(items)} items", f"means nothing with task={task.name}")
         return ()
     if not items:
-        return ()  # missing: told by the plan, after it looked whether the version can do the task
+        return ()  # missing items: reported by the plan, once the version is known to have the task
     for number, item in enumerate(items):
         if (item.text is None) == (item.image is None):
             raise ConfigError(f"{key}[{number}]", item, "needs a text or an image, one of both")
@@ -101,14 +101,14 @@ def check_items(items: Sequence[ItemConfig], task: Task) -> tuple[InterpolateIte
 
 
 def complete_weights(weights: Sequence[float | None]) -> list[float]:
-    """The weights of a mix; those that are not given share what the others leave of 1."""
+    """The weights of a mix; missing ones share what the others leave of 1."""
     given = [weight for weight in weights if weight is not None]
     share = (1 - math.fsum(given)) / max(1, len(weights) - len(given))
     return [share if weight is None else weight for weight in weights]
 
 
 def check_seeds(seeds: Sequence[int]) -> tuple[int, ...]:
-    """Distinct seeds that torch takes."""
+    """Check that seeds are distinct and that torch accepts them."""
     if not seeds:
         raise ConfigError("seeds", "[]", "no image would be made", "at least one number")
     for seed in seeds:
@@ -121,7 +121,7 @@ def check_seeds(seeds: Sequence[int]) -> tuple[int, ...]:
 
 
 def check_count(key: str, value: object, most: int) -> int | None:
-    """A number of threads or workers, or None for `auto`."""
+    """Check a number of threads or workers; None for `auto`."""
     if value == "auto":
         return None
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
@@ -144,10 +144,10 @@ def _check_guidance(key: str, scale: float) -> None:
 
 
 def _check_strength(key: str, strength: float, steps: int | None) -> None:
-    """`steps`: of the schedule that the strength cuts; None where the task does not use it."""
+    """Check the strength. `steps`: of the schedule that it cuts; None where the task uses none."""
     if not 0 < strength <= 1:  # also NaN
         raise ConfigError(key, strength, "is out of range", "above 0, up to 1")
-    # diffusers runs int(steps * strength) steps, and with none of them 2.1 returns mere noise.
+    # diffusers runs int(steps * strength) steps, and with 0 of them 2.1 returns pure noise.
     if steps is not None and int(steps * strength) < 1:
         raise ConfigError(
             key, strength, f"no step of {steps} would be run",
@@ -236,7 +236,7 @@ def _check_weights(config: Config) -> None:
 
 
 def check_inputs(inputs: InputsConfig, items: Sequence[InterpolateItem], task: Task) -> None:
-    """Raises ConfigError for what the task needs and lacks, or has no use for."""
+    """Raise ConfigError for an input that the task needs and lacks, or does not use."""
     if task.mixes and len(items) < 2:
         raise ConfigError(
             "interpolate.items", f"{len(items)} items", "there is nothing to mix",

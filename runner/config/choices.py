@@ -1,7 +1,7 @@
-"""What a key may be chosen from, by the names that configs and commands use.
+"""Enums of the config: closed sets of values, by the names that configs and commands use.
 
-What each choice means stands with the key that takes it (`runner.config.schema`) or in the file of
-its option (`conf/<group>/`).
+The meaning of each value is with the key that takes it (`runner.config.schema`) or in its
+option's file (`conf/<group>/`).
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from enum import Enum
 
 
 class Choice(Enum):
-    """Shown by its name, as it is chosen: also in `name: steps-${scheduler.name}`."""
+    """An enum shown by its name, as configs write it: also in `name: steps-${scheduler.name}`."""
 
     def __str__(self) -> str:
         return self.name
 
 
 class Resize(Choice):
-    """How a picture comes to another shape."""
+    """How an input picture is brought to another shape."""
 
     cover = "cover"
     fit = "fit"
@@ -25,7 +25,7 @@ class Resize(Choice):
 
 
 class CompileMode(Choice):
-    """What `torch.compile` makes of the modules that are called at each step."""
+    """The mode of `torch.compile` for the modules that are called at each step."""
 
     off = "off"
     default = "default"
@@ -42,7 +42,7 @@ class Precision(Choice):
 
     @property
     def bytes(self) -> int:
-        """Of a number."""
+        """Bytes per number."""
         return 4 if self is Precision.fp32 else 2
 
 
@@ -62,14 +62,14 @@ class Seeding(Choice):
 
 
 class Against(Choice):
-    """What a picture is compared with."""
+    """What a metric compares a picture with."""
 
     baseline = "baseline"
     image = "image"
 
 
 class NegativeFor(Choice):
-    """Which models of 2.x are told the negative prompt. diffusers tells both."""
+    """Which models of 2.x get the negative prompt. diffusers gives it to both."""
 
     both = "both"
     prior = "prior"
@@ -77,7 +77,7 @@ class NegativeFor(Choice):
 
 
 class CacheMode(Choice):
-    """What is done with stored results."""
+    """How the store of results is used."""
 
     auto = "auto"
     use = "use"
@@ -93,7 +93,7 @@ class Tracker(Choice):
 
 
 class Progress(Choice):
-    """What is shown while a run goes on."""
+    """How progress is shown during a run."""
 
     auto = "auto"
     bars = "bars"

@@ -1,4 +1,4 @@
-"""Where the stages of a sweep run, if not on this machine alone."""
+"""Settings of clusters that run the stages of a sweep: Ray, and batch systems (submitit)."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ class RayCluster:
     """Actors of Ray.
 
     Attributes:
-        address: of a running cluster; None: one is begun on this machine, and ended after.
+        address: of a running cluster; None: one is started on this machine, and stopped after.
         workers: how many actors; None: as many as the cluster has room for.
-        cpus, gpus: what each is given.
+        cpus, gpus: resources of each actor.
     """
 
     address: str | None
@@ -30,8 +30,8 @@ class Batch:
     Attributes:
         cluster: "slurm", or "local" for processes of this machine.
         workers: how many jobs.
-        host: by which name the jobs reach this machine; None: the one it has for itself.
-        parameters: further ones, by submitit's names (`slurm_account`, `slurm_constraint`, ...).
+        host: name by which the jobs reach this machine; None: its own host name.
+        parameters: others, by submitit's names (`slurm_account`, `slurm_constraint`, ...).
     """
 
     cluster: str

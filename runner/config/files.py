@@ -1,4 +1,4 @@
-"""Where the config files are. Knows nothing of Hydra, so that it can be asked quickly."""
+"""Locates the config files, without importing Hydra, so that it is fast."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def config_dir() -> Path:
-    """The config tree: inside the package where it was installed, beside it in a checkout."""
+    """The folder of the config tree: inside the installed package, or beside it in a checkout."""
     package = Path(__file__).resolve().parents[1]
     installed = package / "conf"
     return installed if installed.is_dir() else package.parent / "conf"

@@ -1,6 +1,6 @@
-"""The sections of the config that a group's option sets: `scheduler=ddpm`, `precision=fp16`.
+"""The config sections that group options set: `scheduler=ddpm`, `precision=fp16`.
 
-Part of `runner.config.schema`, which says how they are written.
+Part of `runner.config.schema`, which explains how they are written.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ class TaskConfig:
 
 
 def _with_options(section: type[T]) -> type[T]:
-    """Adds a key for each option that a scheduler of the catalog takes."""
+    """Add a key for each option that a scheduler of the catalog takes."""
     for option in OPTIONS.values():
         section.__annotations__[option.name] = option.kind | None
         setattr(section, option.name, key(None, option.explanation, takes=option.takes))
@@ -122,7 +122,7 @@ def _with_options(section: type[T]) -> type[T]:
 @dataclass
 @_with_options
 class SchedulerConfig:
-    """The scheduler, and its options as attributes of their names. Each takes some of them."""
+    """The scheduler, and all options as attributes. Each scheduler takes some of them."""
 
     name: str = key("ddim", "The scheduler; each option sets it.", takes=", ".join(SCHEDULERS))
 

@@ -1,4 +1,4 @@
-"""A key of the config with its explanation: what `runner.config.schema` is written in."""
+"""`key(...)`: a field of the schema with its explanation and metadata."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ def key(
     """A field of the schema.
 
     Args:
-        default: its value where no config file sets it. A class or function is called anew for
-            each config: for sections, lists and mappings.
-        explanation: what the key decides and, where its values are names, what each of them means.
+        default: its value where no config file sets it. A class or function is called for each
+            config: for sections, lists and mappings.
+        explanation: what the key decides and, where its values are names, what each means.
             `kandinsky keys` and docs/configuration.md show it.
-        takes: the values that are allowed and their unit, where the type does not tell.
-        identity: whether another value makes it another sweep; False: a resumed sweep may change
-            it. Of a key that no section holds.
-        profile: the field of `runner.planning.profile.ExecutionProfile` that it decides: it says
-            how a cell is run, which no stage's key says whole. "": none.
+        takes: allowed values and their unit, where the type does not tell.
+        identity: whether another value makes another sweep; False: a resumed sweep may change it.
+            For top-level keys only.
+        profile: the field of `runner.planning.profile.ExecutionProfile` that it sets: how a cell
+            runs, which is not fully part of any stage's key. "": none.
     """
     metadata = {HELP: explanation, TAKES: takes, IDENTITY: identity, PROFILE: profile}
     if callable(default):
@@ -40,7 +40,7 @@ def keys_without_identity(schema: type[Any]) -> frozenset[str]:
 
 
 def profile_keys(schema: type[Any], before: str = "") -> Iterator[tuple[str, str]]:
-    """The dotted keys that say how a cell is run, each with the field of the profile it decides."""
+    """The dotted keys that set how a cell runs, each with its field of the profile."""
     hints = get_type_hints(schema)
     for one in fields(schema):
         if one.metadata[PROFILE]:

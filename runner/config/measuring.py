@@ -1,4 +1,4 @@
-"""What is measured, how, and against what: `metrics`, `baseline`, `bench`."""
+"""Checks of the keys on measuring: `metrics`, `baseline`, `objective`, `bench`."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ METRIC_NAME = re.compile(r"\w[\w-]*")
 MOST_REPEATS = 1000
 
 SECONDS = "seconds"
-"""What an image's stages took together, whenever each was run."""
+"""Seconds of all stages of an image, whenever each ran."""
 
 SPEED = "steps_per_second"
-"""Of the decoder, its MoVQ's time among it; only where it was measured (`bench=true`)."""
+"""Steps per second of the decoder, its MoVQ's time included; only with `bench=true`."""
 
 MEMORY = "peak_device_mb"
-"""Of an accelerator, where there is one."""
+"""Peak memory of an accelerator, where there is one."""
 
 TAKEN_NAMES = (SECONDS, SPEED, MEMORY, "seed", "prompt", "cell", "file")
-"""What else stands in the tables of metrics."""
+"""Other columns in the tables of metrics: no metric may have these names."""
 
 
 def check_metrics(metrics: Mapping[str, MetricConfig]) -> Mapping[str, MetricConfig]:
-    """Names that can stand in tables and in MLflow, and see with a CLIP that there is. Raises
-    ConfigError for others.
+    """Check that metrics have names fit for tables and MLflow, and an existing CLIP. Raises
+    ConfigError.
     """
     for name, metric in metrics.items():
         if not METRIC_NAME.fullmatch(name):
@@ -48,7 +48,7 @@ def baseline_of(value: object) -> tuple[str, ...]:
     """The overrides of `baseline`: a text as on a command line, a list of overrides, or none.
 
     Raises:
-        ConfigError: it is something else.
+        ConfigError: it is none of these, or names a key without a value or twice.
     """
     allowed = "overrides of the sweep: scheduler=ddim, or a list of them"
     if value is None:
@@ -73,7 +73,7 @@ def baseline_of(value: object) -> tuple[str, ...]:
 
 
 def check_objective(config: Config) -> tuple[str, ...]:
-    """Names of what is measured. Raises ConfigError for others."""
+    """Check that objectives name measured numbers. Raises ConfigError."""
     value = config.objective
     names = [] if value is None else [value] if isinstance(value, str) else value
     known = [*config.metrics, SECONDS]
@@ -86,7 +86,7 @@ def check_objective(config: Config) -> tuple[str, ...]:
 
 
 def settle_cache(config: Config) -> CacheMode:
-    """What `auto` means."""
+    """The cache mode, with `auto` resolved."""
     if config.cache.mode is not CacheMode.auto:
         return config.cache.mode
     return CacheMode.off if config.bench else CacheMode.use
@@ -96,7 +96,7 @@ def check_bench(config: Config) -> Bench | None:
     """How often to run each stage.
 
     Raises:
-        ConfigError: a number that cannot be meant, or what would spoil the measurement.
+        ConfigError: a number is out of range, or a key would spoil the measurement.
     """
     for key, least in (("warmup", 0), ("repeats", 1)):
         value = getattr(config, key)

@@ -1,4 +1,4 @@
-"""Python values -> Hydra overrides, as a user would type them, and their keys and values."""
+"""Converts Python values to Hydra overrides, and overrides to keys and values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def overrides_of(keys: Mapping[str, Any], prefix: str = "") -> list[str]:
 
 
 def as_override(value: Any) -> str:
-    """A value in Hydra's grammar (https://hydra.cc/docs/advanced/override_grammar/basic/)."""
+    """Write a value in Hydra's grammar (https://hydra.cc/docs/advanced/override_grammar/basic/)."""
     if value is None:
         return "null"
     if isinstance(value, bool):

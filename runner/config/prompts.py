@@ -1,4 +1,4 @@
-"""Prompts, from the config itself or from a file."""
+"""Reads prompts from the config or from a prompt file."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from runner.errors import ConfigError
 
 PROMPT_COLUMN = "prompt"
 PROMPT_COLUMNS = (PROMPT_COLUMN, "prompts")
-"""In any case: PartiPrompts has a column "Prompt", DrawBench one "Prompts"."""
+"""Compared without case: PartiPrompts has a column "Prompt", DrawBench one "Prompts"."""
 FILE_TYPES = (".txt", ".csv", ".tsv", ".jsonl")
 
 
 def prompts_of(prompt: object, prompt_file: str | None) -> tuple[str, ...]:
-    """The prompts of a cell. A prompt file, where one is named, takes the place of `prompt`.
+    """The prompts of a cell. A prompt file, if given, replaces `prompt`.
 
     Raises:
-        ConfigError: a prompt that is empty or no text, or a file that cannot be read.
+        ConfigError: a prompt that is empty or not a text, or a file that cannot be read.
     """
     if prompt_file is not None:
         return read_prompt_file(Path(prompt_file))
@@ -99,10 +99,10 @@ def _jsonl_column(path: Path, text: str) -> list[str]:
 
 
 def check_text(text: object, key: str, allowed: str = "a text with a word in it") -> str:
-    """A prompt that can be drawn and written down.
+    """Check that a prompt is a text with a word in it, and valid UTF-8.
 
     Raises:
-        ConfigError: it is no text, empty, or holds bytes that are no UTF-8.
+        ConfigError: it is not a text, is empty, or holds bytes that are not UTF-8.
     """
     if not isinstance(text, str):
         raise ConfigError(
@@ -113,7 +113,7 @@ def check_text(text: object, key: str, allowed: str = "a text with a word in it"
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        # What the shell hands over where its bytes are no UTF-8.
+        # Surrogates, which stand for bytes of the command line that are not UTF-8.
         shown = text.encode("utf-8", "replace").decode()
         raise ConfigError(key, shown, "is no UTF-8 text") from error
     return text

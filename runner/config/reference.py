@@ -1,7 +1,7 @@
-"""Every key and every option of the config, with its explanation: the config's reference.
+"""The reference of the config: every key and option with its explanation.
 
-Explanations of keys stand in the schema; that of an option is the comment that its file begins
-with; defaults are those of the config files.
+Explanations of keys are in the schema; an option's is the comment at the top of its file;
+defaults are those of the config files.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from runner.config.keys import HELP, TAKES
 from runner.config.schema import Config
 
 OPEN_GROUPS = ("weights",)
-"""Groups that take more than their files: these do not tell which options take a key."""
+"""Groups with more options than files, so files do not tell which options take a key."""
 
 TYPES = {
     bool: "true or false",
@@ -54,7 +54,7 @@ class Key:
         name: dotted; `[n]` stands for an entry of a list, `<name>` for one of a mapping.
         explanation: as in the schema.
         takes: the values that are allowed; "" for a section, which is not set itself.
-        default: as in the config files, `${...}` where it is that of another key; "" where each
+        default: as in the config files, `${...}` where it follows another key; "" where each
             entry must set it, and for a section.
         options: the options of its group that take it, where not all of them do.
     """
@@ -67,7 +67,7 @@ class Key:
 
     @property
     def group(self) -> str:
-        """What its name begins with."""
+        """The first part of its name."""
         return self.name.partition(".")[0]
 
 
@@ -78,7 +78,7 @@ def groups() -> dict[str, tuple[Option, ...]]:
 
 
 def keys() -> Iterator[Key]:
-    """All keys of the schema, sections among them, in its order."""
+    """All keys of the schema, with sections, in its order."""
     yield from _keys_of(Config, "", _defaults())
 
 
@@ -101,7 +101,7 @@ def _keys_of(section: type[Any], prefix: str, defaults: Mapping[str, Any]) -> It
 
 
 def _entries(hint: Any) -> tuple[type[Any] | None, str]:
-    """What a list or a mapping of sections holds, and how an entry's key is written."""
+    """The section type of a list's or mapping's entries, and how an entry's key is written."""
     held = get_args(hint)[-1:] if get_origin(hint) in (list, dict) else ()
     if not held or not dataclasses.is_dataclass(held[0]):
         return None, ""
@@ -110,7 +110,7 @@ def _entries(hint: Any) -> tuple[type[Any] | None, str]:
 
 
 def _takes(hint: Any, stated: str) -> str:
-    """The allowed values in words: as stated, or as the type tells."""
+    """The allowed values in words: as stated, or from the type."""
     of = get_args(hint) if get_origin(hint) is UnionType else (hint,)
     (kind, *_) = (one for one in of if one is not NoneType)
     null = ", or null" if NoneType in of else ""
@@ -130,7 +130,7 @@ def _schema_default(field: dataclasses.Field[Any]) -> Any:
 
 
 def _written(value: Any) -> str:
-    """A default as it would be typed."""
+    """A default as one would type it."""
     if value == MISSING:
         return ""
     if value is None:
@@ -144,7 +144,7 @@ def _written(value: Any) -> str:
 
 @cache
 def _defaults() -> dict[str, Any]:
-    """The config's files, composed as far as the defaults go: no interpolation is resolved."""
+    """The config files composed with their defaults; no interpolation is resolved."""
     config = _read(config_dir() / "config.yaml")
     for chosen in config.pop("defaults"):
         if not isinstance(chosen, dict):

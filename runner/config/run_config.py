@@ -1,7 +1,7 @@
-"""What one cell is to do: the only config that the rest ever sees.
+"""The checked config of one cell: the only config that the rest of the runner sees.
 
-`RunConfig` is frozen. Its sections are the dataclasses of `runner.config.schema`, which OmegaConf
-cannot fill if they are; nothing changes them.
+`RunConfig` is frozen. Its sections are the dataclasses of `runner.config.schema`, not frozen, as
+OmegaConf could not fill them; nothing changes them.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from runner.config.sections import DecoderConfig, InputsConfig, PriorConfig
 
 @dataclass(frozen=True)
 class InterpolateItem:
-    """A text or a picture (one of both), and its share of the mix."""
+    """A text or a picture (exactly one), and its share of the mix."""
 
     text: str | None
     image: str | None
@@ -46,7 +46,7 @@ class InterpolateItem:
 
 @dataclass(frozen=True)
 class Bench:
-    """How often a stage is run before it is measured, and while."""
+    """How often a stage runs before it is measured, and how often it is measured."""
 
     warmup: int
     repeats: int
@@ -54,23 +54,23 @@ class Bench:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """One cell: checked in itself, not yet against the weights and the machine (`runner.planning`).
+    """One cell: checked by itself, not yet against weights and machine (`runner.planning`).
 
     Attributes:
         objective: names of the numbers that a sweeper optimises.
         prompts: at least one; the empty text only for `task=interpolate` without a prompt.
         height, width: pixels, or None for the size that the weights were trained at.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
-        threads: CPU threads, or None for "by the size of the model".
-        workers: processes that run stages, or None for "by the machine and the work".
+        threads: CPU threads, or None to choose by the size of the model.
+        workers: processes that run stages, or None to choose by machine and work.
         cache: never `auto`.
-        batch_size: images that one call may make; None for "by the device".
-        bench: how often each stage is run to measure it; None: once, as ever.
+        batch_size: most images per call; None to choose by the device.
+        bench: how often each stage runs to be measured; None: once, without measuring.
         output_dir: absolute.
-        composed: the config as composed, every interpolation resolved: what is logged.
+        composed: the composed config with interpolations resolved, as it is logged.
         overrides: the command line's own overrides.
-        metrics: what is measured, by name.
-        baseline: overrides that lead from a cell of a sweep to the one it is compared with.
+        metrics: the metrics, by name.
+        baseline: overrides that turn a cell of a sweep into the one it is compared with.
     """
 
     name: str

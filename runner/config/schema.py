@@ -1,12 +1,12 @@
 """The typed schema of the config tree, as Hydra and OmegaConf see it.
 
 Every key that a config file or an override may set is a field here, in `runner.config.groups` or
-in `runner.config.sections`; anything else is refused. What a key means stands with it, and
-`runner.config.reference` shows it. What it may be chosen from is in `runner.config.choices`; names
-of rows of the catalog are texts, which `runner.config.resolve` looks up there.
+in `runner.config.sections`; anything else is refused. Each field has its explanation, which
+`runner.config.reference` shows. Closed sets of values are enums in `runner.config.choices`; names
+of catalog rows are texts, which `runner.config.resolve` looks up there.
 Plain (not frozen) dataclasses, `Enum` and not `Literal`: OmegaConf 2.3 takes nothing else.
-They are never mutated. After `runner.config.resolve` the sections below live on, as they are,
-inside the frozen `RunConfig`.
+They are never mutated. After `runner.config.resolve` the sections below are part of the frozen
+`RunConfig`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Sections of the config that no group chooses."""
+"""The config sections that no group option sets."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class DecoderConfig:
 
 @dataclass
 class InputsConfig:
-    """Pictures by path; by address only where `allow_urls` says so."""
+    """Pictures by path; by URL only with `allow_urls`."""
 
     image: str | None = key(
         None, "Picture to start from; which tasks take it: see `task`.", takes="a path"
@@ -69,7 +69,7 @@ class InputsConfig:
 
 @dataclass
 class ItemConfig:
-    """What is mixed: a text or a picture, and its share."""
+    """An item of a mix: a text or a picture, and its share."""
 
     text: str | None = key(None, "A text to mix; either this or `image`.")
     image: str | None = key(None, "A picture to mix.", takes="a path")

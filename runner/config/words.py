@@ -1,4 +1,4 @@
-"""Words for errors of a config: of OmegaConf's classes, and of keys that are not in the schema."""
+"""Wording of config errors: for OmegaConf's messages, and for unknown keys."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ PHRASES = (
     ),
     (r"[\w ]+: \w+ is not a subclass of (\w+)\. value: (.*)", r"\2 is no \1"),
 )
-"""What OmegaConf says of its own classes, in words of the config."""
+"""OmegaConf's phrases on its classes, each with its rewording."""
 
 
 def in_plain_words(problem: str) -> str:
-    """An OmegaConf message without the names of its classes."""
+    """Rewrite an OmegaConf message without the names of its classes."""
     for pattern, words in PHRASES:
         problem = re.sub(f"^{pattern}", words, problem)
     return problem
 
 
 def no_such_key(key: str) -> str:
-    """The end of a sentence about a key that is not in the schema."""
+    """The end of an error sentence about a key that is not in the schema."""
     known = list(schema_keys(Config))
     section, _, name = key.rpartition(".")
-    # `prior.steps` is prior.num_inference_steps, though other keys are spelt more alike.
+    # `prior.steps` is prior.num_inference_steps, though other keys are closer in spelling.
     named = [
         k for k in known if k.startswith(f"{section}.") and name in k.split(".")[-1].split("_")
     ]

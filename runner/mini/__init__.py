@@ -1,4 +1,4 @@
-"""The small family that ships with the runner: its weights, and what they know.
+"""The small model family that ships with the runner: weights and vocabulary.
 
-How it is trained and judged is in `training/`, beside this package.
+Its training and evaluation are in `training/`, beside this package.
 """

@@ -1,5 +1,5 @@
-"""What trained weights know, kept beside them in `vocabulary.json`: a prompt's unknown words are
-those of the weights at hand, whatever the code next to them would train today.
+"""The vocabulary of trained weights, kept beside them in `vocabulary.json`: unknown words of a
+prompt are those of these weights, whatever today's training code would teach.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ FILE = "vocabulary.json"
 
 @dataclass(frozen=True)
 class Known:
-    """Of trained weights: the words of their captions, in lower case, Chinese ones apart; the
-    languages of these; how many objects a scene had at most; and what was held out.
+    """What weights were trained on: words of the captions, in lower case, Chinese ones apart; the
+    captions' languages; the largest number of objects in a scene; held-out combinations.
     """
 
     words: frozenset[str]
@@ -29,7 +29,7 @@ class Known:
     def unknown_words(self, prompt: str) -> list[str]:
         """Words of `prompt` that no caption had: in order, lower-cased, each once.
 
-        Of Chinese, which writes no spaces, what is left when as much as can be is known words.
+        Chinese has no spaces: there it is what remains when known words cover as much as possible.
         """
         unknown = []
         for word in re.findall(r"[^\W_]+", prompt.lower()):
@@ -41,8 +41,8 @@ class Known:
 
     def _unknown_runs(self, text: str) -> list[str]:
         longest = max(map(len, self.chinese), default=0)
-        # Of each beginning of the text: the fewest unknown characters, and itself with spaces for
-        # the known ones.
+        # For each prefix of the text: the fewest unknown characters, and the prefix with spaces in
+        # place of known ones.
         best = [(0, "")]
         for end in range(1, len(text) + 1):
             unknown, shown = best[-1]
@@ -55,7 +55,7 @@ class Known:
         return [run for run in best[-1][1].split() if run not in self.words]
 
     def write(self, folder: Path) -> None:
-        """Keep it beside the weights."""
+        """Write it beside the weights."""
         content = {
             "words": sorted(self.words),
             "chinese": sorted(self.chinese),
@@ -68,7 +68,7 @@ class Known:
 
 
 def read_known(folder: Path) -> Known:
-    """What the weights in `folder` know."""
+    """Read the vocabulary of the weights in `folder`."""
     content = json.loads((folder / FILE).read_text(encoding="utf-8"))
     return Known(
         words=frozenset(content["words"]),

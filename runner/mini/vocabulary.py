@@ -1,7 +1,7 @@
-"""What the small family can draw, and what of it training never shows.
+"""The concepts that the small family can draw, and the combinations held out of training.
 
-Concepts, named in English; `training.captions` words them in three languages. Pure Python on
-purpose: a prompt can be checked without importing torch.
+Concepts have English names; `training.captions` words them in three languages. Pure Python,
+so that a prompt can be checked without importing torch.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ COLUMNS: tuple[str, ...] = ("left", "centre", "right")
 ROWS: tuple[str, ...] = ("top", "centre", "bottom")
 
 RELATIONS: tuple[str, ...] = ("left of", "above", "inside")
-"""How the first of two objects lies to the second."""
+"""Position of the first of two objects relative to the second."""
 
 HOLLOW: tuple[str, ...] = ("circle", "square", "triangle", "ring")
-"""Shapes that another object may lie inside of."""
+"""Shapes that can have another object inside."""
 
 
 class Combination(NamedTuple):
-    """What one object and the ground it lies on look like."""
+    """The appearance of one object and of its background."""
 
     shape: str
     colour: str

@@ -1,1 +1,1 @@
-"""What is kept of a run: folder, manifest, MLflow log, provenance, progress."""
+"""Records runs: folder, manifest, MLflow log and provenance; shows their progress."""

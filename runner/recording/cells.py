@@ -1,4 +1,4 @@
-"""What is kept of cells: each one's folder and MLflow run, told of what happens to its nodes."""
+"""Records cells: from the engine's events to each cell's folder and MLflow run."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from runner.tracking.status import Status
 
 
 class CellRecord(Observer):
-    """Keeps what one cell makes: images and manifest in a folder, and the records of its run.
+    """Records one cell: images and manifest in a folder, and the records of its MLflow run.
 
     Args:
         run_id: the runner's own id of the run.
         path: the folder.
-        session: where the run's records go; None: nowhere.
+        session: where the run's records go; None: it is not tracked.
         parent: the runner's own id of the sweep's run.
         again: an earlier attempt may have begun the same run.
     """
@@ -75,17 +75,17 @@ class CellRecord(Observer):
         self.failed(error)
 
     def failed(self, error: RunnerError) -> None:
-        """Why the cell, or a part of it, failed."""
+        """Record why the cell, or a part of it, failed."""
         if self._log is not None:
             self._log.failed(error)
 
     def end(self, status: Status, seconds: float | None = None) -> bool:
-        """The cell is over. False where its manifest could not be written.
+        """End the record. Returns False where the manifest could not be written.
 
         Raises nothing that would hide an error.
 
         Args:
-            seconds: wall time of a run that had the process to itself.
+            seconds: wall time; None where cells of a sweep share the process.
         """
         if self._log is not None:
             peak = None if seconds is None else peak_process_bytes()
@@ -93,7 +93,7 @@ class CellRecord(Observer):
         return self.save_manifest(status)
 
     def save_manifest(self, status: Status) -> bool:
-        """False where it could not be written, which is then told."""
+        """Write the manifest. On failure prints the error and returns False."""
         try:
             self.folder.save_manifest(status)
         except StorageError as error:
@@ -109,13 +109,13 @@ def experiment_of(plan: Plan) -> str:
 
 @dataclass
 class CellAtWork:
-    """A cell of a sweep while it is run.
+    """A cell of a sweep while it runs.
 
     Attributes:
         begin: opens its record; called with the first thing that happens to one of its nodes.
-        open: keys of the targets that are still to come.
-        loaded: the pipelines that it was told of.
-        knows_workers: whether it was told of the workers, too.
+        open: keys of the targets that are not finished yet.
+        loaded: the pipelines that its record has.
+        knows_workers: whether its record has the workers.
         images: how many it made, once it has ended.
         status: how it ended; None while it has not.
     """
@@ -135,13 +135,13 @@ class CellAtWork:
         self.open = {node.key for node in self.plan.graph.targets}
 
     def ensure_record(self) -> CellRecord:
-        """Its record, begun now if it is not yet."""
+        """Its record; begins it at the first call."""
         if self.record is None:
             self.record = self.begin()
         return self.record
 
     def end(self, status: Status) -> None:
-        """Its last record. What it kept in memory goes."""
+        """Close its record and free its memory."""
         self.status = status
         if self.record is not None:
             self.images = len(self.record.folder.images)
@@ -150,12 +150,12 @@ class CellAtWork:
 
 
 class Recorder(Observer):
-    """Tells each cell what happens to the nodes that it shares with others.
+    """Passes the engine's events on a node to every cell that has the node.
 
-    The first of a node's cells has run it, the others reuse it.
+    The node counts as run by the first of these cells, and as reused by the others.
 
     Args:
-        on_end: told of each cell that ended.
+        on_end: called with each cell that ended.
     """
 
     def __init__(self, cells: Iterable[CellAtWork], on_end: Callable[[CellAtWork], None]) -> None:
@@ -174,7 +174,7 @@ class Recorder(Observer):
     def pipeline_loaded(self, loaded: Loaded) -> None:
         self._loaded[loaded.spec] = loaded
         for cell in self._cells:
-            cell.loaded.discard(loaded.spec)  # loaded once more: told once more
+            cell.loaded.discard(loaded.spec)  # loaded again: recorded again
 
     def node_started(self, node: Node) -> None:
         for cell in self._open_owners(node):
@@ -205,7 +205,7 @@ class Recorder(Observer):
             self._done(cell, node)
 
     def stop(self, status: Status, error: RunnerError | None = None) -> None:
-        """The sweep goes no further: cells that were begun end so."""
+        """The sweep stops: cells that have begun end with this status."""
         for cell in self._cells:
             if cell.record is not None:
                 if error is not None:
@@ -221,7 +221,7 @@ class Recorder(Observer):
             if loaded.spec not in cell.loaded:
                 cell.ensure_record().pipeline_loaded(loaded)
                 cell.loaded.add(loaded.spec)
-                # The time it took belongs to the first alone.
+                # The loading time counts for the first cell alone.
                 loaded = self._loaded[loaded.spec] = replace(loaded, seconds=0.0)
 
     def _open_owners(self, node: Node) -> list[CellAtWork]:

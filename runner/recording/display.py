@@ -1,4 +1,4 @@
-"""What a display of a run's progress is told, and the lines that all of them share."""
+"""The base class of progress displays, and the lines of text that all of them share."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class CellEnded:
 
 
 class Display(Observer):
-    """Shows what happens. Subclasses show what they can."""
+    """Shows progress. Subclasses show the events that they can."""
 
     def message(self, text: str) -> None:
-        """A line of text."""
+        """Show a line of text."""
 
     def workers_begun(self, workers: int, how: str) -> None:
-        if not how.startswith("1 worker "):  # as ever
+        if not how.startswith("1 worker "):  # the usual case
             self.message(how)
 
     def cell_ended(self, cell: CellEnded) -> None:

@@ -1,4 +1,4 @@
-"""manifest.json: what a run's folder says of what was made in it."""
+"""manifest.json: the record in a run's folder of its images, failures, config and environment."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ VERSION = 1
 class SavedImage:
     """One image of a run, as in its manifest.
 
-    Fields with defaults are not in all records: earlier versions of the runner did not write them.
+    Fields with defaults may be missing: earlier versions of the runner did not write them.
 
     Attributes:
         file: its PNG, in the run's folder.
         sha256: of the pixels, see `images.png.pixel_sha256`.
-        stage_keys: input's name ("decode" for the last stage) -> key of the nodes that made it.
-        seconds: of those nodes, as far as they ran now.
+        stage_keys: input's name ("decode" for the last stage) -> key of the node that made it.
+        seconds: of those nodes that ran now.
         reused: whether the picture came from the store.
-        took: input's name -> what that node took when it was made, now or earlier.
-        repeats: the same with `bench=true`, each time that it was measured; `took` has the median.
+        took: input's name -> seconds of that node when it ran, now or earlier.
+        repeats: with `bench=true` input's name -> seconds of each repeat; `took` has the median.
         steps: of the decoder; 0: not recorded.
-        peak_device_mb: the most that one of those nodes took of an accelerator, if it ran now.
-        inputs: input's name -> file of the picture that it was made from, as the model saw it; of
-            a stored image as far as the store has these still.
-        scores: what the metrics measured, by name.
+        peak_device_mb: largest peak of accelerator memory (MiB) of those nodes that ran now.
+        inputs: input's name -> file of the input picture, as the model saw it; for a stored
+            image only those that the store still has.
+        scores: its metrics, by name.
     """
 
     file: str
@@ -71,7 +71,7 @@ class SavedFailure:
 
 @dataclass(frozen=True)
 class SavedMetric:
-    """What is known of a metric. `better`: higher, lower, or None."""
+    """A metric. `better`: higher, lower, or None."""
 
     better: str | None
 
@@ -83,8 +83,8 @@ class Manifest:
     Attributes:
         run_id: the runner's own.
         mlflow_run_id: None while it is not known.
-        scores: of all images together, by the metrics' names.
-        config: as it was composed.
+        scores: metrics of all images together, by name.
+        config: as composed.
         environment: see `provenance.describe`.
     """
 
@@ -108,11 +108,11 @@ class Manifest:
 
     @classmethod
     def read_file(cls, file: Path) -> Manifest:
-        """A manifest, wherever it lies.
+        """Read a manifest from any path.
 
         Raises:
-            OSError: there is none, or it cannot be read.
-            ValueError: it is no JSON, or of another version; FieldError: a field is missing, or of
+            OSError: it does not exist or cannot be read.
+            ValueError: it is not JSON, or of another version; FieldError: a field is missing, or of
                 another type.
         """
         content = json.loads(file.read_text(encoding="utf-8"))
@@ -129,22 +129,22 @@ class Manifest:
             return None
 
     def write(self, folder: Path) -> None:
-        """Write it, whole or not at all. Raises StorageError where the disk does not take it."""
+        """Write it atomically. Raises StorageError where it cannot be written."""
         _write(folder, self.as_dict())
 
     def as_dict(self) -> dict[str, Any]:
-        """What the file holds."""
+        """The file's content as plain values."""
         return {"version": VERSION, **asdict(self), "status": str(self.status)}
 
 
 def cell_status(folder: Path) -> Status:
-    """Of a cell's folder, by its manifest alone; RUNNING also where its process was killed."""
+    """A cell's status by its manifest alone; RUNNING also where its process was killed."""
     manifest = Manifest.read_if_whole(folder)
     return Status.PENDING if manifest is None else manifest.status
 
 
 def has_whole_pictures(folder: Path) -> bool:
-    """Whether all pictures of its manifest are there, pixel by pixel."""
+    """Whether all pictures of the manifest exist with the recorded pixels."""
     manifest = Manifest.read_if_whole(folder)
     return manifest is not None and all(
         read_whole_picture(folder / image.file, image.sha256) is not None
@@ -153,15 +153,15 @@ def has_whole_pictures(folder: Path) -> bool:
 
 
 def lacks_mlflow_run(folder: Path) -> bool:
-    """Whether a cell was recorded without the id of its MLflow run."""
+    """Whether a cell's manifest lacks the id of its MLflow run."""
     manifest = Manifest.read_if_whole(folder)
     return manifest is not None and manifest.mlflow_run_id is None
 
 
 def note_mlflow_run(folder: Path, mlflow_run_id: str) -> None:
-    """Put the id of a cell's MLflow run into its manifest, once it is known.
+    """Write the id of a cell's MLflow run into its manifest.
 
-    All else stays as it is in the file, also what only another version of the runner knows.
+    All else in the file stays, also fields of other versions of the runner.
     """
     content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     _write(folder, {**content, "mlflow_run_id": mlflow_run_id})

@@ -1,4 +1,4 @@
-"""The engine's events and the run's facts -> records of a run."""
+"""Turns a plan and the engine's events into records of an MLflow run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TABLE = "images.json"
 class RunLog(Observer):
     """Puts one run's records into the session's spool.
 
-    A record that the disk does not take costs no image: it is missing, and that is said once.
+    A record that cannot be written costs no image: it is lost, with one warning.
     """
 
     def __init__(self, session: TrackingSession, run_id: str) -> None:
@@ -41,7 +41,7 @@ class RunLog(Observer):
         self._unsettled: dict[str, str] = {}
 
     def describe(self, plan: Plan, environment: Mapping[str, Any]) -> None:
-        """Everything that is known before the first stage runs."""
+        """Record everything that is known before the first stage runs."""
         self._unsettled = unsettled_of(plan)
         self._append("params", params=params_of(plan, environment))
         tags = {"mlflow.note.content": run_note(plan)}
@@ -80,14 +80,14 @@ class RunLog(Observer):
             metrics[f"seconds_{stage}_fastest"] = min(result.ran.repeats)
             metrics[f"seconds_{stage}_slowest"] = max(result.ran.repeats)
         if result.ran.first_call:
-            # It pays for what is compiled and warmed up: apart from the calls after it.
+            # The first call pays for compiling and warm-up: kept apart from later calls.
             metrics[f"seconds_{stage}_first_call"] = result.ran.seconds
         if result.ran.peak_memory_bytes is not None:
             metrics[f"peak_device_mb_{stage}"] = result.ran.peak_memory_bytes / 2**20
         self._metrics(metrics, step=len(self._stage_seconds[stage]) - 1)
 
     def file_saved(self, path: Path, folder: str) -> None:
-        """A picture's file is whole; `folder`: of the artifacts."""
+        """Record a picture's complete file; `folder`: of the artifacts."""
         self._append("file", path=str(path), folder=folder)
 
     def memory_relieved(self, node: Node, how: str) -> None:
@@ -98,7 +98,7 @@ class RunLog(Observer):
         self.failed(error)
 
     def failed(self, error: RunnerError) -> None:
-        """Why the run, or a part of it, failed."""
+        """Record why the run, or a part of it, failed."""
         self._append("tags", tags={"runner.error": str(error)})
         self._tracebacks.append("".join(traceback.format_exception(error)))
         self._text("tracebacks.txt", "\n".join(self._tracebacks))
@@ -111,10 +111,10 @@ class RunLog(Observer):
         seconds: float | None = None,
         peak_process_bytes: int | None = None,
     ) -> None:
-        """The run's last records.
+        """Write the run's last records.
 
         Args:
-            scores: of all images together.
+            scores: metrics of all images together.
             seconds: wall time; None where several runs share it.
             peak_process_bytes: the same.
         """
@@ -137,13 +137,13 @@ class RunLog(Observer):
             totals["peak_device_mb"] = self._peak_device_bytes / 2**20
         self._metrics(totals, step=0)
         for key, asked in dict(self._unsettled).items():
-            self._settle(key, asked)  # nothing was run, so the choice was never made
+            self._settle(key, asked)  # nothing ran, so nothing was chosen
         self._text("pipelines.json", json.dumps(self._loaded, indent=1, ensure_ascii=False))
         self._table(images)
         self._session.end(self._run_id, status)
 
     def _settle(self, key: str, value: str) -> None:
-        """Log what a key became. Once: MLflow takes no second value."""
+        """Log the settled value of a key. Once: MLflow takes no second value."""
         asked = self._unsettled.pop(key, None)
         if asked is not None:
             self._append("params", params=add_asked({key: asked}, {key: value}))
@@ -172,12 +172,12 @@ class RunLog(Observer):
 
 
 ASKED = "asked."
-"""Before a key: what the config says, where the runner chose another value."""
+"""Prefix of a key: the value in the config, where the runner chose another one."""
 
 
 def params_of(plan: Plan, environment: Mapping[str, Any]) -> dict[str, str]:
-    """The config flattened to dotted keys, with what the plan settled in place of `auto` and
-    `null`, and what was asked beside it. Without what is not known before the work begins.
+    """The config flattened to dotted keys, with the plan's values in place of `auto` and
+    `null`, and the asked ones beside them. Without keys that are settled only once work begins.
     """
     asked = flatten(plan.run.composed)
     settled = {key: value for key, value in plan.settled.items() if value is not None}
@@ -190,13 +190,13 @@ def params_of(plan: Plan, environment: Mapping[str, Any]) -> dict[str, str]:
 
 
 def unsettled_of(plan: Plan) -> dict[str, str]:
-    """The keys that are settled once the work begins, as they were asked."""
+    """The keys that are settled only once work begins, with the values that were asked."""
     asked = flatten(plan.run.composed)
     return {key: asked[key] for key, value in plan.settled.items() if value is None}
 
 
 def add_asked(asked: Mapping[str, str], settled: Mapping[str, str]) -> dict[str, str]:
-    """Settled values by their keys, and those asked by `asked.` and the key where they differ."""
+    """Settled values by key, and the asked ones by `asked.` and key where they differ."""
     differing = {
         f"{ASKED}{key}": asked[key]
         for key, value in settled.items()

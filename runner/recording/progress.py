@@ -1,4 +1,4 @@
-"""What is shown while a run or a sweep goes on: live bars on a terminal, lines in a pipe, JSON."""
+"""Displays of a run's or a sweep's progress: live bars on a terminal, lines in a pipe, JSON."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def display_for(progress: Progress, cells: int = 0) -> Lines | CellLines | Bars 
     """The display that the config asks for. `auto` looks whether stderr is a terminal.
 
     Args:
-        cells: of a sweep, how many are to be run.
+        cells: how many cells of a sweep will run.
     """
     if progress is Progress.auto:
         progress = Progress.bars if sys.stderr.isatty() else Progress.lines
@@ -58,7 +58,7 @@ class Quiet(Display):
 
 
 class Lines(Quiet):
-    """One line for each thing that happened, on stderr."""
+    """One line on stderr for each event."""
 
     def __init__(self) -> None:
         self._nodes = 0
@@ -104,7 +104,7 @@ class CellLines(Quiet):
 
 
 class Json(Quiet):
-    """A line of JSON on stdout for each thing that happens but the steps."""
+    """A line of JSON on stdout for each event except steps."""
 
     def graph_started(self, nodes: int) -> None:
         self._write("started", stages=nodes)

@@ -17,7 +17,7 @@ from runner.tracking.status import Status
 
 class Bars:
     """Live bars on stderr: cells of the sweep with images a minute, stages of the run with the
-    time left, steps of each stage in hand with it/s.
+    time left, steps of each running stage with it/s.
     """
 
     def __init__(self, cells: int = 0) -> None:
@@ -71,7 +71,7 @@ class Bars:
 
     def begin(self, nodes: int) -> None:
         self._live.update(self._stages, total=nodes)
-        # Importing torch and diffusers takes seconds, and nothing else would be seen of it.
+        # Importing torch and diffusers takes seconds, which nothing else would show.
         self._live.update(
             self._waiting, description="loading", label="libraries and weights", visible=True
         )
@@ -101,7 +101,7 @@ class Bars:
     def stage_ends(self, node: Node) -> None:
         self._live.advance(self._stages)
         if node.key in self._steps:
-            self._free.append(self._steps.pop(node.key))  # seen until the next stage takes it
+            self._free.append(self._steps.pop(node.key))  # shown until reused
 
 
 class _BarsObserver(Display):

@@ -1,4 +1,4 @@
-"""What made a run: versions, code, machine. Never environment variables."""
+"""The provenance of a run: versions, code, machine. Never environment variables."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from runner.system.machine import LOGGED_LIBRARIES, cpu_cores, versions
 
 
 def describe(plan: Plan) -> dict[str, Any]:
-    """Plain values for the log. Device and threads are as settled by the plan."""
+    """The provenance as plain values. Device and threads are those settled by the plan."""
     return {
         "runner": __version__,
         "git_commit": git_commit(),
@@ -47,7 +47,7 @@ def describe(plan: Plan) -> dict[str, Any]:
 
 @cache
 def git_commit() -> str | None:
-    """The commit of the runner's own checkout, "+changes" where files differ; None if installed."""
+    """The commit of the runner's checkout, "+changes" if there are any; None if installed."""
     package = Path(__file__).resolve().parents[1]
     if not (package.parent / ".git").exists():
         return None

@@ -1,4 +1,4 @@
-"""The folder of one run: images under names that a person can read, and `manifest.json`."""
+"""Writes the folder of one run: images with readable names, and `manifest.json`."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ from runner.system.signals import hold_back
 from runner.tracking.status import Status
 
 IMAGES, INPUTS = "images", "inputs"
-"""Folders of a run's artifacts; `INPUTS` in its own folder too."""
+"""Folders of a run's artifacts; `INPUTS` is a folder of the run folder too."""
 SECONDS_BETWEEN_MANIFESTS = 1.0
 
 
 class RunFolder(Observer):
-    """Writes each image as soon as it is there, and keeps the manifest up to date.
+    """Writes each image as soon as it is made, and keeps the manifest up to date.
 
     Args:
-        run_id: the runner's own id of this run; in every image's text.
-        path: the folder, which may be there already.
-        on_saved: told of each image's file, and of each picture's that one was made from, once it
-            is whole; and in which folder of artifacts it belongs.
+        run_id: the runner's own id of this run; part of every image's PNG text.
+        path: the folder, which may exist already.
+        on_saved: called with the complete file of each image and of each input picture, and the
+            folder of artifacts that it belongs in.
     """
 
     def __init__(
@@ -53,10 +53,10 @@ class RunFolder(Observer):
         self.environment = describe(plan)
         self._run_id = run_id
         self._on_saved = on_saved
-        # The nodes that measure: names of metrics, and numbers of images.
+        # Key of a measuring node -> names of metrics, and numbers of images.
         self._measured: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
         self._scores: defaultdict[int, dict[str, float]] = defaultdict(dict)
-        # The same prompt twice is one node and two images.
+        # The same prompt twice: one node, two images.
         self._requests: defaultdict[str, list[ImageRequest]] = defaultdict(list)
         for image in plan.images:
             self._requests[image.node.key].append(image.request)
@@ -78,7 +78,7 @@ class RunFolder(Observer):
 
     @property
     def images(self) -> list[SavedImage]:
-        """Those that are there, in order."""
+        """The images made so far, in order."""
         return [self._saved[index] for index in sorted(self._saved)]
 
     def node_finished(self, result: NodeResult) -> None:
@@ -93,10 +93,10 @@ class RunFolder(Observer):
         requests = self._requests.get(node.key)
         if not requests:
             return
-        picture = result.value  # decoded anew at each look
+        picture = result.value  # decodes at each access
         assert isinstance(picture, Image.Image)
         for request in requests:
-            with hold_back():  # no file without its line in the manifest and in the log
+            with hold_back():  # no file without its entry in manifest and log
                 image = self._save(result, request, picture)
                 self._saved[request.index] = image
                 self._on_saved(self.path / image.file, IMAGES)
@@ -124,7 +124,7 @@ class RunFolder(Observer):
         self.failures.append(SavedFailure(node.key, node.stage, str(error)))
 
     def save_manifest(self, status: Status) -> None:
-        """Write manifest.json, whole or not at all. Raises StorageError where it cannot."""
+        """Write manifest.json atomically. Raises StorageError where it cannot be written."""
         run = self._plan.run
         Manifest(
             run_id=self._run_id,
@@ -168,14 +168,14 @@ class RunFolder(Observer):
                 default=None,
             ),
             inputs=self._saved_inputs(result),
-            # Stored ones may come before the image.
+            # Stored scores may come before the image.
             scores=self._ordered(request.index),
         )
         write_whole(self.path / name, png_bytes(image, self._text(request.prompt, request.seed)))
         return saved
 
     def _saved_inputs(self, result: NodeResult) -> dict[str, str]:
-        """Each picture once, however many images were made from it."""
+        """Save each input picture once, however many images were made from it."""
         nodes, files = result.node.lineage(), {}
         for name, picture in result.pictures.items():
             file = files[name] = f"{INPUTS}/{name}_{nodes[name].key[:8]}.png"

@@ -1,4 +1,4 @@
-"""A plan's connection to MLflow: opened where the config asks for one, closed when all is told."""
+"""Opens a plan's MLflow session where the config asks for one, and closes it at the end."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from runner.tracking.session import TrackingSession
 
 
 def open_session(plan: Plan, name: str) -> TrackingSession | None:
-    """Where a plan's records go; None: nowhere."""
+    """The session for a plan's records; None: it is not tracked."""
     tracking = plan.run.tracking
     if tracking.tracker is not Tracker.mlflow:
         return None
@@ -21,7 +21,9 @@ def open_session(plan: Plan, name: str) -> TrackingSession | None:
 
 
 def close_session(session: TrackingSession, output_dir: Path) -> dict[str, str]:
-    """Wait for the records to be delivered, and say so where they are not. See `close` there."""
+    """Wait for the records to be delivered; print a message where they are not. See
+    `TrackingSession.close`.
+    """
     ids = session.close()
     if not ids:
         sync = for_outputs("sync", output_dir)

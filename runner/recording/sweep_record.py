@@ -1,4 +1,4 @@
-"""sweep.json: the cells of a sweep, and how far it came."""
+"""sweep.json: the record of a sweep's cells, status and attempts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class CellEntry:
-    """A cell in `sweep.json`: its overrides, its folder's name, what it would make."""
+    """A cell in `sweep.json`: its overrides, its folder's name, its fingerprint."""
 
     number: int
     overrides: tuple[str, ...]
@@ -33,11 +33,11 @@ class SweepRecord:
 
     Attributes:
         sweep_id: the runner's own.
-        fingerprint: of all cells, in order: the same command has the same one.
+        fingerprint: of all cells, in order; the same command gives the same one.
         status: RUNNING, FINISHED, FAILED or KILLED.
-        attempts: how often it was begun.
+        attempts: how often it was started.
         runs: MLflow runs of the sweep itself, by experiment.
-        command: what runs it; "" in records from before that was kept.
+        command: runs the sweep again; "" in older records, which lack it.
     """
 
     sweep_id: str
@@ -54,11 +54,11 @@ class SweepRecord:
 
     @classmethod
     def read(cls, folder: Path) -> SweepRecord:
-        """`sweep.json` of a folder.
+        """Read `sweep.json` of a folder.
 
         Raises:
-            OSError: there is none, or it cannot be read.
-            ValueError: it is no JSON, or of another version; FieldError: a field is missing, of
+            OSError: it does not exist or cannot be read.
+            ValueError: it is not JSON, or of another version; FieldError: a field is missing, of
                 another type, or unknown: this runner would lose it when it writes the record.
         """
         file = folder / SWEEP
@@ -72,13 +72,13 @@ class SweepRecord:
         return read_as(cls, content, file)
 
     def write(self, folder: Path) -> None:
-        """Write it, whole or not at all. Raises StorageError where the disk does not take it."""
+        """Write it atomically. Raises StorageError where it cannot be written."""
         text = json.dumps({"version": VERSION, **asdict(self)}, indent=1, ensure_ascii=False)
         write_whole(folder / SWEEP, f"{text}\n".encode())
 
 
 def find_sweep(output_dir: Path, fingerprint: str) -> tuple[Path, SweepRecord] | None:
-    """The newest sweep of a fingerprint."""
+    """The newest sweep with a fingerprint."""
     for path, record in reversed(list_sweeps(output_dir)):
         if record.fingerprint == fingerprint:
             return path, record
@@ -98,5 +98,5 @@ def list_sweeps(output_dir: Path) -> list[tuple[Path, SweepRecord]]:
 
 
 def is_running(folder: Path) -> bool:
-    """Whether a process is at work on a sweep."""
+    """Whether a living process is running a sweep."""
     return is_held(folder / LOCK)

@@ -1,1 +1,1 @@
-"""The use cases: one cell, a sweep, a recorded run once more."""
+"""The use cases: run one cell, run a sweep, reproduce a recorded run."""

@@ -1,4 +1,4 @@
-"""Runs what plans ask for: the one way from plans to results."""
+"""Executes plans: opens store and workers, runs the graph, trims the store."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class Finished:
 
     Attributes:
         status: 0, or 1 where a stage failed.
-        folder: of what it made.
-        summary: what was made, for people.
+        folder: of its results.
+        summary: what was made, as text for the user.
     """
 
     status: int
@@ -56,13 +56,13 @@ def execute_plans(
     """Run the stages of plans of one profile, each distinct stage once, and trim the store.
 
     Args:
-        observers: told what happens, in this order.
-        graph: what is run, if not all that the plans ask for.
-        external: how the pictures that other cells draw are read, by the nodes that stand for them.
-        cluster: where stages run, if not on this machine.
-        between: called before each node; what it raises ends the run.
-        since: what was stored or used from this moment on (seconds since the epoch) is not trimmed;
-            None: from now on.
+        observers: get the engine's events, in this order.
+        graph: the nodes to run; None: all that the plans need.
+        external: by external node, the function that reads its picture, which another cell draws.
+        cluster: where stages run; None: on this machine.
+        between: called before each node; an exception from it ends the run.
+        since: entries stored or used after this time (seconds since the epoch) are not trimmed;
+            None: now.
     """
     since = time.time() if since is None else since
     profile, run = profile_of(plans), plans[0].run

@@ -1,4 +1,4 @@
-"""What was written down of a run, read back: from its folder, from a picture, by its id."""
+"""Finds the record of a run: by its folder, by one of its pictures, or by its id."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class RunRecord:
 
     Attributes:
         source: the manifest, or the picture.
-        environment: as of `provenance.describe`.
-        images: those of the manifest, or the picture: without stage keys, which it does not hold.
+        environment: see `provenance.describe`.
+        images: those of the manifest, or the picture alone, which has no stage keys.
     """
 
     source: Path
@@ -33,7 +33,7 @@ class RunRecord:
     images: Sequence[SavedImage]
 
     def file(self, image: SavedImage) -> Path | None:
-        """Where the picture itself is; None: not to be found."""
+        """Path of the picture; None where it is not found."""
         file = self.source.parent / image.file
         return file if file.is_file() else None
 
@@ -43,7 +43,7 @@ def find_record(named: str, output_dir: Path) -> RunRecord:
     id (the runner's or MLflow's) in `output_dir`.
 
     Raises:
-        ConfigError: there is none, or it cannot be read.
+        ConfigError: it does not exist or cannot be read.
     """
     path = Path(named)
     if path.is_dir() and (path / MANIFEST).is_file():
@@ -55,7 +55,7 @@ def find_record(named: str, output_dir: Path) -> RunRecord:
         try:
             manifest = Manifest.read_file(file)
         except (OSError, ValueError):
-            unreadable.append(str(file))  # of another run, perhaps
+            unreadable.append(str(file))  # perhaps of another run
             continue
         if named in (manifest.run_id, manifest.mlflow_run_id):
             return _of_manifest(file)
@@ -84,7 +84,7 @@ def _of_manifest(path: Path) -> RunRecord:
 
 
 def _of_picture(path: Path) -> RunRecord:
-    """A picture alone: its own pixels are what is to come out again."""
+    """The record of a picture alone: its own pixels are the ones to reproduce."""
     try:
         content = path.read_bytes()
         text = text_of_png(content)

@@ -1,4 +1,4 @@
-"""What a sweep is resumed by: the fingerprints of its cells."""
+"""Fingerprints of cells, by which a resumed sweep is recognised."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ NOT_IDENTITY = keys_without_identity(Config)
 
 
 def fingerprint(plan: Plan, axes: Collection[str] = ()) -> str:
-    """What decides a cell: the results that it asks for, and the config that it is logged with.
+    """A hash of what identifies a cell: the results it needs, and the config it is logged with.
 
     Args:
-        axes: keys that set its sweep's cells apart, whichever they are.
+        axes: the keys that the sweep varies; they always count.
     """
     left_out = NOT_IDENTITY.difference(axes)
     config = {k: v for k, v in plan.run.composed.items() if k not in left_out}

@@ -1,4 +1,4 @@
-"""Cells that one engine serves, in which order, and what the later ones are lent of the others."""
+"""Groups a sweep's cells by execution profile, orders the groups, and reads baselines' pictures."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from runner.recording.manifest import Manifest
 def group_by_profile(
     cells: Sequence[CellAtWork], baselines: Mapping[int, int]
 ) -> list[list[CellAtWork]]:
-    """Cells of one profile together; a cell comes after the baseline whose pictures it needs.
+    """Group cells by profile; a cell comes after the baseline whose pictures it needs.
 
     Args:
         baselines: cell's number -> that of the cell it is compared with.
@@ -33,7 +33,7 @@ def group_by_profile(
 def _depth(
     cell: CellAtWork, by_number: Mapping[int, CellAtWork], baselines: Mapping[int, int]
 ) -> int:
-    """How many cells of another way have to be drawn before, one after the other."""
+    """How many cells of other profiles must run before it, one after the other."""
     depth, seen = 0, {cell.number}
     baseline = by_number.get(baselines.get(cell.number, cell.number))
     while baseline is not None and baseline.number not in seen:
@@ -45,8 +45,8 @@ def _depth(
 
 
 def drawn_in(folder: Path, plans: Iterable[Plan]) -> dict[Node, Callable[[], Made | None]]:
-    """What plans need of the folder of their baseline, as far as that has been drawn: by the nodes
-    that stand for its pictures, how each is read when it is needed.
+    """For each external node of the plans whose picture is in the baseline's folder: the function
+    that reads it.
     """
     try:
         images = Manifest.read(folder).images

@@ -1,4 +1,4 @@
-"""Runs a recorded run once more, without the store, and compares what comes out."""
+"""Runs a recorded run again, without the store, and compares the pictures."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from runner.runs.find import RunRecord
 
 @dataclass(frozen=True)
 class Comparison:
-    """A picture, made again.
+    """A picture made again, compared with the recorded one.
 
     Attributes:
         exact: whether every pixel is as recorded.
-        furthest: levels of 255 between the two pixels that differ most; None where the recorded
-            picture is not to be had, or of another size.
-        error: why it could not be made again.
+        furthest: largest difference of a pixel, in levels of 255; None where the recorded picture
+            is missing or has another size.
+        error: why it could not be made.
     """
 
     image: SavedImage
@@ -46,11 +46,11 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Reproduction:
-    """What came out, and what is not as it was.
+    """The compared pictures, and what differs from the record.
 
     Attributes:
-        changed: of the machine and its libraries: what may explain other pixels.
-        contradictions: what in the record cannot be true together, or not of these weights.
+        changed: changes of machine and libraries that may explain other pixels.
+        contradictions: parts of the record that contradict each other, or these weights.
     """
 
     comparisons: Sequence[Comparison]
@@ -58,7 +58,7 @@ class Reproduction:
     contradictions: Sequence[str] = field(default_factory=list)
 
     def succeeded(self, tolerance: int) -> bool:
-        """Whether nothing contradicts the record and no pixel is further off than that."""
+        """Whether nothing contradicts the record and no pixel differs by more than that."""
         return not self.contradictions and all(
             one.exact or (one.furthest is not None and one.furthest <= tolerance)
             for one in self.comparisons
@@ -66,7 +66,7 @@ class Reproduction:
 
 
 def reproduce(record: RunRecord, progress: Progress = Progress.auto) -> Reproduction:
-    """Make the pictures of a record again, on this machine as it is now.
+    """Make the pictures of a record again on this machine.
 
     Raises:
         ConfigError: the recorded config cannot be run here; nothing was loaded.
@@ -90,13 +90,13 @@ def reproduce(record: RunRecord, progress: Progress = Progress.auto) -> Reproduc
 
 
 def _as_rerun(record: RunRecord, folder: str) -> dict[str, Any]:
-    """The recorded config, for just its pictures, writing nothing that stays."""
+    """The recorded config, reduced to its pictures; with no tracking and no store."""
     prompts = list(dict.fromkeys(image.prompt for image in record.images))
     config = dict(record.config)
     config["tracking"] = {**config.get("tracking", {}), "tracker": "none"}
     config["cache"] = {**config.get("cache", {}), "mode": "off"}
     config |= {
-        "metrics": {},  # they say nothing of the pixels
+        "metrics": {},  # metrics do not affect the pixels
         "baseline": None,
         "bench": False,
         "prompt_file": None,
@@ -116,7 +116,7 @@ def _wanted(
 
 
 class _Made(Observer):
-    """Keeps the pictures."""
+    """Keeps the pictures in memory."""
 
     def __init__(self) -> None:
         self.images: dict[str, Image.Image] = {}
@@ -157,7 +157,7 @@ def _furthest(file: Path | None, again: Image.Image) -> int | None:
 
 
 def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
-    """What decides pixels besides the config and the weights, where it is not as it was."""
+    """What else affects pixels besides config and weights, where it has changed."""
     for name in ("device", "threads", "processor", "runner", "git_commit"):
         if before.get(name) != now[name]:
             yield f"{name}: {before.get(name)}, here {now[name]}"
@@ -178,7 +178,7 @@ def _other_weights(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterato
 def _other_keys(
     wanted: Sequence[tuple[SavedImage, PlannedImage | None]],
 ) -> Iterator[str]:
-    """Nothing of the machine has changed, so the recorded config has the recorded keys."""
+    """Stage keys that differ: as the machine is unchanged, the recorded config must give them."""
     for recorded, image in wanted:
         if image is None or not recorded.stage_keys:
             continue

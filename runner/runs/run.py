@@ -1,4 +1,4 @@
-"""One cell, from its RunConfig to images, manifest, MLflow run and exit status."""
+"""Runs one cell: from its RunConfig to images, manifest, MLflow run and exit status."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def execute_run(run: RunConfig) -> Finished:
     """Plan, generate, record.
 
     Raises:
-        RunnerError: it could not go on at all.
-        Interrupted: Ctrl-C or SIGTERM; what was made is kept and recorded.
+        RunnerError: the run could not go on.
+        Interrupted: Ctrl-C or SIGTERM; finished images are kept and recorded.
     """
     started = time.perf_counter()
     plan = make_plan(run, download=True)
@@ -51,10 +51,10 @@ def execute_run(run: RunConfig) -> Finished:
                 record.failed(error)
             raise
         finally:
-            # Whatever happened, what was made is on record; a second Ctrl-C does not cut it off.
+            # Whatever happened, the record is written; a second Ctrl-C does not interrupt it.
             with signals(signal.SIG_IGN):
                 if record:
-                    # Now already: should it be killed while it waits, the manifest is true.
+                    # Before the wait: the manifest is right even if it is killed.
                     whole = record.end(status, time.perf_counter() - started)
                 if session:
                     ids = close_session(session, run.output_dir)

@@ -1,4 +1,4 @@
-"""What people are told of a run or a sweep: before it begins, and when it is over."""
+"""Texts for the user on a run or a sweep: announcement before, summary after."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def announce_sweep(sweep: SweepPlan, to_do: int, folder: Path) -> None:
 
 
 def summary_of_run(plan: Plan, folder: RunFolder, seconds: float) -> str:
-    """What a run made, for people."""
+    """The summary of a run, for the user."""
     run = plan.run
     reused = sum(image.reused for image in folder.images)
     from_store = f", {reused} of them from earlier runs" if reused else ""
@@ -84,13 +84,13 @@ def summary_of_sweep(
     folder: str,
     logged: bool,
 ) -> str:
-    """What a sweep made, for people.
+    """The summary of a sweep, for the user.
 
     Args:
         run: the config of one of its cells.
         ended: how many cells ended with each status, in this attempt.
         to_do: how many cells this attempt had to run, of all `cells`.
-        folder: of the sweep, as it is shown.
+        folder: of the sweep, as shown.
         logged: whether MLflow has a run of it.
     """
     if not to_do:

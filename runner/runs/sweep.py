@@ -1,4 +1,4 @@
-"""A sweep, from its cells to their images: all cells as one graph, each distinct stage once."""
+"""Runs a sweep: all cells as one graph, each distinct stage once."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ from runner.tracking.status import Status
 
 @dataclass(frozen=True)
 class FinishedSweep:
-    """How a sweep ended, and its cells in order: those of earlier attempts among them.
+    """How a sweep ended, and its cells in order, with those of earlier attempts.
 
     Attributes:
-        summary: what was made, for people.
+        summary: what was made, as text for the user.
     """
 
     status: int
@@ -47,14 +47,14 @@ class FinishedSweep:
 
 
 def execute_sweep(sweep: SweepPlan, cluster: Cluster | None = None) -> FinishedSweep:
-    """Make what the cells of a sweep have not made yet.
+    """Run the cells of a sweep that are not finished yet.
 
     Args:
-        cluster: where the stages run, if not on this machine.
+        cluster: where the stages run; None: on this machine.
 
     Raises:
-        RunnerError: it could not go on at all.
-        Interrupted: Ctrl-C or SIGTERM; what was made is kept and recorded.
+        RunnerError: the sweep could not go on.
+        Interrupted: Ctrl-C or SIGTERM; finished images are kept and recorded.
     """
     if cluster is not None and any(plan.run.bench for plan in sweep.plans):
         raise ConfigError(
@@ -76,7 +76,7 @@ def execute_sweep(sweep: SweepPlan, cluster: Cluster | None = None) -> FinishedS
 
 
 class _SweepRun:
-    """The cells of one output folder on their way."""
+    """One attempt at a sweep: its cells, folder, tracking and progress."""
 
     def __init__(self, sweep: SweepPlan, cluster: Cluster | None) -> None:
         self._sweep = sweep
@@ -93,7 +93,7 @@ class _SweepRun:
         self._seconds = 0.0
 
     def execute(self) -> dict[int, Finished]:
-        """Run what is to do. Returns the cells by number."""
+        """Run the unfinished cells. Returns all cells by number."""
         announce_sweep(self._sweep, len(self._to_do), self._folder.path)
         stop = StopBetweenStages()
         status = Status.FAILED
@@ -117,7 +117,7 @@ class _SweepRun:
 
     def _execute(self, check: Callable[[], None]) -> None:
         if self._to_do:
-            # Now, not with the first cell: MLflow's imports fall into the time of torch's.
+            # Now, not with the first cell, so that MLflow's imports overlap with torch's.
             self._tracking.parent(self._plans[self._to_do[0].number])
         with display_for(self._run.progress, len(self._to_do)) as display:
             at_work = [self._cell_at_work(entry) for entry in self._to_do]
@@ -127,7 +127,7 @@ class _SweepRun:
     def _execute_group(
         self, cells: Sequence[CellAtWork], display: Display, check: Callable[[], None]
     ) -> None:
-        """Run cells of one profile."""
+        """Run the cells of one profile."""
         recorder = Recorder(cells, partial(self._tell, display))
         try:
             execute_plans(
@@ -149,7 +149,7 @@ class _SweepRun:
             raise
 
     def _external(self, cells: Sequence[CellAtWork]) -> dict[Node, Callable[[], Made | None]]:
-        """How the pictures are read that cells are compared with and do not draw."""
+        """By external node, the function that reads the baseline's picture for these cells."""
         borrowers: defaultdict[int, list[Plan]] = defaultdict(list)
         for cell in cells:
             if cell.plan.external_references:
@@ -187,18 +187,18 @@ class _SweepRun:
         )
 
     def _status(self) -> Status:
-        """Of the whole sweep, earlier attempts among it."""
+        """The status of the whole sweep, with earlier attempts."""
         statuses = set(map(self._folder.recorded_status, self._folder.record.cells))
         if Status.FAILED in statuses:
             return Status.FAILED
         return Status.FINISHED if statuses == {Status.FINISHED} else Status.KILLED
 
     def _end(self, status: Status) -> None:
-        """Raises nothing that would hide an error."""
+        """Record the end. Raises nothing that would hide an error."""
         seconds = time.perf_counter() - self._started
         unnamed = self._unnamed()
         if unnamed or self._folder.before not in (None, Status.FINISHED):
-            # Also where all cells were done: the attempt before was killed before it could say so.
+            # Also where all cells are done: an earlier attempt was killed before its end.
             self._tracking.begin_all()
         for entry in unnamed:
             self._tracking.look_up(entry, self._plans[entry.number])
@@ -215,7 +215,7 @@ class _SweepRun:
             print(f"error: {error}", file=sys.stderr)
 
     def _unnamed(self) -> list[CellEntry]:
-        """Cells of a killed attempt: ended, but for the id of their MLflow run."""
+        """Finished cells of a killed attempt whose manifest lacks the id of their MLflow run."""
         if not self._tracking.again:
             return []
         doing = {cell.number for cell in self._to_do}
@@ -236,7 +236,7 @@ class _SweepRun:
         }
 
     def summary(self) -> str:
-        """What `execute` made, for people."""
+        """The summary of `execute`, for the user."""
         where = path_here(self._folder.path)
         todo, cells = len(self._to_do), len(self._sweep.cells)
         logged = bool(self._tracking.parents)

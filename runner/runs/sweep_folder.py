@@ -1,4 +1,4 @@
-"""The folder of a sweep: `sweep.json` and one folder a cell. What a resumed sweep goes by."""
+"""The folder of a sweep: `sweep.json` and one folder per cell, from which it is resumed."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class SweepFolder:
     """A sweep's folder, held by one process at a time.
 
     Attributes:
-        before: the status of an earlier attempt: RUNNING where that was killed; None: this is the
-            first one.
+        before: the status of the earlier attempt, RUNNING where it was killed; None: there was
+            none.
 
     Raises:
-        RunnerError: another process is at work on it.
+        RunnerError: another process is running the sweep.
     """
 
     def __init__(self, path: Path, record: SweepRecord, before: Status | None = None) -> None:
@@ -40,12 +40,12 @@ class SweepFolder:
 
     @classmethod
     def open(cls, sweep: SweepPlan, output_dir: Path, resume: bool) -> SweepFolder:
-        """The folder of an earlier attempt at the same sweep, or a fresh one."""
+        """Open the folder of an earlier attempt at the same sweep, or a new one."""
         fingerprints = [fingerprint(plan, sweep.axes.keys()) for plan in sweep.plans]
         whole = hash_of(fingerprints)
         if resume and (found := find_sweep(output_dir, whole)) is not None:
             path, record = found
-            # By place: the same cells may have had other numbers in another command.
+            # By position: the same cells may have other numbers in another command.
             cells = tuple(
                 replace(entry, number=cell.number)
                 for entry, cell in zip(record.cells, sweep.cells, strict=True)
@@ -81,11 +81,11 @@ class SweepFolder:
         )
 
     def save(self) -> None:
-        """Write `sweep.json`. Raises StorageError where the disk does not take it."""
+        """Write `sweep.json`. Raises StorageError where it cannot be written."""
         self.record.write(self.path)
 
     def end(self, status: Status, seconds: float, runs: Mapping[str, str]) -> None:
-        """The last word on this attempt; lets go of the folder."""
+        """Record the end of this attempt and release the folder."""
         before = self.record
         self.record = replace(
             before, status=status, seconds=before.seconds + seconds, runs={**before.runs, **runs}
@@ -96,19 +96,19 @@ class SweepFolder:
             self._lock.close()
 
     def to_do(self, retry: Retry) -> list[CellEntry]:
-        """The cells that have not all their images, whole; with `failed` those that failed."""
+        """The cells that lack images; with `failed` only those that failed."""
         wanted = {Status.FAILED} if retry is Retry.failed else set(Status) - {Status.FINISHED}
         return [cell for cell in self.record.cells if self.status(cell) in wanted]
 
     def status(self, cell: CellEntry) -> Status:
-        """How far a cell came; FINISHED only if its images are there, pixel by pixel."""
+        """A cell's status; FINISHED only if its images exist with the recorded pixels."""
         status = self.recorded_status(cell)
         if status == Status.FINISHED and not has_whole_pictures(self.path / cell.folder):
             return Status.PENDING
         return status
 
     def recorded_status(self, cell: CellEntry) -> Status:
-        """How far a cell came, by its manifest alone."""
+        """A cell's status by its manifest alone."""
         return cell_status(self.path / cell.folder)
 
     def folder(self, cell: CellEntry) -> Path:
@@ -128,7 +128,7 @@ def _locked(path: Path) -> IO[str]:
 
 
 def _folder_name(cell: Cell, axes: Mapping[str, Sequence[str]]) -> str:
-    """A number, and what sets the cell apart: 0003_ddpm_guidance_scale-4."""
+    """A cell's number and its overrides, shortened: 0003_ddpm_guidance_scale-4."""
     said = []
     for override in cell.overrides:
         key, _, value = override.partition("=")

@@ -1,4 +1,4 @@
-"""What MLflow has of a sweep: its own run in each experiment of its cells, and their runs below."""
+"""MLflow runs of a sweep: a parent run in each experiment of its cells, theirs below it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from runner.tracking.status import Status
 
 
 class SweepTracking:
-    """The sessions of a sweep, one for each tracking address, and its own runs in them.
+    """The sessions of a sweep, one for each tracking URI, and its parent runs in them.
 
-    Both are begun with the first that is asked for.
+    Sessions and parent runs begin with the first request for them.
 
     Attributes:
         again: an earlier attempt may have begun the same runs.
@@ -37,11 +37,11 @@ class SweepTracking:
 
     @property
     def parents(self) -> Iterable[str]:
-        """The runner's own ids of the sweep's runs."""
+        """The runner's own ids of the parent runs."""
         return self._parents.values()
 
     def session(self, plan: Plan) -> TrackingSession | None:
-        """Where a cell's records go; None: nowhere."""
+        """The session for a cell's records; None: it is not tracked."""
         address = _address(plan)
         if address not in self._sessions:
             number = len(self._sessions)
@@ -51,7 +51,7 @@ class SweepTracking:
         return self._sessions[address]
 
     def parent(self, plan: Plan) -> str | None:
-        """The sweep's own run in the experiment of a cell."""
+        """The parent run in the experiment of a cell."""
         session, experiment = self.session(plan), experiment_of(plan)
         if session is None:
             return None
@@ -67,24 +67,24 @@ class SweepTracking:
         return self._parents[where]
 
     def begin_all(self) -> None:
-        """The sweep's own runs, in whichever experiment it has cells."""
+        """Begin the parent runs in all experiments of the cells."""
         for plan in self._sweep.plans:
             self.parent(plan)
 
     def look_up(self, cell: CellEntry, plan: Plan) -> None:
-        """Have `end` tell the MLflow run of a cell that an earlier attempt ended."""
+        """Have `end` return the MLflow run of a cell that an earlier attempt finished."""
         session = self._sessions.get(_address(plan))
         if session is not None:
             session.look_up(self.run_id(cell), experiment_of(plan))
 
     def end(self, status: Status, metrics: Mapping[str, float]) -> dict[str, str]:
-        """The sweep's last records; then waits a little for them to be delivered.
+        """Write the sweep's last records, then wait a short time for their delivery.
 
         Args:
-            metrics: none where nothing was left to do.
+            metrics: empty where nothing was left to do.
 
         Returns:
-            the runner's own id -> MLflow run's id, of what was delivered.
+            the runner's own id -> MLflow run's id, for delivered runs.
         """
         for (address, _), parent in self._parents.items():
             session = self._sessions[address]
@@ -109,6 +109,6 @@ class SweepTracking:
 
 
 def _address(plan: Plan) -> str:
-    """What decides which session a plan's records go to."""
+    """The key of the session for a plan's records."""
     tracking = plan.run.tracking
     return f"{tracking.tracker.name} {tracking.uri}"

@@ -1,4 +1,4 @@
-"""Counts of a sweep's distinct stages, for its own MLflow run and its summary."""
+"""Counts of a sweep's distinct stages, for its MLflow parent run and its summary."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Totals(Observer):
         self.failed += 1
 
     def metrics(self, ended: Counter[Status], seconds: float) -> dict[str, float]:
-        """For the sweep's own run."""
+        """Metrics of the sweep's parent run."""
         found: dict[str, float] = {
             "cells_finished": ended[Status.FINISHED],
             "cells_failed": ended[Status.FAILED],

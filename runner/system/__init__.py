@@ -1,1 +1,1 @@
-"""The machine below: host, files, locks, signals, hashes, text, fonts."""
+"""Operating system and host: machine, files, locks, signals, hashes, text, fonts."""

@@ -1,4 +1,4 @@
-"""Credentials within addresses: used to connect, never shown or recorded."""
+"""Removes credentials from addresses before these are shown or recorded."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ USER_WITHOUT_SCHEME = re.compile(r"^[^/]*:[^/]*@")
 
 
 def strip_credentials(uri: str) -> str:
-    """An address as it may be shown and logged: no user, password, query or fragment."""
+    """An address without user, password, query and fragment, to be shown and logged."""
     try:
         parts = urlsplit(uri)
-    except ValueError:  # no address at all, and still no reason to show a password
+    except ValueError:  # not an address, but it may still hold a password
         return uri.rpartition("@")[2]
     if not parts.netloc:
         return USER_WITHOUT_SCHEME.sub("", uri, count=1)
@@ -21,10 +21,10 @@ def strip_credentials(uri: str) -> str:
 
 
 def strip_override(override: str, uri: str | None) -> str:
-    """An override as it may be written down, where the tracking address is `uri`."""
+    """An override to be recorded: without the credentials of `uri`, the tracking address."""
     shown = "null" if uri is None else strip_credentials(uri)
     key, _, value = override.partition("=")
     if key.lstrip("+~") == "tracking.uri" and value:
-        # The whole value: quotes and escapes may write the same address in another way.
+        # Replaces the whole value: with quotes and escapes an address has several spellings.
         return f"{key}={shown}"
     return override if uri is None else override.replace(uri, shown)

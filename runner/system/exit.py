@@ -1,4 +1,4 @@
-"""The one place where errors become messages and exit statuses."""
+"""Turns errors into messages and exit statuses; the only place that does."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from runner.errors import Interrupted, RunnerError
 
 
 def report_errors(action: Callable[[], int], debug: bool = False) -> int:
-    """Run an action; what the runner has to say becomes a message and an exit status."""
+    """Run an action; a RunnerError becomes a message and an exit status."""
     try:
         return action()
     except RunnerError as error:
@@ -25,6 +25,6 @@ def report_errors(action: Callable[[], int], debug: bool = False) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # The reader of our output is gone (`... | head`); nothing more can be said to it.
+        # The reader of our output is gone (`... | head`); nothing more can be written.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

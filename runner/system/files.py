@@ -1,4 +1,4 @@
-"""Files and folders: written whole or not at all, named so that a person can read them."""
+"""Files and folders: atomic writes, and names that a person can read."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ SLUG_LENGTH = 60
 def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for left in folder.glob(".*.part"):  # of a process that was killed
+        for left in folder.glob(".*.part"):  # left by a process that was killed
             left.unlink(missing_ok=True)
     except OSError as error:
         raise StorageError(f"output_dir: {folder} cannot be made: {error.strerror}") from error
 
 
 def new_folder(output_dir: Path, name: str) -> Path:
-    """A fresh folder of this second for a run or a sweep; `latest` points to it from now on."""
+    """Create a folder named after the current time for a run or sweep; `latest` points to it."""
     path = _fresh(output_dir / name)
     _point_latest(output_dir, path)
     return path
@@ -50,7 +50,7 @@ def _fresh(parent: Path) -> Path:
 
 
 def _point_latest(output_dir: Path, target: Path) -> None:
-    """`latest` -> the newest run, replaced in one step. Where links are not to be had: nothing."""
+    """Point `latest` to the newest run, in one step. Does nothing where links are unsupported."""
     link = output_dir / f".{LATEST}.{os.getpid()}"
     try:
         link.unlink(missing_ok=True)
@@ -61,7 +61,7 @@ def _point_latest(output_dir: Path, target: Path) -> None:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that nobody ever sees half of it. Raises StorageError."""
+    """Write a file atomically. Raises StorageError."""
     temporary = path.with_name(f".{path.name}.part")
     try:
         temporary.write_bytes(content)
@@ -70,7 +70,7 @@ def write_whole(path: Path, content: bytes) -> None:
         full = " (what was made before is kept)" if error.errno == errno.ENOSPC else ""
         raise StorageError(f"cannot write {path}: {error.strerror}{full}") from error
     finally:
-        # Also on Ctrl-C. Once it is renamed there is nothing of that name.
+        # Also on Ctrl-C. After the rename no file of that name is left.
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
 
@@ -79,7 +79,7 @@ def slug(text: str) -> str:
     """Letters and digits of any script, joined by hyphens."""
     text = unicodedata.normalize("NFC", text).lower()
     short = "-".join(re.findall(r"\w+", text.replace("_", " ")))
-    # File systems count bytes; letters of other scripts have up to four.
+    # File systems limit bytes; letters of other scripts take up to four.
     while len(short) > SLUG_LENGTH or len(short.encode()) > 3 * SLUG_LENGTH:
         short = short[:-1]
     return short.strip("-") or "image"

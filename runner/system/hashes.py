@@ -14,6 +14,6 @@ def file_sha256(path: Path) -> str:
 
 
 def open_file_sha256(file: BufferedReader) -> str:
-    """The same of an open file, from its beginning."""
+    """Hex sha256 of an open file, from its beginning."""
     file.seek(0)
     return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""Imports of large libraries, without what would only cost time."""
+"""Makes imports of large libraries faster."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from types import ModuleType
 from typing import Any
 
 FUNCTIONS = {"scipy.optimize": "linear_sum_assignment"}
-"""What transformers imports by name, for the loss of detectors."""
+"""Functions that transformers imports by name, for the loss of detectors."""
 
 SELDOM_USED = ("scipy.integrate", "scipy.optimize", "scipy.stats")
-"""diffusers imports the others for schedules that few ask for. All of them take 0.4 s."""
+"""diffusers imports the others for rarely used schedules. All together take 0.4 s."""
 
 
 @contextmanager
 def pause_collection() -> Iterator[None]:
-    """No garbage is looked for meanwhile: large libraries allocate hundreds of thousands of objects
-    that stay, and looking for garbage among them would be a quarter of their time.
+    """Switch off garbage collection: large libraries allocate hundreds of thousands of objects that
+    stay, and collection would take a quarter of their import time.
     """
     enabled = gc.isenabled()
     gc.disable()
@@ -34,8 +34,8 @@ def pause_collection() -> Iterator[None]:
 
 @contextmanager
 def without_scipy() -> Iterator[None]:
-    """What is imported meanwhile gets stand-ins for parts of scipy, which import them when they are
-    used. Everybody else, and all later imports, get the parts themselves.
+    """Imports in this context get stand-ins for parts of scipy, which import the parts at their
+    first use. All other and later imports get the parts themselves.
     """
     for name in SELDOM_USED:
         if name not in sys.modules:
@@ -47,16 +47,16 @@ def without_scipy() -> Iterator[None]:
 
 
 def import_sparing_scipy(load: Callable[[], None]) -> None:
-    """Have something import `without_scipy`; where it needs more than a stand-in has, with it."""
+    """Call an import `without_scipy`; if it needs more than the stand-ins have, with scipy."""
     try:
         with without_scipy():
             load()
-    except Exception:  # whatever a half imported module raises; what is really wrong comes again
+    except Exception:  # whatever a half imported module raises; a real error comes again
         load()
 
 
 class _StandIn(ModuleType):
-    """A package that is imported when something of it is needed; its own modules are found."""
+    """A package that is imported at its first use; imports of its modules work."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -80,7 +80,7 @@ def _imported_when_called(module: str, name: str) -> Callable[..., Any]:
 
 
 def _imported(module: str) -> ModuleType:
-    _withdraw()  # of all: they import each other
+    _withdraw()  # all of them: they import each other
     return importlib.import_module(module)
 
 

@@ -1,4 +1,4 @@
-"""Lock files: who is alive, told by the system however a process ends."""
+"""Lock files, which the system releases however a process ends: they tell who is alive."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import IO
 
 
 def hold(path: Path) -> IO[str]:
-    """Take a lock file. Closing the file, or the end of the process, lets go of it.
+    """Take a lock file. Closing the file, or the end of the process, releases it.
 
     Raises:
         BlockingIOError: another process holds it.
@@ -25,9 +25,9 @@ def hold(path: Path) -> IO[str]:
 def is_held(path: Path) -> bool:
     """Whether a living process holds a lock file."""
     try:
-        # Read only: the folder may be on its way out, and nothing is to be made in it anew.
+        # Read only: the folder may be in removal, and must not get a new file.
         with path.open() as file:
-            # Shared: two processes that ask at once do not take each other for the holder.
+            # Shared: two processes that check at once do not take each other for the holder.
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True

@@ -1,4 +1,4 @@
-"""What this machine has, told without importing torch: for `plan`, `doctor` and the log."""
+"""Facts of this machine, found without importing torch: for `plan`, `doctor` and the log."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ EXTRAS = {
     "analysis": ("matplotlib", "scipy", "torchmetrics"),
     "metrics": ("piq", "torchmetrics", "torchvision"),
 }
-"""What pip installs with `kandinsky-runner[<extra>]` alone. No picture needs any of it."""
+"""Packages that pip installs only with `kandinsky-runner[<extra>]`. No picture needs them."""
 
 COMPARING = ("matplotlib", "scipy")
-"""What a comparison needs: scipy for its intervals, matplotlib for its pictures."""
+"""Packages of `compare`: scipy for intervals, matplotlib for plots."""
 
 
 def versions(names: Sequence[str]) -> dict[str, str]:
-    """Installed versions; what is not installed is left out."""
+    """Versions of installed packages; others are left out."""
     found = {}
     for name in names:
         try:
@@ -51,7 +51,7 @@ def module_command(module: str, *arguments: str) -> list[str]:
     """The command line of a process that runs one of our modules.
 
     `-P`: a `runner.py` in the user's working directory is not taken for this package. Start it
-    with `python_path`, which says where the package is.
+    with `python_path`, which has the package's path.
     """
     return [sys.executable, "-P", "-m", module, *arguments]
 
@@ -60,13 +60,13 @@ def python_path(*, users_modules: bool) -> str:
     """PYTHONPATH of a process that runs one of our modules.
 
     Args:
-        users_modules: whether the user's own modules, such as metrics, are found there as here.
+        users_modules: whether the user's own modules, such as metrics, can be imported there too.
     """
     package = str(Path(runner.__file__).parents[1])
     inherited = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     if not users_modules:
         return _joined(package, *inherited)
-    # An empty entry is the working directory: last, for the reason of `-P`.
+    # An empty entry is the working directory: last, for the same reason as `-P`.
     return _joined(*filter(None, sys.path), package, *([str(Path.cwd())] if "" in sys.path else []))
 
 
@@ -75,14 +75,14 @@ def _joined(*folders: str) -> str:
 
 
 def check_installed(key: str, value: object, packages: Sequence[str], otherwise: str = "") -> None:
-    """Checks packages that not every installation has; imports none of them.
+    """Check that optional packages are installed; imports none of them.
 
     Args:
-        key, value: of the config, or of the command line: what needs the packages.
+        key, value: of the config or the command line, which need the packages.
         otherwise: what the user can do without them.
 
     Raises:
-        ConfigError: some are not installed; it names them, and the extra that brings them.
+        ConfigError: some are not installed; names them and the extra that installs them.
     """
     missing = [package for package in packages if not is_installed(package)]
     if not missing:
@@ -106,7 +106,7 @@ def cpu_cores() -> int:
 
 
 def guess_device() -> str:
-    """The device that `device=auto` will most likely find: cuda, mps or cpu.
+    """The device that `device=auto` will most likely choose: cuda, mps or cpu.
 
     A guess from the driver's files and the kind of torch that is installed; torch itself is asked
     when the pipelines are loaded, and a wrong guess ends there in a clear message.
@@ -123,7 +123,7 @@ def guess_device() -> str:
 
 
 def accelerators() -> int:
-    """CUDA devices that this process may use, by the driver's files; at least 1."""
+    """Number of CUDA devices that this process may use, by the driver's files; at least 1."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return max(1, len([device for device in visible.split(",") if device.strip()]))
@@ -131,7 +131,7 @@ def accelerators() -> int:
 
 
 def settle_device(configured: str) -> str:
-    """`auto` resolved, anything else checked against what the machine seems to have.
+    """Resolve `auto`; check any other device against what the machine seems to have.
 
     Raises:
         ConfigError: an accelerator was asked for and there is none.
@@ -148,7 +148,7 @@ def settle_device(configured: str) -> str:
 
 
 def peak_process_bytes() -> int | None:
-    """Peak resident memory of this process; None where the system does not tell."""
+    """Peak resident memory of this process in bytes; None where the system does not give it."""
     try:
         with open(f"/proc/{os.getpid()}/status", encoding="ascii") as status:
             for line in status:

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: at once, or after the stage in hand."""
+"""Handles Ctrl-C and SIGTERM: stop at once, or after the running stage."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 @contextmanager
 def signals(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> Iterator[None]:
-    """SIGINT and SIGTERM go to the handler meanwhile; only a main thread may set that."""
+    """Send SIGINT and SIGTERM to the handler; only the main thread may set it."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -30,10 +30,10 @@ def signals(handler: Callable[[int, FrameType | None], None] | signal.Handlers) 
 
 @contextmanager
 def hold_back() -> Iterator[None]:
-    """What is done here is done whole: a signal that comes meanwhile is heard at the end."""
+    """Delay signals to the end of the context, so that its work is not cut off."""
     heard: list[int] = []
     try:
-        # Not by a mask: a thread of torch's would take the signal, and this one still act on it.
+        # Not by a signal mask: a torch thread would get the signal, and this one still act on it.
         with signals(lambda number, _: heard.append(number)):
             yield
     finally:
@@ -43,13 +43,13 @@ def hold_back() -> Iterator[None]:
 
 def interrupt(number: int, _: FrameType | None = None) -> None:
     """Stop at once. Raises Interrupted."""
-    for stopping in STOPPING:  # a second one would only disturb the cleaning up
+    for stopping in STOPPING:  # a second one would only disturb the cleanup
         signal.signal(stopping, signal.SIG_IGN)
     raise Interrupted(number)
 
 
 class StopBetweenStages:
-    """A signal handler that lets the stage in hand finish; a second signal stops at once."""
+    """A signal handler that lets the running stage finish; a second signal stops at once."""
 
     def __init__(self) -> None:
         self._number: int | None = None
@@ -65,6 +65,6 @@ class StopBetweenStages:
         )
 
     def check(self) -> None:
-        """Between two stages. Raises Interrupted where a signal came."""
+        """Call between two stages. Raises Interrupted if a signal came."""
         if self._number is not None:
             interrupt(self._number)

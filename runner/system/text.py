@@ -1,4 +1,4 @@
-"""Counts, paths, commands and configs as a person reads and types them."""
+"""Formats counts, paths, commands and configs for people to read and type."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def pluralize(count: int, noun: str) -> str:
 
 
 def path_here(path: Path) -> str:
-    """Relative to the working directory where it lies below it."""
+    """A path, relative to the working directory where it is below it."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def command(*arguments: str) -> str:
-    """A command of this very installation: `kandinsky ...` where the shell would find it."""
+    """A command of this installation: `kandinsky ...` where the shell finds it."""
     script = Path(sys.executable).with_name("kandinsky")
     found = shutil.which("kandinsky")
     if found is not None and Path(found).absolute() == script:
@@ -35,7 +35,7 @@ def command(*arguments: str) -> str:
 
 
 def flatten(values: Mapping[str, Any], before: str = "") -> dict[str, str]:
-    """{"a": {"b": 1}} -> {"a.b": "1"}; lists and null as JSON. What is empty is left out."""
+    """{"a": {"b": 1}} -> {"a.b": "1"}; lists and null as JSON. Empty mappings are left out."""
     flat: dict[str, str] = {}
     for name, value in values.items():
         if isinstance(value, Mapping):
@@ -51,12 +51,12 @@ LABEL_LENGTH = 72
 
 
 def shorten(text: str) -> str:
-    """A text on one line of limited length."""
+    """Shorten a text to one line of limited length."""
     line = " ".join(text.split())
     return line if len(line) <= LABEL_LENGTH else f"{line[:LABEL_LENGTH]}…"
 
 
 def for_outputs(verb: str, output_dir: Path) -> str:
-    """The command of a verb that takes the output folder, left out where it is the default."""
+    """The command of a verb, with the output folder unless it is the default."""
     default = output_dir == Path("outputs").absolute()
     return command(verb) if default else command(verb, path_here(output_dir))

@@ -1,4 +1,4 @@
-"""Dataclasses read from JSON, by the types and the defaults of their fields."""
+"""Reads dataclasses from JSON, by the types and defaults of their fields."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ PLAIN = {str: "text", bool: "truth value", int: "whole number", float: "number"}
 
 
 class FieldError(ValueError):
-    """A field that is missing, or of another type.
+    """A field is missing, or has another type.
 
     Attributes:
         problem: which field, and what is wrong with it.
-        file: where it was read from; None while that is not known.
+        file: where it was read from; None while that is unknown.
     """
 
     def __init__(self, problem: str, file: Path | None = None) -> None:
@@ -31,7 +31,7 @@ class FieldError(ValueError):
 
 
 class _WrongValueError(Exception):
-    """On its way up, with the place where the value stands: keys, numbers in lists."""
+    """Raised inside a value; collects the place on its way up: keys, positions in lists."""
 
     def __init__(self, problem: str) -> None:
         super().__init__(problem)
@@ -45,19 +45,18 @@ class _WrongValueError(Exception):
 
 
 def read_as(kind: type[T], content: object, file: Path | None = None) -> T:
-    """A dataclass from what `json.loads` gave.
+    """Build a dataclass from the result of `json.loads`.
 
-    A field that has a default may be missing; fields that the dataclass has not are left out.
-    Lists become lists or, where the field says so, tuples. Values are taken as they are: a whole
-    number may stand where any number may.
+    A field with a default may be missing; unknown fields are left out. Lists become lists or, by
+    the field's type, tuples. Values are not converted: an int is accepted for a float.
 
     Args:
-        kind: its fields are plain types, StrEnums, dataclasses, sequences, mappings by texts, Any,
-            or one of these or None.
+        kind: its fields are plain types, StrEnums, dataclasses, sequences, mappings with string
+            keys, Any, or one of these or None.
         file: for the message.
 
     Raises:
-        FieldError: a field is missing, or of another type.
+        FieldError: a field is missing, or has another type.
     """
     try:
         return cast(T, _reader(cast(Any, kind))(content))

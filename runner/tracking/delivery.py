@@ -1,4 +1,4 @@
-"""Records -> MLflow, each once. The only module that imports mlflow."""
+"""Writes records to MLflow, each once. The only module that imports mlflow."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ MAX_PARAM = 6000
 MAX_TAG = 8000
 BATCH = 100
 MOST_METRICS = 500
-"""MLflow's own limits: longer values are cut, larger batches refused."""
+"""MLflow's own limits: longer values are cut, larger batches are refused."""
 
 TOGETHER = ("params", "tags", "metrics", "file", "table")
 MOST_TOGETHER = 100
 
 ENDING_TAGS = {"runner.ended", "runner.error", "runner.incomplete"}
-"""How an earlier attempt at a run ended: no longer true once it is begun again."""
+"""Tags on how an earlier attempt at a run ended: removed when it begins again."""
 
 SQLITE = "sqlite:///"
 
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
-"""Without it MLflow 3 opens the pages for language models, which show no table of runs."""
+"""Without this tag MLflow 3 opens its pages for language models, which have no table of runs."""
 
 
 def prepare_environment() -> None:
-    """Before mlflow is imported: no telemetry, no git, and a lost server is noticed in seconds."""
+    """Settings made before mlflow is imported: no telemetry, no git, timeouts of seconds."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
@@ -48,15 +48,15 @@ def prepare_environment() -> None:
 class Delivery:
     """Writes the records of a spool to MLflow.
 
-    What was written before a writer died is written again after it: every operation here gives
-    the same result the second time.
+    After a writer dies, records may be delivered a second time: every operation here is
+    idempotent.
 
     Args:
-        runs: the runner's own id -> MLflow's id, of runs that are known to be there already.
-        on_run: told when a run is begun in MLflow: the runner's own id, MLflow's id.
+        runs: the runner's own id -> MLflow's id, of runs known to exist there.
+        on_run: called when a run begins in MLflow, with the runner's own id and MLflow's.
 
     Attributes:
-        doubtful: runs that are not known may be there all the same, so each is looked for.
+        doubtful: unknown runs may exist in MLflow all the same, so each is looked for.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Delivery:
         self.doubtful = doubtful
 
     def find(self, record: Mapping[str, Any]) -> bool:
-        """Look for the run of a "run" record where it is not known; whether it is there."""
+        """Look for the run of a "run" record where it is unknown. Returns whether it exists."""
         own = record["run"]
         if own not in self._runs:
             found = self._client.search_runs(
@@ -96,7 +96,7 @@ class Delivery:
         return True
 
     def apply(self, records: Sequence[Mapping[str, Any]]) -> None:
-        """Deliver records that `together` gave: one call to MLflow for all that fits into one."""
+        """Deliver one portion of `together`, in as few calls to MLflow as possible."""
         first = records[0]
         kind = first["kind"]
         if kind == "run":
@@ -110,7 +110,7 @@ class Delivery:
             run = self._runs[first["run"]]
             self._client.set_terminated(run, first["status"], end_time=first["time_ms"])
         elif kind != "close" and (first["run"] in self._runs or first["run"] not in self._missed):
-            # Of a run that was deleted in MLflow since there is nothing to add to.
+            # A run that was deleted in MLflow meanwhile takes no records.
             self._values(self._runs[first["run"]], records)
             for record in records:
                 if record["kind"] in ("file", "table"):
@@ -118,7 +118,7 @@ class Delivery:
                     self._file(self._runs[first["run"]], Path(record["path"]), folder)
 
     def _begin(self, record: Mapping[str, Any]) -> None:
-        """Create a run, or go on with the one that an earlier attempt made."""
+        """Create a run, or continue the one that an earlier attempt made."""
         own = record["run"]
         if (self.doubtful or record["again"]) and self.find(record):
             run = self._client.get_run(self._runs[own])
@@ -157,7 +157,7 @@ class Delivery:
                 table = {"path": Path(record["path"]).name, "type": "table"}
                 tags["mlflow.loggedArtifacts"] = json.dumps([table])
         if params and run in self._again:
-            # A resumed run may find another device or number of threads; the first word stays.
+            # A resumed run may find another device or number of threads; the first value stays.
             data = self._client.get_run(run).data
             there = data.params
             changed = {
@@ -180,7 +180,7 @@ class Delivery:
         if path.is_file():
             self._client.log_artifact(run, str(path), folder)
         else:
-            # Deleted since, by the user: no reason to keep back what comes after it.
+            # Deleted by the user meanwhile: later records are delivered all the same.
             self._client.set_tag(run, "runner.missing_file", path.name)
 
     def _experiment(self, name: str) -> str:
@@ -197,7 +197,7 @@ class Delivery:
             try:
                 return str(self._client.create_experiment(name, artifacts, EXPERIMENT_TAGS))
             except MlflowException:
-                # Two runs may make it at the same moment; the one that comes second finds it.
+                # Two runs may create it at the same moment; the second one finds it.
                 experiment = self._client.get_experiment_by_name(name)
                 if experiment is None:
                     raise
@@ -212,9 +212,9 @@ class Delivery:
 def together(
     records: Iterable[tuple[Mapping[str, Any], int]],
 ) -> Iterator[tuple[list[Mapping[str, Any]], int]]:
-    """Records in portions that may be delivered at once, each with the byte after it.
+    """Group records into portions to deliver at once, each with the offset of the byte after it.
 
-    A portion is of one run; how that begins and ends stands alone.
+    A portion belongs to one run; its begin and end records are portions by themselves.
     """
     some: list[Mapping[str, Any]] = []
     end = 0
@@ -237,10 +237,10 @@ def sqlite_path(uri: str) -> Path | None:
 
 
 def _make_database(target: Target) -> None:
-    """A sqlite store that is not there yet is made under another name, then put into its place.
+    """Create a missing sqlite store under another name, then link it into place.
 
-    A process that dies within MLflow's migrations leaves a file that MLflow never opens again,
-    and of processes that open a fresh file at once all but one fail in them.
+    A process that dies during MLflow's migrations leaves a file that MLflow never opens again;
+    and of several processes that open a fresh file at once, all but one fail.
     """
     path = sqlite_path(target.uri)
     if path is None or path.exists():
@@ -262,8 +262,8 @@ def _make_database(target: Target) -> None:
 
 @contextmanager
 def _unsynchronised() -> Iterator[None]:
-    """No transaction waits for the disk. For a file that nobody uses yet: MLflow's migrations are
-    hundreds, each of which a slow disk takes its time for.
+    """Switch off sqlite's waiting for the disk, for a file that nobody uses yet: MLflow runs
+    hundreds of migrations, each slow on a slow disk.
     """
     from sqlalchemy import event
     from sqlalchemy.engine import Engine
@@ -282,14 +282,14 @@ def _put_in_place(fresh: Path, path: Path) -> None:
     try:
         os.link(fresh, path)
     except FileExistsError:
-        pass  # another process was first, and may be writing to it already
+        pass  # another process was first, and may be using it already
     except OSError:
-        fresh.replace(path)  # no links on this file system
+        fresh.replace(path)  # this file system has no hard links
 
 
 def _artifacts(target: Target, experiment: str) -> str | None:
     if target.artifact_root is None:
         return None
-    # An experiment may have any name, also one that leads out of the folder.
+    # An experiment may have any name, also one that leads out of the folder as a path.
     folder = re.sub(r"[^\w.-]+", "-", experiment).strip(".-") or "experiment"
     return (Path(target.artifact_root) / folder).as_uri()

@@ -26,20 +26,20 @@ from runner.tracking.spool import (
 from runner.tracking.status import Status
 
 FINAL_WAIT_SECONDS = 15.0
-"""How long a finished command waits for its records to be delivered, before it leaves that to
-later. A writer that gets on is waited for."""
+"""How long a finished command waits for delivery without progress, before it leaves the records for
+later."""
 
 SERVERS = ("http", "https", "databricks")
-"""Kinds of address whose server decides itself where artifacts go."""
+"""URI schemes of servers that decide themselves where artifacts go."""
 
 
 class TrackingSession:
-    """Takes the records of runs and has a writer process deliver them.
+    """Takes the records of runs; a writer process delivers them.
 
-    A record that the disk does not take costs no image: it is missing, and that is said once.
+    A record that cannot be written costs no image: it is lost, with one warning.
 
     Args:
-        output_dir: where the spool lies, and MLflow's files where no address is given.
+        output_dir: folder of the spool, and of MLflow's files where no URI is given.
         uri: MLflow tracking URI; None: a sqlite file in the output folder.
         name: of the spool, see `runner.tracking.spool`.
 
@@ -47,7 +47,7 @@ class TrackingSession:
         problem: after `close`, why the records were not delivered, where that is known.
 
     Raises:
-        TrackingError: the spool cannot be made, or the writer not be started.
+        TrackingError: the spool cannot be created, or the writer cannot be started.
     """
 
     def __init__(self, output_dir: Path, uri: str | None, name: str) -> None:
@@ -74,13 +74,13 @@ class TrackingSession:
         parent: str | None = None,
         again: bool = False,
     ) -> None:
-        """A run begins. Raises TrackingError where the disk does not take even that.
+        """Begin a run. Raises TrackingError where even that cannot be written.
 
         Args:
             run: the runner's own id.
             name: as MLflow shows it.
             parent: the runner's own id of the sweep's run.
-            again: an earlier attempt may have begun it already.
+            again: an earlier attempt may have begun it.
         """
         self._spool.append(
             "run",
@@ -114,13 +114,13 @@ class TrackingSession:
             self._spool.append("table", run, path=str(self._spool.write_file(run, name, text)))
 
     def end(self, run: str, status: Status) -> None:
-        """A run ends: FINISHED, FAILED or KILLED."""
+        """End a run: FINISHED, FAILED or KILLED."""
         if self._lost is not None:
             self.append("tags", run, tags={"runner.incomplete": str(self._lost)})
         self.append("end", run, status=status, time_ms=now_ms())
 
     def close(self) -> dict[str, str]:
-        """The last record; then waits a little for the writer.
+        """Write the last record, then wait a short time for the writer.
 
         Returns:
             the runner's own id -> MLflow run's id; empty where not all is delivered yet.
@@ -138,15 +138,15 @@ class TrackingSession:
         else:
             self.problem = self.problem or read_problem(self._spool.path)
         self._spool.close()
-        # The writer sees it, tries a last time and ends; nobody waits for it.
+        # The writer sees this, tries a last time and ends; nobody waits for it.
         assert self._writer.stdin is not None
         self._writer.stdin.close()
         return runs if ended else {}
 
     def _hurry(self) -> None:
-        """The writer looks at once, and not only when it would."""
+        """Make the writer read the spool at once."""
         assert self._writer.stdin is not None
-        with contextlib.suppress(OSError):  # it has ended
+        with contextlib.suppress(OSError):  # the writer has ended
             self._writer.stdin.write(b"\n")
 
     def _wait(self) -> None:
@@ -172,7 +172,7 @@ def _start_writer(spool: Path, output_dir: Path) -> subprocess.Popen[bytes]:
     with (spool / "writer.log").open("wb") as log:
         return subprocess.Popen(
             module_command("runner.tracking.writer", str(spool), str(output_dir)),
-            bufsize=0,  # what a dead writer does not take is not kept for its stdin's close
+            bufsize=0,  # bytes that a dead writer does not read are not flushed again at close
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
@@ -182,7 +182,7 @@ def _start_writer(spool: Path, output_dir: Path) -> subprocess.Popen[bytes]:
 
 
 def _absolute(uri: str) -> str:
-    """A sqlite file named relative to this working directory, for a `sync` from any other."""
+    """A relative sqlite path made absolute, so that `sync` works from any working directory."""
     path = sqlite_path(uri)
     if path is None or path.is_absolute():
         return uri

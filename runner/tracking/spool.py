@@ -1,13 +1,13 @@
-"""The records of a command's runs on disk, in order, and the two locks that say who is alive.
+"""The spool: a command's records on disk, in order, with locks held by runner and writer.
 
 A spool is a folder `.spool/<name>/`: `target.json` (where to deliver), `records.jsonl` (each names
 the run that it belongs to), `files/`, `runs.jsonl` (which MLflow run each became),
-`delivered.json` (how far the writer came), `problem.txt` (why it came no further), `room` (disk
-that is kept for the last words of runs that end because the disk is full).
-Only its owner may look into it. A delivered spool is removed.
+`delivered.json` (how far the writer is), `problem.txt` (why it got no further), `room` (disk
+space reserved for the end records of runs that fail because the disk is full).
+Only its owner may read it. A delivered spool is removed.
 
 A spool is named after its run, or its sweep and the attempt at it: `<sweep id>`, `<sweep id>.2`.
-Those of one sweep are delivered one after the other, for they speak of the same MLflow runs.
+Those of one sweep are delivered one after the other, as they concern the same MLflow runs.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ RUNS = "runs.jsonl"
 ROOM = "room"
 
 LAST_WORDS = ("tags", "end", "close")
-"""Without these records MLflow would not know how a run ended, or why."""
+"""Records that tell how a run ended and why; reserved space is freed for these."""
 
 ROOM_BYTES = 32 * 1024
 PAGE_BYTES = 4096
-"""What file systems give and take back at once."""
+"""Bytes of a page, the unit in which file systems allocate."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where records go.
+    """Where records are delivered.
 
     Attributes:
-        uri: MLflow tracking URI; may hold credentials, so it is in no record.
+        uri: MLflow tracking URI; may hold credentials, so no record contains it.
         artifact_root: absolute; for a new experiment in a sqlite store. None: the server's choice.
     """
 
@@ -62,7 +62,7 @@ class Delivered:
 
     Attributes:
         offset: records.jsonl is in MLflow up to this byte.
-        ended: all of it is, and every run has its final status there.
+        ended: all records are, and every run has its final status.
     """
 
     offset: int = 0
@@ -70,7 +70,7 @@ class Delivered:
 
 
 class Spool:
-    """Takes records on the runner's side. Holds the runner's lock while it is open."""
+    """The runner's side: appends records, and holds the runner's lock while open."""
 
     def __init__(self, output_dir: Path, name: str, target: Target) -> None:
         self.path = output_dir / SPOOLS / name
@@ -78,8 +78,8 @@ class Spool:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.mkdir(mode=0o700)
             (self.path / "files").mkdir()
-            # Before the target is there nobody takes the folder for a spool: no moment without
-            # a lock in which a writer might think its runner dead.
+            # The folder counts as a spool only once the target exists. By then the lock is held, so
+            # no writer takes the runner for dead.
             self._lock = hold(self.path / RUNNER_LOCK)
             self._records = (self.path / RECORDS).open("ab", buffering=0)
             (self.path / DELIVERED).write_bytes(b" " * DELIVERED_BYTES)
@@ -93,12 +93,12 @@ class Spool:
             raise TrackingError(self._cannot(error)) from error
 
     def append(self, kind: str, run: str | None = None, **content: Any) -> None:
-        """Add a record, whole or not at all. Raises TrackingError where the disk does not take it.
+        """Add a record, whole or not at all. Raises TrackingError where it cannot be written.
 
-        Others may follow a record that was not taken.
+        Further records may follow one that was lost.
 
         Args:
-            run: the runner's own id of the run it belongs to; None: of the whole spool.
+            run: the runner's own id of the run it belongs to; None: the whole spool.
         """
         line = json.dumps({"kind": kind, "run": run, **content}).encode() + b"\n"
         while True:
@@ -120,14 +120,14 @@ class Spool:
             raise
 
     def _give_room(self) -> bool:
-        """Give back a page of what was kept, no more: others wait for it as well."""
+        """Free one page of the reserved space, no more: other records need it too."""
         room = self.path / ROOM
         left = room.stat().st_size
         os.truncate(room, max(left - PAGE_BYTES, 0))
         return left > 0
 
     def write_file(self, run: str, name: str, text: str) -> Path:
-        """A text file that a record will name."""
+        """Write a text file that a record will name."""
         path = self.path / "files" / run / name
         try:
             path.parent.mkdir(exist_ok=True)
@@ -137,7 +137,7 @@ class Spool:
         return path
 
     def close(self) -> None:
-        """No more records; the runner's lock is let go."""
+        """Close the records and release the runner's lock."""
         self._records.close()
         self._lock.close()
 
@@ -166,40 +166,40 @@ def _attempt(spool: Path) -> tuple[str, int]:
 
 
 def read_target(spool: Path) -> Target:
-    """Where a spool is to be delivered."""
+    """Read where a spool is to be delivered."""
     return Target(**json.loads((spool / "target.json").read_text()))
 
 
 def read_records(spool: Path, offset: int) -> Iterator[tuple[Mapping[str, Any], int]]:
-    """Records from a byte on, each with the byte after it, as far as they are written now."""
+    """The complete records from a byte offset on, each with the offset of the byte after it."""
     with (spool / RECORDS).open("rb") as file:
         file.seek(offset)
         for line in file:
             if not line.endswith(b"\n"):
-                return  # the runner is writing it, or was killed while it did
+                return  # half a record: being written, or the runner was killed
             offset += len(line)
             yield json.loads(line), offset
 
 
 def read_delivered(spool: Path) -> Delivered:
-    """How far a spool was delivered."""
+    """Read how far a spool was delivered."""
     try:
         return Delivered(**json.loads((spool / DELIVERED).read_bytes()))
     except (FileNotFoundError, ValueError, TypeError):
-        # Nothing yet, or damaged by a crash of the machine: delivering again changes nothing.
+        # None yet, or damaged by a crash of the machine: delivering again changes nothing.
         return Delivered()
 
 
 def write_delivered(spool: Path, delivered: Delivered) -> None:
-    """Remember how far a spool was delivered."""
-    # Over the bytes that are there since the spool was made: a full disk still takes it. A write
-    # that is cut short is no harm, see `read_delivered`.
+    """Record how far a spool was delivered."""
+    # Overwrites bytes that exist since the spool was created, so it works on a full disk. A
+    # truncated write does no harm, see `read_delivered`.
     with (spool / DELIVERED).open("r+b") as file:
         file.write(json.dumps(asdict(delivered)).encode().ljust(DELIVERED_BYTES))
 
 
 def note_run(spool: Path, run: str, mlflow_run_id: str) -> None:
-    """Remember which MLflow run a run became. Not on a full disk: it can be found by its tag."""
+    """Record the MLflow id of a run. Skipped on a full disk: the run can be found by its tag."""
     with contextlib.suppress(OSError), (spool / RUNS).open("a") as file:
         file.write(json.dumps([run, mlflow_run_id]) + "\n")
 
@@ -212,14 +212,14 @@ def read_runs(spool: Path) -> dict[str, str]:
         return {}
     found = {}
     for line in lines:
-        with contextlib.suppress(ValueError):  # half a line, of a writer that was killed
+        with contextlib.suppress(ValueError):  # half a line, from a writer that was killed
             run, mlflow_run_id = json.loads(line)
             found[run] = mlflow_run_id
     return found
 
 
 def note_problem(spool: Path, text: str) -> None:
-    """Remember why a spool was not delivered, as far as the disk takes it."""
+    """Record why a spool was not delivered, if the disk has room."""
     with contextlib.suppress(OSError):
         (spool / PROBLEM).write_text(text, encoding="utf-8")
 
@@ -233,5 +233,5 @@ def read_problem(spool: Path) -> str | None:
 
 
 def remove(spool: Path) -> None:
-    """A spool whose run is complete in MLflow is no longer needed."""
+    """Remove a spool whose runs are complete in MLflow."""
     shutil.rmtree(spool, ignore_errors=True)

@@ -1,6 +1,6 @@
-"""How far a run came: the one set of words for it.
+"""The status of a run, a cell or a sweep.
 
-Here, below `recording`, as the writer process speaks of it too, and imports nothing above.
+Not in `recording`, as the writer process needs it too and imports nothing from above.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class Status(StrEnum):
-    """Of a run, a sweep's cell or a sweep. All but PENDING are MLflow's words too.
+    """Status of a run, a cell or a sweep. All but PENDING are MLflow's statuses too.
 
     Written in JSON as its text.
     """

@@ -1,7 +1,7 @@
-"""The writer process: delivers a spool while its runs go on, and what others left behind.
+"""The writer process: delivers its runner's spool as it grows, and spools left by dead runners.
 
-Started by the runner with the spool's path; its standard input is a pipe. A byte in it means that
-the runner waits: look now. Its end means that the runner is gone, however it died.
+Started by the runner with the spool's path; its standard input is a pipe. A byte in it means
+that the runner waits: read the spool now. Its end means that the runner is gone, however it died.
 """
 
 from __future__ import annotations
@@ -38,32 +38,32 @@ from runner.tracking.spool import (
 from runner.tracking.status import Status
 
 POLL_SECONDS = 0.3
-"""Between looks at the spool: what has come meanwhile is delivered together, for less of the CPU
-time that the stages need.
+"""Seconds between reads of the spool: records are delivered in groups, which takes less of the CPU
+time that stages need.
 """
 PATIENCE_SECONDS = 5.0
-"""Between attempts to reach a server that is away while the run goes on."""
+"""Seconds between attempts to reach an absent server during a run."""
 
 
 def main(arguments: list[str]) -> int:
     """`writer <spool> <its output folder>`: deliver the spool, then those of dead runners."""
     spool, output_dir = Path(arguments[0]), Path(arguments[1])
-    # Ctrl-C in the terminal goes to the whole group: the runner decides what becomes of the run.
+    # Ctrl-C in the terminal reaches the whole group: the runner decides what happens.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     prepare_environment()
-    with contextlib.suppress(BlockingIOError):  # its runner died at once; another is at it already
+    with contextlib.suppress(BlockingIOError):  # its runner died at once; another writer has it
         follow(spool)
     deliver_left_behind(output_dir)
     return 0
 
 
 def follow(spool: Path) -> None:
-    """Deliver a living runner's records as they come; when it dies without an end, say so."""
+    """Deliver a living runner's records as they come; if it dies, end its runs as killed."""
     with _held(spool) as taken_over:
         delivery: Delivery | None = None
         while True:
-            # Looked at before the records are read: what a dying runner wrote last is not missed.
+            # Checked before reading, so that a dying runner's last records are not missed.
             alive = _runner_lives()
             try:
                 if delivery is None:
@@ -79,13 +79,13 @@ def follow(spool: Path) -> None:
                 if not alive:
                     return  # the spool stays, for the next run's writer or `sync`
                 if delivery is not None:
-                    delivery.doubtful = True  # a run may have been made, and the answer lost
+                    delivery.doubtful = True  # a run may have been created, and the response lost
                 _wait_for_the_end(PATIENCE_SECONDS)
             _wait_for_the_end(POLL_SECONDS)
 
 
 def deliver_left_behind(output_dir: Path) -> dict[str, str]:
-    """Deliver the spools whose runner and writer are gone. Returns spool's name -> problem."""
+    """Deliver spools whose runner and writer are gone. Returns spool's name -> problem."""
     problems = {}
     for spool in spools(output_dir):
         if not spool.exists() or is_held(spool / RUNNER_LOCK):
@@ -94,7 +94,7 @@ def deliver_left_behind(output_dir: Path) -> dict[str, str]:
             _deliver_predecessors(spool)
             _deliver_dead(spool)
         except BlockingIOError:
-            continue  # another writer is at it
+            continue  # another writer has it
         except Exception as error:
             problems[spool.name] = _problem(spool, error)
             note_problem(spool, problems[spool.name])
@@ -102,7 +102,7 @@ def deliver_left_behind(output_dir: Path) -> dict[str, str]:
 
 
 def _deliver_predecessors(spool: Path) -> None:
-    """An earlier attempt at the same sweep speaks of the same runs: its word comes first.
+    """Deliver spools of earlier attempts at the same sweep first: they concern the same runs.
 
     Raises:
         BlockingIOError: another writer is at it.
@@ -112,7 +112,7 @@ def _deliver_predecessors(spool: Path) -> None:
 
 
 def _deliver_dead(spool: Path) -> None:
-    """Deliver a spool whose runner is gone, and say so of the runs that it left open."""
+    """Deliver a spool whose runner is gone, and end the runs that it left open as killed."""
     with _held(spool) as taken_over:
         delivery = _open_delivery(spool, taken_over)
         if not _deliver(spool, delivery):
@@ -121,7 +121,7 @@ def _deliver_dead(spool: Path) -> None:
 
 @contextlib.contextmanager
 def _held(spool: Path) -> Iterator[bool]:
-    """The writer's lock; whether another writer was at the spool before.
+    """Hold the writer's lock; gives whether another writer had the spool before.
 
     Raises:
         BlockingIOError: another writer is at it.
@@ -139,14 +139,14 @@ def _open_delivery(spool: Path, taken_over: bool) -> Delivery:
         if offset > delivered:
             break
         if record["kind"] == "run":
-            delivery.find(record)  # where the disk was too full to note it
+            delivery.find(record)  # where a full disk kept it from being recorded
         elif record["kind"] == "known":
             delivery.apply([record])
     return delivery
 
 
 def _deliver(spool: Path, delivery: Delivery) -> bool:
-    """Deliver what is there; True when the runner's last word was among it."""
+    """Deliver the records so far; True when the runner's last record was among them."""
     done = read_delivered(spool)
     if done.ended:
         _remove_when_read(spool)
@@ -162,7 +162,7 @@ def _deliver(spool: Path, delivery: Delivery) -> bool:
 
 
 def _end_for_the_dead(spool: Path, delivery: Delivery) -> None:
-    # Its last record is lost where the runner was killed, or the disk was full to the end.
+    # The last record is missing where the runner was killed, or the disk stayed full.
     killed = int((spool / RECORDS).stat().st_mtime * 1000)
     for run in _open_runs(spool):
         said = {"runner.ended": "the runner was killed"}
@@ -173,7 +173,7 @@ def _end_for_the_dead(spool: Path, delivery: Delivery) -> None:
 
 
 def _open_runs(spool: Path) -> list[str]:
-    """Runs that were begun and not ended; children before the parent, which was begun first."""
+    """Runs that have begun and not ended; children before the parent, which began first."""
     runs: dict[str, None] = {}
     for record, _ in read_records(spool, 0):
         if record["kind"] == "run":
@@ -184,18 +184,18 @@ def _open_runs(spool: Path) -> list[str]:
 
 
 def _remove_when_read(spool: Path) -> None:
-    """A living runner still reads `delivered.json` and then removes the spool itself."""
+    """Remove a delivered spool, unless its runner lives: that reads it, then removes it itself."""
     if not is_held(spool / RUNNER_LOCK):
         remove(spool)
 
 
 def _runner_lives() -> bool:
-    """Whether the other end of our standard input is still open."""
+    """Whether the runner's end of our standard input is still open."""
     return not _wait_for_the_end(0)
 
 
 def _wait_for_the_end(seconds: float) -> bool:
-    """True as soon as the runner is gone; False when it is there all the time, or is in a hurry."""
+    """Wait for the runner's end: True as soon as it is gone; False after the time, or on a byte."""
     readable, _, _ = select.select([sys.stdin], [], [], seconds)
     return bool(readable) and os.read(sys.stdin.fileno(), 1) == b""
 
@@ -210,7 +210,7 @@ def _problem(spool: Path, error: Exception) -> str:
 
 
 def _strip_credentials(text: str, target: Target) -> str:
-    """However a library shows the address it was given: no user, password or query."""
+    """Remove user, password and query from an address, however a library shows it."""
     parts = urlsplit(target.uri)
     password = parts.password or ""
     for secret in (parts.netloc.rpartition("@")[0], parts.query, password, unquote(password)):

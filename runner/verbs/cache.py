@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> int:
 
 
 def summary(folder: Path, entries: list[StoredEntry]) -> str:
-    """Size by stage, as a person reads it."""
+    """Sizes by stage, as text for the terminal."""
     by_stage: defaultdict[str, list[StoredEntry]] = defaultdict(list)
     for entry in entries:
         by_stage[entry.stage].append(entry)

@@ -12,10 +12,10 @@ from runner.system.text import path_here
 
 
 def main(arguments: list[str]) -> int:
-    """Print the comparison, write its files into the folder, and say where they are."""
+    """Print the comparison, write its files into the folder, and print their paths."""
     options = parser().parse_args(arguments)
     check_installed("compare", options.folder, COMPARING)
-    # Only now: they import scipy.
+    # Imported here, as they import scipy.
     from runner.analysis.comparison import logged, terminal, writing
     from runner.analysis.comparison.comparing import compare
     from runner.analysis.results import read_results
@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """The argument parser."""
     made = argparse.ArgumentParser(
         prog="kandinsky compare",
         description="Settings of a sweep against a baseline, picture by picture: differences of "

@@ -1,4 +1,4 @@
-"""`kandinsky export`: the pictures of a run or a sweep in the folders that scorers read."""
+"""`kandinsky export`: copies a run's or a sweep's pictures into folders that scorers read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LAYOUTS = ("geneval", "t2i_compbench")
 
 
 def main(arguments: list[str]) -> int:
-    """Copy the pictures, and say which folders a scorer is given."""
+    """Copy the pictures, and print the folders to pass to a scorer."""
     options = parser().parse_args(arguments)
     from runner.analysis.export import export
     from runner.analysis.results import read_results
@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """The argument parser."""
     made = argparse.ArgumentParser(
         prog="kandinsky export",
         description="The pictures of a run or a sweep in the folders that scorers of benchmarks "

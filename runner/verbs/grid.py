@@ -12,7 +12,7 @@ from runner.system.text import path_here
 
 
 def main(arguments: list[str]) -> int:
-    """Draw the sheet(s) into the folder, and say where they are."""
+    """Draw the sheet(s) into the folder, and print their paths."""
     options = parser().parse_args(arguments)
     from runner.analysis.grids import drawing, layout, shots
 
@@ -39,14 +39,14 @@ def main(arguments: list[str]) -> int:
         write_whole(file, png_bytes(page))
         print(path_here(file))
     if options.out is None:
-        for file in folder.glob("grid_*.png"):  # of an earlier, longer one
+        for file in folder.glob("grid_*.png"):  # left by an earlier, longer sheet
             if file.stem.removeprefix("grid_").isdecimal() and int(file.stem[5:]) > number:
                 file.unlink()
     return 0
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """The argument parser."""
     made = argparse.ArgumentParser(
         prog="kandinsky grid",
         description="The pictures of a run or a sweep on labelled sheets: a row a cell with its "

@@ -1,4 +1,4 @@
-"""What Hydra hands composed configs to: one run, or the cells of a sweep."""
+"""The jobs that Hydra calls with composed configs: one run, or the cells of a sweep."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def run_sweep(cells: Sequence[Cell], cluster: Cluster | None) -> Swept:
-    """All cells are checked before the first model is loaded."""
+    """Run a sweep. All cells are checked before the first model is loaded."""
     from runner.runs.sweep import execute_sweep
 
     sweep = plan_sweep(cells, download=True)
@@ -43,7 +43,7 @@ def run_sweep(cells: Sequence[Cell], cluster: Cluster | None) -> Swept:
 
 
 def run_one(run: RunConfig) -> int:
-    # Only now: `--cfg job` and errors of the config do not need it.
+    # Imported here: `--cfg job` and errors of the config do not need it.
     from runner.runs.run import execute_run
 
     finished = execute_run(run)
@@ -52,7 +52,7 @@ def run_one(run: RunConfig) -> int:
 
 
 def _objective(names: Sequence[str], folder: Path) -> Objective:
-    """What a sweeper is told of a cell; NaN where it has not been measured."""
+    """A cell's objective for the sweeper; NaN where it has not been measured."""
     from runner.analysis.results import read_results
 
     (cell,) = read_results(folder).cells
@@ -62,7 +62,7 @@ def _objective(names: Sequence[str], folder: Path) -> Objective:
 
 
 def _tell(folder: Path, progress: Progress) -> None:
-    """Compare the cells, and make the page."""
+    """Write the comparison and the report; a failure is only a warning."""
     from runner.errors import RunnerError
     from runner.verbs import compare, report
 
@@ -71,10 +71,10 @@ def _tell(folder: Path, progress: Progress) -> None:
             with contextlib.redirect_stdout(_output(progress)):
                 verb.main([str(folder)])
         except RunnerError as error:
-            # The pictures are made; nothing of them is lost with their page.
+            # The pictures are made; a failed page loses none of them.
             print(f"warning: no {verb.__name__.rpartition('.')[2]}: {error}", file=sys.stderr)
 
 
 def _output(progress: Progress) -> TextIO:
-    """Where text for people goes: with `json` standard output is for another program alone."""
+    """The stream for text: with `json` standard output is for other programs alone."""
     return {Progress.quiet: io.StringIO(), Progress.json: sys.stderr}.get(progress, sys.stdout)

@@ -65,7 +65,7 @@ def markdown() -> str:
 
 
 def _named(word: str, known: list[Key]) -> list[Key]:
-    """A key and those below it; else all that have the word in their name."""
+    """A key and those below it; else all keys with the word in their name."""
     exact = [key for key in known if key.name == word or key.name.startswith(f"{word}.")]
     found = exact or [key for key in known if word in key.name]
     if not found:
@@ -109,7 +109,7 @@ def _only_with(key: Key) -> str:
 
 
 def _default(key: Key, mark: str = "") -> str:
-    """`mark`: around what is written in a config."""
+    """The default in words. `mark`: put around text as written in a config."""
     if key.default.startswith("${"):
         return f"as {mark}{key.default[2:-1]}{mark}"
     return f"{mark}{key.default}{mark}" if key.default else ""

@@ -60,7 +60,7 @@ def table() -> str:
 
 
 def checkpoints() -> str:
-    """Each checkpoint, what it is used for, and what of it is on disk."""
+    """Each checkpoint, its use, and which parts of it are on disk."""
     used: dict[str, list[str]] = {}
     for row in CATALOG:
         for checkpoint in row.checkpoints.values():
@@ -77,7 +77,7 @@ def checkpoints() -> str:
 
 
 def tasks_markdown() -> str:
-    """Task x version: what a task does, and which versions have it."""
+    """Task x version: the task's description, and the versions that have it."""
     versions = " | ".join(version.title for version in VERSIONS.values())
     lines = [f"| task | what it does | {versions} |", "|---" * (len(VERSIONS) + 2) + "|"]
     explained = {option.name: option.explanation for option in groups()["task"]}

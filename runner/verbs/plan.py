@@ -1,4 +1,4 @@
-"""`kandinsky plan`: everything that can be known before a weight is read, and the graph."""
+"""`kandinsky plan`: checks a config or a sweep and shows its graph; loads no weights."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from runner.system.text import pluralize
 from runner.weights.find import FoundCheckpoint
 
 LISTED_CELLS = 30
-"""Up to so many cells are told one by one."""
+"""Up to so many cells are listed one by one."""
 
 
 GRAPH = "--graph"
@@ -53,7 +53,7 @@ def split_graph_option(arguments: Sequence[str]) -> tuple[list[str], Path | None
     """Hydra's arguments, and the file of `--graph`.
 
     Raises:
-        ConfigError: it names no file, or none of a kind that can be written here.
+        ConfigError: it names no file, or a file type that cannot be written.
     """
     others = list(arguments)
     if GRAPH not in others:
@@ -81,14 +81,14 @@ def _draw(graph: Graph, file: Path | None) -> None:
 def _drawn(graph: Graph, suffix: str) -> str:
     if suffix == ".mmd":
         return graph.as_mermaid()
-    # Only now: it imports matplotlib.
+    # Imported here, as it imports matplotlib.
     from runner.analysis.graph_svg import as_svg
 
     return as_svg(graph)
 
 
 def sweep_text(sweep: SweepPlan) -> str:
-    """The plan of a sweep as a person reads it."""
+    """The plan of a sweep as text for the terminal."""
     images = sum(len(plan.images) for plan in sweep.plans)
     made = Counter(map(_made, sweep.plans))
     lines = [f"{pluralize(len(sweep.cells), 'cell')}, {pluralize(images, 'image')}"]
@@ -119,7 +119,7 @@ def sweep_text(sweep: SweepPlan) -> str:
 
 
 def estimate_text(estimate: Estimate) -> str:
-    """One line on the time that stages will take."""
+    """One line on the estimated time of stages."""
     if not estimate.nodes:
         return "all stages are stored"
     if estimate.unknown == estimate.nodes:
@@ -138,7 +138,7 @@ def duration(seconds: float) -> str:
 
 
 def stored_nodes(sweep: SweepPlan) -> list[Node]:
-    """The distinct nodes whose results need not be made again."""
+    """The distinct nodes whose results are in the store."""
     graphs: defaultdict[tuple[Path, CacheMode], list[Graph]] = defaultdict(list)
     for plan in sweep.plans:
         graphs[results_dir(plan.run.output_dir), plan.run.cache].append(plan.graph)
@@ -156,7 +156,7 @@ def _made(plan: Plan) -> str:
 
 
 def plan_text(plan: Plan) -> str:
-    """The plan as a person reads it."""
+    """The plan of a run as text for the terminal."""
     run = plan.run
     lines = [
         f"{run.name}: Kandinsky {run.version.title} {run.task.name}, {plan.width} x {plan.height}, "

@@ -1,4 +1,4 @@
-"""`kandinsky report`: the page of a sweep or a run, for any browser, without a network."""
+"""`kandinsky report`: writes the HTML page of a sweep or a run, readable without a network."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 
 
 def main(arguments: list[str]) -> int:
-    """Write the page, and say where it is."""
+    """Write the page, and print its path."""
     options = parser().parse_args(arguments)
-    # Here, not above: --help needs no Pillow.
+    # Imported here: --help needs no Pillow.
     from runner.analysis.report.writing import LARGEST_FILE, write_report
     from runner.system.files import LATEST
     from runner.system.text import command, path_here, pluralize
@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """The argument parser."""
     made = argparse.ArgumentParser(
         prog="kandinsky report",
         description="The page of a sweep or a run: its pictures by any axes, the table of its "

@@ -1,4 +1,4 @@
-"""`kandinsky reproduce`: run a recorded run once more, and say whether the same comes out."""
+"""`kandinsky reproduce`: runs a recorded run again and checks that the pictures are the same."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 
 def main(arguments: list[str]) -> int:
-    """0: the same; 1: something differs, and what; 2: there is no such record."""
+    """Exit status 0: the same; 1: something differs; 2: there is no such record."""
     options = parser().parse_args(arguments)
     if not 0 <= options.tolerance <= 255:
         raise ConfigError("tolerance", options.tolerance, "is no number of levels", "0 to 255")
-    # Only now: it takes numpy and more.
+    # Imported here, as it imports numpy and more.
     from runner.runs.find import find_record
     from runner.runs.reproduce import reproduce
 
     record = find_record(options.run, options.output_dir.absolute())
     found = reproduce(record, Progress[options.progress])
-    # With `json` standard output is for another program alone.
+    # With `json` standard output is for other programs alone.
     out = sys.stderr if options.progress == Progress.json.name else sys.stdout
     print("\n".join(_said_of(found)), file=out)
     return 0 if found.succeeded(options.tolerance) else 1
@@ -57,7 +57,7 @@ def _said_of(found: Reproduction) -> Iterator[str]:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """The argument parser."""
     made = argparse.ArgumentParser(
         prog="kandinsky reproduce",
         description="Run a recorded run once more, without stored results, and compare the pixels.",

@@ -14,7 +14,7 @@ def main(arguments: list[str]) -> int:
     if _needs_workers(arguments):
         host.stand_by()
     try:
-        # Only now: the host begins before all that Hydra imports.
+        # Imported here, so that the host starts before Hydra's imports.
         from runner.config.hydra.app import run_with_hydra
         from runner.verbs.jobs import run_one, run_sweep
 
@@ -24,7 +24,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _needs_workers(arguments: Sequence[str]) -> bool:
-    """Whether several workers of this machine are likely: what they import may begin at once."""
+    """Whether several workers of this machine are likely, so that their imports can start now."""
     keys = {argument.partition("=")[0].lstrip("+") for argument in arguments}
     return (
         not keys.isdisjoint({"-m", "--multirun"})

@@ -12,7 +12,7 @@ from runner.tracking.writer import deliver_left_behind
 
 
 def main(arguments: list[str]) -> int:
-    """Deliver all spools whose run is over. Exit status 1 where one could not be."""
+    """Deliver all spools whose run is over. Exit status 1 if one could not be delivered."""
     parser = argparse.ArgumentParser(prog="kandinsky sync", description=__doc__)
     parser.add_argument(
         "output_dir", nargs="?", default="outputs", type=Path, help="as in the runs (%(default)s)"

@@ -11,7 +11,7 @@ from runner.errors import ConfigError
 
 
 def main(arguments: list[str]) -> int:
-    """Become an MLflow server on loopback, until Ctrl-C."""
+    """Run an MLflow server on loopback until Ctrl-C."""
     parser = argparse.ArgumentParser(prog="kandinsky ui", description=__doc__)
     parser.add_argument(
         "output_dir", nargs="?", default="outputs", type=Path, help="as in the runs (%(default)s)"

@@ -1,1 +1,1 @@
-"""Cells of a sweep against a baseline: paired differences, and what they cost."""
+"""Compares a sweep's cells with a baseline: paired differences and their cost in seconds."""

@@ -13,7 +13,7 @@ from runner.errors import ConfigError
 
 
 def named_axes(results: SweepResult, given: Sequence[str] | None) -> tuple[str, ...]:
-    """The axes that the baseline says a value of, in the sweep's order; none of prompts and seeds.
+    """The axes that the baseline names, in the sweep's order, without prompt and seed.
 
     Args:
         given: overrides; None: the sweep's own `baseline`.
@@ -28,7 +28,7 @@ def baseline_among(
     results: SweepResult,
     given: Sequence[str] | None,
 ) -> tuple[Setting, str | None]:
-    """The baseline, and what was taken for it because nobody said it.
+    """The baseline, and a note on the values that it leaves open (None: it leaves none).
 
     Args:
         settings: in the sweep's order.
@@ -48,7 +48,7 @@ def baseline_among(
     with_pictures = [setting for setting in fitting if setting.pictures]
     if not with_pictures:
         raise ConfigError("baseline", format_choice(wanted) or None, "has no picture yet")
-    # In the sweep's order: the first one has the first values of what is not asked for.
+    # In the sweep's order: the first has the first value of each axis that is left open.
     found = with_pictures[0]
     rest = {axis: value for axis, value in found.choice.items() if axis not in wanted}
     if not rest:
@@ -57,7 +57,7 @@ def baseline_among(
 
 
 def _sweeps_own(results: SweepResult, by: Sequence[str]) -> dict[str, str]:
-    """What the config's `baseline` says of the axes."""
+    """The values of the axes in the config's `baseline`."""
     pairs = results.baseline
     return {axis: pairs[axis] for axis in by if axis in pairs}
 

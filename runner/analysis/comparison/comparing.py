@@ -1,4 +1,4 @@
-"""A sweep's settings against a baseline: paired differences, their intervals, verdicts."""
+"""Compares a sweep's settings with a baseline: paired differences, intervals, verdicts."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ def compare(
     confidence: float = 0.95,
     metrics: Sequence[str] | None = None,
 ) -> Comparison:
-    """Compare the settings of a sweep, as far as it went.
+    """Compare the settings of a sweep, finished or not.
 
     Args:
-        by: the axes that make a setting; None: those that the baseline names, so that pictures
-            are compared at equal others, else all but prompt and seeds.
+        by: the axes that make a setting; None: those that the baseline names, so that all
+            other axes are equal within a pair; else all but prompt and seeds.
         baseline: overrides that say which setting is the baseline; None: the sweep's own.
-        metrics: which ones; "blueness" means all numbers of that metric. None: all.
+        metrics: by name; "blueness" means all numbers of that metric. None: all.
 
     Raises:
-        ConfigError: there is nothing to compare, or not in this way.
+        ConfigError: there is nothing to compare, or an argument does not fit the sweep.
     """
     if not 0 < confidence < 1:
         raise ConfigError("confidence", confidence, "is no share", "between 0 and 1, as 0.95")
@@ -97,7 +97,7 @@ def _chosen(known: Mapping[str, Better], metrics: Sequence[str] | None, folder: 
 
 
 class _Rows:
-    """Rows of metrics, all against one baseline."""
+    """Builds the rows of each metric against one baseline."""
 
     def __init__(
         self, settings: Sequence[Setting], baseline: Setting, whole_prompts: bool, missing: float
@@ -108,7 +108,7 @@ class _Rows:
         self._missing = missing
 
     def of(self, metric: str, better: Better) -> MetricRows:
-        """One for each setting that has numbers of the metric."""
+        """A row for each setting that has numbers of the metric."""
         measured = [setting for setting in self._settings if having(setting, metric)]
         means = [self._blocks(numbers(setting, metric)) for setting in measured]
         paired = [
@@ -116,7 +116,7 @@ class _Rows:
             for setting in measured
         ]
         compared = sum(1 for sample in paired if sample.values)
-        # Bonferroni: together they miss no more often than one alone.
+        # Bonferroni: all intervals together miss no more often than one alone would.
         missing = self._missing / max(1, compared)
         blocks = [self._blocks(sample) for sample in paired]
         ends = intervals(

@@ -1,4 +1,4 @@
-"""What a comparison finds: rows of numbers and verdicts."""
+"""The result of a comparison: rows of numbers and verdicts."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from runner.system.typed_json import FieldError, read_as
 
 VERSION = 2
 READABLE = (1, 2)
-"""The first did not say what results it is of, so it is taken for an old one."""
+"""Version 1 has no digest of its results, so such a file counts as outdated."""
 
 
 class Verdict(StrEnum):
-    """What a difference says."""
+    """Whether a setting is better or worse than the baseline."""
 
     baseline = "baseline"
     better = "better"
@@ -30,15 +30,15 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Row:
-    """A setting by one metric.
+    """One setting, measured by one metric.
 
     Attributes:
         choice: axis -> value.
-        n: pictures that were measured; cells, of a metric of all their pictures together.
-        mean: of them; `mean_low` to `mean_high` is its interval, None where too few tell none.
-        pairs: those of which the baseline has the same; 0 of the baseline itself.
+        n: number of pictures measured; of cells, for a metric of a whole cell's pictures.
+        mean: `mean_low` to `mean_high` is its interval; None where there are too few numbers.
+        pairs: how many of them the baseline has too; 0 for the baseline itself.
         difference: mean over the pairs, this setting minus the baseline; None without pairs.
-        low: `low` to `high` is its interval; None where too few tell none.
+        low: `low` to `high` is the difference's interval; None where there are too few pairs.
     """
 
     choice: Mapping[str, str]
@@ -55,29 +55,29 @@ class Row:
 
 @dataclass(frozen=True)
 class MetricRows:
-    """A metric: which of its numbers are the better ones; a row for each setting that has any."""
+    """One metric: whether higher or lower is better, and a row for each setting that has it."""
 
     better: Better
     rows: tuple[Row, ...]
 
     @property
     def compared(self) -> int:
-        """How many settings are compared with the baseline: their intervals hold together."""
+        """How many settings are compared with the baseline; their intervals hold jointly."""
         return sum(1 for row in self.rows if row.pairs)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a sweep says of its settings.
+    """The settings of a sweep, compared.
 
     Attributes:
         of: digest of the results that were compared.
         by: the axes that make a setting.
         baseline: axis -> value.
-        confidence: 0.95: that of a mean's interval, and of all differences of a metric together.
-        notes: how to read it, one sentence or two each.
+        confidence: 0.95: of a mean's interval, and of all differences of a metric jointly.
+        notes: how to read it, one or two sentences each.
         warnings: what is missing.
-        pareto: metric -> quality and seconds of each setting; of metrics with a direction.
+        pareto: metric -> quality and seconds of each setting; only metrics with a direction.
 
     As JSON it is without its name and its warnings, which are among the notes.
     """
@@ -93,7 +93,7 @@ class Comparison:
     pareto: Mapping[str, tuple[Point, ...]]
 
     def as_json(self) -> str:
-        """What other programs and the page read; no NaN in it."""
+        """Plain values for other programs and for the page; without NaN."""
         content = {
             "version": VERSION,
             "of": self.of,
@@ -113,7 +113,7 @@ class Comparison:
 
     @classmethod
     def from_json(cls, text: str) -> Comparison:
-        """What `as_json` wrote. The notes come back as one.
+        """Read what `as_json` wrote. The notes come back as one text.
 
         Raises:
             ValueError: it is no JSON, or of another version; FieldError: a field is missing, or of

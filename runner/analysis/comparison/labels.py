@@ -1,20 +1,20 @@
-"""What settings are called in tables and pictures: texts of users, made harmless and short."""
+"""Labels of settings for tables and plots; users' texts are made safe and short."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 NO_VALUE = "–"
-"""A cell of a sweep that is no product of its axes may lack one."""
+"""Shown where a cell lacks an axis, as in a sweep that is no product of its axes."""
 
 
 def one_line(text: str) -> str:
-    """Text without what moves a cursor, ends a line or turns the writing's direction."""
+    """Text without control characters, line ends and changes of writing direction."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def shorten(text: str, most: int) -> str:
-    """At most so many characters: of a longer text its beginning and its end."""
+    """Cut a text to a number of characters: a longer one keeps its beginning and its end."""
     if len(text) <= most:
         return text
     head = (most - 1) * 2 // 3
@@ -22,7 +22,7 @@ def shorten(text: str, most: int) -> str:
 
 
 def axis_names(by: Sequence[str]) -> list[str]:
-    """The last parts of keys, where those tell them apart: num_inference_steps."""
+    """Keys cut to their last part where that is unique: num_inference_steps."""
     short = [axis.lstrip("+").rpartition(".")[2] for axis in by]
     return [
         one_line(name if short.count(name) == 1 else axis)
@@ -36,7 +36,7 @@ def values_of(choice: Mapping[str, str], by: Sequence[str]) -> list[str]:
 
 
 def format_choice(choice: Mapping[str, str]) -> str:
-    """A setting as on a command line: scheduler=ddim decoder.num_inference_steps=10."""
+    """A setting as typed on a command line: scheduler=ddim decoder.num_inference_steps=10."""
     return " ".join(one_line(f"{axis}={value}") for axis, value in choice.items())
 
 

@@ -28,7 +28,7 @@ SPECIAL = {
     "–": r"--",
     "…": r"\ldots{}",
 }
-# Quotes and hyphens: two of them would become one other sign.
+# Quotes and hyphens: LaTeX joins two of them into one other character.
 
 POWER = re.compile(r"e([+-]\d+)")
 
@@ -74,7 +74,7 @@ def _table(table: Table, compared: str) -> list[str]:
 def _cell(text: str, column: Column) -> str:
     if not column.numeric or not text:
         return escaped(text)
-    # In mathematics a hyphen is a minus.
+    # In math mode a hyphen is a minus sign.
     return f"${POWER.sub(_power, text)}$"
 
 
@@ -83,5 +83,5 @@ def _power(found: re.Match[str]) -> str:
 
 
 def escaped(text: str) -> str:
-    """A text that LaTeX sets as it is."""
+    """A text with LaTeX's special characters escaped."""
     return ANY.sub(lambda found: SPECIAL[found.group()], text)

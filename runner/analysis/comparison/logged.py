@@ -1,4 +1,4 @@
-"""The files of a comparison as artifacts of the sweep's own MLflow run, which stays as it is."""
+"""Logs a comparison's files as artifacts of the sweep's MLflow run, whose status stays."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from runner.tracking.spool import SPOOLS
 
 
 def log(results: SweepResult, files: Sequence[Path]) -> None:
-    """Have the files delivered to the run of the sweep, now or, without its server, later.
+    """Deliver the files to the sweep's MLflow run; later where its server does not answer.
 
-    Nothing where the sweep was not tracked, or where its store is no longer beside it.
+    Does nothing where the sweep was not tracked, or where its MLflow store is gone.
     """
     folder = results.folder.resolve()
-    if is_running(folder):  # its records are on their way
+    if is_running(folder):  # its records are still being delivered
         return
     sweep_id = SweepRecord.read(folder).sweep_id
-    # Where they are not delivered yet, the first one is named as the sweep.
+    # Where the run's MLflow ids are not known yet: the runner's own id is the sweep's.
     runs = list(results.runs) or [sweep_id]
     output_dir = folder.parents[1]
     for number, (uri, experiments) in enumerate(_stores(results).items()):
         if _is_there(uri, output_dir):
-            # As a later attempt at the sweep, of a number that none will have: what was said of
-            # its runs before is delivered before.
+            # Named as a later attempt at the sweep, with a number that no attempt has: so the
+            # records of earlier attempts are delivered first.
             name = f"{sweep_id}{f'-{number}' if number else ''}.{now_ms()}"
             _log(output_dir, uri, name, runs, experiments, files)
 
@@ -63,7 +63,7 @@ def _log(
         print(f"warning: {error}; the comparison is not in MLflow", file=sys.stderr)
         return
     for run in runs:
-        # Looked up, not begun again: its status and times are those of the sweep.
+        # Looked up, not begun again: the run keeps its status and times.
         for experiment in experiments:
             session.look_up(run, experiment)
         for file in files:
@@ -77,6 +77,6 @@ def _log(
 
 
 def _is_there(uri: str | None, output_dir: Path) -> bool:
-    """Whether there is a store: a folder that was moved is no reason to make one."""
+    """Whether the store exists: none is created for a sweep folder that was moved."""
     path = sqlite_path(uri) if uri else output_dir / "mlflow.db"
     return path is None or path.is_file()

@@ -1,4 +1,4 @@
-"""A comparison as Markdown: tables of GitHub's kind, every axis a column."""
+"""A comparison as GitHub-flavoured Markdown tables, a column for each axis."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def markdown(comparison: Comparison) -> str:
 
 
 def escaped(text: str) -> str:
-    """A text that is shown as it is. It has one line already."""
+    """A text of one line with Markdown's special characters escaped."""
     return SPECIAL.sub(r"\\\1", text)
 
 

@@ -1,4 +1,4 @@
-"""How a comparison is to be read, and what is missing in it."""
+"""Notes on how to read a comparison, and warnings about what it lacks."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from runner.system.text import pluralize
 
 
 def paired(by: Sequence[str]) -> str:
-    """What a difference is."""
+    """How a difference is computed."""
     same = "at the same places of their cells" if paired_by_place(by) else "of one prompt and seed"
     return f"Differences are picture by picture, {same}: setting minus baseline."
 
 
 def by_what_is_named(results: SweepResult, by: Sequence[str]) -> list[str]:
-    """What the settings differ in, where the baseline left axes open."""
+    """Which axes make a setting, where the baseline left some open."""
     others = [axis for axis in results.axes if axis not in by and axis not in PICTURE_AXES]
     if not others:
         return []
@@ -38,7 +38,7 @@ def by_what_is_named(results: SweepResult, by: Sequence[str]) -> list[str]:
 
 
 def drawn(found: Iterable[MetricRows], confidence: float, prompts: int, whole_prompts: bool) -> str:
-    """What an interval is."""
+    """How an interval is computed."""
     most = max((rows.compared for rows in found), default=0)
     if whole_prompts:
         blocks = f"all pictures of a prompt together, {prompts} prompts"
@@ -71,7 +71,7 @@ def too_few(found: Iterable[MetricRows], confidence: float, whole_prompts: bool)
 
 
 def whole_cells(settings: Sequence[Setting], metrics: Sequence[str]) -> list[str]:
-    """Which numbers are not of single pictures."""
+    """Which metrics are of whole cells, not of single pictures."""
     found = [
         one_line(metric)
         for metric in metrics
@@ -83,7 +83,7 @@ def whole_cells(settings: Sequence[Setting], metrics: Sequence[str]) -> list[str
 
 
 def unlike(settings: Sequence[Setting], metrics: Sequence[str]) -> list[str]:
-    """Where means are of different pictures."""
+    """Which means are of different sets of pictures."""
     unlike = [
         one_line(metric)
         for metric in metrics
@@ -98,7 +98,7 @@ def unlike(settings: Sequence[Setting], metrics: Sequence[str]) -> list[str]:
 
 
 def seconds(results: SweepResult) -> str:
-    """What the seconds are worth."""
+    """How comparable the seconds are."""
     if all(cell.config.get("bench") for cell in results.cells if cell.manifest is not None):
         return "Seconds are medians of repeated runs (bench=true)."
     return (
@@ -108,7 +108,7 @@ def seconds(results: SweepResult) -> str:
 
 
 def left_out(settings: Iterable[Setting]) -> list[str]:
-    """Numbers that are none."""
+    """How many numbers were left out because they are not finite."""
     counts: Counter[str] = Counter()
     for setting in settings:
         counts.update(setting.left_out)
@@ -119,7 +119,7 @@ def left_out(settings: Iterable[Setting]) -> list[str]:
 
 
 def missing(results: SweepResult) -> list[str]:
-    """What is not there yet."""
+    """Which cells, pictures or numbers are missing so far."""
     open_ones = unfinished(results)
     if not open_ones:
         return []

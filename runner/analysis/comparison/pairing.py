@@ -1,4 +1,4 @@
-"""Pictures of a sweep by setting, and which of them are pairs: those that differ in nothing else.
+"""Groups a sweep's pictures by setting, and pairs those that differ in nothing else.
 
 A setting is what the compared axes (`by`) are set to. The pictures of two settings are paired where
 the other axes, prompt and seed are the same. Where the prompts themselves are compared, or the
@@ -16,12 +16,12 @@ from runner.errors import ConfigError
 from runner.tracking.status import Status
 
 PICTURE_AXES = ("prompt", "prompt_file", "seeds")
-"""Axes that each picture's own prompt and seed say; compared only where they are named."""
+"""Axes given by each picture's own prompt and seed; compared only where they are named."""
 
 
 ENOUGH_PROMPTS = 8
-"""From so many prompts on, whole prompts are resampled: what is found is then to hold for prompts
-like these. With fewer, prompts and seeds are, and it holds for these prompts."""
+"""From so many prompts on, whole prompts are resampled: results then generalise to similar prompts.
+With fewer, pairs of prompt and seed are, and results hold for these prompts only."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,10 @@ class Measured:
 
 @dataclass(frozen=True)
 class Setting:
-    """What the compared axes are set to, and what was made so, by what pairs it.
+    """Values of the compared axes, and what was made with them, by the key that pairs it.
 
     Attributes:
-        whole: what was measured of all pictures of a cell together.
+        whole: metrics of all pictures of a cell together.
         left_out: metric -> how many of its numbers are not finite.
     """
 
@@ -50,7 +50,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Sample:
-    """Numbers, each with the prompt and the seed that it belongs to."""
+    """Numbers, each with its prompt and seed."""
 
     values: tuple[float, ...] = ()
     prompts: tuple[str, ...] = ()
@@ -61,7 +61,7 @@ def compared_axes(results: SweepResult, by: Sequence[str] | None) -> tuple[str, 
     """The axes that make a setting: those of `by`; None: all but prompt and seeds.
 
     Raises:
-        ConfigError: no such axis, or none is left.
+        ConfigError: there is no such axis, or no axis is left.
     """
     axes = list(results.axes)
     if by is None:
@@ -79,7 +79,7 @@ def compared_axes(results: SweepResult, by: Sequence[str] | None) -> tuple[str, 
 
 
 def settings_of(results: SweepResult, by: Sequence[str]) -> list[Setting]:
-    """The settings in the sweep's order, those without a picture among them."""
+    """The settings in the sweep's order, with those that have no picture yet."""
     found: dict[tuple[str | None, ...], Setting] = {}
     places = paired_by_place(by)
     others = [
@@ -96,7 +96,7 @@ def settings_of(results: SweepResult, by: Sequence[str]) -> list[Setting]:
             unit = (apart, *_which(image, places))
             setting.pictures[unit] = Measured(image.prompt, image.seed, scores)
         if cell.scores:
-            # Resampled, where it comes to that, as a prompt of its own.
+            # Where numbers are resampled, it counts as a prompt of its own.
             rest = tuple(cell.choice.get(axis) for axis in results.axes if axis not in by)
             setting.whole[rest] = Measured(repr(rest), 0, _finite(cell.scores, setting))
     return list(found.values())
@@ -108,7 +108,7 @@ def paired_by_place(by: Sequence[str]) -> bool:
 
 
 def _which(image: ImageResult, places: bool) -> tuple[Hashable, ...]:
-    # Files are numbered as the cell's list of prompts and seeds, also where some are missing.
+    # Files are numbered by the cell's list of prompts and seeds, even where some are missing.
     return (image.file.name.partition("_")[0],) if places else (image.prompt, image.seed)
 
 
@@ -120,13 +120,13 @@ def _finite(scores: Mapping[str, float], setting: Setting) -> dict[str, float]:
 
 
 def having(setting: Setting, metric: str) -> dict[Hashable, Measured]:
-    """What has a number of the metric, by what pairs it."""
+    """The pictures or cells that have the metric, by the key that pairs them."""
     found = {unit: own for unit, own in setting.pictures.items() if metric in own.scores}
     return found or {unit: own for unit, own in setting.whole.items() if metric in own.scores}
 
 
 def numbers(setting: Setting, metric: str) -> Sample:
-    """What was measured of a setting's pictures, or of its cells."""
+    """The metric's numbers of a setting's pictures, or of its cells."""
     return _sample((own.scores[metric], own) for own in having(setting, metric).values())
 
 
@@ -146,5 +146,5 @@ def _sample(found: Iterable[tuple[float, Measured]]) -> Sample:
 
 
 def unfinished(results: SweepResult) -> list[CellResult]:
-    """Cells that have not all their pictures and numbers."""
+    """Cells that lack pictures or numbers."""
     return [cell for cell in results.cells if cell.status != Status.FINISHED]

@@ -1,4 +1,4 @@
-"""Quality against seconds: which settings no other one beats in both, and a picture of them."""
+"""The Pareto front of quality against seconds: settings that no other beats in both."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from runner.config.measuring import SECONDS
 
 @dataclass(frozen=True)
 class Point:
-    """A setting: its mean quality, its mean seconds an image, whether it is on the front."""
+    """A setting: mean quality, mean seconds per image, and whether it is on the front."""
 
     choice: Mapping[str, str]
     quality: float
@@ -21,7 +21,7 @@ class Point:
 
 
 def points(settings: Sequence[Setting], metric: str, better: Better) -> tuple[Point, ...]:
-    """The settings that have both the metric and seconds; of pictures, those that have both."""
+    """The settings that have both metric and seconds; means are over pictures that have both."""
     found = []
     for setting in settings:
         timed = having(setting, SECONDS).values()
@@ -42,14 +42,14 @@ def _mean(measured: Collection[Measured], metric: str) -> float | None:
 
 
 def on_front(pairs: Sequence[tuple[float, float]], better: Better) -> list[bool]:
-    """For pairs of quality and seconds, whether no other is as good in both and better in one.
+    """For each pair of quality and seconds: whether no other is as good in both and better in one.
 
-    Equal ones stand or fall together.
+    Equal pairs get the same answer.
     """
     sign = 1.0 if better == "higher" else -1.0
     front = [False] * len(pairs)
     best = float("-inf")
-    # From fast to slow; of equally fast ones only the best may be on the front.
+    # From fast to slow; of equally fast settings only the best can be on the front.
     order = sorted(range(len(pairs)), key=lambda place: (pairs[place][1], -sign * pairs[place][0]))
     last: tuple[float, float] | None = None
     for place in order:

@@ -1,4 +1,4 @@
-"""The picture of quality against seconds. The only module here that imports matplotlib."""
+"""The plot of quality against seconds. The only module here that imports matplotlib."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from runner.analysis.results import Better
 from runner.system.fonts import FONT
 
 SIZE = (9.0, 6.0)
-"""Inches, at DOTS an inch; KEY_WIDTH more with a key."""
+"""Inches, at DOTS per inch; KEY_WIDTH wider with a key."""
 KEY_WIDTH = 3.2
 DOTS = 110
 MOST_NAMED = 12
-"""Up to so many points have their names beside them; more have numbers, and a key."""
+"""Up to so many points have their names beside them; beyond that numbers and a key."""
 MOST_NUMBERED = 40
-"""Where there are more, only those on the front have numbers."""
+"""Beyond so many, only points on the front have numbers."""
 LONGEST_NAME = 34
 WIDE = 20.0
 """Seconds that differ by more than this factor are drawn on a logarithmic axis."""
@@ -37,16 +37,16 @@ WAYS = ((1, 0), (1, 1), (1, -1), (0, 1), (0, -1), (-1, 0), (-1, 1), (-1, -1))
 FRONT, OTHER, INK, FAINT = "#0a5fb4", "#8c8c8c", "#1a1a1a", "#d9d9d9"
 
 Axes: TypeAlias = Any
-"""matplotlib's; it has no types that mypy is given here."""
+"""A matplotlib object, untyped for mypy."""
 
 
 def draw_plot(
     points: Sequence[Point], by: Sequence[str], baseline: object, metric: str, better: Better
 ) -> bytes:
-    """A PNG: seconds to the right, the metric upwards, the front as steps.
+    """A PNG: seconds on the x axis, the metric on the y axis, the front as steps.
 
     Args:
-        baseline: the choice that is drawn as a diamond.
+        baseline: the setting that is drawn as a diamond.
     """
     names = [shorten(", ".join(values_of(point.choice, by)), LONGEST_NAME) for point in points]
     with matplotlib.rc_context(matplotlib.rcParamsDefault):
@@ -66,7 +66,7 @@ def draw_plot(
             _draw_key(axes, [f"{place + 1}  {names[place]}" for place in named])
         texts = [str(place + 1) if with_key else names[place] for place in named]
         figure.draw_without_rendering()
-        # What is placed by its size needs the final layout.
+        # Labels are placed by their size, which needs the final layout.
         figure.set_layout_engine("none")
         _label(figure, axes, points, [points[place] for place in named], texts)
         out = io.BytesIO()
@@ -141,7 +141,7 @@ def _label(
     named: Sequence[Point],
     texts: Sequence[str],
 ) -> None:
-    """Names beside their points: where they cover the least of points and of other names."""
+    """Put labels beside their points, where they overlap points and other labels least."""
     dots = [axes.transData.transform((point.seconds, point.quality)) for point in points]
     covered = [Bbox.from_bounds(x - 5, y - 5, 10, 10) for x, y in dots]
     covered += _steps(sorted(tuple(d) for d, p in zip(dots, points, strict=True) if p.on_front))
@@ -179,7 +179,7 @@ def _label(
 
 
 def _steps(front: Sequence[tuple[float, float]]) -> list[Any]:
-    """What the front's line covers, between its points from left to right."""
+    """The boxes that the front's line covers, between its points from left to right."""
     found = []
     for (x, y), (next_x, next_y) in itertools.pairwise(front):
         found.append(Bbox([(x, y - 2), (next_x, y + 2)]))
@@ -202,18 +202,18 @@ def _tries() -> Iterator[tuple[int, tuple[float, float], dict[str, str]]]:
 
 
 def _box(note: Any) -> Any:
-    """Of the text alone, without its line."""
+    """The bounding box of the text alone, without its line."""
     note.update_positions(note.figure.canvas.get_renderer())
     return Text.get_window_extent(note)
 
 
 def _overlap(one: Any, other: Any) -> float:
-    """Square dots."""
+    """The common area of two boxes, in square dots."""
     width = float(min(one.x1, other.x1) - max(one.x0, other.x0))
     height = float(min(one.y1, other.y1) - max(one.y0, other.y0))
     return max(0.0, width) * max(0.0, height)
 
 
 def _outside(box: Any, whole: Any) -> float:
-    """Square dots of what lies beyond the picture."""
+    """The area outside the plot, in square dots."""
     return max(0.0, float(box.width * box.height) - _overlap(box, whole))

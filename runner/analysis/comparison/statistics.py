@@ -1,11 +1,11 @@
-"""Bootstrap intervals of means, for many samples at once, where numbers belong together in blocks.
+"""Block bootstrap intervals of means, for many samples at once.
 
-What is drawn with replacement is a whole block: all numbers of a prompt, or all of a prompt and
-seed. A sample of single numbers has a block each.
+Whole blocks are drawn with replacement: all numbers of a prompt, or all of a prompt and
+seed. In a sample of independent numbers each is a block.
 
-The interval is BCa (Efron 1987) as `scipy.stats.bootstrap` has it. With few blocks a bootstrap is
-too narrow, since it knows the spread only from them: its level is widened as Student's t is from
-the normal distribution, "expanded" in Hesterberg 2015, What Teachers Should Know About the
+The interval is BCa (Efron 1987) as in `scipy.stats.bootstrap`. With few blocks a bootstrap is
+too narrow, since it estimates the spread from them alone: its level is widened as Student's t
+is from the normal distribution, "expanded" in Hesterberg 2015, What Teachers Should Know About the
 Bootstrap, The American Statistician 69(4), section 3.2. Without that, 95 % intervals of 8 normal
 numbers miss the mean in 12 % of cases, and with it in 5 %.
 """
@@ -28,28 +28,28 @@ Indices: TypeAlias = NDArray[np.int64]
 
 RESAMPLES, MOST_RESAMPLES = 9_999, 99_999
 BEYOND = 10
-"""How many resamples are to lie beyond each end: stricter levels take more of them."""
+"""How many resamples should lie beyond each end: stricter levels need more resamples."""
 
 STRICTEST = 4e-5
-"""Of what is beyond both ends; MOST_RESAMPLES can tell no less."""
+"""Smallest share beyond both ends that MOST_RESAMPLES can resolve."""
 
 SEED = 20_260_101
-"""The same numbers have the same interval."""
+"""Fixed, so that the same numbers give the same interval."""
 
 AT_ONCE = 2_000_000
-"""Numbers of one array: what is drawn, and what becomes of it."""
+"""Most numbers of one array of resamples."""
 
 EQUAL = 1e-12
-"""Relative; differences of equal numbers may differ by their rounding."""
+"""Relative tolerance: equal differences may differ by rounding."""
 
 
 @dataclass(frozen=True)
 class Blocks:
-    """A sample, block by block.
+    """A sample as sums of blocks.
 
     Attributes:
         sums: [blocks].
-        counts: [blocks], how many numbers each sum is of.
+        counts: [blocks], how many numbers are in each sum.
     """
 
     sums: Numbers
@@ -60,20 +60,20 @@ class Blocks:
 
     @property
     def mean(self) -> float:
-        """Of all numbers, however large their blocks."""
+        """The mean of all numbers, whatever the sizes of their blocks."""
         return float(self.sums.sum() / self.counts.sum())
 
 
 @dataclass(frozen=True)
 class Interval:
-    """From `low` to `high`."""
+    """An interval from `low` to `high`."""
 
     low: float
     high: float
 
 
 def blocks_of(values: Sequence[float], belongs: Sequence[Hashable]) -> Blocks:
-    """Numbers, each with what it belongs to."""
+    """Sum numbers by block; each comes with the block that it belongs to."""
     places: dict[Hashable, int] = {}
     which = [places.setdefault(block, len(places)) for block in belongs]
     sums = np.bincount(which, np.asarray(values, dtype=np.float64), len(places))
@@ -82,10 +82,10 @@ def blocks_of(values: Sequence[float], belongs: Sequence[Hashable]) -> Blocks:
 
 
 def intervals(samples: Sequence[Blocks], misses: Sequence[float]) -> list[Interval | None]:
-    """An interval for the mean of each sample; None where there are too few blocks for it.
+    """An interval for the mean of each sample; None where it has too few blocks.
 
     Args:
-        misses: for each, in which share of cases it may miss the mean: 0.05.
+        misses: for each sample, the share of cases in which it may miss the mean: 0.05.
     """
     found: list[Interval | None] = [None] * len(samples)
     alike: defaultdict[tuple[int, float], list[int]] = defaultdict(list)
@@ -109,9 +109,9 @@ def intervals(samples: Sequence[Blocks], misses: Sequence[float]) -> list[Interv
 
 
 def can_decide(blocks: int, missing: float) -> bool:
-    """Whether all of so many numbers on one side of their mean are rare enough by chance.
+    """Whether so many numbers, all on one side of their mean, are unlikely enough by chance.
 
-    No resample leaves their range, so with fewer no bootstrap can miss the mean so seldom.
+    No resample leaves their range, so with fewer numbers no bootstrap reaches this level.
     """
     return math.ldexp(1.0, 1 - blocks) <= missing
 
@@ -123,7 +123,7 @@ def expanded(missing: float, blocks: int) -> float:
 
 
 def resamples_for(level: float) -> int:
-    """How many resamples an interval takes that leaves out `level` of them."""
+    """How many resamples an interval needs that leaves out the share `level` of them."""
     return min(max(RESAMPLES, math.ceil(2 * BEYOND / level)), MOST_RESAMPLES)
 
 
@@ -136,7 +136,7 @@ def _is_constant(sample: Blocks) -> bool:
 def _bootstrapped(
     samples: Sequence[Blocks], level: float, resamples: int
 ) -> tuple[Numbers, Numbers]:
-    """Low and high ends, [samples] each; all of the same number of blocks."""
+    """Lower and upper ends, [samples] each; all samples have the same number of blocks."""
     count = len(samples[0])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", stats.DegenerateDataWarning)  # see `_checked`
@@ -153,10 +153,10 @@ def _bootstrapped(
 
 
 def _means(samples: Sequence[Blocks]) -> Callable[..., Numbers]:
-    """What scipy resamples are the blocks' numbers: one drawing serves all samples."""
+    """The statistic for scipy, which resamples block indices: one draw serves all samples."""
     sums = np.stack([sample.sums for sample in samples], axis=1)
     counts = np.stack([sample.counts for sample in samples], axis=1)
-    # Most often all blocks are of one size, and then a sum says all.
+    # Mostly all blocks have one size; then the sums suffice.
     size = counts.flat[0] if (counts == counts.flat[0]).all() else None
 
     def means(drawn: Indices, axis: int = -1) -> Numbers:

@@ -1,4 +1,4 @@
-"""A comparison as tables of short texts: what the terminal, Markdown and LaTeX show alike."""
+"""A comparison as tables of short texts, for terminal, Markdown and LaTeX alike."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from runner.analysis.comparison.pareto import Point
 
 MOST_DECIMALS = 6
 LONGEST = 60
-"""Characters of a setting within a sentence."""
+"""Most characters of a setting within a sentence."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """A heading, and whether what stands below it are numbers."""
+    """A heading, and whether the column holds numbers."""
 
     heading: str
     numeric: bool = True
@@ -32,7 +32,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Line:
-    """A row's texts, and its verdict, by which it may be coloured."""
+    """A row's texts, and its verdict, which may give it a colour."""
 
     cells: tuple[str, ...]
     verdict: Verdict
@@ -40,11 +40,11 @@ class Line:
 
 @dataclass(frozen=True)
 class Table:
-    """One metric.
+    """The table of one metric.
 
     Attributes:
         title: the metric and its direction.
-        front: one line on what is worth its seconds; None where that cannot be said.
+        front: one line on the Pareto front; None where it cannot be computed.
     """
 
     title: str
@@ -54,16 +54,16 @@ class Table:
 
 
 def heading(comparison: Comparison) -> str:
-    """What is compared with what."""
+    """One line: what is compared with which baseline."""
     keys = ", ".join(map(one_line, comparison.by))
     return f"{one_line(comparison.name)} by {keys}; baseline {format_choice(comparison.baseline)}"
 
 
 def tables(comparison: Comparison, *, every_axis: bool) -> list[Table]:
-    """One a metric.
+    """One table per metric.
 
     Args:
-        every_axis: a column an axis, and the means' intervals also where there are differences;
+        every_axis: a column per axis, and the means' intervals also where there are differences;
             else a narrow table, with a setting's values in one column.
     """
     return [_table(comparison, name, rows, every_axis) for name, rows in comparison.metrics.items()]
@@ -125,7 +125,7 @@ def _front(points: Sequence[Point], by: Sequence[str], decimals: int | None) -> 
 
 
 def _difference(row: Row, decimals: int | None) -> tuple[str, str]:
-    """A row's difference and its interval; a decided one is never written as none at all."""
+    """A row's difference and its interval; a decided difference is never rounded to zero."""
     ends = [end for end in (row.low, row.high) if end is not None]
     if decimals is not None and row.verdict in (Verdict.better, Verdict.worse):
         nearest = min(map(abs, ends))
@@ -137,7 +137,7 @@ def _difference(row: Row, decimals: int | None) -> tuple[str, str]:
 
 
 def decimals_for(rows: Sequence[Row]) -> int | None:
-    """How many decimals show two digits of a usual interval's half; None: too many for a table."""
+    """Decimals that show two digits of a typical half interval; None: too many for a table."""
     halves = sorted(
         half
         for row in rows
@@ -153,7 +153,7 @@ def decimals_for(rows: Sequence[Row]) -> int | None:
 
 
 def format_number(value: float, decimals: int | None, sign: str = "") -> str:
-    """With so many decimals, or three digits; `sign` is "+" where that is to be seen."""
+    """A number with so many decimals, or three digits; `sign` is "+" to show a plus sign."""
     if decimals is None or abs(value) >= 1e9:
         return f"{value:{sign}.3g}"
     text = f"{value:{sign}.{decimals}f}"

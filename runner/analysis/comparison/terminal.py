@@ -1,4 +1,4 @@
-"""A comparison on standard output: tables that fit 80 columns, in a pipe as on a terminal."""
+"""Prints a comparison: tables that fit 80 columns, in a pipe or on a terminal."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from runner.analysis.comparison.labels import shorten
 from runner.analysis.comparison.tables import Table, heading, tables
 
 LONGEST = 60
-"""Characters of a setting; the files have all of them."""
+"""Most characters of a setting; the files have it in full."""
 COLOURS = {Verdict.better: "green", Verdict.worse: "red", Verdict.baseline: "bold"}
 
 
 def show(comparison: Comparison) -> None:
-    """Print it. Texts of users are never taken for markup."""
+    """Print it. Users' texts are never read as markup."""
     console = Console(file=sys.stdout, highlight=False, emoji=False, markup=False)
     console.print(Text(heading(comparison), style="bold"))
     for table in tables(comparison, every_axis=False):

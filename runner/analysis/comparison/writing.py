@@ -1,4 +1,4 @@
-"""A comparison as files: for people, for papers, for other programs."""
+"""Writes a comparison to files: Markdown, LaTeX, CSV, JSON and plots."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ JSON = "comparison.json"
 PLOT = "pareto_"
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What makes a spreadsheet take a text for a formula."""
+"""First characters that make a spreadsheet read a text as a formula."""
 
 
 def write(comparison: Comparison, out: Path) -> list[Path]:
-    """Write all files into a folder, which is made; the pictures of an earlier comparison there go.
+    """Write all files into a folder, which is created; plots of an earlier comparison are removed.
 
     Raises:
-        StorageError: the disk does not take one.
+        StorageError: a file cannot be written.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -44,7 +44,7 @@ def write(comparison: Comparison, out: Path) -> list[Path]:
     }
     made = []
     for name, content in texts.items():
-        # Half of a surrogate pair is in no encoding.
+        # Half of a surrogate pair cannot be encoded.
         write_whole(out / name, content(comparison).encode("utf-8", "replace"))
         made.append(out / name)
     for name, picture in _plots(comparison):
@@ -54,9 +54,9 @@ def write(comparison: Comparison, out: Path) -> list[Path]:
 
 
 def as_csv(comparison: Comparison) -> str:
-    """A row a metric and setting, all digits.
+    """A row for each metric and setting, with all digits.
 
-    A text that a spreadsheet would run begins with an apostrophe.
+    A text that a spreadsheet would run as a formula gets an apostrophe in front.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -105,7 +105,7 @@ def _plots(comparison: Comparison) -> list[tuple[str, bytes]]:
 
 
 def _plot_files(metrics: Iterable[str]) -> dict[str, str]:
-    """Metric -> its picture's name, whatever a user calls the parts of a metric."""
+    """Metric -> its plot's file name, safe whatever a user calls the parts of a metric."""
     names: dict[str, str] = {}
     for metric in metrics:
         name = plain = PLOT + re.sub(r"[^\w.-]+", "-", metric)[:100]
@@ -121,4 +121,4 @@ def _earlier_plots(out: Path) -> Iterable[str]:
         pareto = json.loads((out / JSON).read_text(encoding="utf-8"))["pareto"]
         return _plot_files(metric for metric, points in pareto.items() if points).values()
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return ()  # there is none, or the file is of somebody else
+        return ()  # there is none, or the file was not written by the runner

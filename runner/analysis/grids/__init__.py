@@ -1,1 +1,1 @@
-"""Labelled contact sheets of runs and sweeps: which pictures (shots), where (layout), drawn."""
+"""Labelled contact sheets: which pictures (shots), their places (layout), their drawing."""

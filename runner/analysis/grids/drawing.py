@@ -1,4 +1,4 @@
-"""Sheets as pictures: labels at the left, headings above, captions below."""
+"""Draws sheets: row labels at the left, headings above, captions below the pictures."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ GAP = 10
 LABEL_WIDTH = 130
 CAPTION_LINES, LABEL_LINES = 4, 10
 HIGHEST = 12_000
-"""Pixels of one page; longer sheets go on to another."""
+"""Most pixels of one page; longer sheets continue on another."""
 INK, FAINT, PAPER = "#1a1a1a", "#9a9a9a", "#ffffff"
 WIDEST = 16_000
 
 
 @dataclass(frozen=True)
 class _Line:
-    """A row of a sheet, ready to be drawn: its text is broken into lines."""
+    """A row of a sheet, ready to draw: its text is broken into lines."""
 
     row: Row
     label: list[str]
@@ -58,14 +58,14 @@ def draw(sheet: Sheet, side: int) -> Iterator[Image.Image]:
 
 
 def most_columns(side: int) -> int:
-    """How many pictures of `side` pixels one sheet may have beside each other."""
+    """How many pictures of `side` pixels fit beside each other on one sheet."""
     return (WIDEST - LABEL_WIDTH - 2 * GAP) // (side + GAP)
 
 
 def wrapped(text: str, width: int, most: int) -> list[str]:
-    """Text in lines of at most `width` pixels; where `most` are not enough it ends in "…".
+    """Text in at most `most` lines of at most `width` pixels; a longer one ends in "…".
 
-    Broken at spaces, and within a word where it is too long, as Chinese is without any.
+    Broken at spaces, and within a word that is too long, as in Chinese, which has no spaces.
     """
     font = _font()
     lines: list[str] = []

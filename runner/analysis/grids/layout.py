@@ -1,4 +1,4 @@
-"""Which picture goes where: a row a cell, or any axes as rows, columns and sheets."""
+"""Places pictures on sheets: a row per cell, or any axes as rows, columns and sheets."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from runner.errors import ConfigError
 
 @dataclass(frozen=True)
 class Tile:
-    """A picture and what is written below it.
+    """A picture and its caption.
 
     Attributes:
-        given: whether it is what others were made from; drawn with a frame.
+        given: whether it is an input that others were made from; drawn with a frame.
     """
 
     file: Path
@@ -26,7 +26,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class Row:
-    """A line of tiles; None where there is no such picture."""
+    """A row of tiles; None where there is no such picture."""
 
     label: str
     tiles: tuple[Tile | None, ...]
@@ -34,10 +34,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Sheet:
-    """One picture of pictures.
+    """One contact sheet.
 
     Attributes:
-        name: what tells it from other sheets, for its title; "" if it is the only one.
+        name: what distinguishes it from other sheets, for its title; "" if it is the only one.
         columns: a heading for each; none where each tile has a caption of its own.
     """
 
@@ -47,7 +47,7 @@ class Sheet:
 
 
 def by_cell(cells: Sequence[CellShots]) -> Sheet:
-    """A row a cell: what it was made from, then its pictures with their prompts."""
+    """A row per cell: its input pictures, then its images with their prompts."""
     rows = []
     for cell in cells:
         seeds = {shot.values[SEED] for shot in cell.shots}
@@ -60,9 +60,9 @@ def by_cell(cells: Sequence[CellShots]) -> Sheet:
 def by_axes(
     cells: Sequence[CellShots], rows: str, columns: str, sheets: Sequence[str] = ()
 ) -> list[Sheet]:
-    """A row for each value of one axis, a column for each of another.
+    """A row for each value of one axis, a column for each value of another.
 
-    What varies besides goes to sheets of its own, so that no two pictures want one place.
+    Other axes that vary go to separate sheets, so that no two pictures share a place.
 
     Raises:
         ConfigError: no such axis.
@@ -88,7 +88,7 @@ def by_axes(
 
 
 def axes(shots: Iterable[Shot]) -> list[str]:
-    """All that may be laid out: what the sweep varies, prompt, seed, cell."""
+    """The axes to choose from: the keys that the sweep varies, prompt, seed, cell."""
     return list(dict.fromkeys(axis for shot in shots for axis in shot.values))
 
 
@@ -114,7 +114,7 @@ def _table(
 
 
 def _values(shots: Iterable[Shot], axis: str) -> list[str]:
-    """In order of appearance."""
+    """The values of an axis, in order of appearance."""
     return list(dict.fromkeys(shot.values[axis] for shot in shots if axis in shot.values))
 
 

@@ -1,4 +1,4 @@
-"""The pictures of a run or a sweep, each with what set it apart."""
+"""Reads the pictures of a run or a sweep, each with its values on the axes."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class CellShots:
     """The pictures of one cell.
 
     Attributes:
-        label: task and version, and what else sets it apart.
-        inputs: names and files of what they were made from, as the model saw it.
+        label: task and version, and other values that differ between cells.
+        inputs: names and files of the input pictures, as the model saw them.
     """
 
     label: str
@@ -42,10 +42,10 @@ class CellShots:
 
 
 def read_cells(folder: Path) -> list[CellShots]:
-    """The cells of a sweep's folder, or the one of a run's, as far as they have pictures.
+    """The cells of a sweep's folder, or the one of a run's, that have pictures.
 
     Raises:
-        ConfigError: it is no folder of a run or a sweep, or there is no picture in it.
+        ConfigError: it is not the folder of a run or a sweep, or has no picture.
     """
     found = [_shots_of(cell) for cell in read_results(folder).cells if cell.images]
     if not found:
@@ -77,12 +77,12 @@ def _shots_of(cell: CellResult) -> CellShots:
 
 
 def names_cell(axis: str) -> bool:
-    """Whether an axis chooses what a label says anyway: version, task, or a whole experiment."""
+    """Whether the label shows an axis already: version, task, or a whole experiment."""
     return axis in ("model", "task", "experiment")
 
 
 def _mixed(config: Mapping[str, Any]) -> str:
-    """What interpolate mixes, in place of a prompt: "0.5 circle.png + 0.5 a blue square"."""
+    """What `interpolate` mixes, in place of a prompt: "0.5 circle.png + 0.5 a blue square"."""
     items = config["interpolate"]["items"]
     weights = complete_weights([item["weight"] for item in items])
     return " + ".join(

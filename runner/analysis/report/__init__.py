@@ -1,1 +1,1 @@
-"""The page of a sweep: a folder that any browser opens without a network."""
+"""The HTML report of a sweep: a folder that any browser opens without a network."""

@@ -1,4 +1,4 @@
-"""The comparison in a sweep's folder, which `kandinsky compare` writes, as the page shows it."""
+"""Reads the comparison that `kandinsky compare` wrote into a sweep's folder, for the page."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def read_comparison(folder: Path) -> Comparison | None:
 
 
 def describe_comparison(comparison: Comparison) -> dict[str, Any]:
-    """Plain values for the page: what has names as keys is a list of pairs or of objects."""
+    """Plain values for the page: mappings by names become lists of pairs or of objects."""
     return {
         "of": comparison.of,
         "by": comparison.by,

@@ -1,7 +1,7 @@
-"""What the page shows, as lists of plain values.
+"""The data of the page, as lists of plain values.
 
-Lists and positions in them, and no mappings by names: an axis or a key that is called
-`__proto__` is nothing special to the page's script.
+Lists and positions, no mappings by names: an axis or a key called `__proto__` is then nothing
+special to the page's script.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from runner.analysis.results import Better
 
 @dataclass(frozen=True)
 class Axis:
-    """What pictures can be laid out by.
+    """An axis that pictures can be laid out by.
 
     Attributes:
         kind: prompt, seed, cell, or swept for a key of the config.
-        numbers: its values as numbers, None for those that are none; empty where fewer
+        numbers: its values as numbers, None for those that are not; empty where fewer
             than two are.
     """
 
@@ -36,7 +36,7 @@ class ImageFacts:
     Attributes:
         at: its position on each axis.
         scores: by the page's metrics.
-        inputs: what it was made from: names, and positions in the page's inputs.
+        inputs: names of its input pictures, and their positions in the page's `inputs`.
     """
 
     cell: int
@@ -61,11 +61,11 @@ class CellFacts:
 
     Attributes:
         choice: position in the values of each of the page's `swept`.
-        means: of each of the page's metrics, over the pictures that have it, or what was measured
-            of all of them together.
-        counts: how many have it; 0 where it was measured of all together.
+        means: of each of the page's metrics, over the pictures that have it, or the number of
+            a metric of the whole cell.
+        counts: how many pictures have it; 0 for a metric of the whole cell.
         against: position of the cell that it is compared with.
-        changes: what its config has otherwise than the page's.
+        changes: where its config differs from the page's `config`.
     """
 
     number: int
@@ -85,16 +85,16 @@ class CellFacts:
 
 @dataclass(frozen=True)
 class Facts:
-    """All that the page says.
+    """All data of the page.
 
     Attributes:
         swept: the sweep's axes, for the table of cells.
         axes: what pictures can be laid out by, for the grid and the plots.
-        metrics: names of numbers, and which of their values are the better ones.
-        inputs: files of the pictures that others were made from, each once.
+        metrics: their names, and whether higher or lower is better.
+        inputs: files of the input pictures, each once.
         config: of the first cell, by dotted keys.
-        comparison: see `compared.shown`.
-        outdated: the comparison is of other pictures or numbers than are there now.
+        comparison: see `compared.describe_comparison`.
+        outdated: whether pictures or numbers have changed since the comparison.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""From what a sweep or a run left to the facts of its page."""
+"""Gathers the data of a page from the folder of a sweep or a run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NO_PROMPT = "(no prompt)"
 
 
 def facts_of(result: SweepResult, comparison: Comparison | None) -> Facts:
-    """What the page says of a sweep or a run. Images are in the order of `result.images()`."""
+    """The data of the page of a sweep or a run. Images are in the order of `result.images()`."""
     swept = tuple(_swept(result))
     axes = (*(axis for axis in swept if axis.name != PROMPT), *_others(result))
     metrics = tuple(result.better.items())
@@ -79,18 +79,18 @@ def facts_of(result: SweepResult, comparison: Comparison | None) -> Facts:
 
 
 def inputs_of(result: SweepResult) -> dict[str, Path]:
-    """The pictures that others were made from, by their files' names, which hold their keys."""
+    """The input pictures, by their file names, which hold their keys."""
     found: dict[str, Path] = {}
     for image in result.images():
         for file in image.inputs.values():
             if file.name not in found or not found[file.name].is_file():
-                found[file.name] = file  # each cell has its own
+                found[file.name] = file  # each cell has its own file
     return found
 
 
 def _swept(result: SweepResult) -> Iterator[Axis]:
     for name, values in result.axes.items():
-        # Those of its cells too: a page says where a picture stands whatever the record says.
+        # With those of its cells: the page places every picture, whatever the sweep's record says.
         used = [cell.choice[name] for cell in result.cells if name in cell.choice]
         distinct = tuple(dict.fromkeys([*values, *used]))
         yield Axis(name, SWEPT, distinct, _numbers(distinct))
@@ -157,7 +157,7 @@ def _image(
 
 
 def _seconds(seconds: float, repeats: Sequence[float]) -> str:
-    """With `bench=true`, each time that it was measured besides."""
+    """The seconds of an image; with `bench=true` also those of each repeat."""
     each = ", ".join(f"{one:.4g}" for one in repeats)
     return f"{seconds:.4g} s" + (f" (median of {each})" if each else "")
 
@@ -188,7 +188,7 @@ def _choice(cell: CellResult) -> frozenset[tuple[str, str]]:
 
 
 def _compared_with(cell: CellResult) -> frozenset[tuple[str, str]]:
-    """The choice of the cell that the config's `baseline` leads to from here."""
+    """The choice of the baseline cell: this one's with the config's `baseline` applied."""
     try:
         wanted = baseline_of(cell.config.get("baseline"))
     except ConfigError:
@@ -197,6 +197,6 @@ def _compared_with(cell: CellResult) -> frozenset[tuple[str, str]]:
 
 
 def _status(recorded: Status, alive: bool, result: SweepResult) -> Status:
-    """As it is now: a sweep that is said to run, and whose process is gone, was killed."""
+    """The status now: a sweep recorded as running whose process is gone was killed."""
     swept = result.seconds is not None
     return Status.KILLED if swept and recorded == Status.RUNNING and not alive else recorded

@@ -1,4 +1,4 @@
-"""The page as HTML. What users wrote goes in as JSON that HTML and JavaScript read alike.
+"""The page as HTML. Users' texts go in as JSON that HTML and JavaScript read alike.
 
 Styles and scripts are files beside this one. The page's Content-Security-Policy names them by
 their hashes and allows nothing else: no network, no other script, no style in markup, and no
@@ -20,7 +20,7 @@ SCRIPTS = (
     "line_plot", "comparison", "head",
     "start",
 )  # fmt: skip
-"""Parts of the page's script, in order; they are one function together."""
+"""Parts of the page's script, in order; joined they are one function."""
 
 STYLES = ("page", "viewer")
 
@@ -35,15 +35,15 @@ _FOR_SCRIPTS = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
 def data_script(data: object) -> str:
     """The script that gives the page its data.
 
-    ASCII, so without U+2028 and U+2029 (ends of lines in older JavaScript) and whatever encoding
-    it is read in; and without what could end a script's element or begin one.
+    ASCII: so it has no U+2028 and U+2029 (line ends in older JavaScript) and is the same in every
+    encoding. Nothing in it can end a script element or begin one.
     """
     text = json.dumps(data, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     return f"window.kandinskyReport = {text.translate(_FOR_SCRIPTS)};\n"
 
 
 def page_with_files(title: str) -> str:
-    """The page of a folder: `data.js` and its pictures lie beside it."""
+    """The page of a folder, with `data.js` and its pictures beside it."""
     beside = "'self' file:"
     return _page(title, f'<script src="{DATA_FILE}"></script>', [], beside)
 
@@ -86,7 +86,7 @@ def _page(title: str, data: str, scripts: list[str], beside: str) -> str:
         "data": data,
         "script": script,
     }
-    # All holes at once: what fills one is not looked through for others.
+    # All placeholders at once: text put into one is not searched for others.
     return _HOLE.sub(lambda hole: parts[hole.group(1)], _static("page.html"))
 
 

@@ -1,4 +1,4 @@
-"""The pictures of a page: thumbnails, and the full ones as links or copies."""
+"""Places the pictures of a page: thumbnails, and full pictures as links or copies."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from runner.system.machine import cpu_cores
 
 THUMBS, IMAGES = "thumbs", "images"
 SIDE = 256
-"""Pixels of a thumbnail, at most; smaller pictures keep their size."""
+"""Largest side of a thumbnail in pixels; smaller pictures keep their size."""
 QUALITY, EFFORT = 82, 2
-"""Of WebP: at an effort of 4, the default, it takes twice as long and is 3% smaller."""
+"""WebP effort: with the default of 4 it takes twice as long and is 3% smaller."""
 
 UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
-"""What Pillow raises at files that are damaged, gone, or no pictures."""
+"""Exceptions of Pillow for files that are damaged, missing or not pictures."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Placed:
 
 @dataclass(frozen=True)
 class Source:
-    """A picture to be shown: its PNG, and a name that no other one of the page has."""
+    """A picture to show: its PNG, and a name that is unique on the page."""
 
     file: Path
     name: str
@@ -42,7 +42,7 @@ class Source:
 def place(sources: Sequence[Source], folder: Path) -> list[Placed | None]:
     """Put thumbnails (WebP) and full pictures (PNG) into a page's folder.
 
-    Pillow lets go of the interpreter while it decodes, scales and encodes, so threads help.
+    Pillow releases the GIL while it decodes, scales and encodes, so threads help.
 
     Returns:
         In order; None for a file that cannot be read as a picture.
@@ -56,7 +56,7 @@ def place(sources: Sequence[Source], folder: Path) -> list[Placed | None]:
     try:
         return list(pool.map(lambda source: _place(source, folder), sources))
     finally:
-        pool.shutdown(cancel_futures=True)  # after Ctrl-C: only what is in hand
+        pool.shutdown(cancel_futures=True)  # after Ctrl-C: finish only those begun
 
 
 def _place(source: Source, folder: Path) -> Placed | None:
@@ -73,13 +73,13 @@ def _place(source: Source, folder: Path) -> Placed | None:
 def _thumbnail(file: Path) -> Image.Image:
     with Image.open(file) as picture:
         small = picture.convert("RGB")
-    # Twice the size by whole pixels first, and then with care: much quicker for large ones.
+    # First reduced by whole pixels to twice the size, then resampled: much faster if large.
     small.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS, reducing_gap=2.0)
     return small
 
 
 def _link(file: Path, target: Path) -> None:
-    """A hard link takes no room, but not all file systems have them, nor across two of them."""
+    """A hard link takes no space, but not all file systems have them, and none spans two."""
     try:
         os.link(file, target)
     except OSError:

@@ -1,4 +1,4 @@
-"""Configs and environments as rows of texts."""
+"""Configs and environments as rows of texts for the page."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ GENERAL = "general"
 
 @dataclass(frozen=True)
 class Group:
-    """A part of the environment: each key with the values that it has in the cells."""
+    """A section of the environment: each key with its values in the cells."""
 
     name: str
     rows: tuple[tuple[str, tuple[str, ...]], ...]
 
 
 def environment(cells: Sequence[CellResult]) -> Iterator[Group]:
-    """What made the pictures, in groups; several values where cells differ in one.
+    """The environment of the pictures, in groups; several values where cells differ.
 
-    What is null everywhere says nothing, and is left out.
+    Keys that are null everywhere are left out.
     """
     groups: dict[str, dict[str, dict[str, None]]] = {GENERAL: {}}
     for cell in cells:

@@ -1,4 +1,4 @@
-"""A report on disk: a folder and, where it is small enough, one file. Whole, or not at all."""
+"""Writes a report atomically: a folder and, where it is small enough, a single file."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from runner.errors import ConfigError, StorageError
 
 NAME, INDEX = "report", "index.html"
 LARGEST_FILE = 20_000_000
-"""Bytes of a page that holds its own pictures: what browsers and mail still take well."""
+"""Bytes of a single-file page: a size that browsers and mail still handle well."""
 LEFTOVER_SECONDS = 3600
 
 
 @dataclass(frozen=True)
 class Report:
-    """What was written.
+    """A report that was written.
 
     Attributes:
         index: the folder's page.
         alone: the page as one file; None where it would be larger than `LARGEST_FILE`.
-        alone_bytes: of that, as far as known: without its pictures' text where it is not written.
-        unreadable: files that are damaged or gone; their places on the page say so.
+        alone_bytes: size of that file; a lower bound where it is not written.
+        unreadable: files that are damaged or gone; the page marks their places.
     """
 
     index: Path
@@ -50,7 +50,7 @@ def write_report(folder: Path, out: Path | None = None) -> Report:
             An earlier report there is replaced.
 
     Raises:
-        ConfigError: `folder` holds no sweep and no run, or `out` is something else than a report.
+        ConfigError: `folder` holds neither a sweep nor a run, or `out` is not a report.
         StorageError: it cannot be written.
     """
     result = read_results(folder)
@@ -75,7 +75,7 @@ def write_report(folder: Path, out: Path | None = None) -> Report:
         if fits:
             building_alone.replace(alone)
         else:
-            alone.unlink(missing_ok=True)  # an earlier one would say something else
+            alone.unlink(missing_ok=True)  # an earlier one would be outdated
     except OSError as error:
         raise StorageError(f"cannot write {target}: {error.strerror or error}") from error
     finally:
@@ -86,7 +86,7 @@ def write_report(folder: Path, out: Path | None = None) -> Report:
 
 
 def _check_replaceable(target: Path, alone: Path) -> None:
-    """Nothing but an earlier report is ever replaced."""
+    """Raise ConfigError where `out` is anything but an earlier report."""
     marked = _is_page(target / INDEX) and (target / page.DATA_FILE).is_file()
     empty = target.is_dir() and not any(target.iterdir())
     if target.exists() and not (marked or empty):
@@ -106,14 +106,14 @@ def _is_page(file: Path) -> bool:
 
 
 def _remove_leftovers(target: Path) -> None:
-    """What a process that was killed did not finish; not what another one is at work on."""
+    """Remove what a killed process left unfinished, but not what another one is writing."""
     for left in target.parent.glob(f".{target.name}.*.building*"):
         if time.time() - left.stat().st_mtime > LEFTOVER_SECONDS:
             shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
 def _sources(result: SweepResult, facts: Facts) -> list[Source]:
-    """Of the images, and then of what they were made from."""
+    """The images, then the input pictures."""
     numbers = [f"{facts.cells[image.cell].number:04d}" for image in facts.images]
     images = [
         Source(image.file, f"{number}_{image.file.name}")
@@ -130,7 +130,7 @@ def _write_folder(folder: Path, facts: Facts, placed: Sequence[Placed | None]) -
 
 
 def _size_alone(folder: Path, placed: Sequence[Placed | None]) -> int:
-    """At least: pictures in base64, and the data."""
+    """A lower bound in bytes: pictures in base64, and the data."""
     files = [folder / name for p in placed if p is not None for name in (p.thumb, p.full)]
     data = (folder / page.DATA_FILE).stat().st_size
     return data + sum(4 * file.stat().st_size // 3 for file in files)
@@ -154,7 +154,7 @@ def _title(facts: Facts) -> str:
 
 
 def _replace(building: Path, target: Path) -> None:
-    """In two steps, as no folder takes the place of another one; undone if the second fails."""
+    """Replace a folder in two steps, as a rename cannot; undone if the second fails."""
     before = building.with_name(f"{building.name}-before")
     if target.exists():
         target.rename(before)

@@ -1,1 +1,1 @@
-"""All that knows Hydra: its command line, its composition, its plugins, its error messages."""
+"""All code that uses Hydra: its command line, composition, plugins and error messages."""

@@ -1,4 +1,4 @@
-"""Runs a job through Hydra: its command line, its composition, its multirun; our messages."""
+"""Runs a job through Hydra's command line, composition and multirun, with our messages."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from runner.config.hydra.launcher import Objective
 
 STOPPED = 128
-"""Exit statuses from here on are those of a process that a signal stopped."""
+"""Exit statuses from here on mean that a signal stopped the process."""
 
 Job = Callable[[RunConfig], int]
 SweepJob = Callable[[Sequence[Cell], Cluster | None], "Swept"]
@@ -35,7 +35,7 @@ SweepJob = Callable[[Sequence[Cell], Cluster | None], "Swept"]
 
 @dataclass(frozen=True)
 class Swept:
-    """How a sweep ended, and what its cells tell a sweeper that optimises, by number."""
+    """How a sweep ended, and its cells' objectives for an optimising sweeper, by number."""
 
     status: int
     objectives: Mapping[int, Objective] = field(default_factory=dict)
@@ -44,18 +44,17 @@ class Swept:
 def run_with_hydra(job: Job, arguments: list[str], prog: str, sweep_job: SweepJob) -> int:
     """Compose config(s) from the arguments and run `job` on each. Returns the worst exit status.
 
-    Hydra's own flags (--cfg, --info, -m, --config-dir, shell completion, ...) work as ever.
+    Hydra's own flags (--cfg, --info, -m, --config-dir, shell completion, ...) keep working.
 
     Args:
-        sweep_job: what to do with all cells of a multirun, wrong ones among them, at once; and
-            where its stages run, if the launcher says so. Launchers of other packages run `job` on
-            each cell instead.
+        sweep_job: called with all cells of a multirun, invalid ones too, and with the cluster of
+            the launcher, if any. Launchers of other packages run `job` on each cell instead.
     """
     tree.register()
     alone = _single(arguments)
     if alone is not None and alone.hydra.mode is not RunMode.MULTIRUN:
         return shield(lambda: job(resolve_composed(alone, arguments)), bool(alone.debug))
-    # An experiment may say itself that it is a sweep.
+    # An experiment may declare itself a sweep.
     flags = [] if alone is None else ["--multirun"]
 
     import hydra
@@ -83,7 +82,7 @@ def run_with_hydra(job: Job, arguments: list[str], prog: str, sweep_job: SweepJo
         _stop_if_asked(statuses)
         return objectives
 
-    # Where Hydra looks for the calling module, and what its help shows.
+    # Hydra takes the calling module from here, also for its help.
     hydra_job.__module__ = __name__
     setattr(hydra_job, launcher.SWEEP_JOB, hydra_sweep_job)
     application = hydra.main(
@@ -94,24 +93,24 @@ def run_with_hydra(job: Job, arguments: list[str], prog: str, sweep_job: SweepJo
 
 
 def _stop_if_asked(statuses: Sequence[int]) -> None:
-    if statuses[-1] >= STOPPED:  # by a signal: the rest of a multirun is not begun
+    if statuses[-1] >= STOPPED:  # by a signal: no further cells start
         raise SystemExit(statuses[-1])
 
 
 def _resolved(composed: DictConfig, hydra_config: Any) -> RunConfig:
     experiment = hydra_config.runtime.choices.get("experiment")
-    # Unresolved: an override may hold an interpolation, which is no part of Hydra's own config.
+    # Unresolved: overrides may hold interpolations of keys that Hydra's own config lacks.
     overrides = OmegaConf.to_container(hydra_config.overrides.task, resolve=False)
     assert isinstance(overrides, list)
     return resolve(composed, experiment=experiment, overrides=overrides)
 
 
 def _single(arguments: Sequence[str]) -> DictConfig | None:
-    """The composed config, where that is all that is asked of Hydra, which would compose it twice:
-    the first time only to find out `hydra.mode`.
+    """The composed config where nothing else is asked of Hydra, which would compose it twice: first
+    only to find `hydra.mode`.
 
     None where the arguments hold flags, settings of Hydra or interpolations that read these; and
-    where they cannot be composed: Hydra says what is wrong, or that they are a sweep's.
+    where they cannot be composed: then Hydra reports the error, or finds that they are a sweep's.
     """
     if any(argument.startswith("-") or "hydra" in argument for argument in arguments):
         return None
@@ -124,7 +123,7 @@ def _single(arguments: Sequence[str]) -> DictConfig | None:
 
 
 def put_flags_first(arguments: list[str]) -> list[str]:
-    """Overrides behind all flags: Hydra's parser refuses `a=1 -m b=2,3`."""
+    """Move overrides behind all flags: Hydra's parser refuses `a=1 -m b=2,3`."""
     flags: list[str] = []
     overrides: list[str] = []
     for before, argument in zip(["", *arguments], arguments, strict=False):
@@ -135,20 +134,20 @@ def put_flags_first(arguments: list[str]) -> list[str]:
 
 
 def shield(one: Callable[[], int], debug: bool) -> int:
-    """No exception of a cell reaches Hydra, which would print its traceback and exit 1."""
+    """Catch all exceptions of a cell: Hydra would print a traceback and exit with 1."""
     try:
         return report_errors(one, debug)
     except Exception:
-        # Ours to mend, so it is shown whole.
+        # A bug of the runner, so its traceback is printed.
         traceback.print_exc()
         return 1
 
 
 def _call(application: Callable[[], Any], argv: list[str]) -> int:
-    """Run Hydra's main. Its own errors are errors of the config: one message, exit status 2."""
+    """Run Hydra's main. Hydra's errors are config errors: one message, exit status 2."""
     before_argv, before_full = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
     sys.argv = argv
-    # Makes Hydra raise what it would print: raw tracebacks for malformed YAML, among others.
+    # Makes Hydra raise errors that it would print, such as raw tracebacks for malformed YAML.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
         application()

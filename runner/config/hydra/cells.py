@@ -1,10 +1,10 @@
-"""Overrides -> RunConfig, for the cells of a sweep.
+"""Resolves the overrides of a sweep's cells to RunConfigs, sharing work between cells.
 
-Composing and checking a config takes some 30 ms; most cells of a sweep share their choice of
-groups with others, and each of their values too. What a value becomes (a float, an enum's member)
-is found out once, by the whole way, and then put into a copy of what the choice of groups became.
-That is the same as the whole way wherever no interpolation reads the value; where one may, the
-whole way is gone.
+Composing and checking a config takes some 30 ms; most cells of a sweep share their group
+options with others, and each of their values too. Each value is converted (to a float, an enum
+member) once, by the full resolution, and then set on a copy of the config with those group
+options. The result is the same wherever no interpolation reads the value; where one may, the
+cell is resolved in full.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ INTERPOLATED = re.compile(r"\$\{([^{}$]*)")
 
 @dataclass(frozen=True)
 class _Base:
-    """What a choice of groups became.
+    """The config of a choice of group options.
 
     Attributes:
-        references: keys that interpolations read; None where that cannot be told.
+        references: keys that interpolations read; None where that is unknown.
     """
 
     found: Read
@@ -51,7 +51,7 @@ class CellResolver:
         self._leaves: dict[tuple[tuple[str, ...], str], tuple[Any, Any]] = {}
 
     def resolve(self, overrides: Sequence[str], number: int) -> RunConfig:
-        """The config of cell `number`.
+        """Resolve the config of cell `number`.
 
         Raises:
             HydraException, OmegaConfBaseException: it cannot be composed.
@@ -88,9 +88,9 @@ class CellResolver:
         return replace(base, found=Read(config, plain))
 
     def _read(self, overrides: Sequence[str], number: int) -> _Base:
-        """The whole way."""
+        """Resolve in full."""
         composed = self._composer.compose(overrides, number)
-        # Interpolations like ${hydra:job.num} read the config of the job at hand.
+        # Interpolations like ${hydra:job.num} read the config of the current job.
         HydraConfig.instance().set_config(composed)
         experiment = HydraConfig.get().runtime.choices.get("experiment")
         with open_dict(composed):
@@ -99,7 +99,7 @@ class CellResolver:
 
 
 def _is_plain(override: Override) -> bool:
-    """`key=value`, and the value is no mapping and has no interpolation."""
+    """Whether it is `key=value`, and the value is no mapping and has no interpolation."""
     return (
         override.type is OverrideType.CHANGE
         and override.package is None
@@ -112,7 +112,7 @@ def _is_plain(override: Override) -> bool:
 def _stands_alone(
     path: Sequence[str], plain: Mapping[str, Any], references: frozenset[str] | None
 ) -> bool:
-    """Whether the key is there, holds no mapping, and nothing else is read from it."""
+    """Whether the key exists, is no mapping, and no interpolation reads it."""
     if references is None:
         return False
     at: Any = plain
@@ -127,7 +127,7 @@ def _stands_alone(
 
 
 def _references(composed: DictConfig) -> frozenset[str] | None:
-    """Keys that interpolations name; None where one depends on more than keys."""
+    """Keys that interpolations read; None where one depends on more than keys."""
     found = set()
     for text in _texts(OmegaConf.to_container(composed, resolve=False)):
         for inner in INTERPOLATED.findall(text):
@@ -160,7 +160,7 @@ def _plain_leaf(plain: Any, path: Sequence[str]) -> Any:
 
 
 def _with_typed(config: Any, path: Sequence[str], value: Any) -> Any:
-    """A copy along the path; the rest is shared, for nothing changes a config."""
+    """A copy along the path; the rest is shared, as nothing changes a config."""
     first, *rest = path
     return replace(
         config, **{first: _with_typed(getattr(config, first), rest, value) if rest else value}

@@ -1,8 +1,8 @@
-"""Composes the cells of a sweep as Hydra would, but each distinct choice of groups once.
+"""Composes the cells of a sweep as Hydra would, but each choice of group options only once.
 
-Hydra reads and merges some thirty files for each job, 0.1 s a time. Cells of a sweep mostly differ
-in values, which are set on a copy of what was composed before, in Hydra's own order, so that the
-result is the same. What is more than a value, and what cannot be set, is left to Hydra.
+Hydra reads and merges some thirty files for each job, in 0.1 s. Cells of a sweep mostly differ
+in values, which are set on a copy of a composed config, in Hydra's own order, so that the
+result is the same. Other overrides, and values that cannot be set, are left to Hydra.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class CellComposer:
 
     Args:
         loader: Hydra's, with the search path of this call.
-        master: the sweep's own config: what it resolved (times, for one) is the same in all cells.
+        master: the sweep's own config: values it resolved (times, e.g.) are the same in all cells.
     """
 
     def __init__(self, loader: ConfigLoader, master: DictConfig) -> None:
@@ -34,7 +34,7 @@ class CellComposer:
         self._composed: dict[tuple[str, ...], DictConfig] = {}
 
     def compose(self, overrides: Sequence[str], number: int) -> DictConfig:
-        """The config of cell `number`, with its `hydra` node.
+        """Compose the config of cell `number`, with its `hydra` node.
 
         Raises:
             HydraException, OmegaConfBaseException: as Hydra raises them.
@@ -47,7 +47,7 @@ class CellComposer:
                 force = value.is_force_add()
                 OmegaConf.update(cell, value.key_or_group, value.value(), force_add=force)
         except OmegaConfBaseException:
-            # Hydra says what is wrong.
+            # Hydra raises the error.
             cell = self._loader.load_sweep_config(self._master, list(overrides))
         with open_dict(cell.hydra):
             cell.hydra.overrides.task = [override.input_line for override in parsed]
@@ -57,17 +57,17 @@ class CellComposer:
         return cell
 
     def parsed(self, overrides: Sequence[str]) -> list[Override]:
-        """As Hydra understands them; each distinct text is parsed once."""
+        """Overrides as parsed by Hydra; each distinct text is parsed once."""
         for text in overrides:
             if text not in self._parsed:
                 (self._parsed[text],) = self._parser.parse_overrides([text])
         return [self._parsed[text] for text in overrides]
 
     def split(self, parsed: Sequence[Override]) -> tuple[tuple[str, ...], tuple[Override, ...]]:
-        """What Hydra composes, and the values to set on that.
+        """Split overrides into those that Hydra composes, and values to set afterwards.
 
-        Hydra is left choices of groups' options, what is more than a value (`~key`, `+key=1`), and
-        values before such, for they are applied in order.
+        Hydra composes choices of group options, other overrides than values (`~key`, `+key=1`),
+        and values before these, as overrides apply in order.
         """
         groups = [self._is_choice(override) for override in parsed]
         others = [
@@ -101,7 +101,7 @@ class CellComposer:
         return str(rules.item_sep).join(lines).replace("=", rules.kv_sep)
 
     def _is_choice(self, override: Override) -> bool:
-        """Hydra's own distinction between the choice of a group's option and a value."""
+        """Whether it chooses a group's option, by Hydra's own rule; else it sets a value."""
         if override.is_hydra_override() or isinstance(override.value(), dict):
             return False
         group = override.key_or_group
@@ -118,7 +118,7 @@ class CellComposer:
 
 
 def _is_value(override: Override) -> bool:
-    """`key=value` or `++key=value`."""
+    """Whether it is `key=value` or `++key=value`."""
     return (
         override.type in (OverrideType.CHANGE, OverrideType.FORCE_ADD)
         and override.package is None

@@ -1,4 +1,4 @@
-"""Launchers whose stages run elsewhere: `hydra/launcher=ray` and `hydra/launcher=submitit`."""
+"""Launchers that run stages on other machines: `hydra/launcher=ray` and `=submitit`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from runner.config.cluster import Batch, RayCluster
 from runner.errors import ConfigError
 
 PLUGINS = "hydra_plugins.kandinsky_runner"
-"""Where Hydra finds the launchers, which know nothing of their settings."""
+"""The module of the launchers' classes."""
 MOST = 4096
 
 
@@ -23,7 +23,7 @@ class RayConfig:
     Attributes:
         address: of a running cluster (`auto`, `ray://...`); null: one on this machine.
         workers: `auto` (as many as the cluster has room for) or a number.
-        num_cpus, num_gpus: what each actor is given.
+        num_cpus, num_gpus: resources of each actor.
     """
 
     _target_: str = f"{PLUGINS}.RayLauncher"
@@ -40,9 +40,9 @@ class SubmititConfig:
     Attributes:
         cluster: `slurm`, or `local` for processes of this machine.
         workers: how many jobs.
-        host: by which name the jobs reach this machine; null: the one it has for itself.
-        timeout_min: of each job; one that ends is submitted anew while there is work.
-        parameters: further ones, by submitit's names.
+        host: name by which the jobs reach this machine; null: its own host name.
+        timeout_min: of each job; one that ends is submitted again while there is work.
+        parameters: others, by submitit's names.
     """
 
     _target_: str = f"{PLUGINS}.SubmititLauncher"

@@ -1,7 +1,7 @@
-"""`experiment=glob(tour/*)`: patterns reach into folders of options, and match something.
+"""Expands patterns like `experiment=glob(tour/*)`, also in subfolders of options.
 
-Hydra's own glob sees the options of the group alone, not those of folders in it, and where nothing
-matches it sweeps over nothing, silently.
+Hydra's own glob does not see options in subfolders of the group, and where nothing matches it
+silently sweeps over nothing.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from runner.errors import ConfigError
 
 
 def matching_options(override: Override) -> list[str] | None:
-    """The options that an override's pattern matches, as they are written in an override; None
-    where it has no pattern.
+    """The options that an override's pattern matches, as written in an override; None where it
+    has no pattern.
 
     Raises:
         ConfigError: no option matches.
@@ -38,7 +38,7 @@ def matching_options(override: Override) -> list[str] | None:
 
 
 def _options(loader: ConfigLoader, group: str, depth: int) -> Iterable[str]:
-    """Options that lie `depth` folders deep in a group."""
+    """Options `depth` folders deep in a group."""
     if depth == 0:
         return loader.get_group_options(group, ObjectType.CONFIG)
     folders = loader.get_group_options(group, ObjectType.GROUP)

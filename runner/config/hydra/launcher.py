@@ -1,4 +1,4 @@
-"""Hands all cells of a multirun over at once, where Hydra's basic launcher runs job after job."""
+"""Launches all cells of a multirun together; Hydra's basic launcher runs one job after another."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from runner.config.run_config import RunConfig
 from runner.errors import ComposeError, RunnerError
 
 SWEEP_JOB = "sweep_job"
-"""The attribute of a task function that takes all cells."""
+"""The attribute of a task function that holds the job for all cells."""
 
 Objective: TypeAlias = "float | list[float] | None"
-"""What a sweeper is told of a cell."""
+"""A cell's objective: one number or several; None: the config names none."""
 
 SweepJob = Callable[[Sequence[Cell], Cluster | None], Mapping[int, Objective]]
 """Returns the cells' objectives, by number."""
@@ -41,16 +41,16 @@ def launch_cells(
     first: int,
     cluster: Cluster | None,
 ) -> list[JobReturn]:
-    """Compose the cells and call the task function's sweep job with them, wrong ones among them.
+    """Compose the cells and call the task function's sweep job with all, invalid ones too.
 
     Args:
         master: the config of the sweep itself.
         job_overrides: of each cell.
         first: number of the first cell.
-        cluster: where their stages run, if not on this machine.
+        cluster: where their stages run; None: on this machine.
     """
     sweep_job: SweepJob = getattr(task_function, SWEEP_JOB)
-    # Some sweepers write their results there, and none but the runner's and Hydra's make it.
+    # Some sweepers write results there, and only the runner's and Hydra's create it.
     Path(str(master.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
     before = HydraConfig.instance().cfg
     try:
@@ -66,7 +66,7 @@ def launch_cells(
 
 
 def _told(objective: Objective, master: DictConfig) -> Objective:
-    """Numbers that a sweeper can go on with: what failed is as bad as can be.
+    """Objectives that a sweeper can go on with: a failed cell gets the worst value.
 
     NaN, and a failed job too, would end Optuna's search.
     """
@@ -94,6 +94,6 @@ def _composed(
             config = ComposeError(config_problem(error))
         except RunnerError as error:
             config = error
-        # Those of a config hold no credentials.
+        # A config's own overrides hold no credentials.
         shown = config.overrides if isinstance(config, RunConfig) else tuple(overrides)
         yield Cell(number, shown, config)

@@ -1,4 +1,4 @@
-"""What Hydra and OmegaConf raise -> one message that names the key and what is allowed."""
+"""Turns errors of Hydra and OmegaConf into one message with the key and what is allowed."""
 
 from __future__ import annotations
 
@@ -60,14 +60,14 @@ def _no_option(group: str, option: str, text: str) -> str:
 
 
 def _options_here(group: str) -> list[str]:
-    """For a choice of several, of which Hydra does not list what there is."""
+    """The options of a group: for several choices at once Hydra does not list them."""
     return sorted(file.stem for file in config_dir().glob(f"{group}/*.yaml"))
 
 
 def _unreadable_override(error: OverrideParseException) -> str:
     # The key alone: a value that cannot be read may hold a password.
     key, _, value = error.override.partition("=")
-    # Of what the parser says the first line; some repeat the override, which may hold a password.
+    # Lines of the parser's message, but not those that repeat the override: it may hold a password.
     said = [line for line in error.message.splitlines() if error.override not in line]
     reason = _lines("\n".join(line for line in said if line.strip(" ^"))) or "not in quotes"
     advice = f"a text goes in quotes: {key}='\"...\"'" if value else "key=value"
@@ -90,7 +90,7 @@ def _chain(error: BaseException | None) -> Iterator[str]:
 
 
 def _lines(text: str) -> str:
-    """Distinct lines that say something, indented below the first."""
+    """The distinct lines without noise, indented below the first."""
     kept = dict.fromkeys(
         line.strip() for line in text.splitlines() if line.strip() and not NOISE.fullmatch(line)
     )

@@ -1,4 +1,4 @@
-"""One config, by Hydra's Compose API (https://hydra.cc/docs/advanced/compose_api/)."""
+"""Composes one config with Hydra's Compose API (https://hydra.cc/docs/advanced/compose_api/)."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from runner.errors import ComposeError
 
 
 def compose_one(overrides: Sequence[str]) -> RunConfig:
-    """The config of some overrides.
+    """The config of a list of overrides.
 
     Raises:
         ConfigError: a key, type or value is wrong.
-        ComposeError: Hydra's errors, in words of the config.
+        ComposeError: Hydra's errors, reworded.
     """
     tree.register()
     try:
@@ -32,7 +32,7 @@ def compose_one(overrides: Sequence[str]) -> RunConfig:
 
 
 def composed_with_hydra(overrides: Sequence[str]) -> DictConfig:
-    """What Hydra composes, with its `hydra` node.
+    """Compose with Hydra; the result has its `hydra` node.
 
     Raises:
         HydraException, OmegaConfBaseException: as Hydra raises them.

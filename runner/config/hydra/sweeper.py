@@ -1,4 +1,4 @@
-"""The cells of a multirun: each combination of the values that its overrides name."""
+"""Expands a multirun's overrides into cells: each combination of their values."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from runner.system.credentials import strip_credentials, strip_override
 def batches(
     arguments: Sequence[str], loader: ConfigLoader, size: int | None
 ) -> list[list[list[str]]]:
-    """The overrides of each cell, in batches that are launched together.
+    """The overrides of each cell, in batches to launch together.
 
     Args:
-        arguments: overrides; of those with the same key the last one counts.
+        arguments: overrides; of several with the same key the last one counts.
         size: of a batch; None: all cells in one.
 
     Raises:
         HydraException: an override cannot be read, or its values cannot be listed.
-        ConfigError: a pattern matches nothing, or the size is no number of cells.
+        ConfigError: a pattern matches nothing, or the size is not a number of cells.
     """
     if size is not None and size < 1:
         raise ConfigError(
@@ -43,7 +43,7 @@ def batches(
 
 
 def sweep_of(override: str) -> list[str]:
-    """One override for each value of a sweep: "a=1,2" -> ["a=1", "a=2"]; "a=[1,2]" is one value."""
+    """One override per value: "a=1,2" -> ["a=1", "a=2"]; "a=[1,2]" is one value."""
     (parsed,) = OverridesParser.create().parse_overrides([override])
     return _alternatives(parsed) if parsed.is_sweep_override() else [override]
 

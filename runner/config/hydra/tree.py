@@ -1,7 +1,7 @@
-"""Where the config files are, and what Hydra is given besides: schema, options, resolvers.
+"""Registers with Hydra what the config files need: schema, options, resolvers.
 
-The schema is registered beside the groups that a user picks from, not as one of them. The plugins
-are those of `hydra_plugins.kandinsky_runner`.
+The schema is registered beside the groups that a user chooses from, not as one of them. The
+plugins are in `hydra_plugins.kandinsky_runner`.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ CONFIG_NAME = "config"
 
 @dataclass
 class CellLauncherConfig:
-    """The stages of a sweep run on this machine."""
+    """`hydra/launcher=cells`: the stages of a sweep run on this machine."""
 
     _target_: str = f"{PLUGINS}.CellLauncher"
 
 
 @dataclass
 class CellSweeperConfig:
-    """Each combination of values is a cell.
+    """`hydra/sweeper=cells`: each combination of values is a cell.
 
     Attributes:
-        max_batch_size: how many cells are planned and run together; null: all.
+        max_batch_size: how many cells to plan and run together; null: all.
         params: further overrides, by key.
     """
 
@@ -41,11 +41,11 @@ class CellSweeperConfig:
 
 
 def register() -> None:
-    """Make schema, resolvers, launchers and sweeper known to Hydra. May be called again."""
+    """Register schema, resolvers, launchers and sweeper with Hydra. May be called again."""
     OmegaConf.register_new_resolver("example", _example, replace=True)
     OmegaConf.register_new_resolver("when", _when, replace=True)
-    # Hydra's plugins store their own options first: `basic` is replaced, since those of Hydra run
-    # cell after cell, each as a run of its own.
+    # Hydra's plugins store their options first; `basic` is replaced, as Hydra's own would run
+    # the cells one by one, each as a separate run.
     Plugins.instance()
     store = ConfigStore.instance().store
     store(name="typed_schema", node=Config)
@@ -62,5 +62,5 @@ def _example(name: str) -> str:
 
 
 def _when(value: object, is_this: object, then: object) -> object:
-    """`${when:${task.name},inpaint,mask.png}`: a value for one choice, and null for all others."""
+    """`${when:${task.name},inpaint,mask.png}`: a value for one choice, null for all others."""
     return then if str(value) == str(is_this) else None
