@@ -1,4 +1,4 @@
-"""What every kind of test may use."""
+"""Fixtures for all kinds of tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be seen of a page, and a choice as a person makes it."""
+"""Reads what is visible on a page, and chooses options as a user does."""
 
 from __future__ import annotations
 

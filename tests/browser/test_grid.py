@@ -1,4 +1,4 @@
-"""The pictures of a page, by any axes."""
+"""The grid of a page's pictures, by any axes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page of a sweep as a whole: as files, with hostile texts, on a telephone."""
+"""The page of a sweep as a whole: from files, with hostile texts, on a phone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A picture with all that is known of it, and two of them compared."""
+"""The viewer: one picture with its details, and two pictures compared."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is varied in `test_identity`: bases, and for each field of RunConfig its other values."""
+"""The cases of `test_identity`: base configs, and other values for each field of RunConfig."""
 
 from __future__ import annotations
 

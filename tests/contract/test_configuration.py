@@ -1,4 +1,4 @@
-"""The config's reference: complete, true, quick, and the same on the page as in the terminal."""
+"""The config's reference: complete, correct, fast, and the same on the page and in the terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The documents hang together: links lead somewhere, and the README leads to every page."""
+"""Links in the documents work, and the README leads to every page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No Python file is longer than a reader takes in: 300 lines."""
+"""No Python file is longer than 300 lines."""
 
 from __future__ import annotations
 

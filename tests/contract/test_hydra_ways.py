@@ -1,17 +1,16 @@
-"""What the runner uses of Hydra, and what other applications of Hydra see of the runner.
+"""The parts of Hydra that the runner uses, and what other Hydra applications see of the runner.
 
-Hydra changes what its documentation does not name without notice, so only runner/config/hydra/ and
-the plugins in hydra_plugins/ import Hydra at all, and they import it by public names: `hydra`
-itself, `hydra.core`, `hydra.errors`, `hydra.plugins` and `hydra.types`. Of these, what is less
-than documented:
+Hydra changes undocumented names without notice, so only runner/config/hydra/ and the plugins in
+hydra_plugins/ import Hydra at all, and they import it by public names: `hydra` itself,
+`hydra.core`, `hydra.errors`, `hydra.plugins` and `hydra.types`. Of these, not fully documented:
 
 - `HydraConfig.instance().cfg`: the launcher assigns it, to put back what was there before it
   composed cells. Hydra's own way of setting it, `set_config`, does not take None.
 - `hydra_job.__module__`: `hydra.main` names the job after the module of the function it is given.
-- HYDRA_FULL_ERROR: the variable is documented, as a switch for users; it has `hydra.main` raise its
-  errors, which are told in words of the config then.
-- the texts of Hydra's errors, which `problems` reads for the key and the options: there is no other
-  way to them. A text that it does not know is shown as it is.
+- HYDRA_FULL_ERROR: the variable is documented, as a switch for users; it makes `hydra.main` raise
+  its errors, which are then reworded.
+- the texts of Hydra's errors, which `problems` parses for the key and the options: there is no
+  other way to get these. An unknown text is shown unchanged.
 """
 
 from __future__ import annotations

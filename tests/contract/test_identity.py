@@ -1,4 +1,4 @@
-"""What decides the pixels decides the key; what does not, does not."""
+"""Settings that affect the pixels change the keys; other settings do not."""
 
 from __future__ import annotations
 

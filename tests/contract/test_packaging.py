@@ -1,4 +1,4 @@
-"""The wheel holds all that a run needs, and works far from any checkout."""
+"""The wheel has all files that a run needs, and works outside any checkout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Studies in `experiments/`: each asks a question, and has as many pictures as an answer takes."""
+"""Studies in `experiments/`: each asks a question, and has enough pictures for an answer."""
 
 from __future__ import annotations
 

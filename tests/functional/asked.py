@@ -1,4 +1,4 @@
-"""What is drawn, by the runner and by direct calls of diffusers: settings, seeds, pictures."""
+"""The settings, seeds and input pictures for both the runner and direct calls of diffusers."""
 
 from __future__ import annotations
 

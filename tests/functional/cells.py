@@ -1,4 +1,4 @@
-"""Cells on the small random checkpoints, in this process, with the live pipelines to look at."""
+"""Runs cells on the small random checkpoints in this process, and gives their live pipelines."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Direct calls of diffusers for every cell, written without a look at the runner's stages.
+"""Direct calls of diffusers for every cell, written independently of the runner's stages.
 
-Where diffusers is wrong its call is put right here, with the reason beside it; `naive` leaves it.
+Where diffusers is wrong its call is corrected here, with the reason; `naive` leaves it.
 """
 
 from __future__ import annotations

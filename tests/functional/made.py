@@ -1,4 +1,4 @@
-"""What a run left, read from its folder."""
+"""Reads the results of a run from its folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`bench=true`: each stage is run again and again, nothing is taken from the store."""
+"""`bench=true`: each stage runs repeatedly, and nothing is taken from the store."""
 
 from __future__ import annotations
 

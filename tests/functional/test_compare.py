@@ -1,4 +1,4 @@
-"""`kandinsky compare`: from a sweep that was run to tables, files and MLflow."""
+"""`kandinsky compare`: from a finished sweep to tables, files and MLflow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""torch.compile: the pictures stay, it is read back, it is timed apart, and a miss is noticed."""
+"""torch.compile: pictures stay the same, it is read back and timed apart, a miss is reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`kandinsky export`: what a scorer finds."""
+"""`kandinsky export`: the folders that a scorer reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`kandinsky grid`: the pictures of a sweep where their axes say."""
+"""`kandinsky grid`: the pictures of a sweep, placed by their axes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The process that imports for workers stands by while a sweep is planned, and never afterwards."""
+"""The process that imports for workers runs while a sweep is planned, and never afterwards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How weights come into memory."""
+"""Loading weights into memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Metrics as stages: what is measured, against what, and what happens when one fails."""
+"""Metrics as stages: their numbers, their references, and what happens when one fails."""
 
 from __future__ import annotations
 

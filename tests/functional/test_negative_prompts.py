@@ -1,4 +1,4 @@
-"""Whom the negative prompt is told, against direct calls of diffusers."""
+"""Which models get the negative prompt, against direct calls of diffusers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a sweeper that optimises is told: `objective`, with Optuna's sweeper."""
+"""`objective`: the values that an optimising sweeper (Optuna's) gets."""
 
 from __future__ import annotations
 

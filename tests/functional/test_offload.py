@@ -1,4 +1,4 @@
-"""Offload, as far as it shows without an accelerator: choice, refusals, and diffusers' hooks."""
+"""Offload without an accelerator: choice of mode, refusals, and diffusers' hooks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What lies in the output folder after a run, and that nothing lies anywhere else."""
+"""The files in the output folder after a run; nothing is written anywhere else."""
 
 from __future__ import annotations
 

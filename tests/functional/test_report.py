@@ -1,4 +1,4 @@
-"""`kandinsky report`: the page of what the runner made, and what it says on the way."""
+"""`kandinsky report`: the page of a sweep, and the messages while it is written."""
 
 from __future__ import annotations
 

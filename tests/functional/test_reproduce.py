@@ -1,4 +1,4 @@
-"""`kandinsky reproduce`: the same comes out, or it says what differs."""
+"""`kandinsky reproduce`: the same pictures, or a report of what differs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sweeps within this process: the same pixels as cell by cell, and what fails fails alone."""
+"""Sweeps within this process: the same pixels as cell by cell; a failing cell fails alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `make run` does: each task of the tour, with the weights that ship."""
+"""`make run`: each task of the tour, with the weights that ship."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Cells that are run in different ways are compared by what each has drawn, never with themselves.
+"""Cells of different execution profiles are compared by what each has drawn, never with themselves.
 
-That a way draws other pictures is brought about here: with two threads they come out inverted.
+Here a profile does draw other pictures: with two threads they come out inverted.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What stands on stdout and stderr: progress=json and quiet, and the runner called from Python."""
+"""What is printed on stdout and stderr: progress=json and quiet, and calls from Python."""
 
 from __future__ import annotations
 

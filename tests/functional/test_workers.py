@@ -1,4 +1,4 @@
-"""Stages in worker processes: the same pixels as in one, and nothing lost where one dies."""
+"""Stages in worker processes: the same pixels as in one process; nothing is lost if one dies."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What diffusers does wrong without a word, and that the runner does not.
+"""Silent errors of diffusers, which the runner does not make.
 
-Each test shows both. Where one fails at `naive`, diffusers was mended: the correction that goes
-with it in `runner/stages` may go, and the test with it.
+Each test shows both. Where one fails at `naive`, diffusers was fixed: the correction in
+`runner/stages` can be removed, and the test with it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What diffusers ignores without a word, and the runner heeds or refuses.
+"""Inputs that diffusers silently ignores, and that the runner uses or refuses.
 
-As in test_wrongs.py: each test shows both, and fails where diffusers was mended.
+As in test_wrongs.py: each test shows both, and fails once diffusers is fixed.
 """
 
 from __future__ import annotations

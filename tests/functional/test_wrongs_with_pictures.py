@@ -1,6 +1,6 @@
-"""What diffusers does wrong with pictures, without a word, and that the runner does not.
+"""Silent errors of diffusers with pictures, which the runner does not make.
 
-As in test_wrongs.py: each test shows both, and fails where diffusers was mended.
+As in test_wrongs.py: each test shows both, and fails once diffusers is fixed.
 """
 
 from __future__ import annotations

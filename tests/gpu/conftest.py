@@ -1,4 +1,4 @@
-"""These need an accelerator, and are skipped where there is none."""
+"""These tests need an accelerator, and are skipped without one."""
 
 from __future__ import annotations
 

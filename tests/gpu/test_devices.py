@@ -1,4 +1,4 @@
-"""What needs an accelerator. Run them where there is one: pytest -m gpu tests/gpu"""
+"""Tests that need an accelerator. Run them with: pytest -m gpu tests/gpu"""
 
 from __future__ import annotations
 

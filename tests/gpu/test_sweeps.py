@@ -1,4 +1,4 @@
-"""Sweeps and batches on an accelerator. Run them where there is one: pytest -m gpu tests/gpu"""
+"""Sweeps and batches on an accelerator. Run them with: pytest -m gpu tests/gpu"""
 
 from __future__ import annotations
 

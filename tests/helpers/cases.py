@@ -1,4 +1,5 @@
-"""What each task needs, for all tests that go through the tasks: a new one is a row in each table.
+"""The inputs of each task, for all tests that go through the tasks: a new task is a row in each
+table.
 
 The pictures are those of `unit.conftest.write_pictures`, in the working directory.
 """

@@ -1,4 +1,4 @@
-"""Records of runs and sweeps that never ran: each says what a test asks for, else the usual."""
+"""Fake records of runs and sweeps: fields that a test sets, defaults for all others."""
 
 from __future__ import annotations
 

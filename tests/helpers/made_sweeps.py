@@ -1,4 +1,4 @@
-"""Folders of sweeps as the runner leaves them, with small pictures of one colour each."""
+"""Makes sweep folders like the runner's, with small pictures of one colour each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a user finds in a run's folder, whatever the runner makes of it."""
+"""Reads a run's folder as a user would, without the runner's code."""
 
 from __future__ import annotations
 

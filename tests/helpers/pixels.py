@@ -1,4 +1,4 @@
-"""Pictures as numbers, and how far two are apart."""
+"""Pictures as arrays, and the difference of two."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """Values for each option of the schedulers, for all tests that go through them: a new option is a
-row in `VALUES`, and a new scheduler one in `CHANGES`.
+row in `VALUES`, and a new scheduler a row in `CHANGES`.
 """
 
 from __future__ import annotations

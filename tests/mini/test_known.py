@@ -1,4 +1,4 @@
-"""What trained weights know, and which words of a prompt they do not."""
+"""The vocabulary of trained weights, and unknown words of a prompt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parts that go on from others: text encoders, the other UNets of 2.x, and that of 3."""
+"""Parts that are fine-tuned from others: text encoders, the other UNets of 2.x, and that of 3."""
 
 from __future__ import annotations
 

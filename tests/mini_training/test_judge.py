@@ -1,4 +1,4 @@
-"""The judge: right on the truth, and strict on what is nearly a shape."""
+"""The judge: right on true shapes, and strict on near misses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the parts of the small family learn from, and towards; nothing is trained here."""
+"""Inputs and targets that the parts of the small family are trained on; nothing is trained here."""
 
 from __future__ import annotations
 

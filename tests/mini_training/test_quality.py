@@ -1,4 +1,4 @@
-"""What the shipped weights draw, read from the pixels by the strict judge."""
+"""Images of the shipped weights, evaluated from the pixels by the strict judge."""
 
 from __future__ import annotations
 

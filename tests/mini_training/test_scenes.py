@@ -1,4 +1,4 @@
-"""Synthetic scenes: which objects lie where, and what may be said of them."""
+"""Synthetic scenes: which objects lie where, and which captions are true of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the shipped weights make of pictures, read from the pixels by the judge."""
+"""Images that the shipped weights make from pictures, evaluated from the pixels by the judge."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The random checkpoints load, run in every pipeline, and answer to every input."""
+"""The random checkpoints load, run in every pipeline, and react to every input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Workplaces: working directories whose processes end with the test."""
+"""Working directories whose processes end with the test."""
 
 from __future__ import annotations
 

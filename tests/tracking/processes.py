@@ -1,4 +1,4 @@
-"""Runs as processes of their own, which can be stopped and killed, and what MLflow has of them."""
+"""Starts runs as processes, which can be stopped and killed, and reads their MLflow runs."""
 
 from __future__ import annotations
 

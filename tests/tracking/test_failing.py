@@ -1,4 +1,4 @@
-"""Stages that fail, and disks that take nothing more: one message, and what was made is kept."""
+"""Failing stages and full disks: one message, and finished images are kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sweeps as processes: stopped, killed, resumed; and what MLflow has of them."""
+"""Sweeps as processes: stopped, killed, resumed; and their runs in MLflow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What MLflow has of one finished run."""
+"""The MLflow run of one finished run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tracking servers that are away, and stores that several runs share."""
+"""Absent tracking servers, and stores that several runs share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A session's end: the writer looks at once, and one that is dead holds nobody up."""
+"""A session's end: the writer delivers at once, and a dead writer delays nobody."""
 
 from __future__ import annotations
 

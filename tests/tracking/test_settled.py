@@ -1,4 +1,4 @@
-"""Parameters in MLflow: what `auto` became, with what was asked for beside it."""
+"""Parameters in MLflow: the value chosen for `auto`, with the asked one beside it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Records on disk: whole or not there, and nothing costs a run its pictures."""
+"""Records on disk: complete or absent, and no error costs a run its images."""
 
 from __future__ import annotations
 

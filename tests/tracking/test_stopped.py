@@ -1,4 +1,4 @@
-"""Runs that are stopped or killed half-way: what was made is kept, and MLflow says so."""
+"""Runs that are stopped or killed: finished images are kept, and MLflow has the status."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An engine's bench: stand-in stages and pipelines, and an observer that keeps what it is told."""
+"""A test bench for the engine: stand-in stages and pipelines, and an observer that keeps events."""
 
 from __future__ import annotations
 

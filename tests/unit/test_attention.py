@@ -1,4 +1,4 @@
-"""Attention layers that a row describes are set, and others are refused."""
+"""Attention layers in the catalog are set, and others are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Alike nodes run as one call: which go together, and what becomes of each."""
+"""Similar nodes run in one call: which go together, and the result of each."""
 
 from __future__ import annotations
 

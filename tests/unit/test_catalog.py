@@ -1,4 +1,4 @@
-"""The table: whole, and names classes that exist."""
+"""The catalog: complete, and its classes exist."""
 
 from __future__ import annotations
 

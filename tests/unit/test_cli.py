@@ -1,4 +1,4 @@
-"""Verbs, and what is none."""
+"""Verbs, and words that are not verbs."""
 
 from __future__ import annotations
 

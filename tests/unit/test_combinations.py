@@ -1,4 +1,4 @@
-"""What cannot go together, or not on this machine; and notes on what can."""
+"""Combinations that are refused, in general or on this machine, and warnings on others."""
 
 from __future__ import annotations
 

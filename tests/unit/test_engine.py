@@ -1,4 +1,4 @@
-"""The engine with stages and pipelines of the test's own: what runs, in what order, who is told."""
+"""The engine with stand-in stages and pipelines: what runs, in what order, and its events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The engine and scarce memory: pipelines leave when they are done, and running out is relieved."""
+"""The engine and memory: pipelines are freed when done, and running out of memory is handled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pictures that an image is made from are told with it, whatever is stored."""
+"""Observers get an image's input pictures with it, whatever is stored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several observers are told as one."""
+"""Several observers act as one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures by address: only where allowed, once, and never by `kandinsky plan`."""
+"""Pictures by URL: fetched only where allowed, once, and never by `kandinsky plan`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What makes a sweep another one, and what only says how it is run."""
+"""Which settings make another sweep, and which only set how it runs."""
 
 from __future__ import annotations
 

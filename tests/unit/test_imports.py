@@ -1,4 +1,4 @@
-"""What the large libraries are imported with and without: each case in a process of its own."""
+"""Imports of large libraries, with and without scipy: each case in a separate process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures handed in by a user: what is refused, and what is told of the others."""
+"""Input pictures: which are refused, and what the check tells of the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is told of this machine without torch."""
+"""Facts of this machine, found without torch."""
 
 from __future__ import annotations
 

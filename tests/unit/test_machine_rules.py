@@ -1,4 +1,4 @@
-"""What does not work on this machine: refused by the plan."""
+"""Settings that do not work on this machine are refused by the plan."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which offload mode is chosen, why, and what comes after running out of memory."""
+"""Which offload mode is chosen, why, and which is next when memory runs out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files of any kind: what the pixels become."""
+"""Decoding picture files of all kinds to pixels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which accelerator each worker of a pool gets; the processes themselves are stood in for."""
+"""Which accelerator each worker of a pool gets; with stand-ins for the processes."""
 
 from __future__ import annotations
 

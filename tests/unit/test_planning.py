@@ -1,4 +1,4 @@
-"""What is settled and refused before anything runs."""
+"""The planner: what it settles and refuses before anything runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is shown in a pipe and on a terminal."""
+"""Progress displays in a pipe and on a terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signals that stop, and what is not to be torn apart by them."""
+"""Signals that stop a run, and work that they do not interrupt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Entries are whole or absent, whatever happens to the disk and whoever writes meanwhile."""
+"""Store entries are complete or absent, despite disk errors and concurrent writers."""
 
 from __future__ import annotations
 

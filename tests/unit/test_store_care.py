@@ -1,4 +1,4 @@
-"""The store on disk as a whole, made by the store itself."""
+"""The store as a whole: its size, its checks, its trimming."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The nodes of one image, for every cell: what each is given, and what images share."""
+"""The nodes of one image, for every cell: their inputs, and what images share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Verdicts, and what stands beside them."""
+"""Verdicts, and the notes beside them."""
 
 from __future__ import annotations
 

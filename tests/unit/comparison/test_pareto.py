@@ -1,4 +1,4 @@
-"""Which settings no other one beats, and the picture of them."""
+"""The Pareto front, and its plot."""
 
 from __future__ import annotations
 

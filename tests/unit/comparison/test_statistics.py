@@ -1,4 +1,4 @@
-"""Intervals against scipy called directly, against Student's t, and against the truth."""
+"""Intervals against scipy, against Student's t, and their coverage of the true mean."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files of a comparison: what they say, and that no text of a user breaks them."""
+"""Files of a comparison: their content, and that no text of a user breaks them."""
 
 from __future__ import annotations
 

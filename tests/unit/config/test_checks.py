@@ -1,4 +1,4 @@
-"""Every value, option and input that cannot be meant: refused by key, value and what is allowed."""
+"""Invalid values, options and inputs: the message names key, value and what is allowed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of an address may be shown."""
+"""Removal of credentials from addresses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The keys that say how something is measured."""
+"""The keys on measuring."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The config that all else sees cannot be changed."""
+"""RunConfig cannot be changed."""
 
 from __future__ import annotations
 

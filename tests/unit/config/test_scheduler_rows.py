@@ -1,4 +1,4 @@
-"""The rows of schedulers, their config files and what is recorded of their options agree."""
+"""The schedulers' rows, their config files and their recorded options agree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The schema and the config tree say the same."""
+"""The schema and the config tree agree."""
 
 from __future__ import annotations
 

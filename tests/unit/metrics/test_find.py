@@ -1,4 +1,4 @@
-"""From what a config says of a metric to its function."""
+"""From a metric in the config to its function."""
 
 from __future__ import annotations
 

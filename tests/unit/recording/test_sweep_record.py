@@ -1,4 +1,4 @@
-"""sweep.json: what is written, and which records are left alone."""
+"""sweep.json: what is written, and which records are not touched."""
 
 from __future__ import annotations
 

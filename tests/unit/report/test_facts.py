@@ -1,4 +1,4 @@
-"""What the page says of a sweep: axes, places, means, states."""
+"""The data of a sweep's page: axes, positions, means, statuses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page's HTML: data that stays data, and a policy that allows what is there and no more."""
+"""The page's HTML: data that stays data, and a policy that allows its own files only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A report on disk: whole or not at all, and never in the place of something else."""
+"""Reports are written atomically, and never replace anything but a report."""
 
 from __future__ import annotations
 

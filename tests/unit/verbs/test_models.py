@@ -1,4 +1,4 @@
-"""`kandinsky models`: the tables, and what of the checkpoints is on disk."""
+"""`kandinsky models`: the tables, and which checkpoints are on disk."""
 
 from __future__ import annotations
 

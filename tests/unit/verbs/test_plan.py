@@ -1,4 +1,4 @@
-"""`kandinsky plan`, as a person reads it."""
+"""The text of `kandinsky plan`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`weights=<folder>`, wherever an option may stand, and what is refused."""
+"""`weights=<folder>`, wherever an option is allowed, and what is refused."""
 
 from __future__ import annotations
 

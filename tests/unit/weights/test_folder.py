@@ -1,4 +1,4 @@
-"""Checkpoint folders: what is read from them, what is refused, what makes their identity."""
+"""Checkpoint folders: what is read from them, what is refused, and their identity."""
 
 from __future__ import annotations
 

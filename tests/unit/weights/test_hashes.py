@@ -1,4 +1,4 @@
-"""Content hashes: the same wherever files lie, remembered only as long as they hold."""
+"""Content hashes: independent of paths, and cached only while files are unchanged."""
 
 from __future__ import annotations
 

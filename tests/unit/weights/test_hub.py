@@ -1,4 +1,4 @@
-"""The hub's cache, read without its client; and the client's errors in our words."""
+"""The hub's cache, read without its client; and the client's errors, reworded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs through Hydra: statuses, overrides, and a process left as it was."""
+"""Jobs through Hydra: exit statuses, overrides, and no change to the process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cells resolved by way of what others share are what the whole way makes of them."""
+"""Cells resolved with shared work equal cells resolved in full."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mistakes in config files of a user's own: the message names file or key, and what is wrong."""
+"""Mistakes in a user's own config files: the message names file or key, and the error."""
 
 from __future__ import annotations
 
