@@ -101,7 +101,7 @@ def test_every_config_plans_or_is_refused_with_one_message(
 def test_every_config_that_plans_also_runs(
     command: Command, fixed: list[str], tmp_path: Path
 ) -> None:
-    quiet = ["tracking=none", "progress=quiet"]
+    untracked = ["tracking=none", "progress=lines"]
     latest = tmp_path / "working" / "outputs" / "latest"
     ran: list[int] = []
     failed: list[str] = []
@@ -112,7 +112,7 @@ def test_every_config_that_plans_also_runs(
     def each(overrides: list[str]) -> None:
         if verdict(*fixed, *overrides)[0] != 0:
             return
-        said = command("run", *fixed, *quiet, *overrides)
+        said = command("run", *fixed, *untracked, *overrides)
         images = len(list(latest.glob("*.png"))) if said.status == 0 else 0
         ran.append(images)
         if not images or not said.out.startswith(f"{images} of {images} image"):
