@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import field, fields, is_dataclass
+from dataclasses import Field, field, fields, is_dataclass
 from typing import Any, get_type_hints
 
 HELP = "help"
@@ -39,11 +39,23 @@ def keys_without_identity(schema: type[Any]) -> frozenset[str]:
     return frozenset(one.name for one in fields(schema) if not one.metadata[IDENTITY])
 
 
-def profile_keys(schema: type[Any], before: str = "") -> Iterator[tuple[str, str]]:
-    """The dotted keys that set how a cell runs, each with its field of the profile."""
+def walk_keys(schema: type[Any], before: str = "") -> Iterator[tuple[str, Field[Any]]]:
+    """All keys of a schema, dotted, each with its field; sections before what they hold."""
     hints = get_type_hints(schema)
     for one in fields(schema):
-        if one.metadata[PROFILE]:
-            yield f"{before}{one.name}", one.metadata[PROFILE]
+        name = f"{before}{one.name}"
+        yield name, one
         if is_dataclass(section := hints[one.name]) and isinstance(section, type):
-            yield from profile_keys(section, f"{before}{one.name}.")
+            yield from walk_keys(section, f"{name}.")
+
+
+def profile_keys(schema: type[Any]) -> Iterator[tuple[str, str]]:
+    """The dotted keys that set how a cell runs, each with its field of the profile."""
+    for name, one in walk_keys(schema):
+        if one.metadata[PROFILE]:
+            yield name, one.metadata[PROFILE]
+
+
+def schema_keys(schema: type[Any]) -> Iterator[str]:
+    """All dotted keys of a schema."""
+    return (name for name, _ in walk_keys(schema))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 import re
-from collections.abc import Iterator
-from typing import Any, get_type_hints
 
+from runner.config.keys import schema_keys
 from runner.config.schema import Config
 
 PHRASES = (
@@ -45,13 +43,3 @@ def no_such_key(key: str) -> str:
     alike = difflib.get_close_matches(key, known, n=3, cutoff=0.6)
     near = list(dict.fromkeys([*named, *alike]))[:3]
     return f"no such key (near: {', '.join(near)})" if near else "no such key"
-
-
-def schema_keys(section: type[Any], prefix: str = "") -> Iterator[str]:
-    """All dotted keys of the schema."""
-    hints = get_type_hints(section)
-    for field in dataclasses.fields(section):
-        name = f"{prefix}{field.name}"
-        yield name
-        if dataclasses.is_dataclass(hints[field.name]):
-            yield from schema_keys(hints[field.name], f"{name}.")

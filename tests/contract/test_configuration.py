@@ -14,11 +14,11 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
 from runner.config.hydra import tree
+from runner.config.keys import schema_keys
 from runner.config.reference import Key, Option, groups, keys
 from runner.config.resolve import resolve
 from runner.config.run_config import RunConfig
 from runner.config.schema import Config
-from runner.config.words import schema_keys
 from runner.errors import ConfigError
 from runner.planning.planner import make_plan
 from unit.conftest import Command, assert_refused

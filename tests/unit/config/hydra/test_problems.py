@@ -9,8 +9,9 @@ import pytest
 from hydra.errors import OverrideParseException
 
 from runner.config.hydra.problems import config_problem
+from runner.config.keys import schema_keys
 from runner.config.schema import Config
-from runner.config.words import no_such_key, schema_keys
+from runner.config.words import no_such_key
 from unit.conftest import Command, Said, assert_refused
 
 HEADER = "# @package _global_\n"
