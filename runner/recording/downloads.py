@@ -21,18 +21,18 @@ class QuietDownload:
     def __init__(self) -> None:
         self._total: Mapping[str, int] = {}
         self._began = self._told = 0.0
-        self._at_first = 0
+        self._at_first: int | None = None
 
     def started(self, total: Mapping[str, int]) -> None:
         """Repository -> bytes that it needs."""
-        self._total = total
+        self._total, self._began = total, time.monotonic()
 
     def progressed(self, there: Mapping[str, int]) -> None:
         """Repository -> bytes that are there."""
         now, done, total = time.monotonic(), sum(there.values()), sum(self._total.values())
-        if not self._began:
+        if self._at_first is None:
             # What an earlier download left is no part of the rate.
-            self._began, self._at_first = now, done
+            self._at_first = done
         elif now - self._told < self.every and done < total:
             return
         self._told = now

@@ -43,12 +43,16 @@ class DownloadDisplay(Protocol):
 
 
 def ask_about(
-    checkpoints: Iterable[FoundCheckpoint], *, seconds: float | None = None
+    checkpoints: Iterable[FoundCheckpoint],
+    *,
+    seconds: float | None = None,
+    newest: bool = False,
 ) -> str | None:
     """Ask the hub for the listings and configs of checkpoints.
 
     Args:
         seconds: of patience; None: as for a download, and a hub that cannot be reached is an error.
+        newest: of branches the newest commits, not those that this disk has.
 
     Returns:
         why the hub could not be asked, where that is no error.
@@ -56,7 +60,7 @@ def ask_about(
     Raises:
         WeightsError, SeveralError: a repository or a revision of it cannot be had.
     """
-    wanted = {_asked(found): found for found in checkpoints if found.wanted is not None}
+    wanted = {_asked(found, newest): found for found in checkpoints if found.wanted is not None}
     if not wanted:
         return None
     answers = _answers(list(wanted), patience() if seconds is None else seconds)
@@ -82,9 +86,9 @@ def _answers(asked: Sequence[Asked], seconds: float) -> dict[Asked, Answer]:
     return ask_hub(asked, seconds)
 
 
-def _asked(found: FoundCheckpoint) -> Asked:
+def _asked(found: FoundCheckpoint, newest: bool) -> Asked:
     assert found.wanted is not None
-    known = CachedRepo(found.repo).commit_of(found.wanted)
+    known = None if newest else CachedRepo(found.repo).commit_of(found.wanted)
     return Asked(found.repo, found.wanted, known)
 
 
@@ -98,7 +102,8 @@ def explain(found: FoundCheckpoint, error: HubError) -> WeightsError:
         what = found.problem or f"is not on this disk (looked in {cache_dir()})"
         problem = f"{what}, and {error}"
     folder = found.checkpoint.folder
-    return WeightsError(key, value, problem, f"weights=<folder that holds {folder}>, weights=mini")
+    instead = f"weights=<folder that holds {folder}>, or weights=mini"
+    return WeightsError(key, value, problem, instead)
 
 
 def missing_files(checkpoints: Iterable[FoundCheckpoint]) -> list[RemoteFile]:

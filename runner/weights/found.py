@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from runner.catalog.checkpoint import Checkpoint
@@ -68,3 +69,8 @@ class FoundCheckpoint:
         """Module -> bytes of its weights in memory."""
         assert self.checked is not None
         return {name: n * bytes_per_number for name, n in self.checked.parameters.items()}
+
+
+def distinct(checkpoints: Iterable[FoundCheckpoint]) -> list[FoundCheckpoint]:
+    """Each checkpoint once. The roles of one repository are several, with files of their own."""
+    return list({(one.identity, one.checkpoint.without): one for one in checkpoints}.values())
