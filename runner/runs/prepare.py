@@ -17,6 +17,7 @@ from runner.recording.downloads import download_display
 from runner.system.signals import interrupt, signals
 from runner.weights.complete import ask_about, fetch_missing
 from runner.weights.found import FoundCheckpoint, distinct
+from runner.weights.hub import is_offline
 
 T = TypeVar("T")
 Found = Collection[FoundCheckpoint]
@@ -88,7 +89,7 @@ def _of_sweep(sweep: SweepPlan) -> Found:
 
 def _looked_up(plan: Callable[[], T], of: Callable[[T], Found]) -> tuple[T, str | None]:
     planned = plan()
-    unknown = [found for found in of(planned) if found.checked is None]
+    unknown = [found for found in of(planned) if found.checked is None or not found.listed]
     if not unknown:
         return planned, None
     unreached = ask_about(unknown, seconds=0)
@@ -98,6 +99,10 @@ def _looked_up(plan: Callable[[], T], of: Callable[[T], Found]) -> tuple[T, str 
 def _prepared(plan: Callable[[], T], of: Callable[[T], Found], progress: Progress) -> T:
     planned = plan()
     display = download_display(progress)
+    unlisted = [found for found in of(planned) if not found.listed]
+    # Another program's download: it may lack what this program cannot know of.
+    if unlisted and not is_offline() and ask_about(unlisted, seconds=0) is None:
+        planned = plan()
     if any(found.checked is None for found in of(planned)):
         try:
             with signals(interrupt):

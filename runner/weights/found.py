@@ -25,6 +25,8 @@ class FoundCheckpoint:
         missing: files that are to be fetched; None: the hub must be asked which.
         damaged: those of `missing` that are there, with other bytes than the hub lists.
         problem: why what is on this disk is not enough, where anything is.
+        listed: whether it is known which files the repository has; else `checked` only has what
+            such a checkpoint must have.
     """
 
     role: str
@@ -38,6 +40,7 @@ class FoundCheckpoint:
     missing: tuple[RemoteFile, ...] | None = ()
     damaged: tuple[RemoteFile, ...] = ()
     problem: str | None = None
+    listed: bool = True
 
     @property
     def identity(self) -> str:

@@ -256,3 +256,19 @@ def test_a_newer_commit_is_mentioned_and_taken_on_request(
     assert one.status == 0
     assert old.name not in one.out
     assert hub.repositories[DECODER].commit in one.out
+
+
+def test_another_programs_cache_is_compared_with_the_listing(
+    hub: Hub, said: Say, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert said("download", "weights=hub", "progress=quiet").status == 0
+    home = snapshot(PRIOR).parents[1]
+    shutil.rmtree(home / "trees")
+    extra = snapshot(PRIOR) / "tokenizer" / "special_tokens_map.json"
+    extra.unlink()
+    hub.stop()
+    # Whole as far as anyone can tell without the hub.
+    assert said("download", "weights=hub", "progress=quiet").status == 0
+    hub.start()
+    assert said("download", "weights=hub", "progress=quiet").status == 0
+    assert extra.is_file()
