@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,10 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     if "gpu" not in config.option.markexpr.replace("not gpu", ""):
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    # Nothing of the user's own is read or written.
+    os.environ["KANDINSKY_CACHE"] = str(
+        Path(tempfile.gettempdir()) / f"kandinsky-tests-{os.getuid()}"
+    )
 
 
 @pytest.fixture(scope="session")

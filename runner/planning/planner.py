@@ -20,11 +20,12 @@ from runner.planning.metrics import (
 from runner.planning.nodes import NodeFactory
 from runner.planning.plan import Plan, PlannedImage
 from runner.planning.request import ImageRequest
+from runner.planning.specs import precision_of
 from runner.planning.tasks import TASKS
 from runner.planning.warnings import find_warnings
 from runner.system.machine import PIXEL_LIBRARIES, cpu_cores, settle_device, versions
 from runner.weights.find import FoundWeights, find_weights
-from runner.weights.hashes import FileHashes
+from runner.weights.hashes import FileHashes, hash_memory
 
 if TYPE_CHECKING:
     from runner.images.inputs import InputImage
@@ -53,8 +54,8 @@ def make_plan(run: RunConfig, *, download: bool = False) -> Plan:
     """Check a run against its weights and the machine, and lay out its graph.
 
     Args:
-        download: fetch hub weights that are not on disk. Without it their nodes' keys are
-            provisional.
+        download: fetch pictures that are not on disk. Where hub weights are not, their nodes' keys
+            are provisional.
 
     Raises:
         ConfigError: anything that would fail later and can be known now.
@@ -161,17 +162,16 @@ class Planner:
 
     def _find_weights(self, asked: CheckedConfig) -> FoundWeights:
         run, row = asked.run, asked.row
-        memory = cache_dir(run) / "file-hashes.json"
         cell = row.version.name, row.task.name
-        same = repr((*cell, sorted(asked.roles), run.weights, run.depth, memory))
+        precisions = {role: precision_of(run, role) for role in asked.roles}
+        same = repr((*cell, sorted(precisions.items()), run.weights, run.depth))
         if same not in self._weights:
             self._weights[same] = find_weights(
                 row,
                 run.weights,
                 run.depth,
-                roles=asked.roles,
-                hashes=FileHashes(memory),
-                download=self._download,
+                precisions=precisions,
+                hashes=FileHashes(hash_memory()),
             )
         return self._weights[same]
 

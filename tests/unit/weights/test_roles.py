@@ -16,8 +16,8 @@ from runner.errors import ConfigError, WeightsError
 from runner.planning.plan import Plan
 from runner.planning.planner import make_plan
 from runner.weights import find
-from runner.weights.find import FoundCheckpoint
 from runner.weights.folder import check_folder
+from runner.weights.found import FoundCheckpoint
 from runner.weights.hashes import FileHashes
 from unit.conftest import Compose
 
