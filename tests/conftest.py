@@ -36,8 +36,22 @@ def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_all(tmp_path_factory.mktemp("random_weights"))
 
 
+@pytest.fixture(scope="session")
+def depth_pull_request(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What refs/pr/5 of kandinsky-2-2-controlnet-depth holds; read it only."""
+    from random_weights import kandinsky_2_2_controlnet_depth
+
+    folder = tmp_path_factory.mktemp("pull_request")
+    return kandinsky_2_2_controlnet_depth(folder, pull_request=True)
+
+
 @pytest.fixture
-def hub(random_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+def hub(
+    random_weights: Path,
+    depth_pull_request: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Hub]:
     """A stand-in of the Hugging Face hub with every released repository, and an empty cache.
 
     The hub's client reads its variables when it is imported: use it in a process of its own.
@@ -47,7 +61,9 @@ def hub(random_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     hub = Hub()
     for folder in sorted(random_weights.iterdir()):
         owner = "Intel" if folder.name == "dpt-large" else "kandinsky-community"
-        hub.add(f"{owner}/{folder.name}", folder)
+        repository = hub.add(f"{owner}/{folder.name}", folder)
+        if folder.name == depth_pull_request.name:
+            repository.revision("refs/pr/5", depth_pull_request)
     for name in [name for name in os.environ if name.startswith(("HF_", "HUGGING"))]:
         monkeypatch.delenv(name)
     with hub.running():
