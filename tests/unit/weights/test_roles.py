@@ -147,7 +147,7 @@ def test_roles_of_kandinsky_3_ignore_each_others_files(copied: Path) -> None:
         flip_last_byte(file)
         assert (identity(copied, TEXT_3) != text) == (module == "text_encoder"), module
         assert (identity(copied, DECODER_3) != decoder) == (module != "text_encoder"), module
-    (tokenizer,) = (repository / "tokenizer").glob("tokenizer.json")
+    (tokenizer,) = (repository / "tokenizer").glob("tokenizer_config.json")
     text, decoder = identity(copied, TEXT_3), identity(copied, DECODER_3)
     tokenizer.write_text(tokenizer.read_text() + " ")
     assert identity(copied, TEXT_3) != text
