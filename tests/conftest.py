@@ -8,6 +8,12 @@ from pathlib import Path
 
 import pytest
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+"""Threads of torch that wait for each other leave the core to whoever computes: as they spin by
+default, tests with two threads take three times as long beside another worker's. To be said before
+torch is imported, also to the processes that tests start.
+"""
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """`device=auto` is the CPU wherever accelerators are not what is tested: `make test` asserts
