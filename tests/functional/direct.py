@@ -37,6 +37,7 @@ from functional.asked import (
     opened,
     pixels,
 )
+from random_weights.loading import arguments
 
 
 class Direct:
@@ -155,7 +156,7 @@ class Direct:
     def _modules(self, folder: str) -> Any:
         if folder not in self._loaded:
             self._loaded[folder] = diffusers.DiffusionPipeline.from_pretrained(
-                self.weights / folder, dtype=torch.float32, use_safetensors=True
+                self.weights / folder, **arguments(folder)
             )
         return self._loaded[folder]
 
