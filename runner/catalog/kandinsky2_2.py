@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from runner.catalog.checkpoint import Checkpoint, Layout, clip_of
-from runner.catalog.version import Fault, Version
+from runner.catalog.version import DOWN_TO_8, UP_TO_64, Fault, Version
 
 PRIOR_2_2 = Checkpoint(
     repo="kandinsky-community/kandinsky-2-2-prior",
@@ -72,5 +72,15 @@ KANDINSKY2_2 = Version(
     clip=CLIP_2_2,
     native_size=512,
     batched_tasks=("text2img", "interpolate"),
-    faults=frozenset({Fault.sizes_exchanged, Fault.mask_grown}),
+    faults=frozenset(
+        {
+            Fault.sizes_exchanged,
+            Fault.mask_grown,
+            Fault.pictures_not_fitted,
+            Fault.negative_draws,
+            Fault.texts_draw_in_turn,
+        }
+    ),
+    rounds={"text2img": UP_TO_64, "interpolate": UP_TO_64, "img2img": DOWN_TO_8},
+    draws_exchanged=("img2img",),
 )
