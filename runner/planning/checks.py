@@ -28,7 +28,8 @@ from runner.planning.metrics import FindMetric, add_clips, check_smallest, find_
 from runner.planning.pictures import check_pictures, localize_pictures
 from runner.planning.sizes import check_size
 from runner.system.machine import is_installed
-from runner.weights.find import FoundCheckpoint, FoundWeights
+from runner.weights.find import FoundWeights
+from runner.weights.found import FoundCheckpoint
 
 if TYPE_CHECKING:
     from runner.images.inputs import InputImage

@@ -9,24 +9,33 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.catalog.version import Fault
+from runner.catalog.versions import row_of
 from runner.config.groups import MetricConfig
 from runner.config.run_config import RunConfig
 from runner.metrics.find import FoundMetric, find_metric
 from runner.planning.baseline import no_baseline
-from runner.planning.checks import CheckedConfig, check_config, check_with_weights
+from runner.planning.checks import (
+    CheckedConfig,
+    check_config,
+    check_with_weights,
+    needed_roles,
+)
 from runner.planning.corrections import find_faults
 from runner.planning.metrics import (
     FindMetric,
+    add_clips,
     against_baseline,
+    find_metrics,
 )
 from runner.planning.nodes import NodeFactory
 from runner.planning.plan import Plan, PlannedImage
 from runner.planning.request import ImageRequest
+from runner.planning.specs import precision_of
 from runner.planning.tasks import TASKS
 from runner.planning.warnings import find_warnings
 from runner.system.machine import PIXEL_LIBRARIES, cpu_cores, settle_device, versions
 from runner.weights.find import FoundWeights, find_weights
-from runner.weights.hashes import FileHashes
+from runner.weights.hashes import FileHashes, hash_memory
 
 if TYPE_CHECKING:
     from runner.images.inputs import InputImage
@@ -55,8 +64,8 @@ def make_plan(run: RunConfig, *, download: bool = False) -> Plan:
     """Check a run against its weights and the machine, and lay out its graph.
 
     Args:
-        download: fetch hub weights that are not on disk. Without it their nodes' keys are
-            provisional.
+        download: fetch pictures that are not on disk. Where hub weights are not, their nodes' keys
+            are provisional.
 
     Raises:
         ConfigError: anything that would fail later and can be known now.
@@ -65,6 +74,22 @@ def make_plan(run: RunConfig, *, download: bool = False) -> Plan:
     if plan.compared:
         raise no_baseline(plan)
     return plan
+
+
+def find_needed_weights(run: RunConfig) -> FoundWeights:
+    """The weights of a run, without a check of what this machine can do.
+
+    Raises:
+        ConfigError: the version cannot do the task, or its weights are not what they should be.
+    """
+    row = add_clips(
+        row_of(run.version, run.task),
+        run,
+        find_metrics(run, lambda name, c: find_metric(name, c.function, c.arguments)),
+    )
+    precisions = {role: precision_of(run, role) for role in needed_roles(run, row)}
+    hashes = FileHashes(hash_memory())
+    return find_weights(row, run.weights, run.depth, precisions=precisions, hashes=hashes)
 
 
 class Planner:
@@ -169,17 +194,16 @@ class Planner:
 
     def _find_weights(self, asked: CheckedConfig) -> FoundWeights:
         run, row = asked.run, asked.row
-        memory = cache_dir(run) / "file-hashes.json"
         cell = row.version.name, row.task.name
-        same = repr((*cell, sorted(asked.roles), run.weights, run.depth, memory))
+        precisions = {role: precision_of(run, role) for role in asked.roles}
+        same = repr((*cell, sorted(precisions.items()), run.weights, run.depth))
         if same not in self._weights:
             self._weights[same] = find_weights(
                 row,
                 run.weights,
                 run.depth,
-                roles=asked.roles,
-                hashes=FileHashes(memory),
-                download=self._download,
+                precisions=precisions,
+                hashes=FileHashes(hash_memory()),
             )
         return self._weights[same]
 

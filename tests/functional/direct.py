@@ -37,6 +37,7 @@ from functional.asked import (
     opened,
     pixels,
 )
+from random_weights.loading import arguments
 
 COMBINED = ("text2img", "img2img", "inpaint")
 
@@ -204,7 +205,7 @@ class Direct:
     def _modules(self, folder: str) -> Any:
         if folder not in self._loaded:
             self._loaded[folder] = diffusers.DiffusionPipeline.from_pretrained(
-                self.weights / folder, dtype=torch.float32, use_safetensors=True
+                self.weights / folder, **arguments(folder)
             )
         return self._loaded[folder]
 

@@ -91,12 +91,12 @@ def test_a_right_prompt_scores_higher_than_a_wrong_one(kandinsky: Any) -> None:
     """Each picture fits its own prompt better than the other one's."""
     steps = ("decoder.num_inference_steps=10", "prior.num_inference_steps=10")
     made: Made = kandinsky(f"prompt={json.dumps(PROMPTS, ensure_ascii=False)}", *steps)
+    from helpers.loading import opened as folder_of
+    from runner.catalog.kandinsky2_2 import CLIP_2_2
     from runner.pipelines.transformers_models import Clip
 
-    clip = Clip(
-        Path(made.manifest["config"]["weights"]["path"]) / "kandinsky-2-2-prior",
-        torch.float32, None,
-    )  # fmt: skip
+    with folder_of(Path(made.manifest["config"]["weights"]["path"]), CLIP_2_2) as folder:
+        clip = Clip(folder, torch.float32)
     for file, image in zip(made.files, made.manifest["images"], strict=True):
         with Image.open(file) as opened:
             seen = clip.embed_image(opened.convert("RGB"))

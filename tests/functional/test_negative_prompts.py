@@ -26,11 +26,12 @@ def family(weights: Path) -> tuple[Any, Any]:
     """The small 2.2, as diffusers loads it: prior and decoder."""
     from diffusers import KandinskyV22Pipeline, KandinskyV22PriorPipeline
 
-    from runner.weights.shared import assemble
+    from helpers.loading import opened
+    from runner.catalog.kandinsky2_2 import DECODER_2_2, PRIOR_2_2
 
-    with assemble(weights / "kandinsky-2-2-prior") as folder:
+    with opened(weights, PRIOR_2_2) as folder:
         prior = KandinskyV22PriorPipeline.from_pretrained(folder)
-    with assemble(weights / "kandinsky-2-2-decoder") as folder:
+    with opened(weights, DECODER_2_2) as folder:
         decoder = KandinskyV22Pipeline.from_pretrained(folder)
     for pipeline in (prior, decoder):
         pipeline.set_progress_bar_config(disable=True)
