@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from runner.catalog.checkpoint import Checkpoint, Trait, clip_of, in_channels
-from runner.catalog.version import Fault, Version
+from runner.catalog.version import UP_TO_64, Fault, Version
 
 READS_TEXT = Trait("unet", "add_embedding.text_proj.weight")
 
@@ -51,5 +51,17 @@ KANDINSKY2_1 = Version(
     clip=clip_of(PRIOR_2_1),
     native_size=512,
     decoder_reads_prompt=True,
-    faults=frozenset({Fault.sizes_exchanged, Fault.noise_of_its_own, Fault.mask_grown}),
+    faults=frozenset(
+        {
+            Fault.sizes_exchanged,
+            Fault.noise_of_its_own,
+            Fault.mask_grown,
+            Fault.pictures_not_fitted,
+            Fault.negative_draws,
+            Fault.negative_not_told,
+            Fault.texts_draw_in_turn,
+        }
+    ),
+    rounds={"text2img": UP_TO_64, "interpolate": UP_TO_64},
+    draws_without_steps=("img2img",),
 )

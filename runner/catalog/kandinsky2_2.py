@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from runner.catalog.checkpoint import Checkpoint, Layout, Trait, clip_of, in_channels
-from runner.catalog.version import Fault, Version
+from runner.catalog.version import DOWN_TO_8, UP_TO_64, Fault, Version
 
 READS_EMBEDDING = Trait("unet", "add_embedding.image_norm.weight")
 
@@ -74,5 +74,15 @@ KANDINSKY2_2 = Version(
     clip=CLIP_2_2,
     native_size=512,
     batched_tasks=("text2img", "interpolate"),
-    faults=frozenset({Fault.sizes_exchanged, Fault.mask_grown}),
+    faults=frozenset(
+        {
+            Fault.sizes_exchanged,
+            Fault.mask_grown,
+            Fault.pictures_not_fitted,
+            Fault.negative_draws,
+            Fault.texts_draw_in_turn,
+        }
+    ),
+    rounds={"text2img": UP_TO_64, "interpolate": UP_TO_64, "img2img": DOWN_TO_8},
+    draws_exchanged=("img2img",),
 )

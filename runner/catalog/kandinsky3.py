@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from runner.catalog.checkpoint import Checkpoint, Trait, in_channels
 from runner.catalog.kandinsky2_2 import CLIP_2_2
-from runner.catalog.version import Fault, UnfitOption, Version
+from runner.catalog.version import UP_TO_64, Fault, UnfitOption, Version
 
 DECODER_3 = Checkpoint(
     repo="kandinsky-community/kandinsky-3",
@@ -53,5 +53,6 @@ KANDINSKY3 = Version(
     # Its pipelines compute uncond + (g + 1) * (text - uncond), and only for g above 1.
     guidance_added=1,
     sized_by_picture=True,
-    faults=frozenset({Fault.texts_filled_up}),
+    faults=frozenset({Fault.texts_filled_up, Fault.guidance_raised, Fault.pictures_not_fitted}),
+    rounds={"text2img": UP_TO_64},
 )  # fmt: skip

@@ -8,6 +8,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runner.catalog.version import Fault
 from runner.catalog.versions import row_of
 from runner.config.groups import MetricConfig
 from runner.config.run_config import RunConfig
@@ -19,6 +20,7 @@ from runner.planning.checks import (
     check_with_weights,
     needed_roles,
 )
+from runner.planning.corrections import find_faults
 from runner.planning.metrics import (
     FindMetric,
     add_clips,
@@ -121,7 +123,8 @@ class Planner:
         """Build the nodes of each image and of its metrics."""
         run, metrics, device = asked.run, asked.metrics, asked.device
         batch_size = run.batch_size or (1 if device == "cpu" else AUTO_BATCH)
-        nodes = self._nodes(run, weights, asked.pictures, device, batch_size)
+        faults = find_faults(run, asked.pictures, height, width)
+        nodes = self._nodes(run, weights, asked.pictures, faults, device, batch_size)
         build = TASKS[run.task.name]
         requests = [
             ImageRequest(index, prompt, seed, height, width)
@@ -145,27 +148,32 @@ class Planner:
             },
             height=height,
             width=width,
+            faults=faults,
             device=device,
             threads=threads,
             threads_reason=threads_reason,
             batch_size=batch_size,
-            warnings=tuple(find_warnings(run, device, asked.pictures, (width, height))),
+            warnings=tuple(find_warnings(run, device, asked.pictures, (width, height), faults)),
         )
 
     def nodes_of(self, plan: Plan) -> NodeFactory:
         """The node factory of a plan."""
-        return self._nodes(plan.run, plan.weights, plan.pictures, plan.device, plan.batch_size)
+        return self._nodes(
+            plan.run, plan.weights, plan.pictures, plan.faults, plan.device, plan.batch_size
+        )
 
     def _nodes(
         self,
         run: RunConfig,
         weights: FoundWeights,
         pictures: Mapping[str, InputImage],
+        faults: tuple[Fault, ...],
         device: str,
         batch_size: int,
     ) -> NodeFactory:
         kind = device.partition(":")[0]
-        return NodeFactory(run, weights, pictures, self._libraries, kind, batch_size)
+        kept = () if run.corrections else faults
+        return NodeFactory(run, weights, pictures, self._libraries, kind, batch_size, kept)
 
     @cached_property
     def _libraries(self) -> Mapping[str, str]:
@@ -209,7 +217,7 @@ def _with_own_measures(
     for metric in metrics:
         if not metric.of_cell and not against_baseline(run, metric):
             compares = "reference" in metric.takes
-            reference = nodes.picture(request, "image") if compares else None
+            reference = nodes.fitted_picture(request, "image") if compares else None
             measures[metric.name] = nodes.measure(request, metric, image.node, reference)
     return replace(image, measures=measures)
 

@@ -107,6 +107,8 @@ def sweep_text(sweep: SweepPlan) -> str:
             lines.append(f"  {cell.number:<4} {' '.join(apart)}")
     noted = Counter(warning for plan in sweep.plans for warning in plan.warnings)
     lines += [f"  warning, {pluralize(n, 'cell')}: {warning}" for warning, n in noted.items()]
+    said = Counter(line for plan in sweep.plans for line in _correction_lines(plan))
+    lines += [f"  {pluralize(n, 'cell')}: {line}" for line, n in said.items()]
     lines.append("models")
     lines += [f"  {found.role:<8} {_where(found)}" for found in sweep.checkpoints.values()]
     lines.append("stages")
@@ -171,6 +173,7 @@ def plan_text(plan: Plan) -> str:
         f"offload {run.offload.name}, device {plan.device}, "
         f"{pluralize(plan.threads, 'CPU thread')} ({plan.threads_reason})",
     ]
+    lines += [f"  {line}" for line in _correction_lines(plan)]
     lines += [f"  warning: {warning}" for warning in plan.warnings]
     lines.append("weights")
     for role, found in plan.weights.checkpoints.items():
@@ -178,6 +181,14 @@ def plan_text(plan: Plan) -> str:
     lines.append("graph")
     lines += [f"  {line}" for line in _graph_lines(plan)]
     return "\n".join(lines)
+
+
+def _correction_lines(plan: Plan) -> list[str]:
+    """What `corrections` does in this cell."""
+    names = ", ".join(fault.name for fault in plan.faults)
+    if plan.run.corrections:
+        return [f"corrected: {names}"] if names else []
+    return [f"corrections off, as in diffusers: {names or 'nothing to correct here'}"]
 
 
 def _tell(unreached: str | None) -> None:
