@@ -57,6 +57,8 @@ class Checkpoint:
         embedding: module and key of its config.json that give the width of the image embedding
             that passes from prior to decoder; None where none passes.
         without: components that this role does not use, so that they are not loaded.
+        keeps_float32: layers, by a part of their tensors' names, that transformers keeps in
+            float32 where the others are in float16.
         scheduler_folders: schedulers for which the checkpoint has a config of its own.
     """
 
@@ -69,6 +71,7 @@ class Checkpoint:
     autoencoder: str | None = None
     embedding: tuple[str, str] | None = None
     without: tuple[str, ...] = ()
+    keeps_float32: tuple[str, ...] = ()
     scheduler_folders: Mapping[str, str] = field(default_factory=dict)
     layout: Layout = Layout.diffusers
 

@@ -10,12 +10,13 @@ from runner.catalog.attention import ATTENTION
 from runner.catalog.schedulers import OPTIONS, SCHEDULERS, Option
 from runner.catalog.tasks import OneOf, Task
 from runner.catalog.version import Version
-from runner.config.choices import CompileMode, WeightsSource
+from runner.config.choices import CompileMode
 from runner.config.groups import CompileConfig, SchedulerConfig
 from runner.config.prompts import check_text
 from runner.config.run_config import InterpolateItem
 from runner.config.schema import Config
 from runner.config.sections import InputsConfig, ItemConfig
+from runner.config.weights import check_weights
 from runner.errors import ConfigError
 
 MAX_SEED = 2**63 - 1
@@ -58,7 +59,6 @@ def check_values(config: Config, version: Version, task: Task) -> None:
     for key, size in (
         ("height", config.height),
         ("width", config.width),
-        ("weights.size", config.weights.size),
     ):
         if size is not None and size <= 0:
             raise ConfigError(key, size, "is no number of pixels", "a positive number, or null")
@@ -68,7 +68,7 @@ def check_values(config: Config, version: Version, task: Task) -> None:
     _check_scheduler(config.scheduler, steps)
     _check_attention(config)
     _check_compile(config.compile)
-    _check_weights(config)
+    check_weights(config.weights)
 
 
 def check_items(
@@ -221,26 +221,6 @@ def _check_attention(config: Config) -> None:
 def _check_compile(config: CompileConfig) -> None:
     if config.mode is CompileMode.off and config.fullgraph:
         raise ConfigError("compile.fullgraph", True, "means nothing with compile=off")
-
-
-def _check_weights(config: Config) -> None:
-    weights = config.weights
-    if weights.source is WeightsSource.folder and not weights.path:
-        raise ConfigError("weights.path", weights.path, "names no folder", "weights=<folder>")
-    if weights.source is not WeightsSource.folder and weights.path:
-        raise ConfigError(
-            "weights.path", weights.path, f"means nothing with weights={weights.source.name}"
-        )
-    if weights.source is WeightsSource.hub:
-        return
-    for role in ("prior", "decoder"):
-        for name in ("repo", "revision"):
-            value = getattr(getattr(weights, role), name)
-            if value is not None:
-                key = f"weights.{role}.{name}"
-                raise ConfigError(
-                    key, value, f"means nothing with weights={weights.source.name}", "weights=hub"
-                )
 
 
 def check_inputs(inputs: InputsConfig, items: Sequence[InterpolateItem], task: Task) -> None:

@@ -52,6 +52,14 @@ class WeightsSource(Choice):
     mini = "mini"
     hub = "hub"
     folder = "folder"
+    random = "random"
+
+
+class RandomSize(Choice):
+    """How large the models of random weights are."""
+
+    release = "release"
+    tiny = "tiny"
 
 
 class Seeding(Choice):

@@ -99,12 +99,18 @@ class WeightsConfig:
     )
     steps: StageDefaults = key(StageDefaults, "Numbers of steps that suit the weights.")
     guidance: GuidanceDefaults = key(GuidanceDefaults, "Guidance that suits the weights.")
-    size: int | None = key(
+    size: Any = key(
         None,
-        "Height and width that the weights were trained at, in pixels. null: as the checkpoint's "
-        "files and the version tell.",
-        takes="a whole number from 1",
+        "With `weights=random`, the size of the models: `release`, or `tiny` (the same classes, a "
+        "few layers). Else height and width that the weights were trained at, in pixels; null: as "
+        "the checkpoint's files and the version tell.",
+        takes="release, tiny, or a whole number from 1",
     )
+
+    @property
+    def pixels(self) -> int | None:
+        """Height and width that the weights were trained at; None: not told here."""
+        return self.size if isinstance(self.size, int) else None
 
 
 @dataclass

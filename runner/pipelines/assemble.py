@@ -18,6 +18,7 @@ from runner.weights.folder import CheckedFolder
 RENAMED = {
     "CLIPImageProcessor": "CLIPImageProcessorPil",
     "CLIPFeatureExtractor": "CLIPImageProcessorPil",
+    "DPTFeatureExtractor": "DPTImageProcessorPil",
 }
 """Classes in a model_index.json that need torchvision, and those that give the same without it:
 pixels do not depend on whether torchvision is installed."""

@@ -56,7 +56,7 @@ def load(spec: PipelineSpec, checkpoint: Checkpoint, checked: CheckedFolder) -> 
     try:
         if checkpoint.pipeline in OWN_PIPELINES:
             with assembled(checked) as path:
-                return OWN_PIPELINES[checkpoint.pipeline](path, dtype)
+                return OWN_PIPELINES[checkpoint.pipeline].from_folder(path, dtype)
         import diffusers
 
         pipeline_class = getattr(diffusers, checkpoint.pipeline)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from runner.catalog.offload import DOWNWARD, NONE, TOGETHER, Moves, Offload
+from runner.catalog.memory import Footprint, peak_bytes
+from runner.catalog.offload import DOWNWARD, NONE, Moves, Offload
 from runner.pipelines.transformers_models import OwnPipeline
 
-ACTIVATIONS_PER_PIXEL = 2048
-"""Activations held at once for each pixel of the image, roughly: the MoVQ's last layers hold the
-most, several times 128 channels at full size."""
-
 MARGIN = 1.1
+"""Memory that is asked for over the reckoned one."""
 
 GROUP_HOOK = "group_offloading"
 """Its name in diffusers.hooks."""
@@ -46,18 +44,13 @@ class OffloadChoice:
 def choose_offload(
     configured: Offload,
     device: str,
-    pipelines: Sequence[Mapping[str, int]],
-    pixels: int,
-    bytes_per_number: int,
+    footprints: Sequence[Footprint],
     free: int | None,
 ) -> OffloadChoice:
     """The configured mode, or for `auto` the fastest that should fit.
 
     Args:
-        pipelines: for each pipeline of the run, module -> bytes of its weights. The pipelines
-            are not on the device at the same time.
-        pixels: height x width of the image.
-        bytes_per_number: of the activations.
+        footprints: of the run's pipelines, which are not on the device at the same time.
         free: free bytes of the device; None where unknown.
     """
     if not configured.chosen:
@@ -67,10 +60,8 @@ def choose_offload(
         return OffloadChoice(configured, NONE, reason)
     if free is None:
         return OffloadChoice(configured, NONE, f"{device} does not tell its memory")
-    activations = pixels * ACTIVATIONS_PER_PIXEL * bytes_per_number
     for mode in DOWNWARD:
-        weights = max(_held_at_once(mode, modules) for modules in pipelines)
-        needed = (weights + activations) * MARGIN
+        needed = peak_bytes(mode, footprints) * MARGIN
         if needed <= free or mode == DOWNWARD[-1]:
             reason = f"needs about {_gib(needed)} of {_gib(free)} GiB free"
             return OffloadChoice(configured, mode, reason)
@@ -147,20 +138,6 @@ def _keep_statistics(prior: Any) -> None:
         return found
 
     prior.post_process_latents = post_process_latents
-
-
-def _held_at_once(mode: Offload, modules: Mapping[str, int]) -> int:
-    """Bytes of a pipeline's weights that are on the device together, at most; without the layer
-    that computes.
-    """
-    match mode.moves:
-        case Moves.PIPELINE:
-            return sum(modules.values())
-        case Moves.MODULE:
-            together = (sum(modules.get(name, 0) for name in names) for names in TOGETHER)
-            return max(*together, *modules.values())
-        case Moves.LAYER:
-            return sum(modules.get(name, 0) for name in mode.stays)
 
 
 def _has_hook(module: Any) -> bool:

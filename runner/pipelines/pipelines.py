@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from runner.catalog.offload import Moves
 from runner.engine.observer import Loaded
 from runner.graph.node import PipelineSpec, SchedulerSpec
 from runner.pipelines import compilation
@@ -16,9 +17,11 @@ from runner.pipelines.attention import set_attention
 from runner.pipelines.device import free_memory, peak_memory_bytes
 from runner.pipelines.load import load
 from runner.pipelines.offload import OffloadChoice, place, prefetches
+from runner.pipelines.random_weights import build
 from runner.pipelines.read_back import check, read_back
 from runner.pipelines.scheduler_swap import swap_scheduler
 from runner.pipelines.transformers_models import OwnPipeline
+from runner.weights.folder import CheckedFolder
 from runner.weights.found import FoundCheckpoint
 
 
@@ -126,7 +129,7 @@ class Pipelines:
         key = _base_of(spec)
         if key not in self._bases:
             assert found.checked is not None, "weights are fetched before anything runs"
-            base = load(spec, found.checkpoint, found.checked)
+            base = self._read(spec, found, found.checked)
             set_attention(base, spec.attention, spec.slice_size)
             if spec.compile is not None:
                 module = getattr(base, found.checkpoint.denoiser)
@@ -134,6 +137,13 @@ class Pipelines:
                 compilation.check_set(found.checkpoint.denoiser, module, spec.compile)
             self._bases[key] = base
         return self._bases[key]
+
+    def _read(self, spec: PipelineSpec, found: FoundCheckpoint, checked: CheckedFolder) -> Any:
+        if found.random is None:
+            return load(spec, found.checkpoint, checked)
+        whole = self._offload.mode.moves is Moves.PIPELINE
+        held = self._device if whole else "cpu"
+        return build(spec, found.checkpoint, checked, found.random, held=held, drawn=self._device)
 
 
 def _base_of(spec: PipelineSpec) -> PipelineSpec:

@@ -55,14 +55,19 @@ class OwnPipeline:
 class DepthEstimator(OwnPipeline):
     """transformers' depth estimation."""
 
-    def __init__(self, folder: Path, dtype: torch.dtype) -> None:
+    def __init__(self, model: Any, image_processor: Any) -> None:
+        super().__init__({"model": model})
+        self._processor = image_processor
+
+    @classmethod
+    def from_folder(cls, folder: Path, dtype: torch.dtype) -> DepthEstimator:
+        """The model of a folder."""
         from transformers import AutoImageProcessor, AutoModelForDepthEstimation
 
         model = AutoModelForDepthEstimation.from_pretrained(
             str(folder), dtype=dtype, use_safetensors=True, local_files_only=True
         )
-        super().__init__({"model": model})
-        self._processor = AutoImageProcessor.from_pretrained(str(folder), local_files_only=True)
+        return cls(model, AutoImageProcessor.from_pretrained(str(folder), local_files_only=True))
 
     def __call__(self, picture: Image.Image) -> dict[str, Any]:
         """{"depth": a grey picture of the picture's size, ...}, as transformers makes it."""
@@ -89,7 +94,16 @@ class DepthEstimator(OwnPipeline):
 class Clip(OwnPipeline):
     """The CLIP that a Kandinsky prior was trained with: the two encoders of its checkpoint."""
 
-    def __init__(self, folder: Path, dtype: torch.dtype) -> None:
+    def __init__(
+        self, text_encoder: Any, image_encoder: Any, tokenizer: Any, image_processor: Any
+    ) -> None:
+        super().__init__({"text_encoder": text_encoder, "image_encoder": image_encoder})
+        self._tokenizer = tokenizer
+        self._processor = image_processor
+
+    @classmethod
+    def from_folder(cls, folder: Path, dtype: torch.dtype) -> Clip:
+        """The encoders of a prior's folder."""
         import transformers
         from transformers import (
             CLIPTextModelWithProjection,
@@ -98,24 +112,14 @@ class Clip(OwnPipeline):
         )
 
         given = {"dtype": dtype, "use_safetensors": True, "local_files_only": True}
-        super().__init__(
-            {
-                "text_encoder": CLIPTextModelWithProjection.from_pretrained(
-                    str(folder / "text_encoder"), **given
-                ),
-                "image_encoder": CLIPVisionModelWithProjection.from_pretrained(
-                    str(folder / "image_encoder"), **given
-                ),
-            }
-        )
-        self._tokenizer = CLIPTokenizer.from_pretrained(
-            str(folder / "tokenizer"), local_files_only=True
-        )
         # The class that diffusers would take.
         index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
         processor_class = getattr(transformers, index["image_processor"][1])
-        self._processor = processor_class.from_pretrained(
-            str(folder / "image_processor"), local_files_only=True
+        return cls(
+            CLIPTextModelWithProjection.from_pretrained(str(folder / "text_encoder"), **given),
+            CLIPVisionModelWithProjection.from_pretrained(str(folder / "image_encoder"), **given),
+            CLIPTokenizer.from_pretrained(str(folder / "tokenizer"), local_files_only=True),
+            processor_class.from_pretrained(str(folder / "image_processor"), local_files_only=True),
         )
 
     def embed_text(self, text: str) -> torch.Tensor:
@@ -144,5 +148,8 @@ class Clip(OwnPipeline):
         return float(torch.nn.functional.cosine_similarity(one, other, dim=0))
 
 
-OWN_PIPELINES = {"depth-estimation": DepthEstimator, "clip": Clip}
+OWN_PIPELINES: dict[str, type[DepthEstimator | Clip]] = {
+    "depth-estimation": DepthEstimator,
+    "clip": Clip,
+}
 """By the name in `runner.catalog.checkpoint.Checkpoint.pipeline`."""

@@ -103,7 +103,7 @@ def check_with_weights(asked: CheckedConfig, weights: FoundWeights) -> tuple[int
     """
     run = asked.run
     _check_thresholding(run, weights.checkpoints["decoder"])
-    native = weights.native_size or run.weights.size or run.version.native_size
+    native = weights.native_size or run.weights.pixels or run.version.native_size
     height, width = run.height or native, run.width or native
     if run.corrections:
         check_size("height", height, asked.row)

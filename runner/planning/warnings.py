@@ -37,10 +37,13 @@ def find_warnings(
     mini = run.weights.source is WeightsSource.mini
     if mini:
         yield from _unknown_words(run)
+    if run.weights.source is WeightsSource.random:
+        yield "the weights are random: pictures are noise, and their metrics mean nothing"
     yield from _notes(run, device)
-    if mini and run.weights.size is not None and size != (run.weights.size, run.weights.size):
+    trained = run.weights.pixels
+    if mini and trained is not None and size != (trained, trained):
         yield (
-            f"weights=mini was trained on {run.weights.size}x{run.weights.size} alone: at "
+            f"weights=mini was trained on {trained}x{trained} alone: at "
             f"{size[0]}x{size[1]} shapes come out wrong"
         )
     if run.corrections:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
 import sys
 from collections.abc import Sequence
 from importlib import metadata, util
@@ -128,6 +129,25 @@ def accelerators() -> int:
     if visible is not None:
         return max(1, len([device for device in visible.split(",") if device.strip()]))
     return max(1, len(list(Path("/dev").glob("nvidia[0-9]*"))))
+
+
+def device_memory(device: str) -> int | None:
+    """Bytes of memory of a CUDA device, as its driver's tool says; None where it does not."""
+    kind, _, index = device.partition(":")
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+    if kind != "cuda":
+        return None
+    number = int(index or 0)
+    chosen = visible[number].strip() if number < len(visible) else ""
+    query = ("nvidia-smi", "-i", chosen or str(number), "--query-gpu=memory.total")
+    try:
+        done = subprocess.run(
+            [*query, "--format=csv,noheader,nounits"],
+            capture_output=True, text=True, timeout=10, check=True,
+        )  # fmt: skip
+        return int(done.stdout.splitlines()[0]) * 2**20
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
+        return None
 
 
 def settle_device(configured: str) -> str:

@@ -41,6 +41,8 @@ def _download(runs: Sequence[RunConfig], newest: bool) -> None:
 def _line(found: FoundCheckpoint) -> str:
     assert found.checked is not None
     checked = found.checked
+    if found.random is not None:
+        return f"{found.repo}: random weights, nothing to fetch"
     name = f"{found.repo}@{found.revision}" if found.wanted else found.source.name
     modules = ", ".join(checked.weights)
     variant = f", variant {checked.variant}" if checked.variant else ""

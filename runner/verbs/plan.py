@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
+from runner.catalog.memory import UNCERTAINTY
 from runner.config.cell import Cell
 from runner.config.choices import CacheMode
 from runner.config.cluster import Cluster
@@ -16,11 +17,12 @@ from runner.engine.store import Store
 from runner.errors import ConfigError
 from runner.graph.graph import Graph
 from runner.graph.node import Node
+from runner.planning.memory import reckoned, weights_bytes
 from runner.planning.plan import Plan
 from runner.planning.planner import results_dir
 from runner.planning.sweep import SweepPlan
 from runner.runs.prepare import look_up_run, look_up_sweep
-from runner.system.machine import check_installed
+from runner.system.machine import check_installed, device_memory
 from runner.system.text import format_bytes, pluralize
 from runner.system.user_cache import user_cache_dir
 from runner.weights.complete import newest_commit
@@ -29,6 +31,8 @@ from runner.weights.found import FoundCheckpoint
 LISTED_CELLS = 30
 """Up to so many cells are listed one by one."""
 
+NOTABLE_BYTES = 10**9
+"""Weights in memory from which on it is told what the offload modes take."""
 
 GRAPH = "--graph"
 
@@ -178,6 +182,7 @@ def plan_text(plan: Plan) -> str:
     lines.append("weights")
     for role, found in plan.weights.checkpoints.items():
         lines.append(f"  {role:<8} {_where(found)}")
+    lines += _memory_lines(plan)
     lines.append("graph")
     lines += [f"  {line}" for line in _graph_lines(plan)]
     return "\n".join(lines)
@@ -189,6 +194,22 @@ def _correction_lines(plan: Plan) -> list[str]:
     if plan.run.corrections:
         return [f"corrected: {names}"] if names else []
     return [f"corrections off, as in diffusers: {names or 'nothing to correct here'}"]
+
+
+def _memory_lines(plan: Plan) -> list[str]:
+    """What each offload mode takes of a device's memory, where that is notable."""
+    if weights_bytes(plan) < NOTABLE_BYTES:
+        return []
+    has = device_memory(plan.device)
+    of = f"; it has {format_bytes(has)}" if has is not None else ""
+    on = plan.device if plan.device != "cpu" else "an accelerator"
+    lines = [f"memory of {on}, by reckoning within {UNCERTAINTY:.0%}{of}"]
+    for mode, needed in reckoned(plan).items():
+        fits = (
+            "" if has is None else "  fits" if needed * (1 + UNCERTAINTY) <= has else "  too much"
+        )
+        lines.append(f"  {f'offload={mode}':<20} {format_bytes(needed):>7}{fits}")
+    return lines
 
 
 def _tell(unreached: str | None) -> None:
@@ -205,6 +226,9 @@ def _where(found: FoundCheckpoint) -> str:
             where = f"{pluralize(files, 'file')} not on disk, {size}; a run will download it"
         elif found.problem is not None:
             where = f"{where} ({found.problem})"
+    elif found.random is not None:
+        numbers = sum(found.checked.parameters.values())
+        where = f"{numbers / 1e6:,.1f} million numbers, made on the device; nothing is read"
     else:
         where = f"{found.checked.path}, {found.checked.bytes / 2**20:.1f} MiB"
         if found.checked.converted:
@@ -215,6 +239,8 @@ def _where(found: FoundCheckpoint) -> str:
     if newest is not None and found.checked is not None and newest != found.revision:
         where += f"; {found.wanted} is now at {newest[:8]} (kandinsky download --newest)"
     revision = f"@{found.revision}" if found.revision else ""
+    if found.random is not None:
+        return f"{found.repo} ({found.random.name}), random: {where}"
     name = f"{found.repo}{revision}" if found.source.name == "hub" else found.source.name
     return f"{name}: {where}"
 

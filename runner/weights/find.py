@@ -1,4 +1,4 @@
-"""Finds the checkpoints that the `weights` config names: small family, folder, or hub."""
+"""Finds the checkpoints that the `weights` config names: small family, folder, hub, or random."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from pathlib import Path
 
 from runner.catalog.checkpoint import Checkpoint
 from runner.catalog.versions import Row
-from runner.config.choices import Precision, WeightsSource
+from runner.config.choices import Precision, RandomSize, WeightsSource
 from runner.config.groups import CheckpointConfig, WeightsConfig
 from runner.errors import RunnerError, WeightsError, raise_all
 from runner.weights.folder import check_folder
 from runner.weights.found import FoundCheckpoint
 from runner.weights.hashes import FileHashes
 from runner.weights.hub_find import find_on_hub
+from runner.weights.random_weights import RELEASE_DIR, random_checkpoint
 
 MINI_DIR = Path(__file__).resolve().parents[1] / "mini" / "weights"
 
@@ -72,6 +73,13 @@ def mini_folder(checkpoint: Checkpoint) -> Path | None:
     return folder if folder.is_dir() else None
 
 
+def packaged_folder(found: FoundCheckpoint) -> Path | None:
+    """Where this machine's own package has the checkpoint; None: it is in no package."""
+    if found.source is WeightsSource.random:
+        return RELEASE_DIR / found.checkpoint.folder
+    return mini_folder(found.checkpoint) if found.source is WeightsSource.mini else None
+
+
 def _find(
     role: str,
     checkpoint: Checkpoint,
@@ -95,6 +103,12 @@ def _find(
                 "a folder; or weights=hub, which may download",
             )  # fmt: skip
         return found
+    if source is WeightsSource.random:
+        size = RandomSize[config.size]
+        made = random_checkpoint(checkpoint, size, "weights")
+        return FoundCheckpoint(
+            role, checkpoint, "weights", source, repo, None, None, made, random=size
+        )
     own = configured.repo if role == "depth" else None
     folder = _folder(source, config, own, checkpoint)
     key = key if own is not None else "weights"

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 from typing import Any
 
-from runner.catalog.checkpoint import Checkpoint, Layout
+from runner.catalog.checkpoint import Checkpoint
+from runner.catalog.memory import ModuleSize
 from runner.config.choices import Precision
 from runner.errors import WeightsError
 from runner.weights.components import INDEX_FILES, missing_files
+from runner.weights.facts import embedding_size, last_channels, native_size, schedulers
 from runner.weights.files import WeightFiles, choose_weight_files, find_weight_files, other_files
 from runner.weights.hashes import FileHashes, fingerprint
 from runner.weights.identify import check_weights
@@ -31,10 +34,11 @@ class CheckedFolder:
         converted: module -> the safetensors file that stands for its pickles, made before it is
             loaded.
         fingerprint: hash of `files`, independent of the folder's path.
-        parameters: number of parameters of each module.
+        sizes: numbers of each module's weights.
         bytes: size of its weights on disk.
         native_size: pixels the denoiser was trained at; None where unknown.
         embedding_size: width of the image embedding that passes from prior to decoder.
+        channels: that the autoencoder's last block is given; 0: the role draws no picture.
         schedulers: scheduler name -> the contents of its scheduler_config.json; "" is the
             checkpoint's main one.
     """
@@ -44,11 +48,17 @@ class CheckedFolder:
     weights: Mapping[str, WeightFiles]
     converted: Mapping[str, Path]
     fingerprint: str
-    parameters: dict[str, int]
+    sizes: Mapping[str, ModuleSize]
     bytes: int
     native_size: int | None
     embedding_size: int | None
+    channels: int
     schedulers: dict[str, dict[str, Any]]
+
+    @property
+    def parameters(self) -> dict[str, int]:
+        """Number of parameters of each module."""
+        return {module: size.numbers for module, size in self.sizes.items()}
 
     @property
     def variant(self) -> str | None:
@@ -136,11 +146,12 @@ def check_folder(
             if one.pickled
         },
         fingerprint=fingerprint(sha256.items()),
-        parameters={m: sum(h.parameters for h in held) for m, held in headers.items()},
+        sizes={module: _size(held, checkpoint) for module, held in headers.items()},
         bytes=sum(header.bytes for held in headers.values() for header in held),
-        native_size=_native_size(checkpoint, configs),
-        embedding_size=_embedding_size(checkpoint, configs),
-        schedulers=_schedulers(checkpoint, found, path, key),
+        native_size=native_size(checkpoint, configs),
+        embedding_size=embedding_size(checkpoint, configs),
+        channels=last_channels(checkpoint, configs),
+        schedulers=schedulers(checkpoint, found, path, key),
     )
 
 
@@ -215,38 +226,15 @@ def _headers(weights: WeightFiles, found: Mapping[str, Path], key: str) -> list[
     return headers
 
 
+def _size(headers: Sequence[Header], checkpoint: Checkpoint) -> ModuleSize:
+    numbers = {name: prod(shape) for one in headers for name, shape in one.shapes.items()}
+    kept = {n for n in numbers if any(part in n for part in checkpoint.keeps_float32)}
+    return ModuleSize(
+        sum(one.parameters for one in headers),
+        sum(numbers[name] for name in kept),
+        max(numbers.values(), default=0),
+    )
+
+
 def _read_index(found: Mapping[str, Path], checkpoint: Checkpoint, key: str) -> dict[str, Any]:
     return read_json(found[INDEX_FILES[checkpoint.layout]], key)
-
-
-def _schedulers(
-    checkpoint: Checkpoint, found: Mapping[str, Path], path: Path, key: str
-) -> dict[str, dict[str, Any]]:
-    if checkpoint.layout is not Layout.diffusers:
-        return {}
-    folders = {"": "scheduler", **checkpoint.scheduler_folders}
-    files = {name: f"{folder}/scheduler_config.json" for name, folder in folders.items()}
-    return {
-        name: read_json(found.get(file, path / file), key)
-        for name, file in files.items()
-        if not name or file in found
-    }
-
-
-def _native_size(checkpoint: Checkpoint, configs: Mapping[str, dict[str, Any]]) -> int | None:
-    """The denoiser's latent size times the autoencoder's scale: 64 x 8 for the published 2.2."""
-    if checkpoint.autoencoder is None:
-        return None
-    latent = configs[checkpoint.denoiser].get("sample_size")
-    blocks = configs[checkpoint.autoencoder].get("block_out_channels")
-    if not isinstance(latent, int) or not isinstance(blocks, list):
-        return None
-    return latent * int(2 ** (len(blocks) - 1))
-
-
-def _embedding_size(checkpoint: Checkpoint, configs: Mapping[str, dict[str, Any]]) -> int | None:
-    if checkpoint.embedding is None:
-        return None
-    module, name = checkpoint.embedding
-    size = configs[module].get(name)
-    return size if isinstance(size, int) else None

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from runner.catalog.checkpoint import Checkpoint
-from runner.config.choices import WeightsSource
+from runner.catalog.memory import Footprint, footprint
+from runner.config.choices import Precision, RandomSize, WeightsSource
 from runner.weights.files import find_weight_files
 from runner.weights.folder import CheckedFolder
 from runner.weights.hub import RemoteFile
@@ -27,6 +28,7 @@ class FoundCheckpoint:
         problem: why what is on this disk is not enough, where anything is.
         listed: whether it is known which files the repository has; else `checked` only has what
             such a checkpoint must have.
+        random: the size of random weights, which are made; None: weights of files.
     """
 
     role: str
@@ -41,6 +43,7 @@ class FoundCheckpoint:
     damaged: tuple[RemoteFile, ...] = ()
     problem: str | None = None
     listed: bool = True
+    random: RandomSize | None = None
 
     @property
     def identity(self) -> str:
@@ -68,10 +71,22 @@ class FoundCheckpoint:
         """Number of parameters of the module that is called at each step; 0 if not known."""
         return self.checked.parameters[self.checkpoint.denoiser] if self.checked else 0
 
-    def component_bytes(self, bytes_per_number: int) -> dict[str, int]:
-        """Module -> bytes of its weights in memory."""
+    def footprint(self, precision: Precision, pixels: int) -> Footprint:
+        """What its pipeline takes of a device's memory.
+
+        Args:
+            pixels: of all images of one call.
+        """
         assert self.checked is not None
-        return {name: n * bytes_per_number for name, n in self.checked.parameters.items()}
+        return footprint(
+            self.checked.sizes,
+            precision.bytes,
+            keeps=precision is Precision.fp16,
+            pixels=pixels,
+            denoiser=self.checkpoint.denoiser,
+            autoencoder=self.checkpoint.autoencoder,
+            channels=self.checked.channels,
+        )
 
 
 def distinct(checkpoints: Iterable[FoundCheckpoint]) -> list[FoundCheckpoint]:

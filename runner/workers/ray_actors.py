@@ -19,7 +19,6 @@ from typing import Any
 import ray
 from ray.exceptions import RayActorError, RayError
 
-from runner.config.choices import WeightsSource
 from runner.config.cluster import RayCluster
 from runner.engine.observer import Observer, Ran
 from runner.engine.results import Made
@@ -29,7 +28,7 @@ from runner.errors import RunnerError, StageError
 from runner.graph.node import Node, PipelineSpec
 from runner.system.machine import python_path
 from runner.system.signals import STOPPING
-from runner.weights.find import mini_folder
+from runner.weights.find import packaged_folder
 from runner.weights.found import FoundCheckpoint
 from runner.workers.connected import RETRIES, Teller, given_up, result_of
 from runner.workers.messages import Failed, Happened, Run
@@ -179,16 +178,15 @@ def take_our_package() -> None:
 
 
 def _here(opening: WorkerSetup) -> WorkerSetup:
-    """The setup, with the small family's checkpoints taken from this machine's own package."""
+    """The setup, with the package's checkpoints taken from this machine's own package."""
     return replace(opening, checkpoints=tuple(map(_checkpoint_here, opening.checkpoints)))
 
 
 def _checkpoint_here(found: FoundCheckpoint) -> FoundCheckpoint:
     assert found.checked is not None
-    if found.source is WeightsSource.mini:
-        folder = mini_folder(found.checkpoint)
-        if folder is not None:
-            return replace(found, checked=found.checked.moved_to(folder))
+    folder = packaged_folder(found)
+    if folder is not None:
+        return replace(found, checked=found.checked.moved_to(folder))
     if not found.checked.path.is_dir():
         raise StageError(
             f"weights are not at {found.checked.path} on {os.uname().nodename}: every machine of a "

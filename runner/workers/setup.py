@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from runner.catalog.memory import Footprint
+from runner.planning.memory import footprints_of
 from runner.planning.plan import Plan
 from runner.planning.profile import ExecutionProfile, profile_of
-from runner.planning.specs import precision_of
 from runner.system.imports import import_sparing_scipy, pause_collection
 from runner.weights.found import FoundCheckpoint
 
@@ -23,16 +24,12 @@ class WorkerSetup:
 
     Attributes:
         profile: how the nodes are run.
-        component_bytes: for each checkpoint, module -> bytes in the precision of its role.
-        pixels: height x width of the largest picture.
-        activation_bytes: bytes a number, of the widest type that a decoder computes in.
+        footprints: what each pipeline takes of the device's memory.
     """
 
     checkpoints: tuple[FoundCheckpoint, ...]
     profile: ExecutionProfile
-    component_bytes: tuple[Mapping[str, int], ...]
-    pixels: int
-    activation_bytes: int
+    footprints: tuple[Footprint, ...]
 
 
 def setup_of(plans: Sequence[Plan]) -> WorkerSetup:
@@ -42,12 +39,11 @@ def setup_of(plans: Sequence[Plan]) -> WorkerSetup:
         for plan in plans
         for found in plan.weights.checkpoints.values()
     }
+    images = sum(len(plan.images) for plan in plans)
     return WorkerSetup(
         tuple(checkpoints.values()),
         profile_of(plans),
-        tuple(component_bytes for plan in plans for component_bytes in _component_bytes(plan)),
-        max(plan.height * plan.width for plan in plans),
-        max(plan.run.precision.decoder.bytes for plan in plans),
+        tuple(one for plan in plans for one in footprints_of(plan, images)),
     )
 
 
@@ -66,9 +62,7 @@ def open_pipelines(opening: WorkerSetup) -> Pipelines:
     offload = choose_offload(
         opening.profile.offload,
         device,
-        opening.component_bytes,
-        opening.pixels,
-        opening.activation_bytes,
+        opening.footprints,
         free_bytes(device),
     )
     return Pipelines(opening.checkpoints, device, offload)
@@ -103,10 +97,3 @@ def import_pipelines(names: Iterable[str]) -> None:
 
     with pause_collection():
         import_sparing_scipy(load)
-
-
-def _component_bytes(plan: Plan) -> list[dict[str, int]]:
-    return [
-        found.component_bytes(precision_of(plan.run, found.role).bytes)
-        for found in plan.weights.checkpoints.values()
-    ]

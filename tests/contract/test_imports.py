@@ -25,6 +25,7 @@ sys.exit(status)
     [
         (["plan"], 0),
         (["plan", "experiment=first_light", "weights=hub"], 0),
+        (["plan", "weights=random", "precision=fp16"], 0),
         (["plan", "-m", "scheduler=ddim,ddpm"], 0),
         (["--cfg", "job"], 0),
         (["--help"], 0),

@@ -19,6 +19,7 @@ from runner.engine.workers import in_process
 from runner.graph.node import PipelineSpec
 from runner.pipelines.offload import OffloadChoice, choose_offload, free_bytes
 from runner.pipelines.pipelines import Pipelines
+from runner.planning.memory import footprints_of
 from runner.planning.plan import Plan
 from runner.planning.planner import cache_dir, make_plan
 from runner.system.machine import settle_device
@@ -74,7 +75,7 @@ class Watched(Pipelines):
             super().evict_except(specs)
 
 
-def small(weights: Path, output_dir: Path, version: str, *overrides: str) -> list[str]:
+def small(weights: Path | str, output_dir: Path, version: str, *overrides: str) -> list[str]:
     """Overrides of a small cell: one image of 64 px by three steps, on the CPU."""
     steps = [] if version == "kandinsky3" else ["prior.num_inference_steps=3"]
     return [
@@ -84,7 +85,7 @@ def small(weights: Path, output_dir: Path, version: str, *overrides: str) -> lis
     ]  # fmt: skip
 
 
-def planned(weights: Path, output_dir: Path, version: str, *overrides: str) -> Plan:
+def planned(weights: Path | str, output_dir: Path, version: str, *overrides: str) -> Plan:
     """The plan of a small cell."""
     given = small(weights, output_dir, version, *overrides)
     tree.register()
@@ -97,10 +98,8 @@ def opened(plan: Plan, *, keep_all: bool = False) -> Watched:
     """Pipelines for a plan."""
     device = settle_device(plan.run.device)
     found = plan.weights.checkpoints.values()
-    sizes = [one.component_bytes(plan.run.precision.decoder.bytes) for one in found]
-    offload: OffloadChoice = choose_offload(
-        plan.run.offload, device, sizes, plan.height * plan.width, 4, free_bytes(device)
-    )
+    held = footprints_of(plan, len(plan.images))
+    offload: OffloadChoice = choose_offload(plan.run.offload, device, held, free_bytes(device))
     return Watched(found, device, offload, keep_all=keep_all)
 
 

@@ -96,7 +96,7 @@ def test_a_right_prompt_scores_higher_than_a_wrong_one(kandinsky: Any) -> None:
     from runner.pipelines.transformers_models import Clip
 
     with folder_of(Path(made.manifest["config"]["weights"]["path"]), CLIP_2_2) as folder:
-        clip = Clip(folder, torch.float32)
+        clip = Clip.from_folder(folder, torch.float32)
     for file, image in zip(made.files, made.manifest["images"], strict=True):
         with Image.open(file) as opened:
             seen = clip.embed_image(opened.convert("RGB"))

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from runner.catalog.memory import Footprint
 from runner.catalog.offload import DOWNWARD, OFFLOAD, Moves, Offload
 from runner.pipelines.offload import (
-    ACTIVATIONS_PER_PIXEL,
     MARGIN,
     OffloadChoice,
     choose_offload,
@@ -17,23 +17,34 @@ from runner.pipelines.offload import (
 )
 
 GIB = 2**30
+LAYER = GIB // 16
 PRIOR = {"prior": 4 * GIB, "image_encoder": 2 * GIB, "text_encoder": 1 * GIB}
 DECODER = {"unet": 4 * GIB, "movq": 1 * GIB}
-BOTH = (PRIOR, DECODER)
-PIXELS = 512 * 512
-ACTIVATIONS = PIXELS * ACTIVATIONS_PER_PIXEL * 2
+UNET, MOVQ = GIB // 4, GIB // 2
 
 # What each mode keeps on the device at once, at most; the pipelines are not there together, but
 # under `model` the prior is still there when its image encoder comes again.
-KEPT = {"none": 7 * GIB, "model": 6 * GIB, "group": 1 * GIB}
+KEPT = {"none": 7 * GIB, "model": 6 * GIB, "group": GIB + MOVQ}
+
+
+def pipelines(scale: int = 1) -> tuple[Footprint, Footprint]:
+    """Prior and decoder; `scale`: of what the decoder holds while it computes."""
+    return (
+        Footprint(PRIOR, dict.fromkeys(PRIOR, LAYER), {}),
+        Footprint(
+            DECODER,
+            dict.fromkeys(DECODER, LAYER),
+            {"unet": UNET * scale, "movq": MOVQ * scale},
+        ),
+    )
 
 
 def chosen(free: int | None, configured: str = "auto", device: str = "cuda") -> OffloadChoice:
-    return choose_offload(OFFLOAD[configured], device, BOTH, PIXELS, 2, free)
+    return choose_offload(OFFLOAD[configured], device, pipelines(), free)
 
 
 def enough_for(mode: str) -> int:
-    return int((KEPT[mode] + ACTIVATIONS) * MARGIN) + 1
+    return int(KEPT[mode] * MARGIN) + 1
 
 
 @pytest.mark.parametrize("mode", KEPT)
@@ -48,18 +59,16 @@ def test_sequential_is_taken_even_where_nothing_fits() -> None:
 
 
 def test_the_reason_names_what_is_needed_and_what_is_free() -> None:
-    needed = (7 * GIB + ACTIVATIONS) * MARGIN / GIB
+    needed = 7 * MARGIN
     assert chosen(80 * GIB).reason == f"needs about {needed:.1f} of 80.0 GiB free"
     assert chosen(0).reason.endswith("of 0.0 GiB free")
 
 
-def test_larger_images_and_numbers_need_more() -> None:
+def test_what_computes_counts() -> None:
     free = enough_for("none")
-    assert choose_offload(OFFLOAD["auto"], "cuda", BOTH, PIXELS, 2, free).mode.name == "none"
-    larger = choose_offload(OFFLOAD["auto"], "cuda", BOTH, PIXELS * 4, 2, free)
-    wider = choose_offload(OFFLOAD["auto"], "cuda", BOTH, PIXELS, 4, free)
-    assert larger.mode != OFFLOAD["none"]
-    assert wider.mode != OFFLOAD["none"]
+    assert chosen(free).mode == OFFLOAD["none"]
+    larger = choose_offload(OFFLOAD["auto"], "cuda", pipelines(scale=5), free)
+    assert larger.mode == OFFLOAD["model"]
 
 
 def test_no_offload_from_a_cpu_or_without_knowledge() -> None:

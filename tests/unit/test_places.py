@@ -52,7 +52,7 @@ def _stood_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def opening(device: str) -> WorkerSetup:
     profile = ExecutionProfile(CacheMode.use, device, 1, 3, NONE, None, 1)
-    return WorkerSetup((), profile, (), 64 * 64, 4)
+    return WorkerSetup((), profile, ())
 
 
 def places() -> list[tuple[int, int]]:

@@ -181,7 +181,7 @@ def test_2_1_brings_a_config_of_its_own_for_ddpm(composed: Compose, random_weigh
         )
         (decode,) = plan.graph.targets
         assert isinstance(decode.pipeline, PipelineSpec)
-        offload = choose_offload(OFFLOAD["none"], "cpu", [], 0, 4, None)
+        offload = choose_offload(OFFLOAD["none"], "cpu", [], None)
         pipelines = Pipelines(plan.weights.checkpoints.values(), "cpu", offload)
         return pipelines.get(decode.pipeline).scheduler
 

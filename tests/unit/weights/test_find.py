@@ -111,7 +111,7 @@ def test_damaged_family_is_refused(
 def test_a_missing_folder_is_refused_with_the_options(command: Command, tmp_path: Path) -> None:
     missing = tmp_path / "none"
     said = command("plan", f"weights={missing}")
-    assert_refused(said, f"weights={missing}", "hub, mini, the path of a folder")
+    assert_refused(said, f"weights={missing}", "hub, mini, random, the path of a folder")
     assert_refused(command("plan", "weights="), "weights=''", "the path of a folder")
     said = command("plan", "weights.source=folder", f"weights.path={missing}")
     assert_refused(said, f"weights.path={missing}", "is no folder")

@@ -1,0 +1,128 @@
+"""What pipelines take of a device's memory, by reckoning, for each offload mode.
+
+One reckoning for `kandinsky plan` and for `offload=auto`; it imports no torch. Weights are exact.
+Activations are counts of the numbers that are held at once, found by running the published models
+on torch's meta device with fused attention: what cuDNN, fragmentation and attention scores
+(`attention=plain`) take comes on top.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+from runner.catalog.offload import TOGETHER, Moves, Offload
+
+FLOAT32 = 4
+PER_PIXEL = 5
+"""Maps of the image's size that the MoVQ's last block holds at once, each of so many channels as
+the block is given."""
+PER_LATENT = 5800
+"""Numbers that a UNet holds for each latent pixel; 4500 to 5800 of the published ones."""
+GUIDED = 2
+"""Pictures that a UNet computes at once for each one that is drawn."""
+PIXELS_A_LATENT = 64
+UNCERTAINTY = 0.15
+"""How far a measured peak may be from the reckoned one, as a share."""
+
+
+@dataclass(frozen=True)
+class ModuleSize:
+    """How many numbers the weights of a module are.
+
+    Attributes:
+        kept: those of them that stay in float32 where the others are in float16.
+        largest: those of its largest tensor.
+    """
+
+    numbers: int
+    kept: int = 0
+    largest: int = 0
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """What the modules of one pipeline take, in bytes.
+
+    Attributes:
+        weights: module -> its weights.
+        layers: module -> its largest tensor.
+        activations: module -> what it holds while it computes, beside weights.
+    """
+
+    weights: Mapping[str, int]
+    layers: Mapping[str, int]
+    activations: Mapping[str, int]
+
+    @property
+    def all_weights(self) -> int:
+        """Bytes of the weights of all modules."""
+        return sum(self.weights.values())
+
+    def peak(self, mode: Offload) -> int:
+        """Bytes of the device that the pipeline takes at once, at most."""
+        return max(self._while_computing(mode, names) for names in self._moved_together())
+
+    def _moved_together(self) -> list[tuple[str, ...]]:
+        """Sets of modules; the first of each computes while the others wait beside it."""
+        sets = [tuple(name for name in names if name in self.weights) for names in TOGETHER]
+        return [*filter(None, sets), *((name,) for name in self.weights)]
+
+    def _while_computing(self, mode: Offload, names: tuple[str, ...]) -> int:
+        first = names[0]
+        computing = self.activations.get(first, 0)
+        match mode.moves:
+            case Moves.PIPELINE:
+                return self.all_weights + computing
+            case Moves.MODULE:
+                return sum(self.weights[name] for name in names) + computing
+            case Moves.LAYER:
+                staying = sum(self.weights.get(name, 0) for name in mode.stays)
+                moved = 0 if first in mode.stays else self.layers[first]
+                return staying + moved + computing
+
+
+def footprint(
+    sizes: Mapping[str, ModuleSize],
+    bytes_per_number: int,
+    *,
+    keeps: bool,
+    pixels: int,
+    denoiser: str,
+    autoencoder: str | None,
+    channels: int,
+) -> Footprint:
+    """The footprint of a pipeline.
+
+    Args:
+        sizes: of each of its modules.
+        bytes_per_number: of weights and activations.
+        keeps: whether some weights stay in float32 (`ModuleSize.kept`).
+        pixels: of all images of one call; 0 where it draws none.
+        channels: that the last block of the autoencoder is given.
+    """
+    kept = FLOAT32 - bytes_per_number if keeps else 0
+    activations = {}
+    if autoencoder is not None:
+        latents = pixels // PIXELS_A_LATENT
+        activations[denoiser] = latents * PER_LATENT * GUIDED * bytes_per_number
+        activations[autoencoder] = pixels * PER_PIXEL * channels * bytes_per_number
+    return Footprint(
+        {name: s.numbers * bytes_per_number + s.kept * kept for name, s in sizes.items()},
+        {
+            # The largest tensor is one of those that are kept, or as large as one.
+            name: s.largest * (FLOAT32 if keeps and s.kept else bytes_per_number)
+            for name, s in sizes.items()
+        },
+        activations,
+    )
+
+
+def peak_bytes(mode: Offload, footprints: Sequence[Footprint]) -> int:
+    """Bytes of the device that a run takes at once, at most.
+
+    Its pipelines are not on the device together: the engine unloads one after its last stage,
+    before the next is loaded. So a text encoder of 10^10 numbers leaves before its UNet comes.
+    """
+    return max(chain((one.peak(mode) for one in footprints), (0,)))

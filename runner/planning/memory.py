@@ -1,0 +1,34 @@
+"""What a plan takes of a device's memory, by the catalog's reckoning."""
+
+from __future__ import annotations
+
+from runner.catalog.memory import Footprint, peak_bytes
+from runner.catalog.offload import OFFLOAD
+from runner.planning.plan import Plan
+from runner.planning.specs import precision_of
+
+
+def footprints_of(plan: Plan, images: int) -> list[Footprint]:
+    """The footprint of each pipeline whose weights are on this disk, or are made.
+
+    Args:
+        images: of all plans that are run together.
+    """
+    pixels = plan.height * plan.width * min(plan.profile.batch_size, images)
+    return [
+        found.footprint(precision_of(plan.run, found.role), pixels)
+        for found in plan.weights.checkpoints.values()
+        if found.checked is not None
+    ]
+
+
+def reckoned(plan: Plan) -> dict[str, int]:
+    """Offload mode -> bytes of the device that the run takes at once, at most."""
+    held = footprints_of(plan, len(plan.images))
+    modes = (mode for mode in OFFLOAD.values() if not mode.chosen)
+    return {mode.name: peak_bytes(mode, held) for mode in modes}
+
+
+def weights_bytes(plan: Plan) -> int:
+    """Bytes of the weights of all pipelines in memory."""
+    return sum(held.all_weights for held in footprints_of(plan, 1))
