@@ -14,6 +14,12 @@ import pytest
 if TYPE_CHECKING:
     from hub_stand_in import Hub
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+"""Threads of torch that wait for each other leave the core to whoever computes: as they spin by
+default, tests with two threads take three times as long beside another worker's. To be said before
+torch is imported, also to the processes that tests start.
+"""
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """`device=auto` is the CPU wherever accelerators are not what is tested: `make test` asserts
@@ -25,6 +31,11 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["KANDINSKY_CACHE"] = str(
         Path(tempfile.gettempdir()) / f"kandinsky-tests-{os.getuid()}"
     )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow tests first: short ones fill the gaps at the end, when a worker has no long one left."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,8 @@ from runner.weights.found import FoundCheckpoint
 from runner.weights.hashes import FileHashes, hash_memory
 from runner.weights.hub import CachedRepo, RemoteFile, cache_dir, is_offline
 
+LARGER_DISK = "HF_HOME=<folder on another disk>"
+
 
 class DownloadDisplay(Protocol):
     """Who is told how a download goes on."""
@@ -101,8 +103,9 @@ def explain(found: FoundCheckpoint, error: HubError) -> WeightsError:
     elif error.kind in UNREACHED:
         what = found.problem or f"is not on this disk (looked in {cache_dir()})"
         problem = f"{what}, and {error}"
-    folder = found.checkpoint.folder
-    instead = f"weights=<folder that holds {folder}>, or weights=mini"
+    instead = f"weights=<folder that holds {found.checkpoint.folder}>, or weights=mini"
+    if error.kind in ("no_space", "disk"):
+        instead = LARGER_DISK
     return WeightsError(key, value, problem, instead)
 
 
@@ -126,7 +129,7 @@ def check_space(files: Sequence[RemoteFile]) -> None:
             "weights", "hub",
             f"{format_bytes(needed)} are to be fetched, and the disk of {cache_dir()} has "
             f"{format_bytes(free)} left",
-            "HF_HOME=<folder on a larger disk>",
+            LARGER_DISK,
         )  # fmt: skip
 
 

@@ -140,7 +140,8 @@ def test_img2img_may_be_compared_with_what_it_was_made_from(
 @pytest.mark.slow
 def test_kandinsky_3_is_seen_with_the_clip_of_2_2(kandinsky: Any) -> None:
     steps = "decoder.num_inference_steps=2"
-    made: Made = kandinsky("model=kandinsky3", "metrics=[clip_score]", steps)
+    size = ("height=128", "width=128")  # of a folder, whatever is in it, the default is 1024
+    made: Made = kandinsky("model=kandinsky3", "metrics=[clip_score]", steps, *size)
     assert set(made.manifest["environment"]["weights"]) == {"text", "decoder", "clip_kandinsky3"}
     repo = made.manifest["environment"]["weights"]["clip_kandinsky3"]["repo"]
     assert repo == "kandinsky-community/kandinsky-2-2-prior"
