@@ -8,14 +8,22 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runner.catalog.versions import row_of
 from runner.config.groups import MetricConfig
 from runner.config.run_config import RunConfig
 from runner.metrics.find import FoundMetric, find_metric
 from runner.planning.baseline import no_baseline
-from runner.planning.checks import CheckedConfig, check_config, check_with_weights
+from runner.planning.checks import (
+    CheckedConfig,
+    check_config,
+    check_with_weights,
+    needed_roles,
+)
 from runner.planning.metrics import (
     FindMetric,
+    add_clips,
     against_baseline,
+    find_metrics,
 )
 from runner.planning.nodes import NodeFactory
 from runner.planning.plan import Plan, PlannedImage
@@ -64,6 +72,22 @@ def make_plan(run: RunConfig, *, download: bool = False) -> Plan:
     if plan.compared:
         raise no_baseline(plan)
     return plan
+
+
+def find_needed_weights(run: RunConfig) -> FoundWeights:
+    """The weights of a run, without a check of what this machine can do.
+
+    Raises:
+        ConfigError: the version cannot do the task, or its weights are not what they should be.
+    """
+    row = add_clips(
+        row_of(run.version, run.task),
+        run,
+        find_metrics(run, lambda name, c: find_metric(name, c.function, c.arguments)),
+    )
+    precisions = {role: precision_of(run, role) for role in needed_roles(run, row)}
+    hashes = FileHashes(hash_memory())
+    return find_weights(row, run.weights, run.depth, precisions=precisions, hashes=hashes)
 
 
 class Planner:

@@ -11,6 +11,9 @@ from typing import Any
 from runner.config.choices import Progress
 from runner.system.text import format_bytes
 
+WAIT_TOLD_AGAIN = 30.0
+"""Seconds."""
+
 
 class QuietDownload:
     """Shows nothing; also what a display knows of the download."""
@@ -21,18 +24,19 @@ class QuietDownload:
     def __init__(self) -> None:
         self._total: Mapping[str, int] = {}
         self._began = self._told = 0.0
-        self._at_first = 0
+        self._at_first: int | None = None
+        self._waited_for = ("", 0.0)
 
     def started(self, total: Mapping[str, int]) -> None:
         """Repository -> bytes that it needs."""
-        self._total = total
+        self._total, self._began = total, time.monotonic()
 
     def progressed(self, there: Mapping[str, int]) -> None:
         """Repository -> bytes that are there."""
         now, done, total = time.monotonic(), sum(there.values()), sum(self._total.values())
-        if not self._began:
+        if self._at_first is None:
             # What an earlier download left is no part of the rate.
-            self._began, self._at_first = now, done
+            self._at_first = done
         elif now - self._told < self.every and done < total:
             return
         self._told = now
@@ -40,7 +44,14 @@ class QuietDownload:
         self._show(there, rate, (total - done) / rate if rate else None)
 
     def waits(self, why: str) -> None:
-        """The hub is busy or gone."""
+        """The hub is busy or gone. Told again only after some time."""
+        last, when = self._waited_for
+        if why != last or time.monotonic() - when > WAIT_TOLD_AGAIN:
+            self._waited_for = why, time.monotonic()
+            self._tell_waiting(why)
+
+    def _tell_waiting(self, why: str) -> None:
+        """Not shown."""
 
     def converts(self, file: str) -> None:
         """Pickled weights are kept as safetensors."""
@@ -67,7 +78,7 @@ class DownloadLines(QuietDownload):
         for repo, size in total.items():
             _say(f"downloading {repo}: {format_bytes(size)}")
 
-    def waits(self, why: str) -> None:
+    def _tell_waiting(self, why: str) -> None:
         _say(why)
 
     def converts(self, file: str) -> None:
@@ -91,7 +102,7 @@ class DownloadEvents(QuietDownload):
         super().started(total)
         self._write("download_started", bytes=dict(total))
 
-    def waits(self, why: str) -> None:
+    def _tell_waiting(self, why: str) -> None:
         self._write("download_waits", why=why)
 
     def converts(self, file: str) -> None:
@@ -139,7 +150,7 @@ class DownloadBars(QuietDownload):
         self._tasks = {repo: self._bars.add_task(repo, total=size) for repo, size in total.items()}
         self._bars.start()
 
-    def waits(self, why: str) -> None:
+    def _tell_waiting(self, why: str) -> None:
         self._bars.console.print(why)
 
     def converts(self, file: str) -> None:

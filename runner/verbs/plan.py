@@ -192,7 +192,7 @@ def _where(found: FoundCheckpoint) -> str:
         if found.missing:
             files, size = len(found.missing), format_bytes(found.missing_bytes)
             where = f"{pluralize(files, 'file')} not on disk, {size}; a run will download it"
-        if found.problem is not None:
+        elif found.problem is not None:
             where = f"{where} ({found.problem})"
     else:
         where = f"{found.checked.path}, {found.checked.bytes / 2**20:.1f} MiB"

@@ -25,6 +25,8 @@ from runner.weights.found import FoundCheckpoint
 from runner.weights.hashes import FileHashes, hash_memory
 from runner.weights.hub import CachedRepo, RemoteFile, cache_dir, is_offline
 
+LARGER_DISK = "HF_HOME=<folder on another disk>"
+
 
 class DownloadDisplay(Protocol):
     """Who is told how a download goes on."""
@@ -43,12 +45,16 @@ class DownloadDisplay(Protocol):
 
 
 def ask_about(
-    checkpoints: Iterable[FoundCheckpoint], *, seconds: float | None = None
+    checkpoints: Iterable[FoundCheckpoint],
+    *,
+    seconds: float | None = None,
+    newest: bool = False,
 ) -> str | None:
     """Ask the hub for the listings and configs of checkpoints.
 
     Args:
         seconds: of patience; None: as for a download, and a hub that cannot be reached is an error.
+        newest: of branches the newest commits, not those that this disk has.
 
     Returns:
         why the hub could not be asked, where that is no error.
@@ -56,7 +62,7 @@ def ask_about(
     Raises:
         WeightsError, SeveralError: a repository or a revision of it cannot be had.
     """
-    wanted = {_asked(found): found for found in checkpoints if found.wanted is not None}
+    wanted = {_asked(found, newest): found for found in checkpoints if found.wanted is not None}
     if not wanted:
         return None
     answers = _answers(list(wanted), patience() if seconds is None else seconds)
@@ -82,9 +88,9 @@ def _answers(asked: Sequence[Asked], seconds: float) -> dict[Asked, Answer]:
     return ask_hub(asked, seconds)
 
 
-def _asked(found: FoundCheckpoint) -> Asked:
+def _asked(found: FoundCheckpoint, newest: bool) -> Asked:
     assert found.wanted is not None
-    known = CachedRepo(found.repo).commit_of(found.wanted)
+    known = None if newest else CachedRepo(found.repo).commit_of(found.wanted)
     return Asked(found.repo, found.wanted, known)
 
 
@@ -97,8 +103,10 @@ def explain(found: FoundCheckpoint, error: HubError) -> WeightsError:
     elif error.kind in UNREACHED:
         what = found.problem or f"is not on this disk (looked in {cache_dir()})"
         problem = f"{what}, and {error}"
-    folder = found.checkpoint.folder
-    return WeightsError(key, value, problem, f"weights=<folder that holds {folder}>, weights=mini")
+    instead = f"weights=<folder that holds {found.checkpoint.folder}>, or weights=mini"
+    if error.kind in ("no_space", "disk"):
+        instead = LARGER_DISK
+    return WeightsError(key, value, problem, instead)
 
 
 def missing_files(checkpoints: Iterable[FoundCheckpoint]) -> list[RemoteFile]:
@@ -121,7 +129,7 @@ def check_space(files: Sequence[RemoteFile]) -> None:
             "weights", "hub",
             f"{format_bytes(needed)} are to be fetched, and the disk of {cache_dir()} has "
             f"{format_bytes(free)} left",
-            "HF_HOME=<folder on a larger disk>",
+            LARGER_DISK,
         )  # fmt: skip
 
 

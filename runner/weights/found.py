@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from runner.catalog.checkpoint import Checkpoint
@@ -24,6 +25,8 @@ class FoundCheckpoint:
         missing: files that are to be fetched; None: the hub must be asked which.
         damaged: those of `missing` that are there, with other bytes than the hub lists.
         problem: why what is on this disk is not enough, where anything is.
+        listed: whether it is known which files the repository has; else `checked` only has what
+            such a checkpoint must have.
     """
 
     role: str
@@ -37,6 +40,7 @@ class FoundCheckpoint:
     missing: tuple[RemoteFile, ...] | None = ()
     damaged: tuple[RemoteFile, ...] = ()
     problem: str | None = None
+    listed: bool = True
 
     @property
     def identity(self) -> str:
@@ -68,3 +72,8 @@ class FoundCheckpoint:
         """Module -> bytes of its weights in memory."""
         assert self.checked is not None
         return {name: n * bytes_per_number for name, n in self.checked.parameters.items()}
+
+
+def distinct(checkpoints: Iterable[FoundCheckpoint]) -> list[FoundCheckpoint]:
+    """Each checkpoint once. The roles of one repository are several, with files of their own."""
+    return list({(one.identity, one.checkpoint.without): one for one in checkpoints}.values())

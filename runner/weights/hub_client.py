@@ -61,7 +61,8 @@ def ask(repositories: Sequence[Mapping[str, Any]], patience: float) -> list[dict
 
 def _answer(asked: Mapping[str, Any], patience: float) -> dict[str, Any]:
     api, repo, revision = HfApi(), asked["repo"], asked["revision"]
-    info = patiently(lambda: api.model_info(repo, revision=revision, timeout=10), patience)
+    timeout = 10 if patience else 4
+    info = patiently(lambda: api.model_info(repo, revision=revision, timeout=timeout), patience)
     commit = asked["commit"] or info.sha
     cached = CachedRepo(repo)
     if cached.listing(commit) is None:

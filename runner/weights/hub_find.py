@@ -64,7 +64,7 @@ def find_on_hub(
             raise
         # Another program's download, which may have been interrupted.
         return replace(found, problem=f"{error.value} {error.problem}")
-    return replace(found, checked=checked, missing=())
+    return replace(found, checked=checked, missing=(), listed=listing is not None)
 
 
 def _needed(
