@@ -15,6 +15,7 @@ from PIL import Image
 from functional.cells import VERSIONS, Drawn, Watched, drawn, opened, planned
 from helpers.pixels import furthest
 from helpers.scheduler_cases import CHANGES, UNFIT, VALUES, Options, in_diffusers, written
+from random_weights.loading import arguments
 from runner.catalog.schedulers import KARRAS, SCHEDULERS
 from runner.errors import RunnerError
 from runner.pipelines.scheduler_swap import TRAINED, scheduler_settings
@@ -120,7 +121,7 @@ def test_a_swap_keeps_what_the_weights_were_trained_with(
     }[version]
     text = dict.fromkeys(("text_encoder", "tokenizer")) if version != "kandinsky2_2" else {}
     own = DiffusionPipeline.from_pretrained(
-        random_weights / folder, dtype=torch.float32, **text
+        random_weights / folder, **arguments(folder), **text
     ).scheduler
     assert type(live).__name__ == SCHEDULERS[name].diffusers
     assert {key: live.config[key] for key in TRAINED} == {key: own.config[key] for key in TRAINED}
