@@ -20,6 +20,7 @@ from runner.planning.metrics import (
 from runner.planning.nodes import NodeFactory
 from runner.planning.plan import Plan, PlannedImage
 from runner.planning.request import ImageRequest
+from runner.planning.scheduling import settle_scheduler
 from runner.planning.tasks import TASKS
 from runner.planning.warnings import find_warnings
 from runner.system.machine import PIXEL_LIBRARIES, cpu_cores, settle_device, versions
@@ -124,7 +125,10 @@ class Planner:
             threads=threads,
             threads_reason=threads_reason,
             batch_size=batch_size,
-            warnings=tuple(find_warnings(run, device, asked.pictures, (width, height))),
+            warnings=(
+                *find_warnings(run, device, asked.pictures, (width, height)),
+                *settle_scheduler(run, weights.checkpoints["decoder"]).warnings,
+            ),
         )
 
     def nodes_of(self, plan: Plan) -> NodeFactory:

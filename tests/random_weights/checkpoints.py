@@ -36,7 +36,7 @@ def kandinsky_2_1(folder: Path, seed: int = 0) -> Path:
     """`folder`/kandinsky-2-1, with a second scheduler beside the main one."""
     unet = parts.unet("2.1/unet", seed, told="text_image")
     path = save(KandinskyPipeline(unet=unet, **others_2_1(seed)), folder / "kandinsky-2-1")
-    parts.ddpm().save_pretrained(path / DDPM_FOLDER)
+    parts.ddpm_2_1().save_pretrained(path / DDPM_FOLDER)
     return path
 
 
@@ -63,7 +63,8 @@ def kandinsky_2_2_decoder(folder: Path, seed: int = 0) -> Path:
 def kandinsky_2_2_decoder_inpaint(folder: Path, seed: int = 0) -> Path:
     """`folder`/kandinsky-2-2-decoder-inpaint."""
     unet = parts.unet("2.2/inpaint", seed, in_channels=9)
-    pipeline = KandinskyV22InpaintPipeline(unet=unet, **others_2_2(seed))
+    others = {**others_2_2(seed), "scheduler": parts.ddpm(clip_sample=False)}
+    pipeline = KandinskyV22InpaintPipeline(unet=unet, **others)
     return save(pipeline, folder / "kandinsky-2-2-decoder-inpaint")
 
 
