@@ -14,9 +14,8 @@ run: $(TO_RUN)  ## make pictures with the small family, one row a task, and log 
 	@echo 'contact sheet:'
 	@$(VENV)/bin/kandinsky grid
 
-test: $(INSTALLED)  ## all tests that need no accelerator, fast ones first
-	$(PYTEST) -m "not slow and not gpu and not table"
-	$(PYTEST) -m "slow and not gpu"
+test: $(INSTALLED)  ## all tests that need no accelerator
+	$(PYTEST) -m "not gpu and not table"
 
 table: $(INSTALLED)  ## the model card's whole table, an hour
 	$(PYTEST) -m table

@@ -27,9 +27,9 @@ from runner.config.run_config import RunConfig
 from runner.errors import RunFailedError, RunnerError
 from runner.planning.plan import Plan
 from runner.planning.planner import make_plan
-from runner.planning.sweep import plan_sweep
 from runner.recording.manifest import Manifest, SavedImage
 from runner.runs.execute import SUCCESS, Finished
+from runner.runs.prepare import prepare_sweep
 from runner.runs.run import execute_run
 from runner.runs.sweep import execute_sweep
 
@@ -135,7 +135,7 @@ def sweep(*overrides: str, **keys: Any) -> list[Run]:
     fixed = overrides_of(keys)
     combinations = itertools.product(*map(sweep_of, overrides))
     cells = [_cell(number, [*own, *fixed]) for number, own in enumerate(combinations)]
-    return [_read(cell) for cell in execute_sweep(plan_sweep(cells, download=True)).cells]
+    return [_read(cell) for cell in execute_sweep(prepare_sweep(cells)).cells]
 
 
 def _cell(number: int, overrides: list[str]) -> Cell:

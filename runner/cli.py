@@ -13,6 +13,7 @@ from runner.system.exit import report_errors
 VERBS = {
     "run": "make images (the default verb)",
     "plan": "show what would be done; loads nothing",
+    "download": "fetch the weights that a config or a sweep needs",
     "keys": "every key and option of the config, and what it means",
     "models": "versions, tasks, repositories, and what is on disk",
     "doctor": "what works on this machine",

@@ -4,6 +4,7 @@ RunnerError                 any error of the runner's own; shown as one message,
 ├── ComposeError            exit 2   the config cannot be composed (from Python; `config.hydra`)
 ├── ConfigError             exit 2   a key of the config, or a combination of keys, is wrong
 │   └── WeightsError        exit 2   a checkpoint is missing, truncated, or not what was asked for
+├── SeveralError           exit 2   several of these at once
 ├── SweepError              exit 2   some cells of a sweep are wrong; none was begun
 ├── StageError              exit 1   a stage failed while it ran
 │   ├── NonFiniteError      exit 1   its latents or pixels hold NaN or infinity
@@ -18,7 +19,7 @@ Interrupted                 exit 130 / 143   Ctrl-C or SIGTERM; a KeyboardInterr
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,21 @@ class ConfigError(RunnerError):
 
 class WeightsError(ConfigError):
     """A checkpoint that is missing, unreadable, truncated or of another model."""
+
+
+class SeveralError(RunnerError):
+    """Several things are wrong, each with a message of its own."""
+
+    exit_status = 2
+
+
+def raise_all(errors: Sequence[RunnerError]) -> None:
+    """Raise the error, or one with the messages of all of them; nothing where there is none."""
+    messages = list(dict.fromkeys(map(str, errors)))
+    if len(messages) == 1:
+        raise errors[0]
+    if messages:
+        raise SeveralError("\n".join(messages))
 
 
 class SweepError(RunnerError):

@@ -4,9 +4,21 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from hub_stand_in import Hub
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+"""Threads of torch that wait for each other leave the core to whoever computes: as they spin by
+default, tests with two threads take three times as long beside another worker's. To be said before
+torch is imported, also to the processes that tests start.
+"""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -15,6 +27,15 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     if "gpu" not in config.option.markexpr.replace("not gpu", ""):
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    # Nothing of the user's own is read or written.
+    os.environ["KANDINSKY_CACHE"] = str(
+        Path(tempfile.gettempdir()) / f"kandinsky-tests-{os.getuid()}"
+    )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow tests first: short ones fill the gaps at the end, when a worker has no long one left."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.fixture(scope="session")
@@ -24,6 +45,46 @@ def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from random_weights import build_all
 
     return build_all(tmp_path_factory.mktemp("random_weights"))
+
+
+@pytest.fixture(scope="session")
+def depth_pull_request(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What refs/pr/5 of kandinsky-2-2-controlnet-depth holds; read it only."""
+    from random_weights import kandinsky_2_2_controlnet_depth
+
+    folder = tmp_path_factory.mktemp("pull_request")
+    return kandinsky_2_2_controlnet_depth(folder, pull_request=True)
+
+
+@pytest.fixture
+def hub(
+    random_weights: Path,
+    depth_pull_request: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Hub]:
+    """A stand-in of the Hugging Face hub with every released repository, and an empty cache.
+
+    The hub's client reads its variables when it is imported: use it in a process of its own.
+    """
+    from hub_stand_in import Hub
+
+    hub = Hub()
+    for folder in sorted(random_weights.iterdir()):
+        owner = "Intel" if folder.name == "dpt-large" else "kandinsky-community"
+        repository = hub.add(f"{owner}/{folder.name}", folder)
+        if folder.name == depth_pull_request.name:
+            repository.revision("refs/pr/5", depth_pull_request)
+    for name in [name for name in os.environ if name.startswith(("HF_", "HUGGING"))]:
+        monkeypatch.delenv(name)
+    with hub.running():
+        given = {
+            "HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hf_home"), "NO_PROXY": "127.0.0.1",
+            "HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1",
+        }  # fmt: skip
+        for name, value in given.items():
+            monkeypatch.setenv(name, value)
+        yield hub
 
 
 @pytest.fixture(scope="session")

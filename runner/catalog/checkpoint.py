@@ -21,6 +21,25 @@ class Layout(Enum):
 
 
 @dataclass(frozen=True)
+class Trait:
+    """A tensor that a module's weights must have: what they are, whatever their files claim.
+
+    Attributes:
+        module: the subfolder of the weights.
+        tensor: its name.
+        axis, size: the length that it must have along an axis; None: any shape.
+        meaning: what that length says, for messages; also the key of the module's config.json
+            that must say the same.
+    """
+
+    module: str
+    tensor: str
+    axis: int | None = None
+    size: int | None = None
+    meaning: str = ""
+
+
+@dataclass(frozen=True)
 class Checkpoint:
     """One folder of weights and the pipeline that runs it.
 
@@ -28,7 +47,9 @@ class Checkpoint:
         repo: the published repository on the hub.
         folder: its folder's name in the small family and in a `weights=<folder>`.
         pipeline: the diffusers class that the runner calls; a task's name for transformers.
-        accepts: what model_index.json (or config.json) may name as its class.
+        traits: what its weights must be. Class names are not compared: the published inpainting
+            model of 2.1 names a text2img pipeline.
+        architectures: what a transformers config.json may name; unused for diffusers.
         modules: the subfolders with weights, all of which must exist.
         denoiser: the module that is called at each step; its size counts as the model's.
         autoencoder: the module that decodes latents, of a role that draws; with the denoiser it
@@ -41,9 +62,10 @@ class Checkpoint:
 
     repo: str
     pipeline: str
-    accepts: tuple[str, ...]
     modules: tuple[str, ...]
     denoiser: str
+    traits: tuple[Trait, ...] = ()
+    architectures: tuple[str, ...] = ()
     autoencoder: str | None = None
     embedding: tuple[str, str] | None = None
     without: tuple[str, ...] = ()
@@ -56,6 +78,11 @@ class Checkpoint:
         return self.repo.rpartition("/")[2]
 
 
+def in_channels(module: str, channels: int) -> Trait:
+    """A UNet of so many input channels: 4 of latents, 5 of a masked picture, 4 of a hint."""
+    return Trait(module, "conv_in.weight", 1, channels, "in_channels")
+
+
 def clip_of(prior: Checkpoint) -> Checkpoint:
     """The CLIP for metrics: the text and image encoders of a prior."""
     return replace(
@@ -64,5 +91,6 @@ def clip_of(prior: Checkpoint) -> Checkpoint:
         modules=("text_encoder", "image_encoder"),
         denoiser="image_encoder",
         embedding=None,
+        traits=(),
         without=("prior", "scheduler"),
     )

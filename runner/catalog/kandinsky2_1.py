@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from runner.catalog.checkpoint import Checkpoint, clip_of
-from runner.catalog.version import Fault, Version
+from runner.catalog.checkpoint import Checkpoint, Trait, clip_of, in_channels
+from runner.catalog.version import UP_TO_64, Fault, Version
+
+READS_TEXT = Trait("unet", "add_embedding.text_proj.weight")
 
 PRIOR_2_1 = Checkpoint(
     repo="kandinsky-community/kandinsky-2-1-prior",
     pipeline="KandinskyPriorPipeline",
-    accepts=("KandinskyPriorPipeline",),
+    traits=(Trait("prior", "clip_std"),),
     modules=("prior", "image_encoder", "text_encoder"),
     denoiser="prior",
     embedding=("prior", "embedding_dim"),
@@ -21,7 +23,7 @@ PRIOR_2_1 = Checkpoint(
 DECODER_2_1 = Checkpoint(
     repo="kandinsky-community/kandinsky-2-1",
     pipeline="KandinskyPipeline",
-    accepts=("KandinskyPipeline", "KandinskyImg2ImgPipeline"),
+    traits=(READS_TEXT, in_channels("unet", 4)),
     modules=("text_encoder", "unet", "movq"),
     denoiser="unet",
     autoencoder="movq",
@@ -34,7 +36,7 @@ INPAINT_2_1 = replace(
     DECODER_2_1,
     repo="kandinsky-community/kandinsky-2-1-inpaint",
     pipeline="KandinskyInpaintPipeline",
-    accepts=("KandinskyInpaintPipeline",),
+    traits=(READS_TEXT, in_channels("unet", 9)),
 )
 
 KANDINSKY2_1 = Version(
@@ -49,5 +51,17 @@ KANDINSKY2_1 = Version(
     clip=clip_of(PRIOR_2_1),
     native_size=512,
     decoder_reads_prompt=True,
-    faults=frozenset({Fault.sizes_exchanged, Fault.noise_of_its_own, Fault.mask_grown}),
+    faults=frozenset(
+        {
+            Fault.sizes_exchanged,
+            Fault.noise_of_its_own,
+            Fault.mask_grown,
+            Fault.pictures_not_fitted,
+            Fault.negative_draws,
+            Fault.negative_not_told,
+            Fault.texts_draw_in_turn,
+        }
+    ),
+    rounds={"text2img": UP_TO_64, "interpolate": UP_TO_64},
+    draws_without_steps=("img2img",),
 )

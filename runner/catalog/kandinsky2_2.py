@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from runner.catalog.checkpoint import Checkpoint, Layout, clip_of
-from runner.catalog.version import Fault, Version
+from runner.catalog.checkpoint import Checkpoint, Layout, Trait, clip_of, in_channels
+from runner.catalog.version import DOWN_TO_8, UP_TO_64, Fault, Version
+
+READS_EMBEDDING = Trait("unet", "add_embedding.image_norm.weight")
 
 PRIOR_2_2 = Checkpoint(
     repo="kandinsky-community/kandinsky-2-2-prior",
     pipeline="KandinskyV22PriorPipeline",
-    accepts=("KandinskyV22PriorPipeline", "KandinskyV22PriorEmb2EmbPipeline"),
+    traits=(Trait("prior", "clip_std"),),
     modules=("prior", "image_encoder", "text_encoder"),
     denoiser="prior",
     embedding=("prior", "embedding_dim"),
@@ -22,7 +24,7 @@ PRIOR_FROM_IMAGE_2_2 = replace(PRIOR_2_2, pipeline="KandinskyV22PriorEmb2EmbPipe
 DECODER_2_2 = Checkpoint(
     repo="kandinsky-community/kandinsky-2-2-decoder",
     pipeline="KandinskyV22Pipeline",
-    accepts=("KandinskyV22Pipeline", "KandinskyV22Img2ImgPipeline"),
+    traits=(READS_EMBEDDING, in_channels("unet", 4)),
     modules=("unet", "movq"),
     denoiser="unet",
     autoencoder="movq",
@@ -33,13 +35,13 @@ INPAINT_2_2 = replace(
     DECODER_2_2,
     repo="kandinsky-community/kandinsky-2-2-decoder-inpaint",
     pipeline="KandinskyV22InpaintPipeline",
-    accepts=("KandinskyV22InpaintPipeline",),
+    traits=(READS_EMBEDDING, in_channels("unet", 9)),
 )
 CONTROLNET_2_2 = replace(
     DECODER_2_2,
     repo="kandinsky-community/kandinsky-2-2-controlnet-depth",
     pipeline="KandinskyV22ControlnetPipeline",
-    accepts=("KandinskyV22ControlnetPipeline", "KandinskyV22ControlnetImg2ImgPipeline"),
+    traits=(Trait("unet", "add_embedding.input_hint_block.0.weight"), in_channels("unet", 8)),
 )
 CONTROLNET_IMG2IMG_2_2 = replace(CONTROLNET_2_2, pipeline="KandinskyV22ControlnetImg2ImgPipeline")
 CLIP_2_2 = clip_of(PRIOR_2_2)
@@ -47,8 +49,8 @@ DEPTH = Checkpoint(
     # The default of transformers' pipeline("depth-estimation").
     repo="Intel/dpt-large",
     pipeline="depth-estimation",
-    accepts=("DPTForDepthEstimation", "GLPNForDepthEstimation", "DepthAnythingForDepthEstimation",
-             "ZoeDepthForDepthEstimation"),
+    architectures=("DPTForDepthEstimation", "GLPNForDepthEstimation",
+                   "DepthAnythingForDepthEstimation", "ZoeDepthForDepthEstimation"),
     modules=(".",),
     denoiser=".",
     layout=Layout.transformers,
@@ -72,5 +74,15 @@ KANDINSKY2_2 = Version(
     clip=CLIP_2_2,
     native_size=512,
     batched_tasks=("text2img", "interpolate"),
-    faults=frozenset({Fault.sizes_exchanged, Fault.mask_grown}),
+    faults=frozenset(
+        {
+            Fault.sizes_exchanged,
+            Fault.mask_grown,
+            Fault.pictures_not_fitted,
+            Fault.negative_draws,
+            Fault.texts_draw_in_turn,
+        }
+    ),
+    rounds={"text2img": UP_TO_64, "interpolate": UP_TO_64, "img2img": DOWN_TO_8},
+    draws_exchanged=("img2img",),
 )

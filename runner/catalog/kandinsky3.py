@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from runner.catalog.checkpoint import Checkpoint
+from runner.catalog.checkpoint import Checkpoint, Trait, in_channels
 from runner.catalog.kandinsky2_2 import CLIP_2_2
-from runner.catalog.version import Fault, UnfitOption, Version
+from runner.catalog.version import UP_TO_64, Fault, UnfitOption, Version
 
 DECODER_3 = Checkpoint(
     repo="kandinsky-community/kandinsky-3",
     pipeline="Kandinsky3Pipeline",
-    accepts=("Kandinsky3Pipeline", "Kandinsky3Img2ImgPipeline"),
+    traits=(
+        Trait("unet", "encoder_hid_proj.projection_linear.weight"),
+        in_channels("unet", 4),
+    ),
     modules=("unet", "movq"),
     denoiser="unet",
     autoencoder="movq",
@@ -23,6 +26,7 @@ DECODER_3 = Checkpoint(
 IMG2IMG_3 = replace(DECODER_3, pipeline="Kandinsky3Img2ImgPipeline")
 TEXT_3 = replace(
     DECODER_3, modules=("text_encoder",), denoiser="text_encoder", autoencoder=None,
+    traits=(Trait("text_encoder", "encoder.final_layer_norm.weight"),),
     without=("unet", "movq"),
 )  # fmt: skip
 
@@ -49,5 +53,6 @@ KANDINSKY3 = Version(
     # Its pipelines compute uncond + (g + 1) * (text - uncond), and only for g above 1.
     guidance_added=1,
     sized_by_picture=True,
-    faults=frozenset({Fault.texts_filled_up}),
+    faults=frozenset({Fault.texts_filled_up, Fault.guidance_raised, Fault.pictures_not_fitted}),
+    rounds={"text2img": UP_TO_64},
 )  # fmt: skip

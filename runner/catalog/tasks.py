@@ -31,6 +31,7 @@ class Task:
         uses_strength: the decoder starts from a picture, so `strength` cuts its schedule.
         uses_prior_strength: the prior starts from a picture, so `prior.strength` and
             `prior.negative_strength` cut its schedule.
+        combined: diffusers has a combined pipeline, of prior and decoder with one generator.
         mixes: `interpolate.items` replace the prompt, and at least two are required.
         tells_one: the negative prompt always goes to only one of prior and decoder, so
             `negative_prompt_for` has no meaning.
@@ -43,6 +44,7 @@ class Task:
     one_of: OneOf | None = None
     uses_strength: bool = False
     uses_prior_strength: bool = False
+    combined: bool = False
     mixes: bool = False
     tells_one: bool = False
     refusal: str = "no model of Kandinsky {version} does it"
@@ -51,13 +53,14 @@ class Task:
 NO_CONTROLNET = "the depth ControlNet was published for Kandinsky 2.2 alone"
 
 ROWS = (
-    Task("text2img"),
-    Task("img2img", takes=("image",), needs=("image",), uses_strength=True),
+    Task("text2img", combined=True),
+    Task("img2img", takes=("image",), needs=("image",), uses_strength=True, combined=True),
     Task(
         "inpaint",
         takes=("image", "mask", "mask_box", "mask_invert"),
         needs=("image",),
         one_of=OneOf("mask", "mask_box", "a picture (white = repaint), or [x0,y0,x1,y1]"),
+        combined=True,
         refusal="no inpainting model of Kandinsky {version} was published",
     ),
     Task(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from runner.catalog.checkpoint import Checkpoint
@@ -13,12 +13,35 @@ PRIOR, TEXT, DECODER = "prior", "text", "decoder"
 
 
 class Fault(Enum):
-    """A fault in diffusers' pipelines of a version; `runner.stages.corrections` corrects it."""
+    """A fault in diffusers' pipelines of a version, which `corrections=on` corrects.
+
+    `runner.planning.corrections` says where one acts. The names are part of records and keys.
+    """
 
     sizes_exchanged = "img2img: height and width are taken for each other"
     noise_of_its_own = "img2img: noise is added by hard-coded betas"
-    mask_grown = "inpaint: more is repainted than the mask says"
-    texts_filled_up = "of two texts in a batch, the shorter one is changed by the longer one"
+    mask_grown = "inpaint: more is repainted than the mask says, or less where it is small"
+    pictures_not_fitted = "input pictures are stretched to the size, or decide it"
+    texts_filled_up = "of two texts, the longer one is cut, or the shorter one is changed by it"
+    guidance_raised = "the guidance scale means 1 more than it says"
+    negative_draws = "a negative prompt changes the noise of what it is compared with"
+    negative_not_told = "combined: the decoder is not told the negative prompt"
+    texts_draw_in_turn = "interpolate: the noise of each text depends on the texts before it"
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """How diffusers rounds a size in pixels that the model cannot draw."""
+
+    multiple: int
+    up: bool
+
+    def rounded(self, size: int) -> int:
+        """The size that is drawn."""
+        return (size + (self.multiple - 1 if self.up else 0)) // self.multiple * self.multiple
+
+
+UP_TO_64, DOWN_TO_8 = Rounding(64, up=True), Rounding(8, up=False)
 
 
 @dataclass(frozen=True)
@@ -64,7 +87,12 @@ class Version:
         decodes_raw: pictures come as the autoencoder decodes them, around [-1, 1], except those
             that start from a picture; False: always within [0, 1].
         result: the field of the pipelines' output that holds the pictures.
-        faults: faults that are corrected while its decoder is called.
+        faults: faults of its pipelines.
+        rounds: tasks for which diffusers draws a size near the one that was asked; it ends in an
+            error for the others, or where a hint has that size.
+        draws_exchanged: tasks with `Fault.sizes_exchanged` that nevertheless give a picture where
+            height and width differ.
+        draws_without_steps: tasks that give a picture where `strength` leaves no step to run.
     """
 
     name: str
@@ -85,6 +113,9 @@ class Version:
     decodes_raw: bool = True
     result: str = "images"
     faults: frozenset[Fault] = frozenset()
+    rounds: Mapping[str, Rounding] = field(default_factory=dict)
+    draws_exchanged: tuple[str, ...] = ()
+    draws_without_steps: tuple[str, ...] = ()
 
     @property
     def has_prior(self) -> bool:

@@ -48,7 +48,10 @@ def check_values(config: Config, version: Version, task: Task) -> None:
     _check_steps("decoder.num_inference_steps", steps, 1, most)
     _check_guidance("prior.guidance_scale", config.prior.guidance_scale)
     _check_guidance("decoder.guidance_scale", config.decoder.guidance_scale)
-    _check_strength("strength", config.strength, steps if task.uses_strength else None)
+    draws_noise = task.name in version.draws_without_steps and not config.corrections
+    if not (draws_noise and config.strength == 0):
+        cut = steps if task.uses_strength and not draws_noise else None
+        _check_strength("strength", config.strength, cut)
     prior_steps = config.prior.num_inference_steps if task.uses_prior_strength else None
     _check_strength("prior.strength", config.prior.strength, prior_steps)
     _check_strength("prior.negative_strength", config.prior.negative_strength, prior_steps)
@@ -68,9 +71,14 @@ def check_values(config: Config, version: Version, task: Task) -> None:
     _check_weights(config)
 
 
-def check_items(items: Sequence[ItemConfig], task: Task) -> tuple[InterpolateItem, ...]:
+def check_items(
+    items: Sequence[ItemConfig], task: Task, *, any_sum: bool = False
+) -> tuple[InterpolateItem, ...]:
     """Check the items of a mix: each a text or a picture, weights that add up to 1. Items without a
     weight share what the others leave.
+
+    Args:
+        any_sum: take weights as they are, as diffusers does.
 
     Raises:
         ConfigError: too few, neither or both of text and image, or weights that do not add up:
@@ -92,7 +100,7 @@ def check_items(items: Sequence[ItemConfig], task: Task) -> tuple[InterpolateIte
             raise ConfigError(f"{key}[{number}].weight", item.weight, "is not a finite number")
     weights = complete_weights([item.weight for item in items])
     total = math.fsum(weights)
-    if abs(total - 1) > WEIGHTS_TOLERANCE:
+    if abs(total - 1) > WEIGHTS_TOLERANCE and not any_sum:
         raise ConfigError(key, f"weights {total:g} in all", "do not add up", "weights of 1 in all")
     return tuple(
         InterpolateItem(item.text, item.image, weight)

@@ -44,7 +44,9 @@ class CheckpointConfig:
         None, "Branch, tag or commit of the repository. null: its main branch."
     )
     variant: str | None = key(
-        None, "Variant of the weights' files, such as `fp16`. null: the files without a variant."
+        None,
+        "Variant of the weights' files, such as `fp16`. null: chosen by the precision and by what "
+        "is there.",
     )
 
 

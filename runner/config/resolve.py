@@ -95,7 +95,8 @@ def freeze(
     version = row_named("model.version", config.model.version, VERSIONS)
     task = row_named("task.name", config.task.name, TASKS)
     check_values(config, version, task)
-    if config.negative_prompt is not None:
+    empty = config.negative_prompt == "" and not config.corrections
+    if config.negative_prompt is not None and not empty:
         # "" is not the same as none: the prior would sample an embedding for the empty text.
         check_text(config.negative_prompt, "negative_prompt", "null, or a text")
     if not config.output_dir.strip():
@@ -120,13 +121,13 @@ def freeze(
         "objective": check_objective(config),
         "prompts": _prompts(config, task),
         "seeds": check_seeds(config.seeds),
-        "interpolate": check_items(config.interpolate.items, task),
+        "interpolate": check_items(config.interpolate.items, task, any_sum=not config.corrections),
         "threads": check_count("threads", config.threads, 1024),
         "workers": 1 if config.bench else check_count("workers", config.workers, 256),
         "batch_size": check_count("batch_size", config.batch_size, 256),
         "bench": check_bench(config),
         "output_dir": Path(config.output_dir).absolute(),
-        "composed": _recorded(found.plain),
+        "composed": _recorded(found.plain, config.corrections),
         "overrides": tuple(strip_override(one, config.tracking.uri) for one in overrides),
     }
     # All other keys are carried as they are.
@@ -183,11 +184,12 @@ def _as_written(composed: DictConfig, key: str) -> object:
     return raw
 
 
-def _recorded(plain: Mapping[str, Any]) -> Mapping[str, Any]:
+def _recorded(plain: Mapping[str, Any], corrections: bool) -> Mapping[str, Any]:
     """The composed config as it may be written down: without the credentials of an address, and
-    without options of other schedulers that records did not always list, nor what they say of
-    `scheduler=checkpoint`.
+    without what records did not always list: options of other schedulers and what they say of
+    `scheduler=checkpoint`, `corrections=on`.
     """
+    plain = {key: value for key, value in plain.items() if key != "corrections" or not corrections}
     section, uri = plain["scheduler"], plain["tracking"]["uri"]
     listed = {*(o.name for o in RECORDED), *SCHEDULERS[section["name"]].option_names}
     if not OPTIONS.keys() <= listed:

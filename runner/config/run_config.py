@@ -60,6 +60,7 @@ class RunConfig:
         objective: names of the numbers that a sweeper optimises.
         prompts: at least one; the empty text only for `task=interpolate` without a prompt.
         height, width: pixels, or None for the size that the weights were trained at.
+        corrections: correct what diffusers does silently wrong.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         threads: CPU threads, or None to choose by the size of the model.
         workers: processes that run stages, or None to choose by machine and work.
@@ -103,6 +104,7 @@ class RunConfig:
     depth: CheckpointConfig
     prior: PriorConfig
     decoder: DecoderConfig
+    corrections: bool
     device: str
     threads: int | None
     workers: int | None

@@ -138,6 +138,14 @@ class Config:
     prior: PriorConfig = key(PriorConfig, "Settings of the prior (Kandinsky 2.x).")
     decoder: DecoderConfig = key(DecoderConfig, "Settings of the decoder.")
 
+    corrections: bool = key(
+        True,
+        "`on`: what diffusers' pipelines do silently wrong is corrected (docs/diffusers.md). "
+        "`off`: the pictures are bit for bit those of diffusers' own calls, with these faults; to "
+        "compare with published numbers.",
+        takes="on, off",
+    )
+
     device: str = key(
         "auto",
         "Where models run. `auto`: an accelerator if there is one, else the CPU.",

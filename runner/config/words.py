@@ -10,6 +10,7 @@ from runner.config.schema import Config
 
 PHRASES = (
     (r"Invalid value assigned: \w+ is not a ListConfig, list or tuple\.", "is no list like [1,2]"),
+    (r"Value ('.*') is not a valid bool \(type \w+\)", r"\1 is neither on nor off (true, false)"),
     (r"field '\w+' is not Optional", "cannot be null"),
     (
         r"[\w ]+: \w+ is not a subclass of MetricConfig\. value: .*",

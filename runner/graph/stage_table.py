@@ -29,6 +29,15 @@ BATCHED_PARAM = "batched"
 MEMBER = "members"
 """Parameter of a batch's node: each member's values of the parameters that differ."""
 
+UNCORRECTED = "uncorrected"
+"""Parameter of a node: names of the faults of diffusers (`catalog.version.Fault`) that it keeps."""
+
+AWAY_FROM = "away_from"
+"""Parameter of a prior's node: the text to guide away from, in place of the empty text."""
+
+GENERATOR = "generator"
+"""Input of a prior's node: the stage whose generator it goes on with."""
+
 
 class ResultKind(Enum):
     """How a stage's result is stored."""

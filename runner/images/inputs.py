@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 from runner.errors import ConfigError, StageError, format_value
 from runner.images.decode import Picture, UnusableError, decode_picture
@@ -98,9 +98,23 @@ def mask_of_file(path: Path, *, invert: bool) -> Image.Image:
     Raises:
         StageError: it can no longer be read, although `check_image` could.
     """
-    grey = _opened(path, lambda picture: picture.over_black()).convert("L")
+    grey = _grey(path)
     dark, light = (REPAINTED, KEPT) if invert else (KEPT, REPAINTED)
     return grey.point([dark] * LOWEST_WHITE + [light] * (256 - LOWEST_WHITE))
+
+
+def grey_mask_of_file(path: Path, *, invert: bool) -> Image.Image:
+    """The picture as a mask that is not made black and white: as `mask_of_file` sees it before.
+
+    Raises:
+        StageError: it can no longer be read, although `check_image` could.
+    """
+    grey = _grey(path)
+    return ImageOps.invert(grey) if invert else grey
+
+
+def _grey(path: Path) -> Image.Image:
+    return _opened(path, lambda picture: picture.over_black()).convert("L")
 
 
 def _opened(path: Path, view: Callable[[Picture], Image.Image]) -> Image.Image:

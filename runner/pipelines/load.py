@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from logging import LogRecord
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from runner.catalog.checkpoint import Checkpoint
-from runner.errors import StageError
+from runner.errors import RunnerError, StageError
 from runner.graph.node import PipelineSpec
+from runner.pipelines.assemble import assembled
 from runner.pipelines.transformers_models import OWN_PIPELINES
-from runner.weights.shared import assemble
+from runner.weights.folder import CheckedFolder
 
 NEEDLESS = (
     "requires torchvision",
@@ -46,7 +46,7 @@ def _is_needed(record: LogRecord) -> bool:
     return not any(needless in said for needless in NEEDLESS)
 
 
-def load(spec: PipelineSpec, checkpoint: Checkpoint, folder: Path, variant: str | None) -> Any:
+def load(spec: PipelineSpec, checkpoint: Checkpoint, checked: CheckedFolder) -> Any:
     """The pipeline with its own scheduler, on the CPU.
 
     Raises:
@@ -55,23 +55,24 @@ def load(spec: PipelineSpec, checkpoint: Checkpoint, folder: Path, variant: str 
     dtype = getattr(torch, spec.dtype)
     try:
         if checkpoint.pipeline in OWN_PIPELINES:
-            with assemble(folder) as path:
-                return OWN_PIPELINES[checkpoint.pipeline](path, dtype, variant)
+            with assembled(checked) as path:
+                return OWN_PIPELINES[checkpoint.pipeline](path, dtype)
         import diffusers
 
         pipeline_class = getattr(diffusers, checkpoint.pipeline)
-        with assemble(folder) as path:
+        with assembled(checked) as path:
             pipeline = pipeline_class.from_pretrained(
                 str(path),
                 dtype=dtype,
-                variant=variant,
                 use_safetensors=True,
                 local_files_only=True,
                 **dict.fromkeys(checkpoint.without),
             )
+    except RunnerError:
+        raise
     except Exception as error:
         raise StageError(
-            f"{folder} cannot be loaded as {spec.pipeline}: {type(error).__name__}: "
+            f"{checked.path} cannot be loaded as {spec.pipeline}: {type(error).__name__}: "
             f"{_first_line(error)}"
         ) from error
     pipeline.set_progress_bar_config(disable=True)

@@ -19,7 +19,7 @@ from runner.pipelines.offload import OffloadChoice, place, prefetches
 from runner.pipelines.read_back import check, read_back
 from runner.pipelines.scheduler_swap import scheduler_changes, swap_scheduler
 from runner.pipelines.transformers_models import OwnPipeline
-from runner.weights.find import FoundCheckpoint
+from runner.weights.found import FoundCheckpoint
 
 
 class Pipelines:
@@ -132,8 +132,8 @@ class Pipelines:
     def _base(self, spec: PipelineSpec, found: FoundCheckpoint) -> Any:
         key = _base_of(spec)
         if key not in self._bases:
-            assert found.checked is not None, "the plan was made with download=True"
-            base = load(spec, found.checkpoint, found.checked.path, found.variant)
+            assert found.checked is not None, "weights are fetched before anything runs"
+            base = load(spec, found.checkpoint, found.checked)
             set_attention(base, spec.attention, spec.slice_size)
             if spec.compile is not None:
                 module = getattr(base, found.checkpoint.denoiser)

@@ -55,11 +55,11 @@ class OwnPipeline:
 class DepthEstimator(OwnPipeline):
     """transformers' depth estimation."""
 
-    def __init__(self, folder: Path, dtype: torch.dtype, variant: str | None) -> None:
+    def __init__(self, folder: Path, dtype: torch.dtype) -> None:
         from transformers import AutoImageProcessor, AutoModelForDepthEstimation
 
         model = AutoModelForDepthEstimation.from_pretrained(
-            str(folder), dtype=dtype, variant=variant, use_safetensors=True, local_files_only=True
+            str(folder), dtype=dtype, use_safetensors=True, local_files_only=True
         )
         super().__init__({"model": model})
         self._processor = AutoImageProcessor.from_pretrained(str(folder), local_files_only=True)
@@ -89,7 +89,7 @@ class DepthEstimator(OwnPipeline):
 class Clip(OwnPipeline):
     """The CLIP that a Kandinsky prior was trained with: the two encoders of its checkpoint."""
 
-    def __init__(self, folder: Path, dtype: torch.dtype, variant: str | None) -> None:
+    def __init__(self, folder: Path, dtype: torch.dtype) -> None:
         import transformers
         from transformers import (
             CLIPTextModelWithProjection,
@@ -97,9 +97,7 @@ class Clip(OwnPipeline):
             CLIPVisionModelWithProjection,
         )
 
-        given = {
-            "dtype": dtype, "variant": variant, "use_safetensors": True, "local_files_only": True,
-        }  # fmt: skip
+        given = {"dtype": dtype, "use_safetensors": True, "local_files_only": True}
         super().__init__(
             {
                 "text_encoder": CLIPTextModelWithProjection.from_pretrained(

@@ -23,10 +23,13 @@ from runner.config.choices import (
 from runner.config.run_config import RunConfig
 from runner.errors import ConfigError
 from runner.metrics.find import FoundMetric
+from runner.planning.as_in_diffusers import size_in_diffusers
 from runner.planning.metrics import FindMetric, add_clips, check_smallest, find_metrics
 from runner.planning.pictures import check_pictures, localize_pictures
+from runner.planning.sizes import check_size
 from runner.system.machine import is_installed
-from runner.weights.find import FoundCheckpoint, FoundWeights
+from runner.weights.find import FoundWeights
+from runner.weights.found import FoundCheckpoint
 
 if TYPE_CHECKING:
     from runner.images.inputs import InputImage
@@ -101,24 +104,14 @@ def check_with_weights(asked: CheckedConfig, weights: FoundWeights) -> tuple[int
     run = asked.run
     _check_thresholding(run, weights.checkpoints["decoder"])
     native = weights.native_size or run.weights.size or run.version.native_size
-    height = check_size("height", run.height or native, asked.row)
-    width = check_size("width", run.width or native, asked.row)
+    height, width = run.height or native, run.width or native
+    if run.corrections:
+        check_size("height", height, asked.row)
+        check_size("width", width, asked.row)
+    else:
+        height, width = size_in_diffusers(run, asked.row, asked.pictures, height, width)
     check_smallest(asked.metrics, height, width)
     return height, width
-
-
-def check_size(key: str, size: int, row: Row) -> int:
-    """The size, if the model can make it as height or width: diffusers silently rounds others."""
-    step, most = row.version.size_multiple, row.version.max_size
-    if size % step or not step <= size <= most:
-        lower = min(max(size // step, 1) * step, most)
-        upper = min(lower + step, most)
-        near = f"nearest: {lower}" + (f" or {upper}" if lower < size < upper else "")
-        raise ConfigError(
-            key, size, "the model cannot make this size",
-            f"multiples of {step} from {step} to {most} ({near})",
-        )  # fmt: skip
-    return size
 
 
 def _check_thresholding(run: RunConfig, decoder: FoundCheckpoint) -> None:
@@ -222,7 +215,8 @@ def _check_compile(run: RunConfig, device: str) -> None:
 
 def _check_guidance(run: RunConfig) -> None:
     scale, added = run.decoder.guidance_scale, run.version.guidance_added
-    if 1 < scale <= 1 + added:  # passed on without `added`, and ignored there unless above 1
+    # Passed on without `added`, it would be ignored there: only above 1 it guides.
+    if run.corrections and 1 < scale <= 1 + added:
         raise ConfigError(
             "decoder.guidance_scale", scale,
             f"Kandinsky {run.version.title} cannot guide this little",
@@ -235,6 +229,9 @@ def _check_negative_prompt(run: RunConfig) -> None:
     if told is NegativeFor.both:
         return
     key = "negative_prompt_for"
+    if not run.corrections:
+        why = "is not what diffusers' calls do, and corrections is off"
+        raise ConfigError(key, told.name, why, "both; or corrections=on")
     if run.negative_prompt is None:
         raise ConfigError(key, told.name, "means nothing without negative_prompt", ["both"])
     if not run.version.has_prior:

@@ -2,44 +2,28 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runner.catalog.version import Fault
 from runner.config.choices import NegativeFor, Seeding
-from runner.config.run_config import RunConfig
-from runner.graph.node import Node, PipelineSpec, Plain
-from runner.graph.stage_table import BATCHED_PARAM, DRAWN_ELSEWHERE, MEASURE, OF_MANY, STAGES
-from runner.metrics.find import FoundMetric
+from runner.graph.node import Node, Plain
+from runner.graph.stage_table import AWAY_FROM, BATCHED_PARAM, GENERATOR, UNCORRECTED
+from runner.planning.node_maker import NodeMaker
 from runner.planning.request import ImageRequest
-from runner.planning.scheduling import settle_scheduler
-from runner.planning.specs import CLIP_ROLE, _compile_spec, clip_role, precision_of
-from runner.system.machine import versions
 from runner.system.text import shorten
-from runner.weights.find import FoundWeights
 
 if TYPE_CHECKING:
     from runner.images.inputs import InputImage
 
+UNGUIDED = 1.0
+ORIGINAL: dict[str, Plain] = {"size": None, "resize": None}
+"""The geometry of a picture that is not resized."""
 
-@dataclass(frozen=True)
-class NodeFactory:
-    """Builds nodes from a config, its weights, input pictures and library versions.
 
-    Attributes:
-        pictures: by config key ("inputs.image", "interpolate.items[1].image").
-        device: kind of device: cpu, cuda or mps.
-        batch_size: images in one call, at most.
-    """
-
-    run: RunConfig
-    weights: FoundWeights
-    pictures: Mapping[str, InputImage]
-    libraries: Mapping[str, str]
-    device: str
-    batch_size: int = 1
+class NodeFactory(NodeMaker):
+    """Builds the nodes that draw; see `NodeMaker` for what they are made from."""
 
     def prior(
         self,
@@ -47,41 +31,59 @@ class NodeFactory:
         prompt: str,
         *,
         before: Node | None = None,
-        negative: bool = True,
+        negative_prompt: str | None = None,
+        away_from: str | None = None,
+        unguided: bool = False,
     ) -> Node:
         """Text to image embedding.
 
         Args:
-            before: with `seeding=shared`, the stage that used the generator before this one.
-            negative: pass the negative prompt, too.
+            before: the stage that used the generator before this one, if it goes on.
+            negative_prompt: drawn in one call with the prompt, as diffusers does it.
+            away_from: the text to guide away from; None: the empty text.
+            unguided: follow the prompt alone.
         """
         params = {
             "prompt": prompt,
-            "negative_prompt": self.run.negative_prompt if negative else None,
+            "negative_prompt": negative_prompt,
             **self._prior_sampling(image),
         }
-        if params["negative_prompt"] and self.run.negative_prompt_for is NegativeFor.prior:
-            params["negative_for"] = NegativeFor.prior.name
+        if unguided:
+            params["guidance_scale"] = UNGUIDED
+        if away_from is not None and self.run.prior.guidance_scale > UNGUIDED:
+            params[AWAY_FROM] = away_from
         return self._node(
             "prior",
             params,
             self._pipeline("prior"),
             f"{shorten(prompt)} · seed {image.seed}",
-            self._after(before),
+            {GENERATOR: before} if before is not None else {},
         )
 
     def texts(self, image: ImageRequest) -> dict[str, Node]:
         """The decoder's text inputs, by name. Without a prior: "text". Else "prior", of the prompt,
-        and "negative", of the negative prompt, where only the decoder uses that.
+        and "negative", of the negative prompt, where the decoder uses one.
+
+        diffusers draws both in one call, and the noise of the prompt's embedding then depends on
+        whether there is a negative prompt. In calls of their own they are compared at the same
+        noise, also that of a decoder that goes on with the prior's generator.
         """
-        run = self.run
+        run, negative = self.run, self.run.negative_prompt
         if not run.version.has_prior:
             return {"text": self.encode_text(image)}
-        if run.negative_prompt is None or run.negative_prompt_for is not NegativeFor.decoder:
+        if negative is None:
             return {"prior": self.prior(image, image.prompt)}
-        prior = self.prior(image, image.prompt, negative=False)
-        negative = self.prior(image, run.negative_prompt, before=prior, negative=False)
-        return {"prior": prior, "negative": negative}
+        if Fault.negative_draws in self.kept:
+            return {"prior": self.prior(image, image.prompt, negative_prompt=negative)}
+        told = run.negative_prompt_for
+        if told is NegativeFor.decoder:
+            positive = self.prior(image, image.prompt)
+            return {"prior": positive, "negative": self.prior(image, negative)}
+        parts = {"prior": self.prior(image, image.prompt, away_from=negative)}
+        if told is NegativeFor.both:
+            # Guided away from itself, as in diffusers' call, it is what no guidance gives.
+            parts["negative"] = self.prior(image, negative, unguided=True)
+        return parts
 
     def prior_from_image(
         self,
@@ -97,13 +99,13 @@ class NodeFactory:
             {"prompt": prompt, "strength": strength, **self._prior_sampling(image)},
             self._pipeline("prior"),
             f"{shorten(prompt)} · seed {image.seed}",
-            {"image": picture, **self._after(before)},
+            {"image": picture, **({GENERATOR: before} if before is not None else {})},
         )
 
     def embed_picture(self, image: ImageRequest, number: int) -> Node:
         """A picture's own image embedding; the picture is not resized, as CLIP does that itself."""
         picture = self.pictures[f"interpolate.items[{number}].image"]
-        read = self._read(picture, {"size": None, "resize": None})
+        read = self._read(picture, ORIGINAL)
         return self._node("embed_image", {}, self._pipeline("prior"), read.label, {"image": read})
 
     def mix(self, image: ImageRequest, parts: Mapping[str, Node]) -> Node:
@@ -117,19 +119,26 @@ class NodeFactory:
 
     def encode_text(self, image: ImageRequest) -> Node:
         """The hidden states of prompt and negative prompt, for versions without a prior."""
+        run = self.run
+        # Without guidance it is not used, and must not lengthen the prompt's states.
+        is_guided = run.decoder.guidance_scale > UNGUIDED
         params: dict[str, Plain] = {
             "prompt": image.prompt,
-            "negative_prompt": self.run.negative_prompt,
+            "negative_prompt": run.negative_prompt if is_guided else None,
+            **self._uncorrected(Fault.texts_filled_up),
         }
-        stage = self.run.version.text_stage
+        stage = run.version.text_stage
         return self._node(stage, params, self._pipeline("text"), shorten(image.prompt))
 
     def picture(self, image: ImageRequest, name: str) -> Node:
-        """A picture of `inputs`, resized to the size of the image."""
-        return self._read(self.pictures[f"inputs.{name}"], self._geometry(image))
+        """A picture of `inputs`, as the pipelines get it."""
+        picture = self.pictures[f"inputs.{name}"]
+        if self._is_kept_as_it_is(picture, image):
+            return self._read(picture, ORIGINAL)
+        return self.fitted_picture(image, name)
 
     def mask(self, image: ImageRequest) -> Node:
-        """The mask, from a picture or a box, resized to the size of the image."""
+        """The mask, from a picture or a box, as the pipeline gets it."""
         inputs = self.run.inputs
         picture = self.pictures.get("inputs.mask")
         original = self.pictures["inputs.image"]
@@ -141,7 +150,7 @@ class NodeFactory:
                 "box": box,
                 "original_size": [original.width, original.height],
                 "invert": inputs.mask_invert,
-                **self._geometry(image),
+                **(ORIGINAL if Fault.mask_grown in self.kept else self._geometry(image)),
             },
             label=picture.path.name if picture else f"box {inputs.mask_box}",
             files={"mask": picture.path} if picture else {},
@@ -169,110 +178,31 @@ class NodeFactory:
         }
         if run.version.decoder_reads_prompt:
             told = run.negative_prompt_for is not NegativeFor.prior
+            told = told and Fault.negative_not_told not in self.kept
             negative = run.negative_prompt if told else None
             params |= {"prompt": image.prompt, "negative_prompt": negative}
         if run.task.uses_strength:
             params["strength"] = run.strength
+        params |= self._uncorrected(
+            Fault.sizes_exchanged, Fault.noise_of_its_own, Fault.mask_grown, Fault.guidance_raised
+        )
         if self.batch_size > 1 and run.task.name in run.version.batched_tasks:
             params[BATCHED_PARAM] = True
         label = inputs["prior"].label if run.task.mixes else image.label
         return self._node("decode", params, self._pipeline("decoder"), label, inputs)
 
-    def measure(
-        self, image: ImageRequest, metric: FoundMetric, picture: Node, reference: Node | None
-    ) -> Node:
-        """A metric of one picture.
+    def goes_on_after(self, before: Node | None) -> Node | None:
+        """With `seeding=shared`, the stage whose generator the next one goes on with."""
+        return before if self.run.seeding is Seeding.shared else None
 
-        Args:
-            picture: the node of the picture.
-            reference: the node of the picture to compare with; None: the metric takes none.
-        """
-        inputs = {"image": picture, **({"reference": reference} if reference else {})}
-        told = {"prompt": image.prompt} if "prompt" in metric.takes else {}
-        return self._measure(metric, told, picture.label, inputs)
+    def _uncorrected(self, *faults: Fault) -> dict[str, Plain]:
+        """The parameter that tells a stage which of these faults it keeps."""
+        names: list[Plain] = [fault.name for fault in self.kept if fault in faults]
+        return {UNCORRECTED: names} if names else {}
 
-    def measure_together(self, metric: FoundMetric, pictures: Sequence[Node]) -> Node:
-        """A metric of all pictures of a cell together."""
-        inputs = {f"{OF_MANY}{number:06d}": picture for number, picture in enumerate(pictures)}
-        return self._measure(metric, {}, f"{len(pictures)} pictures", inputs)
-
-    def _measure(
-        self,
-        metric: FoundMetric,
-        told: Mapping[str, Plain],
-        label: str,
-        inputs: Mapping[str, Node],
-    ) -> Node:
-        config = self.run.metrics[metric.name]
-        arguments = json.loads(json.dumps(config.arguments))
-        params: dict[str, Plain] = {
-            "function": config.function,
-            "version": metric.description.version,
-            "source": metric.source,
-            "packages": dict(versions(metric.description.needs)),
-            "arguments": arguments,
-            **told,
-        }
-        if metric.content:
-            params["content"] = dict(metric.content)
-        spec = None
-        if "clip" in metric.takes:
-            spec = self._pipeline(clip_role(self.run, config))
-        return self._node(MEASURE, params, spec, f"{metric.name} · {label}", inputs)
-
-    def external_image(self, node: Node, way: str) -> Node:
-        """An external node for a picture that a cell with another execution profile draws.
-
-        Args:
-            way: that profile, as text: keys of drawn pictures do not contain it.
-        """
-        return self._node(DRAWN_ELSEWHERE, {"key": node.key, "way": way}, label=node.label)
-
-    def _read(self, picture: InputImage, geometry: Mapping[str, Plain]) -> Node:
-        return self._node(
-            "read_image",
-            {"sha256": picture.sha256, **geometry},
-            label=picture.path.name,
-            files={"image": picture.path},
-        )
-
-    def _pipeline(self, role: str) -> PipelineSpec:
-        """The pipeline of a role, as configured."""
-        run = self.run
-        found = self.weights.checkpoints[role]
-        is_denoiser = role in ("prior", "decoder")
-        is_drawn = not role.startswith(CLIP_ROLE)  # CLIPs of metrics are set up alike in all cells
-        return PipelineSpec(
-            pipeline=found.checkpoint.pipeline,
-            weights=found.identity,
-            dtype=precision_of(run, role).value,
-            attention=run.attention.backend if is_drawn else "sdpa",
-            slice_size=run.attention.slice_size if is_drawn else None,
-            scheduler=settle_scheduler(run, found).spec if role == "decoder" else None,
-            without=found.checkpoint.without,
-            compile=_compile_spec(run) if is_denoiser else None,
-            device=self.device,
-        )
-
-    def _node(
-        self,
-        stage: str,
-        params: Mapping[str, Plain],
-        pipeline: PipelineSpec | None = None,
-        label: str = "",
-        inputs: Mapping[str, Node] | None = None,
-        files: Mapping[str, Path] | None = None,
-    ) -> Node:
-        return Node(
-            stage=stage,
-            stage_version=STAGES[stage].version,
-            params=params,
-            inputs=inputs or {},
-            pipeline=pipeline,
-            libraries=self.libraries,
-            files=files or {},
-            label=label,
-        )
+    def _is_kept_as_it_is(self, picture: InputImage, image: ImageRequest) -> bool:
+        has_size = (picture.width, picture.height) == (image.width, image.height)
+        return Fault.pictures_not_fitted in self.kept and not has_size
 
     def _prior_sampling(self, image: ImageRequest) -> dict[str, Plain]:
         prior = self.run.prior
@@ -281,10 +211,3 @@ class NodeFactory:
             "num_inference_steps": prior.num_inference_steps,
             "guidance_scale": prior.guidance_scale,
         }
-
-    def _after(self, before: Node | None) -> dict[str, Node]:
-        shared = self.run.seeding is Seeding.shared
-        return {"generator": before} if before is not None and shared else {}
-
-    def _geometry(self, image: ImageRequest) -> dict[str, Plain]:
-        return {"size": [image.width, image.height], "resize": self.run.resize.name}

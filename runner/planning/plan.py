@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from runner.catalog.version import Fault
 from runner.config.run_config import RunConfig
 from runner.graph.graph import Graph
 from runner.graph.node import Node
@@ -39,6 +40,7 @@ class Plan:
         pictures: the input pictures, by config key ("inputs.image").
         metrics: the metrics, with and without a picture to compare with.
         measures: metric name -> the node that measures all images together.
+        faults: the faults of diffusers that act on this cell, corrected or kept.
         device: "cpu", "cuda", "cuda:N" or "mps".
         threads: CPU threads; `threads_reason` says why, for the log.
         batch_size: images in one call, at most, for tasks that can be batched.
@@ -53,6 +55,7 @@ class Plan:
     measures: Mapping[str, Node]
     height: int
     width: int
+    faults: tuple[Fault, ...]
     device: str
     threads: int
     threads_reason: str
@@ -68,6 +71,11 @@ class Plan:
                 *self.measures.values(),
             )
         )
+
+    @property
+    def corrected(self) -> tuple[str, ...]:
+        """Names of the faults that are corrected in its images."""
+        return tuple(fault.name for fault in self.faults) if self.run.corrections else ()
 
     @cached_property
     def scheduler(self) -> SettledScheduler:

@@ -8,24 +8,35 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runner.catalog.version import Fault
+from runner.catalog.versions import row_of
 from runner.config.groups import MetricConfig
 from runner.config.run_config import RunConfig
 from runner.metrics.find import FoundMetric, find_metric
 from runner.planning.baseline import no_baseline
-from runner.planning.checks import CheckedConfig, check_config, check_with_weights
+from runner.planning.checks import (
+    CheckedConfig,
+    check_config,
+    check_with_weights,
+    needed_roles,
+)
+from runner.planning.corrections import find_faults
 from runner.planning.metrics import (
     FindMetric,
+    add_clips,
     against_baseline,
+    find_metrics,
 )
 from runner.planning.nodes import NodeFactory
 from runner.planning.plan import Plan, PlannedImage
 from runner.planning.request import ImageRequest
 from runner.planning.scheduling import settle_scheduler
+from runner.planning.specs import precision_of
 from runner.planning.tasks import TASKS
 from runner.planning.warnings import find_warnings
 from runner.system.machine import PIXEL_LIBRARIES, cpu_cores, settle_device, versions
 from runner.weights.find import FoundWeights, find_weights
-from runner.weights.hashes import FileHashes
+from runner.weights.hashes import FileHashes, hash_memory
 
 if TYPE_CHECKING:
     from runner.images.inputs import InputImage
@@ -54,8 +65,8 @@ def make_plan(run: RunConfig, *, download: bool = False) -> Plan:
     """Check a run against its weights and the machine, and lay out its graph.
 
     Args:
-        download: fetch hub weights that are not on disk. Without it their nodes' keys are
-            provisional.
+        download: fetch pictures that are not on disk. Where hub weights are not, their nodes' keys
+            are provisional.
 
     Raises:
         ConfigError: anything that would fail later and can be known now.
@@ -64,6 +75,22 @@ def make_plan(run: RunConfig, *, download: bool = False) -> Plan:
     if plan.compared:
         raise no_baseline(plan)
     return plan
+
+
+def find_needed_weights(run: RunConfig) -> FoundWeights:
+    """The weights of a run, without a check of what this machine can do.
+
+    Raises:
+        ConfigError: the version cannot do the task, or its weights are not what they should be.
+    """
+    row = add_clips(
+        row_of(run.version, run.task),
+        run,
+        find_metrics(run, lambda name, c: find_metric(name, c.function, c.arguments)),
+    )
+    precisions = {role: precision_of(run, role) for role in needed_roles(run, row)}
+    hashes = FileHashes(hash_memory())
+    return find_weights(row, run.weights, run.depth, precisions=precisions, hashes=hashes)
 
 
 class Planner:
@@ -97,7 +124,8 @@ class Planner:
         """Build the nodes of each image and of its metrics."""
         run, metrics, device = asked.run, asked.metrics, asked.device
         batch_size = run.batch_size or (1 if device == "cpu" else AUTO_BATCH)
-        nodes = self._nodes(run, weights, asked.pictures, device, batch_size)
+        faults = find_faults(run, asked.pictures, height, width)
+        nodes = self._nodes(run, weights, asked.pictures, faults, device, batch_size)
         build = TASKS[run.task.name]
         requests = [
             ImageRequest(index, prompt, seed, height, width)
@@ -121,30 +149,35 @@ class Planner:
             },
             height=height,
             width=width,
+            faults=faults,
             device=device,
             threads=threads,
             threads_reason=threads_reason,
             batch_size=batch_size,
             warnings=(
-                *find_warnings(run, device, asked.pictures, (width, height)),
+                *find_warnings(run, device, asked.pictures, (width, height), faults),
                 *settle_scheduler(run, weights.checkpoints["decoder"]).warnings,
             ),
         )
 
     def nodes_of(self, plan: Plan) -> NodeFactory:
         """The node factory of a plan."""
-        return self._nodes(plan.run, plan.weights, plan.pictures, plan.device, plan.batch_size)
+        return self._nodes(
+            plan.run, plan.weights, plan.pictures, plan.faults, plan.device, plan.batch_size
+        )
 
     def _nodes(
         self,
         run: RunConfig,
         weights: FoundWeights,
         pictures: Mapping[str, InputImage],
+        faults: tuple[Fault, ...],
         device: str,
         batch_size: int,
     ) -> NodeFactory:
         kind = device.partition(":")[0]
-        return NodeFactory(run, weights, pictures, self._libraries, kind, batch_size)
+        kept = () if run.corrections else faults
+        return NodeFactory(run, weights, pictures, self._libraries, kind, batch_size, kept)
 
     @cached_property
     def _libraries(self) -> Mapping[str, str]:
@@ -165,17 +198,16 @@ class Planner:
 
     def _find_weights(self, asked: CheckedConfig) -> FoundWeights:
         run, row = asked.run, asked.row
-        memory = cache_dir(run) / "file-hashes.json"
         cell = row.version.name, row.task.name
-        same = repr((*cell, sorted(asked.roles), run.weights, run.depth, memory))
+        precisions = {role: precision_of(run, role) for role in asked.roles}
+        same = repr((*cell, sorted(precisions.items()), run.weights, run.depth))
         if same not in self._weights:
             self._weights[same] = find_weights(
                 row,
                 run.weights,
                 run.depth,
-                roles=asked.roles,
-                hashes=FileHashes(memory),
-                download=self._download,
+                precisions=precisions,
+                hashes=FileHashes(hash_memory()),
             )
         return self._weights[same]
 
@@ -189,7 +221,7 @@ def _with_own_measures(
     for metric in metrics:
         if not metric.of_cell and not against_baseline(run, metric):
             compares = "reference" in metric.takes
-            reference = nodes.picture(request, "image") if compares else None
+            reference = nodes.fitted_picture(request, "image") if compares else None
             measures[metric.name] = nodes.measure(request, metric, image.node, reference)
     return replace(image, measures=measures)
 

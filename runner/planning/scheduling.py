@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from runner.catalog.scheduler_config import (
     DEFAULTS,
@@ -19,7 +19,7 @@ from runner.catalog.schedulers import NAMED, OPTIONS, Scheduler
 from runner.config.groups import SchedulerConfig
 from runner.config.run_config import RunConfig
 from runner.graph.node import SchedulerSpec
-from runner.weights.find import FoundCheckpoint
+from runner.weights.found import FoundCheckpoint
 
 
 @dataclass(frozen=True)
@@ -63,14 +63,22 @@ class SettledScheduler:
         )
 
 
+Published: TypeAlias = "Mapping[str, Mapping[str, Any]]"
+"""A checkpoint's scheduler configs, as in `CheckedFolder.schedulers`."""
+
+
 def settle_scheduler(run: RunConfig, decoder: FoundCheckpoint) -> SettledScheduler:
-    """The scheduler of a run with a decoder.
+    """The scheduler of a run with a decoder."""
+    return settle(run, decoder.checked.schedulers if decoder.checked is not None else None)
+
+
+def settle(run: RunConfig, published: Published | None) -> SettledScheduler:
+    """The scheduler of a run with a checkpoint that publishes these; None: it is not on disk.
 
     `scheduler=checkpoint` leads to the same spec, and so to the same nodes, as the name of the
     scheduler that it stands for.
     """
     asked = run.scheduler.name
-    published = decoder.checked.schedulers if decoder.checked is not None else None
     if asked in NAMED:
         spec = scheduler_spec(run.scheduler)
         assert spec is not None
@@ -101,12 +109,12 @@ def scheduler_spec(config: SchedulerConfig) -> SchedulerSpec | None:
     return SchedulerSpec(config.name, tuple(sorted(options.items())))
 
 
-def published_class(published: Mapping[str, Mapping[str, Any]]) -> str:
+def published_class(published: Published) -> str:
     """The class of the checkpoint's main scheduler."""
     return str(published[""].get("_class_name"))
 
 
-def _is_same(row: Scheduler, published: Mapping[str, Mapping[str, Any]]) -> bool:
+def _is_same(row: Scheduler, published: Published) -> bool:
     """Whether a scheduler by its name is the checkpoint's main one, with every setting."""
     if row.diffusers != published_class(published):
         return False
@@ -115,9 +123,7 @@ def _is_same(row: Scheduler, published: Mapping[str, Mapping[str, Any]]) -> bool
     return not _changes(SchedulerSpec(row.name), published)
 
 
-def _changes(
-    spec: SchedulerSpec, published: Mapping[str, Mapping[str, Any]] | None
-) -> tuple[Change, ...]:
+def _changes(spec: SchedulerSpec, published: Published | None) -> tuple[Change, ...]:
     """As `runner.pipelines.scheduler_swap.scheduler_changes` will read them back."""
     if published is None:
         return ()

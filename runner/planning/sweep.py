@@ -21,7 +21,7 @@ from runner.planning.plan import Plan
 from runner.planning.planner import Planner
 from runner.system.machine import COMPARING, check_installed
 from runner.system.text import pluralize
-from runner.weights.find import FoundCheckpoint
+from runner.weights.found import FoundCheckpoint
 
 SHOWN_CELLS = 3
 """How many cells an error names that are wrong for the same reason."""
@@ -125,18 +125,11 @@ def plan_sweep(cells: Sequence[Cell], *, download: bool = False) -> SweepPlan:
     """Plan every cell.
 
     Args:
-        download: fetch weights and pictures that are not on disk, once all cells passed the checks.
+        download: fetch pictures that are not on disk.
 
     Raises:
         SweepError: some cells cannot be run; it names them all.
     """
-    sweep = _planned(cells, download=False)
-    if download and any(found.checked is None for found in sweep.checkpoints.values()):
-        return _planned(cells, download=True)
-    return sweep
-
-
-def _planned(cells: Sequence[Cell], *, download: bool) -> SweepPlan:
     planner = Planner(download=download)
     plans: list[Plan] = []
     faults: dict[str, list[Cell]] = {}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from runner.catalog.version import Fault
+from runner.config.choices import Seeding
 from runner.graph.node import Node
 from runner.planning.nodes import NodeFactory
 from runner.planning.request import ImageRequest
@@ -36,20 +38,27 @@ def interpolate(nodes: NodeFactory, image: ImageRequest) -> Node:
     So a sweep over the weights runs each prior once. The negative embedding is that of the
     negative prompt where there is one, and else that of a black image.
     """
+    # diffusers passes one generator through all texts of a mix, and through one more prior.
+    in_turn, negative = Fault.texts_draw_in_turn in nodes.kept, nodes.run.negative_prompt
+    is_shared = nodes.run.seeding is Seeding.shared
     parts: dict[str, Node] = {}
     before: Node | None = None
     for number, item in enumerate(nodes.run.interpolate):
         if item.text is not None:
-            # With one generator for all, each prior continues from the state left by the last one.
-            before = nodes.prior(image, item.text, before=before, negative=False)
-            parts[f"item{number}"] = before
+            last = before if in_turn else nodes.goes_on_after(before)
+            before = parts[f"item{number}"] = nodes.prior(image, item.text, before=last)
         else:
             parts[f"item{number}"] = nodes.embed_picture(image, number)
-    if nodes.run.negative_prompt is not None:
-        parts["negative"] = nodes.prior(
-            image, nodes.run.negative_prompt, before=before, negative=False
+    inputs: dict[str, Node] = {}
+    if negative is not None:
+        # The decoder goes on after the texts, so that its noise is the same without it.
+        apart = is_shared and not in_turn
+        (inputs if apart else parts)["negative"] = nodes.prior(
+            image, negative, before=before if in_turn else None
         )
-    return nodes.decode(image, prior=nodes.mix(image, parts))
+    elif in_turn and is_shared:
+        parts["drawn_last"] = nodes.prior(image, "", before=before)
+    return nodes.decode(image, prior=nodes.mix(image, parts), **inputs)
 
 
 def controlnet(nodes: NodeFactory, image: ImageRequest) -> Node:
@@ -66,8 +75,9 @@ def controlnet_img2img(nodes: NodeFactory, image: ImageRequest) -> Node:
     prior = nodes.prior_from_image(image, image.prompt, run.prior.strength, picture)
     inputs = {"prior": prior, "image": picture, "hint": nodes.hint(image)}
     if run.negative_prompt is not None:
+        before = prior if Fault.negative_draws in nodes.kept else None
         inputs["negative"] = nodes.prior_from_image(
-            image, run.negative_prompt, run.prior.negative_strength, picture, before=prior
+            image, run.negative_prompt, run.prior.negative_strength, picture, before
         )
     return nodes.decode(image, **inputs)
 

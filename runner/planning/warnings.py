@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING
 
+from runner.catalog.version import Fault
 from runner.config.choices import WeightsSource
 from runner.config.run_config import RunConfig
 from runner.mini.known import Known, read_known
@@ -19,7 +20,11 @@ NOTABLE_SHARE = 0.02
 
 
 def find_warnings(
-    run: RunConfig, device: str, pictures: Mapping[str, InputImage], size: tuple[int, int]
+    run: RunConfig,
+    device: str,
+    pictures: Mapping[str, InputImage],
+    size: tuple[int, int],
+    faults: Collection[Fault],
 ) -> Iterator[str]:
     """The warnings, one sentence each, most important first.
 
@@ -27,6 +32,7 @@ def find_warnings(
         device: the settled device.
         pictures: the input pictures, by config key.
         size: width, height of the images.
+        faults: of diffusers, that act on the cell.
     """
     mini = run.weights.source is WeightsSource.mini
     if mini:
@@ -37,7 +43,10 @@ def find_warnings(
             f"weights=mini was trained on {run.weights.size}x{run.weights.size} alone: at "
             f"{size[0]}x{size[1]} shapes come out wrong"
         )
-    yield from _cut_pictures(run, pictures, size)
+    if run.corrections:
+        yield from _cut_pictures(run, pictures, size)
+    else:
+        yield from _as_in_diffusers(run, size, faults)
 
 
 def _unknown_words(run: RunConfig) -> Iterator[str]:
@@ -61,6 +70,23 @@ def _unknown_words(run: RunConfig) -> Iterator[str]:
 @cache
 def _mini_known() -> Known:
     return read_known(MINI_DIR)
+
+
+def _as_in_diffusers(
+    run: RunConfig, size: tuple[int, int], faults: Collection[Fault]
+) -> Iterator[str]:
+    """How `corrections=off` draws another picture than the config says."""
+    width, height = size
+    asked = run.height, run.width
+    if any(a not in (None, b) for a, b in zip(asked, (height, width), strict=True)):
+        yield f"corrections=off: diffusers draws {width} x {height}, not the size that is asked for"
+    if Fault.sizes_exchanged in faults:
+        yield f"corrections=off: the pictures are {height} x {width}: height and width exchanged"
+    if Fault.pictures_not_fitted in faults:
+        yield (
+            "corrections=off: input pictures go to diffusers as they are, whatever `resize` says; "
+            f"what is not {width} x {height} is stretched"
+        )
 
 
 def _cut_pictures(
@@ -92,7 +118,12 @@ def _notes(run: RunConfig, device: str) -> list[str]:
     if halves and device == "cpu":
         notes.append("half precision on a CPU is slow and its pictures differ from fp32")
     added = version.guidance_added
-    if added and scale > 1 + added:
+    if added and scale > 1 and not run.corrections:
+        notes.append(
+            f"Kandinsky {version.title}: decoder.guidance_scale={scale:g} goes to diffusers as it "
+            f"is, and guides like {scale + added:g} elsewhere"
+        )
+    elif added and scale > 1 + added:
         notes.append(
             f"Kandinsky {version.title}: decoder.guidance_scale={scale:g} goes to diffusers as "
             f"{scale - added:g}, whose formula adds {added}; so the number means the same as for "

@@ -36,6 +36,7 @@ class SavedImage:
         inputs: input's name -> file of the input picture, as the model saw it; for a stored
             image only those that the store still has.
         scores: its metrics, by name.
+        corrected: names of the faults of diffusers that were corrected (`catalog.version.Fault`).
     """
 
     file: str
@@ -54,6 +55,7 @@ class SavedImage:
     peak_device_mb: float | None = None
     inputs: Mapping[str, str] = field(default_factory=dict)
     scores: Mapping[str, float] = field(default_factory=dict)
+    corrected: Sequence[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """Its entry in the file."""

@@ -47,6 +47,8 @@ class RunLog(Observer):
         tags = {"mlflow.note.content": run_note(plan)}
         if environment["git_commit"]:
             tags["mlflow.source.git.commit"] = environment["git_commit"].removesuffix("+changes")
+        if plan.corrected:
+            tags["runner.corrected"] = ", ".join(plan.corrected)
         self._append("tags", tags=tags)
         self._text("config.json", json.dumps(plan.run.composed, indent=1, ensure_ascii=False))
         self._text("overrides.txt", "".join(f"{o}\n" for o in plan.run.overrides))

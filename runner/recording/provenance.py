@@ -13,6 +13,7 @@ from typing import Any
 from runner import __version__
 from runner.planning.plan import Plan
 from runner.system.machine import LOGGED_LIBRARIES, cpu_cores, versions
+from runner.weights.found import FoundCheckpoint
 
 
 def describe(plan: Plan) -> dict[str, Any]:
@@ -44,10 +45,18 @@ def describe(plan: Plan) -> dict[str, Any]:
                 "variant": found.variant,
                 "sha256": found.checked.fingerprint if found.checked else None,
                 "parameters": found.checked.parameters if found.checked else None,
+                **_pickled(found),
             }
             for role, found in plan.weights.checkpoints.items()
         },
     }
+
+
+def _pickled(found: FoundCheckpoint) -> dict[str, list[str]]:
+    """The modules whose weights were pickled; the records of others do not name the key."""
+    if found.checked is None or not found.checked.converted:
+        return {}
+    return {"pickled": sorted(found.checked.converted)}
 
 
 @cache

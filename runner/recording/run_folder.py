@@ -170,6 +170,7 @@ class RunFolder(Observer):
             inputs=self._saved_inputs(result),
             # Stored scores may come before the image.
             scores=self._ordered(request.index),
+            corrected=list(self._plan.corrected),
         )
         write_whole(self.path / name, png_bytes(image, self._text(request.prompt, request.seed)))
         return saved

@@ -19,12 +19,12 @@ from runner.graph.graph import Graph
 from runner.graph.node import Node
 from runner.images.png import image_of_png, pixel_sha256
 from runner.planning.plan import Plan, PlannedImage
-from runner.planning.planner import make_plan
 from runner.recording.manifest import SavedImage
 from runner.recording.progress import display_for
 from runner.recording.provenance import describe
 from runner.runs.execute import execute_plans
 from runner.runs.find import RunRecord
+from runner.runs.prepare import prepare_run
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def reproduce(record: RunRecord, progress: Progress = Progress.auto) -> Reproduc
         ConfigError: the recorded config cannot be run here; nothing was loaded.
     """
     with tempfile.TemporaryDirectory() as folder:
-        plan = make_plan(resolve_record(_as_rerun(record, folder)), download=True)
+        plan = prepare_run(resolve_record(_as_rerun(record, folder)))
         wanted = list(_wanted(plan, record.images))
         made = _Made()
         graph = Graph(image.node for _, image in wanted if image is not None)

@@ -9,11 +9,11 @@ from datetime import datetime
 
 from runner.config.run_config import RunConfig
 from runner.errors import RunnerError
-from runner.planning.planner import make_plan
 from runner.recording.cells import CellRecord
 from runner.recording.progress import display_for
 from runner.recording.sessions import close_session, open_session
 from runner.runs.execute import FAILURE, SUCCESS, Finished, execute_plans
+from runner.runs.prepare import prepare_run
 from runner.runs.summary import announce_run, summary_of_run
 from runner.system.files import new_folder
 from runner.system.signals import interrupt, signals
@@ -29,7 +29,7 @@ def execute_run(run: RunConfig) -> Finished:
         Interrupted: Ctrl-C or SIGTERM; finished images are kept and recorded.
     """
     started = time.perf_counter()
-    plan = make_plan(run, download=True)
+    plan = prepare_run(run)
     run_id = f"{datetime.now():%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
     path = new_folder(run.output_dir, run.name)
     announce_run(plan)

@@ -10,6 +10,7 @@ import torch
 
 from runner.errors import StageError
 from runner.graph.node import Node
+from runner.graph.stage_table import GENERATOR
 from runner.graph.values import OnStep, Value
 from runner.stages.finite import check_finite
 
@@ -17,18 +18,25 @@ GENERATOR_STATE = "generator_state"
 """A generator's state after a stage (uint8): with `seeding=shared` the next continues from it."""
 
 
-def started_generator(node: Node, inputs: Mapping[str, Value], name: str) -> torch.Generator:
-    """A CPU generator: continued from the stage of input `name` if that stage used one, else
-    started from the node's seed.
+def started_generator(node: Node, inputs: Mapping[str, Value]) -> torch.Generator:
+    """A prior's CPU generator: continued from the stage before it if that used one, else started
+    from the node's seed.
     """
-    return _started(node.integer("seed"), inputs.get(name))
+    return _started(node.integer("seed"), inputs.get(GENERATOR))
 
 
-def generator_for(seed: int, seeding: str, inputs: Mapping[str, Value]) -> torch.Generator:
-    """A decoder's generator: with `seeding=shared`, continued from the last stage that used it."""
+def generator_for(
+    seed: int, seeding: str, inputs: Mapping[str, Value], negative: Node | None
+) -> torch.Generator:
+    """A decoder's generator: with `seeding=shared`, continued from the last stage that used it.
+
+    Args:
+        negative: the node of input "negative", if there is one.
+    """
     if seeding != "shared":
         return _started(seed, None)
-    return _started(seed, inputs.get("negative" if "negative" in inputs else "prior"))
+    went_on = negative is not None and GENERATOR in negative.inputs
+    return _started(seed, inputs.get("negative" if went_on else "prior"))
 
 
 def _started(seed: int, before: Value | None) -> torch.Generator:

@@ -14,6 +14,21 @@ import torch
 
 
 @contextmanager
+def guided_away_from(prior: Any, text: str) -> Iterator[None]:
+    """2.x prior: with a negative prompt it draws the noise of both texts as one tensor, so the
+    prompt gets other noise than without (pipeline_kandinsky_prior.py, `prompt + negative_prompt`).
+    Here the prompt is drawn alone, and guided away from the negative prompt as there.
+    """
+    encode = prior._encode_prompt
+
+    def away(prompt: Any, device: Any, images: int, is_guided: bool, _: None) -> Any:
+        return encode(prompt, device, images, is_guided, [text])
+
+    with _replaced(prior, "_encode_prompt", away):
+        yield
+
+
+@contextmanager
 def sizes_in_order(pipeline: Any) -> Iterator[None]:
     """2.x img2img: the picture is resized to width x height where height x width is meant, so a
     non-square size ends in an error or in a transposed picture

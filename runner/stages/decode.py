@@ -17,6 +17,7 @@ from PIL import Image
 from runner.catalog.version import Fault, Version
 from runner.catalog.versions import version_of
 from runner.graph.node import Node
+from runner.graph.stage_table import UNCORRECTED
 from runner.graph.values import OnStep, Value
 from runner.stages import corrections
 from runner.stages.calls import call, generator_for, steps_run
@@ -29,7 +30,9 @@ def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep)
     arguments = {
         "num_inference_steps": node.integer("num_inference_steps"),
         "guidance_scale": guidance_scale(node, version),
-        "generator": generator_for(node.integer("seed"), node.text("seeding"), inputs),
+        "generator": generator_for(
+            node.integer("seed"), node.text("seeding"), inputs, node.inputs.get("negative")
+        ),
         "output_type": "pt",
         **_conditions(node, inputs, pipeline, version),
         **_pictures(node, inputs, pipeline, version),
@@ -63,6 +66,13 @@ def _starts_from_picture(inputs: Mapping[str, Value]) -> bool:
     return "image" in inputs and "mask" not in inputs
 
 
+def corrected_faults(node: Node, version: Version) -> frozenset[Fault]:
+    """The faults of the version's pipelines that the node does not keep."""
+    kept = node.params.get(UNCORRECTED, [])
+    assert isinstance(kept, list)
+    return frozenset(fault for fault in version.faults if fault.name not in kept)
+
+
 def guidance_scale(node: Node, version: Version) -> float:
     """The number that makes the pipeline compute `uncond + scale * (text - uncond)`.
 
@@ -70,7 +80,8 @@ def guidance_scale(node: Node, version: Version) -> float:
     would mean more guidance than on 2.x.
     """
     scale = node.number("guidance_scale")
-    return scale - version.guidance_added if scale > 1 else scale
+    is_raised = Fault.guidance_raised in corrected_faults(node, version)
+    return scale - version.guidance_added if scale > 1 and is_raised else scale
 
 
 def _conditions(
@@ -127,18 +138,31 @@ def _pictures(
         pictures["strength"] = node.number("strength")
     mask, hint = inputs.get("mask"), inputs.get("hint")
     if isinstance(mask, Image.Image):
-        pictures["mask_image"] = mask.convert("L")
+        pictures["mask_image"] = _mask_argument(node.inputs["mask"], mask)
     if isinstance(hint, Image.Image):
         tensor = torch.from_numpy(np.array(hint)).float().div(255).permute(2, 0, 1)[None]
         pictures["hint"] = tensor.to(pipeline._execution_device, _denoiser(pipeline, version).dtype)
     return pictures
 
 
+def _mask_argument(node: Node, mask: Image.Image) -> Any:
+    """The mask as the pipelines take it: white = repaint.
+
+    One that is not corrected: a picture as it is, which diffusers resizes; a box as an array of
+    the picture's size, as in diffusers' guide, of which it takes one pixel for each latent.
+    """
+    if node.params["size"] is not None:
+        return mask.convert("L")
+    if node.params["box"] is None:
+        return mask
+    return np.asarray(mask.convert("L"), dtype=np.float32) / 255
+
+
 @contextmanager
 def _corrected(
     node: Node, inputs: Mapping[str, Value], pipeline: Any, version: Version
 ) -> Iterator[None]:
-    from_picture, faults = _starts_from_picture(inputs), version.faults
+    from_picture, faults = _starts_from_picture(inputs), corrected_faults(node, version)
     with ExitStack() as stack:
         if from_picture and Fault.sizes_exchanged in faults:
             stack.enter_context(corrections.sizes_in_order(pipeline))

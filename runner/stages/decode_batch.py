@@ -36,8 +36,10 @@ def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep)
             "height": node.integer("height"),
             "width": node.integer("width"),
             "generator": [
-                generator_for(_seed(member), node.text("seeding"), part)
-                for member, part in zip(members, parts, strict=True)
+                generator_for(
+                    _seed(member), node.text("seeding"), part, node.inputs.get(f"{number}.negative")
+                )
+                for number, (member, part) in enumerate(zip(members, parts, strict=True))
             ],
             "output_type": "pt",
         },

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from runner.graph.node import Node
+from runner.graph.stage_table import UNCORRECTED
 from runner.graph.values import OnStep, Value
 from runner.stages.calls import finite_on_cpu
 
@@ -21,6 +22,8 @@ def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep)
     (pipeline_kandinsky3.py, encode_prompt). Here the shorter one is padded with masked zeros.
     No negative prompt: all zeros, as in diffusers.
     """
+    if UNCORRECTED in node.params:
+        return finite_on_cpu(node, _as_in_diffusers(node, pipeline))
     states, mask = _encoded(pipeline, node.text("prompt"))
     if node.params["negative_prompt"] is None:
         negative, negative_mask = torch.zeros_like(states), torch.zeros_like(mask)
@@ -34,6 +37,19 @@ def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep)
         "negative_attention_mask": F.pad(negative_mask, (0, length - negative_mask.shape[1])),
     }
     return finite_on_cpu(node, encoded)
+
+
+def _as_in_diffusers(node: Node, pipeline: Any) -> dict[str, torch.Tensor]:
+    states, negative, mask, negative_mask = pipeline.encode_prompt(
+        node.text("prompt"), True, negative_prompt=node.text("negative_prompt"), _cut_context=True
+    )
+    pipeline.maybe_free_model_hooks()
+    return {
+        "prompt_embeds": states,
+        "attention_mask": mask,
+        "negative_prompt_embeds": negative,
+        "negative_attention_mask": negative_mask,
+    }
 
 
 def _encoded(pipeline: Any, text: str) -> tuple[torch.Tensor, torch.Tensor]:

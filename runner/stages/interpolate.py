@@ -32,7 +32,8 @@ def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep)
     else:
         assert isinstance(items[0], dict)
         result["negative_image_embeds"] = items[0]["negative_image_embeds"]
-    for part in (*items, negative):
+    # "drawn_last": a prior's result that serves for this alone.
+    for part in (*items, negative, inputs.get("drawn_last")):
         if isinstance(part, dict) and GENERATOR_STATE in part:
             result[GENERATOR_STATE] = part[GENERATOR_STATE]
     return result

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import Any
 
 import torch
 
 from runner.graph.node import Node
+from runner.graph.stage_table import AWAY_FROM
 from runner.graph.values import OnStep, Value
+from runner.stages import corrections
 from runner.stages.calls import GENERATOR_STATE, call, finite_on_cpu, started_generator
 
 
@@ -18,28 +21,23 @@ def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep)
     image_embeds, negative_image_embeds: [1, embedding_dim], dtype of the prior.
     generator_state: see `calls.GENERATOR_STATE`.
 
-    Without a negative prompt, or where only the prior uses it (`negative_for`), the negative
-    embedding is that of a black image; "" would be sampled like any text (diffusers,
-    pipeline_kandinsky2_2_prior.py).
+    Without a negative prompt the negative embedding is that of a black image; "" would be sampled
+    like any text (diffusers, pipeline_kandinsky2_2_prior.py).
     """
     params = node.params
-    generator = started_generator(node, inputs, "generator")
+    generator = started_generator(node, inputs)
     steps = node.integer("num_inference_steps")
-    output = call(
-        pipeline, on_step, steps,
-        {
-            "prompt": params["prompt"],
-            "negative_prompt": params["negative_prompt"],
-            "num_inference_steps": steps,
-            "guidance_scale": params["guidance_scale"],
-            "generator": generator,
-        },
-    )  # fmt: skip
-    if params.get("negative_for") == "prior":
-        # The black image's embedding. The negative prompt was sampled, as the generator goes on.
-        output.negative_image_embeds = pipeline.get_zero_embed(1, output.image_embeds.device).to(
-            output.image_embeds.dtype
-        )
+    arguments = {
+        "prompt": params["prompt"],
+        "negative_prompt": params["negative_prompt"],
+        "num_inference_steps": steps,
+        "guidance_scale": params["guidance_scale"],
+        "generator": generator,
+    }
+    with ExitStack() as stack:
+        if AWAY_FROM in params:
+            stack.enter_context(corrections.guided_away_from(pipeline, node.text(AWAY_FROM)))
+        output = call(pipeline, on_step, steps, arguments)
     return sampled_embeddings(node, output, generator)
 
 

@@ -18,7 +18,7 @@ def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep)
     """Returns image_embeds, negative_image_embeds (of a black image) and generator_state, like
     the stage `prior`.
     """
-    generator = started_generator(node, inputs, "generator")
+    generator = started_generator(node, inputs)
     output = call(
         pipeline, on_step, steps_run(node),
         {

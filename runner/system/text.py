@@ -60,3 +60,11 @@ def for_outputs(verb: str, output_dir: Path) -> str:
     """The command of a verb, with the output folder unless it is the default."""
     default = output_dir == Path("outputs").absolute()
     return command(verb) if default else command(verb, path_here(output_dir))
+
+
+def format_bytes(number: int) -> str:
+    """5.3 GB, 271 MB, 12 kB: powers of ten, as the hub shows sizes."""
+    for unit, size in (("GB", 10**9), ("MB", 10**6)):
+        if number >= size:
+            return f"{number / size:.{1 if number < 10 * size else 0}f} {unit}"
+    return f"{number / 1000:.0f} kB"

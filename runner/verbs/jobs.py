@@ -14,7 +14,6 @@ from runner.config.choices import Progress
 from runner.config.cluster import Cluster
 from runner.config.hydra.app import Swept
 from runner.config.run_config import RunConfig
-from runner.planning.sweep import plan_sweep
 
 if TYPE_CHECKING:
     from runner.config.hydra.launcher import Objective
@@ -22,9 +21,10 @@ if TYPE_CHECKING:
 
 def run_sweep(cells: Sequence[Cell], cluster: Cluster | None) -> Swept:
     """Run a sweep. All cells are checked before the first model is loaded."""
+    from runner.runs.prepare import prepare_sweep
     from runner.runs.sweep import execute_sweep
 
-    sweep = plan_sweep(cells, download=True)
+    sweep = prepare_sweep(cells)
     finished = execute_sweep(sweep, cluster)
     progress = sweep.runs[0].progress
     print(finished.summary, file=_output(progress))

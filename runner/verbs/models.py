@@ -7,12 +7,13 @@ import argparse
 from runner.catalog.schedulers import FOR_NOISE_LEVELS
 from runner.catalog.tasks import TASKS
 from runner.catalog.versions import CATALOG, VERSIONS, refusal_of
-from runner.config.choices import WeightsSource
+from runner.config.choices import Precision, WeightsSource
 from runner.config.groups import CheckpointConfig, WeightsConfig
 from runner.config.reference import groups
 from runner.errors import WeightsError
+from runner.weights.complete import newest_commit
 from runner.weights.find import find_weights, mini_folder
-from runner.weights.hashes import FileHashes
+from runner.weights.hashes import FileHashes, hash_memory
 
 
 def main(arguments: list[str]) -> int:
@@ -115,7 +116,7 @@ def _on_disk(repo: str, source: WeightsSource) -> str:
     try:
         found = find_weights(
             row, WeightsConfig(source=source), CheckpointConfig(),
-            roles=roles, hashes=FileHashes(None), download=False,
+            precisions=dict.fromkeys(roles, Precision.fp32), hashes=FileHashes(hash_memory()),
         ).checkpoints  # fmt: skip
     except WeightsError as error:
         return f"damaged: {error}"
@@ -124,6 +125,9 @@ def _on_disk(repo: str, source: WeightsSource) -> str:
         return "not on disk; downloaded at the first run"
     commit = found[role].revision
     revision = f", commit {commit[:8]}" if commit else ""
+    newest = newest_commit(repo, "main")
+    if commit and newest not in (None, commit):
+        revision += f" (main is now at {newest[:8]})"
     millions = sum(sum(c.parameters.values()) for c in checked) / 1e6
     size = sum(c.bytes for c in checked) / 2**20
     return f"{size:.1f} MiB, {millions:.1f} million parameters{revision}: {checked[0].path}"

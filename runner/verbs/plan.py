@@ -17,11 +17,14 @@ from runner.errors import ConfigError
 from runner.graph.graph import Graph
 from runner.graph.node import Node
 from runner.planning.plan import Plan
-from runner.planning.planner import make_plan, results_dir
-from runner.planning.sweep import SweepPlan, plan_sweep
+from runner.planning.planner import results_dir
+from runner.planning.sweep import SweepPlan
+from runner.runs.prepare import look_up_run, look_up_sweep
 from runner.system.machine import check_installed
-from runner.system.text import pluralize
-from runner.weights.find import FoundCheckpoint
+from runner.system.text import format_bytes, pluralize
+from runner.system.user_cache import user_cache_dir
+from runner.weights.complete import newest_commit
+from runner.weights.found import FoundCheckpoint
 
 LISTED_CELLS = 30
 """Up to so many cells are listed one by one."""
@@ -35,14 +38,16 @@ def main(arguments: list[str]) -> int:
     others, file = split_graph_option(arguments)
 
     def job(run: RunConfig) -> int:
-        plan = make_plan(run)
+        plan, unreached = look_up_run(run)
         print(plan_text(plan))
+        _tell(unreached)
         _draw(plan.graph, file)
         return 0
 
     def sweep_job(cells: Sequence[Cell], _: Cluster | None) -> Swept:
-        sweep = plan_sweep(cells)
+        sweep, unreached = look_up_sweep(cells)
         print(sweep_text(sweep))
+        _tell(unreached)
         _draw(sweep.graph, file)
         return Swept(0)
 
@@ -104,6 +109,8 @@ def sweep_text(sweep: SweepPlan) -> str:
     lines += [f"  {pluralize(n, 'cell')}, {what}" for what, n in changed.items()]
     noted = Counter(warning for plan in sweep.plans for warning in plan.warnings)
     lines += [f"  warning, {pluralize(n, 'cell')}: {warning}" for warning, n in noted.items()]
+    said = Counter(line for plan in sweep.plans for line in _correction_lines(plan))
+    lines += [f"  {pluralize(n, 'cell')}: {line}" for line, n in said.items()]
     lines.append("models")
     lines += [f"  {found.role:<8} {_where(found)}" for found in sweep.checkpoints.values()]
     lines.append("stages")
@@ -169,6 +176,7 @@ def plan_text(plan: Plan) -> str:
         f"{pluralize(plan.threads, 'CPU thread')} ({plan.threads_reason})",
     ]
     lines += [f"  {changed}" for changed in [plan.scheduler.changed] if changed]
+    lines += [f"  {line}" for line in _correction_lines(plan)]
     lines += [f"  warning: {warning}" for warning in plan.warnings]
     lines.append("weights")
     for role, found in plan.weights.checkpoints.items():
@@ -178,11 +186,37 @@ def plan_text(plan: Plan) -> str:
     return "\n".join(lines)
 
 
+def _correction_lines(plan: Plan) -> list[str]:
+    """What `corrections` does in this cell."""
+    names = ", ".join(fault.name for fault in plan.faults)
+    if plan.run.corrections:
+        return [f"corrected: {names}"] if names else []
+    return [f"corrections off, as in diffusers: {names or 'nothing to correct here'}"]
+
+
+def _tell(unreached: str | None) -> None:
+    """Say that what is missing is not known, and why."""
+    if unreached is not None:
+        print(f"weights that are not on disk {unreached}")
+
+
 def _where(found: FoundCheckpoint) -> str:
     if found.checked is None:
         where = "not on disk; a run will download it"
+        if found.missing:
+            files, size = len(found.missing), format_bytes(found.missing_bytes)
+            where = f"{pluralize(files, 'file')} not on disk, {size}; a run will download it"
+        elif found.problem is not None:
+            where = f"{where} ({found.problem})"
     else:
         where = f"{found.checked.path}, {found.checked.bytes / 2**20:.1f} MiB"
+        if found.checked.converted:
+            where += f", pickled: kept as safetensors in {user_cache_dir()}"
+    if found.variant is not None:
+        where = f"variant {found.variant}, {where}"
+    newest = newest_commit(found.repo, found.wanted) if found.wanted else None
+    if newest is not None and found.checked is not None and newest != found.revision:
+        where += f"; {found.wanted} is now at {newest[:8]} (kandinsky download --newest)"
     revision = f"@{found.revision}" if found.revision else ""
     name = f"{found.repo}{revision}" if found.source.name == "hub" else found.source.name
     return f"{name}: {where}"

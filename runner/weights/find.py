@@ -2,56 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from runner.catalog.checkpoint import Checkpoint
 from runner.catalog.versions import Row
-from runner.config.choices import WeightsSource
+from runner.config.choices import Precision, WeightsSource
 from runner.config.groups import CheckpointConfig, WeightsConfig
-from runner.errors import WeightsError
-from runner.weights.folder import INDEX_FILES, CheckedFolder, check_folder
+from runner.errors import RunnerError, WeightsError, raise_all
+from runner.weights.folder import check_folder
+from runner.weights.found import FoundCheckpoint
 from runner.weights.hashes import FileHashes
-from runner.weights.hub import cached_snapshot, download_snapshot
+from runner.weights.hub_find import find_on_hub
 
 MINI_DIR = Path(__file__).resolve().parents[1] / "mini" / "weights"
-
-
-@dataclass(frozen=True)
-class FoundCheckpoint:
-    """A checkpoint, and the facts known of it before it is loaded.
-
-    Attributes:
-        repo: the configured repository or the catalog's; only for logs if the source is no hub.
-        revision: the commit on the hub; None for local folders.
-        checked: None while a hub checkpoint is not on this disk yet.
-    """
-
-    role: str
-    checkpoint: Checkpoint
-    source: WeightsSource
-    repo: str
-    revision: str | None
-    variant: str | None
-    checked: CheckedFolder | None
-
-    @property
-    def identity(self) -> str:
-        """The text that represents the weights in a node's key."""
-        if self.checked is not None:
-            return self.checked.fingerprint
-        return f"{self.repo}@{self.revision}, not on disk"
-
-    @property
-    def parameters(self) -> int:
-        """Number of parameters of the module that is called at each step; 0 if not known."""
-        return self.checked.parameters[self.checkpoint.denoiser] if self.checked else 0
-
-    def component_bytes(self, bytes_per_number: int) -> dict[str, int]:
-        """Module -> bytes of its weights in memory."""
-        assert self.checked is not None
-        return {name: n * bytes_per_number for name, n in self.checked.parameters.items()}
 
 
 @dataclass(frozen=True)
@@ -74,26 +39,29 @@ def find_weights(
     config: WeightsConfig,
     depth: CheckpointConfig,
     *,
-    roles: Collection[str],
+    precisions: Mapping[str, Precision],
     hashes: FileHashes,
-    download: bool,
 ) -> FoundWeights:
-    """Find and check the checkpoints of a row.
+    """Find and check the checkpoints of a row, without a network.
 
     Args:
         depth: the depth-estimation model.
-        roles: the roles of the row that are needed.
-        download: fetch weights of `weights=hub` that are not on disk. The only use of a network.
+        precisions: those roles of the row that are needed -> the precision they compute in.
 
     Raises:
         WeightsError: a checkpoint is missing, incomplete, or of another model.
+        SeveralError: several of them are.
     """
-    found = {
-        role: _find(role, checkpoint, config, depth, hashes, download)
-        for role, checkpoint in row.checkpoints.items()
-        if role in roles
-    }
+    found: dict[str, FoundCheckpoint] = {}
+    errors: list[RunnerError] = []
+    for role, checkpoint in row.checkpoints.items():
+        if role in precisions:
+            try:
+                found[role] = _find(role, checkpoint, config, depth, hashes, precisions[role])
+            except WeightsError as error:
+                errors.append(error)
     hashes.save()
+    raise_all(errors)
     _check_same_embedding(config, found)
     return FoundWeights(found)
 
@@ -110,7 +78,7 @@ def _find(
     config: WeightsConfig,
     depth: CheckpointConfig,
     hashes: FileHashes,
-    download: bool,
+    precision: Precision,
 ) -> FoundCheckpoint:
     # Kandinsky 3's text encoder is in the repository of its decoder.
     configured = {"prior": config.prior, "depth": depth}.get(role, config.decoder)
@@ -119,36 +87,19 @@ def _find(
     source = config.source
     if role == "depth" and configured.repo is not None:
         source = _depth_source(configured.repo)
-    revision: str | None = None
-    folder: Path | None
-    checked: CheckedFolder | None = None
     if source is WeightsSource.hub:
-        wanted = configured.revision or "main"
-        checked = _on_disk(repo, wanted, checkpoint, configured.variant, key, hashes)
-        folder = checked.path if checked is not None else None
-        if folder is None and config.source is not WeightsSource.hub:
+        found = find_on_hub(role, checkpoint, configured, repo, key, hashes, precision)
+        if found.checked is None and config.source is not WeightsSource.hub:
             raise WeightsError(
                 key, repo, "is no folder and not in the hub's cache",
                 "a folder; or weights=hub, which may download",
             )  # fmt: skip
-        if folder is None and download:
-            folder = download_snapshot(repo, wanted, configured.variant, key, checkpoint)
-        revision = folder.name if folder is not None else wanted
-    else:
-        own = configured.repo if role == "depth" else None
-        folder = _folder(source, config, own, checkpoint)
-        key = key if role == "depth" and configured.repo else "weights"
-    if checked is None and folder is not None:
-        checked = check_folder(folder, checkpoint, configured.variant, key, hashes)
-    return FoundCheckpoint(
-        role=role,
-        checkpoint=checkpoint,
-        source=source,
-        repo=repo,
-        revision=revision,
-        variant=configured.variant,
-        checked=checked,
-    )
+        return found
+    own = configured.repo if role == "depth" else None
+    folder = _folder(source, config, own, checkpoint)
+    key = key if own is not None else "weights"
+    checked = check_folder(folder, checkpoint, configured.variant, key, hashes, precision)
+    return FoundCheckpoint(role, checkpoint, key, source, repo, None, None, checked)
 
 
 def _depth_source(repo: str) -> WeightsSource:
@@ -173,24 +124,6 @@ def _folder(
             )  # fmt: skip
         return folder
     return _within(Path(str(config.path)).expanduser().absolute(), checkpoint)
-
-
-def _on_disk(
-    repo: str,
-    revision: str,
-    checkpoint: Checkpoint,
-    variant: str | None,
-    key: str,
-    hashes: FileHashes,
-) -> CheckedFolder | None:
-    """The cached snapshot; None where a download was interrupted before it was complete."""
-    snapshot = cached_snapshot(repo, revision, INDEX_FILES[checkpoint.layout])
-    if snapshot is None:
-        return None
-    try:
-        return check_folder(snapshot, checkpoint, variant, key, hashes)
-    except WeightsError:
-        return None
 
 
 def _within(path: Path, checkpoint: Checkpoint) -> Path:

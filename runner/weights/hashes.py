@@ -1,4 +1,4 @@
-"""Content hashes of a checkpoint's files, cached so that large files are read once."""
+"""Content hashes of a checkpoint's files, remembered so that large files are read once."""
 
 from __future__ import annotations
 
@@ -10,51 +10,78 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from runner.system.hashes import file_sha256
+from runner.system.user_cache import user_cache_dir
 
-SHA256_HEX_LENGTH = 64
+SHA256_HEX_LENGTH, GIT_HEX_LENGTH = 64, 40
+
+
+class DamagedBlobError(Exception):
+    """A file in the hub's cache has other bytes than its name says.
+
+    Attributes:
+        path: the file, as it was asked for.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        super().__init__(str(path))
+
+
+def hash_memory() -> Path:
+    """Where hashes are remembered, for all output folders of a user."""
+    return user_cache_dir() / "file-hashes.json"
 
 
 class FileHashes:
-    """sha256 of files, cached by path, size and modification time.
+    """sha256 of files, remembered by path, size and modification time.
 
     Args:
-        memory: JSON file of the cache; None: no cache. Small files are never cached.
+        memory: JSON file of what is remembered; None: nothing is. Small files never are.
     """
 
     WORTH_REMEMBERING = 64 << 20
 
     def __init__(self, memory: Path | None) -> None:
         self._memory = memory
-        self._known: dict[str, str] = {}
-        self._added = False
-        if memory is not None and memory.is_file():
-            # Only a cache: if it is damaged, the files are hashed again.
-            with contextlib.suppress(OSError, ValueError):
-                known = json.loads(memory.read_text())
-                self._known = known if isinstance(known, dict) else {}
+        self._known = _read(memory)
+        self._added: dict[str, str] = {}
 
     def sha256(self, path: Path) -> str:
-        """The hex sha256 of the file's bytes."""
+        """The hex sha256 of the file's bytes.
+
+        Raises:
+            DamagedBlobError: the hub's cache names the file by another hash.
+        """
         target = path.resolve()
-        if _is_hub_blob(target):
-            return target.name
         status = target.stat()
         if status.st_size < self.WORTH_REMEMBERING:
-            return file_sha256(target)
-        identity = f"{target}|{status.st_size}|{status.st_mtime_ns}"
-        if identity not in self._known:
-            self._known[identity] = file_sha256(target)
-            self._added = True
-        return self._known[identity]
+            found = file_sha256(target)
+        else:
+            identity = _identity(target, status)
+            if identity not in self._known:
+                self._known[identity] = self._added[identity] = file_sha256(target)
+            found = self._known[identity]
+        if _named_hash(target) not in (None, found) and not _is_git_blob(target):
+            raise DamagedBlobError(path)
+        return found
+
+    def remember(self, path: Path, sha256: str) -> None:
+        """Take a hash that was computed elsewhere, such as by a download."""
+        target = path.resolve()
+        status = target.stat()
+        if status.st_size >= self.WORTH_REMEMBERING:
+            identity = _identity(target, status)
+            self._known[identity] = self._added[identity] = sha256
 
     def save(self) -> None:
-        """Write new hashes to the cache. Failure is no error: files are hashed again next time."""
+        """Write new hashes to the memory. Failure is no error: files are hashed again next time."""
         if self._memory is None or not self._added:
             return
         temporary = self._memory.with_name(f".{self._memory.name}.{os.getpid()}")
         try:
             self._memory.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_text(json.dumps(self._known, indent=0))
+            # Other commands may have written meanwhile.
+            temporary.write_text(json.dumps(_read(self._memory) | self._added, indent=0))
             temporary.replace(self._memory)
         except OSError:
             with contextlib.suppress(OSError):
@@ -69,10 +96,33 @@ def fingerprint(files: Iterable[tuple[str, str]]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _is_hub_blob(path: Path) -> bool:
-    # The hub's cache names the blob of a large file by its sha256 and never changes it.
-    return (
-        path.parent.name == "blobs"
-        and len(path.name) == SHA256_HEX_LENGTH
-        and set(path.name) <= set("0123456789abcdef")
-    )
+def _read(memory: Path | None) -> dict[str, str]:
+    """What is remembered. Only a cache: if it is damaged, the files are hashed again."""
+    if memory is None:
+        return {}
+    try:
+        known = json.loads(memory.read_text())
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def _identity(path: Path, status: os.stat_result) -> str:
+    return f"{path}|{status.st_size}|{status.st_mtime_ns}"
+
+
+def _named_hash(path: Path) -> str | None:
+    """The hash that the hub's cache names a blob by: sha256 of large files, git's of others."""
+    lengths = (SHA256_HEX_LENGTH, GIT_HEX_LENGTH)
+    is_hash = len(path.name) in lengths and set(path.name) <= set("0123456789abcdef")
+    return path.name if path.parent.name == "blobs" and is_hash else None
+
+
+def _is_git_blob(path: Path) -> bool:
+    """Whether the file's name is git's hash of its bytes; such files are small."""
+    if len(path.name) != GIT_HEX_LENGTH:
+        return False
+    content = path.read_bytes()
+    digest = hashlib.sha1(f"blob {len(content)}\0".encode(), usedforsecurity=False)
+    digest.update(content)
+    return digest.hexdigest() == path.name

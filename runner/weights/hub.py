@@ -1,85 +1,94 @@
-"""Checkpoints on the Hugging Face hub: found in its local cache, or downloaded into it."""
+"""The hub's cache on this disk, read without the hub's client: commits, listings, files."""
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from runner.catalog.checkpoint import Checkpoint
-from runner.errors import WeightsError
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file of a repository, as the hub lists it.
+
+    Attributes:
+        bytes: its size.
+        blob: its name in the cache: the sha256 of large files, else git's hash.
+        sha256: of large files; None: git's hash alone is known.
+    """
+
+    repo: str
+    commit: str
+    name: str
+    bytes: int
+    blob: str
+    sha256: str | None
 
 
-def cached_snapshot(repo: str, revision: str, index: str) -> Path | None:
-    """The snapshot folder of a repository in the hub's cache, or None. Does not import the client.
+@dataclass(frozen=True)
+class CachedRepo:
+    """A repository in the hub's cache.
 
-    Args:
-        index: the file that a snapshot must have to be accepted.
-
-    The cache's layout: models--<owner>--<name>/{refs/<revision>, snapshots/<commit>/...}.
+    The layout: models--<owner>--<name>/{refs/<revision>, snapshots/<commit>/..., blobs/<hash>,
+    trees/<commit>.json}.
     Source: https://huggingface.co/docs/huggingface_hub/guides/manage-cache
     """
-    home = cache_dir() / f"models--{repo.replace('/', '--')}"
-    reference = home / "refs" / revision
-    commit = reference.read_text().strip() if reference.is_file() else revision
-    snapshot = home / "snapshots" / commit
-    return snapshot if (snapshot / index).exists() else None
+
+    repo: str
+
+    @property
+    def home(self) -> Path:
+        """Its folder."""
+        return cache_dir() / f"models--{self.repo.replace('/', '--')}"
+
+    def commit_of(self, revision: str) -> str | None:
+        """The commit of a branch, tag or commit, as far as this disk knows."""
+        try:
+            return (self.home / "refs" / revision).read_text(encoding="utf-8").strip()
+        except (OSError, ValueError):
+            known = self.snapshot(revision).is_dir() or self._tree(revision).is_file()
+            return revision if known else None
+
+    def snapshot(self, commit: str) -> Path:
+        """The folder of a commit's files."""
+        return self.home / "snapshots" / commit
+
+    def listing(self, commit: str) -> Mapping[str, RemoteFile] | None:
+        """Name -> file, of all files of a commit; None: the hub was not asked for them yet."""
+        try:
+            content = json.loads(self._tree(commit).read_text(encoding="utf-8"))
+            return {
+                name: RemoteFile(
+                    self.repo, commit, name, int(entry["size"]),
+                    str(entry.get("lfs_sha256") or entry["blob_id"]), entry.get("lfs_sha256"),
+                )
+                for name, entry in content["files"].items()
+            }  # fmt: skip
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None  # asked again
+
+    def holds(self, file: RemoteFile) -> bool:
+        """Whether a file is there, whole as far as its size tells."""
+        try:
+            return (self.snapshot(file.commit) / file.name).stat().st_size == file.bytes
+        except OSError:
+            return False
+
+    def _tree(self, commit: str) -> Path:
+        return self.home / "trees" / f"{commit}.json"
 
 
 def cache_dir() -> Path:
-    """The cache folder of the hub's client, from the same variables in the same order."""
-    if explicit := os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE"):
-        return Path(explicit).expanduser()
-    default = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "huggingface"
-    return Path(os.environ.get("HF_HOME", default)).expanduser() / "hub"
+    """The cache folder of the hub's client, from the same variables, read in the same way."""
+    default = f"{os.environ.get('XDG_CACHE_HOME', '~/.cache')}/huggingface"
+    home = os.environ.get("HF_HOME", default)
+    named = os.environ.get("HF_HUB_CACHE", os.environ.get("HUGGINGFACE_HUB_CACHE", f"{home}/hub"))
+    return Path(os.path.expandvars(Path(named).expanduser()))
 
 
-def download_snapshot(
-    repo: str, revision: str, variant: str | None, key: str, checkpoint: Checkpoint
-) -> Path:
-    """Fetch a repository's configs and safetensors. Returns its snapshot folder.
-
-    Raises:
-        WeightsError: no network, no such repository or revision, or no access to it.
-    """
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HfHubHTTPError,
-        HFValidationError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
-
-    weights = f"*.{variant}*.safetensors" if variant else "*.safetensors"
-    # Without a variant, do not fetch the half-precision copies.
-    ignored = [] if variant else ["*.fp16*.safetensors", "*.bf16*.safetensors"]
-    instead = f"weights=<folder that holds {checkpoint.folder}>, or weights=mini"
-    try:
-        snapshot = snapshot_download(
-            repo,
-            revision=revision,
-            allow_patterns=["*.json", "*.txt", "*.model", weights],
-            ignore_patterns=[*ignored, *(f"{part}/*" for part in checkpoint.without)],
-        )
-    except GatedRepoError as error:
-        raise WeightsError(
-            key, repo, "is gated: accept its terms on the hub and log in", instead
-        ) from error
-    except RepositoryNotFoundError as error:
-        raise WeightsError(key, repo, "is not on the hub, or not open to you", instead) from error
-    except RevisionNotFoundError as error:
-        raise WeightsError(
-            key.replace(".repo", ".revision"), revision, f"is no revision of {repo}"
-        ) from error
-    except HFValidationError as error:
-        raise WeightsError(key, repo, f"is no name of a repository: {error}", instead) from error
-    except (HfHubHTTPError, OSError) as error:
-        reason = str(error).strip().splitlines()[0][:160] if str(error).strip() else repr(error)
-        raise WeightsError(
-            key,
-            repo,
-            f"is not on this disk (looked in {cache_dir()}) and the hub cannot be reached: "
-            f"{type(error).__name__}: {reason}",
-            instead,
-        ) from error
-    return Path(snapshot)
+def is_offline() -> bool:
+    """Whether the hub's client was told to ask nobody."""
+    told = os.environ.get("HF_HUB_OFFLINE") or os.environ.get("TRANSFORMERS_OFFLINE") or ""
+    return told.upper() in ("1", "ON", "YES", "TRUE")

@@ -7,6 +7,7 @@ Source: https://huggingface.co/docs/safetensors/index#format
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -21,10 +22,20 @@ class DamagedFileError(Exception):
 
 @dataclass(frozen=True)
 class Header:
-    """The number of parameters in a file, and the size of the whole file in bytes."""
+    """What a file of weights holds.
 
-    parameters: int
+    Attributes:
+        shapes: tensor name -> its shape.
+        bytes: size of the whole file.
+    """
+
+    shapes: Mapping[str, tuple[int, ...]]
     bytes: int
+
+    @property
+    def parameters(self) -> int:
+        """Number of parameters in the file."""
+        return sum(prod(shape) for shape in self.shapes.values())
 
 
 def read_header(path: Path) -> Header:
@@ -43,15 +54,15 @@ def read_header(path: Path) -> Header:
             raise DamagedFileError("is no safetensors file, or is cut off in its header")
         try:
             entries = json.loads(file.read(length))
-            tensors = [entry for name, entry in entries.items() if name != "__metadata__"]
-            end = max((entry["data_offsets"][1] for entry in tensors), default=0)
-            parameters = sum(prod(entry["shape"]) for entry in tensors)
+            tensors = {name: entry for name, entry in entries.items() if name != "__metadata__"}
+            end = max((entry["data_offsets"][1] for entry in tensors.values()), default=0)
+            shapes = {name: tuple(map(int, entry["shape"])) for name, entry in tensors.items()}
         except (ValueError, KeyError, AttributeError, TypeError, IndexError) as error:
             raise DamagedFileError("is no safetensors file: its header is damaged") from error
     expected = LENGTH_BYTES + length + end
     if size != expected:
         raise DamagedFileError(f"has {size} bytes where its header says {expected}")
-    return Header(parameters=parameters, bytes=size)
+    return Header(shapes, size)
 
 
 def _is_lfs_pointer(path: Path) -> bool:

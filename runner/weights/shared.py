@@ -10,9 +10,7 @@ The checkpoint and its fingerprint are then the same as with copies of the compo
 from __future__ import annotations
 
 import json
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from runner.errors import WeightsError
@@ -43,24 +41,3 @@ def shared_components(folder: Path, key: str) -> Mapping[str, Path]:
         if not (folder.parent / where).is_dir():
             raise WeightsError(key, folder.parent / where, f"is not there; {path} names it")
     return {name: folder.parent / where for name, where in named.items()}
-
-
-def component_folder(folder: Path, name: str, key: str) -> Path:
-    """The folder of a component of the checkpoint."""
-    return shared_components(folder, key).get(name, folder / name)
-
-
-@contextmanager
-def assemble(folder: Path) -> Iterator[Path]:
-    """The checkpoint in one folder, as diffusers reads it: its own, or a temporary one with links
-    to all its parts, which is removed afterwards.
-    """
-    shared = shared_components(folder, "weights")
-    if not shared:
-        yield folder
-        return
-    with tempfile.TemporaryDirectory(prefix="kandinsky-") as temporary:
-        parts = {path.name: path for path in folder.iterdir() if path.name != FILE}
-        for name, target in (parts | dict(shared)).items():
-            (Path(temporary) / name).symlink_to(target.absolute(), target.is_dir())
-        yield Path(temporary)

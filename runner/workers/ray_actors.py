@@ -29,7 +29,8 @@ from runner.errors import RunnerError, StageError
 from runner.graph.node import Node, PipelineSpec
 from runner.system.machine import python_path
 from runner.system.signals import STOPPING
-from runner.weights.find import FoundCheckpoint, mini_folder
+from runner.weights.find import mini_folder
+from runner.weights.found import FoundCheckpoint
 from runner.workers.connected import RETRIES, Teller, given_up, result_of
 from runner.workers.messages import Failed, Happened, Run
 from runner.workers.process import Messenger, run_node
@@ -187,7 +188,7 @@ def _checkpoint_here(found: FoundCheckpoint) -> FoundCheckpoint:
     if found.source is WeightsSource.mini:
         folder = mini_folder(found.checkpoint)
         if folder is not None:
-            return replace(found, checked=replace(found.checked, path=folder))
+            return replace(found, checked=found.checked.moved_to(folder))
     if not found.checked.path.is_dir():
         raise StageError(
             f"weights are not at {found.checked.path} on {os.uname().nodename}: every machine of a "

@@ -11,7 +11,7 @@ from runner.planning.plan import Plan
 from runner.planning.profile import ExecutionProfile, profile_of
 from runner.planning.specs import precision_of
 from runner.system.imports import import_sparing_scipy, pause_collection
-from runner.weights.find import FoundCheckpoint
+from runner.weights.found import FoundCheckpoint
 
 if TYPE_CHECKING:
     from runner.pipelines.pipelines import Pipelines

@@ -97,6 +97,9 @@ DECIDES_PIXELS: dict[str, list[tuple[str, list[Any]]]] = {
     "negative_prompt_for": [
         (base, [NegativeFor.prior, NegativeFor.decoder]) for base in ("negative", "negative 2.1")
     ],
+    "corrections": [
+        (base, [False]) for base in ("negative", "negative 2.1", "3", "img2img", "inpaint", "box")
+    ],
     "seeds": [(base, [(1,)]) for base in BASES],
     "seeding": [(base, [Seeding.shared]) for base in BASES if base != "3"],
     "height": [(base, [64]) for base in BASES],
@@ -160,6 +163,7 @@ DOES_NOT: dict[str, list[Any]] = {
 BY_CONTENT = {"weights"}
 
 NOT_HERE: list[tuple[str, str, Any]] = [
+    *((base, "corrections", False) for base in ("mini", "hub", "2.1", "interpolate")),
     ("3", "seeding", Seeding.shared),
     ("3", "prior", PriorConfig(num_inference_steps=7)),
     ("3", "precision", PrecisionConfig(prior=Precision.bf16, depth=Precision.bf16)),

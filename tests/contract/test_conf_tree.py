@@ -153,13 +153,12 @@ def test_each_experiment_plans_with_weights_on_disk(
         assert weights.checked.path.parent in (random_weights, MINI_DIR), role
 
 
-@pytest.mark.parametrize("weights", ["mini", "random", "hub"])
+@pytest.mark.parametrize("weights", ["mini", "hub"])
 @pytest.mark.parametrize("name", STUDIES)
 def test_each_study_plans_as_a_sweep_with_any_weights(
-    command: Command, name: str, weights: str, random_weights: Path
+    command: Command, name: str, weights: str
 ) -> None:
-    where = str(random_weights) if weights == "random" else weights
-    planned = command("plan", f"experiment={name}", f"weights={where}", "output_dir=out")
+    planned = command("plan", f"experiment={name}", f"weights={weights}", "output_dir=out")
     assert planned.status == 0, planned.err
     cells, images = map(int, re.findall(r"\d+", planned.out.splitlines()[0]))
     assert images >= cells >= 2

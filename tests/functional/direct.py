@@ -37,6 +37,9 @@ from functional.asked import (
     opened,
     pixels,
 )
+from random_weights.loading import arguments
+
+COMBINED = ("text2img", "img2img", "inpaint")
 
 
 class Direct:
@@ -54,7 +57,7 @@ class Direct:
         pipeline.set_progress_bar_config(disable=True)
         return pipeline
 
-    def combined(self, ask: Ask) -> Any:
+    def combined(self, ask: Ask, *, naive: bool = False) -> Any:
         """diffusers' combined pipeline of a task of 2.x."""
         kind, folder = DECODERS[ask.version, ask.task]
         prior = self._modules(PRIORS[ask.version][1]).components
@@ -63,7 +66,8 @@ class Direct:
         modules |= {f"prior_{name}": part for name, part in prior.items()}
         combined = getattr(diffusers, kind.replace("Pipeline", "CombinedPipeline"))(**modules)
         combined.set_progress_bar_config(disable=True)
-        mended(combined.decoder_pipe, ask)
+        if not naive:
+            mended(combined.decoder_pipe, ask)
         return combined
 
     def decoder(self, ask: Ask, *, naive: bool = False) -> Any:
@@ -71,40 +75,66 @@ class Direct:
         pipeline = self.pipeline(*DECODERS[ask.version, ask.task], ask.scheduler)
         return pipeline if naive else mended(pipeline, ask)
 
-    def prior(self, ask: Ask, text: str | list[str], given: torch.Generator, **more: Any) -> Any:
-        """Embeddings of a text."""
+    def prior(
+        self,
+        ask: Ask,
+        text: str | list[str],
+        given: torch.Generator | list[torch.Generator],
+        away_from: str | None = None,
+        **more: Any,
+    ) -> Any:
+        """Embeddings of a text. `away_from`: guided away from this and not from the empty text."""
         kind, folder = PRIORS[ask.version]
         if "image" in more:
             kind = "KandinskyV22PriorEmb2EmbPipeline"
         pipeline = self.pipeline(kind, folder)
+        if away_from is not None:
+            encode = pipeline._encode_prompt
+            pipeline._encode_prompt = lambda *given: encode(*given[:4], [away_from])
         asked = {"num_inference_steps": STEPS, "guidance_scale": ask.guidance, **more}
         return pipeline(text, **asked, generator=given)
 
-    def embeddings(self, ask: Ask, pictures: Pictures, given: Iterator[torch.Generator]) -> Any:
+    def embeddings(
+        self,
+        ask: Ask,
+        pictures: Pictures,
+        given: Iterator[torch.Generator],
+        *,
+        naive: bool = False,
+    ) -> Any:
         """What the decoder of 2.x is told."""
         if ask.task == "interpolate":
-            return self._mixed(ask, pictures, given)
+            return (self._interpolated if naive else self._mixed)(ask, pictures, given)
         if ask.task != "controlnet_img2img":
-            return dict(self.prior(ask, ask.prompt, next(given), negative_prompt=ask.negative))
+            if naive or ask.negative is None:
+                return dict(self.prior(ask, ask.prompt, next(given), negative_prompt=ask.negative))
+            # In one call the negative prompt would change the noise of the prompt's embedding.
+            told = dict(self.prior(ask, ask.prompt, next(given), ask.negative))
+            negative = self.prior(ask, ask.negative, generator(), guidance_scale=1.0)
+            return told | {"negative_image_embeds": negative.image_embeds}
         # The order of diffusers' guide: the prompt, the negative prompt, then the decoder.
         image = opened(pictures["image"])
         both = dict(self.prior(ask, ask.prompt, next(given), image=image, strength=PRIOR_STRENGTH))
         if ask.negative is not None:
+            # With a generator of its own, the negative prompt leaves the decoder's noise alone.
             negative = self.prior(
-                ask, ask.negative, next(given), image=image, strength=NEGATIVE_STRENGTH
-            )
+                ask, ask.negative, next(given) if naive else generator(), image=image,
+                strength=NEGATIVE_STRENGTH,
+            )  # fmt: skip
             both["negative_image_embeds"] = negative.image_embeds
         return both
 
     def draw(self, ask: Ask, pictures: Pictures, *, naive: bool = False) -> Pixels:
         """The picture."""
+        if naive and ask.seeding == "shared" and ask.task in COMBINED:
+            return self.draw_combined(ask, pictures, naive=True)
         given = generators(ask.seeding)
         if ask.version == "3":
             arguments: dict[str, Any] = {"prompt": ask.prompt, "negative_prompt": ask.negative}
             # diffusers computes text + g * (text - uncond): its number is one less than on 2.x.
             scale = ask.guidance - 1 if ask.guidance > 1 and not naive else ask.guidance
         else:
-            arguments = self.embeddings(ask, pictures, given)
+            arguments = self.embeddings(ask, pictures, given, naive=naive)
             scale = ask.guidance
         if ask.version == "2_1":
             arguments |= {"prompt": ask.prompt, "negative_prompt": ask.negative}
@@ -113,6 +143,17 @@ class Direct:
             output = decoder(
                 **arguments, **inputs(ask, pictures), num_inference_steps=STEPS,
                 guidance_scale=scale, generator=next(given),
+            )  # fmt: skip
+        return pixels(output.images[0])
+
+    def draw_combined(self, ask: Ask, pictures: Pictures, *, naive: bool = False) -> Pixels:
+        """The picture of diffusers' combined pipeline."""
+        combined = self.combined(ask, naive=naive)
+        with nullcontext() if naive else mask_as_it_is(combined.decoder_pipe):
+            output = combined(
+                ask.prompt, negative_prompt=ask.negative, **inputs(ask, pictures),
+                num_inference_steps=STEPS, prior_num_inference_steps=STEPS, generator=generator(),
+                guidance_scale=ask.guidance, prior_guidance_scale=ask.guidance,
             )  # fmt: skip
         return pixels(output.images[0])
 
@@ -148,14 +189,23 @@ class Direct:
         seen = pipeline.image_encoder(image.pixel_values).image_embeds
         negative = text.negative_image_embeds
         if ask.negative is not None:
-            negative = self.prior(ask, ask.negative, next(given)).image_embeds
+            negative = self.prior(ask, ask.negative, generator()).image_embeds
         mix = WEIGHTS[0] * text.image_embeds + WEIGHTS[1] * seen
         return {"image_embeds": mix, "negative_image_embeds": negative}
+
+    def _interpolated(
+        self, ask: Ask, pictures: Pictures, given: Iterator[torch.Generator]
+    ) -> dict[str, Any]:
+        found = self.pipeline(*PRIORS[ask.version]).interpolate(
+            [PROMPT, opened(pictures["image"])], list(WEIGHTS), num_inference_steps=STEPS,
+            guidance_scale=ask.guidance, negative_prompt=ask.negative or "", generator=next(given),
+        )  # fmt: skip
+        return dict(found)
 
     def _modules(self, folder: str) -> Any:
         if folder not in self._loaded:
             self._loaded[folder] = diffusers.DiffusionPipeline.from_pretrained(
-                self.weights / folder, dtype=torch.float32, use_safetensors=True
+                self.weights / folder, **arguments(folder)
             )
         return self._loaded[folder]
 

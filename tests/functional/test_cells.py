@@ -12,18 +12,12 @@ import pytest
 from functional.asked import (
     DECODERS,
     NEGATIVE,
-    PRIORS,
     SEED,
-    STEPS,
-    WEIGHTS,
     Ask,
     Pictures,
     Pixels,
-    generator,
-    opened,
-    pixels,
 )
-from functional.direct import Direct, inputs, mask_as_it_is
+from functional.direct import Direct
 
 Drawn = Callable[..., list[Pixels]]
 Sized = Callable[[Ask], Pictures]
@@ -91,12 +85,12 @@ COMBINED = [
     Ask("2_1", "text2img"),
     Ask("2_1", "img2img"),
     Ask("2_1", "inpaint", **PORTRAIT),
-    Ask("2_2", "text2img", negative=NEGATIVE, scheduler="ddpm"),
-    Ask("2_2", "img2img", negative=NEGATIVE, **PORTRAIT),
-    Ask("2_2", "inpaint", negative=NEGATIVE),
+    Ask("2_2", "text2img", scheduler="ddpm"),
+    Ask("2_2", "img2img", **PORTRAIT),
+    Ask("2_2", "inpaint"),
     Ask("2_2", "inpaint", guidance=1.0),
 ]
-"""2.1 without a negative prompt: its combined pipelines do not tell the decoder."""
+"""Without a negative prompt, which changes the noise there; test_corrections.py has those."""
 
 
 @pytest.mark.slow
@@ -104,40 +98,8 @@ COMBINED = [
 def test_shared_seeding_is_the_combined_pipeline(
     ask: Ask, direct: Direct, drawn: Drawn, pictures: Sized
 ) -> None:
-    combined = direct.combined(ask)
-    with mask_as_it_is(combined.decoder_pipe):
-        expected = combined(
-            ask.prompt, negative_prompt=ask.negative, **inputs(ask, pictures(ask)),
-            num_inference_steps=STEPS, prior_num_inference_steps=STEPS, generator=generator(),
-            guidance_scale=ask.guidance, prior_guidance_scale=ask.guidance,
-        ).images[0]  # fmt: skip
     (made,) = drawn(replace(ask, seeding="shared"))
-    assert np.array_equal(made, pixels(expected))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("version", ["2_1", "2_2"])
-@pytest.mark.parametrize("negative", [None, NEGATIVE])
-def test_interpolate_is_that_of_the_prior(
-    version: str, negative: str | None, direct: Direct, drawn: Drawn, pictures: Sized
-) -> None:
-    """Where it can be: one text; and without a negative prompt the decoder starts anew, since
-    diffusers runs a prior for the negative one in any case.
-    """
-    seeding = "per_stage" if negative is None else "shared"
-    ask = Ask(version, "interpolate", negative=negative, seeding=seeding)
-    given = generator()
-    embeddings = direct.pipeline(*PRIORS[version]).interpolate(
-        [ask.prompt, opened(pictures(ask)["image"])], list(WEIGHTS), num_inference_steps=STEPS,
-        negative_prompt=negative or "", generator=given,
-    )  # fmt: skip
-    texts = {"prompt": ask.prompt, "negative_prompt": negative} if version == "2_1" else {}
-    expected = direct.decoder(ask)(
-        **embeddings, **texts, height=ask.height, width=ask.width, num_inference_steps=STEPS,
-        guidance_scale=ask.guidance, generator=given if seeding == "shared" else generator(),
-    ).images[0]  # fmt: skip
-    (made,) = drawn(ask)
-    assert np.array_equal(made, pixels(expected))
+    assert np.array_equal(made, direct.draw_combined(ask, pictures(ask)))
 
 
 @pytest.mark.slow

@@ -102,12 +102,20 @@ def test_none_stands_by_where_none_is_likely_to_be_needed(
 
 
 @pytest.mark.parametrize("stopping", [signal.SIGINT, signal.SIGKILL])
-def test_none_outlives_a_runner_that_is_stopped_while_it_plans(stopping: signal.Signals) -> None:
+def test_none_outlives_a_runner_that_is_stopped_while_it_plans(
+    stopping: signal.Signals, tmp_path: Path
+) -> None:
     command = [sys.executable, "-m", "runner", "-m", "scheduler=ddim,ddpm", "seeds=range(1,90)"]
     began = time.monotonic()
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0
-    )
+    # What a shell starts in the background ignores SIGINT, and so do the processes it starts.
+    heard = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0,
+            cwd=tmp_path,
+        )  # fmt: skip
+    finally:
+        signal.signal(signal.SIGINT, heard)
     wait_until(lambda: children_of(process.pid))
     time.sleep(0.1)
     os.killpg(process.pid, stopping)

@@ -91,12 +91,12 @@ def test_a_right_prompt_scores_higher_than_a_wrong_one(kandinsky: Any) -> None:
     """Each picture fits its own prompt better than the other one's."""
     steps = ("decoder.num_inference_steps=10", "prior.num_inference_steps=10")
     made: Made = kandinsky(f"prompt={json.dumps(PROMPTS, ensure_ascii=False)}", *steps)
+    from helpers.loading import opened as folder_of
+    from runner.catalog.kandinsky2_2 import CLIP_2_2
     from runner.pipelines.transformers_models import Clip
 
-    clip = Clip(
-        Path(made.manifest["config"]["weights"]["path"]) / "kandinsky-2-2-prior",
-        torch.float32, None,
-    )  # fmt: skip
+    with folder_of(Path(made.manifest["config"]["weights"]["path"]), CLIP_2_2) as folder:
+        clip = Clip(folder, torch.float32)
     for file, image in zip(made.files, made.manifest["images"], strict=True):
         with Image.open(file) as opened:
             seen = clip.embed_image(opened.convert("RGB"))
@@ -140,7 +140,8 @@ def test_img2img_may_be_compared_with_what_it_was_made_from(
 @pytest.mark.slow
 def test_kandinsky_3_is_seen_with_the_clip_of_2_2(kandinsky: Any) -> None:
     steps = "decoder.num_inference_steps=2"
-    made: Made = kandinsky("model=kandinsky3", "metrics=[clip_score]", steps)
+    size = ("height=128", "width=128")  # of a folder, whatever is in it, the default is 1024
+    made: Made = kandinsky("model=kandinsky3", "metrics=[clip_score]", steps, *size)
     assert set(made.manifest["environment"]["weights"]) == {"text", "decoder", "clip_kandinsky3"}
     repo = made.manifest["environment"]["weights"]["clip_kandinsky3"]["repo"]
     assert repo == "kandinsky-community/kandinsky-2-2-prior"

@@ -67,7 +67,7 @@ def run_like(
 ) -> Made:
     return kandinsky(
         override("prompt", PROMPT), override("negative_prompt", negative), f"seeds=[{SEED}]",
-        f"seeding={seeding}", f"scheduler={scheduler}", "height=64",
+        f"seeding={seeding}", f"scheduler={scheduler}", "height=64", "corrections=off",
         f"prior.guidance_scale={guidance}", f"decoder.guidance_scale={guidance}",
     )  # fmt: skip
 

@@ -14,14 +14,13 @@ from runner.weights.find import mini_folder
 TOUR = sorted((tree.config_dir() / "experiment" / "tour").glob("*.yaml"))
 
 
-@pytest.mark.parametrize("scheduler", ["ddim", "ddpm", "dpmpp_2m"])
 @pytest.mark.parametrize("experiment", [path.stem for path in TOUR])
-def test_every_stop_runs_with_the_weights_that_ship(
-    kandinsky: Kandinsky, experiment: str, scheduler: str
-) -> None:
-    few = "decoder.num_inference_steps=5"  # how it looks is judged elsewhere
-    made = kandinsky(f"experiment=tour/{experiment}", f"scheduler={scheduler}", few)
+def test_every_stop_runs_with_the_weights_that_ship(kandinsky: Kandinsky, experiment: str) -> None:
+    # Not the copy of them: any folder's Kandinsky 3 draws 1024 x 1024 where nothing else is said.
+    # Few steps: how it looks is judged elsewhere.
+    made = kandinsky(f"experiment=tour/{experiment}", "weights=mini")
     assert made.manifest["status"] == "FINISHED"
+    assert {image["width"] for image in made.manifest["images"]} == {128}
     assert len(made.files) >= 3
 
 

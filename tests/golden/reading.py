@@ -57,7 +57,7 @@ def plan(arguments: Sequence[str]) -> tuple[Said, Any]:
     """
     runs: list[Plan] = []
     sweeps: list[SweepPlan] = []
-    with _noted("make_plan", runs), _noted("plan_sweep", sweeps):
+    with _noted("look_up_run", runs), _noted("look_up_sweep", sweeps):
         one = said(arguments)
     if runs:
         return one, fingerprint(runs[0])
@@ -66,14 +66,15 @@ def plan(arguments: Sequence[str]) -> tuple[Said, Any]:
 
 @contextlib.contextmanager
 def _noted(function: str, results: list[Any]) -> Iterator[None]:
-    """Notes what a function of the verb returns meanwhile; composing a second time would take
+    """Notes what a function of the verb plans meanwhile; composing a second time would take
     as long again.
     """
     original = getattr(plan_verb, function)
 
     def noting(*given: Any) -> Any:
-        results.append(original(*given))
-        return results[-1]
+        planned, unreached = original(*given)
+        results.append(planned)
+        return planned, unreached
 
     setattr(plan_verb, function, noting)
     try:

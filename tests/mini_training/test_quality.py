@@ -40,9 +40,8 @@ def right(
     return counts
 
 
-@pytest.mark.parametrize("version", ["2.2", "2.1"])
-def test_a_few_held_out_pairs_are_drawn_right(pipelines: Pipelines, version: str) -> None:
-    counts = right(pipelines, held_out_pairs(6), "ddim", version)
+def test_a_few_held_out_pairs_are_drawn_right(pipelines: Pipelines) -> None:
+    counts = right(pipelines, held_out_pairs(6), "ddim")
     for attribute in ("background", "count", "colour", "nearest shape"):
         assert counts[attribute] >= 5, counts
 
@@ -52,11 +51,12 @@ def test_a_few_held_out_pairs_are_drawn_right(pipelines: Pipelines, version: str
     ("version", "scheduler"), [("2.2", "ddim"), ("2.2", "ddpm"), ("2.1", "ddim")]
 )
 def test_held_out_pairs_are_drawn_right(pipelines: Pipelines, version: str, scheduler: str) -> None:
-    counts = right(pipelines, held_out_pairs(100), scheduler, version)
+    # `make table` draws them all.
+    counts = right(pipelines, held_out_pairs(40), scheduler, version)
     for attribute in ("background", "count", "colour", "nearest shape"):
-        assert counts[attribute] >= 95, counts
+        assert counts[attribute] >= 38, counts
     # The strict judge wants outlines within about a pixel.
-    assert counts["all"] >= 95, counts
+    assert counts["all"] >= 38, counts
 
 
 def test_held_out_pairs_are_fixed_distinct_and_cover_what_was_held_out() -> None:

@@ -1,4 +1,4 @@
-"""Small random checkpoints of every family, in the layout of the released repositories."""
+"""Small random copies of the released repositories, with every peculiarity of their files."""
 
 from __future__ import annotations
 

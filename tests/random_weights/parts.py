@@ -29,15 +29,12 @@ from transformers import (
 )
 
 from random_weights.filling import fill, scale_weights
-from random_weights.tokenizers import (
-    CLIP_TOKENS,
-    clip_tokenizer,
-    t5_tokenizer,
-    xlm_roberta_tokenizer,
-)
+from random_weights.tokenizers import CLIP_TOKENS, clip_size, t5_size, xlm_roberta_tokenizer
 
 WIDTH = 32
 """Of embeddings and hidden states: 2.1 needs all of them equal."""
+T5_SPARE = 28
+"""Rows of the embedding that no token has."""
 CLIP_SIDE = 32
 LATENT_SIDE = 8
 NOISE = {"beta_schedule": "linear", "beta_start": 0.00085, "beta_end": 0.012}
@@ -53,7 +50,7 @@ def movq(name: str, seed: int) -> VQModel:
         norm_num_groups=8,
         block_out_channels=(32, 32, 32, 32),
         layers_per_block=1,
-        sample_size=8 * LATENT_SIDE,
+        sample_size=32,  # as released; it means nothing
         down_block_types=(*("DownEncoderBlock2D",) * 3, "AttnDownEncoderBlock2D"),
         up_block_types=("AttnUpDecoderBlock2D", *("UpDecoderBlock2D",) * 3),
     )
@@ -87,9 +84,8 @@ def prior(name: str, seed: int) -> PriorTransformer:
 
 def clip_text(name: str, seed: int) -> CLIPTextModelWithProjection:
     """The prior's text encoder."""
-    tokenizer = clip_tokenizer()
     config = CLIPTextConfig(
-        vocab_size=len(tokenizer),
+        vocab_size=clip_size(),
         hidden_size=WIDTH,
         intermediate_size=2 * WIDTH,
         projection_dim=WIDTH,
@@ -97,10 +93,10 @@ def clip_text(name: str, seed: int) -> CLIPTextModelWithProjection:
         num_attention_heads=4,
         max_position_embeddings=CLIP_TOKENS,
         hidden_act="gelu",
-        bos_token_id=tokenizer.bos_token_id,
-        # The real id: 2 would switch on a legacy way of pooling.
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
+        # As released, and not the tokenizer's: 2 lets the model pool where the largest id is.
+        bos_token_id=0,
+        eos_token_id=2,
+        pad_token_id=1,
     )
     return fill(CLIPTextModelWithProjection(config), name, seed)
 
@@ -154,7 +150,7 @@ def multilingual_clip(name: str, seed: int) -> MultilingualCLIP:
 def t5_encoder(name: str, seed: int) -> T5EncoderModel:
     """The text encoder of Kandinsky 3."""
     config = T5Config(
-        vocab_size=len(t5_tokenizer()),
+        vocab_size=t5_size() + T5_SPARE,
         d_model=WIDTH,
         d_kv=8,
         d_ff=2 * WIDTH,

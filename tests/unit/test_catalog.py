@@ -9,7 +9,7 @@ import pytest
 import transformers
 
 from helpers.cases import CELLS, REFUSED
-from runner.catalog.checkpoint import Checkpoint, Layout
+from runner.catalog.checkpoint import CLIP, Checkpoint, Layout
 from runner.catalog.tasks import TASKS
 from runner.catalog.version import Version
 from runner.catalog.versions import CATALOG, VERSIONS, Row, refusal_of, version_of
@@ -33,19 +33,19 @@ def test_each_task_has_its_function() -> None:
 
 
 def check_classes(checkpoint: Checkpoint) -> None:
-    """They exist, and a checkpoint is of the class that runs it."""
-    if checkpoint.layout is Layout.diffusers:
-        assert checkpoint.pipeline in checkpoint.accepts
-    library = diffusers if checkpoint.layout is Layout.diffusers else transformers
-    for name in checkpoint.accepts:
-        assert hasattr(library, name), name
+    """They exist, and its traits are those of modules that it has."""
+    if checkpoint.layout is Layout.diffusers and checkpoint.pipeline != CLIP:
+        assert hasattr(diffusers, checkpoint.pipeline), checkpoint.pipeline
+    for name in checkpoint.architectures:
+        assert hasattr(transformers, name), name
+    assert {trait.module for trait in checkpoint.traits} <= set(checkpoint.modules)
     assert checkpoint.repo.endswith(f"/{checkpoint.folder}")
     told = (checkpoint.denoiser, checkpoint.autoencoder, (checkpoint.embedding or (None,))[0])
     assert set(filter(None, told)) <= set(checkpoint.modules)
 
 
 @ROWS
-def test_classes_exist_and_accept_themselves(row: Row) -> None:
+def test_classes_and_modules_exist(row: Row) -> None:
     for checkpoint in row.checkpoints.values():
         check_classes(checkpoint)
 

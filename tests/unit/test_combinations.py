@@ -15,9 +15,10 @@ from runner.catalog.tasks import TASKS
 from runner.catalog.versions import VERSIONS, row_of
 from runner.errors import ConfigError
 from runner.graph.node import SchedulerSpec
-from runner.planning.checks import check_size, needed_roles
+from runner.planning.checks import needed_roles
 from runner.planning.plan import Plan
 from runner.planning.planner import make_plan
+from runner.planning.sizes import check_size
 from unit.conftest import Command, Compose, assert_refused
 
 HUB = "weights=hub"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import json
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 import diffusers
@@ -13,18 +12,14 @@ import pytest
 
 from helpers.scheduler_cases import VALUES, beside, section
 from random_weights import parts
-from runner.catalog.kandinsky2_1 import DECODER_2_1
 from runner.catalog.scheduler_config import DEFAULTS, STEP_DEFAULTS, WITHOUT_EFFECT, in_words
 from runner.catalog.schedulers import NAMED, OPTIONS
-from runner.config.choices import WeightsSource
 from runner.config.run_config import RunConfig
 from runner.graph.node import SchedulerSpec
 from runner.pipelines.scheduler_swap import scheduler_changes, swap_scheduler
 from runner.planning.planner import make_plan
-from runner.planning.scheduling import SettledScheduler, settle_scheduler
+from runner.planning.scheduling import SettledScheduler, settle
 from runner.runs.fingerprint import fingerprint
-from runner.weights.find import FoundCheckpoint
-from runner.weights.folder import CheckedFolder
 from unit.conftest import Compose
 
 File = dict[str, Any]
@@ -60,11 +55,7 @@ def run(composed: Compose) -> RunConfig:
 
 def settled(run: RunConfig, main: File | None, **others: File) -> SettledScheduler:
     """What the run's scheduler is with these files in the decoder's folder; None: no folder."""
-    files = {"": main, **others}
-    checked = CheckedFolder(Path("x"), "x", {}, 0, None, None, files) if main else None  # type: ignore[arg-type]
-    source = WeightsSource.folder
-    found = FoundCheckpoint("decoder", DECODER_2_1, source, "a/b", None, None, checked)
-    return settle_scheduler(run, found)
+    return settle(run, {"": main, **others} if main is not None else None)
 
 
 @pytest.mark.parametrize("name", DEFAULTS)

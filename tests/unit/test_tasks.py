@@ -105,7 +105,8 @@ def test_text2img_is_a_prior_and_a_decoder(composed: Compose) -> None:
     prior = decode.inputs["prior"]
     assert dict(prior.params) == {
         "prompt": "a circle",
-        "negative_prompt": "blue",
+        "negative_prompt": None,
+        "away_from": "blue",
         "seed": 7,
         "num_inference_steps": run.prior.num_inference_steps,
         "guidance_scale": 3.0,
@@ -165,11 +166,14 @@ def test_parts_of_a_mix_and_its_negative(plan: Planner) -> None:
 
 def test_one_generator_goes_through_the_texts_of_a_mix(plan: Planner) -> None:
     overrides = ("negative_prompt=blue", "seeding=shared")
-    mix = only(plan("kandinsky2_2", "interpolate", *overrides)).inputs["prior"]
-    first, _, second, negative = mix.inputs.values()
+    decode = only(plan("kandinsky2_2", "interpolate", *overrides))
+    mix, negative = decode.inputs["prior"], decode.inputs["negative"]
+    first, _, second = mix.inputs.values()
     assert "generator" not in first.inputs
     assert second.inputs["generator"] == first
-    assert negative.inputs["generator"] == second
+    # The decoder goes on after the texts, with or without a negative prompt.
+    assert "negative" not in mix.inputs
+    assert "generator" not in negative.inputs
 
 
 def test_the_negative_prompt_of_controlnet_img2img_is_a_prior_of_its_own(plan: Planner) -> None:
@@ -188,7 +192,7 @@ def test_the_negative_prompt_of_controlnet_img2img_is_a_prior_of_its_own(plan: P
             prior.inputs["image"] == negative.inputs["image"]
         )
         assert "generator" not in prior.inputs
-        assert negative.inputs.get("generator") == (prior if seeding == "shared" else None)
+        assert "generator" not in negative.inputs
 
 
 def test_a_hint_that_is_given_is_read_and_not_estimated(plan: Planner) -> None:

@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from runner.catalog.checkpoint import Checkpoint
 from runner.catalog.kandinsky2_1 import DECODER_2_1
-from runner.catalog.kandinsky2_2 import DECODER_2_2, PRIOR_2_2
+from runner.catalog.kandinsky2_2 import CONTROLNET_2_2, DECODER_2_2, INPAINT_2_2, PRIOR_2_2
+from runner.catalog.kandinsky3 import DECODER_3
+from runner.config.choices import Precision
 from runner.errors import WeightsError
 from runner.weights.folder import CheckedFolder, check_folder
 from runner.weights.hashes import FileHashes
@@ -79,8 +82,8 @@ def to_pickle(file: Path) -> None:
     file.rename(file.with_suffix(".bin"))
 
 
-def to_variant(file: Path) -> None:
-    file.rename(file.with_suffix(".fp16.safetensors"))
+def to_ema(file: Path) -> None:
+    file.rename(file.with_suffix(".ema.safetensors"))
 
 
 @pytest.mark.parametrize(
@@ -89,8 +92,8 @@ def to_variant(file: Path) -> None:
         (cut, "its header says"),
         (damage_header, "header is damaged"),
         (to_pointer, "git lfs pull"),
-        (to_pickle, "is pickled"),
-        (to_variant, "has no weights"),
+        (to_pickle, "no file of torch.save"),
+        (to_ema, "has no weights but of the variants ema"),
         (Path.unlink, "has no weights"),
     ],
 )
@@ -126,13 +129,47 @@ def test_a_missing_scheduler_is_refused(decoder: Path) -> None:
         check(decoder)
 
 
-@pytest.mark.parametrize("found", ["KandinskyPipeline", "StableDiffusionPipeline", None])
-def test_another_models_checkpoint_is_refused(decoder: Path, found: str | None) -> None:
-    change_json(decoder / "model_index.json", _class_name=found)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "tokenizer/tokenizer.json",
+        "tokenizer/tokenizer_config.json",
+        "image_processor/preprocessor_config.json",
+    ],
+)
+def test_a_missing_part_beside_the_models_is_refused(family: Path, name: str) -> None:
+    prior = family / PRIOR_2_2.folder
+    (prior / name).unlink()
+    with pytest.raises(WeightsError, match=f"{name}: is not there"):
+        check_folder(prior, PRIOR_2_2, None, "weights", FileHashes(None))
+
+
+@pytest.mark.parametrize(
+    "checkpoint", [INPAINT_2_2, CONTROLNET_2_2, DECODER_2_1, PRIOR_2_2, DECODER_3]
+)
+def test_another_models_checkpoint_is_refused(decoder: Path, checkpoint: Checkpoint) -> None:
     with pytest.raises(WeightsError) as caught:
+        check_folder(decoder, checkpoint, None, "weights", FileHashes(None))
+    assert str(decoder) in str(caught.value)
+
+
+def test_weights_count_and_not_the_class_that_is_named(decoder: Path) -> None:
+    change_json(decoder / "model_index.json", _class_name="StableDiffusionPipeline")
+    assert check(decoder).parameters
+    change_json(decoder / "unet" / "config.json", in_channels=9)
+    with pytest.raises(WeightsError, match="in_channels of its unet is 4 in its weights, and 9"):
         check(decoder)
-    assert f"holds a {found}" in str(caught.value)
-    assert DECODER_2_2.pipeline in str(caught.value)
+
+
+def test_the_variant_is_the_one_that_the_precision_needs(decoder: Path) -> None:
+    for file in list((decoder / "unet").glob("*.safetensors")):
+        shutil.copy(file, file.with_suffix(".fp16.safetensors"))
+    for precision, variant in ((Precision.fp32, None), (Precision.fp16, "fp16")):
+        found = check_folder(decoder, DECODER_2_2, None, "weights", FileHashes(None), precision)
+        assert found.variant == variant
+    for file in (decoder / "unet").glob("*model.safetensors"):
+        file.unlink()
+    assert check(decoder).variant == "fp16"
 
 
 def test_a_variant_that_is_not_there(decoder: Path) -> None:
@@ -144,7 +181,7 @@ def test_a_variant_is_taken_alone(decoder: Path) -> None:
     plain = check(decoder)
     for file in list(decoder.rglob("*.safetensors")):
         shutil.copy(file, file.with_suffix(".fp16.safetensors"))
-    assert check(decoder) == plain
+    assert check(decoder).fingerprint == plain.fingerprint
     assert check(decoder, "fp16").parameters == plain.parameters
     assert check(decoder, "fp16").fingerprint != plain.fingerprint
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.weights.hashes import FileHashes, fingerprint
+from runner.weights.hashes import DamagedBlobError, FileHashes, fingerprint
 
 
 @pytest.fixture
@@ -80,20 +80,29 @@ def test_nothing_is_written_for_small_files(file: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "cache").exists()
 
 
-def test_the_hubs_large_blobs_bear_their_hash_as_a_name(tmp_path: Path) -> None:
+def test_the_hubs_blobs_are_what_their_names_say(tmp_path: Path) -> None:
     blob = tmp_path / "blobs" / ("ab" * 32)
     blob.parent.mkdir()
     blob.write_bytes(b"not these")
     link = tmp_path / "model.safetensors"
     link.symlink_to(blob)
-    assert FileHashes(None).sha256(link) == "ab" * 32
+    with pytest.raises(DamagedBlobError) as caught:
+        FileHashes(None).sha256(link)
+    assert caught.value.path == link
+    whole = blob.with_name(sha256(blob))
+    blob.rename(whole)
+    assert FileHashes(None).sha256(whole) == whole.name
 
 
-def test_the_hubs_small_blobs_are_read(tmp_path: Path) -> None:
-    blob = tmp_path / "blobs" / ("ab" * 20)
+def test_the_hubs_small_blobs_are_named_by_git(tmp_path: Path) -> None:
+    # printf '{}' | git hash-object --stdin
+    blob = tmp_path / "blobs" / "9e26dfeeb6e641a33dae4961196235bdb965b21b"
     blob.parent.mkdir()
     blob.write_bytes(b"{}")
     assert FileHashes(None).sha256(blob) == sha256(blob)
+    blob.write_bytes(b"{ }")
+    with pytest.raises(DamagedBlobError):
+        FileHashes(None).sha256(blob)
 
 
 def test_fingerprint_is_of_names_and_contents_in_any_order() -> None:

@@ -9,14 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from runner.catalog.checkpoint import Layout
 from runner.catalog.kandinsky2_2 import DECODER_2_2, PRIOR_2_2
-from runner.weights.folder import INDEX_FILES
-from runner.weights.hub import cache_dir, cached_snapshot
+from runner.weights.hub import CachedRepo, cache_dir
 from unit.conftest import Command, assert_refused, copy_family
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
-INDEX = INDEX_FILES[Layout.diffusers]
 VARIABLES = ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME")
 
 
@@ -30,6 +27,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "hub"
     folder.mkdir()
     monkeypatch.setenv("HF_HUB_CACHE", str(folder))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     return folder
 
 
@@ -55,13 +53,14 @@ def test_a_downloaded_repository_is_found_with_its_commit(command: Command, fill
 
 @pytest.mark.parametrize("revision", ["main", COMMIT])
 def test_a_revision_is_a_reference_or_a_commit(filled: Path, revision: str) -> None:
-    found = cached_snapshot(PRIOR_2_2.repo, revision, INDEX)
-    assert found == home_of(filled, PRIOR_2_2.repo) / "snapshots" / COMMIT
+    cached = CachedRepo(PRIOR_2_2.repo)
+    assert cached.commit_of(revision) == COMMIT
+    assert cached.snapshot(COMMIT) == home_of(filled, PRIOR_2_2.repo) / "snapshots" / COMMIT
 
 
 def test_what_was_never_downloaded_is_not_found(filled: Path) -> None:
-    assert cached_snapshot(PRIOR_2_2.repo, "v2", INDEX) is None
-    assert cached_snapshot("no/such", "main", INDEX) is None
+    assert CachedRepo(PRIOR_2_2.repo).commit_of("v2") is None
+    assert CachedRepo("no/such").commit_of("main") is None
 
 
 def test_a_broken_off_download_is_not_found(command: Command, filled: Path) -> None:
@@ -69,7 +68,8 @@ def test_a_broken_off_download_is_not_found(command: Command, filled: Path) -> N
     (snapshot / "unet" / "diffusion_pytorch_model.safetensors").unlink()
     said = command("plan", "weights=hub")
     assert said.status == 0
-    assert f"{DECODER_2_2.repo}@main: not on disk" in said.out
+    assert f"{DECODER_2_2.repo}@{COMMIT}: not on disk" in said.out
+    assert "unet has no weights" in said.out
     assert f"{PRIOR_2_2.repo}@{COMMIT}: {filled}" in said.out
 
 
@@ -77,7 +77,8 @@ def test_a_broken_off_download_is_not_found(command: Command, filled: Path) -> N
 def test_plan_needs_no_network(command: Command) -> None:
     said = command("plan", "weights=hub")
     assert said.status == 0
-    assert said.out.count("not on disk") == 2
+    assert said.out.count(": not on disk") == 2
+    assert "told to be offline" in said.out
 
 
 def test_models_shows_what_is_there(command: Command, filled: Path) -> None:
@@ -100,7 +101,14 @@ def run_offline(cwd: Path, *arguments: str, **variables: str) -> subprocess.Comp
 
 @pytest.mark.parametrize(
     "variables",
-    [{"HF_HUB_OFFLINE": "1"}, {"HF_ENDPOINT": "http://127.0.0.1:9"}],
+    [
+        {"HF_HUB_OFFLINE": "1"},
+        {
+            "HF_HUB_OFFLINE": "0",
+            "HF_ENDPOINT": "http://127.0.0.1:9",
+            "KANDINSKY_HUB_PATIENCE": "0",
+        },
+    ],
     ids=["told to be offline", "unreachable"],
 )
 def test_absent_weights_without_a_network(
@@ -140,5 +148,5 @@ def test_cache_dir_is_the_clients_own(
 @pytest.mark.usefixtures("filled")
 def test_a_missing_variant_is_not_on_disk(command: Command) -> None:
     said = command("plan", "weights=hub", "weights.decoder.variant=fp16")
-    assert f"{DECODER_2_2.repo}@main: not on disk" in said.out
+    assert f"{DECODER_2_2.repo}@{COMMIT}: not on disk" in said.out
     assert_refused(command("plan", "weights=hub", "weights.prior.varient=x"), "varient")

@@ -16,8 +16,8 @@ from runner.errors import ConfigError, WeightsError
 from runner.planning.plan import Plan
 from runner.planning.planner import make_plan
 from runner.weights import find
-from runner.weights.find import FoundCheckpoint
 from runner.weights.folder import check_folder
+from runner.weights.found import FoundCheckpoint
 from runner.weights.hashes import FileHashes
 from unit.conftest import Compose
 
@@ -147,7 +147,7 @@ def test_roles_of_kandinsky_3_ignore_each_others_files(copied: Path) -> None:
         flip_last_byte(file)
         assert (identity(copied, TEXT_3) != text) == (module == "text_encoder"), module
         assert (identity(copied, DECODER_3) != decoder) == (module != "text_encoder"), module
-    (tokenizer,) = (repository / "tokenizer").glob("tokenizer.json")
+    (tokenizer,) = (repository / "tokenizer").glob("tokenizer_config.json")
     text, decoder = identity(copied, TEXT_3), identity(copied, DECODER_3)
     tokenizer.write_text(tokenizer.read_text() + " ")
     assert identity(copied, TEXT_3) != text

@@ -1,0 +1,146 @@
+"""What all nodes are made with, and the nodes that measure pictures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runner.catalog.version import Fault
+from runner.config.run_config import RunConfig
+from runner.graph.node import Node, PipelineSpec, Plain
+from runner.graph.stage_table import DRAWN_ELSEWHERE, MEASURE, OF_MANY, STAGES
+from runner.metrics.find import FoundMetric
+from runner.planning.request import ImageRequest
+from runner.planning.scheduling import settle_scheduler
+from runner.planning.specs import CLIP_ROLE, _compile_spec, clip_role, precision_of
+from runner.system.machine import versions
+from runner.weights.find import FoundWeights
+
+if TYPE_CHECKING:
+    from runner.images.inputs import InputImage
+
+
+@dataclass(frozen=True)
+class NodeMaker:
+    """Makes nodes from a config, its weights, input pictures and library versions.
+
+    Attributes:
+        pictures: by config key ("inputs.image", "interpolate.items[1].image").
+        device: kind of device: cpu, cuda or mps.
+        batch_size: images in one call, at most.
+        kept: the faults of diffusers that act on the cell and are not corrected.
+    """
+
+    run: RunConfig
+    weights: FoundWeights
+    pictures: Mapping[str, InputImage]
+    libraries: Mapping[str, str]
+    device: str
+    batch_size: int = 1
+    kept: tuple[Fault, ...] = ()
+
+    def measure(
+        self, image: ImageRequest, metric: FoundMetric, picture: Node, reference: Node | None
+    ) -> Node:
+        """A metric of one picture.
+
+        Args:
+            picture: the node of the picture.
+            reference: the node of the picture to compare with; None: the metric takes none.
+        """
+        inputs = {"image": picture, **({"reference": reference} if reference else {})}
+        told = {"prompt": image.prompt} if "prompt" in metric.takes else {}
+        return self._measure(metric, told, picture.label, inputs)
+
+    def measure_together(self, metric: FoundMetric, pictures: Sequence[Node]) -> Node:
+        """A metric of all pictures of a cell together."""
+        inputs = {f"{OF_MANY}{number:06d}": picture for number, picture in enumerate(pictures)}
+        return self._measure(metric, {}, f"{len(pictures)} pictures", inputs)
+
+    def _measure(
+        self,
+        metric: FoundMetric,
+        told: Mapping[str, Plain],
+        label: str,
+        inputs: Mapping[str, Node],
+    ) -> Node:
+        config = self.run.metrics[metric.name]
+        arguments = json.loads(json.dumps(config.arguments))
+        params: dict[str, Plain] = {
+            "function": config.function,
+            "version": metric.description.version,
+            "source": metric.source,
+            "packages": dict(versions(metric.description.needs)),
+            "arguments": arguments,
+            **told,
+        }
+        if metric.content:
+            params["content"] = dict(metric.content)
+        spec = None
+        if "clip" in metric.takes:
+            spec = self._pipeline(clip_role(self.run, config))
+        return self._node(MEASURE, params, spec, f"{metric.name} · {label}", inputs)
+
+    def external_image(self, node: Node, way: str) -> Node:
+        """An external node for a picture that a cell with another execution profile draws.
+
+        Args:
+            way: that profile, as text: keys of drawn pictures do not contain it.
+        """
+        return self._node(DRAWN_ELSEWHERE, {"key": node.key, "way": way}, label=node.label)
+
+    def fitted_picture(self, image: ImageRequest, name: str) -> Node:
+        """A picture of `inputs`, resized to the size of the image."""
+        return self._read(self.pictures[f"inputs.{name}"], self._geometry(image))
+
+    def _read(self, picture: InputImage, geometry: Mapping[str, Plain]) -> Node:
+        return self._node(
+            "read_image",
+            {"sha256": picture.sha256, **geometry},
+            label=picture.path.name,
+            files={"image": picture.path},
+        )
+
+    def _geometry(self, image: ImageRequest) -> dict[str, Plain]:
+        return {"size": [image.width, image.height], "resize": self.run.resize.name}
+
+    def _pipeline(self, role: str) -> PipelineSpec:
+        """The pipeline of a role, as configured."""
+        run = self.run
+        found = self.weights.checkpoints[role]
+        is_denoiser = role in ("prior", "decoder")
+        is_drawn = not role.startswith(CLIP_ROLE)  # CLIPs of metrics are set up alike in all cells
+        return PipelineSpec(
+            pipeline=found.checkpoint.pipeline,
+            weights=found.identity,
+            dtype=precision_of(run, role).value,
+            attention=run.attention.backend if is_drawn else "sdpa",
+            slice_size=run.attention.slice_size if is_drawn else None,
+            scheduler=settle_scheduler(run, found).spec if role == "decoder" else None,
+            without=found.checkpoint.without,
+            compile=_compile_spec(run) if is_denoiser else None,
+            device=self.device,
+        )
+
+    def _node(
+        self,
+        stage: str,
+        params: Mapping[str, Plain],
+        pipeline: PipelineSpec | None = None,
+        label: str = "",
+        inputs: Mapping[str, Node] | None = None,
+        files: Mapping[str, Path] | None = None,
+    ) -> Node:
+        return Node(
+            stage=stage,
+            stage_version=STAGES[stage].version,
+            params=params,
+            inputs=inputs or {},
+            pipeline=pipeline,
+            libraries=self.libraries,
+            files=files or {},
+            label=label,
+        )

@@ -1,0 +1,121 @@
+"""Gets weights onto this disk: asks the hub what is missing, fetches it, converts pickles."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Collection, Sequence
+from typing import TypeVar
+
+from runner.config.cell import Cell
+from runner.config.choices import Progress
+from runner.config.run_config import RunConfig
+from runner.pipelines.pickles import convert
+from runner.planning.plan import Plan
+from runner.planning.planner import find_needed_weights, make_plan
+from runner.planning.sweep import SweepPlan, plan_sweep
+from runner.recording.downloads import download_display
+from runner.system.signals import interrupt, signals
+from runner.weights.complete import ask_about, fetch_missing
+from runner.weights.found import FoundCheckpoint, distinct
+from runner.weights.hub import is_offline
+
+T = TypeVar("T")
+Found = Collection[FoundCheckpoint]
+
+STOPPED = "the download was stopped; what was fetched is kept, and the same command goes on there"
+
+
+def prepare_run(run: RunConfig) -> Plan:
+    """The plan of a run, with all its weights on this disk.
+
+    Raises:
+        ConfigError: as for `make_plan`; or weights cannot be had.
+        StorageError: they cannot be kept.
+    """
+    return _prepared(lambda: make_plan(run, download=True), _of_run, run.progress)
+
+
+def prepare_sweep(cells: Sequence[Cell]) -> SweepPlan:
+    """The plan of a sweep, with all its weights on this disk; see `prepare_run`."""
+    runs = (cell.config for cell in cells if isinstance(cell.config, RunConfig))
+    progress = next((run.progress for run in runs), Progress.auto)
+    return _prepared(lambda: plan_sweep(cells, download=True), _of_sweep, progress)
+
+
+def download(runs: Sequence[RunConfig], *, newest: bool) -> list[FoundCheckpoint]:
+    """Get the weights of configs onto this disk, whatever machine will run them.
+
+    Args:
+        newest: move branches to their newest commits, where the cache has older ones.
+
+    Returns:
+        the checkpoints, each once.
+
+    Raises:
+        ConfigError: a version cannot do a task, or weights cannot be had.
+        StorageError: they cannot be kept.
+    """
+
+    def find() -> list[FoundCheckpoint]:
+        weights = map(find_needed_weights, runs)
+        return distinct(found for one in weights for found in one.checkpoints.values())
+
+    if newest:
+        ask_about(find(), newest=True)
+    return _prepared(find, lambda found: found, runs[0].progress)
+
+
+def look_up_run(run: RunConfig) -> tuple[Plan, str | None]:
+    """The plan of a run, after the hub was asked about weights that are not on this disk.
+
+    Returns:
+        the plan; and why the hub could not be asked, if so.
+    """
+    return _looked_up(lambda: make_plan(run), _of_run)
+
+
+def look_up_sweep(cells: Sequence[Cell]) -> tuple[SweepPlan, str | None]:
+    """The plan of a sweep; see `look_up_run`."""
+    return _looked_up(lambda: plan_sweep(cells), _of_sweep)
+
+
+def _of_run(plan: Plan) -> Found:
+    return plan.weights.checkpoints.values()
+
+
+def _of_sweep(sweep: SweepPlan) -> Found:
+    return distinct(found for plan in sweep.plans for found in _of_run(plan))
+
+
+def _looked_up(plan: Callable[[], T], of: Callable[[T], Found]) -> tuple[T, str | None]:
+    planned = plan()
+    unknown = [found for found in of(planned) if found.checked is None or not found.listed]
+    if not unknown:
+        return planned, None
+    unreached = ask_about(unknown, seconds=0)
+    return (planned, unreached) if unreached else (plan(), None)
+
+
+def _prepared(plan: Callable[[], T], of: Callable[[T], Found], progress: Progress) -> T:
+    planned = plan()
+    display = download_display(progress)
+    unlisted = [found for found in of(planned) if not found.listed]
+    # Another program's download: it may lack what this program cannot know of.
+    if unlisted and not is_offline() and ask_about(unlisted, seconds=0) is None:
+        planned = plan()
+    if any(found.checked is None for found in of(planned)):
+        try:
+            with signals(interrupt):
+                ask_about([found for found in of(planned) if found.checked is None])
+                planned = plan()
+                fetch_missing(list(of(planned)), display)
+        except KeyboardInterrupt:
+            print(STOPPED, file=sys.stderr, flush=True)
+            raise
+        planned = plan()
+    for found in of(planned):
+        assert found.checked is not None, f"{found.repo} is whole now"
+        for target, pickles in found.checked.to_convert.items():
+            display.converts(str(pickles[0]))
+            convert(pickles, target)
+    return planned

@@ -1,0 +1,79 @@
+"""What is known of a checkpoint before it is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from runner.catalog.checkpoint import Checkpoint
+from runner.config.choices import WeightsSource
+from runner.weights.files import find_weight_files
+from runner.weights.folder import CheckedFolder
+from runner.weights.hub import RemoteFile
+
+
+@dataclass(frozen=True)
+class FoundCheckpoint:
+    """A checkpoint, and the facts known of it before it is loaded.
+
+    Attributes:
+        key: the config key that names it, for messages.
+        repo: the configured repository or the catalog's; only for logs if the source is no hub.
+        wanted: the branch, tag or commit that is asked for; None for local folders.
+        revision: the commit on the hub, or `wanted` where that is not known; None for folders.
+        checked: None while a hub checkpoint is not whole on this disk.
+        missing: files that are to be fetched; None: the hub must be asked which.
+        damaged: those of `missing` that are there, with other bytes than the hub lists.
+        problem: why what is on this disk is not enough, where anything is.
+        listed: whether it is known which files the repository has; else `checked` only has what
+            such a checkpoint must have.
+    """
+
+    role: str
+    checkpoint: Checkpoint
+    key: str
+    source: WeightsSource
+    repo: str
+    wanted: str | None
+    revision: str | None
+    checked: CheckedFolder | None
+    missing: tuple[RemoteFile, ...] | None = ()
+    damaged: tuple[RemoteFile, ...] = ()
+    problem: str | None = None
+    listed: bool = True
+
+    @property
+    def identity(self) -> str:
+        """The text that represents the weights in a node's key."""
+        if self.checked is not None:
+            return self.checked.fingerprint
+        return f"{self.repo}@{self.revision}, not on disk"
+
+    @property
+    def variant(self) -> str | None:
+        """The variants of the files; None: they have none, or are not known yet."""
+        if self.checked is not None:
+            return self.checked.variant
+        names = {file.name for file in self.missing or ()}
+        chosen = (one for m in self.checkpoint.modules for one in find_weight_files(names, m))
+        return ", ".join(sorted({one.variant for one in chosen if one.variant})) or None
+
+    @property
+    def missing_bytes(self) -> int:
+        """Bytes that are to be fetched, as far as it is known."""
+        return sum(file.bytes for file in self.missing or ())
+
+    @property
+    def parameters(self) -> int:
+        """Number of parameters of the module that is called at each step; 0 if not known."""
+        return self.checked.parameters[self.checkpoint.denoiser] if self.checked else 0
+
+    def component_bytes(self, bytes_per_number: int) -> dict[str, int]:
+        """Module -> bytes of its weights in memory."""
+        assert self.checked is not None
+        return {name: n * bytes_per_number for name, n in self.checked.parameters.items()}
+
+
+def distinct(checkpoints: Iterable[FoundCheckpoint]) -> list[FoundCheckpoint]:
+    """Each checkpoint once. The roles of one repository are several, with files of their own."""
+    return list({(one.identity, one.checkpoint.without): one for one in checkpoints}.values())

@@ -1,0 +1,96 @@
+"""Finds a checkpoint in the hub's cache, file by file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import PurePosixPath
+
+from runner.catalog.checkpoint import Checkpoint
+from runner.config.choices import Precision, WeightsSource
+from runner.config.groups import CheckpointConfig
+from runner.errors import WeightsError
+from runner.weights.components import INDEX_FILES
+from runner.weights.files import choose_weight_files, find_weight_files, other_files
+from runner.weights.folder import check_folder
+from runner.weights.found import FoundCheckpoint
+from runner.weights.hashes import DamagedBlobError, FileHashes
+from runner.weights.hub import CachedRepo, RemoteFile
+from runner.weights.identify import check_configs
+
+
+def find_on_hub(
+    role: str,
+    checkpoint: Checkpoint,
+    configured: CheckpointConfig,
+    repo: str,
+    key: str,
+    hashes: FileHashes,
+    precision: Precision,
+) -> FoundCheckpoint:
+    """Find a checkpoint in the hub's cache, and which of its files are missing there.
+
+    Raises:
+        WeightsError: the repository's listing or configs show that it is not this checkpoint, or
+            a file is damaged that the hub did not make.
+    """
+    wanted = configured.revision or "main"
+    cached = CachedRepo(repo)
+    commit = cached.commit_of(wanted)
+    found = FoundCheckpoint(
+        role, checkpoint, key, WeightsSource.hub, repo, wanted, commit or wanted, None, None
+    )
+    if commit is None:
+        return found
+    snapshot = cached.snapshot(commit)
+    listing = cached.listing(commit)
+    if listing is not None:
+        needed = _needed(listing, checkpoint, configured.variant, precision, found)
+        missing = tuple(file for file in needed if not cached.holds(file))
+        if missing:
+            check_configs(snapshot, checkpoint, key)
+            names = f"{missing[0].name}{f' and {len(missing) - 1} more' if missing[1:] else ''}"
+            problem = f"{names} of it is not there" if len(missing) < len(needed) else None
+            return replace(found, missing=missing, problem=problem)
+    try:
+        checked = check_folder(snapshot, checkpoint, configured.variant, key, hashes, precision)
+    except DamagedBlobError as error:
+        file = (listing or {}).get(str(error.path.relative_to(snapshot)))
+        problem = f"{error.path} has other bytes than the hub lists"
+        one = (file,) if file is not None else ()
+        return replace(found, missing=one or None, damaged=one, problem=problem)
+    except WeightsError as error:
+        if listing is not None:
+            raise
+        # Another program's download, which may have been interrupted.
+        return replace(found, problem=f"{error.value} {error.problem}")
+    return replace(found, checked=checked, missing=(), listed=listing is not None)
+
+
+def _needed(
+    listing: Mapping[str, RemoteFile],
+    checkpoint: Checkpoint,
+    variant: str | None,
+    precision: Precision,
+    found: FoundCheckpoint,
+) -> list[RemoteFile]:
+    """The files of a repository that a role needs, by the repository's listing."""
+    where = f"{found.repo}@{found.revision}"
+    names = {name for name in listing if len(PurePosixPath(name).parts) <= 2}
+    if (index := INDEX_FILES[checkpoint.layout]) not in names:
+        raise WeightsError(found.key, where, f"has no {index}: it is no such checkpoint")
+    needed = {*other_files(names, checkpoint.without)}
+    for module in checkpoint.modules:
+        weights = choose_weight_files(names, module, variant, precision)
+        if weights is None:
+            there = find_weight_files(names, module)
+            variants = sorted({str(one.variant or "null") for one in there})
+            raise WeightsError(
+                found.key if variant is None else found.key.replace(".repo", ".variant"),
+                where if variant is None else variant,
+                f"{where} has no weights of this variant in {module}/" if variant and there
+                else f"has no weights in {module}/",
+                f"variant: {', '.join(variants)}" if there else None,
+            )  # fmt: skip
+        needed |= {*weights.files}
+    return [listing[name] for name in sorted(needed)]

@@ -1,0 +1,33 @@
+"""The JSON files of a checkpoint."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from runner.errors import WeightsError
+
+
+def config_name(module: str) -> str:
+    """The name of a module's config within its checkpoint."""
+    return "config.json" if module == "." else f"{module}/config.json"
+
+
+def read_json(path: Path, key: str) -> dict[str, Any]:
+    """The contents of a JSON file.
+
+    Raises:
+        WeightsError: it is missing, or no JSON object.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise WeightsError(
+            key, path, "is not there", "a checkpoint folder in diffusers layout"
+        ) from error
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise WeightsError(key, path, f"cannot be read: {error}") from error
+    if not isinstance(content, dict):
+        raise WeightsError(key, path, "is not a JSON object")
+    return content
