@@ -28,9 +28,8 @@ STEPS = 6
 
 REFUSED: list[tuple[str, str, Options]] = [
     *((version, name, options) for version in VERSIONS for name, options in UNFIT.items()),
-    # The checkpoints of 2.2, and 2.1's for DDPM, threshold; diffusers then clips nothing.
+    # 2.1's checkpoint for DDPM thresholds; diffusers then clips nothing.
     ("kandinsky2_1", "ddpm", {"clip_sample": False}),
-    *(("kandinsky2_2", name, {"clip_sample": False}) for name in ("ddim", "ddpm", "lcm")),
     *((version, "ddim", {"thresholding": True, "clip_sample": True}) for version in VERSIONS),
     ("kandinsky3", "ddpm", {"variance_type": "learned_range"}),
     # Its cosine schedule ends at so much noise (sigma 20000) that Karras' steps repeat the last
