@@ -7,7 +7,7 @@ TO_RUN := $(VENV)/.installed-to-run
 # A worker a core; a test that waits for a process lets the other worker compute.
 PYTEST := $(VENV)/bin/python -m pytest -q -n auto --dist worksteal
 
-.PHONY: run test table test-fast test-gpu check format clean
+.PHONY: run test table published test-fast test-gpu check format clean
 
 run: $(TO_RUN)  ## make pictures with the small family, one row a task, and log them
 	$(VENV)/bin/kandinsky -m 'experiment=glob(tour/*)' name=tour
@@ -19,6 +19,9 @@ test: $(INSTALLED)  ## all tests that need no accelerator
 
 table: $(INSTALLED)  ## the model card's whole table, an hour
 	$(PYTEST) -m table
+
+published: $(INSTALLED)  ## write docs/published.md: every route from the hub's stand-in
+	WRITE_DOCS=1 $(VENV)/bin/python -m pytest -q tests/functional/test_published.py
 
 test-fast: $(INSTALLED)
 	$(PYTEST) -x -m "not slow and not gpu and not table"

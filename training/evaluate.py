@@ -75,6 +75,7 @@ ROWS: tuple[Row, ...] = (
     Row("2.1", scheduler="ddpm"),
     Row("2.1", objects=2),
     Row("3", decoder_guidance=3.0),
+    Row("3", scheduler="ddpm", decoder_guidance=3.0),
     Row("3", objects=2, decoder_guidance=3.0),
 )
 """The table of the model card."""

@@ -1,6 +1,7 @@
 """Noise schedulers that give right results with the decoders: a row each.
 
-Settings that no scheduler may change, because the weights were trained with them, are in
+What a swap makes of a checkpoint's config is in `runner.catalog.scheduler_config`, settings that no
+scheduler may change, because the weights were trained with them, in
 `runner.pipelines.scheduler_swap`.
 """
 
@@ -182,6 +183,7 @@ THRESHOLDING = (
 )
 
 ROWS = (
+    Scheduler("checkpoint", None),
     Scheduler("ddim", "DDIMScheduler", (SPACING, ETA, *CLIPPING, *THRESHOLDING)),
     Scheduler(
         "ddpm", "DDPMScheduler", (SPACING, VARIANCE, *CLIPPING, *THRESHOLDING), keeps_variance=True
@@ -202,6 +204,12 @@ ROWS = (
 
 SCHEDULERS: Mapping[str, Scheduler] = {row.name: row for row in ROWS}
 """Schedulers by name, in display order."""
+
+CHECKPOINT = ROWS[0]
+"""What the checkpoint publishes, which fits every version."""
+
+NAMED: Mapping[str, Scheduler] = {row.name: row for row in ROWS if row.diffusers is not None}
+"""Those that replace it, by name."""
 
 FOR_NOISE_LEVELS = tuple(row.name for row in ROWS if not row.flow)
 """Names of the schedulers for weights that were trained on noise levels."""

@@ -7,11 +7,11 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TypeVar
 
 from runner.catalog.attention import ATTENTION
-from runner.catalog.schedulers import OPTIONS, SCHEDULERS, Option
+from runner.catalog.schedulers import CHECKPOINT, NAMED, OPTIONS, SCHEDULERS, Option
 from runner.catalog.tasks import OneOf, Task
 from runner.catalog.version import Version
 from runner.config.choices import CompileMode
-from runner.config.groups import CompileConfig, SchedulerConfig
+from runner.config.groups import CompileConfig, SchedulerConfig, WeightsConfig
 from runner.config.prompts import check_text
 from runner.config.run_config import InterpolateItem
 from runner.config.schema import Config
@@ -65,7 +65,7 @@ def check_values(config: Config, version: Version, task: Task) -> None:
     most_gb = config.cache.max_gb
     if most_gb is not None and not 0 <= most_gb < math.inf:
         raise ConfigError("cache.max_gb", most_gb, "is no size", "a number from 0 on, or null")
-    _check_scheduler(config.scheduler, steps)
+    _check_scheduler(config.scheduler, config.weights, steps)
     _check_attention(config)
     _check_compile(config.compile)
     check_weights(config.weights)
@@ -163,17 +163,24 @@ def _check_strength(key: str, strength: float, steps: int | None) -> None:
         )  # fmt: skip
 
 
-def _check_scheduler(section: SchedulerConfig, steps: int) -> None:
+def _check_scheduler(section: SchedulerConfig, weights: WeightsConfig, steps: int) -> None:
     scheduler = row_named("scheduler.name", section.name, SCHEDULERS)
+    meant = scheduler
+    if weights.scheduler is not None:
+        suited = row_named("weights.scheduler", weights.scheduler, NAMED)
+        meant = suited if scheduler is CHECKPOINT else scheduler
     values = {name: value for name, value in section.options().items() if value is not None}
     for name, value in values.items():
         if (choices := OPTIONS[name].choices) is not None:
             _check_word(f"scheduler.{name}", value, choices)
     for name, value in values.items():
         if name not in scheduler.option_names:
+            takers = [
+                f"scheduler={row}" for row, its in SCHEDULERS.items() if name in its.option_names
+            ]
             raise ConfigError(
                 f"scheduler.{name}", value, f"means nothing with scheduler={scheduler.name}",
-                scheduler.option_names,
+                scheduler.option_names or takers,
             )  # fmt: skip
         _check_range(OPTIONS[name], value)
     for name, value in values.items():
@@ -187,7 +194,7 @@ def _check_scheduler(section: SchedulerConfig, steps: int) -> None:
                 f"scheduler.{name}", value,
                 f"has no effect while scheduler.{voided_by} is on", "one of both",
             )  # fmt: skip
-    if (schedule := scheduler.schedule) is not None:
+    if (schedule := meant.schedule) is not None:
         most = values.get(schedule.option, schedule.length)
         if steps > most:
             raise ConfigError(

@@ -12,7 +12,7 @@ from omegaconf import MISSING
 
 from runner.catalog.attention import ATTENTION
 from runner.catalog.offload import OFFLOAD
-from runner.catalog.schedulers import OPTIONS, SCHEDULERS
+from runner.catalog.schedulers import CHECKPOINT, NAMED, OPTIONS, SCHEDULERS
 from runner.catalog.tasks import TASKS
 from runner.catalog.versions import VERSIONS
 from runner.config.choices import (
@@ -99,6 +99,12 @@ class WeightsConfig:
     )
     steps: StageDefaults = key(StageDefaults, "Numbers of steps that suit the weights.")
     guidance: GuidanceDefaults = key(GuidanceDefaults, "Guidance that suits the weights.")
+    scheduler: str | None = key(
+        None,
+        "What `scheduler=checkpoint` stands for with these weights. null: what the checkpoint "
+        "publishes.",
+        takes=", ".join(NAMED),
+    )
     size: Any = key(
         None,
         "With `weights=random`, the size of the models: `release`, or `tiny` (the same classes, a "
@@ -132,7 +138,9 @@ def _with_options(section: type[T]) -> type[T]:
 class SchedulerConfig:
     """The scheduler, and all options as attributes. Each scheduler takes some of them."""
 
-    name: str = key("ddim", "The scheduler; each option sets it.", takes=", ".join(SCHEDULERS))
+    name: str = key(
+        CHECKPOINT.name, "The scheduler; each option sets it.", takes=", ".join(SCHEDULERS)
+    )
 
     def options(self) -> dict[str, Any]:
         """All options by name."""

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
 from runner.catalog.offload import OFFLOAD
-from runner.catalog.schedulers import OPTIONS, RECORDED, SCHEDULERS
+from runner.catalog.schedulers import NAMED, OPTIONS, RECORDED, SCHEDULERS
 from runner.catalog.tasks import TASKS, Task
 from runner.catalog.versions import VERSIONS
 from runner.config.checks import (
@@ -186,7 +186,8 @@ def _as_written(composed: DictConfig, key: str) -> object:
 
 def _recorded(plain: Mapping[str, Any], corrections: bool) -> Mapping[str, Any]:
     """The composed config as it may be written down: without the credentials of an address, and
-    without what records did not always list: options of other schedulers, `corrections=on`.
+    without what records did not always list: options of other schedulers and what they say of
+    `scheduler=checkpoint`, `corrections=on`.
     """
     plain = {key: value for key, value in plain.items() if key != "corrections" or not corrections}
     section, uri = plain["scheduler"], plain["tracking"]["uri"]
@@ -194,6 +195,9 @@ def _recorded(plain: Mapping[str, Any], corrections: bool) -> Mapping[str, Any]:
     if not OPTIONS.keys() <= listed:
         kept = {key: value for key, value in section.items() if key in {"name", *listed}}
         plain = {**plain, "scheduler": kept}
+    if section["name"] in NAMED:
+        kept = {key: value for key, value in plain["weights"].items() if key != "scheduler"}
+        plain = {**plain, "weights": kept}
     if uri is None:
         return plain
     return {**plain, "tracking": {**plain["tracking"], "uri": strip_credentials(uri)}}

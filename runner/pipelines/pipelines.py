@@ -6,12 +6,12 @@ import inspect
 import time
 from collections.abc import Collection
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from runner.catalog.offload import Moves
+from runner.catalog.schedulers import SCHEDULERS
 from runner.engine.observer import Loaded
-from runner.graph.node import PipelineSpec, SchedulerSpec
+from runner.graph.node import PipelineSpec
 from runner.pipelines import compilation
 from runner.pipelines.attention import set_attention
 from runner.pipelines.device import free_memory, peak_memory_bytes
@@ -19,7 +19,7 @@ from runner.pipelines.load import load
 from runner.pipelines.offload import OffloadChoice, place, prefetches
 from runner.pipelines.random_weights import build
 from runner.pipelines.read_back import check, read_back
-from runner.pipelines.scheduler_swap import swap_scheduler
+from runner.pipelines.scheduler_swap import scheduler_changes, swap_scheduler
 from runner.pipelines.transformers_models import OwnPipeline
 from runner.weights.folder import CheckedFolder
 from runner.weights.found import FoundCheckpoint
@@ -55,6 +55,7 @@ class Pipelines:
             pipeline = self._assembled(spec)
             place(pipeline, self._device, self._offload.mode)
             found = read_back(pipeline)
+            found["scheduler_changes"] = self._scheduler_changes(spec, pipeline)
             found["offload"] = {
                 "mode": self._offload.mode.name,
                 "reason": self._offload.reason,
@@ -117,13 +118,19 @@ class Pipelines:
         taken = inspect.signature(pipeline_class.__init__).parameters
         components = {name: part for name, part in base.components.items() if name in taken}
         if spec.scheduler is not None:
-            components["scheduler"] = swap_scheduler(
-                base.scheduler, spec.scheduler, _scheduler_folder(found, spec.scheduler)
-            )
+            published = _published_scheduler(base, spec, found)
+            components["scheduler"] = swap_scheduler(published, spec.scheduler)
         # The same modules with another class or scheduler: nothing is loaded twice.
         pipeline = pipeline_class(**components)
         pipeline.set_progress_bar_config(disable=True)
         return pipeline
+
+    def _scheduler_changes(self, spec: PipelineSpec, pipeline: Any) -> list[dict[str, Any]]:
+        if spec.scheduler is None:
+            return []
+        found = self._checkpoints[spec.weights, spec.pipeline]
+        published = _published_scheduler(self._base(spec, found), spec, found)
+        return scheduler_changes(published, pipeline.scheduler)
 
     def _base(self, spec: PipelineSpec, found: FoundCheckpoint) -> Any:
         key = _base_of(spec)
@@ -151,8 +158,16 @@ def _base_of(spec: PipelineSpec) -> PipelineSpec:
     return replace(spec, pipeline="", scheduler=None)
 
 
-def _scheduler_folder(found: FoundCheckpoint, scheduler: SchedulerSpec) -> Path | None:
-    """The checkpoint's own config for this scheduler, if it has one."""
-    name = found.checkpoint.scheduler_folders.get(scheduler.name)
+def _published_scheduler(base: Any, spec: PipelineSpec, found: FoundCheckpoint) -> Any:
+    """The checkpoint's scheduler that the spec's is made from: its main one, or that of a config of
+    its own for this scheduler.
+    """
+    assert spec.scheduler is not None
     assert found.checked is not None
-    return found.checked.path / name if name and (found.checked.path / name).is_dir() else None
+    name = found.checkpoint.scheduler_folders.get(spec.scheduler.name)
+    if name is None or not (found.checked.path / name).is_dir():
+        return base.scheduler
+    import diffusers
+
+    scheduler_class = getattr(diffusers, str(SCHEDULERS[spec.scheduler.name].diffusers))
+    return scheduler_class.from_pretrained(str(found.checked.path / name), local_files_only=True)

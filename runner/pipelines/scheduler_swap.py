@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import inspect
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
+from runner.catalog.scheduler_config import changes, listed_in, swapped
 from runner.catalog.schedulers import OPTIONS, SCHEDULERS
 from runner.errors import StageError
 from runner.graph.node import SchedulerSpec
@@ -15,10 +16,6 @@ LEARNED_VARIANCE = ("learned", "learned_range")
 
 STEP_OPTIONS = tuple(option.name for option in OPTIONS.values() if option.in_step)
 
-COSINE_LAMBDA = -5.1
-"""The cosine schedule of Kandinsky 3 begins at next to no signal, where DPM-Solver++ overflows; its
-documentation asks for this bound (DPMSolverMultistepScheduler, lambda_min_clipped)."""
-
 TRAINED = (
     "num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas",
     "prediction_type",
@@ -26,16 +23,13 @@ TRAINED = (
 """Settings that the weights were trained with: every swap keeps them."""
 
 
-def swap_scheduler(own: Any, spec: SchedulerSpec, folder: Path | None = None) -> Any:
-    """A scheduler of the requested class with the noise levels and prediction type of `own`.
-
-    The checkpoint's DDPM is kept as it is, with its learned variance. Any other class cannot use
-    the variance half of the UNet's output; a left-over `variance_type` would make the pipeline
-    pass both halves on, so it is dropped and the pipeline drops that half
-    (diffusers, pipeline_kandinsky2_2.py).
+def swap_scheduler(own: Any, spec: SchedulerSpec) -> Any:
+    """A scheduler of the requested class with the noise levels and prediction type of `own`, and
+    with all else that its config file lists (see `runner.catalog.scheduler_config.swapped`).
 
     Args:
-        folder: where the checkpoint has a config of its own for this class, as 2.1 for DDPM.
+        own: the checkpoint's scheduler; where it has a config of its own for this class, as 2.1 for
+            DDPM, one that was made from that.
 
     Raises:
         StageError: the new scheduler's settings read back differ from the requested ones.
@@ -45,19 +39,14 @@ def swap_scheduler(own: Any, spec: SchedulerSpec, folder: Path | None = None) ->
     row = SCHEDULERS[spec.name]
     assert row.diffusers is not None, "the checkpoint's own is never swapped"
     scheduler_class = getattr(diffusers, row.diffusers)
-    options = dict(spec.options)
-    if folder is not None:
-        own = scheduler_class.from_pretrained(str(folder), local_files_only=True)
-    config = dict(own.config)
-    if row.flow is not _trained_by_flow(config):
+    settings = dict(own.config)
+    if row.flow is not _trained_by_flow(settings):
         kind = "noise levels" if row.flow else "flow matching"
         raise StageError(f"scheduler={spec.name}: the weights were trained by {kind}")
-    if type(own) is not scheduler_class:
-        config.pop("variance_type", None)
-        # DDIM's default clips to [-1, 1]; latents go well beyond that.
-        config.setdefault("clip_sample", False)
-    if "lambda_min_clipped" in _taken(scheduler_class) and _starts_at_infinity(config):
-        config["lambda_min_clipped"] = COSINE_LAMBDA
+    config = swapped(
+        row.diffusers, _taken(scheduler_class), type(own).__name__, listed_in(settings), settings
+    )
+    options = dict(spec.options)
     in_config = {name: value for name, value in options.items() if name not in STEP_OPTIONS}
     scheduler = scheduler_class.from_config({**config, **in_config})
     in_step = {name: value for name, value in options.items() if name in STEP_OPTIONS}
@@ -65,6 +54,16 @@ def swap_scheduler(own: Any, spec: SchedulerSpec, folder: Path | None = None) ->
         scheduler.step = functools.partial(scheduler.step, **in_step)
     _check(own, scheduler, spec)
     return scheduler
+
+
+def scheduler_changes(own: Any, used: Any) -> list[dict[str, Any]]:
+    """The settings in which a live scheduler differs from the checkpoint's (see
+    `runner.catalog.scheduler_config.Change`), as plain values.
+    """
+    published = {k: v for k, v in own.config.items() if not k.startswith("_")}
+    classes = type(own).__name__, type(used).__name__
+    found = changes(classes[0], published, classes[1], scheduler_settings(used))
+    return [asdict(change) for change in found]
 
 
 def scheduler_settings(scheduler: Any) -> dict[str, Any]:
@@ -106,7 +105,3 @@ def _taken(scheduler_class: type[Any]) -> set[str]:
 def _trained_by_flow(config: dict[str, Any]) -> bool:
     """Whether the scheduler is for flow matching, whose sigmas do not come from betas."""
     return "beta_schedule" not in config
-
-
-def _starts_at_infinity(config: dict[str, Any]) -> bool:
-    return bool(config.get("beta_schedule") == "squaredcos_cap_v2")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from runner.catalog.attention import ATTENTION, Attention
 from runner.catalog.offload import OFFLOAD, Needs, Offload
-from runner.catalog.schedulers import FOR_NOISE_LEVELS, OPTIONS
+from runner.catalog.schedulers import CHECKPOINT, FOR_NOISE_LEVELS, OPTIONS
 from runner.catalog.versions import Row, row_of
 from runner.config.checks import check_inputs
 from runner.config.choices import (
@@ -136,7 +136,9 @@ def _check_thresholding(run: RunConfig, decoder: FoundCheckpoint) -> None:
 def _check_scheduler(run: RunConfig) -> None:
     version, name = run.version, run.scheduler.name
     fitting = version.schedulers or FOR_NOISE_LEVELS
-    if name not in fitting:
+    if name == CHECKPOINT.name:
+        name = run.weights.scheduler or name
+    if name != CHECKPOINT.name and name not in fitting:
         raise ConfigError(
             "scheduler", name, f"gives wrong pictures with Kandinsky {version.title}", fitting
         )

@@ -14,7 +14,8 @@ from runner.graph.node import Node, PipelineSpec, Plain
 from runner.graph.stage_table import DRAWN_ELSEWHERE, MEASURE, OF_MANY, STAGES
 from runner.metrics.find import FoundMetric
 from runner.planning.request import ImageRequest
-from runner.planning.specs import CLIP_ROLE, _compile_spec, clip_role, precision_of, scheduler_spec
+from runner.planning.scheduling import settle_scheduler
+from runner.planning.specs import CLIP_ROLE, _compile_spec, clip_role, precision_of
 from runner.system.machine import versions
 from runner.weights.find import FoundWeights
 
@@ -118,7 +119,7 @@ class NodeMaker:
             dtype=precision_of(run, role).value,
             attention=run.attention.backend if is_drawn else "sdpa",
             slice_size=run.attention.slice_size if is_drawn else None,
-            scheduler=scheduler_spec(run.scheduler) if role == "decoder" else None,
+            scheduler=settle_scheduler(run, found).spec if role == "decoder" else None,
             without=found.checkpoint.without,
             compile=_compile_spec(run) if is_denoiser else None,
             device=self.device,

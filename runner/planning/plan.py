@@ -16,6 +16,7 @@ from runner.metrics.find import FoundMetric
 from runner.planning.metrics import against_baseline
 from runner.planning.profile import ExecutionProfile
 from runner.planning.request import ImageRequest
+from runner.planning.scheduling import SettledScheduler, settle_scheduler
 from runner.weights.find import FoundWeights
 
 if TYPE_CHECKING:
@@ -77,6 +78,11 @@ class Plan:
         return tuple(fault.name for fault in self.faults) if self.run.corrections else ()
 
     @cached_property
+    def scheduler(self) -> SettledScheduler:
+        """The decoder's scheduler."""
+        return settle_scheduler(self.run, self.weights.checkpoints["decoder"])
+
+    @cached_property
     def profile(self) -> ExecutionProfile:
         """How the cell is run. Cells of equal profiles are run as one graph."""
         batch_size = self.batch_size if self._is_batched else 1
@@ -92,6 +98,7 @@ class Plan:
             "name": run.name,
             "height": str(self.height),
             "width": str(self.width),
+            "scheduler.name": self.scheduler.name,
             "device": self.device,
             "threads": str(self.threads),
             "cache.mode": run.cache.name,

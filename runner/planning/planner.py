@@ -30,6 +30,7 @@ from runner.planning.metrics import (
 from runner.planning.nodes import NodeFactory
 from runner.planning.plan import Plan, PlannedImage
 from runner.planning.request import ImageRequest
+from runner.planning.scheduling import settle_scheduler
 from runner.planning.specs import precision_of
 from runner.planning.tasks import TASKS
 from runner.planning.warnings import find_warnings
@@ -153,7 +154,10 @@ class Planner:
             threads=threads,
             threads_reason=threads_reason,
             batch_size=batch_size,
-            warnings=tuple(find_warnings(run, device, asked.pictures, (width, height), faults)),
+            warnings=(
+                *find_warnings(run, device, asked.pictures, (width, height), faults),
+                *settle_scheduler(run, weights.checkpoints["decoder"]).warnings,
+            ),
         )
 
     def nodes_of(self, plan: Plan) -> NodeFactory:

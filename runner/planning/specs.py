@@ -1,12 +1,11 @@
-"""Makes the pipeline specs of nodes from a config: roles, precision, scheduler, compilation."""
+"""Makes the pipeline specs of nodes from a config: roles, precision, compilation."""
 
 from __future__ import annotations
 
-from runner.catalog.schedulers import OPTIONS, SCHEDULERS
 from runner.config.choices import CompileMode, Precision
-from runner.config.groups import MetricConfig, SchedulerConfig
+from runner.config.groups import MetricConfig
 from runner.config.run_config import RunConfig
-from runner.graph.node import CompileSpec, SchedulerSpec
+from runner.graph.node import CompileSpec
 
 CLIP_ROLE = "clip_"
 
@@ -21,20 +20,6 @@ def precision_of(run: RunConfig, role: str) -> Precision:
     name = "metrics" if role.startswith(CLIP_ROLE) else role
     precision: Precision = getattr(run.precision, name)
     return precision
-
-
-def scheduler_spec(config: SchedulerConfig) -> SchedulerSpec | None:
-    """The scheduler with the options that are set, values as in diffusers; None: the checkpoint's
-    own.
-    """
-    if SCHEDULERS[config.name].diffusers is None:
-        return None
-    options = {
-        name: OPTIONS[name].in_diffusers(value)
-        for name, value in config.options().items()
-        if value is not None
-    }
-    return SchedulerSpec(config.name, tuple(sorted(options.items())))
 
 
 def _compile_spec(run: RunConfig) -> CompileSpec | None:

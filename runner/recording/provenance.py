@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,10 @@ def describe(plan: Plan) -> dict[str, Any]:
         "threads": plan.threads,
         "threads_reason": plan.threads_reason,
         "libraries": versions(LOGGED_LIBRARIES),
+        "scheduler": {
+            "name": plan.scheduler.name,
+            "changes": [asdict(change) for change in plan.scheduler.changes],
+        },
         "pictures": {
             key: {"path": str(p.path), "sha256": p.sha256, "width": p.width, "height": p.height}
             for key, p in plan.pictures.items()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from runner.config.keys import keys_without_identity
 from runner.config.schema import Config
@@ -21,9 +22,23 @@ def fingerprint(plan: Plan, axes: Collection[str] = ()) -> str:
         axes: the keys that the sweep varies; they always count.
     """
     left_out = NOT_IDENTITY.difference(axes)
-    config = {k: v for k, v in plan.run.composed.items() if k not in left_out}
+    config = {k: v for k, v in _as_settled(plan, axes).items() if k not in left_out}
     images = [(image.node.key, image.request.prompt, image.request.seed) for image in plan.images]
     return hash_of([config, images])
+
+
+def _as_settled(plan: Plan, axes: Collection[str]) -> Mapping[str, Any]:
+    """The config, with the scheduler that `checkpoint` stands for by its name, unless the sweep
+    varies it: so what was begun when that was the default, or by its name, is gone on with.
+    """
+    config, settled = plan.run.composed, plan.scheduler
+    if settled.spec is None or settled.name == settled.asked:
+        return config
+    if any(key.partition(".")[0] in ("scheduler", "weights") for key in axes):
+        return config
+    weights = {key: value for key, value in config["weights"].items() if key != "scheduler"}
+    scheduler = {**config["scheduler"], "name": settled.name}
+    return {**config, "weights": weights, "scheduler": scheduler}
 
 
 def hash_of(content: object) -> str:

@@ -109,6 +109,8 @@ def sweep_text(sweep: SweepPlan) -> str:
         for cell in sweep.cells:
             apart = [text for text in cell.overrides if text.partition("=")[0] in axes]
             lines.append(f"  {cell.number:<4} {' '.join(apart)}")
+    changed = Counter(plan.scheduler.changed for plan in sweep.plans if plan.scheduler.changed)
+    lines += [f"  {pluralize(n, 'cell')}, {what}" for what, n in changed.items()]
     noted = Counter(warning for plan in sweep.plans for warning in plan.warnings)
     lines += [f"  warning, {pluralize(n, 'cell')}: {warning}" for warning, n in noted.items()]
     said = Counter(line for plan in sweep.plans for line in _correction_lines(plan))
@@ -173,10 +175,11 @@ def plan_text(plan: Plan) -> str:
         f"{run.name}: Kandinsky {run.version.title} {run.task.name}, {plan.width} x {plan.height}, "
         f"{pluralize(len(plan.images), 'image')} "
         f"({pluralize(len(run.prompts), 'prompt')} x {pluralize(len(run.seeds), 'seed')})",
-        f"  scheduler {run.scheduler.name}, attention {run.attention.backend}, "
+        f"  scheduler {plan.scheduler.title}, attention {run.attention.backend}, "
         f"offload {run.offload.name}, device {plan.device}, "
         f"{pluralize(plan.threads, 'CPU thread')} ({plan.threads_reason})",
     ]
+    lines += [f"  {changed}" for changed in [plan.scheduler.changed] if changed]
     lines += [f"  {line}" for line in _correction_lines(plan)]
     lines += [f"  warning: {warning}" for warning in plan.warnings]
     lines.append("weights")

@@ -62,7 +62,8 @@ DECIDES_PIXELS: dict[str, list[tuple[str, list[Any]]]] = {
     "version": [("hub", [VERSIONS["kandinsky2_1"], VERSIONS["kandinsky3"]])],
     "task": [("img2img", [TASKS["controlnet"], TASKS["controlnet_img2img"]])],
     "scheduler": [("mini", [
-        *(section(name) for name in SCHEDULERS if name != SchedulerConfig().name),
+        # Not ddim, which is what `checkpoint` stands for with the small family.
+        *(section(name) for name in SCHEDULERS if name not in (SchedulerConfig().name, "ddim")),
         *(
             section(taker(option).name, **beside(option), **{option: value})
             for option, values in VALUES.items()

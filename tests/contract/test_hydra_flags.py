@@ -55,7 +55,7 @@ def test_info(tmp_path: Path, what: str) -> None:
 def test_help_lists_groups_options_and_keys(command: Command) -> None:
     said = command("--help")
     assert said.status == 0
-    assert "scheduler: ddim, ddpm" in said.out
+    assert "scheduler: checkpoint, ddim, ddpm" in said.out
     assert "guidance_scale" in said.out
 
 

@@ -65,7 +65,7 @@ class Ask:
     prompt: str = PROMPT
     negative: str | None = None
     guidance: float = 4.0
-    scheduler: str = "ddim"
+    scheduler: str = "checkpoint"
     seeding: str = "per_stage"
 
     def overrides(self, pictures: Pictures) -> list[str]:

@@ -49,7 +49,7 @@ class Direct:
         self.weights = weights
         self._loaded: dict[str, Any] = {}
 
-    def pipeline(self, kind: str, folder: str, scheduler: str | None = None) -> Any:
+    def pipeline(self, kind: str, folder: str, scheduler: str = "checkpoint") -> Any:
         """A new pipeline object, as diffusers has it, with a scheduler of its own."""
         loaded = self._modules(folder)
         pipeline = getattr(diffusers, kind)(**loaded.components)
@@ -209,9 +209,9 @@ class Direct:
             )
         return self._loaded[folder]
 
-    def _scheduler(self, folder: str, name: str | None) -> Any:
+    def _scheduler(self, folder: str, name: str) -> Any:
         own = self._modules(folder).scheduler
-        if name is None:
+        if name == "checkpoint":
             return type(own).from_config(own.config)
         if name == "ddpm" and (self.weights / folder / "ddpm_scheduler").is_dir():
             return SCHEDULERS[name].from_pretrained(self.weights / folder / "ddpm_scheduler")

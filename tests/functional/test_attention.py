@@ -12,6 +12,7 @@ from diffusers.models.attention_processor import Attention, SlicedAttnProcessor
 
 from functional.cells import VERSIONS, Drawn, drawn, opened, planned
 from helpers.pixels import furthest
+from random_weights.loading import arguments
 from runner.pipelines.attention import set_attention
 
 TOLERANCE = 1
@@ -92,17 +93,18 @@ def test_every_backend_honours_the_masks_of_3(random_weights: Path) -> None:
     """Else a text of another length would be attended to where it was filled up."""
     from diffusers import Kandinsky3Pipeline
 
+    text = dict.fromkeys(("text_encoder", "tokenizer"))
     live = Kandinsky3Pipeline.from_pretrained(
-        random_weights / "kandinsky-3", text_encoder=None, tokenizer=None, dtype=torch.float32
+        random_weights / "kandinsky-3", **text, **arguments("kandinsky-3")
     )
     draw = torch.Generator().manual_seed(0)
-    sample, text = torch.randn(2, 4, 8, 8, generator=draw), torch.randn(2, 6, 32, generator=draw)
+    sample, states = torch.randn(2, 4, 8, 8, generator=draw), torch.randn(2, 6, 32, generator=draw)
     masks = torch.ones(2, 6), torch.tensor([[1.0] * 6, [1.0] * 3 + [0.0] * 3])
 
     def out(backend: str, mask: torch.Tensor) -> torch.Tensor:
         set_attention(live, backend, None)
         found: torch.Tensor = live.unet(
-            sample, 500, encoder_hidden_states=text, encoder_attention_mask=mask
+            sample, 500, encoder_hidden_states=states, encoder_attention_mask=mask
         ).sample
         return found
 

@@ -118,7 +118,7 @@ def test_what_is_asked_for_changes_the_pixels(version: str, task: str, drawn: Dr
     """Else the equalities above could hold because something is ignored on both sides."""
     ask = Ask(version, task)
     changes = [
-        [], ["scheduler=ddpm"], ["negative_prompt=low quality"], ["decoder.guidance_scale=1"],
+        [], ["scheduler=dpmpp_2m"], ["negative_prompt=low quality"], ["decoder.guidance_scale=1"],
         [f"seeds=[{SEED + 1}]"], ["decoder.num_inference_steps=4"],
     ]  # fmt: skip
     if version != "3":

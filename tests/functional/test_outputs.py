@@ -82,7 +82,7 @@ def test_the_manifest_is_complete(made: Made) -> None:
         content = (made.folder / image["file"]).read_bytes()
         assert pixel_sha256(image_of_png(content)) == image["sha256"]
         assert image["negative_prompt"] == "a cross"
-        assert image["stage_keys"].keys() == {"prior", "decode"}
+        assert image["stage_keys"].keys() == {"prior", "negative", "decode"}
         assert image["seconds"] > 0
         assert image["reused"] is False
     keys = [tuple(image["stage_keys"].values()) for image in manifest["images"]]

@@ -112,7 +112,7 @@ def test_per_stage_seeding_is_the_two_pipelines_each_from_the_seed(
 def test_what_decides_the_pixels_changes_them(kandinsky: Kandinsky) -> None:
     """Else the equalities above could hold because an option is ignored."""
     changes = [
-        [], ["scheduler=ddpm"], ["seeding=shared"], ["seeds=[8]"], [override("prompt", OTHER)],
+        [], ["scheduler=ddim"], ["seeding=shared"], ["seeds=[8]"], [override("prompt", OTHER)],
         [override("negative_prompt", NEGATIVE)], ["prior.guidance_scale=1"],
         ["decoder.guidance_scale=1"], ["decoder.num_inference_steps=2"],
     ]  # fmt: skip

@@ -15,6 +15,7 @@ from PIL import Image
 from functional.cells import VERSIONS, Drawn, Watched, drawn, opened, planned
 from helpers.pixels import furthest
 from helpers.scheduler_cases import CHANGES, UNFIT, VALUES, Options, in_diffusers, written
+from random_weights.loading import arguments
 from runner.catalog.schedulers import KARRAS, SCHEDULERS
 from runner.errors import RunnerError
 from runner.pipelines.scheduler_swap import TRAINED, scheduler_settings
@@ -27,9 +28,8 @@ STEPS = 6
 
 REFUSED: list[tuple[str, str, Options]] = [
     *((version, name, options) for version in VERSIONS for name, options in UNFIT.items()),
-    # The checkpoints of 2.2, and 2.1's for DDPM, threshold; diffusers then clips nothing.
+    # 2.1's checkpoint for DDPM thresholds; diffusers then clips nothing.
     ("kandinsky2_1", "ddpm", {"clip_sample": False}),
-    *(("kandinsky2_2", name, {"clip_sample": False}) for name in ("ddim", "ddpm", "lcm")),
     *((version, "ddim", {"thresholding": True, "clip_sample": True}) for version in VERSIONS),
     ("kandinsky3", "ddpm", {"variance_type": "learned_range"}),
     # Its cosine schedule ends at so much noise (sigma 20000) that Karras' steps repeat the last
@@ -120,7 +120,7 @@ def test_a_swap_keeps_what_the_weights_were_trained_with(
     }[version]
     text = dict.fromkeys(("text_encoder", "tokenizer")) if version != "kandinsky2_2" else {}
     own = DiffusionPipeline.from_pretrained(
-        random_weights / folder, dtype=torch.float32, **text
+        random_weights / folder, **arguments(folder), **text
     ).scheduler
     assert type(live).__name__ == SCHEDULERS[name].diffusers
     assert {key: live.config[key] for key in TRAINED} == {key: own.config[key] for key in TRAINED}

@@ -66,7 +66,7 @@ def test_an_argument_that_is_swallowed(
 def test_a_scheduler_set_on_a_combined_pipeline(
     direct: Direct, drawn: Drawn, pictures: Sized
 ) -> None:
-    ask = Ask("2_2", "text2img", seeding="shared")
+    ask = Ask("2_2", "text2img", scheduler="ddim", seeding="shared")
     told = {"height": 64, "width": 128, "prior_num_inference_steps": STEPS, **GUIDED}
     combined = direct.combined(ask)
     usual = combined(ask.prompt, **told, generator=generator()).images[0]

@@ -222,7 +222,8 @@ RUNS: Mapping[str, tuple[Arguments, ...]] = {
          "prior.num_inference_steps=10"),
     ),
     "bf16, thresholding and sliced attention": (
-        (UNTRACKED, "precision=bf16", "attention=sliced", "scheduler.thresholding=true"),
+        (UNTRACKED, "precision=bf16", "attention=sliced", "scheduler=ddim",
+         "scheduler.thresholding=true"),
     ),
     "measured": ((UNTRACKED, "bench=true", "warmup=0", "repeats=2"),),
     "in batches, and again": (

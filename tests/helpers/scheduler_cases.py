@@ -72,9 +72,9 @@ def _each(option: str, *values: object) -> list[tuple[Options, Options]]:
 _SPACING = _each("timestep_spacing", *VALUES["timestep_spacing"])
 _THRESHOLDING = [
     *_steps({"thresholding": False}),
-    *_steps(
-        {"thresholding": True}, {"sample_max_value": 1.5}, {"dynamic_thresholding_ratio": 0.01}
-    ),
+    # Up to 1, as is the default, it is the clipping to [-1, 1] that some checkpoints publish.
+    *_steps({"thresholding": True, "sample_max_value": 1.5}, {"dynamic_thresholding_ratio": 0.01}),
+    ({"thresholding": True}, {"thresholding": True, "sample_max_value": 1.5}),
 ]
 _CLIPPING = [
     *_steps({"thresholding": False}, {"clip_sample": False}),

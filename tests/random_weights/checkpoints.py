@@ -43,7 +43,7 @@ def kandinsky_2_1(folder: Path, seed: int = 0) -> Path:
     """`folder`/kandinsky-2-1, with a second scheduler beside the main one."""
     unet = parts.unet("2.1/unet", seed, told="text_image")
     path = folder / "kandinsky-2-1"
-    parts.ddpm().save_pretrained(path / DDPM_FOLDER)
+    parts.ddpm_2_1().save_pretrained(path / DDPM_FOLDER)
     return decoder_2_1(path, unet, seed)
 
 
@@ -69,7 +69,9 @@ def kandinsky_2_2_decoder_inpaint(folder: Path, seed: int = 0) -> Path:
     """`folder`/kandinsky-2-2-decoder-inpaint."""
     unet = parts.unet("2.2/inpaint", seed, in_channels=9)
     path = folder / "kandinsky-2-2-decoder-inpaint"
-    return decoder_2_2(path, "KandinskyV22InpaintPipeline", unet, parts.ddpm(), seed)
+    return decoder_2_2(
+        path, "KandinskyV22InpaintPipeline", unet, parts.ddpm(clip_sample=False), seed
+    )
 
 
 def kandinsky_2_2_controlnet_depth(

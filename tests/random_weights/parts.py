@@ -213,7 +213,7 @@ def prior_scheduler() -> UnCLIPScheduler:
     return UnCLIPScheduler(
         variance_type="fixed_small_log",
         clip_sample=True,
-        clip_sample_range=5.0,
+        clip_sample_range=10.0,
         prediction_type="sample",
     )
 
@@ -229,11 +229,11 @@ def ddim() -> DDIMScheduler:
     )
 
 
-def ddpm() -> DDPMScheduler:
-    """The scheduler of 2.2, and the second one of 2.1."""
+def ddpm_2_1() -> DDPMScheduler:
+    """The second scheduler of 2.1. Its thresholding makes the range of clipping void."""
     return DDPMScheduler(
         **NOISE,
-        clip_sample=True,
+        clip_sample=False,
         clip_sample_range=2.0,
         thresholding=True,
         sample_max_value=2.0,
@@ -242,12 +242,26 @@ def ddpm() -> DDPMScheduler:
     )
 
 
+def ddpm(*, clip_sample: bool = True) -> DDPMScheduler:
+    """The scheduler of 2.2; that of its inpainting decoder does not clip."""
+    return DDPMScheduler(
+        **NOISE,
+        clip_sample=clip_sample,
+        clip_sample_range=1.0,
+        thresholding=False,
+        timestep_spacing="leading",
+        steps_offset=1,
+        prediction_type="epsilon",
+        variance_type="fixed_small",
+    )
+
+
 def ddpm_3() -> DDPMScheduler:
     """The scheduler of Kandinsky 3: its UNet predicts no variance."""
     return DDPMScheduler(
         beta_schedule="squaredcos_cap_v2",
         clip_sample=True,
-        clip_sample_range=2.0,
+        clip_sample_range=1.0,
         prediction_type="epsilon",
         variance_type="fixed_small",
     )

@@ -50,6 +50,7 @@ SETTLED = {
     "name": ("default", "null"),
     "height": ("128", "null"),
     "width": ("128", "null"),
+    "scheduler.name": ("ddpm", "checkpoint"),
     "device": ("cpu", "auto"),
     "threads": ("1", "auto"),
     "workers": ("1", "auto"),
@@ -81,7 +82,6 @@ def test_params_are_the_whole_config_and_what_became_of_it(place: Workplace, run
     assert found.keys() == config.keys() - SETTLED.keys()
     for key, text in found.items():
         assert (text if isinstance(config[key], str) else json.loads(text)) == config[key], key
-    assert found["scheduler.name"] == "ddim"
     assert found["seeds"] == "[0]"
     assert json.loads(found["prompt"]) == PROMPTS
     assert found["negative_prompt"] == "a cross"
@@ -133,10 +133,12 @@ def test_graph(artifacts: Path, place: Workplace) -> None:
         assert image["stage_keys"]["decode"][:8] in drawn
 
 
-def test_pipelines_were_read_back(artifacts: Path) -> None:
+def test_pipelines_were_read_back(artifacts: Path, place: Workplace) -> None:
     prior, decoder = json.loads((artifacts / "pipelines.json").read_text())
     assert prior["pipeline"] == "KandinskyV22PriorPipeline"
-    assert decoder["scheduler"] == "DDIMScheduler"
+    assert decoder["scheduler"] == "DDPMScheduler"
+    planned = place.manifest["environment"]["scheduler"]
+    assert planned == {"name": "ddpm", "changes": decoder["scheduler_changes"]}
     assert decoder["scheduler_config"]["num_train_timesteps"] == 1000
     assert prior["seconds"] > 0
 

@@ -24,7 +24,7 @@ CHANGEABLE = {
 
 @pytest.fixture
 def plan(composed: Composed) -> Plan:
-    return make_plan(composed("device=cpu"))
+    return make_plan(composed("device=cpu", "scheduler=ddim"))
 
 
 @pytest.mark.parametrize("key", [field.name for field in fields(Config)])

@@ -63,7 +63,7 @@ def stages(*plans: Plan) -> dict[str, int]:
 
 @pytest.mark.parametrize(("version", "task"), CELLS)
 def test_the_graph_of_each_cell(plan: Planner, version: str, task: str) -> None:
-    found = plan(version, task)
+    found = plan(version, task, "scheduler=ddim")
     assert shape(only(found)) == SHAPES[task].format(texts=TEXTS[version])
     for node in found.graph:
         if node.pipeline is None:

@@ -60,7 +60,8 @@ TEXT = """{
    "inputs": {},
    "scores": {
     "ssim": 0.5
-   }
+   },
+   "corrected": []
   }
  ],
  "scores": {},

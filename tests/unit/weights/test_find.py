@@ -12,7 +12,7 @@ import pytest
 from runner.catalog.kandinsky2_2 import DECODER_2_2, PRIOR_2_2
 from unit.conftest import Command, assert_refused, copy_family
 
-AS_MINI = ("decoder.num_inference_steps=25", "decoder.guidance_scale=2")
+AS_MINI = ("scheduler=ddim", "decoder.num_inference_steps=25", "decoder.guidance_scale=2")
 """What conf/weights/mini.yaml says beside its folder, which a folder alone does not."""
 
 
@@ -43,6 +43,7 @@ def test_folder_in_an_experiment_of_a_users_own(
     file.parent.mkdir(parents=True)
     file.write_text(
         f"# @package _global_\ndefaults:\n  - override /weights: {family}\n"
+        "  - override /scheduler: ddim\n"
         "decoder: {num_inference_steps: 25, guidance_scale: 2}\n"
     )
     said = command("plan", "--config-dir", str(tmp_path / "own"), "experiment=mine")

@@ -133,16 +133,24 @@ def test_a_repository_that_cannot_have_that_name(tmp_path: Path) -> None:
     assert override in done.stderr
 
 
-@pytest.mark.parametrize("name", VARIABLES)
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *((name, "/caches") for name in VARIABLES),
+        ("HF_HOME", "~/$HUB_OF"),
+        ("HF_HUB_CACHE", "$HUB_OF/x"),
+    ],
+)
 def test_cache_dir_is_the_clients_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     for other in VARIABLES:
         monkeypatch.delenv(other, raising=False)
-    monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.setenv("HUB_OF", "/somebody")
+    monkeypatch.setenv(name, value)
     code = "from huggingface_hub import constants; print(constants.HF_HUB_CACHE)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert str(cache_dir()) == done.stdout.strip()
+    assert cache_dir() == Path(done.stdout.strip())
 
 
 @pytest.mark.usefixtures("filled")

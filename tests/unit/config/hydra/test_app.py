@@ -70,7 +70,7 @@ def test_an_override_may_hold_an_interpolation() -> None:
         return 0
 
     call(job, "name=with-${scheduler.name}")
-    assert seen[0].name == "with-ddim"
+    assert seen[0].name == "with-checkpoint"
     assert seen[0].overrides == ("name=with-${scheduler.name}",)
 
 

@@ -69,7 +69,13 @@ CELLS = [
     ["++question=why", "precision=fp16", "precision.prior=fp32"],
     ["tracking=none", "cache=off", "compile=default", "offload=model", "attention=sliced"],
     ["tracking.uri=http://user:secret@host", "decoder.guidance_scale=3"],
-    ["cache.mode=off", "offload.mode=model", "scheduler.eta=0.5", "progress=lines"],
+    [
+        "cache.mode=off",
+        "offload.mode=model",
+        "scheduler=ddim",
+        "scheduler.eta=0.5",
+        "progress=lines",
+    ],
 ]
 
 

@@ -1,0 +1,135 @@
+"""Settles the decoder's scheduler: which one it is, and what it changes of the published config."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from runner.catalog.scheduler_config import (
+    DEFAULTS,
+    Change,
+    changes,
+    filled,
+    in_words,
+    listed_in,
+    swapped,
+)
+from runner.catalog.schedulers import NAMED, OPTIONS, Scheduler
+from runner.config.groups import SchedulerConfig
+from runner.config.run_config import RunConfig
+from runner.graph.node import SchedulerSpec
+from runner.weights.found import FoundCheckpoint
+
+
+@dataclass(frozen=True)
+class SettledScheduler:
+    """The scheduler that a run uses.
+
+    Attributes:
+        asked: its name in the config.
+        name: the settled one: a name of the catalog, or the checkpoint's class where none of them
+            is the same; `asked` while the checkpoint is not on disk.
+        why: why this one, for display; "": it was asked for.
+        spec: None: the checkpoint's own object.
+        changes: the settings that differ from the published ones.
+    """
+
+    asked: str
+    name: str
+    why: str
+    spec: SchedulerSpec | None
+    changes: tuple[Change, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """What was asked for, and what that is."""
+        return f"{self.asked} ({self.name}, {self.why})" if self.why else self.asked
+
+    @property
+    def changed(self) -> str:
+        """One line on the changed settings; "": none is changed."""
+        return f"scheduler {self.name}: {in_words(self.changes)}" if self.changes else ""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the user should know of it."""
+        if self.spec is not None or self.name == self.asked:
+            return ()
+        known = ", ".join(NAMED)
+        return (
+            f"the checkpoint's own {self.name} is none of those that are known to draw right with "
+            f"Kandinsky ({known})",
+        )
+
+
+Published: TypeAlias = "Mapping[str, Mapping[str, Any]]"
+"""A checkpoint's scheduler configs, as in `CheckedFolder.schedulers`."""
+
+
+def settle_scheduler(run: RunConfig, decoder: FoundCheckpoint) -> SettledScheduler:
+    """The scheduler of a run with a decoder."""
+    return settle(run, decoder.checked.schedulers if decoder.checked is not None else None)
+
+
+def settle(run: RunConfig, published: Published | None) -> SettledScheduler:
+    """The scheduler of a run with a checkpoint that publishes these; None: it is not on disk.
+
+    `scheduler=checkpoint` leads to the same spec, and so to the same nodes, as the name of the
+    scheduler that it stands for.
+    """
+    asked = run.scheduler.name
+    if asked in NAMED:
+        spec = scheduler_spec(run.scheduler)
+        assert spec is not None
+        return SettledScheduler(asked, asked, "", spec, _changes(spec, published))
+    if run.weights.scheduler is not None:
+        spec = SchedulerSpec(run.weights.scheduler)
+        why = "which suits the weights"
+        return SettledScheduler(asked, spec.name, why, spec, _changes(spec, published))
+    if published is None:
+        return SettledScheduler(asked, asked, "", None)
+    same = next((row for row in NAMED.values() if _is_same(row, published)), None)
+    if same is not None:
+        return SettledScheduler(asked, same.name, "as published", SchedulerSpec(same.name))
+    return SettledScheduler(asked, published_class(published), "as published", None)
+
+
+def scheduler_spec(config: SchedulerConfig) -> SchedulerSpec | None:
+    """The scheduler with the options that are set, values as in diffusers; None: the checkpoint's
+    own.
+    """
+    if config.name not in NAMED:
+        return None
+    options = {
+        name: OPTIONS[name].in_diffusers(value)
+        for name, value in config.options().items()
+        if value is not None
+    }
+    return SchedulerSpec(config.name, tuple(sorted(options.items())))
+
+
+def published_class(published: Published) -> str:
+    """The class of the checkpoint's main scheduler."""
+    return str(published[""].get("_class_name"))
+
+
+def _is_same(row: Scheduler, published: Published) -> bool:
+    """Whether a scheduler by its name is the checkpoint's main one, with every setting."""
+    if row.diffusers != published_class(published):
+        return False
+    if published.get(row.name, published[""]) != published[""]:
+        return False  # the name stands for another config that the checkpoint has
+    return not _changes(SchedulerSpec(row.name), published)
+
+
+def _changes(spec: SchedulerSpec, published: Published | None) -> tuple[Change, ...]:
+    """As `runner.pipelines.scheduler_swap.scheduler_changes` will read them back."""
+    if published is None:
+        return ()
+    file = published.get(spec.name, published[""])
+    own, listed = str(file.get("_class_name")), listed_in(file)
+    wanted = str(NAMED[spec.name].diffusers)
+    settings = filled(own, listed)
+    made = filled(wanted, swapped(wanted, DEFAULTS[wanted], own, listed, settings))
+    return changes(own, settings, wanted, {**made, **dict(spec.options)})

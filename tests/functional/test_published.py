@@ -1,0 +1,97 @@
+"""Every route from the hub's stand-in, compared with diffusers: the table of docs/published.md.
+
+`make published` writes the page anew.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from functional.asked import DECODERS, NEGATIVE, Ask, Pictures, opened, pixels
+from functional.direct import Direct
+from functional.made import STEPS, Made
+from hub_stand_in import Hub
+from runner.catalog.version import Fault
+from runner.cli import main
+
+PAGE = Path(__file__).parents[2] / "docs" / "published.md"
+WRITE = "WRITE_DOCS"
+SQUARE = ("img2img", "controlnet_img2img")
+HEAD = (
+    "# The published checkpoints\n\n"
+    "Each route, with weights of the published layout: file names, classes, variants, formats, "
+    "schedulers and tokenizers are those of the repositories, the numbers in them few and random. "
+    "They come from a stand-in of the hub, each time into an empty cache, with the checkpoint's "
+    "own scheduler and a negative prompt. `make published` writes this page: it runs each route with "
+    "`corrections=off` and `on`, and calls diffusers along the guide's route with the same "
+    "generators.\n\n"
+    "| version | task | repositories | fetched | `corrections=off` | `corrections=on` |\n"
+    "|---|---|---|---|---|---|\n"
+)
+FEET = """
+"Equal" is bit for bit. What the corrections are: [differences from diffusers](diffusers.md).
+
+{faults}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KANDINSKY_CACHE", str(tmp_path / "own"))
+
+
+def rows(
+    hub: Hub, direct: Direct, pictures: Callable[[Ask], Pictures], folder: Path
+) -> Iterator[str]:
+    for version, task in DECODERS:
+        ask = Ask(version, task, negative=NEGATIVE, scheduler="checkpoint")
+        # diffusers exchanges unequal sides there: an error, or another size.
+        ask = replace(ask, width=64) if task in SQUARE else ask
+        given = pictures(ask)
+        expected = direct.draw(ask, given, naive=True)
+        said = []
+        hub.requests.clear()
+        shutil.rmtree(os.environ["HF_HOME"], ignore_errors=True)
+        for corrections in ("off", "on"):
+            overrides = [
+                *ask.overrides(given), "weights=hub", f"output_dir={folder}", "tracking=none",
+                "progress=quiet", "cache=off", "device=cpu", *STEPS, f"corrections={corrections}",
+            ]  # fmt: skip
+            last = {override.partition("=")[0]: override for override in overrides}
+            assert main(list(last.values())) == 0
+            made = Made(folder)
+            (file,), (image,) = made.files, made.manifest["images"]
+            if np.array_equal(pixels(opened(file)), expected):
+                said.append("equal")
+            else:
+                said.append("corrected: " + ", ".join(f"`{name}`" for name in image["corrected"]))
+        fetched = [one for one in hub.requests if one.is_file]
+        repositories = dict.fromkeys(
+            found["repo"] for found in made.manifest["environment"]["weights"].values()
+        )
+        size = sum(one.sent for one in fetched)
+        names = "<br>".join(repositories)
+        yield (
+            f"| {version.replace('_', '.')} | {task} | {names} | {len(fetched)} files, "
+            f"{size / 1e6:.1f} MB | {' | '.join(said)} |"
+        )
+
+
+@pytest.mark.slow
+def test_every_route_from_the_hub_is_as_the_page_says(
+    hub: Hub, direct: Direct, pictures: Callable[[Ask], Pictures], tmp_path: Path
+) -> None:
+    table = "\n".join(rows(hub, direct, pictures, tmp_path / "outputs"))
+    faults = "\n".join(f"- `{fault.name}`: {fault.value}." for fault in Fault)
+    page = f"{HEAD}{table}\n{FEET.format(faults=faults)}"
+    if os.environ.get(WRITE):
+        PAGE.write_text(page, encoding="utf-8")
+    assert page == PAGE.read_text(encoding="utf-8")
+    assert table.count("| equal |") >= len(DECODERS), "off is diffusers' own picture everywhere"
