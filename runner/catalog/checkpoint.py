@@ -76,6 +76,11 @@ class Checkpoint:
     layout: Layout = Layout.diffusers
 
     @property
+    def of_diffusers(self) -> bool:
+        """Whether a pipeline of diffusers runs it, and not one of the runner's own."""
+        return self.layout is Layout.diffusers and self.pipeline != CLIP
+
+    @property
     def folder(self) -> str:
         """The repository's name without the owner."""
         return self.repo.rpartition("/")[2]

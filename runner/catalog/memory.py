@@ -49,11 +49,13 @@ class Footprint:
         weights: module -> its weights.
         layers: module -> its largest tensor.
         activations: module -> what it holds while it computes, beside weights.
+        by_layer: whether single layers of it can be moved; else whole modules are.
     """
 
     weights: Mapping[str, int]
     layers: Mapping[str, int]
     activations: Mapping[str, int]
+    by_layer: bool = True
 
     @property
     def all_weights(self) -> int:
@@ -72,7 +74,10 @@ class Footprint:
     def _while_computing(self, mode: Offload, names: tuple[str, ...]) -> int:
         first = names[0]
         computing = self.activations.get(first, 0)
-        match mode.moves:
+        moves = mode.moves
+        if moves is Moves.LAYER and not self.by_layer:
+            moves = Moves.MODULE
+        match moves:
             case Moves.PIPELINE:
                 return self.all_weights + computing
             case Moves.MODULE:
@@ -92,6 +97,7 @@ def footprint(
     denoiser: str,
     autoencoder: str | None,
     channels: int,
+    by_layer: bool,
 ) -> Footprint:
     """The footprint of a pipeline.
 
@@ -101,6 +107,7 @@ def footprint(
         keeps: whether some weights stay in float32 (`ModuleSize.kept`).
         pixels: of all images of one call; 0 where it draws none.
         channels: that the last block of the autoencoder is given.
+        by_layer: see `Footprint`.
     """
     kept = FLOAT32 - bytes_per_number if keeps else 0
     activations = {}
@@ -116,6 +123,7 @@ def footprint(
             for name, s in sizes.items()
         },
         activations,
+        by_layer,
     )
 
 

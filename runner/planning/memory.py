@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from runner.catalog.memory import Footprint, peak_bytes
 from runner.catalog.offload import OFFLOAD
+from runner.config.choices import RandomSize
 from runner.planning.plan import Plan
 from runner.planning.specs import precision_of
+from runner.weights.found import FoundCheckpoint
+from runner.weights.random_weights import random_checkpoint
 
 
 def footprints_of(plan: Plan, images: int) -> list[Footprint]:
-    """The footprint of each pipeline whose weights are on this disk, or are made.
+    """The footprint of each pipeline; where its weights are not on this disk, that of the release.
 
     Args:
         images: of all plans that are run together.
     """
     pixels = plan.height * plan.width * min(plan.profile.batch_size, images)
     return [
-        found.footprint(precision_of(plan.run, found.role), pixels)
+        _sized(found).footprint(precision_of(plan.run, found.role), pixels)
         for found in plan.weights.checkpoints.values()
-        if found.checked is not None
     ]
+
+
+def _sized(found: FoundCheckpoint) -> FoundCheckpoint:
+    if found.checked is not None:
+        return found
+    return replace(
+        found, checked=random_checkpoint(found.checkpoint, RandomSize.release, found.key)
+    )
 
 
 def reckoned(plan: Plan) -> dict[str, int]:

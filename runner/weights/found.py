@@ -86,6 +86,7 @@ class FoundCheckpoint:
             denoiser=self.checkpoint.denoiser,
             autoencoder=self.checkpoint.autoencoder,
             channels=self.checked.channels,
+            by_layer=self.checkpoint.of_diffusers,
         )
 
 

@@ -39,6 +39,25 @@ def test_a_text_encoder_leaves_before_the_unet_comes(composed: Compose) -> None:
     assert needed["sequential"] == pytest.approx(1024 * 1024 * 5 * 512 * 2, rel=0.01)
 
 
+def test_it_is_known_before_weights_are_fetched(
+    composed: Compose, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    random, hub = (
+        reckoned(make_plan(composed(f"weights={source}", "precision=fp16")))
+        for source in ("random", "hub")
+    )
+    assert hub == random
+
+
+def test_models_that_are_not_of_diffusers_move_as_a_whole(composed: Compose) -> None:
+    given = ("weights=random", "precision=fp16", "metrics=[clip_score]")
+    needed = reckoned(make_plan(composed(*given)))
+    # The encoders of CLIP, in the metrics' own precision.
+    assert needed["none"] == pytest.approx(2 * (TEXT + IMAGE) * MB, rel=0.002)
+    assert needed["sequential"] == pytest.approx(2 * IMAGE * MB, rel=0.002)
+
+
 def test_larger_pictures_and_batches_take_more(composed: Compose) -> None:
     given = ("weights=random", "precision=fp16", "seeds=[0,1,2]")
 
