@@ -27,6 +27,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     if "gpu" not in config.option.markexpr.replace("not gpu", ""):
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    # Nobody is asked for weights; the fixture `hub` is another hub.
+    os.environ["HF_HUB_OFFLINE"] = "1"
     # Nothing of the user's own is read or written.
     os.environ["KANDINSKY_CACHE"] = str(
         Path(tempfile.gettempdir()) / f"kandinsky-tests-{os.getuid()}"

@@ -38,7 +38,7 @@ REFUSED = [
     ("decoder.num_inference_steps=2.5", "decoder.num_inference_steps=2.5", "Integer"),
     ("decoder.guidance_scale=much", "decoder.guidance_scale=much", "Float"),
     ("height=true", "height=true", "Integer"),
-    ("debug=maybe", "debug=maybe", "bool"),
+    ("debug=maybe", "debug=maybe", "neither on nor off"),
     ("seeds=3", "seeds=3", "no list", "[1,2]"),
     ("seeds=[a]", "seeds=[a]", "Integer"),
     ("seeds=[null]", "seeds=[null]", "no int"),
