@@ -39,6 +39,10 @@ KANDINSKY3 = Version(
     },
     clip=CLIP_2_2,  # version 3 has no CLIP of its own
     native_size=1024,
+    refusals={
+        "inpaint": "an inpainting model was published with Kandinsky 3.1 "
+        "(ai-forever/Kandinsky3.1 on the hub); it is not in diffusers"
+    },
     unfit_options=(
         UnfitOption(
             "use_karras_sigmas", True,
