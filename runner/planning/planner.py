@@ -21,6 +21,7 @@ from runner.planning.checks import (
     needed_roles,
 )
 from runner.planning.corrections import find_faults
+from runner.planning.cut_texts import TextCutter
 from runner.planning.metrics import (
     FindMetric,
     add_clips,
@@ -104,6 +105,7 @@ class Planner:
         self._download = download
         self._weights: dict[str, FoundWeights] = {}
         self._settle_device = cache(settle_device)
+        self._cutter = TextCutter()
 
     def plan(self, run: RunConfig) -> Plan:
         """See `make_plan`."""
@@ -136,6 +138,8 @@ class Planner:
             for request in requests
         )
         threads, threads_reason = _threads(run, weights, device)
+        drawn = [node for image in images for node in (image.node, *image.measures.values())]
+        cut_texts = self._cutter.cut_texts(drawn, weights)
         return Plan(
             run=run,
             weights=weights,
@@ -155,9 +159,10 @@ class Planner:
             threads_reason=threads_reason,
             batch_size=batch_size,
             warnings=(
-                *find_warnings(run, device, asked.pictures, (width, height), faults),
+                *find_warnings(run, device, asked.pictures, (width, height), faults, cut_texts),
                 *settle_scheduler(run, weights.checkpoints["decoder"]).warnings,
             ),
+            cut_texts=cut_texts,
         )
 
     def nodes_of(self, plan: Plan) -> NodeFactory:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ from runner.catalog.version import Fault
 from runner.config.choices import WeightsSource
 from runner.config.run_config import RunConfig
 from runner.mini.known import Known, read_known
+from runner.planning.cut_texts import CutText, cut_warnings
 from runner.weights.find import MINI_DIR
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def find_warnings(
     pictures: Mapping[str, InputImage],
     size: tuple[int, int],
     faults: Collection[Fault],
+    cut_texts: Sequence[CutText],
 ) -> Iterator[str]:
     """The warnings, one sentence each, most important first.
 
@@ -33,10 +35,12 @@ def find_warnings(
         pictures: the input pictures, by config key.
         size: width, height of the images.
         faults: of diffusers, that act on the cell.
+        cut_texts: the texts that are longer than an encoder reads.
     """
     mini = run.weights.source is WeightsSource.mini
     if mini:
         yield from _unknown_words(run)
+    yield from cut_warnings(cut_texts, len(_texts(run)))
     yield from _notes(run, device)
     if mini and run.weights.size is not None and size != (run.weights.size, run.weights.size):
         yield (
@@ -50,10 +54,7 @@ def find_warnings(
 
 
 def _unknown_words(run: RunConfig) -> Iterator[str]:
-    texts = [
-        *filter(None, run.prompts),
-        *filter(None, (run.negative_prompt, *(item.text for item in run.interpolate))),
-    ]
+    texts = _texts(run)
     known = _mini_known()
     unknown = {text: words for text in texts if (words := known.unknown_words(text))}
     if unknown:
@@ -65,6 +66,11 @@ def _unknown_words(run: RunConfig) -> Iterator[str]:
             f"weights=mini does not know {shown}{more}, in {where}: it draws what the other "
             "words say (its words: runner/mini/weights/README.md)"
         )
+
+
+def _texts(run: RunConfig) -> list[str]:
+    others = (run.negative_prompt, *(item.text for item in run.interpolate))
+    return [*filter(None, run.prompts), *filter(None, others)]
 
 
 @cache
