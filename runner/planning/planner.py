@@ -34,6 +34,7 @@ from runner.planning.request import ImageRequest
 from runner.planning.scheduling import settle_scheduler
 from runner.planning.specs import precision_of
 from runner.planning.tasks import TASKS
+from runner.planning.unused import without_unused
 from runner.planning.warnings import find_warnings
 from runner.system.machine import PIXEL_LIBRARIES, cpu_cores, settle_device, versions
 from runner.weights.find import FoundWeights, find_weights
@@ -126,8 +127,9 @@ class Planner:
         """Build the nodes of each image and of its metrics."""
         run, metrics, device = asked.run, asked.metrics, asked.device
         batch_size = run.batch_size or (1 if device == "cpu" else AUTO_BATCH)
-        faults = find_faults(run, asked.pictures, height, width)
-        nodes = self._nodes(run, weights, asked.pictures, faults, device, batch_size)
+        used = without_unused(run)
+        faults = find_faults(used, asked.pictures, height, width)
+        nodes = self._nodes(used, weights, asked.pictures, faults, device, batch_size)
         build = TASKS[run.task.name]
         requests = [
             ImageRequest(index, prompt, seed, height, width)
@@ -168,7 +170,12 @@ class Planner:
     def nodes_of(self, plan: Plan) -> NodeFactory:
         """The node factory of a plan."""
         return self._nodes(
-            plan.run, plan.weights, plan.pictures, plan.faults, plan.device, plan.batch_size
+            without_unused(plan.run),
+            plan.weights,
+            plan.pictures,
+            plan.faults,
+            plan.device,
+            plan.batch_size,
         )
 
     def _nodes(

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.catalog.version import Fault
 from runner.config.choices import WeightsSource
+from runner.config.prompts import unread_columns
 from runner.config.run_config import RunConfig
 from runner.mini.known import Known, read_known
 from runner.planning.cut_texts import CutText, cut_warnings
+from runner.planning.unused import unused_settings
 from runner.weights.find import MINI_DIR
 
 if TYPE_CHECKING:
@@ -41,6 +44,8 @@ def find_warnings(
     if mini:
         yield from _unknown_words(run)
     yield from cut_warnings(cut_texts, len(_texts(run)))
+    yield from unused_settings(run)
+    yield from _unread_columns(run)
     yield from _notes(run, device)
     if mini and run.weights.size is not None and size != (run.weights.size, run.weights.size):
         yield (
@@ -71,6 +76,21 @@ def _unknown_words(run: RunConfig) -> Iterator[str]:
 def _texts(run: RunConfig) -> list[str]:
     others = (run.negative_prompt, *(item.text for item in run.interpolate))
     return [*filter(None, run.prompts), *filter(None, others)]
+
+
+def _unread_columns(run: RunConfig) -> Iterator[str]:
+    file = run.composed.get("prompt_file")
+    columns = unread_columns(Path(file)) if isinstance(file, str) else ()
+    if columns:
+        named = (
+            f"its column {columns[0]} is"
+            if len(columns) == 1
+            else (f"its columns {', '.join(columns)} are")
+        )
+        yield (
+            f"prompt_file={file}: {named} not read, prompts alone are; the config's settings "
+            "hold for all of them"
+        )
 
 
 @cache
