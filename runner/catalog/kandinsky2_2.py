@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from runner.catalog.checkpoint import Checkpoint, Layout, Trait, clip_of, in_channels
+from runner.catalog.checkpoint import Checkpoint, Layout, Tokens, Trait, clip_of, in_channels
 from runner.catalog.version import DOWN_TO_8, UP_TO_64, Fault, Version
 
 READS_EMBEDDING = Trait("unet", "add_embedding.image_norm.weight")
@@ -19,6 +19,7 @@ PRIOR_2_2 = Checkpoint(
     modules=("prior", "image_encoder", "text_encoder"),
     denoiser="prior",
     embedding=("prior", "embedding_dim"),
+    tokens=Tokens(),
 )
 PRIOR_FROM_IMAGE_2_2 = replace(PRIOR_2_2, pipeline="KandinskyV22PriorEmb2EmbPipeline")
 DECODER_2_2 = Checkpoint(

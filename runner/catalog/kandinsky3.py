@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from runner.catalog.checkpoint import Checkpoint, Trait, in_channels
+from runner.catalog.checkpoint import Checkpoint, Tokens, Trait, in_channels
 from runner.catalog.kandinsky2_2 import CLIP_2_2
 from runner.catalog.version import UP_TO_64, Fault, UnfitOption, Version
 
@@ -27,6 +27,7 @@ IMG2IMG_3 = replace(DECODER_3, pipeline="Kandinsky3Img2ImgPipeline")
 TEXT_3 = replace(
     DECODER_3, modules=("text_encoder",), denoiser="text_encoder", autoencoder=None,
     traits=(Trait("text_encoder", "encoder.final_layer_norm.weight"),),
+    tokens=Tokens(128),  # by the pipeline; its tokenizer allows 512
     without=("unet", "movq"), keeps_float32=(".wo.",),
 )  # fmt: skip
 
@@ -39,6 +40,10 @@ KANDINSKY3 = Version(
     },
     clip=CLIP_2_2,  # version 3 has no CLIP of its own
     native_size=1024,
+    refusals={
+        "inpaint": "an inpainting model was published with Kandinsky 3.1 "
+        "(ai-forever/Kandinsky3.1 on the hub); it is not in diffusers"
+    },
     unfit_options=(
         UnfitOption(
             "use_karras_sigmas", True,

@@ -69,9 +69,11 @@ class Version:
         title: its name for display, after "Kandinsky".
         tasks: for each task that it can do, the checkpoints by role ("depth", "prior", "text",
             "decoder"), in the order in which they are needed.
+        refusals: why it cannot do a task, where it is another reason than the task's own.
         clip: the default CLIP for metrics of its pictures.
         native_size: pixels, where the weights themselves do not tell.
-        size_multiple: diffusers silently rounds other sizes (downscale_height_and_width).
+        size_multiple: 8 pixels a latent, and the UNet halves latents three times. diffusers
+            silently rounds other sizes (downscale_height_and_width), or ends in an error.
         max_size: pixels.
         max_steps: noise levels that it was trained on: no schedule has more steps.
         schedulers: names of those that give right results; None: all for noise levels.
@@ -100,6 +102,7 @@ class Version:
     tasks: Mapping[str, Mapping[str, Checkpoint]]
     clip: Checkpoint
     native_size: int
+    refusals: Mapping[str, str] = field(default_factory=dict)
     size_multiple: int = 64
     max_size: int = 4096
     max_steps: int = 1000

@@ -59,7 +59,7 @@ def refusal_of(version: Version, task: Task) -> str | None:
     """Why the version cannot do the task; None where it can."""
     if task.name in version.tasks:
         return None
-    return task.refusal.format(version=version.title)
+    return version.refusals.get(task.name, task.refusal).format(version=version.title)
 
 
 def version_of(pipeline: str) -> Version:

@@ -14,6 +14,13 @@ from runner.errors import ConfigError
 PROMPT_COLUMN = "prompt"
 PROMPT_COLUMNS = (PROMPT_COLUMN, "prompts")
 """Compared without case: PartiPrompts has a column "Prompt", DrawBench one "Prompts"."""
+SETTINGS = (
+    "seed", "seeds", "negative_prompt", "image", "init_image", "mask", "hint", "height", "width",
+    "steps", "num_inference_steps", "guidance", "guidance_scale", "cfg", "cfg_scale", "strength",
+    "model", "scheduler", "sampler",
+)  # fmt: skip
+"""Columns that a user could take for settings of each prompt; compared without case."""
+DELIMITERS = {".csv": ",", ".tsv": "\t"}
 FILE_TYPES = (".txt", ".csv", ".tsv", ".jsonl")
 
 
@@ -49,14 +56,29 @@ def read_prompt_file(path: Path) -> tuple[str, ...]:
         raise ConfigError("prompt_file", path, f"cannot be read: {problem}") from error
     read: dict[str, Callable[[Path, str], list[str]]] = {
         ".txt": _lines,
-        ".csv": partial(_table_column, ","),
-        ".tsv": partial(_table_column, "\t"),
+        **{kind: partial(_table_column, mark) for kind, mark in DELIMITERS.items()},
         ".jsonl": _jsonl_column,
     }
     prompts = read[suffix](path, text)
     if not prompts:
         raise ConfigError("prompt_file", path, "holds no prompt")
     return tuple(prompts)
+
+
+def unread_columns(path: Path) -> tuple[str, ...]:
+    """Columns of a prompt file that read like settings of each prompt, and are not read."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        return ()  # it was read before: what has become of it decides nothing now
+    suffix, names = path.suffix.lower(), list[str]()
+    if suffix in DELIMITERS:
+        rows = csv.reader(io.StringIO(text, newline=""), delimiter=DELIMITERS[suffix])
+        names = next(rows, [])
+    elif suffix == ".jsonl":
+        rows_read = (json.loads(line) for line in text.split("\n") if line.strip())
+        names = list(dict.fromkeys(name for row in rows_read for name in row))
+    return tuple(name for name in names if name.strip().lower() in SETTINGS)
 
 
 def _lines(path: Path, text: str) -> list[str]:

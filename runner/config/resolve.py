@@ -206,6 +206,11 @@ def _recorded(plain: Mapping[str, Any], corrections: bool) -> Mapping[str, Any]:
 def _prompts(config: Config, task: Task) -> tuple[str, ...]:
     if task.mixes and config.prompt is config.prompt_file is None:
         return ("",)
+    if config.prompt_file is not None and config.prompt not in (None, config.task.prompt):
+        raise ConfigError(
+            "prompt", config.prompt, f"prompt_file={config.prompt_file} is set too",
+            "one of both: prompt=null, or prompt_file=null",
+        )  # fmt: skip
     return prompts_of(config.prompt, config.prompt_file)
 
 

@@ -72,6 +72,14 @@ def cut_off(size: Size, target: Size, resize: Resize) -> float:
     return float(1 - (right - left) * (bottom - top) / (size[0] * size[1]))
 
 
+def repaints(mask: Image.Image, target: Size, resize: Resize) -> bool:
+    """Whether any white of a mask is in the part of the picture that `resized` draws."""
+    if resize is Resize.cover and mask.size != target:
+        left, top, right, bottom = _Geometry.of(mask.size, target, resize).source
+        mask = mask.crop((math.floor(left), math.floor(top), math.ceil(right), math.ceil(bottom)))
+    return mask.getbbox() is not None
+
+
 def resized_mask(mask: Image.Image, width: int, height: int, resize: Resize) -> Image.Image:
     """The mask at another size, in the geometry of `resized`; still only 0 and 255.
 

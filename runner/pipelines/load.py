@@ -18,17 +18,19 @@ NEEDLESS = (
     "requires torchvision",
     "Expected types for image_processor",
     "cannot run with `cpu` device",
+    "The following part of your input was truncated",
+    "Token indices sequence length is longer than",
+    "Ignoring clean_up_tokenization_spaces",
 )
 """Warnings to hide, by a part of their text. The first two are about the image processor: the one
-that works without torchvision is the one that the weights name, even where torchvision is. The last
-is about half precision on a CPU: it does run, and the plan has warned that it is slow.
+that works without torchvision is the one that the weights name, even where torchvision is. The
+third is about half precision on a CPU: it does run, and the plan has warned that it is slow. The
+others are about prompts that are cut: the plan has named the words that are lost.
 """
 
 
 def quiet_libraries() -> None:
-    """Hide progress bars, and warnings on which a user cannot act. Others stay, such as a prompt
-    that is cut.
-    """
+    """Hide progress bars, and warnings on which a user cannot act, or that a plan has given."""
     from diffusers.utils import logging as diffusers_logging
     from transformers.utils import logging as transformers_logging
 

@@ -25,7 +25,7 @@ from runner.errors import ConfigError
 from runner.metrics.find import FoundMetric
 from runner.planning.as_in_diffusers import size_in_diffusers
 from runner.planning.metrics import FindMetric, add_clips, check_smallest, find_metrics
-from runner.planning.pictures import check_pictures, localize_pictures
+from runner.planning.pictures import check_pictures, check_repainted, localize_pictures
 from runner.planning.sizes import check_size
 from runner.system.machine import is_installed
 from runner.weights.find import FoundWeights
@@ -110,6 +110,7 @@ def check_with_weights(asked: CheckedConfig, weights: FoundWeights) -> tuple[int
         check_size("width", width, asked.row)
     else:
         height, width = size_in_diffusers(run, asked.row, asked.pictures, height, width)
+    check_repainted(run, asked.pictures, (width, height))
     check_smallest(asked.metrics, height, width)
     return height, width
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from runner.images.inputs import InputImage
 
 UNGUIDED = 1.0
+"""Pipelines guide above it alone: all scales up to it give the same pixels."""
 ORIGINAL: dict[str, Plain] = {"size": None, "resize": None}
 """The geometry of a picture that is not resized."""
 

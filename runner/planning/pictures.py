@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from runner.config.choices import Resize
 from runner.config.run_config import RunConfig
 from runner.errors import ConfigError
 from runner.system.credentials import strip_credentials
@@ -129,6 +132,63 @@ def _check_mask(run: RunConfig, image: InputImage, mask: InputImage | None) -> N
     box = run.inputs.mask_box
     if box is not None and (box[2] > image.width or box[3] > image.height):
         raise ConfigError("inputs.mask_box", box, f"goes beyond the picture, which is {size}")
+
+
+def check_repainted(
+    run: RunConfig, pictures: Mapping[str, InputImage], size: tuple[int, int]
+) -> None:
+    """Check that the mask leaves something to repaint.
+
+    Args:
+        pictures: the input pictures, by config key.
+        size: width, height of the images.
+
+    Raises:
+        ConfigError: it repaints nothing, or only what is cut off by `resize`.
+    """
+    inputs, image = run.inputs, pictures.get("inputs.image")
+    mask = pictures.get("inputs.mask")
+    if image is None or (mask is None and inputs.mask_box is None):
+        return
+    box = None if inputs.mask_box is None else tuple(inputs.mask_box)
+    # Uncorrected, diffusers stretches pictures and masks.
+    resize = run.resize if run.corrections else Resize.stretch
+    asked = mask, box, inputs.mask_invert, (image.width, image.height)
+    if _repaints(*asked, size, resize):
+        return
+    key = "inputs.mask_box" if mask is None else "inputs.mask"
+    given = inputs.mask_box if mask is None else mask.path
+    if _repaints(*asked, size, Resize.stretch):
+        raise ConfigError(
+            key, given, f"repaints nothing but what is cut off the picture: {image.width}x"
+            f"{image.height} is to fill {size[0]}x{size[1]} (resize=cover)",
+            "resize=fit or resize=stretch, or another height and width",
+        )  # fmt: skip
+    whole = "the whole picture is in the box" if mask is None else "there is no black in it"
+    why = whole if inputs.mask_invert else "there is no white in it"
+    flipped = str(not inputs.mask_invert).lower()
+    raise ConfigError(
+        key, given, f"repaints nothing: {why}, and inputs.mask_invert="
+        f"{str(inputs.mask_invert).lower()}", f"another mask, or inputs.mask_invert={flipped}",
+    )  # fmt: skip
+
+
+@cache
+def _repaints(
+    mask: InputImage | None,
+    box: Any,
+    invert: bool,
+    picture: tuple[int, int],
+    size: tuple[int, int],
+    resize: Resize,
+) -> bool:
+    # Imported here: most plans do not need Pillow.
+    from runner.images.geometry import mask_of_box, repaints
+    from runner.images.inputs import mask_of_file
+
+    if mask is not None:
+        return repaints(mask_of_file(mask.path, invert=invert), size, resize)
+    return repaints(mask_of_box(picture, box, invert=invert), size, resize)
 
 
 def _check_hint(image: InputImage, hint: InputImage | None) -> None:

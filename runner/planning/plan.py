@@ -13,6 +13,7 @@ from runner.graph.graph import Graph
 from runner.graph.node import Node
 from runner.graph.stage_table import BATCHED_PARAM, is_external
 from runner.metrics.find import FoundMetric
+from runner.planning.cut_texts import CutText
 from runner.planning.metrics import against_baseline
 from runner.planning.profile import ExecutionProfile
 from runner.planning.request import ImageRequest
@@ -44,6 +45,7 @@ class Plan:
         device: "cpu", "cuda", "cuda:N" or "mps".
         threads: CPU threads; `threads_reason` says why, for the log.
         batch_size: images in one call, at most, for tasks that can be batched.
+        cut_texts: texts that are longer than an encoder reads.
         warnings: what the user should know, although the cell can be run.
     """
 
@@ -61,6 +63,7 @@ class Plan:
     threads_reason: str
     batch_size: int
     warnings: tuple[str, ...]
+    cut_texts: tuple[CutText, ...] = ()
 
     @cached_property
     def graph(self) -> Graph:

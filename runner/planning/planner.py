@@ -21,6 +21,7 @@ from runner.planning.checks import (
     needed_roles,
 )
 from runner.planning.corrections import find_faults
+from runner.planning.cut_texts import TextCutter
 from runner.planning.metrics import (
     FindMetric,
     add_clips,
@@ -33,6 +34,7 @@ from runner.planning.request import ImageRequest
 from runner.planning.scheduling import settle_scheduler
 from runner.planning.specs import precision_of
 from runner.planning.tasks import TASKS
+from runner.planning.unused import without_unused
 from runner.planning.warnings import find_warnings
 from runner.system.machine import PIXEL_LIBRARIES, cpu_cores, settle_device, versions
 from runner.weights.find import FoundWeights, find_weights
@@ -104,6 +106,7 @@ class Planner:
         self._download = download
         self._weights: dict[str, FoundWeights] = {}
         self._settle_device = cache(settle_device)
+        self._cutter = TextCutter()
 
     def plan(self, run: RunConfig) -> Plan:
         """See `make_plan`."""
@@ -124,8 +127,9 @@ class Planner:
         """Build the nodes of each image and of its metrics."""
         run, metrics, device = asked.run, asked.metrics, asked.device
         batch_size = run.batch_size or (1 if device == "cpu" else AUTO_BATCH)
-        faults = find_faults(run, asked.pictures, height, width)
-        nodes = self._nodes(run, weights, asked.pictures, faults, device, batch_size)
+        used = without_unused(run)
+        faults = find_faults(used, asked.pictures, height, width)
+        nodes = self._nodes(used, weights, asked.pictures, faults, device, batch_size)
         build = TASKS[run.task.name]
         requests = [
             ImageRequest(index, prompt, seed, height, width)
@@ -136,6 +140,8 @@ class Planner:
             for request in requests
         )
         threads, threads_reason = _threads(run, weights, device)
+        drawn = [node for image in images for node in (image.node, *image.measures.values())]
+        cut_texts = self._cutter.cut_texts(drawn, weights)
         return Plan(
             run=run,
             weights=weights,
@@ -155,15 +161,21 @@ class Planner:
             threads_reason=threads_reason,
             batch_size=batch_size,
             warnings=(
-                *find_warnings(run, device, asked.pictures, (width, height), faults),
+                *find_warnings(run, device, asked.pictures, (width, height), faults, cut_texts),
                 *settle_scheduler(run, weights.checkpoints["decoder"]).warnings,
             ),
+            cut_texts=cut_texts,
         )
 
     def nodes_of(self, plan: Plan) -> NodeFactory:
         """The node factory of a plan."""
         return self._nodes(
-            plan.run, plan.weights, plan.pictures, plan.faults, plan.device, plan.batch_size
+            without_unused(plan.run),
+            plan.weights,
+            plan.pictures,
+            plan.faults,
+            plan.device,
+            plan.batch_size,
         )
 
     def _nodes(

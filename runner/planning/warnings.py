@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.catalog.version import Fault
 from runner.config.choices import WeightsSource
+from runner.config.prompts import unread_columns
 from runner.config.run_config import RunConfig
 from runner.mini.known import Known, read_known
+from runner.planning.cut_texts import CutText, cut_warnings
+from runner.planning.unused import unused_settings
 from runner.weights.find import MINI_DIR
 
 if TYPE_CHECKING:
@@ -25,6 +29,7 @@ def find_warnings(
     pictures: Mapping[str, InputImage],
     size: tuple[int, int],
     faults: Collection[Fault],
+    cut_texts: Sequence[CutText],
 ) -> Iterator[str]:
     """The warnings, one sentence each, most important first.
 
@@ -33,12 +38,16 @@ def find_warnings(
         pictures: the input pictures, by config key.
         size: width, height of the images.
         faults: of diffusers, that act on the cell.
+        cut_texts: the texts that are longer than an encoder reads.
     """
     mini = run.weights.source is WeightsSource.mini
     if mini:
         yield from _unknown_words(run)
     if run.weights.source is WeightsSource.random:
         yield "the weights are random: pictures are noise, and their metrics mean nothing"
+    yield from cut_warnings(cut_texts, len(_texts(run)))
+    yield from unused_settings(run)
+    yield from _unread_columns(run)
     yield from _notes(run, device)
     trained = run.weights.pixels
     if mini and trained is not None and size != (trained, trained):
@@ -53,10 +62,7 @@ def find_warnings(
 
 
 def _unknown_words(run: RunConfig) -> Iterator[str]:
-    texts = [
-        *filter(None, run.prompts),
-        *filter(None, (run.negative_prompt, *(item.text for item in run.interpolate))),
-    ]
+    texts = _texts(run)
     known = _mini_known()
     unknown = {text: words for text in texts if (words := known.unknown_words(text))}
     if unknown:
@@ -67,6 +73,26 @@ def _unknown_words(run: RunConfig) -> Iterator[str]:
         yield (
             f"weights=mini does not know {shown}{more}, in {where}: it draws what the other "
             "words say (its words: runner/mini/weights/README.md)"
+        )
+
+
+def _texts(run: RunConfig) -> list[str]:
+    others = (run.negative_prompt, *(item.text for item in run.interpolate))
+    return [*filter(None, run.prompts), *filter(None, others)]
+
+
+def _unread_columns(run: RunConfig) -> Iterator[str]:
+    file = run.composed.get("prompt_file")
+    columns = unread_columns(Path(file)) if isinstance(file, str) else ()
+    if columns:
+        named = (
+            f"its column {columns[0]} is"
+            if len(columns) == 1
+            else (f"its columns {', '.join(columns)} are")
+        )
+        yield (
+            f"prompt_file={file}: {named} not read, prompts alone are; the config's settings "
+            "hold for all of them"
         )
 
 

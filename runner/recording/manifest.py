@@ -6,12 +6,15 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runner.images.png import read_whole_picture
 from runner.system.files import write_whole
 from runner.system.typed_json import FieldError, read_as
 from runner.tracking.status import Status
+
+if TYPE_CHECKING:
+    from runner.planning.cut_texts import CutText
 
 MANIFEST = "manifest.json"
 VERSION = 1
@@ -72,6 +75,28 @@ class SavedFailure:
 
 
 @dataclass(frozen=True)
+class SavedCut:
+    """A text whose end an encoder did not read.
+
+    Attributes:
+        role: whose encoder it is: prior, decoder, text, or that of a CLIP for metrics.
+        tokens: of the whole text; `kept`: how many were read. Both with those at the ends.
+        lost: the end that was not read.
+    """
+
+    role: str
+    text: str
+    tokens: int
+    kept: int
+    lost: str
+
+    @classmethod
+    def of(cls, cut: CutText) -> SavedCut:
+        """As it is recorded."""
+        return cls(cut.role, cut.text, cut.tokens, cut.most, cut.lost)
+
+
+@dataclass(frozen=True)
 class SavedMetric:
     """A metric. `better`: higher, lower, or None."""
 
@@ -86,6 +111,7 @@ class Manifest:
         run_id: the runner's own.
         mlflow_run_id: None while it is not known.
         scores: metrics of all images together, by name.
+        cut_texts: texts that were cut; not in the file where there are none.
         config: as composed.
         environment: see `provenance.describe`.
     """
@@ -100,6 +126,7 @@ class Manifest:
     scores: Mapping[str, float] = field(default_factory=dict)
     metrics: Mapping[str, SavedMetric] = field(default_factory=dict)
     failures: Sequence[SavedFailure] = field(default_factory=list)
+    cut_texts: Sequence[SavedCut] = field(default_factory=list)
     config: Mapping[str, Any]
     environment: Mapping[str, Any]
 
@@ -136,7 +163,8 @@ class Manifest:
 
     def as_dict(self) -> dict[str, Any]:
         """The file's content as plain values."""
-        return {"version": VERSION, **asdict(self), "status": str(self.status)}
+        content = {"version": VERSION, **asdict(self), "status": str(self.status)}
+        return content if self.cut_texts else {k: v for k, v in content.items() if k != "cut_texts"}
 
 
 def cell_status(folder: Path) -> Status:

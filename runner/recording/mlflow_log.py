@@ -7,6 +7,7 @@ import shlex
 import traceback
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from runner.engine.observer import Loaded, NodeResult, Observer
 from runner.errors import RunnerError
 from runner.graph.node import Node
 from runner.planning.plan import Plan
-from runner.recording.manifest import SavedImage
+from runner.recording.manifest import SavedCut, SavedImage
 from runner.system.text import flatten, pluralize
 from runner.tracking.session import TrackingSession, now_ms
 from runner.tracking.status import Status
@@ -53,6 +54,9 @@ class RunLog(Observer):
         self._text("config.json", json.dumps(plan.run.composed, indent=1, ensure_ascii=False))
         self._text("overrides.txt", "".join(f"{o}\n" for o in plan.run.overrides))
         self._text("environment.json", json.dumps(environment, indent=1, ensure_ascii=False))
+        if plan.cut_texts:
+            cuts = [asdict(SavedCut.of(cut)) for cut in plan.cut_texts]
+            self._text("cut_texts.json", json.dumps(cuts, indent=1, ensure_ascii=False))
         self._text("graph.mmd", plan.graph.as_mermaid())
         records = plan.graph.as_records()
         self._text("graph.json", json.dumps(records, indent=1, ensure_ascii=False))

@@ -21,7 +21,7 @@ from runner.graph.values import Scores
 from runner.images.png import pixel_sha256, png_bytes
 from runner.planning.plan import Plan
 from runner.planning.request import ImageRequest
-from runner.recording.manifest import Manifest, SavedFailure, SavedImage, SavedMetric
+from runner.recording.manifest import Manifest, SavedCut, SavedFailure, SavedImage, SavedMetric
 from runner.recording.provenance import describe
 from runner.system.files import make_folder, slug, write_whole
 from runner.system.signals import hold_back
@@ -137,6 +137,7 @@ class RunFolder(Observer):
             scores=self.scores,
             metrics={m.name: SavedMetric(m.description.better) for m in self._plan.metrics},
             failures=self.failures,
+            cut_texts=[SavedCut.of(cut) for cut in self._plan.cut_texts],
             config=run.composed,
             environment=self.environment,
         ).write(self.path)

@@ -46,7 +46,7 @@ BASES = {
     "negative": (HUB, "negative_prompt=blue"),
     "negative 2.1": (HUB, "negative_prompt=blue", "model=kandinsky2_1"),
     **{task: (HUB, f"task={task}", *needed) for task, needed in NEEDS.items()},
-    "box": (HUB, "task=inpaint", IMAGE, "inputs.mask_box=[0,0,32,32]"),
+    "box": (HUB, "task=inpaint", IMAGE, "inputs.mask_box=[48,48,80,80]"),
     "interpolate": (HUB, "task=interpolate", ITEMS),
     "interpolate 2.1": (HUB, "task=interpolate", ITEMS, "model=kandinsky2_1"),
     "hint": (HUB, "task=controlnet", "inputs.hint=a.png"),
@@ -108,7 +108,7 @@ DECIDES_PIXELS: dict[str, list[tuple[str, list[Any]]]] = {
         ("img2img", [InputsConfig(image="b.png")]),
         ("inpaint", [
             InputsConfig(image="b.png", mask="mask.png"),
-            InputsConfig(image="a.png", mask="b.png"),
+            InputsConfig(image="a.png", mask="white.png"),
             InputsConfig(image="a.png", mask="mask.png", mask_invert=True),
             InputsConfig(image="a.png", mask_box=[0, 0, 32, 64]),
         ]),

@@ -24,6 +24,8 @@ sys.exit(status)
     ("arguments", "status"),
     [
         (["plan"], 0),
+        (["plan", f"prompt={'a red circle ' * 40}"], 0),
+        (["plan", "model=kandinsky3", f"prompt={'a red circle ' * 90}"], 0),
         (["plan", "experiment=first_light", "weights=hub"], 0),
         (["plan", "weights=random", "precision=fp16"], 0),
         (["plan", "-m", "scheduler=ddim,ddpm"], 0),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -11,7 +13,12 @@ import pytest
 import torch
 from PIL import Image
 
+from functional.asked import Ask, Pictures, Pixels
+from functional.direct import Direct
 from functional.made import Made
+
+Drawn = Callable[..., list[Pixels]]
+Sized = Callable[[Ask], Pictures]
 
 PROMPT, NEGATIVE = "a red circle on a white background", "a blue square"
 SEED = 5
@@ -90,3 +97,17 @@ def test_each_of_them_makes_another_picture(kandinsky: Any, model: str) -> None:
         *(made(negative, f"negative_prompt_for={told}") for told in ("both", "prior", "decoder")),
     }
     assert len(hashes) == 4
+
+
+@pytest.mark.parametrize("version", ["2_1", "2_2", "3"])
+def test_without_guidance_nothing_reads_it(
+    version: str, direct: Direct, drawn: Drawn, pictures: Sized
+) -> None:
+    """Direct calls with it, or with another scale up to 1, give the same pixels: so the runner
+    draws them once.
+    """
+    plain = Ask(version, "text2img", width=64, guidance=1.0)
+    for ask in (plain, replace(plain, guidance=0.5), replace(plain, negative=NEGATIVE)):
+        expected = direct.draw(ask, pictures(ask))
+        assert np.array_equal(expected, direct.draw(plain, pictures(plain)))
+        assert np.array_equal(drawn(ask)[0], expected)

@@ -71,6 +71,20 @@ def test_a_size_that_is_rounded(direct: Direct, pictures: Sized, refused: Refuse
     assert refused(ask).startswith("height=100: ")
 
 
+def test_sizes_that_the_unet_of_3_cannot_halve(
+    direct: Direct, drawn: Drawn, pictures: Sized, refused: Refused
+) -> None:
+    """Three times it halves latents of 8 pixels: of its multiples of 8, those of 64 work."""
+    for width in (64, 72, 96, 128, 136, 192):
+        ask = Ask("3", "img2img", width=width)
+        if width % 64:
+            with pytest.raises(RuntimeError, match=r"Sizes of tensors|size of tensor"):
+                direct.draw(ask, pictures(ask), naive=True)
+            assert refused(ask).startswith(f"width={width}: ")
+    (made,) = drawn(ask)
+    assert np.array_equal(made, direct.draw(ask, pictures(ask)))
+
+
 # Masks
 
 

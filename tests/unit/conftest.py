@@ -84,10 +84,11 @@ def pictures() -> Callable[[Path], None]:
 
 
 def write_pictures(folder: Path) -> None:
-    """a.png and its copy, b.png, mask.png (one half white)."""
+    """a.png and its copy, b.png, mask.png (one half white), white.png."""
     Image.new("RGB", (128, 128), "red").save(folder / "a.png")
     shutil.copy(folder / "a.png", folder / "copy of a.png")
     Image.new("RGB", (128, 128), "blue").save(folder / "b.png")
+    Image.new("L", (128, 128), "white").save(folder / "white.png")
     mask = Image.new("L", (128, 128))
     mask.paste(255, (0, 0, 64, 128))
     mask.save(folder / "mask.png")

@@ -72,6 +72,11 @@ def test_a_version_names_stages_and_tasks_that_there_are(version: Version) -> No
     assert set(version.batched_tasks) <= set(version.tasks)
 
 
+@EACH_VERSION
+def test_a_version_refuses_what_it_cannot_do(version: Version) -> None:
+    assert set(version.refusals) <= set(TASKS) - set(version.tasks)
+
+
 def test_every_task_is_done_by_a_version() -> None:
     assert {task for row in VERSIONS.values() for task in row.tasks} == set(TASKS)
     assert {*CELLS, *REFUSED} == set(itertools.product(VERSIONS, TASKS))

@@ -86,7 +86,7 @@ def test_other_sizes_than_the_small_family_was_trained_on_are_a_warning(composed
     [
         ("img2img", (300, 200), [], "inputs.image of 300x200 is to fill 128x128"),
         ("img2img", (300, 200), [], "33% of it is cut off"),
-        ("inpaint", (200, 300), ["inputs.mask_box=[0,0,10,10]"], "33% of it is cut off"),
+        ("inpaint", (200, 300), ["inputs.mask_box=[0,60,10,70]"], "33% of it is cut off"),
         ("img2img", (300, 200), ["resize=fit"], None),
         ("img2img", (300, 200), ["height=128", "width=192", "weights=mini"], "trained on 128x128"),
         ("img2img", (64, 64), [], None),

@@ -138,3 +138,30 @@ def test_the_command_reads_and_refuses_prompt_files(command: Command, tmp_path: 
     assert "2 images (2 prompts x 1 seed)" in command("plan", f"prompt_file={file}").out
     file.write_text("text\na\n")
     assert_refused(command("plan", f"prompt_file={file}"), f"prompt_file={file}", "prompt")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "columns"),
+    [
+        ("a.csv", "prompt,seed,Image,note\na,1,b.png,x\n", "seed, Image are"),
+        ("a.tsv", "Prompts\tnegative_prompt\na\tb\n", "negative_prompt is"),
+        ("a.jsonl", '{"prompt": "a"}\n\n{"prompt": "b", "steps": 5}\n', "steps is"),
+        ("a.csv", "id,prompt,category,note\n1,a,b,c\n", None),
+        ("a.txt", "seed,prompt\n", None),
+    ],
+)
+def test_columns_that_read_like_settings_are_told(
+    command: Command, name: str, text: str, columns: str | None
+) -> None:
+    Path(name).write_text(text)
+    said = command("plan", f"prompt_file={name}")
+    assert said.status == 0
+    assert ("not read, prompts alone are" in said.out) == (columns is not None)
+    assert columns is None or f"{columns} not read" in said.out
+
+
+def test_a_prompt_beside_a_prompt_file_is_refused(command: Command) -> None:
+    Path("a.txt").write_text("a red circle\n")
+    said = command("plan", "prompt=a dog", "prompt_file=a.txt")
+    assert_refused(said, "prompt=a dog: prompt_file=a.txt is set too", "prompt=null")
+    assert command("plan", "prompt=null", "prompt_file=a.txt").status == 0
