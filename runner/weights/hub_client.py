@@ -141,34 +141,36 @@ def _there_by_repository(files: Sequence[RemoteFile]) -> dict[str, int]:
     return there
 
 
+KINDS: Sequence[tuple[type[Exception], str, bool]] = (
+    (DamagedError, "damaged", False),
+    (OfflineModeIsEnabled, "offline", False),
+    (GatedRepoError, "gated", False),
+    (RepositoryNotFoundError, "no_repository", False),
+    (RevisionNotFoundError, "no_revision", False),
+    (RemoteEntryNotFoundError, "no_file", False),
+    (HFValidationError, "name", True),
+    *((gone, "gone", True) for gone in GONE),
+)
+"""(class, kind, whether its own words are told): an error is of the first class that it is of."""
+REFUSED = (401, 403)
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
 def explain(error: Exception, repo: str, name: str | None = None) -> dict[str, Any]:
     """The error as plain values; never with a header of the request, which may hold a token."""
-    kind, detail = "other", f"{type(error).__name__}: {error}"
-    if isinstance(error, DamagedError):
-        kind, detail = "damaged", ""
-    elif isinstance(error, OfflineModeIsEnabled):
-        kind, detail = "offline", ""
-    elif isinstance(error, GatedRepoError):
-        kind, detail = "gated", ""
-    elif isinstance(error, RepositoryNotFoundError):
-        kind, detail = "no_repository", ""
-    elif isinstance(error, RevisionNotFoundError):
-        kind, detail = "no_revision", ""
-    elif isinstance(error, RemoteEntryNotFoundError):
-        kind, detail = "no_file", ""
-    elif isinstance(error, HFValidationError):
-        kind, detail = "name", str(error)
+    words = str(error).strip() or type(error).__name__
+    kind, detail = "other", f"{type(error).__name__}: {words}"
+    known = next(((k, told) for cls, k, told in KINDS if isinstance(error, cls)), None)
+    if known is not None:
+        kind, detail = known[0], words if known[1] else ""
     elif isinstance(error, HfHubHTTPError):
         status = error.response.status_code
-        kind, detail = ("refused" if status in (401, 403) else "answered"), str(status)
-    elif isinstance(error, GONE):
-        kind, detail = "gone", str(error) or type(error).__name__
+        kind, detail = ("refused" if status in REFUSED else "answered"), str(status)
     elif isinstance(error, OSError):
-        kind = "disk"
-        detail = os.strerror(error.errno) if error.errno else str(error)
-        kind = "no_space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else kind
-    return {"kind": kind, "detail": detail.splitlines()[0][:200] if detail else "",
-            "repo": repo, "name": name}  # fmt: skip
+        kind = "no_space" if error.errno in FULL else "disk"
+        detail = os.strerror(error.errno) if error.errno else words
+    shown = detail.splitlines()[0][:200] if detail else ""
+    return {"kind": kind, "detail": shown, "repo": repo, "name": name}
 
 
 def main(task: str) -> None:
