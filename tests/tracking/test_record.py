@@ -125,7 +125,8 @@ def test_environment(artifacts: Path, run: Any) -> None:
 
 def test_graph(artifacts: Path, place: Workplace) -> None:
     nodes = json.loads((artifacts / "graph.json").read_text())
-    assert [node["stage"] for node in nodes] == ["prior", "prior", "decode", "decode"]
+    # The negative prompt is embedded once for both prompts.
+    assert sorted(node["stage"] for node in nodes) == ["decode", "decode", *["prior"] * 3]
     drawn = (artifacts / "graph.mmd").read_text()
     assert drawn.startswith("flowchart LR")
     for image in place.manifest["images"]:
@@ -157,10 +158,10 @@ def test_the_table_of_images(artifacts: Path, run: Any, place: Workplace) -> Non
 def test_metrics(mlflow: MLflow, run: Any) -> None:
     found = run.data.metrics
     assert found["images"] == 2
-    assert (found["stages_run"], found["stages_reused"]) == (4, 0)
-    for stage in ("prior", "decode"):
+    assert (found["stages_run"], found["stages_reused"]) == (5, 0)
+    for stage, number in (("prior", 3), ("decode", 2)):
         values = mlflow.values(run, f"seconds_{stage}")
-        assert len(values) == 2
+        assert len(values) == number
         assert min(values) > 0
         assert found[f"seconds_{stage}_sum"] == pytest.approx(sum(values))
     assert 0 < found["seconds_loading"] < found["seconds_total"]
