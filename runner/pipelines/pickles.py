@@ -14,6 +14,7 @@ from typing import Any
 
 from runner.errors import StorageError
 from runner.system.locks import lock_file
+from runner.weights.pickled import is_converted, keep_hash
 
 
 def convert(pickles: Sequence[Path], target: Path) -> None:
@@ -27,10 +28,15 @@ def convert(pickles: Sequence[Path], target: Path) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with lock_file(target.with_suffix(".lock")):
-            if not target.is_file():
+            for left in target.parent.glob(f"{target.stem}.*.part"):  # by one that was killed
+                left.unlink(missing_ok=True)
+            if not is_converted(target):
                 _convert(pickles, target)
     except OSError as error:
-        raise StorageError(f"{target} cannot be written: {error.strerror or error}") from error
+        raise StorageError(
+            f"{target} cannot be written: {error.strerror or error} "
+            "(KANDINSKY_CACHE=<folder> names another place)"
+        ) from error
 
 
 def _convert(pickles: Sequence[Path], target: Path) -> None:
@@ -41,6 +47,7 @@ def _convert(pickles: Sequence[Path], target: Path) -> None:
         if done.returncode != 0:
             said = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
             raise StorageError(f"{pickles[0]} cannot be kept as safetensors: {said[-1]}")
+        keep_hash(target, part)
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)

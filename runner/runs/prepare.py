@@ -13,11 +13,11 @@ from runner.pipelines.pickles import convert
 from runner.planning.plan import Plan
 from runner.planning.planner import find_needed_weights, make_plan
 from runner.planning.sweep import SweepPlan, plan_sweep
-from runner.recording.downloads import download_display
+from runner.recording.downloads import QuietDownload, download_display
 from runner.system.signals import interrupt, signals
-from runner.weights.complete import ask_about, fetch_missing
+from runner.weights.complete import ask_about, fetch_missing, missing_files, raise_unfetched
 from runner.weights.found import FoundCheckpoint, distinct
-from runner.weights.hub import is_offline
+from runner.weights.hub import RemoteFile, is_offline
 
 T = TypeVar("T")
 Found = Collection[FoundCheckpoint]
@@ -103,19 +103,32 @@ def _prepared(plan: Callable[[], T], of: Callable[[T], Found], progress: Progres
     # Another program's download: it may lack what this program cannot know of.
     if unlisted and not is_offline() and ask_about(unlisted, seconds=0) is None:
         planned = plan()
-    if any(found.checked is None for found in of(planned)):
-        try:
-            with signals(interrupt):
-                ask_about([found for found in of(planned) if found.checked is None])
-                planned = plan()
-                fetch_missing(list(of(planned)), display)
-        except KeyboardInterrupt:
-            print(STOPPED, file=sys.stderr, flush=True)
-            raise
+    try:
+        with signals(interrupt):
+            planned = _completed(plan, of, planned, display)
+            for found in of(planned):
+                assert found.checked is not None
+                for target, pickles in found.checked.to_convert.items():
+                    display.converts(str(pickles[0]))
+                    convert(pickles, target)
+    except KeyboardInterrupt:
+        print(STOPPED, file=sys.stderr, flush=True)
+        raise
+    return planned
+
+
+def _completed(
+    plan: Callable[[], T], of: Callable[[T], Found], planned: T, display: QuietDownload
+) -> T:
+    """The plan, once all its weights are on this disk."""
+    before: set[RemoteFile] = set()
+    while absent := [found for found in of(planned) if found.checked is None]:
+        ask_about(absent)
         planned = plan()
-    for found in of(planned):
-        assert found.checked is not None, f"{found.repo} is whole now"
-        for target, pickles in found.checked.to_convert.items():
-            display.converts(str(pickles[0]))
-            convert(pickles, target)
+        missing = set(missing_files(of(planned)))
+        if missing and missing == before:
+            raise_unfetched([found for found in of(planned) if found.checked is None])
+        before = missing
+        fetch_missing(list(of(planned)), display)
+        planned = plan()
     return planned

@@ -11,6 +11,7 @@ from runner.config.run_config import RunConfig
 from runner.errors import RunnerError, raise_all
 from runner.runs.prepare import download
 from runner.system.text import format_bytes
+from runner.verbs.jobs import text_output
 from runner.weights.found import FoundCheckpoint
 
 NEWEST = "--newest"
@@ -34,8 +35,9 @@ def main(arguments: list[str]) -> int:
 
 
 def _download(runs: Sequence[RunConfig], newest: bool) -> None:
+    output = text_output(runs[0].progress)
     for found in download(runs, newest=newest):
-        print(_line(found))
+        print(_line(found), file=output)
 
 
 def _line(found: FoundCheckpoint) -> str:

@@ -27,7 +27,7 @@ def run_sweep(cells: Sequence[Cell], cluster: Cluster | None) -> Swept:
     sweep = prepare_sweep(cells)
     finished = execute_sweep(sweep, cluster)
     progress = sweep.runs[0].progress
-    print(finished.summary, file=_output(progress))
+    print(finished.summary, file=text_output(progress))
     folders = {
         cell.number: ended.folder for cell, ended in zip(sweep.cells, finished.cells, strict=True)
     }
@@ -47,7 +47,7 @@ def run_one(run: RunConfig) -> int:
     from runner.runs.run import execute_run
 
     finished = execute_run(run)
-    print(finished.summary, file=_output(run.progress))
+    print(finished.summary, file=text_output(run.progress))
     return finished.status
 
 
@@ -68,13 +68,13 @@ def _tell(folder: Path, progress: Progress) -> None:
 
     for verb in (compare, report):
         try:
-            with contextlib.redirect_stdout(_output(progress)):
+            with contextlib.redirect_stdout(text_output(progress)):
                 verb.main([str(folder)])
         except RunnerError as error:
             # The pictures are made; a failed page loses none of them.
             print(f"warning: no {verb.__name__.rpartition('.')[2]}: {error}", file=sys.stderr)
 
 
-def _output(progress: Progress) -> TextIO:
+def text_output(progress: Progress) -> TextIO:
     """The stream for text: with `json` standard output is for other programs alone."""
     return {Progress.quiet: io.StringIO(), Progress.json: sys.stderr}.get(progress, sys.stdout)

@@ -18,7 +18,8 @@ PATIENCE = 60.0
 PATIENCE_VARIABLE = "KANDINSKY_HUB_PATIENCE"
 
 PROBLEMS = {
-    "gated": "is gated: accept its terms on the hub, and log in (hf auth login)",
+    "gated": "is gated: accept its terms on the hub, and log in (hf auth login) or set "
+    "HF_TOKEN; a token that was sent was not enough",
     "no_repository": "is not on the hub (404), or not open to you",
     "no_revision": "has no such revision (404)",
     "no_file": "has no file {name} (404)",
@@ -44,6 +45,7 @@ class HubError(Exception):
     def __init__(self, error: Mapping[str, Any]) -> None:
         self.kind = str(error["kind"])
         self.repo = str(error["repo"])
+        self.name = error.get("name")
         super().__init__(PROBLEMS[self.kind].format(cache=cache_dir(), **error))
 
 

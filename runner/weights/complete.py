@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -65,18 +67,40 @@ def ask_about(
     wanted = {_asked(found, newest): found for found in checkpoints if found.wanted is not None}
     if not wanted:
         return None
+    _check_endpoint()
     answers = _answers(list(wanted), patience() if seconds is None else seconds)
     unreached = None
     errors = []
     for asked, answer in answers.items():
         if answer.error is None:
             _remember_newest(asked, answer)
-        elif seconds is not None and answer.error.kind in UNREACHED:
+        elif wanted[asked].checked is not None or (
+            seconds is not None and answer.error.kind in UNREACHED
+        ):
             unreached = str(answer.error)
         else:
             errors.append(explain(wanted[asked], answer.error))
     raise_all(errors)
     return unreached
+
+
+def _check_endpoint() -> None:
+    """Raises WeightsError where the client's variable names no address."""
+    endpoint = os.environ.get("HF_ENDPOINT")
+    if endpoint and not re.match(r"https?://[^/]", endpoint):
+        raise WeightsError(
+            "HF_ENDPOINT", endpoint, "is no address of a hub", "https://<host>, or not set"
+        )
+
+
+def raise_unfetched(checkpoints: Sequence[FoundCheckpoint]) -> None:
+    """Raise the errors of checkpoints that are not whole although all was fetched."""
+    raise_all(
+        [
+            WeightsError(found.key, found.repo, f"is not whole after a download: {found.problem}")
+            for found in checkpoints
+        ]
+    )
 
 
 def _answers(asked: Sequence[Asked], seconds: float) -> dict[Asked, Answer]:
@@ -102,6 +126,8 @@ def explain(found: FoundCheckpoint, error: HubError) -> WeightsError:
         problem = f"{found.repo} {error}"
     elif error.kind in UNREACHED:
         what = found.problem or f"is not on this disk (looked in {cache_dir()})"
+        if error.name:
+            what = f"{error.name} of it is not on this disk"
         problem = f"{what}, and {error}"
     instead = f"weights=<folder that holds {found.checkpoint.folder}>, or weights=mini"
     if error.kind in ("no_space", "disk"):
@@ -153,7 +179,9 @@ def fetch_missing(checkpoints: Sequence[FoundCheckpoint], display: DownloadDispl
     try:
         fetch_files(files, display.progressed, display.waits)
     except HubError as error:
-        of = next((one for one in checkpoints if one.repo == error.repo), checkpoints[0])
+        of = next((one for one in checkpoints if one.repo == error.repo), None)
+        if of is None:
+            raise WeightsError("weights", "hub", str(error)) from error
         raise explain(of, error) from error
     finally:
         display.ended()
@@ -197,7 +225,8 @@ def _remember_newest(asked: Asked, answer: Answer) -> None:
         part.write_text(json.dumps({**known, f"{asked.repo}@{asked.revision}": answer.newest}))
         part.replace(path)
     except OSError:
-        part.unlink(missing_ok=True)  # only for display
+        with contextlib.suppress(OSError):  # only for display
+            part.unlink()
 
 
 def _newest_file() -> Path:

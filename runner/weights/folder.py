@@ -17,7 +17,7 @@ from runner.weights.facts import embedding_size, last_channels, native_size, sch
 from runner.weights.files import WeightFiles, choose_weight_files, find_weight_files, other_files
 from runner.weights.hashes import FileHashes, fingerprint
 from runner.weights.identify import check_weights
-from runner.weights.pickled import converted_file, read_pickled_header
+from runner.weights.pickled import find_converted, is_converted, read_pickled_header
 from runner.weights.safetensors_header import DamagedFileError, Header, read_header
 from runner.weights.settings import config_name, read_json
 from runner.weights.shared import FILE, shared_components
@@ -71,7 +71,7 @@ class CheckedFolder:
         return {
             target: [self.files[name] for name in self.weights[module].files]
             for module, target in self.converted.items()
-            if not target.is_file()
+            if not is_converted(target)
         }
 
     def links(self) -> dict[str, Path]:
@@ -134,14 +134,14 @@ def check_folder(
     check_weights(path, checkpoint, headers, configs, key)
     for name in missing_files(_read_index(found, checkpoint, key), checkpoint, found):
         raise WeightsError(key, path / name, "is not there", "a whole checkpoint: copy it again")
-    used = _used(found, checkpoint, weights)
+    used = _used(found, checkpoint, weights, key)
     sha256 = {name: hashes.sha256(file) for name, file in used.items()}
     return CheckedFolder(
         path=path,
         files=used,
         weights=weights,
         converted={
-            module: converted_file([sha256[name] for name in one.files])
+            module: find_converted([sha256[name] for name in one.files], hashes)
             for module, one in weights.items()
             if one.pickled
         },
@@ -173,13 +173,19 @@ def _walk(folder: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _used(
-    found: Mapping[str, Path], checkpoint: Checkpoint, weights: Mapping[str, WeightFiles]
+    found: Mapping[str, Path],
+    checkpoint: Checkpoint,
+    weights: Mapping[str, WeightFiles],
+    key: str,
 ) -> dict[str, Path]:
     """The files that decide the pixels."""
     names = {*other_files(found, checkpoint.without)}
     for one in weights.values():
         names |= {*one.files}
-    return {name: found[name] for name in sorted(names) if found[name].is_file()}
+    for name in names:
+        if not found[name].is_file():
+            raise WeightsError(key, found[name], "is a link to nothing", "a whole checkpoint")
+    return {name: found[name] for name in sorted(names)}
 
 
 def _weights_of(
@@ -218,9 +224,10 @@ def _headers(weights: WeightFiles, found: Mapping[str, Path], key: str) -> list[
         try:
             headers.append(read(found[name]))
         except DamagedFileError as error:
-            raise WeightsError(
-                key, found[name], str(error), "a whole file: copy it again"
-            ) from error
+            allowed = "a whole file: copy it again"
+            if weights.pickled:
+                allowed = "safetensors, or a dictionary of tensors by torch.save"
+            raise WeightsError(key, found[name], str(error), allowed) from error
         except OSError as error:
             raise WeightsError(key, found[name], f"cannot be read: {error.strerror}") from error
     return headers

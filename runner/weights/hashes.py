@@ -65,6 +65,15 @@ class FileHashes:
             raise DamagedBlobError(path)
         return found
 
+    def matches(self, path: Path, sha256: str | None, git: str) -> bool:
+        """Whether a file has the bytes that the hub lists: by sha256, or of small ones by git's."""
+        if sha256 is None:
+            return git_hash(path) == git
+        try:
+            return self.sha256(path) == sha256
+        except DamagedBlobError:
+            return False
+
     def remember(self, path: Path, sha256: str) -> None:
         """Take a hash that was computed elsewhere, such as by a download."""
         target = path.resolve()
@@ -120,9 +129,12 @@ def _named_hash(path: Path) -> str | None:
 
 def _is_git_blob(path: Path) -> bool:
     """Whether the file's name is git's hash of its bytes; such files are small."""
-    if len(path.name) != GIT_HEX_LENGTH:
-        return False
+    return len(path.name) == GIT_HEX_LENGTH and git_hash(path) == path.name
+
+
+def git_hash(path: Path) -> str:
+    """git's hash of a file's bytes, read whole."""
     content = path.read_bytes()
     digest = hashlib.sha1(f"blob {len(content)}\0".encode(), usedforsecurity=False)
     digest.update(content)
-    return digest.hexdigest() == path.name
+    return digest.hexdigest()

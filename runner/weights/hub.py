@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+COMMIT = re.compile("[0-9a-f]{40}")
 
 
 @dataclass(frozen=True)
@@ -46,10 +49,16 @@ class CachedRepo:
     def commit_of(self, revision: str) -> str | None:
         """The commit of a branch, tag or commit, as far as this disk knows."""
         try:
-            return (self.home / "refs" / revision).read_text(encoding="utf-8").strip()
+            commit = (self.home / "refs" / revision).read_text(encoding="utf-8").strip()
+            if COMMIT.fullmatch(commit):
+                return commit
         except (OSError, ValueError):
+            pass
+        try:
             known = self.snapshot(revision).is_dir() or self._tree(revision).is_file()
-            return revision if known else None
+        except (OSError, ValueError):
+            return None
+        return revision if known and COMMIT.fullmatch(revision) else None
 
     def snapshot(self, commit: str) -> Path:
         """The folder of a commit's files."""
@@ -59,13 +68,14 @@ class CachedRepo:
         """Name -> file, of all files of a commit; None: the hub was not asked for them yet."""
         try:
             content = json.loads(self._tree(commit).read_text(encoding="utf-8"))
-            return {
+            found = {
                 name: RemoteFile(
                     self.repo, commit, name, int(entry["size"]),
                     str(entry.get("lfs_sha256") or entry["blob_id"]), entry.get("lfs_sha256"),
                 )
                 for name, entry in content["files"].items()
             }  # fmt: skip
+            return found or None
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None  # asked again
 

@@ -14,6 +14,7 @@ An error is {"kind", "detail", "repo", "name"}; its kinds are in `runner.weights
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -25,7 +26,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import HfApi, RepoFile
+from huggingface_hub import HfApi, ModelInfo
 from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
@@ -35,6 +36,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from huggingface_hub.hf_api import RepoSibling
 
 from runner.weights.hub import CachedRepo, RemoteFile
 from runner.weights.hub_files import GONE, DamagedError, bytes_there, fetch_file, patiently, say
@@ -62,14 +64,23 @@ def ask(repositories: Sequence[Mapping[str, Any]], patience: float) -> list[dict
 def _answer(asked: Mapping[str, Any], patience: float) -> dict[str, Any]:
     api, repo, revision = HfApi(), asked["repo"], asked["revision"]
     timeout = 10 if patience else 4
-    info = patiently(lambda: api.model_info(repo, revision=revision, timeout=timeout), patience)
-    commit = asked["commit"] or info.sha
+
+    def look_up(revision: str) -> ModelInfo:
+        # One question, which tells the commit and its files.
+        return patiently(
+            lambda: api.model_info(repo, revision=revision, files_metadata=True, timeout=timeout),
+            patience,
+        )
+
+    newest = info = look_up(revision)
+    if asked["commit"] not in (None, newest.sha):
+        # A commit that the hub does not know was a damaged reference.
+        with contextlib.suppress(RevisionNotFoundError):
+            info = look_up(asked["commit"])
+    commit = str(info.sha)
     cached = CachedRepo(repo)
     if cached.listing(commit) is None:
-        found = patiently(
-            lambda: list(api.list_repo_tree(repo, recursive=True, revision=commit)), patience
-        )
-        _keep_listing(cached.home, commit, [one for one in found if isinstance(one, RepoFile)])
+        _keep_listing(cached.home, commit, info.siblings or [])
     if revision != commit:
         _keep(cached.home / "refs" / revision, commit)
     listing = cached.listing(commit) or {}
@@ -80,23 +91,21 @@ def _answer(asked: Mapping[str, Any], patience: float) -> dict[str, Any]:
     ]
     for file in settings:
         fetch_file(file, patience)
-    return {"commit": commit, "newest": info.sha}
+    return {"commit": commit, "newest": newest.sha}
 
 
 def _is_config(name: str) -> bool:
     return Path(name).name in ("model_index.json", "config.json", "scheduler_config.json")
 
 
-def _keep_listing(home: Path, commit: str, files: Sequence[RepoFile]) -> None:
+def _keep_listing(home: Path, commit: str, files: Sequence[RepoSibling]) -> None:
     """As the hub's client keeps it, which reads it, too (huggingface_hub, _tree_cache.py)."""
     entries = {}
     for file in files:
         entry: dict[str, Any] = {"size": file.size, "blob_id": file.blob_id}
         if file.lfs is not None:
             entry |= {"lfs_sha256": file.lfs.sha256, "lfs_size": file.lfs.size}
-        if file.xet_hash is not None:
-            entry["xet_hash"] = file.xet_hash
-        entries[file.path] = entry
+        entries[file.rfilename] = entry
     _keep(home / "trees" / f"{commit}.json", json.dumps({"format_version": 1, "files": entries}))
 
 

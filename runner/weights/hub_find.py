@@ -46,19 +46,31 @@ def find_on_hub(
     listing = cached.listing(commit)
     if listing is not None:
         needed = _needed(listing, checkpoint, configured.variant, precision, found)
-        missing = tuple(file for file in needed if not cached.holds(file))
+        missing = [file for file in needed if not cached.holds(file)]
+        damaged = [
+            file
+            for file in needed
+            if file not in missing
+            and not hashes.matches(snapshot / file.name, file.sha256, file.blob)
+        ]
+        if damaged:
+            problem = f"{snapshot / damaged[0].name} has other bytes than the hub lists"
+            return replace(
+                found, missing=(*missing, *damaged), damaged=tuple(damaged), problem=problem
+            )
         if missing:
             check_configs(snapshot, checkpoint, key)
             names = f"{missing[0].name}{f' and {len(missing) - 1} more' if missing[1:] else ''}"
-            problem = f"{names} of it is not there" if len(missing) < len(needed) else None
-            return replace(found, missing=missing, problem=problem)
+            some = len(missing) < len(needed)
+            return replace(
+                found,
+                missing=tuple(missing),
+                problem=f"{names} of it is not there" if some else None,
+            )
     try:
         checked = check_folder(snapshot, checkpoint, configured.variant, key, hashes, precision)
     except DamagedBlobError as error:
-        file = (listing or {}).get(str(error.path.relative_to(snapshot)))
-        problem = f"{error.path} has other bytes than the hub lists"
-        one = (file,) if file is not None else ()
-        return replace(found, missing=one or None, damaged=one, problem=problem)
+        return replace(found, problem=f"{error.path} has other bytes than its name says")
     except WeightsError as error:
         if listing is not None:
             raise

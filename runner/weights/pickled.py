@@ -5,6 +5,7 @@ They are never loaded themselves: `runner.pipelines.pickles` makes a safetensors
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import pickle
 import zipfile
@@ -13,13 +14,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from runner.system.hashes import file_sha256
 from runner.system.user_cache import user_cache_dir
+from runner.weights.hashes import FileHashes
 from runner.weights.safetensors_header import MAX_HEADER_BYTES, DamagedFileError, Header
 
-STORAGES = (
-    "FloatStorage", "HalfStorage", "BFloat16Storage", "DoubleStorage", "LongStorage", "IntStorage",
-    "ShortStorage", "CharStorage", "ByteStorage", "BoolStorage",
-)  # fmt: skip
+STORAGES = {
+    "FloatStorage": 4, "HalfStorage": 2, "BFloat16Storage": 2, "DoubleStorage": 8,
+    "LongStorage": 8, "IntStorage": 4, "ShortStorage": 2, "CharStorage": 1, "ByteStorage": 1,
+    "BoolStorage": 1,
+}  # fmt: skip
+"""Class of storage -> bytes of a number."""
 
 
 class _Shape:
@@ -27,7 +32,14 @@ class _Shape:
 
     def __init__(self, *arguments: Any) -> None:
         # torch._utils._rebuild_tensor_v2(storage, storage_offset, size, stride, ...)
-        self.shape = tuple(map(int, arguments[2]))
+        storage, offset, size, stride = arguments[:4]
+        self.shape = tuple(map(int, size))
+        # ("storage", class, name of its file, device, numbers)
+        _, kind, self.file, _, numbers = storage
+        self.bytes = STORAGES[kind] * int(numbers)
+        last = sum((length - 1) * step for length, step in zip(self.shape, stride, strict=True))
+        if 0 not in self.shape and int(offset) + last >= int(numbers):
+            raise DamagedFileError("is damaged: a tensor is larger than what is stored of it")
 
 
 def _same(tensor: Any, *_: Any) -> Any:
@@ -68,6 +80,11 @@ def read_pickled_header(path: Path) -> Header:
                 raise DamagedFileError("is pickled and says too much beside its tensors: refused")
             with archive.open(name) as file:
                 content = _Looking(file).load()
+            stored = {info.filename: info.file_size for info in archive.infolist()}
+        folder = name.removesuffix("data.pkl")
+        for value in content.values():
+            if stored.get(f"{folder}data/{value.file}", -1) < value.bytes:
+                raise DamagedFileError("is damaged: numbers of a tensor are missing")
         tensors = {str(key): value.shape for key, value in content.items()}
     except (DamagedFileError, OSError):
         raise
@@ -78,11 +95,41 @@ def read_pickled_header(path: Path) -> Header:
     return Header(tensors, path.stat().st_size)
 
 
-def converted_file(hashes: Sequence[str]) -> Path:
-    """Where the safetensors file made from pickles is kept.
+def find_converted(pickles: Sequence[str], hashes: FileHashes) -> Path:
+    """Where the safetensors file made from pickles is kept; a damaged one is removed.
 
     Args:
-        hashes: the pickles' hex sha256, in order.
+        pickles: their hex sha256, in order.
     """
-    name = hashlib.sha256("\n".join(hashes).encode()).hexdigest()[:32]
-    return user_cache_dir() / "converted" / f"{name}.safetensors"
+    name = hashlib.sha256("\n".join(pickles).encode()).hexdigest()[:32]
+    target = user_cache_dir() / "converted" / f"{name}.safetensors"
+    if is_converted(target) and hashes.sha256(target) != _kept(target)[0]:
+        with contextlib.suppress(OSError):
+            target.unlink()
+    return target
+
+
+def is_converted(target: Path) -> bool:
+    """Whether the file is there, as long as it was when it was made."""
+    try:
+        return target.stat().st_size == _kept(target)[1]
+    except OSError:
+        return False
+
+
+def keep_hash(target: Path, made: Path) -> None:
+    """Write down what `made` holds, which will be moved to `target`."""
+    hash_file(target).write_text(f"{file_sha256(made)} {made.stat().st_size}\n", encoding="utf-8")
+
+
+def hash_file(target: Path) -> Path:
+    """The file with the hash and the size of a converted one."""
+    return target.with_suffix(".sha256")
+
+
+def _kept(target: Path) -> tuple[str, int]:
+    try:
+        sha256, size = hash_file(target).read_text(encoding="utf-8").split()
+        return sha256, int(size)
+    except (OSError, ValueError):
+        return "", -1
