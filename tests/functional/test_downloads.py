@@ -10,8 +10,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from PIL import Image
@@ -29,8 +29,7 @@ RUN = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Said:
+class Said(NamedTuple):
     status: int
     out: str
     err: str
@@ -49,9 +48,7 @@ def said(capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
 
     def say(*arguments: str) -> Said:
         capsys.readouterr()
-        status = main(list(arguments))
-        printed = capsys.readouterr()
-        return Said(status, printed.out, printed.err)
+        return Said(main(list(arguments)), *capsys.readouterr())
 
     return say
 
@@ -233,7 +230,6 @@ def test_a_download_ends_at_once_and_goes_on(hub: Hub, number: signal.Signals) -
     assert "Traceback" not in err
     assert "the same command goes on there" in err
     hub.bytes_per_second = 0
-    hub.requests.clear()
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert all(json.loads(line)["event"] for line in done.stdout.splitlines())
     assert any(one.range for one in hub.requests)
