@@ -21,7 +21,7 @@ from runner.planning.plan import Plan
 from runner.planning.planner import Planner
 from runner.system.machine import COMPARING, check_installed
 from runner.system.text import pluralize
-from runner.weights.found import FoundCheckpoint
+from runner.weights.found import FoundCheckpoint, distinct
 
 SHOWN_CELLS = 3
 """How many cells an error names that are wrong for the same reason."""
@@ -96,9 +96,9 @@ class SweepPlan:
         return shlex.join(["kandinsky", "run", "-m", *fixed, *swept])
 
     @property
-    def checkpoints(self) -> dict[str, FoundCheckpoint]:
-        """Identity -> checkpoint, of those that the stages run on."""
-        return {f.identity: f for plan in self.plans for f in plan.weights.checkpoints.values()}
+    def checkpoints(self) -> list[FoundCheckpoint]:
+        """The checkpoints that the stages run on, each once."""
+        return distinct(f for plan in self.plans for f in plan.weights.checkpoints.values())
 
     @cached_property
     def stages(self) -> Counter[str]:

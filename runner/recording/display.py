@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import sys
+import time
 from dataclasses import dataclass
 
+from runner.config.choices import Progress
 from runner.engine.observer import Loaded, Observer
 from runner.tracking.status import Status
 
@@ -32,6 +36,19 @@ class Display(Observer):
 
     def cell_ended(self, cell: CellEnded) -> None:
         """A cell of a sweep is over."""
+
+
+def settle_progress(progress: Progress) -> Progress:
+    """What `auto` means: bars where stderr is a terminal, else lines."""
+    if progress is not Progress.auto:
+        return progress
+    return Progress.bars if sys.stderr.isatty() else Progress.lines
+
+
+def write_event(event: str, **content: object) -> None:
+    """Write a line of JSON on stdout."""
+    line = {"event": event, "time": round(time.time(), 3), **content}
+    print(json.dumps(line, ensure_ascii=False), flush=True)
 
 
 def cell_text(cell: CellEnded) -> str:

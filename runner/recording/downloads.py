@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Mapping
 from typing import Any
 
 from runner.config.choices import Progress
+from runner.recording.display import settle_progress, write_event
 from runner.system.text import format_bytes
 
 WAIT_TOLD_AGAIN = 30.0
@@ -117,10 +117,7 @@ class DownloadEvents(QuietDownload):
             total=sum(self._total.values()), bytes_per_second=round(rate), seconds_left=left,
         )  # fmt: skip
 
-    @staticmethod
-    def _write(event: str, **content: object) -> None:
-        line = {"event": event, "time": round(time.time(), 3), **content}
-        print(json.dumps(line, ensure_ascii=False), flush=True)
+    _write = staticmethod(write_event)
 
 
 class DownloadBars(QuietDownload):
@@ -174,9 +171,7 @@ KINDS = {
 
 def download_display(progress: Progress) -> QuietDownload:
     """The display that the config asks for. `auto` looks whether stderr is a terminal."""
-    if progress is Progress.auto:
-        progress = Progress.bars if sys.stderr.isatty() else Progress.lines
-    return KINDS[progress]()
+    return KINDS[settle_progress(progress)]()
 
 
 def _say(text: str) -> None:

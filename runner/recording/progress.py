@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import sys
-import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -13,7 +11,14 @@ from runner.config.choices import Progress
 from runner.engine.observer import Loaded, NodeResult
 from runner.errors import RunnerError
 from runner.graph.node import Node
-from runner.recording.display import CellEnded, Display, cell_text, loaded_text
+from runner.recording.display import (
+    CellEnded,
+    Display,
+    cell_text,
+    loaded_text,
+    settle_progress,
+    write_event,
+)
 
 if TYPE_CHECKING:
     from runner.recording.progress_bars import Bars
@@ -25,8 +30,7 @@ def display_for(progress: Progress, cells: int = 0) -> Lines | CellLines | Bars 
     Args:
         cells: how many cells of a sweep will run.
     """
-    if progress is Progress.auto:
-        progress = Progress.bars if sys.stderr.isatty() else Progress.lines
+    progress = settle_progress(progress)
     if progress is Progress.bars:
         from runner.recording.progress_bars import Bars
 
@@ -134,10 +138,7 @@ class Json(Quiet):
     def cell_ended(self, cell: CellEnded) -> None:
         self._write("cell_ended", **asdict(cell))
 
-    @staticmethod
-    def _write(event: str, **content: object) -> None:
-        line = {"event": event, "time": round(time.time(), 3), **content}
-        print(json.dumps(line, ensure_ascii=False), flush=True)
+    _write = staticmethod(write_event)
 
 
 def _of(node: Node) -> Mapping[str, str]:

@@ -17,7 +17,7 @@ from runner.recording.downloads import QuietDownload, download_display
 from runner.system.signals import interrupt, signals
 from runner.weights.complete import ask_about, fetch_missing, missing_files, raise_unfetched
 from runner.weights.found import FoundCheckpoint, distinct
-from runner.weights.hub import RemoteFile, is_offline
+from runner.weights.hub import RemoteFile
 
 T = TypeVar("T")
 Found = Collection[FoundCheckpoint]
@@ -84,7 +84,7 @@ def _of_run(plan: Plan) -> Found:
 
 
 def _of_sweep(sweep: SweepPlan) -> Found:
-    return distinct(found for plan in sweep.plans for found in _of_run(plan))
+    return sweep.checkpoints
 
 
 def _looked_up(plan: Callable[[], T], of: Callable[[T], Found]) -> tuple[T, str | None]:
@@ -101,7 +101,7 @@ def _prepared(plan: Callable[[], T], of: Callable[[T], Found], progress: Progres
     display = download_display(progress)
     unlisted = [found for found in of(planned) if not found.listed]
     # Another program's download: it may lack what this program cannot know of.
-    if unlisted and not is_offline() and ask_about(unlisted, seconds=0) is None:
+    if unlisted and ask_about(unlisted, seconds=0) is None:
         planned = plan()
     try:
         with signals(interrupt):

@@ -10,7 +10,7 @@ from runner.catalog.versions import CATALOG, VERSIONS, refusal_of
 from runner.config.choices import Precision, WeightsSource
 from runner.config.groups import CheckpointConfig, WeightsConfig
 from runner.config.reference import groups
-from runner.errors import WeightsError
+from runner.errors import SeveralError, WeightsError
 from runner.weights.complete import newest_commit
 from runner.weights.find import find_weights, mini_folder
 from runner.weights.hashes import FileHashes, hash_memory
@@ -118,7 +118,7 @@ def _on_disk(repo: str, source: WeightsSource) -> str:
             row, WeightsConfig(source=source), CheckpointConfig(),
             precisions=dict.fromkeys(roles, Precision.fp32), hashes=FileHashes(hash_memory()),
         ).checkpoints  # fmt: skip
-    except WeightsError as error:
+    except (WeightsError, SeveralError) as error:
         return f"damaged: {error}"
     checked = [f.checked for f in found.values() if f.checked is not None]
     if len(checked) < len(found):

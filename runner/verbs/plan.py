@@ -116,7 +116,7 @@ def sweep_text(sweep: SweepPlan) -> str:
     said = Counter(line for plan in sweep.plans for line in _correction_lines(plan))
     lines += [f"  {pluralize(n, 'cell')}: {line}" for line, n in said.items()]
     lines.append("models")
-    lines += [f"  {found.role:<8} {_where(found)}" for found in sweep.checkpoints.values()]
+    lines += [f"  {found.role:<8} {_where(found)}" for found in sweep.checkpoints]
     lines.append("stages")
     stored_ones = stored_nodes(sweep)
     stored = Counter(node.stage for node in stored_ones)

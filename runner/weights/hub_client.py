@@ -41,7 +41,7 @@ from huggingface_hub.hf_api import RepoSibling
 from runner.weights.hub import CachedRepo, RemoteFile
 from runner.weights.hub_files import GONE, DamagedError, bytes_there, fetch_file, patiently, say
 
-SETTINGS = (".json",)
+SETTINGS = ("model_index.json", "config.json", "scheduler_config.json")
 LARGEST_SETTINGS = 1 << 20
 """Bytes of files that are fetched while asking: configs, by which a repository is checked."""
 THREADS = 4
@@ -87,15 +87,11 @@ def _answer(asked: Mapping[str, Any], patience: float) -> dict[str, Any]:
     settings = [
         file
         for file in listing.values()
-        if file.name.endswith(SETTINGS) and file.bytes <= LARGEST_SETTINGS and _is_config(file.name)
+        if Path(file.name).name in SETTINGS and file.bytes <= LARGEST_SETTINGS
     ]
     for file in settings:
         fetch_file(file, patience)
     return {"commit": commit, "newest": newest.sha}
-
-
-def _is_config(name: str) -> bool:
-    return Path(name).name in ("model_index.json", "config.json", "scheduler_config.json")
 
 
 def _keep_listing(home: Path, commit: str, files: Sequence[RepoSibling]) -> None:
@@ -190,7 +186,6 @@ def main(task: str) -> None:
     else:
         files = [RemoteFile(**file) for file in given["files"]]
         say(**fetch(files, given["patience"]))
-    sys.stdout.flush()
     os._exit(0)
 
 

@@ -5,7 +5,6 @@ Used by the process of `runner.weights.hub_client` alone.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import threading
@@ -19,7 +18,9 @@ from huggingface_hub import hf_hub_url
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
 
+from runner.system.hashes import file_sha256
 from runner.system.locks import lock_file
+from runner.weights.hashes import git_hash
 from runner.weights.hub import CachedRepo, RemoteFile, cache_dir
 
 T = TypeVar("T")
@@ -97,12 +98,9 @@ def _receive(file: RemoteFile, part: Path) -> None:
 
 
 def _is_whole(path: Path, file: RemoteFile) -> bool:
-    with path.open("rb") as content:
-        if file.sha256 is not None:
-            return hashlib.file_digest(content, "sha256").hexdigest() == file.sha256
-        digest = hashlib.sha1(f"blob {path.stat().st_size}\0".encode(), usedforsecurity=False)
-        digest.update(content.read())
-        return digest.hexdigest() == file.blob
+    if file.sha256 is not None:
+        return file_sha256(path) == file.sha256
+    return git_hash(path) == file.blob
 
 
 def _link(place: Path, blob: Path) -> None:
