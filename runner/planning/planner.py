@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.catalog.version import Fault
-from runner.catalog.versions import row_of
+from runner.catalog.versions import Row, row_of
 from runner.config.groups import MetricConfig
 from runner.config.run_config import RunConfig
 from runner.metrics.find import FoundMetric, find_metric
@@ -79,22 +79,6 @@ def make_plan(run: RunConfig, *, download: bool = False) -> Plan:
     return plan
 
 
-def find_needed_weights(run: RunConfig) -> FoundWeights:
-    """The weights of a run, without a check of what this machine can do.
-
-    Raises:
-        ConfigError: the version cannot do the task, or its weights are not what they should be.
-    """
-    row = add_clips(
-        row_of(run.version, run.task),
-        run,
-        find_metrics(run, lambda name, c: find_metric(name, c.function, c.arguments)),
-    )
-    precisions = {role: precision_of(run, role) for role in needed_roles(run, row)}
-    hashes = FileHashes(hash_memory())
-    return find_weights(row, run.weights, run.depth, precisions=precisions, hashes=hashes)
-
-
 class Planner:
     """Plans the runs of one command: weights that several of them use are checked once.
 
@@ -117,7 +101,7 @@ class Planner:
             self._find_metric,
             download=self._download,
         )
-        weights = self._find_weights(asked)
+        weights = self._find_weights(asked.run, asked.row, asked.roles)
         height, width = check_with_weights(asked, weights)
         return self._lay_out(asked, weights, height, width)
 
@@ -208,10 +192,19 @@ class Planner:
 
         return find
 
-    def _find_weights(self, asked: CheckedConfig) -> FoundWeights:
-        run, row = asked.run, asked.row
+    def needed_weights(self, run: RunConfig) -> FoundWeights:
+        """The weights of a run, without a check of what this machine can do.
+
+        Raises:
+            ConfigError: the version cannot do the task, or its weights are not what they should be.
+        """
+        metrics = find_metrics(run, self._find_metric)
+        row = add_clips(row_of(run.version, run.task), run, metrics)
+        return self._find_weights(run, row, needed_roles(run, row))
+
+    def _find_weights(self, run: RunConfig, row: Row, roles: Sequence[str]) -> FoundWeights:
         cell = row.version.name, row.task.name
-        precisions = {role: precision_of(run, role) for role in asked.roles}
+        precisions = {role: precision_of(run, role) for role in roles}
         same = repr((*cell, sorted(precisions.items()), run.weights, run.depth))
         if same not in self._weights:
             self._weights[same] = find_weights(

@@ -11,7 +11,7 @@ from runner.config.choices import Progress
 from runner.config.run_config import RunConfig
 from runner.pipelines.pickles import convert
 from runner.planning.plan import Plan
-from runner.planning.planner import find_needed_weights, make_plan
+from runner.planning.planner import Planner, make_plan
 from runner.planning.sweep import SweepPlan, plan_sweep
 from runner.recording.downloads import QuietDownload, download_display
 from runner.system.signals import interrupt, signals
@@ -57,7 +57,7 @@ def download(runs: Sequence[RunConfig], *, newest: bool) -> list[FoundCheckpoint
     """
 
     def find() -> list[FoundCheckpoint]:
-        weights = map(find_needed_weights, runs)
+        weights = map(Planner().needed_weights, runs)
         return distinct(found for one in weights for found in one.checkpoints.values())
 
     if newest:
