@@ -24,7 +24,8 @@ from PIL import Image
 from runner.config.cell import Cell
 from runner.config.overrides import overrides_of
 from runner.config.run_config import RunConfig
-from runner.errors import RunFailedError, RunnerError
+from runner.errors import RunFailedError, RunnerError, StorageError
+from runner.images.png import DamagedPictureError, read_png
 from runner.planning.plan import Plan
 from runner.planning.planner import make_plan
 from runner.recording.manifest import Manifest, SavedImage
@@ -55,8 +56,10 @@ class GeneratedImage:
     @cached_property
     def image(self) -> Image.Image:
         """The picture, RGB."""
-        with Image.open(self.file) as image:
-            return image.convert("RGB")
+        try:
+            return read_png(self.file)
+        except DamagedPictureError as error:
+            raise StorageError(f"{self.file} {error}") from error
 
     @property
     def prompt(self) -> str:

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from runner.analysis.results import CellResult, ImageResult, SweepResult
 from runner.errors import ConfigError, StorageError
+from runner.images.png import read_whole_picture
+from runner.system.untrusted import UntrustedError, parse_json, read_regular
 
+Rows: TypeAlias = Mapping[str, Mapping[str, Any]]
 LONGEST_NAME = 255
 """Most bytes of a file's name."""
 
 
-def export(results: SweepResult, layout: str, out: Path) -> list[Path]:
+def export(results: SweepResult, layout: str, out: Path, rows: Rows | None = None) -> list[Path]:
     """Copy the pictures into `out`, each cell into a folder of its own; those of a single run
     into `out` itself.
+
+    Args:
+        rows: prompt -> its row in the file that the prompts came from (`read_rows`).
 
     Returns:
         the folders to pass to a scorer.
@@ -34,9 +41,10 @@ def export(results: SweepResult, layout: str, out: Path) -> list[Path]:
     single = len(results.cells) == 1
     folders = [out if single else out / cell.folder.name for cell in cells]
     planned = [
-        (cell, folder, list(LAYOUTS[layout](cell)))
+        (cell, folder, list(LAYOUTS[layout](cell, rows or {})))
         for cell, folder in zip(cells, folders, strict=True)
     ]
+    _check_pictures(cells)
     try:
         for _, folder, files in planned:
             for name, content in files:
@@ -51,13 +59,12 @@ def export(results: SweepResult, layout: str, out: Path) -> list[Path]:
     return folders
 
 
-def _geneval(cell: CellResult) -> Iterator[tuple[str, Path | str]]:
+def _geneval(cell: CellResult, rows: Rows) -> Iterator[tuple[str, Path | str]]:
     """A folder a prompt, `00000/samples/0000.png`, and the prompt's own line in
     `00000/metadata.jsonl` (https://github.com/djghosh13/geneval).
 
-    Where the prompts came from a .jsonl file, as GenEval's do, the line is that of the file.
+    The scorer needs the lines of GenEval's own file: `rows`.
     """
-    rows = _rows_of_prompts(cell)
     for number, (prompt, images) in enumerate(_by_prompt(cell).items()):
         row = rows.get(prompt, {"prompt": prompt})
         yield f"{number:05d}/metadata.jsonl", json.dumps(row, ensure_ascii=False) + "\n"
@@ -65,7 +72,7 @@ def _geneval(cell: CellResult) -> Iterator[tuple[str, Path | str]]:
             yield f"{number:05d}/samples/{place:04d}.png", image.file
 
 
-def _t2i_compbench(cell: CellResult) -> Iterator[tuple[str, Path | str]]:
+def _t2i_compbench(cell: CellResult, rows: Rows) -> Iterator[tuple[str, Path | str]]:
     """All in `samples/<prompt>_000000.png`, numbered through; the prompt is read back from the
     name up to its first underscore (https://github.com/Karine-Huang/T2I-CompBench).
     """
@@ -82,7 +89,7 @@ def _t2i_compbench(cell: CellResult) -> Iterator[tuple[str, Path | str]]:
             number += 1
 
 
-Layout = Callable[[CellResult], Iterator[tuple[str, Path | str]]]
+Layout = Callable[[CellResult, Rows], Iterator[tuple[str, Path | str]]]
 LAYOUTS: Mapping[str, Layout] = {"geneval": _geneval, "t2i_compbench": _t2i_compbench}
 """Name -> (file name, path to copy or content) for all pictures of a cell."""
 
@@ -95,10 +102,37 @@ def _by_prompt(cell: CellResult) -> dict[str, list[ImageResult]]:
     return found
 
 
-def _rows_of_prompts(cell: CellResult) -> dict[str, dict[str, Any]]:
-    """Prompt -> its row, where the cell's prompts came from a .jsonl file that is still there."""
-    named = cell.config.get("prompt_file")
-    if named is None or Path(named).suffix.lower() != ".jsonl" or not Path(named).is_file():
-        return {}
-    rows = (json.loads(line) for line in Path(named).read_text("utf-8-sig").split("\n") if line)
-    return {row["prompt"].strip(): row for row in rows}
+def read_rows(file: Path) -> Rows:
+    """Prompt -> its row in a .jsonl file, such as GenEval's evaluation_metadata.jsonl.
+
+    The user names the file: a record may come from anyone, so the path in it is not read.
+
+    Raises:
+        ConfigError: it cannot be read, or a line is no object with a text `prompt`.
+    """
+    found: dict[str, Mapping[str, Any]] = {}
+    try:
+        lines = read_regular(file).removeprefix(codecs.BOM_UTF8).split(b"\n")
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                row = parse_json(line)
+                if not isinstance(row, dict) or not isinstance(row.get("prompt"), str):
+                    problem = f"line {number} is no object with a text `prompt`"
+                    raise ConfigError("prompts", file, problem)
+                found[row["prompt"].strip()] = row
+    except UntrustedError as error:
+        raise ConfigError("prompts", file, str(error)) from error
+    except OSError as error:
+        raise ConfigError("prompts", file, f"cannot be read: {error.strerror}") from error
+    return found
+
+
+def _check_pictures(cells: Sequence[CellResult]) -> None:
+    """Check that all pictures are there, as recorded, before any is copied."""
+    for cell in cells:
+        for image in cell.images:
+            if read_whole_picture(image.file, image.record.sha256) is None:
+                raise ConfigError(
+                    "folder", cell.folder, f"{image.file.name} is missing, damaged, or not the "
+                    "recorded picture",
+                )  # fmt: skip

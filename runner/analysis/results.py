@@ -18,6 +18,7 @@ from runner.errors import ConfigError
 from runner.recording.manifest import MANIFEST, Manifest, SavedFailure, SavedImage
 from runner.recording.sweep_record import SWEEP, CellEntry, SweepRecord
 from runner.system.typed_json import FieldError
+from runner.system.untrusted import UntrustedError, path_below
 from runner.tracking.status import Status
 
 Better: TypeAlias = str | None
@@ -209,17 +210,15 @@ def read_results(folder: Path) -> SweepResult:
             return _sweep(folder)
         if (folder / MANIFEST).is_file():
             return _run(folder)
-    except FieldError as error:
+    except (OSError, FieldError) as error:
         raise ConfigError("folder", folder, f"cannot be read: {error}") from error
-    except (OSError, ValueError) as error:
-        said = f"cannot be read: {type(error).__name__}: {error}"
-        raise ConfigError("folder", folder, said) from error
     problem = f"is no folder of a run or a sweep: no {MANIFEST}, no {SWEEP}"
     raise ConfigError("folder", folder, problem)
 
 
 def _run(folder: Path) -> SweepResult:
     manifest = Manifest.read(folder)
+    _check_files(folder, manifest)
     cell = CellResult(0, folder, tuple(manifest.overrides), {}, manifest)
     command, begun = shlex.join(["kandinsky", "run", *cell.overrides]), _begun(manifest.run_id)
     return SweepResult(folder, manifest.name, cell.status, {}, (cell,), command, None, {}, begun)
@@ -240,7 +239,7 @@ def _sweep(folder: Path) -> SweepResult:
     for entry in record.cells:
         pairs = assigned(entry.overrides)
         choice = {axis: pairs[axis] for axis in axes if axis in pairs}
-        cells.append(_cell(folder / entry.folder, entry, choice))
+        cells.append(_cell(folder, entry, choice))
     return SweepResult(
         folder=folder,
         name=record.name,
@@ -254,7 +253,24 @@ def _sweep(folder: Path) -> SweepResult:
     )
 
 
-def _cell(folder: Path, entry: CellEntry, choice: Mapping[str, str]) -> CellResult:
-    manifest = Manifest.read(folder) if (folder / MANIFEST).is_file() else None
+def _cell(sweep: Path, entry: CellEntry, choice: Mapping[str, str]) -> CellResult:
+    try:
+        folder = path_below(sweep, entry.folder)
+        file = path_below(folder, MANIFEST)
+    except UntrustedError as error:
+        raise FieldError(f"the folder {entry.folder!r} {error}", sweep / SWEEP) from error
+    manifest = Manifest.read_file(file) if file.is_file() else None
+    if manifest is not None:
+        _check_files(folder, manifest)
     own = entry.overrides or tuple(manifest.overrides if manifest else ())
     return CellResult(entry.number, folder, own, choice, manifest)
+
+
+def _check_files(folder: Path, manifest: Manifest) -> None:
+    """Check that the pictures lie in the folder; they need not exist. Raises FieldError."""
+    inputs = dict.fromkeys(file for image in manifest.images for file in image.inputs.values())
+    for name in [*(image.file for image in manifest.images), *inputs]:
+        try:
+            path_below(folder, name)
+        except UntrustedError as error:
+            raise FieldError(f"the picture {name!r} {error}", folder / MANIFEST) from error

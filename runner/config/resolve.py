@@ -66,8 +66,11 @@ def resolve(
 
 
 def resolve_record(config: Mapping[str, Any]) -> RunConfig:
-    """A config that was written down after it was composed. Raises as `resolve` does."""
-    return resolve(OmegaConf.create(_literal(dict(config))))
+    """A config that was written down after it was composed; keys that it lacks have the defaults
+    of the schema. Raises as `resolve` does.
+    """
+    typed, found = _typed(OmegaConf.create(_literal(dict(config))))
+    return freeze(Read(found, _plain(typed)))
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def read(composed: DictConfig) -> Read:
     Raises:
         ConfigError: a key or a type is wrong.
     """
-    return Read(_to_dataclass(composed), _plain(composed))
+    return Read(_typed(composed)[1], _plain(composed))
 
 
 def freeze(
@@ -135,13 +138,15 @@ def freeze(
     return RunConfig(**settled, **carried)
 
 
-def _to_dataclass(composed: DictConfig) -> Config:
+def _typed(composed: DictConfig) -> tuple[DictConfig, Config]:
+    """The config with the schema's types and defaults, as OmegaConf's and as dataclasses."""
     try:
         missing = sorted(OmegaConf.missing_keys(composed))
         if missing:
             raise ConfigError(missing[0], "???", "is not set and has no default")
         # Merging plain values into the schema once more catches what `+key=value` added past it.
         typed = OmegaConf.merge(_schema(), _literal(_plain(composed)))
+        assert isinstance(typed, DictConfig)
         config = OmegaConf.to_object(typed)
     except OmegaConfBaseException as error:
         key = error.full_key or "config"
@@ -150,7 +155,7 @@ def _to_dataclass(composed: DictConfig) -> Config:
         problem = no_such_key(key) if unknown else in_plain_words(said)
         raise ConfigError(key, _as_written(composed, key), problem) from error
     assert isinstance(config, Config)
-    return config
+    return typed, config
 
 
 @cache

@@ -80,13 +80,13 @@ def decode_picture(file: BinaryIO) -> Picture:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            with Image.open(file, formats=_formats()) as image:
+            with Image.open(file, formats=formats()) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise _too_many_pixels()
                 # Checks the checksums of a PNG, which decoding alone does not.
                 image.verify()
             header = _header(file)
-            with Image.open(file, formats=_formats()) as image:
+            with Image.open(file, formats=formats()) as image:
                 image.load()
                 return _picture_of(image, header)
         except (UnusableError, MemoryError):
@@ -104,14 +104,15 @@ def decode_picture(file: BinaryIO) -> Picture:
 
 
 @cache
-def _formats() -> tuple[str, ...]:
+def formats() -> tuple[str, ...]:
+    """Those of `FORMATS` that this Pillow reads."""
     # Pillow may be built without some formats, and then does not know their names.
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
 def _kinds() -> str:
-    return ", ".join(_formats())
+    return ", ".join(formats())
 
 
 def _header(file: BinaryIO) -> bytes:

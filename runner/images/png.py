@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
-from PIL import Image, PngImagePlugin
+from PIL import Image, PngImagePlugin, UnidentifiedImageError
+
+from runner.images.decode import MAX_PIXELS
+from runner.system.untrusted import UntrustedError, read_regular
+
+# Our own limit is an error.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
+
+class DamagedPictureError(Exception):
+    """A file is no PNG, or its pixels cannot be read; the message is the end of a sentence."""
 
 
 def png_bytes(image: Image.Image, text: Mapping[str, str] | None = None) -> bytes:
@@ -21,17 +33,35 @@ def png_bytes(image: Image.Image, text: Mapping[str, str] | None = None) -> byte
 
 
 def image_of_png(content: bytes) -> Image.Image:
-    """The RGB image of a PNG file."""
-    with Image.open(io.BytesIO(content)) as image:
+    """The RGB image of a PNG file. Raises DamagedPictureError."""
+    with _opened(content) as image:
         return image.convert("RGB")
 
 
 def text_of_png(content: bytes) -> dict[str, str]:
-    """The text entries of a PNG file."""
-    with Image.open(io.BytesIO(content)) as image:
-        image.load()
-        assert isinstance(image, PngImagePlugin.PngImageFile)
+    """The text entries of a PNG file. Raises DamagedPictureError."""
+    with _opened(content) as image:
+        image.load()  # some may be behind the pixels
         return {key: str(value) for key, value in image.text.items()}
+
+
+@contextmanager
+def _opened(content: bytes) -> Iterator[PngImagePlugin.PngImageFile]:
+    # PNG alone: for other formats Pillow may start other programs.
+    try:
+        with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise DamagedPictureError(f"has more than {MAX_PIXELS} pixels")
+            assert isinstance(image, PngImagePlugin.PngImageFile)
+            yield image
+    except (DamagedPictureError, MemoryError):
+        raise
+    except UnidentifiedImageError as error:
+        raise DamagedPictureError("is no PNG") from error
+    except Exception as error:
+        # Pillow raises many kinds of exceptions on damaged files: SyntaxError, struct.error,
+        # EOFError, zlib.error and more.
+        raise DamagedPictureError(f"is damaged or cut short ({error})") from error
 
 
 def pixel_sha256(image: Image.Image) -> str:
@@ -41,10 +71,31 @@ def pixel_sha256(image: Image.Image) -> str:
     return digest.hexdigest()
 
 
+def read_png(file: Path) -> Image.Image:
+    """The RGB image of a PNG file, which anyone may have written.
+
+    Raises:
+        DamagedPictureError: it is missing, no regular file, no PNG, too large, or damaged.
+    """
+    return image_of_png(read_png_file(file))
+
+
+def read_png_file(file: Path) -> bytes:
+    """The bytes of what may be a PNG file. Raises DamagedPictureError: it cannot be read."""
+    try:
+        return read_regular(file)
+    except UntrustedError as error:
+        raise DamagedPictureError(str(error)) from error
+    except FileNotFoundError as error:
+        raise DamagedPictureError("is missing") from error
+    except OSError as error:
+        raise DamagedPictureError(f"cannot be read: {error.strerror or error}") from error
+
+
 def read_whole_picture(file: Path, sha256: str) -> Image.Image | None:
     """The picture of a PNG file; None where it is missing, damaged, or its pixels' hash differs."""
     try:
-        picture = image_of_png(file.read_bytes())
-    except (OSError, ValueError):
+        picture = read_png(file)
+    except DamagedPictureError:
         return None
     return picture if pixel_sha256(picture) == sha256 else None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
+from runner.images.decode import formats
 from runner.metrics import Clip, metric
 
 if TYPE_CHECKING:
@@ -148,5 +149,5 @@ def pictures_of(folder: str) -> Iterator[Image.Image]:
     if len(files) < 2:
         raise ValueError(f"{folder} holds {len(files)} pictures; two or more are needed")
     for file in files:
-        with Image.open(file) as opened:
+        with Image.open(file, formats=formats()) as opened:
             yield opened.convert("RGB")

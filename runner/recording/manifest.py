@@ -9,8 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.images.png import read_whole_picture
+from runner.recording.recorded import check_recorded
 from runner.system.files import write_whole
-from runner.system.typed_json import FieldError, read_as
+from runner.system.typed_json import FieldError, read_as, read_json
+from runner.system.untrusted import (
+    FileName,
+    Finite,
+    Identifier,
+    PlainName,
+    UntrustedError,
+    path_below,
+)
 from runner.tracking.status import Status
 
 if TYPE_CHECKING:
@@ -42,7 +51,7 @@ class SavedImage:
         corrected: names of the faults of diffusers that were corrected (`catalog.version.Fault`).
     """
 
-    file: str
+    file: PlainName
     prompt: str
     negative_prompt: str | None = None
     seed: int
@@ -50,13 +59,13 @@ class SavedImage:
     width: int
     sha256: str
     stage_keys: Mapping[str, str]
-    seconds: float
+    seconds: Finite
     reused: bool
-    took: Mapping[str, float] = field(default_factory=dict)
-    repeats: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    took: Mapping[str, Finite] = field(default_factory=dict)
+    repeats: Mapping[str, Sequence[Finite]] = field(default_factory=dict)
     steps: int = 0
-    peak_device_mb: float | None = None
-    inputs: Mapping[str, str] = field(default_factory=dict)
+    peak_device_mb: Finite | None = None
+    inputs: Mapping[str, FileName] = field(default_factory=dict)
     scores: Mapping[str, float] = field(default_factory=dict)
     corrected: Sequence[str] = field(default_factory=list)
 
@@ -116,8 +125,8 @@ class Manifest:
         environment: see `provenance.describe`.
     """
 
-    run_id: str
-    mlflow_run_id: str | None = None
+    run_id: Identifier
+    mlflow_run_id: Identifier | None = None
     status: Status
     name: str
     question: str | None = None
@@ -141,20 +150,22 @@ class Manifest:
 
         Raises:
             OSError: it does not exist or cannot be read.
-            ValueError: it is not JSON, or of another version; FieldError: a field is missing, or of
-                another type.
+            FieldError: it is not JSON, or of another version; a field is missing, of another type,
+                or a name that leads out of the folder.
         """
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = read_json(file)
         if isinstance(content, dict) and content.get("version", VERSION) != VERSION:
             raise FieldError(f"'version' is another one: {content['version']!r:.100}", file)
-        return read_as(cls, content, file)
+        manifest = read_as(cls, content, file)
+        check_recorded(manifest.config, manifest.environment, file)
+        return manifest
 
     @classmethod
     def read_if_whole(cls, folder: Path) -> Manifest | None:
         """None where `read` would raise."""
         try:
             return cls.read(folder)
-        except (OSError, ValueError):
+        except (OSError, FieldError):
             return None
 
     def write(self, folder: Path) -> None:
@@ -176,10 +187,13 @@ def cell_status(folder: Path) -> Status:
 def has_whole_pictures(folder: Path) -> bool:
     """Whether all pictures of the manifest exist with the recorded pixels."""
     manifest = Manifest.read_if_whole(folder)
-    return manifest is not None and all(
-        read_whole_picture(folder / image.file, image.sha256) is not None
-        for image in manifest.images
-    )
+    try:
+        return manifest is not None and all(
+            read_whole_picture(path_below(folder, image.file), image.sha256) is not None
+            for image in manifest.images
+        )
+    except (OSError, UntrustedError):
+        return False
 
 
 def lacks_mlflow_run(folder: Path) -> bool:
@@ -193,7 +207,7 @@ def note_mlflow_run(folder: Path, mlflow_run_id: str) -> None:
 
     All else in the file stays, also fields of other versions of the runner.
     """
-    content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    content = read_json(folder / MANIFEST)
     _write(folder, {**content, "mlflow_run_id": mlflow_run_id})
 
 

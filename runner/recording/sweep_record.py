@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -9,7 +10,8 @@ from pathlib import Path
 
 from runner.system.files import write_whole
 from runner.system.locks import is_held
-from runner.system.typed_json import FieldError, read_as
+from runner.system.typed_json import FieldError, read_as, read_json
+from runner.system.untrusted import Finite, Identifier, PlainName, UntrustedError, path_below
 from runner.tracking.status import Status
 
 SWEEP = "sweep.json"
@@ -23,7 +25,7 @@ class CellEntry:
 
     number: int
     overrides: tuple[str, ...]
-    folder: str
+    folder: PlainName
     fingerprint: str
 
 
@@ -40,13 +42,13 @@ class SweepRecord:
         command: runs the sweep again; "" in older records, which lack it.
     """
 
-    sweep_id: str
+    sweep_id: Identifier
     fingerprint: str
     name: str
     status: Status
     attempts: int
     started: str
-    seconds: float
+    seconds: Finite
     axes: Mapping[str, Sequence[str]]
     runs: Mapping[str, str]
     cells: tuple[CellEntry, ...]
@@ -58,11 +60,12 @@ class SweepRecord:
 
         Raises:
             OSError: it does not exist or cannot be read.
-            ValueError: it is not JSON, or of another version; FieldError: a field is missing, of
-                another type, or unknown: this runner would lose it when it writes the record.
+            FieldError: it is not JSON, or of another version; a field is missing, of another type,
+                a name that leads out of the folder, or unknown: this runner would lose it when it
+                writes the record.
         """
         file = folder / SWEEP
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = read_json(file)
         if isinstance(content, dict):
             if content.get("version") != VERSION:
                 raise FieldError("is of another version", file)
@@ -90,10 +93,9 @@ def list_sweeps(output_dir: Path) -> list[tuple[Path, SweepRecord]]:
     found = []
     for file in output_dir.glob(f"*/*/{SWEEP}"):
         if not file.parents[1].is_symlink():
-            try:
+            with contextlib.suppress(OSError, FieldError, UntrustedError):
+                path_below(output_dir, file.relative_to(output_dir).as_posix())
                 found.append((file.parent, SweepRecord.read(file.parent)))
-            except (OSError, ValueError):
-                continue
     return sorted(found, key=lambda one: one[1].started)
 
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PIL import UnidentifiedImageError
-
 from runner.errors import ConfigError
-from runner.images.png import image_of_png, pixel_sha256, text_of_png
+from runner.images.png import (
+    DamagedPictureError,
+    image_of_png,
+    pixel_sha256,
+    read_png_file,
+    text_of_png,
+)
 from runner.recording.manifest import MANIFEST, Manifest, SavedImage
+from runner.recording.recorded import check_recorded
 from runner.recording.sweep_record import SWEEP
-from runner.system.typed_json import FieldError
+from runner.system.typed_json import FieldError, read_as
+from runner.system.untrusted import UntrustedError, parse_json, path_below
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,11 @@ class RunRecord:
 
     def file(self, image: SavedImage) -> Path | None:
         """Path of the picture; None where it is not found."""
-        file = self.source.parent / image.file
+        try:
+            file = path_below(self.source.parent, image.file)
+        except UntrustedError as error:
+            problem = f"the picture {image.file!r} {error}"
+            raise ConfigError("run", self.source, problem) from error
         return file if file.is_file() else None
 
 
@@ -54,7 +63,7 @@ def find_record(named: str, output_dir: Path) -> RunRecord:
     for file in sorted(output_dir.glob(f"*/**/{MANIFEST}")):
         try:
             manifest = Manifest.read_file(file)
-        except (OSError, ValueError):
+        except (OSError, FieldError):
             unreadable.append(str(file))  # perhaps of another run
             continue
         if named in (manifest.run_id, manifest.mlflow_run_id):
@@ -76,7 +85,7 @@ def _of_manifest(path: Path) -> RunRecord:
         manifest = Manifest.read_file(path)
     except FieldError as error:
         raise ConfigError("run", path, f"is no record of a run: {error.problem}") from error
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise ConfigError("run", path, f"cannot be read: {error}") from error
     if not manifest.images:
         raise ConfigError("run", path, "has no pictures")
@@ -86,23 +95,39 @@ def _of_manifest(path: Path) -> RunRecord:
 def _of_picture(path: Path) -> RunRecord:
     """The record of a picture alone: its own pixels are the ones to reproduce."""
     try:
-        content = path.read_bytes()
+        content = read_png_file(path)
         text = text_of_png(content)
         image = image_of_png(content)
-        config, environment = (json.loads(text[name]) for name in ("config", "environment"))
-        recorded = SavedImage(
-            file=path.name,
-            prompt=text["prompt"],
-            seed=int(text["seed"]),
-            height=image.height,
-            width=image.width,
-            sha256=pixel_sha256(image),
-            stage_keys={},
-            seconds=0.0,
-            reused=False,
-        )
-    except (OSError, UnidentifiedImageError, AssertionError, ValueError) as error:
-        raise ConfigError("run", path, f"cannot be read: {error}") from error
-    except KeyError as error:
-        raise ConfigError("run", path, f"does not say how it was made: no {error}") from error
-    return RunRecord(path, config, environment, [recorded])
+    except DamagedPictureError as error:
+        raise ConfigError("run", path, str(error)) from error
+    for name in ("prompt", "seed", "config", "environment"):
+        if name not in text:
+            problem = f"does not say how it was made: it has no text {name!r}"
+            raise ConfigError("run", path, problem)
+    try:
+        said = {name: parse_json(text[name].encode()) for name in ("seed", "config", "environment")}
+        found = read_as(_PictureText, said)
+        check_recorded(found.config, found.environment, path)
+    except (FieldError, UntrustedError, UnicodeEncodeError) as error:
+        raise ConfigError("run", path, f"does not say how it was made: {error}") from error
+    recorded = SavedImage(
+        file=path.name,
+        prompt=text["prompt"],
+        seed=found.seed,
+        height=image.height,
+        width=image.width,
+        sha256=pixel_sha256(image),
+        stage_keys={},
+        seconds=0.0,
+        reused=False,
+    )
+    return RunRecord(path, found.config, found.environment, [recorded])
+
+
+@dataclass(frozen=True)
+class _PictureText:
+    """The text entries of a picture that are JSON."""
+
+    seed: int
+    config: Mapping[str, Any]
+    environment: Mapping[str, Any]

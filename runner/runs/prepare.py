@@ -25,14 +25,18 @@ Found = Collection[FoundCheckpoint]
 STOPPED = "the download was stopped; what was fetched is kept, and the same command goes on there"
 
 
-def prepare_run(run: RunConfig) -> Plan:
+def prepare_run(run: RunConfig, *, may_ask_hub: bool = True) -> Plan:
     """The plan of a run, with all its weights on this disk.
+
+    Args:
+        may_ask_hub: False where all that is known to be needed is on this disk: the hub is not
+            asked whether that is all.
 
     Raises:
         ConfigError: as for `make_plan`; or weights cannot be had.
         StorageError: they cannot be kept.
     """
-    return _prepared(lambda: make_plan(run, download=True), _of_run, run.progress)
+    return _prepared(lambda: make_plan(run, download=True), _of_run, run.progress, may_ask_hub)
 
 
 def prepare_sweep(cells: Sequence[Cell]) -> SweepPlan:
@@ -96,12 +100,17 @@ def _looked_up(plan: Callable[[], T], of: Callable[[T], Found]) -> tuple[T, str 
     return (planned, unreached) if unreached else (plan(), None)
 
 
-def _prepared(plan: Callable[[], T], of: Callable[[T], Found], progress: Progress) -> T:
+def _prepared(
+    plan: Callable[[], T],
+    of: Callable[[T], Found],
+    progress: Progress,
+    may_ask_hub: bool = True,
+) -> T:
     planned = plan()
     display = download_display(progress)
     unlisted = [found for found in of(planned) if not found.listed]
     # Another program's download: it may lack what this program cannot know of.
-    if unlisted and ask_about(unlisted, seconds=0) is None:
+    if unlisted and may_ask_hub and ask_about(unlisted, seconds=0) is None:
         planned = plan()
     try:
         with signals(interrupt):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,11 @@ import numpy as np
 from PIL import Image
 
 from runner.config.choices import Progress
-from runner.config.resolve import resolve_record
 from runner.engine.observer import NodeResult, Observer
-from runner.errors import RunnerError
+from runner.errors import ConfigError, RunnerError
 from runner.graph.graph import Graph
 from runner.graph.node import Node
-from runner.images.png import image_of_png, pixel_sha256
+from runner.images.png import DamagedPictureError, pixel_sha256, read_png
 from runner.planning.plan import Plan, PlannedImage
 from runner.recording.manifest import SavedImage
 from runner.recording.progress import display_for
@@ -25,6 +24,7 @@ from runner.recording.provenance import describe
 from runner.runs.execute import execute_plans
 from runner.runs.find import RunRecord
 from runner.runs.prepare import prepare_run
+from runner.runs.rerun import as_rerun, asks_for
 
 
 @dataclass(frozen=True)
@@ -65,14 +65,28 @@ class Reproduction:
         )
 
 
-def reproduce(record: RunRecord, progress: Progress = Progress.auto) -> Reproduction:
+def reproduce(
+    record: RunRecord,
+    agree: Callable[[Sequence[str]], bool],
+    progress: Progress = Progress.auto,
+) -> Reproduction:
     """Make the pictures of a record again on this machine.
 
+    Args:
+        agree: asked before anything is fetched or loaded, with what goes beyond a small run on
+            weights that are on this disk (`rerun.asks_for`); never with nothing.
+
     Raises:
-        ConfigError: the recorded config cannot be run here; nothing was loaded.
+        ConfigError: the recorded config cannot be run here, or was not agreed with; nothing was
+            loaded.
     """
     with tempfile.TemporaryDirectory() as folder:
-        plan = prepare_run(resolve_record(_as_rerun(record, folder)))
+        run = as_rerun(record, folder)
+        asked = list(asks_for(run, record.images))
+        if asked and not agree(asked):
+            problem = f"takes more than a small run on what is on this disk: {'; '.join(asked)}"
+            raise ConfigError("run", record.source, problem, "--yes, to agree with that")
+        plan = prepare_run(run, may_ask_hub=bool(asked))
         wanted = list(_wanted(plan, record.images))
         made = _Made()
         graph = Graph(image.node for _, image in wanted if image is not None)
@@ -87,24 +101,6 @@ def reproduce(record: RunRecord, progress: Progress = Progress.auto) -> Reproduc
         *_other_files(record),
     ]
     return Reproduction(comparisons, changed, contradictions)
-
-
-def _as_rerun(record: RunRecord, folder: str) -> dict[str, Any]:
-    """The recorded config, reduced to its pictures; with no tracking and no store."""
-    prompts = list(dict.fromkeys(image.prompt for image in record.images))
-    config = dict(record.config)
-    config["tracking"] = {**config.get("tracking", {}), "tracker": "none"}
-    config["cache"] = {**config.get("cache", {}), "mode": "off"}
-    config |= {
-        "metrics": {},  # metrics do not affect the pixels
-        "baseline": None,
-        "bench": False,
-        "prompt_file": None,
-        "prompt": prompts if any(prompts) else None,
-        "seeds": list(dict.fromkeys(image.seed for image in record.images)),
-        "output_dir": folder,
-    }
-    return config
 
 
 def _wanted(
@@ -149,7 +145,10 @@ def _compared(
 def _furthest(file: Path | None, again: Image.Image) -> int | None:
     if file is None:
         return None
-    before = image_of_png(file.read_bytes())
+    try:
+        before = read_png(file)
+    except DamagedPictureError:
+        return None  # told as a contradiction
     if before.size != again.size:
         return None
     levels = np.asarray(before, dtype=np.int16) - np.asarray(again, dtype=np.int16)
@@ -195,6 +194,10 @@ def _other_files(record: RunRecord) -> Iterator[str]:
     for image in record.images:
         file = record.file(image)
         if file is not None:
-            found = pixel_sha256(image_of_png(file.read_bytes()))
-            if found != image.sha256:
-                yield f"{file.name}: its pixels are not those of the record"
+            try:
+                found = pixel_sha256(read_png(file))
+            except DamagedPictureError as error:
+                yield f"{file.name} {error}"
+            else:
+                if found != image.sha256:
+                    yield f"{file.name}: its pixels are not those of the record"

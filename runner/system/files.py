@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import re
+import secrets
 import unicodedata
 from datetime import datetime
 from pathlib import Path
@@ -62,9 +63,12 @@ def _point_latest(output_dir: Path, target: Path) -> None:
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file atomically. Raises StorageError."""
-    temporary = path.with_name(f".{path.name}.part")
+    # A name that nobody can guess, and a file that did not exist: so nothing is written through a
+    # link that somebody put there.
+    temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}.part")
     try:
-        temporary.write_bytes(content)
+        with temporary.open("xb") as file:
+            file.write(content)
         temporary.replace(path)
     except OSError as error:
         full = " (what was made before is kept)" if error.errno == errno.ENOSPC else ""

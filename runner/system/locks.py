@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ def hold(path: Path) -> IO[str]:
     Raises:
         BlockingIOError: another process holds it.
     """
-    file = path.open("a")
+    file = _opened(path)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -27,16 +28,22 @@ def hold(path: Path) -> IO[str]:
 @contextmanager
 def lock_file(path: Path) -> Iterator[None]:
     """Hold a lock file for the time of the context, after whoever holds it now."""
-    with path.open("a") as file:
+    with _opened(path) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def _opened(path: Path) -> IO[str]:
+    # Not through a link, which would make a file wherever it leads.
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    return os.fdopen(os.open(path, flags, 0o666), "a")
 
 
 def is_held(path: Path) -> bool:
     """Whether a living process holds a lock file."""
     try:
         # Read only: the folder may be in removal, and must not get a new file.
-        with path.open() as file:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)) as file:
             # Shared: two processes that check at once do not take each other for the holder.
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -9,6 +9,7 @@ from pathlib import Path
 from runner.system.files import LATEST
 from runner.system.machine import COMPARING, check_installed
 from runner.system.text import path_here
+from runner.system.untrusted import output_below
 
 
 def main(arguments: list[str]) -> int:
@@ -31,7 +32,7 @@ def main(arguments: list[str]) -> int:
     )
     for warning in comparison.warnings:
         print(f"warning: {warning}", file=sys.stderr)
-    out = (options.out or folder / writing.FOLDER).absolute()
+    out = (options.out or output_below(folder, writing.FOLDER)).absolute()
     files = writing.write(comparison, out)
     terminal.show(comparison)
     print(f"{path_here(out)}/")

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from runner.recording.recorded import read_config
 from runner.system.files import LATEST
 from runner.system.text import path_here
+from runner.system.untrusted import output_below
+
+if TYPE_CHECKING:
+    from runner.analysis.results import CellResult
 
 LAYOUTS = ("geneval", "t2i_compbench")
 
@@ -14,14 +21,26 @@ LAYOUTS = ("geneval", "t2i_compbench")
 def main(arguments: list[str]) -> int:
     """Copy the pictures, and print the folders to pass to a scorer."""
     options = parser().parse_args(arguments)
-    from runner.analysis.export import export
+    from runner.analysis.export import export, read_rows
     from runner.analysis.results import read_results
 
     folder = options.folder.absolute()
-    out = (options.out or folder / f"export-{options.layout}").absolute()
-    for path in export(read_results(folder), options.layout, out):
+    out = options.out or output_below(folder, f"export-{options.layout}")
+    results = read_results(folder)
+    rows = read_rows(options.prompts.expanduser()) if options.prompts else None
+    for path in export(results, options.layout, out.absolute(), rows):
         print(path_here(path))
+    if rows is None and options.layout == "geneval" and any(map(_had_rows, results.cells)):
+        said = (
+            "metadata.jsonl holds the prompts alone; --prompts FILE puts in the lines of their file"
+        )
+        print(f"note: {said}", file=sys.stderr)
     return 0
+
+
+def _had_rows(cell: CellResult) -> bool:
+    """Whether a cell's prompts came from a file that has more than prompts."""
+    return Path(read_config(cell.config).prompt_file or "").suffix.lower() == ".jsonl"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -30,12 +49,16 @@ def parser() -> argparse.ArgumentParser:
         prog="kandinsky export",
         description="The pictures of a run or a sweep in the folders that scorers of benchmarks "
         "read, one a cell. geneval: a folder a prompt, with its metadata (take GenEval's own "
-        "prompts by prompt_file=evaluation_metadata.jsonl). t2i_compbench: named by prompts.",
+        "prompts by prompt_file=evaluation_metadata.jsonl, and name that file here by --prompts). "
+        "t2i_compbench: named by prompts.",
     )
     made.add_argument(
         "folder", nargs="?", type=Path, default=Path("outputs", LATEST),
         help="of a run or a sweep (default: the newest)",
     )  # fmt: skip
     made.add_argument("--layout", choices=LAYOUTS, default=LAYOUTS[0], help="%(default)s")
+    made.add_argument(
+        "--prompts", type=Path, metavar="FILE", help="the .jsonl file that the prompts came from"
+    )
     made.add_argument("--out", type=Path, help="default: export-<layout> in the folder")
     return made

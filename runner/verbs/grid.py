@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from runner.errors import ConfigError
@@ -33,7 +34,8 @@ def main(arguments: list[str]) -> int:
             "size", options.size, f"is too large for {widest} pictures beside each other"
         )
     out = options.out or folder / "grid.png"
-    pages = (page for sheet in sheets for page in drawing.draw(sheet, options.size))
+    unreadable: list[Path] = []
+    pages = (page for sheet in sheets for page in drawing.draw(sheet, options.size, unreadable))
     for number, page in enumerate(pages):
         file = out if number == 0 else out.with_name(f"{out.stem}_{number}{out.suffix}")
         write_whole(file, png_bytes(page))
@@ -42,6 +44,8 @@ def main(arguments: list[str]) -> int:
         for file in folder.glob("grid_*.png"):  # left by an earlier, longer sheet
             if file.stem.removeprefix("grid_").isdecimal() and int(file.stem[5:]) > number:
                 file.unlink()
+    for file in unreadable:
+        print(f"warning: {path_here(file)} cannot be read as a picture", file=sys.stderr)
     return 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,11 +26,24 @@ def main(arguments: list[str]) -> int:
     from runner.runs.reproduce import reproduce
 
     record = find_record(options.run, options.output_dir.absolute())
-    found = reproduce(record, Progress[options.progress])
+    found = reproduce(record, _agree(options.yes), Progress[options.progress])
     # With `json` standard output is for other programs alone.
     out = sys.stderr if options.progress == Progress.json.name else sys.stdout
     print("\n".join(_said_of(found)), file=out)
     return 0 if found.succeeded(options.tolerance) else 1
+
+
+def _agree(yes: bool) -> Callable[[Sequence[str]], bool]:
+    """Says what a record takes; asks, where somebody can answer and has not agreed yet."""
+
+    def agree(asked: Sequence[str]) -> bool:
+        print("this record takes:", *(f"  {one}" for one in asked), sep="\n", file=sys.stderr)
+        if yes or not sys.stdin.isatty():
+            return yes
+        print("go on? [y/N] ", end="", file=sys.stderr, flush=True)
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+    return agree
 
 
 def _said_of(found: Reproduction) -> Iterator[str]:
@@ -72,6 +85,11 @@ def parser() -> argparse.ArgumentParser:
         "--tolerance", type=int, default=0, metavar="LEVELS",
         help="of 255, by which a pixel may differ: other devices and libraries add up in another "
         "order (%(default)s)",
+    )  # fmt: skip
+    made.add_argument(
+        "--yes", action="store_true",
+        help="agree with whatever the record takes: addresses, downloads, large pictures; "
+        "otherwise that is asked for",
     )  # fmt: skip
     made.add_argument("--progress", choices=[p.name for p in Progress], default="auto")
     return made

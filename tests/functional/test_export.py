@@ -35,7 +35,7 @@ def rows(tmp_path: Path) -> Path:
 def test_a_run_for_geneval(kandinsky: Any, rows: Path, tmp_path: Path) -> None:
     made: Made = kandinsky(f"prompt_file={rows}", "seeds=[3,4]")
     out = tmp_path / "scored"
-    assert main(["export", str(made.folder), "--out", str(out)]) == 0
+    assert main(["export", str(made.folder), "--prompts", str(rows), "--out", str(out)]) == 0
     assert files(out) == [
         "00000/metadata.jsonl", "00000/samples/0000.png", "00000/samples/0001.png",
         "00001/metadata.jsonl", "00001/samples/0000.png", "00001/samples/0001.png",

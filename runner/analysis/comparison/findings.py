@@ -6,11 +6,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, NoReturn
+from pathlib import Path
+from typing import Any
 
 from runner.analysis.comparison.pareto import Point
 from runner.analysis.results import Better
-from runner.system.typed_json import FieldError, read_as
+from runner.system.typed_json import FieldError, read_as, read_json
+from runner.system.untrusted import Finite
 
 VERSION = 2
 READABLE = (1, 2)
@@ -43,13 +45,13 @@ class Row:
 
     choice: Mapping[str, str]
     n: int
-    mean: float
-    mean_low: float | None
-    mean_high: float | None
+    mean: Finite
+    mean_low: Finite | None
+    mean_high: Finite | None
     pairs: int
-    difference: float | None
-    low: float | None
-    high: float | None
+    difference: Finite | None
+    low: Finite | None
+    high: Finite | None
     verdict: Verdict
 
 
@@ -112,17 +114,18 @@ class Comparison:
         return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
     @classmethod
-    def from_json(cls, text: str) -> Comparison:
+    def read(cls, file: Path) -> Comparison:
         """Read what `as_json` wrote. The notes come back as one text.
 
         Raises:
-            ValueError: it is no JSON, or of another version; FieldError: a field is missing, or of
-                another type.
+            OSError: it does not exist or cannot be read.
+            FieldError: it is no JSON, or of another version; a field is missing, or of another
+                type.
         """
-        content = json.loads(text, parse_constant=_refuse)
+        content = read_json(file, finite=True)
         if isinstance(content, dict) and content.get("version", VERSION) not in READABLE:
-            raise FieldError(f"'version' is another one: {content['version']!r:.100}")
-        stored = read_as(_Stored, content)
+            raise FieldError(f"'version' is another one: {content['version']!r:.100}", file)
+        stored = read_as(_Stored, content, file)
         return cls(
             name="",
             of=stored.of,
@@ -151,7 +154,3 @@ class _Stored:
 
 def _plain(row: Row | Point) -> dict[str, Any]:
     return {**vars(row), "choice": dict(row.choice)}
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no number")

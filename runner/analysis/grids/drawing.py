@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
 from runner.analysis.grids.layout import Row, Sheet, Tile
+from runner.images.png import DamagedPictureError, read_png
 from runner.system.fonts import FONT
 
 TEXT, LEADING = 13, 18
@@ -19,6 +21,8 @@ HIGHEST = 12_000
 """Most pixels of one page; longer sheets continue on another."""
 INK, FAINT, PAPER = "#1a1a1a", "#9a9a9a", "#ffffff"
 WIDEST = 16_000
+UNREADABLE = "missing or damaged"
+"""Stands in place of such a picture."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +35,12 @@ class _Line:
     height: int
 
 
-def draw(sheet: Sheet, side: int) -> Iterator[Image.Image]:
-    """The sheet, RGB, each picture within `side` x `side` pixels; several pages if it is long."""
+def draw(sheet: Sheet, side: int, unreadable: list[Path] | None = None) -> Iterator[Image.Image]:
+    """The sheet, RGB, each picture within `side` x `side` pixels; several pages if it is long.
+
+    Args:
+        unreadable: gets the files that are missing or damaged; the sheet marks their places.
+    """
     columns = max(len(row.tiles) for row in sheet.rows)
     width = LABEL_WIDTH + 2 * GAP + columns * (side + GAP)
     title = wrapped(sheet.name, width - 2 * GAP, 3) if sheet.name else []
@@ -51,7 +59,8 @@ def draw(sheet: Sheet, side: int) -> Iterator[Image.Image]:
             for place, tile in enumerate(line.row.tiles):
                 if tile is not None:
                     x = _left(place, side)
-                    _put(page, pen, tile, (x, y), side)
+                    if not _put(page, pen, tile, (x, y), side) and unreadable is not None:
+                        unreadable.append(tile.file)
                     _write(pen, line.captions[place], x, y + side + 4, FAINT if tile.given else INK)
             y += line.height
         yield page
@@ -140,15 +149,22 @@ def _left(column: int, side: int) -> int:
 
 def _put(
     page: Image.Image, pen: ImageDraw.ImageDraw, tile: Tile, corner: tuple[int, int], side: int
-) -> None:
-    with Image.open(tile.file) as opened:
-        picture = opened.convert("RGB")
+) -> bool:
+    """Draw a picture, or mark its place where it cannot be read; whether it could."""
+    try:
+        picture = read_png(tile.file)
+    except DamagedPictureError:
+        x, y = corner
+        pen.rectangle((x, y, x + side - 1, y + side - 1), outline=FAINT)
+        _write(pen, wrapped(UNREADABLE, side - 2 * GAP, 2), x + GAP, y + GAP, FAINT)
+        return False
     scale = side / max(picture.size)
     size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
     x, y = corner
     page.paste(picture.resize(size, Image.Resampling.LANCZOS), corner)
     if tile.given:
         pen.rectangle((x - 3, y - 3, x + size[0] + 2, y + size[1] + 2), outline=FAINT)
+    return True
 
 
 def _write(pen: ImageDraw.ImageDraw, lines: list[str], x: int, y: int, colour: str = INK) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from runner.analysis.results import CellResult, read_results
 from runner.catalog.versions import VERSIONS
 from runner.config.checks import complete_weights
 from runner.errors import ConfigError
+from runner.recording.recorded import RecordedConfig, read_config
 
 PROMPT, SEED, CELL = "prompt", "seed", "cell"
 
@@ -54,8 +54,10 @@ def read_cells(folder: Path) -> list[CellShots]:
 
 
 def _shots_of(cell: CellResult) -> CellShots:
-    config = cell.config
-    named = f"{config['task']['name']} {VERSIONS[config['model']['version']].title}"
+    config = read_config(cell.config)
+    version = config.model.version
+    title = VERSIONS[version].title if version in VERSIONS else version
+    named = f"{config.task.name} {title}"
     said = [f"{key}={value}" for key, value in cell.choice.items() if not names_cell(key)]
     images = sorted(cell.images, key=lambda image: image.file.name)
     return CellShots(
@@ -81,11 +83,11 @@ def names_cell(axis: str) -> bool:
     return axis in ("model", "task", "experiment")
 
 
-def _mixed(config: Mapping[str, Any]) -> str:
+def _mixed(config: RecordedConfig) -> str:
     """What `interpolate` mixes, in place of a prompt: "0.5 circle.png + 0.5 a blue square"."""
-    items = config["interpolate"]["items"]
-    weights = complete_weights([item["weight"] for item in items])
+    items = config.interpolate.items
+    weights = complete_weights([item.weight for item in items])
     return " + ".join(
-        f"{weight:g} {item['text'] or Path(item['image']).name}"
+        f"{weight:g} {item.text or Path(item.image or '').name}"
         for item, weight in zip(items, weights, strict=True)
     )

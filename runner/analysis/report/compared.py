@@ -8,8 +8,9 @@ from typing import Any
 from runner.analysis.comparison.findings import Comparison
 from runner.errors import ConfigError
 from runner.system.typed_json import FieldError
+from runner.system.untrusted import UntrustedError, path_below
 
-FILE = Path("comparison", "comparison.json")
+FILE = "comparison/comparison.json"
 
 
 def read_comparison(folder: Path) -> Comparison | None:
@@ -18,14 +19,12 @@ def read_comparison(folder: Path) -> Comparison | None:
     Raises:
         ConfigError: it cannot be read, or is of another version.
     """
-    file = folder / FILE
     try:
-        return Comparison.from_json(file.read_text(encoding="utf-8"))
+        return Comparison.read(path_below(folder, FILE))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
-        of_kind = "" if isinstance(error, FieldError) else f"{type(error).__name__}: "
-        said = f"cannot be read: {of_kind}{error}"
+    except (OSError, FieldError, UntrustedError) as error:
+        file, said = folder / FILE, f"cannot be read: {error}"
         allowed = "one that this version of `kandinsky compare` wrote, or none"
         raise ConfigError("comparison", file, said, allowed) from error
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from runner.images.png import DamagedPictureError, read_png
 from runner.system.machine import cpu_cores
 
 THUMBS, IMAGES = "thumbs", "images"
@@ -18,9 +19,6 @@ SIDE = 256
 """Largest side of a thumbnail in pixels; smaller pictures keep their size."""
 QUALITY, EFFORT = 82, 2
 """WebP effort: with the default of 4 it takes twice as long and is 3% smaller."""
-
-UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
-"""Exceptions of Pillow for files that are damaged, missing or not pictures."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,7 @@ def place(sources: Sequence[Source], folder: Path) -> list[Placed | None]:
 def _place(source: Source, folder: Path) -> Placed | None:
     try:
         small = _thumbnail(source.file)
-    except UNREADABLE:
+    except DamagedPictureError:
         return None
     placed = Placed(f"{THUMBS}/{Path(source.name).stem}.webp", f"{IMAGES}/{source.name}")
     small.save(folder / placed.thumb, format="WEBP", quality=QUALITY, method=EFFORT)
@@ -71,8 +69,7 @@ def _place(source: Source, folder: Path) -> Placed | None:
 
 
 def _thumbnail(file: Path) -> Image.Image:
-    with Image.open(file) as picture:
-        small = picture.convert("RGB")
+    small = read_png(file)
     # First reduced by whole pixels to twice the size, then resampled: much faster if large.
     small.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS, reducing_gap=2.0)
     return small

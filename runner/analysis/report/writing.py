@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import secrets
 import shutil
 import time
 from collections.abc import Sequence
@@ -17,6 +17,7 @@ from runner.analysis.report.gather import facts_of, inputs_of
 from runner.analysis.report.pictures import Placed, Source
 from runner.analysis.results import SweepResult, read_results
 from runner.errors import ConfigError, StorageError
+from runner.system.untrusted import output_below
 
 NAME, INDEX = "report", "index.html"
 LARGEST_FILE = 20_000_000
@@ -55,10 +56,10 @@ def write_report(folder: Path, out: Path | None = None) -> Report:
     """
     result = read_results(folder)
     facts = facts_of(result, read_comparison(folder))
-    target = folder / NAME if out is None else out
+    target = output_below(folder, NAME) if out is None else out
     alone = target.with_name(f"{target.name}.html")
     _check_replaceable(target, alone)
-    building = target.with_name(f".{target.name}.{os.getpid()}.building")
+    building = target.with_name(f".{target.name}.{secrets.token_hex(8)}.building")
     building_alone = building.with_name(f"{building.name}.html")
     try:
         _remove_leftovers(target)

@@ -1,0 +1,87 @@
+"""What a record decides when its run is made again: what is drawn, and nothing else.
+
+Records come from anyone. Where to connect, what to fetch and where to write is never theirs to
+say, and what goes beyond a small run is asked for first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from runner.config.choices import WeightsSource
+from runner.config.resolve import resolve_record
+from runner.config.run_config import RunConfig
+from runner.planning.planner import Planner
+from runner.recording.manifest import SavedImage
+from runner.runs.find import RunRecord
+from runner.system.credentials import strip_credentials
+from runner.system.machine import cpu_cores
+from runner.system.text import pluralize
+
+DRAWN = (
+    "model", "weights", "task", "scheduler", "attention", "offload", "compile", "precision",
+    "negative_prompt", "negative_prompt_for", "seeding", "height", "width", "inputs", "resize",
+    "strength", "interpolate", "depth", "prior", "decoder", "corrections", "device", "threads",
+    "batch_size",
+)  # fmt: skip
+"""Keys of a recorded config that are taken from it. Prompts and seeds are those of its images."""
+
+LARGEST_SIDE = 2048
+MOST_WORK = 2_000_000_000
+"""Pixels times steps of all pictures that are drawn without a question: 20 pictures of 1024 x 1024
+in 100 steps.
+"""
+
+
+def as_rerun(record: RunRecord, folder: str) -> RunConfig:
+    """The recorded config, reduced to its pictures, without tracking and store.
+
+    Args:
+        folder: where all that is written goes.
+
+    Raises:
+        ConfigError: it is no config of this version.
+    """
+    prompts = list(dict.fromkeys(image.prompt for image in record.images))
+    config: dict[str, Any] = {key: record.config[key] for key in DRAWN if key in record.config}
+    config |= {
+        "tracking": {"tracker": "none"},
+        "cache": {"mode": "off"},
+        "prompt": prompts if any(prompts) else None,
+        "seeds": list(dict.fromkeys(image.seed for image in record.images)),
+        "output_dir": folder,
+    }
+    return resolve_record(config)
+
+
+def asks_for(run: RunConfig, images: Sequence[SavedImage]) -> Iterator[str]:
+    """What a run takes beyond a small one on what is on this disk, each as a line of text.
+
+    Raises:
+        ConfigError: weights are damaged, or cannot do the task.
+    """
+    for address in _addresses(run):
+        yield f"a picture from {strip_credentials(address)}"
+    weights = Planner().needed_weights(run)
+    for role, found in weights.checkpoints.items():
+        if found.checked is None:
+            yield f"weights of the {role} from the hub, which are not on this disk: {found.repo}"
+    if run.weights.source is WeightsSource.random and run.weights.size == "release":
+        yield "random weights of the published sizes: gigabytes of memory"
+    if isinstance(run.threads, int) and run.threads > cpu_cores():
+        yield f"{run.threads} threads; this machine has {pluralize(cpu_cores(), 'core')}"
+    sides = [side for image in images for side in (image.height, image.width)]
+    sides += [side for side in (run.height, run.width) if side is not None]
+    if max(sides, default=0) > LARGEST_SIDE:
+        yield f"pictures of up to {max(sides)} pixels a side"
+    steps = max(run.decoder.num_inference_steps, run.prior.num_inference_steps)
+    if sum(image.height * image.width for image in images) * steps > MOST_WORK:
+        yield f"{pluralize(len(images), 'picture')} in {steps} steps, which may take long"
+
+
+def _addresses(run: RunConfig) -> Iterator[str]:
+    named = [run.inputs.image, run.inputs.mask, run.inputs.hint]
+    for path in [*named, *(item.image for item in run.interpolate)]:
+        if path is not None and path.startswith(("http://", "https://")):
+            yield path
