@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from runner.errors import StorageError
 from runner.graph.stage_table import ResultKind
 from runner.graph.values import Scores, Value
 
@@ -56,12 +57,14 @@ def decode(made: Made) -> Value:
         return tensors
     if made.kind is ResultKind.scores:
         return Scores(json.loads(made.content))
-    from runner.images.png import image_of_png
+    from runner.images.png import DamagedPictureError, image_of_png
 
-    if made.kind is ResultKind.images:
-        return [image_of_png(content) for content in _unpacked(made.content)]
-
-    return image_of_png(made.content)
+    try:
+        if made.kind is ResultKind.images:
+            return [image_of_png(content) for content in _unpacked(made.content)]
+        return image_of_png(made.content)
+    except DamagedPictureError as error:
+        raise StorageError(f"a stored picture {error}; cache=refresh makes it anew") from error
 
 
 def split_batch(made: Made) -> list[Made]:

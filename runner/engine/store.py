@@ -25,6 +25,7 @@ from runner.errors import StorageError
 from runner.graph.node import Node
 from runner.graph.stage_table import STAGES, ResultKind
 from runner.graph.values import Value
+from runner.system.untrusted import parse_json, read_regular
 
 ENTRY = "entry.json"
 FILE_NAMES = {
@@ -113,7 +114,7 @@ class Store:
         if self._mode is not CacheMode.use:
             return None
         try:
-            return float(json.loads((self._entry(node) / ENTRY).read_text())["seconds"])
+            return float(parse_json(read_regular(self._entry(node) / ENTRY))["seconds"])
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
@@ -123,8 +124,8 @@ class Store:
         if not (entry / ENTRY).is_file():
             return None
         try:
-            record = json.loads((entry / ENTRY).read_text())
-            content = (entry / FILE_NAMES[kind]).read_bytes()
+            record = parse_json(read_regular(entry / ENTRY))
+            content = read_regular(entry / FILE_NAMES[kind])
             whole = record["sha256"] == hashlib.sha256(content).hexdigest()
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             whole = False

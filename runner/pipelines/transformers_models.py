@@ -11,6 +11,11 @@ from typing import Any
 import torch
 from PIL import Image
 
+OFFLINE = {"local_files_only": True, "trust_remote_code": False}
+"""Nothing is fetched, and no code of a checkpoint is run: without the second transformers asks in
+the terminal whether it should be.
+"""
+
 
 class OwnPipeline:
     """transformers models with the part of the pipeline interface that the runner uses.
@@ -65,9 +70,9 @@ class DepthEstimator(OwnPipeline):
         from transformers import AutoImageProcessor, AutoModelForDepthEstimation
 
         model = AutoModelForDepthEstimation.from_pretrained(
-            str(folder), dtype=dtype, use_safetensors=True, local_files_only=True
+            str(folder), dtype=dtype, use_safetensors=True, **OFFLINE
         )
-        return cls(model, AutoImageProcessor.from_pretrained(str(folder), local_files_only=True))
+        return cls(model, AutoImageProcessor.from_pretrained(str(folder), **OFFLINE))
 
     def __call__(self, picture: Image.Image) -> dict[str, Any]:
         """{"depth": a grey picture of the picture's size, ...}, as transformers makes it."""
@@ -111,15 +116,15 @@ class Clip(OwnPipeline):
             CLIPVisionModelWithProjection,
         )
 
-        given = {"dtype": dtype, "use_safetensors": True, "local_files_only": True}
+        given = {"dtype": dtype, "use_safetensors": True, **OFFLINE}
         # The class that diffusers would take.
         index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
         processor_class = getattr(transformers, index["image_processor"][1])
         return cls(
             CLIPTextModelWithProjection.from_pretrained(str(folder / "text_encoder"), **given),
             CLIPVisionModelWithProjection.from_pretrained(str(folder / "image_encoder"), **given),
-            CLIPTokenizer.from_pretrained(str(folder / "tokenizer"), local_files_only=True),
-            processor_class.from_pretrained(str(folder / "image_processor"), local_files_only=True),
+            CLIPTokenizer.from_pretrained(str(folder / "tokenizer"), **OFFLINE),
+            processor_class.from_pretrained(str(folder / "image_processor"), **OFFLINE),
         )
 
     def embed_text(self, text: str) -> torch.Tensor:

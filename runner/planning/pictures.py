@@ -13,6 +13,7 @@ from runner.config.choices import Resize
 from runner.config.run_config import RunConfig
 from runner.errors import ConfigError
 from runner.system.credentials import strip_credentials
+from runner.system.files import write_whole
 
 if TYPE_CHECKING:
     from runner.images.inputs import InputImage
@@ -80,7 +81,6 @@ def _fetch(url: str, target: Path, key: str, shown: str) -> None:
     from urllib.error import URLError
     from urllib.request import Request, urlopen
 
-    temporary = target.with_name(f".{target.name}.part")
     try:
         request = Request(url, headers={"User-Agent": "kandinsky-runner"})
         with urlopen(request, timeout=SECONDS) as answer:
@@ -88,8 +88,7 @@ def _fetch(url: str, target: Path, key: str, shown: str) -> None:
         if len(content) > MOST_BYTES:
             raise ConfigError(key, shown, f"has more than {MOST_BYTES >> 20} MiB")
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
-        temporary.replace(target)
+        write_whole(target, content)
     except (URLError, HTTPException, OSError, ValueError) as error:
         reason = getattr(error, "reason", None) or error
         raise ConfigError(key, shown, f"cannot be fetched: {reason}") from error

@@ -94,7 +94,7 @@ class RunLog(Observer):
 
     def file_saved(self, path: Path, folder: str) -> None:
         """Record a picture's complete file; `folder`: of the artifacts."""
-        self._append("file", path=str(path), folder=folder)
+        self._session.file(self._run_id, path, folder)
 
     def memory_relieved(self, node: Node, how: str) -> None:
         self._relieved.append(f"{node.stage} ({node.label}): {how}")

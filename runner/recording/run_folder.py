@@ -23,7 +23,7 @@ from runner.planning.plan import Plan
 from runner.planning.request import ImageRequest
 from runner.recording.manifest import Manifest, SavedCut, SavedFailure, SavedImage, SavedMetric
 from runner.recording.provenance import describe
-from runner.system.files import make_folder, slug, write_whole
+from runner.system.files import below, make_folder, slug, write_whole
 from runner.system.signals import hold_back
 from runner.tracking.status import Status
 
@@ -182,7 +182,7 @@ class RunFolder(Observer):
         for name, picture in result.pictures.items():
             file = files[name] = f"{INPUTS}/{name}_{nodes[name].key[:8]}.png"
             if file not in self._inputs:
-                make_folder(self.path / INPUTS)
+                make_folder(below(self.path, INPUTS))
                 write_whole(self.path / file, encode(ResultKind.image, picture).content)
                 self._inputs.add(file)
                 self._on_saved(self.path / file, INPUTS)

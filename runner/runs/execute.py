@@ -22,6 +22,7 @@ from runner.graph.node import Node
 from runner.planning.plan import Plan
 from runner.planning.planner import results_dir
 from runner.planning.profile import profile_of
+from runner.system.files import below
 from runner.system.text import pluralize
 from runner.workers.choose import open_workers
 
@@ -66,7 +67,9 @@ def execute_plans(
     """
     since = time.time() if since is None else since
     profile, run = profile_of(plans), plans[0].run
-    store = Store(results_dir(run.output_dir), profile.cache)
+    folder = results_dir(run.output_dir)
+    below(run.output_dir, folder.relative_to(run.output_dir).as_posix())
+    store = Store(folder, profile.cache)
     for node, read in (external or {}).items():
         store.put_external(node, read)
     outcome = execute(

@@ -13,9 +13,9 @@ from runner.config.choices import Retry
 from runner.errors import RunnerError, StorageError
 from runner.planning.sweep import SweepPlan
 from runner.recording.manifest import cell_status, has_whole_pictures
-from runner.recording.sweep_record import LOCK, CellEntry, SweepRecord, find_sweep
+from runner.recording.sweep_record import LOCK, SWEEP, CellEntry, SweepRecord, find_sweep
 from runner.runs.fingerprint import fingerprint, hash_of
-from runner.system.files import new_folder, slug
+from runner.system.files import below, new_folder, slug
 from runner.system.locks import hold
 from runner.tracking.status import Status
 
@@ -45,6 +45,11 @@ class SweepFolder:
         whole = hash_of(fingerprints)
         if resume and (found := find_sweep(output_dir, whole)) is not None:
             path, record = found
+            if len(record.cells) != len(sweep.cells):
+                raise StorageError(
+                    f"{path / SWEEP} is damaged: it has {len(record.cells)} cells, and the sweep "
+                    f"{len(sweep.cells)}; resume=false begins another one"
+                )
             # By position: the same cells may have other numbers in another command.
             cells = tuple(
                 replace(entry, number=cell.number)
@@ -103,16 +108,17 @@ class SweepFolder:
     def status(self, cell: CellEntry) -> Status:
         """A cell's status; FINISHED only if its images exist with the recorded pixels."""
         status = self.recorded_status(cell)
-        if status == Status.FINISHED and not has_whole_pictures(self.path / cell.folder):
+        if status == Status.FINISHED and not has_whole_pictures(self.folder(cell)):
             return Status.PENDING
         return status
 
     def recorded_status(self, cell: CellEntry) -> Status:
         """A cell's status by its manifest alone."""
-        return cell_status(self.path / cell.folder)
+        return cell_status(self.folder(cell))
 
     def folder(self, cell: CellEntry) -> Path:
-        return self.path / cell.folder
+        """A cell's folder. Raises StorageError: a link of its name leads out of the sweep's."""
+        return below(self.path, cell.folder)
 
 
 def _locked(path: Path) -> IO[str]:

@@ -12,11 +12,24 @@ from datetime import datetime
 from pathlib import Path
 
 from runner.errors import StorageError
+from runner.system.untrusted import UntrustedError, path_below
 
 LATEST = "latest"
 
 
 SLUG_LENGTH = 60
+
+
+def below(folder: Path, name: str) -> Path:
+    """Where to write in a folder that may have come from somebody else.
+
+    Raises:
+        StorageError: a link of that name leads out of the folder.
+    """
+    try:
+        return path_below(folder, name)
+    except UntrustedError as error:
+        raise StorageError(f"cannot write {folder / name}: it {error}") from error
 
 
 def make_folder(folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 from runner.errors import TrackingError
 from runner.system.imports import pause_collection
-from runner.tracking.spool import Target
+from runner.tracking.spool import Target, file_of_record
 from runner.tracking.status import Status
 
 RUN_ID_TAG = "runner.run_id"
@@ -52,6 +53,7 @@ class Delivery:
     idempotent.
 
     Args:
+        output_dir: files are delivered from this folder alone.
         runs: the runner's own id -> MLflow's id, of runs known to exist there.
         on_run: called when a run begins in MLflow, with the runner's own id and MLflow's.
 
@@ -62,6 +64,7 @@ class Delivery:
     def __init__(
         self,
         target: Target,
+        output_dir: Path,
         runs: Mapping[str, str],
         on_run: Callable[[str, str], None],
         *,
@@ -71,6 +74,7 @@ class Delivery:
             from mlflow.tracking import MlflowClient
 
         self._target = target
+        self._output_dir = output_dir
         _make_database(target)
         self._client = MlflowClient(tracking_uri=target.uri)
         self._runs = dict(runs)
@@ -115,7 +119,7 @@ class Delivery:
             for record in records:
                 if record["kind"] in ("file", "table"):
                     folder = record.get("folder")
-                    self._file(self._runs[first["run"]], Path(record["path"]), folder)
+                    self._file(self._runs[first["run"]], record["path"], folder)
 
     def _begin(self, record: Mapping[str, Any]) -> None:
         """Create a run, or continue the one that an earlier attempt made."""
@@ -176,12 +180,13 @@ class Delivery:
             )
             metrics, entries, named = metrics[MOST_METRICS:], entries[BATCH:], named[BATCH:]
 
-    def _file(self, run: str, path: Path, folder: str | None) -> None:
-        if path.is_file():
+    def _file(self, run: str, named: str, folder: str | None) -> None:
+        path = file_of_record(self._output_dir, named)
+        if path is not None and path.is_file():
             self._client.log_artifact(run, str(path), folder)
         else:
             # Deleted by the user meanwhile: later records are delivered all the same.
-            self._client.set_tag(run, "runner.missing_file", path.name)
+            self._client.set_tag(run, "runner.missing_file", Path(named).name)
 
     def _experiment(self, name: str) -> str:
         if name not in self._experiments:
@@ -248,7 +253,7 @@ def _make_database(target: Target) -> None:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
     try:
         artifacts = target.artifact_root or str(path.parent / "mlartifacts")
         with _unsynchronised():

@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 
 from runner.errors import TrackingError
 from runner.system.machine import module_command, python_path
-from runner.tracking.delivery import SQLITE, sqlite_path
+from runner.tracking.delivery import SQLITE
+from runner.tracking.places import absolute_uri, check_place, remember_place
 from runner.tracking.spool import (
     Spool,
     Target,
@@ -52,9 +53,13 @@ class TrackingSession:
 
     def __init__(self, output_dir: Path, uri: str | None, name: str) -> None:
         target = Target(
-            uri=_absolute(uri) if uri else f"{SQLITE}{output_dir / 'mlflow.db'}",
+            uri=absolute_uri(uri) if uri else f"{SQLITE}{output_dir / 'mlflow.db'}",
             artifact_root=None if _is_server(uri) else str(output_dir / "mlartifacts"),
         )
+        if uri:
+            remember_place(target.uri)
+        else:
+            check_place(target, output_dir)  # a link may lead out of a folder of somebody else
         self._spool = Spool(output_dir, name, target)
         self._lost: TrackingError | None = None
         self.problem: str | None = None
@@ -106,12 +111,21 @@ class TrackingSession:
         """Add a text file to a run."""
         with self._telling():
             path = self._spool.write_file(run, name, text if text.endswith("\n") else f"{text}\n")
-            self._spool.append("file", run, path=str(path), folder=None)
+            self._spool.append("file", run, path=self._spool.place_of(run, path), folder=None)
+
+    def file(self, run: str, path: Path, folder: str | None) -> None:
+        """Add a file to a run, into a folder of its artifacts; a copy where it does not lie in
+        the output folder.
+        """
+        with self._telling():
+            place = self._spool.place_of(run, path)
+            self._spool.append("file", run, path=place, folder=folder)
 
     def table(self, run: str, name: str, text: str) -> None:
         """Add a file that MLflow shows as a table."""
         with self._telling():
-            self._spool.append("table", run, path=str(self._spool.write_file(run, name, text)))
+            path = self._spool.write_file(run, name, text)
+            self._spool.append("table", run, path=self._spool.place_of(run, path))
 
     def end(self, run: str, status: Status) -> None:
         """End a run: FINISHED, FAILED or KILLED."""
@@ -179,14 +193,6 @@ def _start_writer(spool: Path, output_dir: Path) -> subprocess.Popen[bytes]:
             start_new_session=True,
             env={**os.environ, "PYTHONPATH": python_path(users_modules=False)},
         )
-
-
-def _absolute(uri: str) -> str:
-    """A relative sqlite path made absolute, so that `sync` works from any working directory."""
-    path = sqlite_path(uri)
-    if path is None or path.is_absolute():
-        return uri
-    return uri.replace(SQLITE, f"{SQLITE}{Path.cwd()}/", 1)
 
 
 def _is_server(uri: str | None) -> bool:

@@ -17,6 +17,7 @@ import errno
 import json
 import os
 import shutil
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,6 +25,8 @@ from typing import Any
 
 from runner.errors import TrackingError
 from runner.system.locks import hold
+from runner.system.typed_json import read_as, read_json
+from runner.system.untrusted import UntrustedError, path_below
 
 SPOOLS = ".spool"
 RECORDS = "records.jsonl"
@@ -74,6 +77,8 @@ class Spool:
 
     def __init__(self, output_dir: Path, name: str, target: Target) -> None:
         self.path = output_dir / SPOOLS / name
+        if self.path.parent.is_symlink():
+            raise TrackingError(f"{self.path.parent} is a link: no records are written there")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.mkdir(mode=0o700)
@@ -136,6 +141,21 @@ class Spool:
             raise TrackingError(self._cannot(error)) from error
         return path
 
+    def place_of(self, run: str, path: Path) -> str:
+        """How a record names a file: by its path from the output folder, which may be moved. A
+        file from elsewhere is copied into the spool.
+        """
+        output_dir = self.path.parents[1]
+        if not path.resolve().is_relative_to(output_dir.resolve()):
+            copy = self.path / "files" / run / path.name
+            try:
+                copy.parent.mkdir(exist_ok=True)
+                shutil.copyfile(path, copy)
+            except OSError as error:
+                raise TrackingError(self._cannot(error)) from error
+            path = copy
+        return path.resolve().relative_to(output_dir.resolve()).as_posix()
+
     def close(self) -> None:
         """Close the records and release the runner's lock."""
         self._records.close()
@@ -146,9 +166,9 @@ class Spool:
 
 
 def spools(output_dir: Path) -> list[Path]:
-    """All spools with something left to deliver, oldest first."""
+    """All spools with something left to deliver, oldest first. A link is none."""
     folder = output_dir / SPOOLS
-    found = folder.glob("*/target.json") if folder.is_dir() else ()
+    found = folder.glob("*/target.json") if folder.is_dir() and not folder.is_symlink() else ()
     return sorted((path.parent for path in found), key=lambda p: p.stat().st_mtime)
 
 
@@ -166,8 +186,24 @@ def _attempt(spool: Path) -> tuple[str, int]:
 
 
 def read_target(spool: Path) -> Target:
-    """Read where a spool is to be delivered."""
-    return Target(**json.loads((spool / "target.json").read_text()))
+    """Read where a spool is to be delivered. Raises FieldError."""
+    file = spool / "target.json"
+    return read_as(Target, read_json(file), file)
+
+
+def check_spool(spool: Path) -> None:
+    """Check that a spool holds files and folders alone, no links or pipes.
+
+    Raises:
+        TrackingError: it was not written by the runner.
+    """
+    for folder, names, files in os.walk(spool):
+        for name in (*names, *files):
+            mode = Path(folder, name).lstat().st_mode
+            if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+                raise TrackingError(f"{Path(folder, name)} is no regular file: not delivered")
+    if spool.is_symlink():
+        raise TrackingError(f"{spool} is a link: not delivered")
 
 
 def read_records(spool: Path, offset: int) -> Iterator[tuple[Mapping[str, Any], int]]:
@@ -179,6 +215,17 @@ def read_records(spool: Path, offset: int) -> Iterator[tuple[Mapping[str, Any], 
                 return  # half a record: being written, or the runner was killed
             offset += len(line)
             yield json.loads(line), offset
+
+
+def file_of_record(output_dir: Path, named: str) -> Path | None:
+    """The file that a record names; None where it is not one of the output folder."""
+    # Records of earlier versions name the whole path.
+    for folder in (output_dir, output_dir.resolve()):
+        named = named.removeprefix(f"{folder}/")
+    try:
+        return path_below(output_dir, named)
+    except UntrustedError:
+        return None
 
 
 def read_delivered(spool: Path) -> Delivered:

@@ -18,12 +18,14 @@ from urllib.parse import unquote, urlsplit
 
 from runner.system.locks import hold, is_held
 from runner.tracking.delivery import Delivery, prepare_environment, together
+from runner.tracking.places import check_place
 from runner.tracking.spool import (
     RECORDS,
     RUNNER_LOCK,
     WRITER_LOCK,
     Delivered,
     Target,
+    check_spool,
     note_problem,
     note_run,
     predecessors,
@@ -113,6 +115,7 @@ def _deliver_predecessors(spool: Path) -> None:
 
 def _deliver_dead(spool: Path) -> None:
     """Deliver a spool whose runner is gone, and end the runs that it left open as killed."""
+    check_place(read_target(spool), spool.parents[1])
     with _held(spool) as taken_over:
         delivery = _open_delivery(spool, taken_over)
         if not _deliver(spool, delivery):
@@ -126,6 +129,7 @@ def _held(spool: Path) -> Iterator[bool]:
     Raises:
         BlockingIOError: another writer is at it.
     """
+    check_spool(spool)
     taken_over = (spool / WRITER_LOCK).exists()
     with hold(spool / WRITER_LOCK):
         yield taken_over
@@ -133,7 +137,8 @@ def _held(spool: Path) -> Iterator[bool]:
 
 def _open_delivery(spool: Path, taken_over: bool) -> Delivery:
     known, note = read_runs(spool), partial(note_run, spool)
-    delivery = Delivery(read_target(spool), known, note, doubtful=taken_over)
+    output_dir = spool.parents[1]
+    delivery = Delivery(read_target(spool), output_dir, known, note, doubtful=taken_over)
     delivered = read_delivered(spool).offset
     for record, offset in read_records(spool, 0):
         if offset > delivered:

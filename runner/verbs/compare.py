@@ -10,11 +10,14 @@ from runner.system.files import LATEST
 from runner.system.machine import COMPARING, check_installed
 from runner.system.text import path_here
 from runner.system.untrusted import output_below
+from runner.tracking.places import absolute_uri, remember_place
 
 
 def main(arguments: list[str]) -> int:
     """Print the comparison, write its files into the folder, and print their paths."""
     options = parser().parse_args(arguments)
+    if options.to:
+        remember_place(absolute_uri(options.to))
     check_installed("compare", options.folder, COMPARING)
     # Imported here, as they import scipy.
     from runner.analysis.comparison import logged, terminal, writing
@@ -67,5 +70,9 @@ def parser() -> argparse.ArgumentParser:
         help="of a mean's interval, and of all differences of a metric together (%(default)s)",
     )  # fmt: skip
     made.add_argument("--metrics", metavar="NAME", nargs="+", action="extend", help="default: all")
+    made.add_argument(
+        "--to", metavar="URI",
+        help="a tracking URI of the record that you trust, where no command of yours named it yet",
+    )  # fmt: skip
     made.add_argument("--out", type=Path, metavar="DIR", help="default: comparison in the folder")
     return made

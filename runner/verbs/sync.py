@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from runner.tracking.delivery import prepare_environment
+from runner.tracking.places import absolute_uri, remember_place
 from runner.tracking.spool import spools
 from runner.tracking.writer import deliver_left_behind
 
@@ -17,7 +18,14 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "output_dir", nargs="?", default="outputs", type=Path, help="as in the runs (%(default)s)"
     )
-    output_dir = parser.parse_args(arguments).output_dir.absolute()
+    parser.add_argument(
+        "--to", metavar="URI",
+        help="a tracking URI that you trust, where no command of yours on this machine named it",
+    )  # fmt: skip
+    options = parser.parse_args(arguments)
+    output_dir = options.output_dir.absolute()
+    if options.to:
+        remember_place(absolute_uri(options.to))
     waiting = {spool.name for spool in spools(output_dir)}
     if not waiting:
         print("nothing to deliver")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,12 @@ from runner.catalog.checkpoint import Checkpoint, Layout
 
 INDEX_FILES = {Layout.diffusers: "model_index.json", Layout.transformers: "config.json"}
 """The file that names a folder's classes."""
+
+
+LIBRARIES = re.compile(r"diffusers|transformers|kandinsky\w*")
+"""Libraries of components; the last are modules of diffusers' pipelines."""
+CLASS = re.compile(r"(?!Auto[A-Z])[A-Z]\w*")
+"""Classes; those that begin so choose another one by the checkpoint's config."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,26 @@ def components_of(index: Mapping[str, Any], checkpoint: Checkpoint) -> dict[str,
         if isinstance(given, list) and len(given) == 2 and given[1] is not None
         if name not in checkpoint.without
     }
+
+
+def foreign_component(index: Mapping[str, Any], checkpoint: Checkpoint) -> str | None:
+    """The first component whose class is none of diffusers' or transformers', if there is one:
+    diffusers would import whatever library is named, and run the code of a checkpoint for classes
+    that choose another one by themselves.
+    """
+    if checkpoint.layout is Layout.transformers:
+        return None
+    for name, given in index.items():
+        if not isinstance(given, list) or name in checkpoint.without:
+            continue
+        if given in ([None, None], []):
+            continue
+        if len(given) != 2 or not all(isinstance(part, str) for part in given):
+            return f"{name}: {given!r:.100}"
+        library, class_name = given
+        if not LIBRARIES.fullmatch(library) or not CLASS.fullmatch(class_name):
+            return f"{name}: {library}.{class_name}"
+    return None
 
 
 def missing_files(

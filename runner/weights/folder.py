@@ -12,7 +12,7 @@ from runner.catalog.checkpoint import Checkpoint
 from runner.catalog.memory import ModuleSize
 from runner.config.choices import Precision
 from runner.errors import WeightsError
-from runner.weights.components import INDEX_FILES, missing_files
+from runner.weights.components import INDEX_FILES, foreign_component, missing_files
 from runner.weights.facts import embedding_size, last_channels, native_size, schedulers
 from runner.weights.files import WeightFiles, choose_weight_files, find_weight_files, other_files
 from runner.weights.hashes import FileHashes, fingerprint
@@ -120,7 +120,12 @@ def check_folder(
         WeightsError: files are missing, unreadable, truncated, of another model, or hold more
             than tensors.
     """
-    read_json(path / INDEX_FILES[checkpoint.layout], key)
+    index = read_json(path / INDEX_FILES[checkpoint.layout], key)
+    if foreign := foreign_component(index, checkpoint):
+        raise WeightsError(
+            key, path / INDEX_FILES[checkpoint.layout], f"names a class that is not loaded: "
+            f"{foreign}", "classes of diffusers and transformers",
+        )  # fmt: skip
     found = files_within(path, checkpoint, key)
     weights = {
         module: _weights_of(module, found, path, variant, precision, key)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from runner.errors import WeightsError
+from runner.system.untrusted import UntrustedError, parse_json, read_regular
 
 
 def config_name(module: str) -> str:
@@ -21,12 +21,12 @@ def read_json(path: Path, key: str) -> dict[str, Any]:
         WeightsError: it is missing, or no JSON object.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(read_regular(path))
     except FileNotFoundError as error:
         raise WeightsError(
             key, path, "is not there", "a checkpoint folder in diffusers layout"
         ) from error
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, UntrustedError) as error:
         raise WeightsError(key, path, f"cannot be read: {error}") from error
     if not isinstance(content, dict):
         raise WeightsError(key, path, "is not a JSON object")

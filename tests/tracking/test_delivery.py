@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from runner.tracking.places import remember_place
 from runner.tracking.spool import (
     WRITER_LOCK,
     Spool,
@@ -106,6 +107,7 @@ def test_no_experiment_name_leads_out_of_the_folder(
 ) -> None:
     inside = tmp_path / "inside"
     there = replace(target, artifact_root=str(inside / "mlartifacts"))
+    remember_place(there.uri)
     filled(inside, there, experiment=name)
     assert deliver_left_behind(inside) == {}
     mlflow = MLflow(tmp_path / "mlflow.db")

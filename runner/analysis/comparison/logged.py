@@ -10,9 +10,11 @@ from runner.analysis.comparison.writing import FOLDER
 from runner.analysis.results import SweepResult
 from runner.config.choices import Tracker
 from runner.errors import TrackingError, format_value
+from runner.recording.recorded import read_config
 from runner.recording.sweep_record import SweepRecord, is_running
 from runner.system.text import for_outputs
 from runner.tracking.delivery import sqlite_path
+from runner.tracking.places import absolute_uri, is_named
 from runner.tracking.session import TrackingSession, now_ms
 from runner.tracking.spool import SPOOLS
 
@@ -30,7 +32,14 @@ def log(results: SweepResult, files: Sequence[Path]) -> None:
     runs = list(results.runs) or [sweep_id]
     output_dir = folder.parents[1]
     for number, (uri, experiments) in enumerate(_stores(results).items()):
-        if _is_there(uri, output_dir):
+        if uri is not None and not is_named(absolute_uri(uri)):
+            # The record may come from anyone, and MLflow would send the user's token there.
+            print(
+                f"warning: the comparison is not in MLflow: the runs are at {uri}, which no "
+                f"command of yours has named on this machine; if you trust it: --to {uri}",
+                file=sys.stderr,
+            )
+        elif _is_there(uri, output_dir):
             # Named as a later attempt at the sweep, with a number that no attempt has: so the
             # records of earlier attempts are delivered first.
             name = f"{sweep_id}{f'-{number}' if number else ''}.{now_ms()}"
@@ -42,10 +51,10 @@ def _stores(results: SweepResult) -> dict[str | None, list[str]]:
     found: dict[str | None, dict[str, None]] = {}
     for cell in results.cells:
         if cell.manifest is not None:
-            tracking = cell.manifest.config["tracking"]
-            if tracking["tracker"] == Tracker.mlflow.name:
-                experiment = tracking["experiment"] or cell.manifest.name
-                found.setdefault(tracking["uri"], {})[experiment] = None
+            tracking = read_config(cell.manifest.config).tracking
+            if tracking.tracker == Tracker.mlflow.name:
+                experiment = tracking.experiment or cell.manifest.name
+                found.setdefault(tracking.uri, {})[experiment] = None
     return {uri: list(experiments) for uri, experiments in found.items()}
 
 
@@ -67,7 +76,7 @@ def _log(
         for experiment in experiments:
             session.look_up(run, experiment)
         for file in files:
-            session.append("file", run, path=str(file.resolve()), folder=FOLDER)
+            session.file(run, file, FOLDER)
     session.close()
     if (output_dir / SPOOLS / name).exists():
         sync = for_outputs("sync", output_dir)

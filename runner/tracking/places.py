@@ -1,0 +1,72 @@
+"""Where records may be delivered: to the output folder's own store, and to places that this user
+has named on a command line.
+
+A spool and a manifest say where their records belong, but they may come from anyone, and MLflow
+sends the user's token there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from pathlib import Path
+
+from runner.errors import TrackingError
+from runner.system.credentials import strip_credentials
+from runner.system.text import for_outputs
+from runner.system.user_cache import user_cache_dir
+from runner.tracking.delivery import SQLITE, sqlite_path
+from runner.tracking.spool import Target
+
+NAMED = "trackers"
+"""Folder of the user's cache: an empty file for each place, named after the address's hash."""
+
+
+def remember_place(uri: str) -> None:
+    """Note that the user has named a tracking URI. Without a cache nothing is noted."""
+    with contextlib.suppress(OSError):
+        mark = _mark(uri)
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.touch()
+
+
+def is_named(uri: str) -> bool:
+    """Whether a command of this user has named a tracking URI, with whatever password."""
+    return _mark(uri).is_file()
+
+
+def check_place(target: Target, output_dir: Path) -> None:
+    """Check that the records of an output folder may go where its spool says.
+
+    Raises:
+        TrackingError: neither is that the folder's own store, nor has the user named it.
+    """
+    if _is_own_store(target, output_dir) or is_named(target.uri):
+        return
+    shown = strip_credentials(target.uri)
+    raise TrackingError(
+        f"the records are for {shown}, which no command of yours has named on this machine; if "
+        f"you trust it: {for_outputs('sync', output_dir)} --to {shown}"
+    )
+
+
+def absolute_uri(uri: str) -> str:
+    """A relative sqlite path made absolute, so that `sync` works from any working directory."""
+    path = sqlite_path(uri)
+    if path is None or path.is_absolute():
+        return uri
+    return uri.replace(SQLITE, f"{SQLITE}{Path.cwd()}/", 1)
+
+
+def _is_own_store(target: Target, output_dir: Path) -> bool:
+    """Whether database and artifacts lie in the output folder, also where they are links."""
+    path, root = sqlite_path(target.uri), target.artifact_root
+    if path is None or "?" in target.uri or root is None:
+        return False
+    folder = output_dir.resolve()
+    return all(one.resolve().is_relative_to(folder) for one in (path, Path(root)))
+
+
+def _mark(uri: str) -> Path:
+    digest = hashlib.sha256(strip_credentials(uri).encode("utf-8", "surrogateescape"))
+    return user_cache_dir() / NAMED / digest.hexdigest()
