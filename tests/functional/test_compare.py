@@ -171,6 +171,7 @@ def test_without_its_server_the_records_wait(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.setenv("KANDINSKY_CACHE", str(tmp_path / "cache"))
     outputs = tmp_path / "outputs"
     copy = outputs / "default" / "copied"
     shutil.copytree(swept, copy, ignore=shutil.ignore_patterns("comparison"))
@@ -181,7 +182,11 @@ def test_without_its_server_the_records_wait(
         file.write_text(json.dumps(manifest))
     monkeypatch.setattr(session, "FINAL_WAIT_SECONDS", 0.5)
     capsys.readouterr()
+    # Nobody here has named that server: the record may be a stranger's.
     assert main(["compare", str(copy)]) == 0
+    assert "no command of yours has named" in " ".join(capsys.readouterr().err.split())
+    assert not (outputs / ".spool").exists()
+    assert main(["compare", str(copy), "--to", "http://127.0.0.1:9"]) == 0
     out, err = capsys.readouterr()
     assert "clip_score" in out
     assert "the comparison is kept; deliver it with:" in err
@@ -195,7 +200,7 @@ def test_without_its_server_the_records_wait(
         file.unlink()
     deadline = time.monotonic() + 60
     while spool.exists() and time.monotonic() < deadline:  # its writer may be at it
-        assert main(["sync", str(outputs)]) in (0, 1)
+        assert main(["sync", str(outputs), "--to", store]) in (0, 1)
     assert set(artifacts(swept)) == FILES
     assert runs(swept) == before
 
@@ -204,6 +209,7 @@ def test_without_its_server_the_records_wait(
 def test_a_run_that_was_deleted_in_mlflow_keeps_nothing_waiting(
     swept: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setenv("KANDINSKY_CACHE", str(tmp_path / "cache"))
     outputs = tmp_path / "outputs"
     copy = outputs / "default" / "copied"
     shutil.copytree(swept, copy)

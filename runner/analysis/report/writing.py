@@ -17,7 +17,7 @@ from runner.analysis.report.gather import facts_of, inputs_of
 from runner.analysis.report.pictures import Placed, Source
 from runner.analysis.results import SweepResult, read_results
 from runner.errors import ConfigError, StorageError
-from runner.system.untrusted import output_below
+from runner.system.untrusted import UntrustedError, output_below, read_regular
 
 NAME, INDEX = "report", "index.html"
 LARGEST_FILE = 20_000_000
@@ -100,9 +100,8 @@ def _check_replaceable(target: Path, alone: Path) -> None:
 
 def _is_page(file: Path) -> bool:
     try:
-        with file.open(encoding="utf-8", errors="replace") as opened:
-            return page.GENERATOR in opened.read(1000)
-    except OSError:
+        return page.GENERATOR.encode() in read_regular(file)[:1000]
+    except (OSError, UntrustedError):
         return False
 
 

@@ -1,0 +1,1 @@
+"""Files that strangers may hand over: what opening them may never do."""
