@@ -23,6 +23,7 @@ from runner.planning.planner import results_dir
 from runner.planning.sweep import SweepPlan
 from runner.runs.prepare import look_up_run, look_up_sweep
 from runner.system.machine import check_installed, device_memory
+from runner.system.signals import leave, signals
 from runner.system.text import format_bytes, pluralize
 from runner.system.user_cache import user_cache_dir
 from runner.weights.complete import newest_commit
@@ -55,7 +56,8 @@ def main(arguments: list[str]) -> int:
         _draw(sweep.graph, file)
         return Swept(0)
 
-    return run_with_hydra(job, others, "kandinsky plan", sweep_job)
+    with signals(leave):
+        return run_with_hydra(job, others, "kandinsky plan", sweep_job)
 
 
 def split_graph_option(arguments: Sequence[str]) -> tuple[list[str], Path | None]:
