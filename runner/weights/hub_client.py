@@ -154,6 +154,8 @@ KINDS: Sequence[tuple[type[Exception], str, bool]] = (
     (RevisionNotFoundError, "no_revision", False),
     (RemoteEntryNotFoundError, "no_file", False),
     (HFValidationError, "name", True),
+    (UnicodeEncodeError, "token", False),
+    (json.JSONDecodeError, "no_hub", False),
     *((gone, "gone", True) for gone in GONE),
 )
 """(class, kind, whether its own words are told): an error is of the first class that it is of."""
