@@ -11,6 +11,7 @@ from runner.config.choices import Precision, WeightsSource
 from runner.config.groups import CheckpointConfig, WeightsConfig
 from runner.config.reference import groups
 from runner.errors import SeveralError, WeightsError
+from runner.system.text import format_bytes
 from runner.weights.complete import newest_commit
 from runner.weights.find import find_weights, mini_folder
 from runner.weights.hashes import FileHashes, hash_memory
@@ -119,7 +120,8 @@ def _on_disk(repo: str, source: WeightsSource) -> str:
             precisions=dict.fromkeys(roles, Precision.fp32), hashes=FileHashes(hash_memory()),
         ).checkpoints  # fmt: skip
     except (WeightsError, SeveralError) as error:
-        return f"damaged: {error}"
+        told = str(error).replace("\n", "\n    ")
+        return f"damaged: {told}"
     checked = [f.checked for f in found.values() if f.checked is not None]
     if len(checked) < len(found):
         return "not on disk; downloaded at the first run"
@@ -129,5 +131,5 @@ def _on_disk(repo: str, source: WeightsSource) -> str:
     if commit and newest not in (None, commit):
         revision += f" (main is now at {newest[:8]})"
     millions = sum(sum(c.parameters.values()) for c in checked) / 1e6
-    size = sum(c.bytes for c in checked) / 2**20
-    return f"{size:.1f} MiB, {millions:.1f} million parameters{revision}: {checked[0].path}"
+    size = format_bytes(sum(c.bytes for c in checked))
+    return f"{size}, {millions:.1f} million parameters{revision}: {checked[0].path}"

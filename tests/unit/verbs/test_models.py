@@ -10,6 +10,7 @@ import pytest
 
 from runner.catalog.checkpoint import Checkpoint
 from runner.catalog.kandinsky2_2 import DECODER_2_2
+from runner.catalog.kandinsky3 import TEXT_3
 from runner.catalog.tasks import TASKS
 from runner.catalog.versions import CATALOG, VERSIONS, refusal_of
 from runner.verbs.models import routes_markdown, tasks_markdown
@@ -70,6 +71,22 @@ def test_a_damaged_checkpoint_is_said_to_be(
     damaged = [line for line in said.out.splitlines() if "damaged: " in line]
     assert len(damaged) == 1
     assert str(file) in damaged[0]
+
+
+def test_two_damaged_roles_of_a_repository_are_told_together(
+    command: Command, random_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    family = tmp_path / "family"
+    shutil.copytree(random_weights, family)
+    for module in ("text_encoder", "unet"):
+        (family / TEXT_3.folder / module / "config.json").write_text("{")
+    monkeypatch.setattr(find, "MINI_DIR", family)
+    said = command("models")
+    assert said.status == 0
+    (line,) = (line for line in said.out.splitlines() if "damaged: " in line)
+    for module in ("text_encoder", "unet"):
+        assert f"{module}/config.json: cannot be read" in said.out
+    assert line.startswith("  weights=mini")
 
 
 def test_a_checkpoint_without_its_weights_is_damaged_and_not_another_family_s(
