@@ -146,7 +146,9 @@ class RunLog(Observer):
         self._metrics(totals, step=0)
         for key, asked in dict(self._unsettled).items():
             self._settle(key, asked)  # nothing ran, so nothing was chosen
-        self._text("pipelines.json", json.dumps(self._loaded, indent=1, ensure_ascii=False))
+        counts = f"stages run: {totals['stages_run']:.0f}, taken from the store: {self._reused}"
+        loaded = self._loaded or [{"note": f"no pipeline was loaded; {counts}"}]
+        self._text("pipelines.json", json.dumps(loaded, indent=1, ensure_ascii=False))
         self._table(images)
         self._session.end(self._run_id, status)
 
