@@ -75,10 +75,10 @@ def _point_latest(output_dir: Path, target: Path) -> None:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file atomically. Raises StorageError."""
+    """Write a file atomically, whoever else writes it, too. Raises StorageError."""
     # A name that nobody can guess, and a file that did not exist: so nothing is written through a
     # link that somebody put there.
-    temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}.part")
+    temporary = path.with_name(f".{secrets.token_hex(16)}.part")
     try:
         with temporary.open("xb") as file:
             file.write(content)
