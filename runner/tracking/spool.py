@@ -23,7 +23,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from runner.errors import TrackingError
+from runner.errors import StorageError, TrackingError
+from runner.system.files import write_whole
 from runner.system.locks import hold
 from runner.system.typed_json import read_as, read_json
 from runner.system.untrusted import UntrustedError, path_below
@@ -169,7 +170,8 @@ def spools(output_dir: Path) -> list[Path]:
     """All spools with something left to deliver, oldest first. A link is none."""
     folder = output_dir / SPOOLS
     found = folder.glob("*/target.json") if folder.is_dir() and not folder.is_symlink() else ()
-    return sorted((path.parent for path in found), key=lambda p: p.stat().st_mtime)
+    own = (path.parent for path in found if not path.parent.is_symlink())
+    return sorted(own, key=lambda p: p.stat().st_mtime)
 
 
 def predecessors(spool: Path) -> list[Path]:
@@ -202,8 +204,6 @@ def check_spool(spool: Path) -> None:
             mode = Path(folder, name).lstat().st_mode
             if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
                 raise TrackingError(f"{Path(folder, name)} is no regular file: not delivered")
-    if spool.is_symlink():
-        raise TrackingError(f"{spool} is a link: not delivered")
 
 
 def read_records(spool: Path, offset: int) -> Iterator[tuple[Mapping[str, Any], int]]:
@@ -267,8 +267,8 @@ def read_runs(spool: Path) -> dict[str, str]:
 
 def note_problem(spool: Path, text: str) -> None:
     """Record why a spool was not delivered, if the disk has room."""
-    with contextlib.suppress(OSError):
-        (spool / PROBLEM).write_text(text, encoding="utf-8")
+    with contextlib.suppress(StorageError):
+        write_whole(spool / PROBLEM, text.encode("utf-8", "backslashreplace"))  # not through a link
 
 
 def read_problem(spool: Path) -> str | None:

@@ -209,7 +209,6 @@ def test_without_its_server_the_records_wait(
 def test_a_run_that_was_deleted_in_mlflow_keeps_nothing_waiting(
     swept: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("KANDINSKY_CACHE", str(tmp_path / "cache"))
     outputs = tmp_path / "outputs"
     copy = outputs / "default" / "copied"
     shutil.copytree(swept, copy)

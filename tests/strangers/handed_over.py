@@ -42,14 +42,15 @@ Alteration = Callable[[Path, Path], None]
 """Alters a sweep's folder; the second is a folder outside of it, with a file `secret.png`."""
 
 
-def _places(content: Any, before: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+def places(content: Any, before: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The keys that lead to each value of what a JSON file says; () is the whole."""
     yield before
     if isinstance(content, dict):
         for key, value in content.items():
-            yield from _places(value, (*before, key))
+            yield from places(value, (*before, key))
     elif isinstance(content, list):
         for number, value in enumerate(content):
-            yield from _places(value, (*before, number))
+            yield from places(value, (*before, number))
 
 
 @st.composite
@@ -65,8 +66,8 @@ def altered_values(draw: st.DrawFn) -> Alteration:
             content = json.loads(file.read_text())
         except (OSError, ValueError):
             return  # altered already
-        places = list(_places(content))
-        *way, last = places[int(where * len(places))] or (None,)
+        all_places = list(places(content))
+        *way, last = all_places[int(where * len(all_places))] or (None,)
         if last is None:
             content = value if value is not ... else []
         else:

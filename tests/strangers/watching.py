@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,12 +20,17 @@ STARTING = (
     "subprocess.Popen", "os.exec", "os.posix_spawn", "os.system", "os.fork", "os.forkpty",
     "webbrowser.open", "pty.spawn", "ctypes.dlopen",
 )  # fmt: skip
-CHANGING: Mapping[str, Sequence[int]] = {
-    "os.remove": (0,), "os.rmdir": (0,), "os.rename": (0, 1), "os.mkdir": (0,), "os.link": (1,),
-    "os.symlink": (1,), "os.truncate": (0,), "os.utime": (0,), "os.chmod": (0,), "os.chown": (0,),
-    "shutil.rmtree": (0,), "shutil.move": (1,), "shutil.copyfile": (1,), "sqlite3.connect": (0,),
+CHANGING: Mapping[str, Mapping[int, int | None]] = {
+    "os.remove": {0: 1}, "os.rmdir": {0: 1}, "os.rename": {0: 2, 1: 3}, "os.mkdir": {0: 2},
+    "os.link": {1: 3}, "os.symlink": {1: 2}, "os.truncate": {0: None}, "os.utime": {0: 3},
+    "os.chmod": {0: 2}, "os.chown": {0: 3}, "shutil.rmtree": {0: None}, "shutil.move": {1: None},
+    "shutil.copyfile": {1: None}, "sqlite3.connect": {0: None},
 }  # fmt: skip
-"""Event -> which of its arguments name what is changed."""
+"""Event -> its arguments that name what is changed, each with that which says from which open
+folder the name counts.
+"""
+FOLLOWING = ("open", "os.truncate", "os.utime", "os.chmod", "os.chown", "sqlite3.connect")
+"""Events of calls that follow a link."""
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 HARMLESS = ("/dev/null", "/dev/tty")
 MOST_SECONDS = 10
@@ -54,19 +59,22 @@ class Watch:
             if isinstance(path, str | bytes | os.PathLike) and flags & WRITING:
                 self._changes(name, path)
         else:
-            for place in CHANGING.get(name, ()):
-                self._changes(name, arguments[place])
+            for place, folder in CHANGING.get(name, {}).items():
+                opened = -1 if folder is None else arguments[folder]
+                self._changes(name, arguments[place], opened)
 
-    def _changes(self, name: str, path: Any) -> None:
+    def _changes(self, name: str, path: Any, opened: int = -1) -> None:
         if not isinstance(path, str | bytes | os.PathLike):
             return
-        text = os.fsdecode(path)
-        # The folder, with its links followed; the last part may be a link that is replaced.
-        whole = os.path.join(os.path.realpath(os.path.dirname(text)), os.path.basename(text))
-        if name in ("open", "os.truncate", "os.utime", "os.chmod"):
-            whole = os.path.realpath(text)
-        if whole not in HARMLESS and not whole.startswith(self.inside):
-            self.seen.append(f"{name} {text} (in truth {whole})")
+        asked = Path(os.fsdecode(path))
+        if opened >= 0:
+            asked = Path(f"/proc/self/fd/{opened}").readlink() / asked
+        if "\0" in str(asked):
+            return  # no path at all
+        # The last part may be a link that is replaced.
+        truly = asked.resolve() if name in FOLLOWING else asked.parent.resolve() / asked.name
+        if str(truly) not in HARMLESS and not str(truly).startswith(self.inside):
+            self.seen.append(f"{name} {asked} (in truth {truly})")
 
 
 _watches: list[Watch] = []
