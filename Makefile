@@ -7,7 +7,7 @@ TO_RUN := $(VENV)/.installed-to-run
 # A worker a core; a test that waits for a process lets the other worker compute.
 PYTEST := $(VENV)/bin/python -m pytest -q -n auto --dist worksteal
 
-.PHONY: run test table published test-fast test-gpu check format clean
+.PHONY: run test table published test-fast test-gpu check types format clean
 
 run: $(TO_RUN)  ## make pictures with the small family, one row a task, and log them
 	$(VENV)/bin/kandinsky -m 'experiment=glob(tour/*)' name=tour
@@ -29,12 +29,14 @@ test-fast: $(INSTALLED)
 test-gpu: $(INSTALLED)  ## what needs an accelerator
 	$(PYTEST) -m gpu tests/gpu
 
-check: $(INSTALLED)  ## style, types, floors, tests
+check: $(INSTALLED)  ## style, floors, then types beside tests: mypy takes one core
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
-	$(MAKE) test
+	$(MAKE) -j2 types test
+
+types: $(INSTALLED)
+	$(VENV)/bin/mypy
 
 format: $(INSTALLED)
 	$(VENV)/bin/ruff check --fix .

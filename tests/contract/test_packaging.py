@@ -120,18 +120,6 @@ def test_it_plans_from_an_empty_folder(installed: Path, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_it_makes_pictures_from_an_empty_folder(installed: Path, tmp_path: Path) -> None:
-    done = call(
-        *(sys.executable, "-m", "runner", *SHORT, "tracking=none"),
-        cwd=tmp_path,
-        PYTHONPATH=str(installed),
-        PYTHONDONTWRITEBYTECODE="1",
-    )
-    assert done.returncode == 0, done.stderr
-    assert [path.name for path in tmp_path.iterdir()] == ["outputs"]
-    assert len(list((tmp_path / "outputs" / "default").rglob("*.png"))) == 1
-
-
 @pytest.fixture
 def core(installed: Path, tmp_path: Path) -> dict[str, str]:
     """Environment in which the wheel is installed without any extra."""
@@ -150,6 +138,8 @@ def test_without_extras_it_makes_and_logs_pictures(core: dict[str, str], tmp_pat
     )
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
+    assert [path.name for path in (tmp_path / "here").iterdir()] == ["outputs"]
+    assert len(list((tmp_path / "here" / "outputs" / "default").rglob("*.png"))) == 1
     logged = tmp_path / "here" / "outputs" / "mlartifacts"
     assert len(list(logged.rglob("*_seed0.png"))) == 1
 

@@ -20,8 +20,8 @@ from runner.planning.planner import make_plan
 from runner.verbs.plan import plan_text
 from unit.conftest import Command, assert_refused
 
-CONFIGS = 120
-RUNS = 60
+CONFIGS = 80
+RUNS = 40
 """Fewer are run than planned: it takes minutes."""
 EACH_BY_COMMAND = 10
 

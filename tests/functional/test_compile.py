@@ -11,7 +11,7 @@ import mlflow
 import numpy as np
 import pytest
 import torch
-from diffusers import UNet2DConditionModel
+from diffusers import PriorTransformer, UNet2DConditionModel
 from PIL import Image
 
 from functional.cells import Drawn, drawn, opened, planned, small
@@ -41,7 +41,7 @@ SEEDS = "seeds=[3,4]"
 
 @pytest.fixture(scope="module")
 def lean(random_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The random checkpoints with a UNet of two blocks: each kernel costs a second to compile."""
+    """The random checkpoints with few layers: each kernel costs a second to compile."""
     folder = tmp_path_factory.mktemp("lean")
     for name in ("kandinsky-2-2-prior", "kandinsky-2-2-decoder"):
         shutil.copytree(random_weights / name, folder / name)
@@ -49,10 +49,16 @@ def lean(random_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     config = {
         **UNet2DConditionModel.load_config(unet),
         "block_out_channels": (16, 32),
+        "layers_per_block": 1,
         "down_block_types": ("ResnetDownsampleBlock2D", "SimpleCrossAttnDownBlock2D"),
         "up_block_types": ("SimpleCrossAttnUpBlock2D", "ResnetUpsampleBlock2D"),
     }
     fill(UNet2DConditionModel.from_config(config), "lean", 0).save_pretrained(unet)
+    prior = folder / "kandinsky-2-2-prior" / "prior"
+    config = {**PriorTransformer.load_config(prior), "num_layers": 1}
+    shallow = fill(PriorTransformer.from_config(config), "lean", 0)
+    torch.nn.init.ones_(shallow.clip_std)  # a statistic: it multiplies the embeddings
+    shallow.save_pretrained(prior)
     return folder
 
 

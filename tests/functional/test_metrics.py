@@ -42,7 +42,7 @@ def sweep(weights: Path, tmp_path: Path) -> Sweep:
 
     def run(*overrides: str, status: int = 0) -> list[dict[str, Any]]:
         given = (f"weights={weights}", f"output_dir={tmp_path / 'outputs'}", "tracking=none")
-        assert main(["-m", "progress=quiet", *given, *STEPS, *overrides]) == status
+        assert main(["-m", "progress=quiet", "workers=1", *given, *STEPS, *overrides]) == status
         folder = (tmp_path / "outputs" / "latest").resolve()
         cells = json.loads((folder / "sweep.json").read_text())["cells"]
         return [

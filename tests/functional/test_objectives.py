@@ -14,7 +14,7 @@ from runner.cli import main
 OPTUNA = (
     "-m", "hydra/sweeper=optuna", "hydra.sweeper.n_trials=4", "hydra.sweeper.n_jobs=2",
     "hydra.sweeper.sampler.seed=3", "decoder.guidance_scale=interval(1,8)",
-    "scheduler=choice(ddim,ddpm)",
+    "scheduler=choice(ddim,ddpm)", "workers=1",
 )  # fmt: skip
 
 

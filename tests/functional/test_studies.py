@@ -11,28 +11,35 @@ from functional.made import STEPS
 from runner.cli import main
 
 STUDY = (
-    "experiment=scheduler_steps", "prompt_file=null", "seeds=[0,1]", *STEPS,
+    "experiment=scheduler_steps", "workers=1", "prompt_file=null", "seeds=[0,1]", *STEPS,
     'prompt=["a red circle on a white background","a blue square on a black background"]',
     "decoder.num_inference_steps=3,5", "scheduler=ddim,ddpm",
     "baseline='scheduler=ddim decoder.num_inference_steps=5'",
 )  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder, so that the stages of the study are run once."""
+    return tmp_path_factory.mktemp("studies") / "outputs"
+
+
 @pytest.fixture
-def study(weights: Path, tmp_path: Path) -> tuple[str, ...]:
-    return (*STUDY, f"weights={weights}", f"output_dir={tmp_path / 'outputs'}", "tracking=none")
+def study(weights: Path, outputs: Path, request: pytest.FixtureRequest) -> tuple[str, ...]:
+    given = (f"weights={weights}", f"output_dir={outputs}", f"name={request.node.name}")
+    return (*STUDY, *given, "tracking=none")
 
 
 @pytest.mark.slow
 def test_it_ends_in_its_comparison_and_its_page(
-    study: tuple[str, ...], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    study: tuple[str, ...], outputs: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     capfd.readouterr()
     assert main([*study]) == 0
     said = capfd.readouterr().out
     assert "clip_score (higher is better)" in said
     assert "report/index.html" in said
-    latest = tmp_path / "outputs" / "latest"
+    latest = outputs / "latest"
     comparison = json.loads((latest / "comparison" / "comparison.json").read_text())
     assert comparison["baseline"] == {"scheduler": "ddim", "decoder.num_inference_steps": "5"}
     assert set(comparison["metrics"]) == {"clip_score", "clip_similarity", "psnr", "seconds"}
@@ -44,13 +51,13 @@ def test_it_ends_in_its_comparison_and_its_page(
 
 @pytest.mark.slow
 def test_it_tells_nothing_but_json_where_that_is_asked_for(
-    study: tuple[str, ...], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    study: tuple[str, ...], outputs: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     capfd.readouterr()
     assert main([*study, "progress=json"]) == 0
     for line in capfd.readouterr().out.splitlines():
         assert isinstance(json.loads(line), dict)
-    assert (tmp_path / "outputs" / "latest" / "report" / "index.html").is_file()
+    assert (outputs / "latest" / "report" / "index.html").is_file()
 
 
 @pytest.mark.slow

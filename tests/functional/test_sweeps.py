@@ -17,6 +17,7 @@ from runner.cli import main
 from runner.recording.sweep_record import SweepRecord
 
 AXES = ("scheduler=ddim,ddpm", "decoder.guidance_scale=1,4")
+QUIET = ("progress=quiet", "workers=1")
 GOOD, BAD = "a red circle", "a blue square"
 
 
@@ -27,7 +28,7 @@ def sweep(weights: Path, tmp_path: Path) -> Callable[..., list[dict[str, Any]]]:
 
     def run(*overrides: str, status: int = 0) -> list[dict[str, Any]]:
         given = (f"weights={weights}", f"output_dir={output_dir}", "tracking=none", *STEPS)
-        last = {o.partition("=")[0]: o for o in ("progress=quiet", *given, *overrides)}
+        last = {o.partition("=")[0]: o for o in (*QUIET, *given, *overrides)}
         assert main(["-m", *last.values()]) == status
         folder = output_dir / "latest"
         cells = SweepRecord.read(folder).cells

@@ -47,7 +47,7 @@ def test_the_depth_of_a_painted_picture_is_estimated(family: Family) -> None:
 
 
 def test_interpolation_goes_from_one_colour_to_the_other(family: Family) -> None:
-    turned = tasks.interpolate(family, 4)
+    turned = tasks.interpolate(family, 2)
     assert len(turned) == len(SHARES)
     assert turned == sorted(turned)
     assert turned[0] <= 0.25

@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 
 from helpers.manifests import read_manifest
+from helpers.preloaded import Forked
 from runner.tracking.delivery import prepare_environment
 
 prepare_environment()
@@ -30,23 +30,17 @@ class Workplace:
         self.folder = folder
         self.outputs = folder / "outputs"
         self.weights = weights
-        self.processes: list[subprocess.Popen[str]] = []
+        self.processes: list[Forked] = []
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start `kandinsky <arguments>`."""
+    def start(self, *arguments: str) -> Forked:
+        """Start `python -m runner <arguments>`."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        process = subprocess.Popen(
-            [sys.executable, "-m", "runner", *arguments],
-            cwd=self.folder,
-            env={**os.environ, "HOME": str(self.folder), "SOME_TOKEN": CANARY},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        environment = {**os.environ, "HOME": str(self.folder), "SOME_TOKEN": CANARY}
+        process = Forked(arguments, self.folder, environment)
         self.processes.append(process)
         return process
 
-    def start_run(self, *overrides: str) -> subprocess.Popen[str]:
+    def start_run(self, *overrides: str) -> Forked:
         """Start `kandinsky <overrides>` with few steps."""
         return self.start(f"weights={self.weights}", *STEPS, *overrides)
 
@@ -78,9 +72,11 @@ class Workplace:
             process.communicate()
 
 
-def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
+def ended(process: Forked) -> tuple[int, str]:
     output, _ = process.communicate(timeout=240)
-    return process.returncode, output
+    status = process.poll()
+    assert status is not None
+    return status, output
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 120.0) -> None:
@@ -99,7 +95,7 @@ def writers_of(output_dir: Path) -> list[int]:
     ]
 
 
-def workers_of(process: subprocess.Popen[str]) -> list[int]:
+def workers_of(process: Forked) -> list[int]:
     """Process ids of the workers of a runner; of the process that they are forked from, too."""
     below = {process.pid}
     found = []

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -38,12 +42,58 @@ def answers(uri: str) -> bool:
         return False
 
 
-@contextmanager
-def server(folder: Path, port: int) -> Iterator[None]:
-    folder.mkdir(exist_ok=True)
+class Line:
+    """A port that leads to a server while it is open: the server comes and goes at once."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.server_port = free_port()
+        self._ends: list[socket.socket] = []
+        self._listening: socket.socket | None = None
+
+    @property
+    def uri(self) -> str:
+        """The address that runs are given."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def open(self) -> None:
+        """From now on there is a server."""
+        self._listening = socket.create_server(("127.0.0.1", self.port))
+        threading.Thread(target=self._accept, args=[self._listening], daemon=True).start()
+
+    def close(self) -> None:
+        """The server is gone, and so are its connections."""
+        ends, self._ends = self._ends, []
+        for end in [*ends, *filter(None, [self._listening])]:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+    def _accept(self, listening: socket.socket) -> None:
+        with contextlib.suppress(OSError):  # closed
+            while True:
+                client, _ = listening.accept()
+                server = socket.create_connection(("127.0.0.1", self.server_port))
+                self._ends += [client, server]
+                for pair in ((client, server), (server, client)):
+                    threading.Thread(target=self._pass_on, args=pair, daemon=True).start()
+
+    @staticmethod
+    def _pass_on(source: socket.socket, sink: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
+
+
+@pytest.fixture(scope="module")
+def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
+    """A server behind a closed line."""
+    folder, made = tmp_path_factory.mktemp("server"), Line()
     command = [
-        sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port),
-        "--workers", "1", "--backend-store-uri", f"sqlite:///{folder / 'server.db'}",
+        sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1",
+        "--port", str(made.server_port), "--workers", "1",
+        "--backend-store-uri", f"sqlite:///{folder / 'server.db'}",
         "--artifacts-destination", str(folder / "artifacts"),
     ]  # fmt: skip
     process = subprocess.Popen(
@@ -55,38 +105,90 @@ def server(folder: Path, port: int) -> Iterator[None]:
         start_new_session=True,
     )
     try:
-        wait_until(lambda: answers(f"http://127.0.0.1:{port}"))
-        yield
+        yield made
     finally:
+        made.close()
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
-def test_a_server_that_comes_later_gets_everything_once(warm: Workplace, tmp_path: Path) -> None:
-    port = free_port()
-    uri = f"http://127.0.0.1:{port}"
-    process = warm.start_run("seeds=[0,1]", f"tracking.uri={uri}")
-    wait_until(lambda: len(warm.images) == 2)
+@contextmanager
+def opened(line: Line) -> Iterator[None]:
+    """The server is there meanwhile."""
+    wait_until(lambda: answers(f"http://127.0.0.1:{line.server_port}"))
+    line.open()
+    yield
+    line.close()
+
+
+@dataclass(frozen=True)
+class Left:
+    """A command whose server was absent, and what it said."""
+
+    place: Workplace
+    output: str
+    address: str
+
+
+@pytest.fixture(scope="module")
+def left(
+    line: Line, stored: Path, weights: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Left]:
+    """A run and a multirun of stored pictures that wait for the server in vain, at one time."""
+    address = line.uri.replace("//", f"//someone:{PASSWORD}@")
+    begun = {}
+    for name, options in {"run": ["seeds=[0,1]"], "multirun": ["-m", "seeds=[0]"]}.items():
+        place = Workplace(tmp_path_factory.mktemp(name), weights)
+        shutil.copytree(stored, place.outputs / ".cache")
+        begun[name] = place, place.start_run(f'tracking.uri="{address}"', *options)
+    place, process = begun["run"]
+    wait_until(lambda: len(place.images) == 2)
     assert process.poll() is None  # the pictures are there, and it waits for the server
     waiting = time.monotonic()
-    status, output = ended(process)
-    assert status == 0, output
+    found = {}
+    for name, (place, process) in begun.items():
+        status, output = ended(process)
+        assert status == 0, output
+        found[name] = Left(place, output, address)
     assert time.monotonic() - waiting < 40
+    for place, _ in begun.values():
+        wait_until(lambda place=place: not writers_of(place.outputs))  # type: ignore[misc]
+    return found
+
+
+@pytest.mark.parametrize("name", ["run", "multirun"])
+def test_credentials_of_the_address_are_written_nowhere_else(
+    name: str, left: dict[str, Left]
+) -> None:
+    place, output = left[name].place, left[name].output
+    status, synced = place.sync()
+    assert status == 1
+    assert "0 of 1 runs delivered" in synced
+    assert PASSWORD not in output + synced
+    (manifest,) = (place.outputs / "latest").rglob("manifest.json")
+    assert "127.0.0.1" in read_manifest(manifest.parent)["config"]["tracking"]["uri"]
+    holders = [
+        path
+        for path in place.folder.rglob("*")
+        if path.is_file() and PASSWORD.encode() in path.read_bytes()
+    ]
+    assert [path.name for path in holders] == ["target.json"]
+    assert holders[0].stat().st_mode & 0o777 == 0o600
+
+
+def test_a_server_that_comes_later_gets_everything_once(left: dict[str, Left], line: Line) -> None:
+    place, output = left["run"].place, left["run"].output
     assert "kandinsky sync" in output
     assert "Traceback" not in output
-    assert warm.manifest["status"] == "FINISHED"
-    assert warm.manifest["mlflow_run_id"] is None
-    wait_until(lambda: not writers_of(warm.outputs))
-    status, output = warm.sync()
-    assert status == 1
-    assert "0 of 1 runs delivered" in output
-    with server(tmp_path / "server", port):
-        assert warm.sync() == (0, "1 of 1 runs delivered\n")
-        assert warm.sync() == (0, "nothing to deliver\n")
-        status, output = warm.run("seeds=[0]", f"tracking.uri={uri}")
+    assert place.manifest["status"] == "FINISHED"
+    assert place.manifest["mlflow_run_id"] is None
+    with opened(line):
+        assert place.sync() == (0, "1 of 1 runs delivered\n")
+        assert place.sync() == (0, "nothing to deliver\n")
+        status, output = place.run("seeds=[0]", f"tracking.uri={line.uri}")
         assert status == 0
-        assert f"at {uri}" in output
-        mlflow = MLflow(uri)
+        assert f"at {line.uri}" in output
+        mlflow = MLflow(line.uri)
         late, direct = sorted(mlflow.runs(), key=lambda run: -run.data.metrics["images"])
         for run, images in ((late, 2), (direct, 1)):
             assert run.info.status == "FINISHED"
@@ -94,18 +196,18 @@ def test_a_server_that_comes_later_gets_everything_once(warm: Workplace, tmp_pat
             assert "config.json" in mlflow.artifacts(run)
             assert len(mlflow.values(run, "seconds_total")) == 1
         assert late.info.start_time < direct.info.start_time
-    assert warm.spools == []
-    assert not (warm.outputs / "mlflow.db").exists()
+    assert place.spools == []
+    assert not (place.outputs / "mlflow.db").exists()
 
 
 def test_a_server_that_goes_away_during_a_sweep_gets_everything_once(
-    place: Workplace, tmp_path: Path
+    place: Workplace, line: Line
 ) -> None:
-    port = free_port()
-    uri = f"http://127.0.0.1:{port}"
     sweep = ("-m", "scheduler=ddim,ddpm", "decoder.guidance_scale=1,2,4", "seeds=[0,1]")
-    with server(tmp_path / "server", port):
-        process = place.start_run(*sweep, f"tracking.uri={uri}")
+    with opened(line):
+        process = place.start_run(
+            *sweep, f"tracking.uri={line.uri}", "tracking.experiment=goes-away"
+        )
         wait_until(
             lambda: list(place.outputs.glob("default/*/*/*.png")) or process.poll() is not None
         )
@@ -113,11 +215,12 @@ def test_a_server_that_goes_away_during_a_sweep_gets_everything_once(
     assert status == 0, output
     assert "6 of 6 cells" in output
     wait_until(lambda: not writers_of(place.outputs))
-    with server(tmp_path / "server", port):
+    with opened(line):
         status, output = place.sync()
         assert status == 0, output
-        mlflow = MLflow(uri)
-        runs = mlflow.runs()
+        mlflow = MLflow(line.uri)
+        experiment = mlflow.client.get_experiment_by_name("goes-away").experiment_id
+        runs = list(mlflow.client.search_runs([experiment]))
         assert [run.info.status for run in runs] == ["FINISHED"] * 7
         children = [run for run in runs if "mlflow.parentRunId" in run.data.tags]
         assert len(children) == 6
@@ -125,28 +228,6 @@ def test_a_server_that_goes_away_during_a_sweep_gets_everything_once(
             assert len(mlflow.artifacts(run, "images")) == 2
             assert len(mlflow.values(run, "images")) == 1
     assert place.spools == []
-
-
-@pytest.mark.parametrize("multirun", [False, True])
-def test_credentials_of_the_address_are_written_nowhere_else(
-    warm: Workplace, multirun: bool
-) -> None:
-    uri = f"http://someone:{PASSWORD}@127.0.0.1:9"
-    option = ["-m"] if multirun else []
-    status, output = warm.run(f'tracking.uri="{uri}"', "seeds=[0]", *option)
-    assert status == 0, output
-    wait_until(lambda: not writers_of(warm.outputs))
-    _, synced = warm.sync()
-    assert PASSWORD not in output + synced
-    (manifest,) = (warm.outputs / "latest").rglob("manifest.json")
-    assert "127.0.0.1" in read_manifest(manifest.parent)["config"]["tracking"]["uri"]
-    holders = [
-        path
-        for path in warm.folder.rglob("*")
-        if path.is_file() and PASSWORD.encode() in path.read_bytes()
-    ]
-    assert [path.name for path in holders] == ["target.json"]
-    assert holders[0].stat().st_mode & 0o777 == 0o600
 
 
 def test_runs_at_once_share_a_fresh_store(warm: Workplace) -> None:

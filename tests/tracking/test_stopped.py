@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import time
 
 import pytest
 
+from helpers.preloaded import Forked
 from tracking.processes import MLflow, Workplace, ended, kill, wait_until, writers_of
 
 pytestmark = pytest.mark.slow
 
-LONG = ("seeds=[0,1,2,3,4,5,6,7,8,9,10,11]", "decoder.num_inference_steps=25")
+LONG = ("seeds=[0,1,2,3,4,5,6,7,8,9,10,11]", "decoder.num_inference_steps=10")
 
 
-def started_and_half_way(place: Workplace) -> tuple[subprocess.Popen[str], int]:
+def started_and_half_way(place: Workplace) -> tuple[Forked, int]:
     """A long run that has made a picture, and the process id of its writer."""
     process = place.start_run(*LONG)
     wait_until(lambda: place.images or process.poll() is not None)

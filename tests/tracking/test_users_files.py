@@ -27,9 +27,6 @@ def folder(place: Workplace, request: pytest.FixtureRequest) -> Workplace:
     return place
 
 
-either = pytest.mark.parametrize("folder", ["runner.py", "runner/__init__.py"], indirect=True)
-
-
 def kandinsky(place: Workplace, *overrides: str) -> str:
     """`kandinsky <overrides>` in the workplace, which succeeds; gives all that it printed."""
     done = subprocess.run(
@@ -51,8 +48,8 @@ def check_cells(place: Workplace) -> list[dict[str, Any]]:
     return cells
 
 
-@either
 @pytest.mark.slow
+@pytest.mark.parametrize("folder", ["runner.py"], indirect=True)
 def test_workers_and_mlflow_are_ours(folder: Workplace) -> None:
     assert "2 workers (as configured)" in kandinsky(folder, *SWEEP, "workers=2")
     check_cells(folder)
@@ -60,8 +57,8 @@ def test_workers_and_mlflow_are_ours(folder: Workplace) -> None:
     assert [run.info.status for run in runs] == ["FINISHED"] * 3
 
 
-@either
 @pytest.mark.slow
+@pytest.mark.parametrize("folder", ["runner/__init__.py"], indirect=True)
 def test_a_single_run_is_logged(folder: Workplace) -> None:
     kandinsky(folder)
     assert MLflow(folder.outputs / "mlflow.db").run().info.status == "FINISHED"

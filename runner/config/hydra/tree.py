@@ -7,6 +7,7 @@ plugins are in `hydra_plugins.kandinsky_runner`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
@@ -44,10 +45,15 @@ def register() -> None:
     """Register schema, resolvers, launchers and sweeper with Hydra. May be called again."""
     OmegaConf.register_new_resolver("example", _example, replace=True)
     OmegaConf.register_new_resolver("when", _when, replace=True)
+    _store_options(ConfigStore.instance())
+
+
+@cache
+def _store_options(known: ConfigStore) -> None:
     # Hydra's plugins store their options first; `basic` is replaced, as Hydra's own would run
     # the cells one by one, each as a separate run.
     Plugins.instance()
-    store = ConfigStore.instance().store
+    store = known.store
     store(name="typed_schema", node=Config)
     for name in ("cells", "basic"):
         store(group="hydra/launcher", name=name, node=CellLauncherConfig)
