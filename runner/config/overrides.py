@@ -8,6 +8,11 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+UNQUOTED_HOME = re.compile(
+    r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|(?<=[=,\[ ])(~[\w.-]*(?:/[^,\]}\s'"]*)?)(?=[,\]}]|$)"""
+)
+"""Texts in quotes, and (as a group) paths without."""
+
 
 def overrides_of(keys: Mapping[str, Any], prefix: str = "") -> list[str]:
     """{"decoder": {"guidance_scale": 3}, "scheduler": "ddpm"} -> one override for each value."""
@@ -37,6 +42,11 @@ def as_override(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "[" + ",".join(map(as_override, value)) + "]"
     raise TypeError(f"{value!r} is no value of a config")
+
+
+def quote_home(argument: str) -> str:
+    """An override with quotes around paths that begin with `~`, which Hydra's grammar lacks."""
+    return UNQUOTED_HOME.sub(lambda match: f"'{match[1]}'" if match[1] else match[0], argument)
 
 
 def assigned(overrides: Iterable[str]) -> dict[str, str]:

@@ -24,6 +24,7 @@ from runner.config.checks import (
     check_values,
     row_named,
 )
+from runner.config.keys import expand_paths
 from runner.config.measuring import (
     baseline_of,
     check_bench,
@@ -150,7 +151,7 @@ def _to_dataclass(composed: DictConfig) -> Config:
         problem = no_such_key(key) if unknown else in_plain_words(said)
         raise ConfigError(key, _as_written(composed, key), problem) from error
     assert isinstance(config, Config)
-    return config
+    return expand_paths(config)
 
 
 @cache

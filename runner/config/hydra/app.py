@@ -19,6 +19,7 @@ from runner.config.cluster import Cluster
 from runner.config.hydra import tree
 from runner.config.hydra.problems import config_problem
 from runner.config.hydra.single import composed_with_hydra, resolve_composed
+from runner.config.overrides import quote_home
 from runner.config.resolve import resolve
 from runner.config.run_config import RunConfig
 from runner.system.exit import report_errors
@@ -51,6 +52,7 @@ def run_with_hydra(job: Job, arguments: list[str], prog: str, sweep_job: SweepJo
             the launcher, if any. Launchers of other packages run `job` on each cell instead.
     """
     tree.register()
+    arguments = [quote_home(argument) for argument in arguments]
     alone = _single(arguments)
     if alone is not None and alone.hydra.mode is not RunMode.MULTIRUN:
         return shield(lambda: job(resolve_composed(alone, arguments)), bool(alone.debug))

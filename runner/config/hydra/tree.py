@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 from runner.config.files import config_dir as config_dir
 from runner.config.hydra.elsewhere import PLUGINS, RayConfig, SubmititConfig
 from runner.config.schema import Config
+from runner.system.files import expand_home
 
 CONFIG_NAME = "config"
 
@@ -44,6 +45,7 @@ def register() -> None:
     """Register schema, resolvers, launchers and sweeper with Hydra. May be called again."""
     OmegaConf.register_new_resolver("example", _example, replace=True)
     OmegaConf.register_new_resolver("when", _when, replace=True)
+    OmegaConf.register_new_resolver("expand_home", expand_home, replace=True)
     # Hydra's plugins store their options first; `basic` is replaced, as Hydra's own would run
     # the cells one by one, each as a separate run.
     Plugins.instance()
