@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from runner.config.checks import (
     check_values,
     row_named,
 )
-from runner.config.keys import expand_paths
+from runner.config.keys import expand_paths, walk_keys
 from runner.config.measuring import (
     baseline_of,
     check_bench,
@@ -32,6 +32,7 @@ from runner.config.measuring import (
     check_objective,
     settle_cache,
 )
+from runner.config.overrides import INTERPOLATION
 from runner.config.prompts import check_text, prompts_of
 from runner.config.run_config import RunConfig
 from runner.config.schema import Config
@@ -43,7 +44,6 @@ DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 TAKEN_NAMES = ("latest", "mlartifacts", "mlflow.db")
 """What else lies in the output folder: a run's folder of that name would end up inside it."""
 
-INTERPOLATION = re.compile(r"(\\*)\$\{")
 RUN_NAME = re.compile(r"[\w][\w .-]*")
 
 
@@ -85,7 +85,19 @@ def read(composed: DictConfig) -> Read:
     Raises:
         ConfigError: a key or a type is wrong.
     """
-    return Read(_to_dataclass(composed), _plain(composed))
+    try:
+        missing = sorted(OmegaConf.missing_keys(composed))
+        if missing:
+            raise ConfigError(missing[0], "???", "is not set and has no default")
+        plain = _plain(composed)
+        _check_no_text(plain)
+        return Read(_to_dataclass(plain), plain)
+    except OmegaConfBaseException as error:
+        key = error.full_key or "config"
+        unknown = isinstance(error, ConfigKeyError)
+        said = (error.msg or str(error)).splitlines()[0]
+        problem = no_such_key(key) if unknown else in_plain_words(said)
+        raise ConfigError(key, _as_written(composed, key), problem) from error
 
 
 def freeze(
@@ -136,22 +148,33 @@ def freeze(
     return RunConfig(**settled, **carried)
 
 
-def _to_dataclass(composed: DictConfig) -> Config:
-    try:
-        missing = sorted(OmegaConf.missing_keys(composed))
-        if missing:
-            raise ConfigError(missing[0], "???", "is not set and has no default")
-        # Merging plain values into the schema once more catches what `+key=value` added past it.
-        typed = OmegaConf.merge(_schema(), _literal(_plain(composed)))
-        config = OmegaConf.to_object(typed)
-    except OmegaConfBaseException as error:
-        key = error.full_key or "config"
-        unknown = isinstance(error, ConfigKeyError)
-        said = (error.msg or str(error)).splitlines()[0]
-        problem = no_such_key(key) if unknown else in_plain_words(said)
-        raise ConfigError(key, _as_written(composed, key), problem) from error
+def _check_no_text(plain: Mapping[str, Any]) -> None:
+    """Raise ConfigError for a text in place of a section, a list or its entries.
+
+    OmegaConf does not check those that read like interpolations.
+    """
+    for key, one in walk_keys(Config):
+        if one.default_factory is MISSING:
+            continue
+        value: Any = plain
+        for part in key.split("."):
+            value = value.get(part) if isinstance(value, Mapping) else None
+        inside = value.values() if isinstance(value, Mapping) else value
+        held = inside if isinstance(inside, Iterable) and not isinstance(value, str) else [value]
+        is_list = not isinstance(value, Mapping) or key == "metrics"
+        if is_list and any(isinstance(text, str) and "${" in text for text in held):
+            raise ConfigError(key, value, "is a text, which it does not take")
+
+
+def _to_dataclass(plain: Mapping[str, Any]) -> Config:
+    seeds: Any = plain.get("seeds")
+    # OmegaConf takes 0.1 ms for each entry of a list: seeds that are whole numbers go past it.
+    is_right = isinstance(seeds, list) and all(type(seed) is int for seed in seeds)
+    values = {**plain, "seeds": []} if is_right else plain
+    # Merging plain values into the schema once more catches what `+key=value` added past it.
+    config = OmegaConf.to_object(OmegaConf.merge(_schema(), _literal(dict(values))))
     assert isinstance(config, Config)
-    return expand_paths(config)
+    return expand_paths(replace(config, seeds=seeds) if is_right else config)
 
 
 @cache
