@@ -107,7 +107,7 @@ class Config:
     )
     seeds: list[int] = key(
         lambda: [0],
-        "Seeds of the noise, each once.",
+        "Seeds of the noise, each once. torch reads their lowest 32 bits.",
         takes="a list of whole numbers, 0 to 9223372036854775807",
     )
     seeding: Seeding = key(
