@@ -115,6 +115,7 @@ def tell_same_cells(cells: Sequence[Cell], plans: Sequence[Plan]) -> list[Plan]:
         comparer.learn(plan)
     told: list[Plan] = []
     first: dict[tuple[int, ...], Cell] = {}
+    texts: dict[tuple[str, str], str] = {}
     for cell, plan in zip(cells, plans, strict=True):
         drawn = tuple(comparer.number(image.node) for image in plan.images)
         before = first.setdefault(drawn, cell)
@@ -132,6 +133,8 @@ def tell_same_cells(cells: Sequence[Cell], plans: Sequence[Plan]) -> list[Plan]:
                 f"cells {before.number} ({shorten(words[0])}) and {cell.number} "
                 f"({shorten(words[1])}) come out the same"
             )
+            # One text for all cells that differ in the same values: it is counted, not repeated.
+            text = texts.setdefault((words[0], words[1]), text)
             plan = replace(plan, warnings=(*plan.warnings, text))
         told.append(plan)
     return told
