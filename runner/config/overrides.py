@@ -61,7 +61,7 @@ def as_override(value: Any, key: str = "value", depth: int = 0) -> str:
     if isinstance(value, Enum):
         return value.name
     if isinstance(value, str | Path):
-        return _quoted(str(value), key)
+        return quoted(str(value), key)
     if type(value) is float:
         return repr(value)
     if isinstance(value, Integral):
@@ -113,7 +113,8 @@ def assigned(overrides: Iterable[str]) -> dict[str, str]:
     return {key: value for key, _, value in (text.partition("=") for text in overrides)}
 
 
-def _quoted(text: str, key: str) -> str:
+def quoted(text: str, key: str = "value") -> str:
+    """A text in single quotes, as Hydra reads it back. Raises ConfigError for one with a zero."""
     # Within quotes a quote is escaped, and so are the backslashes right before one; `${` would be
     # an interpolation.
     if "\0" in text:

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from runner.config.hydra import tree
+from runner.config.hydra.arguments import prepare
 from runner.config.hydra.problems import config_problem
 from runner.config.hydra.sweeper import sweep_of
 from runner.config.resolve import resolve
@@ -30,6 +31,7 @@ def compose_one(overrides: Sequence[str]) -> RunConfig:
         ComposeError: Hydra's errors, reworded.
     """
     tree.register()
+    overrides = prepare(overrides)
     try:
         composed = composed_with_hydra(overrides)
     except Exception as error:  # Hydra's, its parser's, those of files that it reads
