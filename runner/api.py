@@ -22,9 +22,9 @@ from typing import Any
 from PIL import Image
 
 from runner.config.cell import Cell
-from runner.config.overrides import overrides_of
+from runner.config.overrides import overrides_of, quote_home, value_shown
 from runner.config.run_config import RunConfig
-from runner.errors import RunFailedError, RunnerError, StorageError
+from runner.errors import ConfigError, RunFailedError, RunnerError, StorageError
 from runner.images.png import DamagedPictureError, read_png
 from runner.planning.plan import Plan
 from runner.planning.planner import make_plan
@@ -108,7 +108,7 @@ def generate(*overrides: str, **keys: Any) -> Run:
         ConfigError: a key, value or combination is wrong; nothing was loaded.
         RunFailedError: a stage failed; `run` of the error has the finished images.
     """
-    return _read(execute_run(_compose([*overrides, *overrides_of(keys)])))
+    return _read(execute_run(_compose([*_texts(overrides), *overrides_of(keys)])))
 
 
 def plan(*overrides: str, **keys: Any) -> Plan:
@@ -117,7 +117,7 @@ def plan(*overrides: str, **keys: Any) -> Plan:
     Raises:
         ConfigError: a key, value or combination is wrong.
     """
-    return make_plan(_compose([*overrides, *overrides_of(keys)]))
+    return make_plan(_compose([*_texts(overrides), *overrides_of(keys)]))
 
 
 def sweep(*overrides: str, **keys: Any) -> list[Run]:
@@ -133,12 +133,21 @@ def sweep(*overrides: str, **keys: Any) -> list[Run]:
         SweepError: some of the configs are wrong; names them all; nothing ran.
         RunFailedError: a stage failed; those that do not depend on it ran and are stored.
     """
-    from runner.config.hydra.sweeper import sweep_of
+    from runner.config.hydra.single import alternatives
 
     fixed = overrides_of(keys)
-    combinations = itertools.product(*map(sweep_of, overrides))
+    combinations = itertools.product(*map(alternatives, _texts(overrides)))
     cells = [_cell(number, [*own, *fixed]) for number, own in enumerate(combinations)]
     return [_read(cell) for cell in execute_sweep(prepare_sweep(cells)).cells]
+
+
+def _texts(overrides: tuple[object, ...]) -> list[str]:
+    """Overrides as on the command line. Raises ConfigError for what is no text."""
+    for text in overrides:
+        if not isinstance(text, str):
+            problem = f"is {type(text).__name__}, not text"
+            raise ConfigError("override", value_shown(text), problem, "key=value, or keywords")
+    return [quote_home(str(text)) for text in overrides]
 
 
 def _cell(number: int, overrides: list[str]) -> Cell:

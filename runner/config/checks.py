@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import TypeVar
 
@@ -122,7 +123,7 @@ def check_seeds(seeds: Sequence[int]) -> tuple[int, ...]:
     for seed in seeds:
         if not 0 <= seed <= MAX_SEED:
             raise ConfigError("seeds", seed, "is out of range", f"0 to {MAX_SEED}")
-    repeated = sorted({seed for seed in seeds if seeds.count(seed) > 1})
+    repeated = sorted(seed for seed, times in Counter(seeds).items() if times > 1)
     if repeated:
         raise ConfigError("seeds", list(seeds), f"{repeated[0]} is there twice", "each seed once")
     return tuple(seeds)

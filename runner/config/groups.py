@@ -56,6 +56,8 @@ class DepthConfig(CheckpointConfig):
         None,
         "Repository on the Hugging Face hub, or the path of a folder. null: the model that comes "
         "with the weights.",
+        takes="a repository or a path",
+        path=True,
     )
 
 
@@ -89,7 +91,7 @@ class ModelConfig:
 @dataclass
 class WeightsConfig:
     source: WeightsSource = key(WeightsSource.mini, "The kind of source; each option sets it.")
-    path: str | None = key(None, "The folder; `weights=<folder>` sets it.")
+    path: str | None = key(None, "The folder; `weights=<folder>` sets it.", path=True)
     prior: CheckpointConfig = key(
         CheckpointConfig,
         "Another checkpoint of the prior. `repo` and `revision` are for `weights=hub` alone.",
@@ -197,6 +199,8 @@ class TrackingConfig:
         None,
         "Address of an MLflow tracking server. null: a sqlite file in `output_dir`. User name and "
         "password in it are never recorded.",
+        takes="an address or a path",
+        path=True,
     )
     experiment: str | None = key(None, "MLflow experiment. null: the run's `name`.")
 

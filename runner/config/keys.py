@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import Field, field, fields, is_dataclass
-from typing import Any, get_type_hints
+from dataclasses import Field, field, fields, is_dataclass, replace
+from typing import Any, TypeVar, get_type_hints
+
+from runner.system.files import expand_home
 
 HELP = "help"
 TAKES = "takes"
 IDENTITY = "identity"
 PROFILE = "profile"
+PATH = "path"
+
+T = TypeVar("T")
 
 
 def key(
-    default: Any, explanation: str, *, takes: str = "", identity: bool = True, profile: str = ""
+    default: Any,
+    explanation: str,
+    *,
+    takes: str = "",
+    identity: bool = True,
+    profile: str = "",
+    path: bool = False,
 ) -> Any:
     """A field of the schema.
 
@@ -27,8 +38,12 @@ def key(
             For top-level keys only.
         profile: the field of `runner.planning.profile.ExecutionProfile` that it sets: how a cell
             runs, which is not fully part of any stage's key. "": none.
+        path: whether a text is or may be a path, so that `~` at its beginning is the user's home.
     """
-    metadata = {HELP: explanation, TAKES: takes, IDENTITY: identity, PROFILE: profile}
+    takes = takes or ("a path" if path else "")
+    metadata = {
+        HELP: explanation, TAKES: takes, IDENTITY: identity, PROFILE: profile, PATH: path,
+    }  # fmt: skip
     if callable(default):
         return field(default_factory=default, metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -59,3 +74,21 @@ def profile_keys(schema: type[Any]) -> Iterator[tuple[str, str]]:
 def schema_keys(schema: type[Any]) -> Iterator[str]:
     """All dotted keys of a schema."""
     return (name for name, _ in walk_keys(schema))
+
+
+def expand_paths(section: T) -> T:
+    """A copy of a section, or of a list or mapping of sections, with `~` replaced in all paths."""
+    if isinstance(section, list):
+        return [expand_paths(entry) for entry in section]  # type: ignore[return-value]
+    if isinstance(section, dict):
+        return {name: expand_paths(entry) for name, entry in section.items()}  # type: ignore[return-value]
+    if not is_dataclass(section) or isinstance(section, type):
+        return section
+    changed: dict[str, Any] = {}
+    for one in fields(section):
+        value = getattr(section, one.name)
+        if isinstance(value, str) and one.metadata.get(PATH):
+            changed[one.name] = expand_home(value)
+        elif isinstance(value, list | dict) or is_dataclass(value):
+            changed[one.name] = expand_paths(value)
+    return replace(section, **changed)

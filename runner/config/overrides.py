@@ -5,38 +5,107 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from enum import Enum
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
+from runner.errors import ConfigError
+
+INTERPOLATION = re.compile(r"(\\*)\$\{")
+NAME = re.compile(r"\+{0,2}[A-Za-z_][\w./@-]*")
+ENTRY = re.compile(r"[A-Za-z_]\w*")
+DEEPEST = 20
+"""Levels of lists and mappings in each other; no key has more than five."""
+LARGEST = 2**63 - 1
+MOST = 10**7
+"""Numbers of a range."""
+
+UNQUOTED_HOME = re.compile(
+    r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|(?<=[=,\[ ])(~[\w.-]*(?:/[^,\]}\s'"]*)?)(?=[,\]}]|$)"""
+)
+"""Texts in quotes, and (as a group) paths without."""
+
 
 def overrides_of(keys: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """{"decoder": {"guidance_scale": 3}, "scheduler": "ddpm"} -> one override for each value."""
+    """{"decoder": {"guidance_scale": 3}, "scheduler": "ddpm"} -> one override for each value.
+
+    Raises:
+        ConfigError: a name or a value is none that a config can hold.
+    """
     found: list[str] = []
     for name, value in keys.items():
-        if isinstance(value, Mapping):
-            found += overrides_of(value, f"{prefix}{name}.")
+        key = f"{prefix}{name}"
+        if not isinstance(name, str) or not NAME.fullmatch(name):
+            raise ConfigError(key, value_shown(value), "is no name of a key", "a name, as text")
+        if isinstance(value, Mapping) and value and key.count(".") < DEEPEST:
+            found += overrides_of(value, f"{key}.")
         else:
-            found.append(f"{prefix}{name}={as_override(value)}")
+            found.append(f"{key}={as_override(value, key)}")
     return found
 
 
-def as_override(value: Any) -> str:
-    """Write a value in Hydra's grammar (https://hydra.cc/docs/advanced/override_grammar/basic/)."""
+def as_override(value: Any, key: str = "value", depth: int = 0) -> str:
+    """Write a value in Hydra's grammar (https://hydra.cc/docs/advanced/override_grammar/basic/).
+
+    Numbers and arrays of numpy and torch count as those of Python, and ranges as lists.
+
+    Raises:
+        ConfigError: it is no value of a config.
+    """
+    if depth > DEEPEST:
+        raise ConfigError(key, value_shown(value), "is nested too deeply")
     if value is None:
         return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Enum):
         return value.name
-    if isinstance(value, int | float):
-        return repr(value)
     if isinstance(value, str | Path):
-        return quoted(str(value))
+        return quoted(str(value), key)
+    if type(value) is float:
+        return repr(value)
+    if isinstance(value, Integral):
+        return _whole(int(value), key)
+    if hasattr(value, "tolist"):  # of numpy and torch
+        return as_override(value.tolist(), key, depth + 1)
+    if isinstance(value, Real):
+        return repr(float(value))
     if isinstance(value, Mapping):
-        return "{" + ",".join(f"{key}: {as_override(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ",".join(map(as_override, value)) + "]"
-    raise TypeError(f"{value!r} is no value of a config")
+        return "{" + ",".join(_entry(*item, key, depth) for item in value.items()) + "}"
+    if isinstance(value, list | tuple | range):
+        if isinstance(value, range) and len(value) > MOST:
+            raise ConfigError(key, value, f"has {len(value)} numbers", f"up to {MOST}")
+        return "[" + ",".join(as_override(item, key, depth + 1) for item in value) + "]"
+    raise ConfigError(
+        key, value_shown(value), f"is {type(value).__name__}, which is no value of a config",
+        "a text, a number, true, false, null, a list, a mapping",
+    )  # fmt: skip
+
+
+def value_shown(value: object) -> str:
+    """A value for a message, whatever it is."""
+    try:
+        return repr(value)
+    except Exception as error:  # a number of thousands of digits, or a user's own __repr__
+        return f"<{type(value).__name__}: {type(error).__name__}>"
+
+
+def _entry(name: object, value: Any, key: str, depth: int) -> str:
+    if not isinstance(name, str) or not ENTRY.fullmatch(name):
+        raise ConfigError(key, value_shown(name), "is no name of a key", "a name, as text")
+    return f"{name}: {as_override(value, key, depth + 1)}"
+
+
+def _whole(number: int, key: str) -> str:
+    if abs(number) > LARGEST:
+        raise ConfigError(key, f"{number:.3g}" if abs(number) < 10**300 else "1e300 or more",
+                          "is too large a number", f"up to {LARGEST}")  # fmt: skip
+    return str(number)
+
+
+def quote_home(argument: str) -> str:
+    """An override with quotes around paths that begin with `~`, which Hydra's grammar lacks."""
+    return UNQUOTED_HOME.sub(lambda match: f"'{match[1]}'" if match[1] else match[0], argument)
 
 
 def assigned(overrides: Iterable[str]) -> dict[str, str]:
@@ -44,9 +113,14 @@ def assigned(overrides: Iterable[str]) -> dict[str, str]:
     return {key: value for key, _, value in (text.partition("=") for text in overrides)}
 
 
-def quoted(text: str) -> str:
-    """A text in single quotes, as Hydra reads it back."""
+def quoted(text: str, key: str = "value") -> str:
+    """A text in single quotes, as Hydra reads it back. Raises ConfigError for one with a zero."""
     # Within quotes a quote is escaped, and so are the backslashes right before one; `${` would be
     # an interpolation.
-    escaped = re.sub(r"(\\*)('|$)", lambda match: match[1] * 2 + ("\\'" if match[2] else ""), text)
-    return "'" + escaped.replace("${", "\\${") + "'"
+    if "\0" in text:
+        raise ConfigError(key, text.replace("\0", "\\0"), "holds a zero character")
+    literal = INTERPOLATION.sub(r"\1\1\\${", text)
+    escaped = re.sub(
+        r"(\\*)('|$)", lambda match: match[1] * 2 + ("\\'" if match[2] else ""), literal
+    )
+    return f"'{escaped}'"

@@ -18,7 +18,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 from omegaconf import MISSING, OmegaConf
 
 from runner.config.files import config_dir
-from runner.config.keys import HELP, TAKES
+from runner.config.keys import HELP, PATH, TAKES
 from runner.config.schema import Config
 
 OPEN_GROUPS = ("weights",)
@@ -57,6 +57,7 @@ class Key:
         default: as in the config files, `${...}` where it follows another key; "" where each
             entry must set it, and for a section.
         options: the options of its group that take it, where not all of them do.
+        path: whether it is or may be a path.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Key:
     takes: str
     default: str
     options: tuple[str, ...] = ()
+    path: bool = False
 
     @property
     def group(self) -> str:
@@ -95,7 +97,8 @@ def _keys_of(section: type[Any], prefix: str, defaults: Mapping[str, Any]) -> It
             continue
         default = defaults.get(field.name, _schema_default(field))
         takes = _takes(hint, field.metadata.get(TAKES, ""))
-        yield Key(name, explanation, takes, _written(default), _options_with(name))
+        is_path = field.metadata.get(PATH, False)
+        yield Key(name, explanation, takes, _written(default), _options_with(name), is_path)
         if entries is not None:
             yield from _keys_of(entries, f"{name}{suffix}.", {})
 

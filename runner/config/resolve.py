@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import MISSING, dataclass, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from runner.config.checks import (
     check_values,
     row_named,
 )
+from runner.config.keys import expand_paths, walk_keys
 from runner.config.measuring import (
     baseline_of,
     check_bench,
@@ -31,6 +33,7 @@ from runner.config.measuring import (
     check_objective,
     settle_cache,
 )
+from runner.config.overrides import INTERPOLATION
 from runner.config.prompts import check_text, prompts_of
 from runner.config.run_config import RunConfig
 from runner.config.schema import Config
@@ -42,7 +45,6 @@ DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 TAKEN_NAMES = ("latest", "mlartifacts", "mlflow.db")
 """What else lies in the output folder: a run's folder of that name would end up inside it."""
 
-INTERPOLATION = re.compile(r"(\\*)\$\{")
 RUN_NAME = re.compile(r"[\w][\w .-]*")
 
 
@@ -69,8 +71,11 @@ def resolve_record(config: Mapping[str, Any]) -> RunConfig:
     """A config that was written down after it was composed; keys that it lacks have the defaults
     of the schema. Raises as `resolve` does.
     """
-    typed, found = _typed(OmegaConf.create(_literal(dict(config))))
-    return freeze(Read(found, _plain(typed)))
+    composed = OmegaConf.create(_literal(dict(config)))
+    with _in_plain_words(composed):
+        whole = OmegaConf.merge(_schema(), composed)
+        assert isinstance(whole, DictConfig)
+    return freeze(read(whole))
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,25 @@ def read(composed: DictConfig) -> Read:
     Raises:
         ConfigError: a key or a type is wrong.
     """
-    return Read(_typed(composed)[1], _plain(composed))
+    with _in_plain_words(composed):
+        missing = sorted(OmegaConf.missing_keys(composed))
+        if missing:
+            raise ConfigError(missing[0], "???", "is not set and has no default")
+        plain = _plain(composed)
+        _check_no_text(plain)
+        return Read(_to_dataclass(plain), plain)
+
+
+@contextmanager
+def _in_plain_words(composed: DictConfig) -> Iterator[None]:
+    try:
+        yield
+    except OmegaConfBaseException as error:
+        key = error.full_key or "config"
+        unknown = isinstance(error, ConfigKeyError)
+        said = (error.msg or str(error)).splitlines()[0]
+        problem = no_such_key(key) if unknown else in_plain_words(said)
+        raise ConfigError(key, _as_written(composed, key), problem) from error
 
 
 def freeze(
@@ -138,24 +161,33 @@ def freeze(
     return RunConfig(**settled, **carried)
 
 
-def _typed(composed: DictConfig) -> tuple[DictConfig, Config]:
-    """The config with the schema's types and defaults, as OmegaConf's and as dataclasses."""
-    try:
-        missing = sorted(OmegaConf.missing_keys(composed))
-        if missing:
-            raise ConfigError(missing[0], "???", "is not set and has no default")
-        # Merging plain values into the schema once more catches what `+key=value` added past it.
-        typed = OmegaConf.merge(_schema(), _literal(_plain(composed)))
-        assert isinstance(typed, DictConfig)
-        config = OmegaConf.to_object(typed)
-    except OmegaConfBaseException as error:
-        key = error.full_key or "config"
-        unknown = isinstance(error, ConfigKeyError)
-        said = (error.msg or str(error)).splitlines()[0]
-        problem = no_such_key(key) if unknown else in_plain_words(said)
-        raise ConfigError(key, _as_written(composed, key), problem) from error
+def _check_no_text(plain: Mapping[str, Any]) -> None:
+    """Raise ConfigError for a text in place of a section, a list or its entries.
+
+    OmegaConf does not check those that read like interpolations.
+    """
+    for key, one in walk_keys(Config):
+        if one.default_factory is MISSING:
+            continue
+        value: Any = plain
+        for part in key.split("."):
+            value = value.get(part) if isinstance(value, Mapping) else None
+        inside = value.values() if isinstance(value, Mapping) else value
+        held = inside if isinstance(inside, Iterable) and not isinstance(value, str) else [value]
+        is_list = not isinstance(value, Mapping) or key == "metrics"
+        if is_list and any(isinstance(text, str) and "${" in text for text in held):
+            raise ConfigError(key, value, "is a text, which it does not take")
+
+
+def _to_dataclass(plain: Mapping[str, Any]) -> Config:
+    seeds: Any = plain.get("seeds")
+    # OmegaConf takes 0.1 ms for each entry of a list: seeds that are whole numbers go past it.
+    is_right = isinstance(seeds, list) and all(type(seed) is int for seed in seeds)
+    values = {**plain, "seeds": []} if is_right else plain
+    # Merging plain values into the schema once more catches what `+key=value` added past it.
+    config = OmegaConf.to_object(OmegaConf.merge(_schema(), _literal(dict(values))))
     assert isinstance(config, Config)
-    return typed, config
+    return expand_paths(replace(config, seeds=seeds) if is_right else config)
 
 
 @cache

@@ -95,8 +95,8 @@ class Config:
     prompt_file: str | None = key(
         None,
         "File of prompts instead of `prompt`: .txt (one on each line), .csv, .tsv or .jsonl (a "
-        "column `prompt`; in .csv and .tsv also `Prompt` or `Prompts`).",
-        takes="a path",
+        "column `prompt`, `Prompt` or `Prompts`).",
+        path=True,
     )
     negative_prompt: str | None = key(None, "What the images should not show.")
     negative_prompt_for: NegativeFor = key(
@@ -107,7 +107,7 @@ class Config:
     )
     seeds: list[int] = key(
         lambda: [0],
-        "Seeds of the noise, each once.",
+        "Seeds of the noise, each once. torch reads their lowest 32 bits.",
         takes="a list of whole numbers, 0 to 9223372036854775807",
     )
     seeding: Seeding = key(
@@ -191,7 +191,7 @@ class Config:
         5, "Measured runs of a stage.", takes="a whole number, 1 to 1000", profile="bench"
     )
     output_dir: str = key(
-        "outputs", "Folder that everything is written to.", takes="a path", identity=False
+        "outputs", "Folder that everything is written to.", path=True, identity=False
     )
     progress: Progress = key(
         Progress.auto,

@@ -46,12 +46,12 @@ class InputsConfig:
     """Pictures by path; by URL only with `allow_urls`."""
 
     image: str | None = key(
-        None, "Picture to start from; which tasks take it: see `task`.", takes="a path"
+        None, "Picture to start from; which tasks take it: see `task`.", path=True
     )
     mask: str | None = key(
         None,
         "Mask of `task=inpaint`, of the picture's own size: white is repainted, black is kept.",
-        takes="a path",
+        path=True,
     )
     mask_box: list[int] | None = key(
         None,
@@ -62,7 +62,7 @@ class InputsConfig:
     hint: str | None = key(
         None,
         "Depth picture of the ControlNet tasks. null: estimated from `inputs.image`.",
-        takes="a path",
+        path=True,
     )
     allow_urls: bool = key(False, "Let pictures be http(s) addresses, and download them.")
 
@@ -72,7 +72,7 @@ class ItemConfig:
     """An item of a mix: a text or a picture, and its share."""
 
     text: str | None = key(None, "A text to mix; either this or `image`.")
-    image: str | None = key(None, "A picture to mix.", takes="a path")
+    image: str | None = key(None, "A picture to mix.", path=True)
     weight: float | None = key(
         None,
         "Its share. All shares add up to 1. null: an equal part of what the others leave.",

@@ -13,6 +13,7 @@ from runner.catalog.versions import Row, row_of
 from runner.config.groups import MetricConfig
 from runner.config.run_config import RunConfig
 from runner.metrics.find import FoundMetric, find_metric
+from runner.planning.alike import Comparer, same_images
 from runner.planning.baseline import no_baseline
 from runner.planning.checks import (
     CheckedConfig,
@@ -126,7 +127,7 @@ class Planner:
         threads, threads_reason = _threads(run, weights, device)
         drawn = [node for image in images for node in (image.node, *image.measures.values())]
         cut_texts = self._cutter.cut_texts(drawn, weights)
-        return Plan(
+        plan = Plan(
             run=run,
             weights=weights,
             pictures=asked.pictures,
@@ -150,6 +151,9 @@ class Planner:
             ),
             cut_texts=cut_texts,
         )
+        comparer = Comparer()
+        comparer.learn(plan)
+        return replace(plan, warnings=(*plan.warnings, *same_images(images, comparer)))
 
     def nodes_of(self, plan: Plan) -> NodeFactory:
         """The node factory of a plan."""

@@ -16,6 +16,7 @@ from runner.errors import RunnerError, SweepError
 from runner.graph.graph import Graph
 from runner.graph.node import Node
 from runner.graph.stage_table import is_external
+from runner.planning.alike import tell_same_cells
 from runner.planning.baseline import compare_with_baselines
 from runner.planning.plan import Plan
 from runner.planning.planner import Planner
@@ -147,7 +148,7 @@ def plan_sweep(cells: Sequence[Cell], *, download: bool = False) -> SweepPlan:
         plans, baselines, faults = compare_with_baselines(cells, plans, planner.nodes_of)
     if faults:
         raise _sweep_error(faults, len(cells))
-    return SweepPlan(tuple(cells), tuple(plans), baselines)
+    return SweepPlan(tuple(cells), tuple(tell_same_cells(cells, plans)), baselines)
 
 
 def _sweep_error(faults: Mapping[str, Sequence[Cell]], cells: int) -> SweepError:

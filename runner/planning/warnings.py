@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 from runner.catalog.version import Fault
 from runner.config.choices import WeightsSource
-from runner.config.prompts import unread_columns
+from runner.config.prompt_files import read_prompt_file
 from runner.config.run_config import RunConfig
+from runner.errors import ConfigError
 from runner.mini.known import Known, read_known
 from runner.planning.cut_texts import CutText, cut_warnings
 from runner.planning.unused import unused_settings
+from runner.system.files import expand_home
 from runner.weights.find import MINI_DIR
 
 if TYPE_CHECKING:
@@ -83,7 +85,7 @@ def _texts(run: RunConfig) -> list[str]:
 
 def _unread_columns(run: RunConfig) -> Iterator[str]:
     file = run.composed.get("prompt_file")
-    columns = unread_columns(Path(file)) if isinstance(file, str) else ()
+    columns = _setting_columns(Path(expand_home(file))) if isinstance(file, str) else ()
     if columns:
         named = (
             f"its column {columns[0]} is"
@@ -94,6 +96,13 @@ def _unread_columns(run: RunConfig) -> Iterator[str]:
             f"prompt_file={file}: {named} not read, prompts alone are; the config's settings "
             "hold for all of them"
         )
+
+
+def _setting_columns(path: Path) -> tuple[str, ...]:
+    try:
+        return read_prompt_file(path).settings
+    except ConfigError:
+        return ()  # it was read before: what has become of it decides nothing now
 
 
 @cache

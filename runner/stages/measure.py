@@ -12,6 +12,7 @@ from runner.graph.node import Node
 from runner.graph.stage_table import OF_MANY
 from runner.graph.values import OnStep, Scores, Value
 from runner.metrics.find import load_function
+from runner.system.files import expand_home
 
 
 def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep) -> Scores:
@@ -25,7 +26,13 @@ def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep)
     given = {**inputs, "images": images, "prompt": node.params.get("prompt"), "clip": pipeline}
     taken = inspect.signature(function).parameters
     arguments = node.params["arguments"]
+    content = node.params.get("content", {})
     assert isinstance(arguments, dict)
+    assert isinstance(content, dict)
+    arguments = {
+        name: expand_home(str(value)) if name in content else value
+        for name, value in arguments.items()
+    }
     measured = function(
         **{name: value for name, value in given.items() if name in taken}, **arguments
     )

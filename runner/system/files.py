@@ -100,3 +100,8 @@ def slug(text: str) -> str:
     while len(short) > SLUG_LENGTH or len(short.encode()) > 3 * SLUG_LENGTH:
         short = short[:-1]
     return short.strip("-") or "image"
+
+
+def expand_home(path: str) -> str:
+    """A path with `~` and `~user` replaced by the home; as it is where there is none."""
+    return os.path.expanduser(path)  # noqa: PTH111 - Path would also change the // of an address

@@ -6,6 +6,7 @@ import copy
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -55,6 +56,15 @@ NEEDS = {
     "scheduler.original_inference_steps": ("decoder.num_inference_steps=1",),
 }
 """What else must be set where a key is."""
+PATHS_NEED = {
+    "weights.path": ("weights.source=folder",),
+    "interpolate.items[n].image": ("task=interpolate",),
+}
+NO_PATHS = {
+    "weights", "weights.source", "task.prompt", "scheduler.eta", "name",
+    "metrics.<name>.function", "metrics.<name>.arguments",
+}  # fmt: skip
+"""Keys that say path, folder or file, and are none. In metrics they are read as such where used."""
 
 
 @cache
@@ -136,6 +146,31 @@ def test_a_share_holds(key: Key, ends: list[float]) -> None:
     assert accepted(key, high)
     assert not accepted(key, low)
     assert not accepted(key, high + 0.001)
+
+
+@pytest.mark.parametrize("key", [key for key in KEYS if key.path], ids=name_of)
+def test_a_path_may_begin_with_the_home(
+    key: Key, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "x.txt").write_text("a red circle")
+    name, _, inside = key.name.partition("[n].")
+    value = [{"text": "a"}, {inside: "~/x.txt"}] if inside else "~/x.txt"
+    config = copy.deepcopy(with_options(*PATHS_NEED.get(key.name, ())))
+    OmegaConf.update(config, name, value)
+    run = resolve(config)
+    shown = repr(replace(run, composed={}))
+    assert "~" not in shown
+    assert str(tmp_path / "x.txt") in shown or run.prompts == ("a red circle",)
+
+
+def test_each_key_that_is_a_path_is_declared_so() -> None:
+    alike = [
+        key
+        for key in KEYS
+        if re.search(r"\bpath\b|[Ff]older|[Ff]ile\b", key.takes + key.explanation)
+    ]
+    assert {key.name for key in alike if not key.path} == NO_PATHS
 
 
 def test_there_are_numbers_to_check() -> None:

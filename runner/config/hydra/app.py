@@ -20,6 +20,7 @@ from runner.config.hydra import tree
 from runner.config.hydra.arguments import prepare
 from runner.config.hydra.problems import config_problem
 from runner.config.hydra.single import composed_with_hydra, resolve_composed
+from runner.config.overrides import quote_home
 from runner.config.resolve import resolve
 from runner.config.run_config import RunConfig
 from runner.system.exit import report_errors
@@ -55,7 +56,7 @@ def run_with_hydra(job: Job, arguments: list[str], prog: str, sweep_job: SweepJo
         ConfigError: what is chosen of a group is no name.
     """
     tree.register()
-    arguments = prepare(arguments)
+    arguments = [quote_home(argument) for argument in prepare(arguments)]
     alone = _single(arguments)
     if alone is not None and alone.hydra.mode is not RunMode.MULTIRUN:
         return shield(lambda: job(resolve_composed(alone, arguments)), bool(alone.debug))

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 
 from hydra import compose, initialize_config_dir
-from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from runner.config.hydra import tree
 from runner.config.hydra.arguments import prepare
 from runner.config.hydra.problems import config_problem
+from runner.config.hydra.sweeper import sweep_of
 from runner.config.resolve import resolve
 from runner.config.run_config import RunConfig
-from runner.errors import ComposeError
+from runner.errors import ComposeError, RunnerError
+
+LONG = 500
+"""Characters of an override from which on a list counts as long."""
+LONG_LIST = re.compile(r"(?P<key>[a-z]\w*)=\[(?P<numbers>\s*\d{1,19}\s*(?:,\s*\d{1,19}\s*)*)\]")
 
 
 def compose_one(overrides: Sequence[str]) -> RunConfig:
@@ -28,9 +34,19 @@ def compose_one(overrides: Sequence[str]) -> RunConfig:
     overrides = prepare(overrides)
     try:
         composed = composed_with_hydra(overrides)
-    except (HydraException, OmegaConfBaseException) as error:
+    except Exception as error:  # Hydra's, its parser's, those of files that it reads
         raise ComposeError(config_problem(error)) from error
     return resolve_composed(composed, overrides)
+
+
+def alternatives(override: str) -> list[str]:
+    """One override for each of its values. Raises ComposeError where it cannot be read."""
+    try:
+        return sweep_of(override)
+    except RunnerError:
+        raise
+    except Exception as error:
+        raise ComposeError(config_problem(error)) from error
 
 
 def composed_with_hydra(overrides: Sequence[str]) -> DictConfig:
@@ -39,8 +55,28 @@ def composed_with_hydra(overrides: Sequence[str]) -> DictConfig:
     Raises:
         HydraException, OmegaConfBaseException: as Hydra raises them.
     """
+    numbers = _numbers(overrides)
+    others = [text for text in overrides if text.partition("=")[0] not in numbers]
     with initialize_config_dir(str(tree.config_dir()), version_base="1.3"):
-        return compose(tree.CONFIG_NAME, list(overrides), return_hydra_config=True)
+        try:
+            composed = compose(tree.CONFIG_NAME, others, return_hydra_config=True)
+            for key, values in numbers.items():
+                OmegaConf.update(composed, key, values, merge=False)
+        except OmegaConfBaseException:
+            # Hydra raises the error.
+            composed = compose(tree.CONFIG_NAME, list(overrides), return_hydra_config=True)
+    return composed
+
+
+def _numbers(overrides: Sequence[str]) -> dict[str, list[int]]:
+    """Long lists of whole numbers, by key: Hydra's parser takes 3 ms for each number."""
+    keys = Counter(text.partition("=")[0] for text in overrides)
+    found = (LONG_LIST.fullmatch(text) for text in overrides if len(text) > LONG)
+    return {
+        match["key"]: [int(number) for number in match["numbers"].split(",")]
+        for match in found
+        if match is not None and keys[match["key"]] == 1
+    }
 
 
 def resolve_composed(composed: DictConfig, overrides: Sequence[str]) -> RunConfig:

@@ -16,6 +16,7 @@ from omegaconf import OmegaConf
 from runner.config.files import config_dir as config_dir
 from runner.config.hydra.elsewhere import PLUGINS, RayConfig, SubmititConfig
 from runner.config.schema import Config
+from runner.system.files import expand_home
 
 CONFIG_NAME = "config"
 
@@ -45,6 +46,7 @@ def register() -> None:
     """Register schema, resolvers, launchers and sweeper with Hydra. May be called again."""
     OmegaConf.register_new_resolver("example", _example, replace=True)
     OmegaConf.register_new_resolver("when", _when, replace=True)
+    OmegaConf.register_new_resolver("expand_home", expand_home, replace=True)
     _store_options(ConfigStore.instance())
 
 

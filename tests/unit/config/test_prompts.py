@@ -6,10 +6,18 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from runner.config.prompts import prompts_of, read_prompt_file
+from runner.config.prompts import prompts_of
 from runner.errors import ConfigError
 from unit.conftest import Command, assert_refused
+
+
+def read_prompt_file(path: Path) -> tuple[str, ...]:
+    """The prompts of a config that names the file."""
+    return prompts_of(None, str(path))
+
 
 TEXTS = (
     'a "red" circle, large',
@@ -39,11 +47,23 @@ def test_csv_takes_the_column_of_that_name(tmp_path: Path) -> None:
         ("PartiPrompts.tsv", "Prompt\tCategory\tNote\na bond, 50%\tAbstract\t\n"),
         ("drawbench.csv", 'Prompts,Category\n"a bond, 50%",Colors\n'),
         ("both.csv", 'Prompt,prompt\nanother,"a bond, 50%"\n'),
+        ("spaced.csv", 'id, Prompt ,,\n1,"a bond, 50%"\n'),
+        ("drawbench.jsonl", '{"Category": "Colors", "Prompts": "a bond, 50%"}\n'),
+        ("parti.jsonl", '{"Prompt": "a bond, 50%"}\n'),
     ],
 )
 def test_benchmarks_load_as_they_are_published(tmp_path: Path, name: str, text: str) -> None:
     (tmp_path / name).write_text(text)
     assert prompts_of(None, str(tmp_path / name)) == ("a bond, 50%",)
+
+
+def test_tsv_knows_no_quoting(tmp_path: Path) -> None:
+    file = tmp_path / "prompts.tsv"
+    prompts = ('"W O W" on a sign', '"a red circle', 'a blue square"', '"', "it's, 50%")
+    lines = [f"{prompt}\tx" for prompt in prompts]
+    lines[-1] = prompts[-1]  # what is empty at the end of a line may be missing
+    file.write_text("\n".join(["Prompt\tCategory", *lines]), encoding="utf-8")
+    assert read_prompt_file(file) == prompts
 
 
 def test_a_quoted_csv_prompt_may_hold_a_line_break(tmp_path: Path) -> None:
@@ -97,13 +117,29 @@ DAMAGED = [
     ("p.csv", b"prompt\n", "holds no prompt"),
     ("p.csv", b"id,prompt\n1\n", "line 2"),
     ("p.csv", b'prompt\na\n""\n', "line 3"),
-    ("p.csv", b'prompt\n"cut off', "after line 1"),
+    ("p.csv", b'prompt\n"cut off', "from line 2"),
+    ("p.csv", b'"prompt"x,seed\na,1\n', "from line 1"),
+    ("p.csv", b'"prompt\na\n', "from line 1"),
+    ("p.csv", b"prompt\n\na circle, on white\n", "line 3 has 2 cells, and the header 1"),
+    ("p.csv", b"id,prompt,id\n1,a,2\n", "two columns named 'id'"),
+    ("p.csv", b"Prompt,Prompts\na,b\n", "'Prompt' and 'Prompts'"),
+    pytest.param("p.csv", b"prompt\n" + b"a" * 200_000, "from line 2: field larger", id="large"),
+    ("p.csv", b"prompt\na\0b\n", "line 2 holds a zero byte"),
+    ("p.tsv", b"prompt\ta\nb\tc\td\n", "line 2 has 3 cells, and the header 2"),
+    ("p.tsv", "prompt\n".encode("utf-16-le"), "not UTF-8 text (line 1"),
     ("p.jsonl", b'{"prompt": "a"}\n{"prompt": \n', "line 2 is not JSON"),
-    ("p.jsonl", b'{"text": "a"}', "line 1 has no 'prompt'"),
-    ("p.jsonl", b'["a"]', "line 1 has no 'prompt'"),
+    ("p.jsonl", b'{"text": "a"}', "line 1 has no column named 'prompt'; its columns: text"),
+    ("p.jsonl", b'["a"]', "line 1 is no object"),
+    ("p.jsonl", b'{"prompt": "a", "prompt": "b"}', "line 1 has two values named 'prompt'"),
+    pytest.param("p.jsonl", b'{"n": ' + b"[" * 100_000, "line 1 is nested too deeply", id="deep"),
+    pytest.param("p.jsonl", b'{"n": ' + b"7" * 5000 + b"}", "line 1 cannot be read", id="huge"),
+    ("p.jsonl", b'{"prompt": 1e999}', "line 1=inf: is float, not text"),
+    ("p.jsonl", b'{"prompt": "a\\u0000b"}', "line 1=a\\0b: holds a zero"),
+    ("p.jsonl", b'{"prompt": "a\\ud800b"}', "line 1=a?b: is no UTF-8"),
     ("p.jsonl", b'{"prompt": 3}', "line 1"),
     ("p.jsonl", b'{"prompt": " "}', "line 1"),
     ("p.yaml", b"- a", ".txt, .csv, .tsv, .jsonl"),
+    ("p.txt", b"a\0b", "line 1 holds a zero byte"),
     ("p", b"a", ".txt, .csv, .tsv, .jsonl"),
 ]
 
@@ -138,6 +174,43 @@ def test_the_command_reads_and_refuses_prompt_files(command: Command, tmp_path: 
     assert "2 images (2 prompts x 1 seed)" in command("plan", f"prompt_file={file}").out
     file.write_text("text\na\n")
     assert_refused(command("plan", f"prompt_file={file}"), f"prompt_file={file}", "prompt")
+
+
+FUZZED = 200
+"""Files of each kind: any bytes, or a good file with some bytes changed."""
+GOOD = {
+    ".txt": b"a red circle\r\n\n\xef\xbb\xbfa blue square",
+    ".csv": b'id,prompt,x\n1,"a ""red"", circle",\n2,a blue square\n',
+    ".tsv": b'Prompt\tCategory\n"a red circle"\tx\na blue square\n',
+    ".jsonl": b'{"id": 1, "prompt": "a red circle"}\n{"Prompt": "\\u00fc", "n": [1e9, {}]}\n',
+}
+MARKS = [b'"', b"\t", b",", b"\n", b"\r", b"\0", b"\xff", b"\xef\xbb\xbf", b"{", b"[" * 9999, b"}",
+         b"\\", b"9" * 5000, b"prompt", b"x" * 140_000]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", GOOD)
+def test_any_file_is_read_or_refused_in_one_message(kind: str, tmp_path: Path) -> None:
+    file, good = tmp_path / f"p{kind}", GOOD[kind]
+    place = st.integers(0, len(good))
+    change = st.tuples(place, st.integers(0, 3), st.sampled_from(MARKS))
+    read, refused = list[str](), list[str]()
+
+    @settings(max_examples=FUZZED, derandomize=True, database=None, deadline=None)
+    @given(st.binary(max_size=60) | st.lists(change, min_size=1, max_size=4))
+    def each(made: bytes | list[tuple[int, int, bytes]]) -> None:
+        content = made if isinstance(made, bytes) else good
+        for at, removed, mark in [] if isinstance(made, bytes) else made:
+            content = content[:at] + mark + content[at + removed :]
+        file.write_bytes(content)
+        try:
+            read.extend(read_prompt_file(file))
+        except ConfigError as error:
+            refused.append(str(error))
+
+    each()
+    assert all(text.strip() and "\0" not in text for text in read)
+    assert all(message.startswith(f"prompt_file={file}") for message in refused)
+    assert min(len(read), len(refused)) > FUZZED / 20
 
 
 @pytest.mark.parametrize(
