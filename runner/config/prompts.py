@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+from runner.config.texts import text_problem
 from runner.errors import ConfigError
 
 PROMPT_COLUMN = "prompt"
@@ -121,10 +122,10 @@ def _jsonl_column(path: Path, text: str) -> list[str]:
 
 
 def check_text(text: object, key: str, allowed: str = "a text with a word in it") -> str:
-    """Check that a prompt is a text with a word in it, and valid UTF-8.
+    """Check that a prompt is a text with a word in it, and one that can be written.
 
     Raises:
-        ConfigError: it is not a text, is empty, or holds bytes that are not UTF-8.
+        ConfigError: it is not a text, is empty, or holds NUL or bytes that are not UTF-8.
     """
     if not isinstance(text, str):
         raise ConfigError(
@@ -132,10 +133,6 @@ def check_text(text: object, key: str, allowed: str = "a text with a word in it"
         )
     if not text.strip():
         raise ConfigError(key, text, "is empty", allowed)
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        # Surrogates, which stand for bytes of the command line that are not UTF-8.
-        shown = text.encode("utf-8", "replace").decode()
-        raise ConfigError(key, shown, "is no UTF-8 text") from error
+    if (problem := text_problem(text)) is not None:
+        raise ConfigError(key, text, problem)
     return text

@@ -34,6 +34,7 @@ from runner.config.measuring import (
 from runner.config.prompts import check_text, prompts_of
 from runner.config.run_config import RunConfig
 from runner.config.schema import Config
+from runner.config.texts import check_texts
 from runner.config.words import in_plain_words, no_such_key
 from runner.errors import ConfigError
 from runner.system.credentials import strip_credentials, strip_override
@@ -84,7 +85,9 @@ def read(composed: DictConfig) -> Read:
     Raises:
         ConfigError: a key or a type is wrong.
     """
-    return Read(_to_dataclass(composed), _plain(composed))
+    config, plain = _to_dataclass(composed), _plain(composed)
+    check_texts(plain)
+    return Read(config, plain)
 
 
 def freeze(
