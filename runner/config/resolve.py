@@ -104,9 +104,6 @@ def freeze(
         check_text(config.negative_prompt, "negative_prompt", "null, or a text")
     if not config.output_dir.strip():
         raise ConfigError("output_dir", config.output_dir, "names no folder", "a folder; . is here")
-    if {"?", "#"} & set(config.output_dir):
-        # They end the path in the address of MLflow's sqlite file.
-        raise ConfigError("output_dir", config.output_dir, "holds a ? or #", "any other folder")
     if not DEVICE.fullmatch(config.device):
         raise ConfigError(
             "device", config.device, "is no device", ("auto", "cpu", "cuda", "cuda:N", "mps")

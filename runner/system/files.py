@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import re
 import unicodedata
@@ -16,6 +17,8 @@ LATEST = "latest"
 
 
 SLUG_LENGTH = 60
+LONGEST_NAME = 255
+"""Bytes; most file systems take no more."""
 
 
 def make_folder(folder: Path) -> None:
@@ -83,3 +86,14 @@ def slug(text: str) -> str:
     while len(short) > SLUG_LENGTH or len(short.encode()) > 3 * SLUG_LENGTH:
         short = short[:-1]
     return short.strip("-") or "image"
+
+
+def fit_name(name: str, longest: int = LONGEST_NAME) -> str:
+    """Cut a name that is too long for a file system, at a letter's end; its hash keeps it apart
+    from others of the same beginning.
+    """
+    if len(name.encode()) <= longest:
+        return name
+    mark = "-" + hashlib.sha256(name.encode()).hexdigest()[:8]
+    short = name.encode()[: longest - len(mark)].decode(errors="ignore")
+    return short.rstrip(" -_.") + mark

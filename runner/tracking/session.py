@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 
 from runner.errors import TrackingError
 from runner.system.machine import module_command, python_path
-from runner.tracking.delivery import SQLITE, sqlite_path
 from runner.tracking.spool import (
     Spool,
     Target,
@@ -24,6 +23,7 @@ from runner.tracking.spool import (
     remove,
 )
 from runner.tracking.status import Status
+from runner.tracking.stores import own_store, sqlite_path, sqlite_uri
 
 FINAL_WAIT_SECONDS = 15.0
 """How long a finished command waits for delivery without progress, before it leaves the records for
@@ -51,9 +51,10 @@ class TrackingSession:
     """
 
     def __init__(self, output_dir: Path, uri: str | None, name: str) -> None:
+        own, artifact_root = own_store(output_dir)
         target = Target(
-            uri=_absolute(uri) if uri else f"{SQLITE}{output_dir / 'mlflow.db'}",
-            artifact_root=None if _is_server(uri) else str(output_dir / "mlartifacts"),
+            uri=_absolute(uri) if uri else own,
+            artifact_root=None if _is_server(uri) else artifact_root,
         )
         self._spool = Spool(output_dir, name, target)
         self._lost: TrackingError | None = None
@@ -186,7 +187,7 @@ def _absolute(uri: str) -> str:
     path = sqlite_path(uri)
     if path is None or path.is_absolute():
         return uri
-    return uri.replace(SQLITE, f"{SQLITE}{Path.cwd()}/", 1)
+    return sqlite_uri(Path.cwd() / path) + uri[len(uri.partition("?")[0]) :]
 
 
 def _is_server(uri: str | None) -> bool:

@@ -24,6 +24,7 @@ from typing import Any
 
 from runner.errors import TrackingError
 from runner.system.locks import hold
+from runner.tracking.stores import is_own_store, own_store
 
 SPOOLS = ".spool"
 RECORDS = "records.jsonl"
@@ -167,7 +168,11 @@ def _attempt(spool: Path) -> tuple[str, int]:
 
 def read_target(spool: Path) -> Target:
     """Read where a spool is to be delivered."""
-    return Target(**json.loads((spool / "target.json").read_text()))
+    target = Target(**json.loads((spool / "target.json").read_text()))
+    if is_own_store(target.uri, target.artifact_root):
+        # The folder's own store is the one in it, also where it was moved since.
+        return Target(*own_store(spool.parents[1]))
+    return target
 
 
 def read_records(spool: Path, offset: int) -> Iterator[tuple[Mapping[str, Any], int]]:

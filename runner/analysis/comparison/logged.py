@@ -12,9 +12,9 @@ from runner.config.choices import Tracker
 from runner.errors import TrackingError, format_value
 from runner.recording.sweep_record import SweepRecord, is_running
 from runner.system.text import for_outputs
-from runner.tracking.delivery import sqlite_path
 from runner.tracking.session import TrackingSession, now_ms
 from runner.tracking.spool import SPOOLS
+from runner.tracking.stores import STORE, sqlite_path
 
 
 def log(results: SweepResult, files: Sequence[Path]) -> None:
@@ -78,5 +78,5 @@ def _log(
 
 def _is_there(uri: str | None, output_dir: Path) -> bool:
     """Whether the store exists: none is created for a sweep folder that was moved."""
-    path = sqlite_path(uri) if uri else output_dir / "mlflow.db"
+    path = sqlite_path(uri) if uri else output_dir / STORE
     return path is None or path.is_file()
