@@ -32,7 +32,7 @@ def make_folder(folder: Path) -> None:
 
 def new_folder(output_dir: Path, name: str) -> Path:
     """Create a folder named after the current time for a run or sweep; `latest` points to it."""
-    path = _fresh(output_dir / name)
+    path = _fresh(output_dir / fit_name(name))
     _point_latest(output_dir, path)
     return path
 

@@ -11,6 +11,7 @@ from runner.analysis.results import SweepResult
 from runner.config.choices import Tracker
 from runner.errors import TrackingError, format_value
 from runner.recording.sweep_record import SweepRecord, is_running
+from runner.system.files import fit_name
 from runner.system.text import for_outputs
 from runner.tracking.session import TrackingSession, now_ms
 from runner.tracking.spool import SPOOLS
@@ -44,7 +45,7 @@ def _stores(results: SweepResult) -> dict[str | None, list[str]]:
         if cell.manifest is not None:
             tracking = cell.manifest.config["tracking"]
             if tracking["tracker"] == Tracker.mlflow.name:
-                experiment = tracking["experiment"] or cell.manifest.name
+                experiment = tracking["experiment"] or fit_name(cell.manifest.name)
                 found.setdefault(tracking["uri"], {})[experiment] = None
     return {uri: list(experiments) for uri, experiments in found.items()}
 
