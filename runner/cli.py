@@ -49,12 +49,16 @@ def _run_verb(given: list[str]) -> int:
         print(f"{given[0]}: no such verb\n  allowed: {', '.join(VERBS)}", file=sys.stderr)
         return 2
     _hide_verb_from_completion()
-    run_verb: Callable[[list[str]], int] = importlib.import_module(f"runner.verbs.{verb}").main
     try:
-        return report_errors(lambda: run_verb(given))
+        return report_errors(lambda: _run(verb, given))
     finally:
         # The process ends: a last search for reference cycles would be wasted.
         gc.freeze()
+
+
+def _run(verb: str, arguments: list[str]) -> int:
+    run_verb: Callable[[list[str]], int] = importlib.import_module(f"runner.verbs.{verb}").main
+    return run_verb(arguments)
 
 
 def _hide_verb_from_completion() -> None:

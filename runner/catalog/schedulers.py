@@ -59,11 +59,13 @@ class OwnSchedule:
         owner: the schedule's owner, for messages.
         option: the option that sets its length.
         length: its length where that option is null.
+        usual: a usual number of steps, for messages.
     """
 
     owner: str
     option: str
     length: int
+    usual: int
 
 
 @dataclass(frozen=True)
@@ -198,7 +200,7 @@ ROWS = (
         "lcm",
         "LCMScheduler",
         (LCM_LENGTH, *CLIPPING, *THRESHOLDING),
-        schedule=OwnSchedule("LCM", LCM_LENGTH.name, 50),
+        schedule=OwnSchedule("LCM", LCM_LENGTH.name, 50, 4),
     ),
 )
 

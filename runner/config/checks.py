@@ -197,10 +197,13 @@ def _check_scheduler(section: SchedulerConfig, weights: WeightsConfig, steps: in
     if (schedule := meant.schedule) is not None:
         most = values.get(schedule.option, schedule.length)
         if steps > most:
+            default = ", the default of the weights," if steps == weights.steps.decoder else ""
+            usual = min(schedule.usual, most)
             raise ConfigError(
                 "decoder.num_inference_steps", steps,
-                f"is more than {schedule.owner}'s schedule of {most} (scheduler.{schedule.option})",
-                f"1 to {most}",
+                f"{default} is more than {schedule.owner}'s schedule of {most} "
+                f"(scheduler.{schedule.option})".lstrip(", "),
+                f"1 to {most}, such as decoder.num_inference_steps={usual}",
             )  # fmt: skip
 
 

@@ -31,7 +31,7 @@ def as_override(value: Any) -> str:
     if isinstance(value, int | float):
         return repr(value)
     if isinstance(value, str | Path):
-        return _quoted(str(value))
+        return quoted(str(value))
     if isinstance(value, Mapping):
         return "{" + ",".join(f"{key}: {as_override(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list | tuple):
@@ -44,7 +44,8 @@ def assigned(overrides: Iterable[str]) -> dict[str, str]:
     return {key: value for key, _, value in (text.partition("=") for text in overrides)}
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """A text in single quotes, as Hydra reads it back."""
     # Within quotes a quote is escaped, and so are the backslashes right before one; `${` would be
     # an interpolation.
     escaped = re.sub(r"(\\*)('|$)", lambda match: match[1] * 2 + ("\\'" if match[2] else ""), text)

@@ -195,7 +195,9 @@ def _recorded(plain: Mapping[str, Any], corrections: bool) -> Mapping[str, Any]:
     without what records did not always list: options of other schedulers and what they say of
     `scheduler=checkpoint`, `corrections=on`.
     """
-    plain = {key: value for key, value in plain.items() if key != "corrections" or not corrections}
+    plain = {**plain, "corrections": False}  # also where a record says "off"
+    if corrections:
+        del plain["corrections"]
     section, uri = plain["scheduler"], plain["tracking"]["uri"]
     listed = {*(o.name for o in RECORDED), *SCHEDULERS[section["name"]].option_names}
     if not OPTIONS.keys() <= listed:

@@ -118,3 +118,10 @@ class RunConfig:
     debug: bool
     composed: Mapping[str, Any]
     overrides: tuple[str, ...]
+
+    @property
+    def recorded(self) -> Mapping[str, Any]:
+        """The config as records hold it: `composed`, which fingerprints hash, with `corrections` in
+        the words that users type (YAML reads on and off as truth values).
+        """
+        return {**self.composed, "corrections": "on" if self.corrections else "off"}

@@ -11,6 +11,7 @@ import torch
 from runner.catalog.memory import Footprint, peak_bytes
 from runner.catalog.offload import DOWNWARD, NONE, Moves, Offload
 from runner.pipelines.transformers_models import OwnPipeline
+from runner.system.text import format_bytes
 
 MARGIN = 1.1
 """Memory that is asked for over the reckoned one."""
@@ -63,7 +64,7 @@ def choose_offload(
     for mode in DOWNWARD:
         needed = peak_bytes(mode, footprints) * MARGIN
         if needed <= free or mode == DOWNWARD[-1]:
-            reason = f"needs about {_gib(needed)} of {_gib(free)} GiB free"
+            reason = f"needs about {format_bytes(int(needed))} of {format_bytes(free)} free"
             return OffloadChoice(configured, mode, reason)
     raise AssertionError("the last mode is always taken")
 
@@ -143,7 +144,3 @@ def _keep_statistics(prior: Any) -> None:
 def _has_hook(module: Any) -> bool:
     parts = module.modules()
     return any(hasattr(part, "_hf_hook") or hasattr(part, "_diffusers_hook") for part in parts)
-
-
-def _gib(size: float) -> str:
-    return f"{size / 2**30:.1f}"

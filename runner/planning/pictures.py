@@ -13,6 +13,7 @@ from runner.config.choices import Resize
 from runner.config.run_config import RunConfig
 from runner.errors import ConfigError
 from runner.system.credentials import strip_credentials
+from runner.system.text import format_bytes
 
 if TYPE_CHECKING:
     from runner.images.inputs import InputImage
@@ -86,7 +87,7 @@ def _fetch(url: str, target: Path, key: str, shown: str) -> None:
         with urlopen(request, timeout=SECONDS) as answer:
             content = answer.read(MOST_BYTES + 1)
         if len(content) > MOST_BYTES:
-            raise ConfigError(key, shown, f"has more than {MOST_BYTES >> 20} MiB")
+            raise ConfigError(key, shown, f"has more than {format_bytes(MOST_BYTES)}")
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_bytes(content)
         temporary.replace(target)

@@ -80,6 +80,11 @@ class Plan:
         """Names of the faults that are corrected in its images."""
         return tuple(fault.name for fault in self.faults) if self.run.corrections else ()
 
+    @property
+    def left(self) -> tuple[str, ...]:
+        """Names of the faults that act on its images, as in diffusers."""
+        return () if self.run.corrections else tuple(fault.name for fault in self.faults)
+
     @cached_property
     def scheduler(self) -> SettledScheduler:
         """The decoder's scheduler."""

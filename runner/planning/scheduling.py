@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from runner.catalog.scheduler_config import (
@@ -17,6 +17,7 @@ from runner.catalog.scheduler_config import (
 )
 from runner.catalog.schedulers import NAMED, OPTIONS, Scheduler
 from runner.config.groups import SchedulerConfig
+from runner.config.overrides import assigned
 from runner.config.run_config import RunConfig
 from runner.graph.node import SchedulerSpec
 from runner.weights.found import FoundCheckpoint
@@ -33,6 +34,9 @@ class SettledScheduler:
         why: why this one, for display; "": it was asked for.
         spec: None: the checkpoint's own object.
         changes: the settings that differ from the published ones.
+        folder: the folder of the checkpoint that publishes a config for this scheduler, beside its
+            main one; "": the main one is used.
+        beside_main: where there is such a folder, the settings that differ from the main config.
     """
 
     asked: str
@@ -40,6 +44,8 @@ class SettledScheduler:
     why: str
     spec: SchedulerSpec | None
     changes: tuple[Change, ...] = ()
+    folder: str = ""
+    beside_main: tuple[Change, ...] = ()
 
     @property
     def title(self) -> str:
@@ -49,7 +55,12 @@ class SettledScheduler:
     @property
     def changed(self) -> str:
         """One line on the changed settings; "": none is changed."""
-        return f"scheduler {self.name}: {in_words(self.changes)}" if self.changes else ""
+        said = [in_words(self.changes)] if self.changes else []
+        if self.folder:
+            own = f"as {self.folder}/ of the checkpoint has it"
+            others = in_words(self.beside_main)
+            said.insert(0, f"{own}, beside scheduler/: {others}" if others else own)
+        return f"scheduler {self.name}: {'; '.join(said)}" if said else ""
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -69,11 +80,17 @@ Published: TypeAlias = "Mapping[str, Mapping[str, Any]]"
 
 def settle_scheduler(run: RunConfig, decoder: FoundCheckpoint) -> SettledScheduler:
     """The scheduler of a run with a decoder."""
-    return settle(run, decoder.checked.schedulers if decoder.checked is not None else None)
+    published = decoder.checked.schedulers if decoder.checked is not None else None
+    return settle(run, published, decoder.checkpoint.scheduler_folders)
 
 
-def settle(run: RunConfig, published: Published | None) -> SettledScheduler:
+def settle(
+    run: RunConfig, published: Published | None, folders: Mapping[str, str] | None = None
+) -> SettledScheduler:
     """The scheduler of a run with a checkpoint that publishes these; None: it is not on disk.
+
+    Args:
+        folders: scheduler -> the folder of its config, where it has one of its own.
 
     `scheduler=checkpoint` leads to the same spec, and so to the same nodes, as the name of the
     scheduler that it stands for.
@@ -82,17 +99,33 @@ def settle(run: RunConfig, published: Published | None) -> SettledScheduler:
     if asked in NAMED:
         spec = scheduler_spec(run.scheduler)
         assert spec is not None
-        return SettledScheduler(asked, asked, "", spec, _changes(spec, published))
+        return _settled(asked, "", spec, published, folders)
     if run.weights.scheduler is not None:
         spec = SchedulerSpec(run.weights.scheduler)
-        why = "which suits the weights"
-        return SettledScheduler(asked, spec.name, why, spec, _changes(spec, published))
+        is_set = any(key.lstrip("+") == "weights.scheduler" for key in assigned(run.overrides))
+        why = "as weights.scheduler says" if is_set else "which suits the weights"
+        return _settled(asked, why, spec, published, folders)
     if published is None:
         return SettledScheduler(asked, asked, "", None)
     same = next((row for row in NAMED.values() if _is_same(row, published)), None)
     if same is not None:
         return SettledScheduler(asked, same.name, "as published", SchedulerSpec(same.name))
     return SettledScheduler(asked, published_class(published), "as published", None)
+
+
+def _settled(
+    asked: str,
+    why: str,
+    spec: SchedulerSpec,
+    published: Published | None,
+    folders: Mapping[str, str] | None,
+) -> SettledScheduler:
+    settled = SettledScheduler(asked, spec.name, why, spec, _changes(spec, published))
+    if published is None or spec.name not in published:
+        return settled
+    folder = (folders or {}).get(spec.name, "")
+    beside_main = _changes(SchedulerSpec(spec.name), published, beside=published[""])
+    return replace(settled, folder=folder, beside_main=beside_main)
 
 
 def scheduler_spec(config: SchedulerConfig) -> SchedulerSpec | None:
@@ -123,8 +156,14 @@ def _is_same(row: Scheduler, published: Published) -> bool:
     return not _changes(SchedulerSpec(row.name), published)
 
 
-def _changes(spec: SchedulerSpec, published: Published | None) -> tuple[Change, ...]:
-    """As `runner.pipelines.scheduler_swap.scheduler_changes` will read them back."""
+def _changes(
+    spec: SchedulerSpec, published: Published | None, beside: Mapping[str, Any] | None = None
+) -> tuple[Change, ...]:
+    """As `runner.pipelines.scheduler_swap.scheduler_changes` will read them back.
+
+    Args:
+        beside: the config to compare with; None: that which the scheduler is made from.
+    """
     if published is None:
         return ()
     file = published.get(spec.name, published[""])
@@ -132,4 +171,7 @@ def _changes(spec: SchedulerSpec, published: Published | None) -> tuple[Change, 
     wanted = str(NAMED[spec.name].diffusers)
     settings = filled(own, listed)
     made = filled(wanted, swapped(wanted, DEFAULTS[wanted], own, listed, settings))
+    if beside is not None:
+        own = str(beside.get("_class_name"))
+        settings = filled(own, listed_in(beside))
     return changes(own, settings, wanted, {**made, **dict(spec.options)})

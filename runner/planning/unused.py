@@ -1,5 +1,9 @@
 """Settings that a cell does not use: warned of, and kept out of the keys of its nodes.
 
+The rule: a number or a mode that nothing in a cell reads is warned of, so that a sweep may vary it
+beside a model or a task that has no use for it. What names a thing of its own (a picture, an item
+of a mix, an option of a scheduler) is refused where nothing takes it: see `runner.config.checks`.
+
 A table of keys, and of who uses each. A key counts as given where it is not at its default.
 """
 
@@ -44,6 +48,7 @@ def unused_settings(run: RunConfig) -> Iterator[str]:
             defaults.append(_value(run.composed, use.default))
         if value not in (None, "auto", *defaults) and not use.used(run):
             yield f"{use.key}={value} is not used here; what uses it: {use.by}"
+    run = _with_told(run)
     if run.negative_prompt is not None and run.corrections and not negative_is_used(run):
         yield f"negative_prompt is not used here: {_why_unguided(run)}"
 
@@ -60,6 +65,7 @@ def without_unused(run: RunConfig) -> RunConfig:
     """The run that gives the same pixels without values that have no part in them, so that cells
     that differ in these alone have the same nodes.
     """
+    run = _with_told(run)
     prior, decoder = run.prior, run.decoder
     used = replace(
         run,
@@ -73,6 +79,16 @@ def without_unused(run: RunConfig) -> RunConfig:
     if not _decoder_uses_negative(run):
         return replace(used, negative_prompt_for=NegativeFor.prior)
     return used
+
+
+def _has_told(run: RunConfig) -> bool:
+    """Whether a negative prompt may be told to the prior or to the decoder alone."""
+    chooses = run.version.has_prior and not run.task.tells_one
+    return chooses and run.negative_prompt is not None
+
+
+def _with_told(run: RunConfig) -> RunConfig:
+    return run if _has_told(run) else replace(run, negative_prompt_for=NegativeFor.both)
 
 
 def _tells_prior(run: RunConfig) -> bool:
@@ -122,12 +138,15 @@ BATCHED = ", ".join(
     for v in VERSIONS.values()
     if v.batched_tasks
 )
+TELL_BOTH = " or ".join(f"task={t.name}" for t in TASKS.values() if not t.tells_one)
 BY_PRIOR_STRENGTH = _tasks(lambda task: task.uses_prior_strength)
 
 USES = (
     Use("strength", lambda run: run.task.uses_strength, _tasks(lambda task: task.uses_strength)),
     Use("resize", _resizes, "a picture in inputs"),
     Use("seeding", lambda run: run.version.has_prior, WITH_PRIOR),
+    Use("negative_prompt_for", _has_told,
+        f"a negative_prompt, with {WITH_PRIOR} and {TELL_BOTH}"),
     Use("prior.num_inference_steps", _prior_samples, f"a text, with {WITH_PRIOR}",
         "weights.steps.prior"),
     Use("prior.guidance_scale", _prior_samples, f"a text, with {WITH_PRIOR}",

@@ -139,6 +139,11 @@ def _cut_pictures(
             )
 
 
+def _is_set(run: RunConfig, scale: float) -> bool:
+    """Whether the decoder's guidance is another one than the default of the weights."""
+    return scale != run.weights.guidance.decoder
+
+
 def _notes(run: RunConfig, device: str) -> list[str]:
     """Notes on settings that are allowed but may surprise."""
     notes = []
@@ -152,7 +157,7 @@ def _notes(run: RunConfig, device: str) -> list[str]:
             f"Kandinsky {version.title}: decoder.guidance_scale={scale:g} goes to diffusers as it "
             f"is, and guides like {scale + added:g} elsewhere"
         )
-    elif added and scale > 1 + added:
+    elif added and scale > 1 + added and _is_set(run, scale):
         notes.append(
             f"Kandinsky {version.title}: decoder.guidance_scale={scale:g} goes to diffusers as "
             f"{scale - added:g}, whose formula adds {added}; so the number means the same as for "

@@ -83,7 +83,7 @@ class DownloadLines(QuietDownload):
         _say(why)
 
     def converts(self, file: str) -> None:
-        _say(f"keeping {file} as safetensors, by torch's restricted loader")
+        _say_converts(file)
 
     def _show(self, there: Mapping[str, int], rate: float, left: float | None) -> None:
         done, total = sum(there.values()), sum(self._total.values())
@@ -156,7 +156,7 @@ class DownloadBars(QuietDownload):
         self._bars.console.print(clean(why), markup=False, highlight=False)
 
     def converts(self, file: str) -> None:
-        _say(f"keeping {file} as safetensors, by torch's restricted loader")
+        _say_converts(file)
 
     def ended(self) -> None:
         self._bars.stop()
@@ -177,6 +177,10 @@ KINDS = {
 def download_display(progress: Progress) -> QuietDownload:
     """The display that the config asks for. `auto` looks whether stderr is a terminal."""
     return KINDS[settle_progress(progress)]()
+
+
+def _say_converts(file: str) -> None:
+    _say(f"keeping {file} as safetensors, by torch's restricted loader")
 
 
 def _say(text: str) -> None:

@@ -40,6 +40,7 @@ class SavedImage:
             image only those that the store still has.
         scores: its metrics, by name.
         corrected: names of the faults of diffusers that were corrected (`catalog.version.Fault`).
+        left_as_in_diffusers: names of those that acted, with `corrections=off`.
     """
 
     file: str
@@ -59,6 +60,7 @@ class SavedImage:
     inputs: Mapping[str, str] = field(default_factory=dict)
     scores: Mapping[str, float] = field(default_factory=dict)
     corrected: Sequence[str] = field(default_factory=list)
+    left_as_in_diffusers: Sequence[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """Its entry in the file."""

@@ -50,8 +50,10 @@ class RunLog(Observer):
             tags["mlflow.source.git.commit"] = environment["git_commit"].removesuffix("+changes")
         if plan.corrected:
             tags["runner.corrected"] = ", ".join(plan.corrected)
+        if plan.left:
+            tags["runner.left_as_in_diffusers"] = ", ".join(plan.left)
         self._append("tags", tags=tags)
-        self._text("config.json", json.dumps(plan.run.composed, indent=1, ensure_ascii=False))
+        self._text("config.json", json.dumps(plan.run.recorded, indent=1, ensure_ascii=False))
         self._text("overrides.txt", "".join(f"{o}\n" for o in plan.run.overrides))
         self._text("environment.json", json.dumps(environment, indent=1, ensure_ascii=False))
         if plan.cut_texts:
@@ -144,7 +146,9 @@ class RunLog(Observer):
         self._metrics(totals, step=0)
         for key, asked in dict(self._unsettled).items():
             self._settle(key, asked)  # nothing ran, so nothing was chosen
-        self._text("pipelines.json", json.dumps(self._loaded, indent=1, ensure_ascii=False))
+        counts = f"stages run: {totals['stages_run']:.0f}, taken from the store: {self._reused}"
+        loaded = self._loaded or [{"note": f"no pipeline was loaded; {counts}"}]
+        self._text("pipelines.json", json.dumps(loaded, indent=1, ensure_ascii=False))
         self._table(images)
         self._session.end(self._run_id, status)
 
@@ -185,7 +189,7 @@ def params_of(plan: Plan, environment: Mapping[str, Any]) -> dict[str, str]:
     """The config flattened to dotted keys, with the plan's values in place of `auto` and
     `null`, and the asked ones beside them. Without keys that are settled only once work begins.
     """
-    asked = flatten(plan.run.composed)
+    asked = flatten(plan.run.recorded)
     settled = {key: value for key, value in plan.settled.items() if value is not None}
     later = unsettled_of(plan)
     params = {key: value for key, value in asked.items() if key not in later}
@@ -197,7 +201,7 @@ def params_of(plan: Plan, environment: Mapping[str, Any]) -> dict[str, str]:
 
 def unsettled_of(plan: Plan) -> dict[str, str]:
     """The keys that are settled only once work begins, with the values that were asked."""
-    asked = flatten(plan.run.composed)
+    asked = flatten(plan.run.recorded)
     return {key: asked[key] for key, value in plan.settled.items() if value is None}
 
 

@@ -138,7 +138,7 @@ class RunFolder(Observer):
             metrics={m.name: SavedMetric(m.description.better) for m in self._plan.metrics},
             failures=self.failures,
             cut_texts=[SavedCut.of(cut) for cut in self._plan.cut_texts],
-            config=run.composed,
+            config=run.recorded,
             environment=self.environment,
         ).write(self.path)
         self._written = time.monotonic()
@@ -172,6 +172,7 @@ class RunFolder(Observer):
             # Stored scores may come before the image.
             scores=self._ordered(request.index),
             corrected=list(self._plan.corrected),
+            left_as_in_diffusers=list(self._plan.left),
         )
         write_whole(self.path / name, png_bytes(image, self._text(request.prompt, request.seed)))
         return saved
@@ -195,7 +196,7 @@ class RunFolder(Observer):
             "seed": str(seed),
             "run_id": self._run_id,
             "overrides": json.dumps(run.overrides, ensure_ascii=False),
-            "config": json.dumps(run.composed, ensure_ascii=False),
+            "config": json.dumps(run.recorded, ensure_ascii=False),
             "environment": json.dumps(self.environment, ensure_ascii=False),
         }
 

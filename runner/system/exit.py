@@ -29,4 +29,5 @@ def report_errors(action: Callable[[], int], debug: bool = False) -> int:
         print(f"\n{error}; what was made is kept", file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:
+        print("\ninterrupted", file=sys.stderr)
         return 130

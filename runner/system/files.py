@@ -7,6 +7,7 @@ import errno
 import hashlib
 import os
 import re
+import threading
 import unicodedata
 from datetime import datetime
 from pathlib import Path
@@ -64,8 +65,8 @@ def _point_latest(output_dir: Path, target: Path) -> None:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file atomically. Raises StorageError."""
-    temporary = path.with_name(f".{path.name}.part")
+    """Write a file atomically, whoever else writes it, too. Raises StorageError."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
     try:
         temporary.write_bytes(content)
         temporary.replace(path)

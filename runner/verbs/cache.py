@@ -10,7 +10,7 @@ from pathlib import Path
 from runner.engine.store import drop
 from runner.engine.store_care import StoredEntry, damaged_entries, stored_entries, trim
 from runner.planning.planner import results_dir
-from runner.system.text import pluralize
+from runner.system.text import format_bytes, pluralize
 
 
 def main(arguments: list[str]) -> int:
@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> int:
         )
     if options.trim is not None:
         done = trim(folder, round(options.trim * 1e9))
-        print(f"dropped {pluralize(done.removed, 'result')}, {size(done.freed_bytes)}")
+        print(f"dropped {pluralize(done.removed, 'result')}, {format_bytes(done.freed_bytes)}")
     print(summary(folder, stored_entries(folder)))
     return 1 if damaged else 0
 
@@ -48,23 +48,15 @@ def summary(folder: Path, entries: list[StoredEntry]) -> str:
     by_stage: defaultdict[str, list[StoredEntry]] = defaultdict(list)
     for entry in entries:
         by_stage[entry.stage].append(entry)
-    total = size(sum(entry.bytes for entry in entries))
+    total = format_bytes(sum(entry.bytes for entry in entries))
     lines = [f"{folder}: {pluralize(len(entries), 'result')}, {total}"]
     for stage, some in sorted(by_stage.items()):
-        taken = size(sum(entry.bytes for entry in some))
+        taken = format_bytes(sum(entry.bytes for entry in some))
         lines.append(f"  {stage:<16} {len(some):>7}  {taken:>10}")
     if entries:
         days = (time.time() - entries[0].used) / 86400
         lines.append(f"  least recently used: {days:.1f} days ago")
     return "\n".join(lines)
-
-
-def size(count: int) -> str:
-    """Bytes in decimal units."""
-    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= factor:
-            return f"{count / factor:.1f} {unit}"
-    return f"{count} B"
 
 
 def _gigabytes(text: str) -> float:

@@ -13,6 +13,7 @@ from runner.catalog.offload import OFFLOAD
 from runner.planning.checks import attention_problem, compile_problem, offload_problem
 from runner.recording.provenance import git_commit
 from runner.system.machine import LOGGED_LIBRARIES, cpu_cores, versions
+from runner.system.text import format_bytes
 
 NEEDED = ("torch", "diffusers", "transformers", "accelerate", "hydra-core", "omegaconf", "mlflow")
 
@@ -37,7 +38,7 @@ def main(arguments: list[str]) -> int:
     print(f"compile on {device}")
     print(f"  torch.compile {_answer(compile_problem(device))}")
     free = shutil.disk_usage(Path.cwd()).free
-    print(f"disk free here  {free / 2**30:.0f} GiB")
+    print(f"disk free here  {format_bytes(free)}")
     if missing:
         print(f"missing: {', '.join(missing)}; install with: pip install -e . -c constraints.txt")
     return 1 if missing else 0
@@ -54,7 +55,7 @@ def _print_devices(torch_installed: bool) -> str:
     for index in range(torch.cuda.device_count()):
         free, total = torch.cuda.mem_get_info(index)
         name = torch.cuda.get_device_name(index)
-        print(f"  cuda:{index}        {name}, {free / 2**30:.1f} of {total / 2**30:.1f} GiB free")
+        print(f"  cuda:{index}        {name}, {format_bytes(free)} of {format_bytes(total)} free")
     if torch.backends.mps.is_available():
         print("  mps           Apple GPU")
     if torch.cuda.device_count():
@@ -70,8 +71,9 @@ def _memory() -> str:
         lines = Path("/proc/meminfo").read_text().splitlines()
     except OSError:
         return "memory unknown"
-    sizes = {line.split(":")[0]: int(line.split()[1]) / 2**20 for line in lines}
-    return f"{sizes['MemAvailable']:.1f} of {sizes['MemTotal']:.1f} GiB memory free"
+    sizes = {line.split(":")[0]: int(line.split()[1]) << 10 for line in lines}
+    free, total = (format_bytes(sizes[name]) for name in ("MemAvailable", "MemTotal"))
+    return f"{free} of {total} memory free"
 
 
 def _answer(problem: str | None) -> str:

@@ -16,9 +16,9 @@ INTRODUCTION = """# Configuration
 
 `kandinsky keys --markdown` prints this page, and `kandinsky keys WORD` a part of it in a terminal.
 A group is set by one of its options (`scheduler=ddpm`), a key by a value
-(`decoder.guidance_scale=6`). A text with commas or spaces goes in inner quotes:
-`'prompt="a red circle, seen from above"'`. `kandinsky --cfg job` shows a whole config as it will
-be used. `experiment=<name>` sets many keys at once: see [studies](studies.md).
+(`decoder.guidance_scale=6`). A comma separates the values of a sweep, so a text with commas goes in
+inner quotes: `'prompt="a red circle, seen from above"'`. `kandinsky --cfg job` shows a whole config
+as it will be used. `experiment=<name>` sets many keys at once: see [studies](studies.md).
 """
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+from runner.catalog.checkpoint import Checkpoint
 from runner.catalog.schedulers import FOR_NOISE_LEVELS
 from runner.catalog.tasks import TASKS
 from runner.catalog.versions import CATALOG, VERSIONS, refusal_of
 from runner.config.choices import Precision, WeightsSource
 from runner.config.groups import CheckpointConfig, WeightsConfig
 from runner.config.reference import groups
-from runner.errors import SeveralError, WeightsError
+from runner.errors import ConfigError, SeveralError, WeightsError
+from runner.system.text import format_bytes
 from runner.weights.complete import newest_commit
 from runner.weights.find import find_weights, mini_folder
 from runner.weights.hashes import FileHashes, hash_memory
@@ -22,15 +26,45 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--markdown", action="store_true", help="print the tables of README.md and docs/tasks.md"
     )
-    if parser.parse_args(arguments).markdown:
+    parser.add_argument(
+        "weights",
+        nargs="*",
+        metavar="weights=...",
+        help="what these weights hold: a folder, random weights of a size, ...",
+    )
+    options = parser.parse_args(arguments)
+    if options.markdown:
         print(tasks_markdown())
         print()
         print(routes_markdown())
         return 0
+    asked = _asked(options.weights)
     print(table())
     print()
-    print(checkpoints())
+    print(checkpoints(asked))
     return 0
+
+
+def _asked(given: Sequence[str]) -> dict[str, WeightsConfig]:
+    """What is shown, and the weights that it stands for.
+
+    Raises:
+        ConfigError, ComposeError: they are no weights.
+    """
+    if not given:
+        return {
+            f"weights={source.name:<5}": WeightsConfig(source=source)
+            for source in (WeightsSource.mini, WeightsSource.hub)
+        }
+    for argument in given:
+        if not argument.startswith(("weights=", "weights.")):
+            key, _, value = argument.partition("=")
+            allowed = "weights=..., with keys of it such as weights.size=tiny; or nothing"
+            raise ConfigError(key, value, "is no choice of weights", allowed)
+    # Imported here: Hydra is not needed for the tables.
+    from runner.config.hydra.single import compose_one
+
+    return {" ".join(given): compose_one(given).weights}
 
 
 def table() -> str:
@@ -60,8 +94,12 @@ def table() -> str:
     return "\n".join(lines)
 
 
-def checkpoints() -> str:
-    """Each checkpoint, its use, and which parts of it are on disk."""
+def checkpoints(asked: Mapping[str, WeightsConfig]) -> str:
+    """Each checkpoint, its use, and which parts of it are on disk.
+
+    Args:
+        asked: how it is shown -> the weights.
+    """
     used: dict[str, list[str]] = {}
     for row in CATALOG:
         for checkpoint in row.checkpoints.values():
@@ -70,10 +108,7 @@ def checkpoints() -> str:
     lines = []
     for repo, uses in used.items():
         lines.append(f"{repo}: {', '.join(dict.fromkeys(uses))}")
-        lines += [
-            f"  weights={source.name:<5} {_on_disk(repo, source)}"
-            for source in (WeightsSource.mini, WeightsSource.hub)
-        ]
+        lines += [f"  {shown} {_on_disk(repo, weights)}" for shown, weights in asked.items()]
     return "\n".join(lines)
 
 
@@ -103,23 +138,27 @@ def routes_markdown() -> str:
     return "\n".join(lines)
 
 
-def _on_disk(repo: str, source: WeightsSource) -> str:
+def _on_disk(repo: str, weights: WeightsConfig) -> str:
     row, role = next(
         (row, role)
         for row in CATALOG
         for role, checkpoint in row.checkpoints.items()
         if checkpoint.repo == repo
     )
-    if source is WeightsSource.mini and mini_folder(row.checkpoints[role]) is None:
+    checkpoint, source = row.checkpoints[role], weights.source
+    if source is WeightsSource.mini and mini_folder(checkpoint) is None:
         return "not in the small family"
+    if source is WeightsSource.folder and not _folder_of(weights, checkpoint).is_dir():
+        return "not in this folder"
     roles = [name for name, checkpoint in row.checkpoints.items() if checkpoint.repo == repo]
     try:
         found = find_weights(
-            row, WeightsConfig(source=source), CheckpointConfig(),
+            row, weights, CheckpointConfig(),
             precisions=dict.fromkeys(roles, Precision.fp32), hashes=FileHashes(hash_memory()),
         ).checkpoints  # fmt: skip
     except (WeightsError, SeveralError) as error:
-        return f"damaged: {error}"
+        told = str(error).replace("\n", "\n    ")
+        return f"damaged: {told}"
     checked = [f.checked for f in found.values() if f.checked is not None]
     if len(checked) < len(found):
         return "not on disk; downloaded at the first run"
@@ -129,5 +168,11 @@ def _on_disk(repo: str, source: WeightsSource) -> str:
     if commit and newest not in (None, commit):
         revision += f" (main is now at {newest[:8]})"
     millions = sum(sum(c.parameters.values()) for c in checked) / 1e6
-    size = sum(c.bytes for c in checked) / 2**20
-    return f"{size:.1f} MiB, {millions:.1f} million parameters{revision}: {checked[0].path}"
+    if source is WeightsSource.random:
+        return f"{millions:,.1f} million numbers, made on the device; nothing is read"
+    size = format_bytes(sum(c.bytes for c in checked))
+    return f"{size}, {millions:.1f} million parameters{revision}: {checked[0].path}"
+
+
+def _folder_of(weights: WeightsConfig, checkpoint: Checkpoint) -> Path:
+    return Path(str(weights.path)).expanduser() / checkpoint.folder

@@ -23,6 +23,7 @@ from runner.planning.planner import results_dir
 from runner.planning.sweep import SweepPlan
 from runner.runs.prepare import look_up_run, look_up_sweep
 from runner.system.machine import check_installed, device_memory
+from runner.system.signals import leave, signals
 from runner.system.text import format_bytes, pluralize
 from runner.system.user_cache import user_cache_dir
 from runner.weights.complete import newest_commit
@@ -55,7 +56,8 @@ def main(arguments: list[str]) -> int:
         _draw(sweep.graph, file)
         return Swept(0)
 
-    return run_with_hydra(job, others, "kandinsky plan", sweep_job)
+    with signals(leave):
+        return run_with_hydra(job, others, "kandinsky plan", sweep_job)
 
 
 def split_graph_option(arguments: Sequence[str]) -> tuple[list[str], Path | None]:
@@ -117,6 +119,7 @@ def sweep_text(sweep: SweepPlan) -> str:
     lines += [f"  {pluralize(n, 'cell')}: {line}" for line, n in said.items()]
     lines.append("models")
     lines += [f"  {found.role:<8} {_where(found)}" for found in sweep.checkpoints]
+    lines += _memory_of_largest(sweep.plans)
     lines.append("stages")
     stored_ones = stored_nodes(sweep)
     stored = Counter(node.stage for node in stored_ones)
@@ -196,17 +199,29 @@ def _correction_lines(plan: Plan) -> list[str]:
     names = ", ".join(fault.name for fault in plan.faults)
     if plan.run.corrections:
         return [f"corrected: {names}"] if names else []
-    return [f"corrections off, as in diffusers: {names or 'nothing to correct here'}"]
+    return [f"left as in diffusers: {names or 'nothing to correct here'}"]
 
 
-def _memory_lines(plan: Plan) -> list[str]:
+def _memory_of_largest(plans: Sequence[Plan]) -> list[str]:
+    """The same of the cell that takes most."""
+    alike = {}
+    for p in plans:
+        found = tuple((f.repo, f.variant, f.random) for f in p.weights.checkpoints.values())
+        batch = min(p.profile.batch_size, len(p.images))
+        alike[found, repr(p.run.precision), p.width, p.height, batch] = p
+    largest = max(alike.values(), key=lambda plan: sum(reckoned(plan).values()))
+    whose = " for the largest cell" if len(alike) > 1 else ""
+    return _memory_lines(largest, whose)
+
+
+def _memory_lines(plan: Plan, whose: str = "") -> list[str]:
     """What each offload mode takes of a device's memory, where that is notable."""
     if weights_bytes(plan) < NOTABLE_BYTES:
         return []
     has = device_memory(plan.device)
     of = f"; it has {format_bytes(has)}" if has is not None else ""
     on = plan.device if plan.device != "cpu" else "an accelerator"
-    lines = [f"memory of {on}, by reckoning within {UNCERTAINTY:.0%}{of}"]
+    lines = [f"memory of {on}{whose}, by reckoning within {UNCERTAINTY:.0%}{of}"]
     for mode, needed in reckoned(plan).items():
         fits = (
             "" if has is None else "  fits" if needed * (1 + UNCERTAINTY) <= has else "  too much"
@@ -233,7 +248,7 @@ def _where(found: FoundCheckpoint) -> str:
         numbers = sum(found.checked.parameters.values())
         where = f"{numbers / 1e6:,.1f} million numbers, made on the device; nothing is read"
     else:
-        where = f"{found.checked.path}, {found.checked.bytes / 2**20:.1f} MiB"
+        where = f"{found.checked.path}, {format_bytes(found.checked.bytes)}"
         if found.checked.converted:
             where += f", pickled: kept as safetensors in {user_cache_dir()}"
     if found.variant is not None:

@@ -14,7 +14,7 @@ def main(arguments: list[str]) -> int:
     # Imported here: --help needs no Pillow.
     from runner.analysis.report.writing import LARGEST_FILE, write_report
     from runner.system.files import LATEST
-    from runner.system.text import command, path_here, pluralize
+    from runner.system.text import command, format_bytes, path_here, pluralize
 
     named = options.folder or Path("outputs", LATEST)
     folder = named.resolve() if named.exists() else named.absolute()
@@ -24,11 +24,11 @@ def main(arguments: list[str]) -> int:
         pluralize(len(made.facts.cells), "cell"),
     )
     print(f"{path_here(made.index)}  {images} of {cells}")
-    megabytes = f"{made.alone_bytes / 1e6:.1f} MB"
+    megabytes = format_bytes(made.alone_bytes)
     if made.alone is not None:
         print(f"{path_here(made.alone)}  the same in one file, {megabytes}")
     else:
-        most = f"{LARGEST_FILE / 1e6:.0f} MB"
+        most = format_bytes(LARGEST_FILE)
         print(f"no single file: it would have {megabytes}, more than {most}", file=sys.stderr)
     for file in made.unreadable:
         print(f"warning: {path_here(file)} cannot be read as a picture", file=sys.stderr)

@@ -25,6 +25,9 @@ PROBLEMS = {
     "no_file": "has no file {name} (404)",
     "name": "is no name of a repository: {detail}",
     "refused": "is refused to you: the hub answers {detail}; the token may be wrong",
+    "token": "cannot be asked for: the token (HF_TOKEN) holds characters that no token has",
+    "no_hub": "cannot be had: what answers at the hub's address is no hub, perhaps the login page "
+    "of a network (or HF_ENDPOINT names something else)",
     "answered": "cannot be had: the hub answers {detail}",
     "gone": "cannot be had: the hub cannot be reached ({detail})",
     "offline": "cannot be had: the hub's client was told to be offline (HF_HUB_OFFLINE)",
@@ -35,7 +38,7 @@ PROBLEMS = {
 }
 """Kind of an error of `runner.weights.hub_client` -> the end of a sentence."""
 
-UNREACHED = ("gone", "offline", "answered")
+UNREACHED = ("gone", "offline", "answered", "no_hub")
 """Kinds of errors that say nothing of the repository itself."""
 
 

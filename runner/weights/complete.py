@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from runner.errors import StorageError, WeightsError, raise_all
+from runner.system.files import write_whole
 from runner.system.text import format_bytes
 from runner.system.user_cache import user_cache_dir
 from runner.weights.ask_hub import (
@@ -219,14 +220,10 @@ def _remember_newest(asked: Asked, answer: Answer) -> None:
         known = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         known = {}
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    known = {**known, f"{asked.repo}@{asked.revision}": answer.newest}
+    with contextlib.suppress(OSError, StorageError):  # only for display
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps({**known, f"{asked.repo}@{asked.revision}": answer.newest}))
-        part.replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):  # only for display
-            part.unlink()
+        write_whole(path, json.dumps(known).encode())
 
 
 def _newest_file() -> Path:

@@ -20,6 +20,7 @@ from runner.weights.identify import check_weights
 from runner.weights.pickled import find_converted, is_converted, read_pickled_header
 from runner.weights.safetensors_header import DamagedFileError, Header, read_header
 from runner.weights.settings import config_name, read_json
+from runner.weights.shards import check_index
 from runner.weights.shared import FILE, shared_components
 
 
@@ -118,7 +119,7 @@ def check_folder(
 
     Raises:
         WeightsError: files are missing, unreadable, truncated, of another model, or hold more
-            than tensors.
+            than tensors, or an index does not fit its shards.
     """
     read_json(path / INDEX_FILES[checkpoint.layout], key)
     found = files_within(path, checkpoint, key)
@@ -127,6 +128,8 @@ def check_folder(
         for module in checkpoint.modules
     }
     headers = {module: _headers(one, found, key) for module, one in weights.items()}
+    for one in weights.values():
+        check_index(one, found, key)
     configs = {
         module: read_json(found.get(config_name(module), path / config_name(module)), key)
         for module in checkpoint.modules

@@ -9,6 +9,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from runner.errors import StorageError
+from runner.system.files import write_whole
 from runner.system.hashes import file_sha256
 from runner.system.user_cache import user_cache_dir
 
@@ -86,15 +88,11 @@ class FileHashes:
         """Write new hashes to the memory. Failure is no error: files are hashed again next time."""
         if self._memory is None or not self._added:
             return
-        temporary = self._memory.with_name(f".{self._memory.name}.{os.getpid()}")
-        try:
+        with contextlib.suppress(OSError, StorageError):
             self._memory.parent.mkdir(parents=True, exist_ok=True)
             # Other commands may have written meanwhile.
-            temporary.write_text(json.dumps(_read(self._memory) | self._added, indent=0))
-            temporary.replace(self._memory)
-        except OSError:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
+            known = _read(self._memory) | self._added
+            write_whole(self._memory, json.dumps(known, indent=0).encode())
 
 
 def fingerprint(files: Iterable[tuple[str, str]]) -> str:

@@ -38,6 +38,8 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.hf_api import RepoSibling
 
+from runner.errors import StorageError
+from runner.system.files import write_whole
 from runner.weights.hub import CachedRepo, RemoteFile
 from runner.weights.hub_files import GONE, DamagedError, bytes_there, fetch_file, patiently, say
 
@@ -107,9 +109,7 @@ def _keep_listing(home: Path, commit: str, files: Sequence[RepoSibling]) -> None
 
 def _keep(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+    write_whole(path, text.encode())
 
 
 def fetch(files: Sequence[RemoteFile], patience: float) -> dict[str, Any]:
@@ -154,6 +154,8 @@ KINDS: Sequence[tuple[type[Exception], str, bool]] = (
     (RevisionNotFoundError, "no_revision", False),
     (RemoteEntryNotFoundError, "no_file", False),
     (HFValidationError, "name", True),
+    (UnicodeEncodeError, "token", False),
+    (json.JSONDecodeError, "no_hub", False),
     *((gone, "gone", True) for gone in GONE),
 )
 """(class, kind, whether its own words are told): an error is of the first class that it is of."""
@@ -163,6 +165,8 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 
 def explain(error: Exception, repo: str, name: str | None = None) -> dict[str, Any]:
     """The error as plain values; never with a header of the request, which may hold a token."""
+    if isinstance(error, StorageError) and isinstance(error.__cause__, OSError):
+        error = error.__cause__
     words = str(error).strip() or type(error).__name__
     kind, detail = "other", f"{type(error).__name__}: {words}"
     known = next(((k, told) for cls, k, told in KINDS if isinstance(error, cls)), None)

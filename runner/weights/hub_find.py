@@ -79,6 +79,11 @@ def find_on_hub(
     return replace(found, checked=checked, missing=(), listed=listing is not None)
 
 
+def _is_plain(path: PurePosixPath) -> bool:
+    """Whether it is a file of the checkpoint or of one of its modules, and of no other folder."""
+    return len(path.parts) <= 2 and ".." not in path.parts and not path.is_absolute()
+
+
 def _needed(
     listing: Mapping[str, RemoteFile],
     checkpoint: Checkpoint,
@@ -88,7 +93,8 @@ def _needed(
 ) -> list[RemoteFile]:
     """The files of a repository that a role needs, by the repository's listing."""
     where = f"{found.repo}@{found.revision}"
-    names = {name for name in listing if len(PurePosixPath(name).parts) <= 2}
+    paths = {name: PurePosixPath(name) for name in listing}
+    names = {n for n, path in paths.items() if _is_plain(path)}
     if (index := INDEX_FILES[checkpoint.layout]) not in names:
         raise WeightsError(found.key, where, f"has no {index}: it is no such checkpoint")
     needed = {*other_files(names, checkpoint.without)}

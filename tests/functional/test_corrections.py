@@ -214,9 +214,12 @@ def test_what_was_corrected_is_recorded(
     ask: Ask, corrected: list[str], drawn: Drawn, tmp_path: Path
 ) -> None:
     drawn(ask)
-    (image,) = Made(tmp_path / "outputs").manifest["images"]
-    assert image["corrected"] == corrected
+    manifest = Made(tmp_path / "outputs").manifest
+    assert manifest["config"]["corrections"] == "on"
+    (image,) = manifest["images"]
+    assert (image["corrected"], image["left_as_in_diffusers"]) == (corrected, [])
     drawn(ask, OFF)
     manifest = Made(tmp_path / "outputs").manifest
-    assert manifest["images"][0]["corrected"] == []
-    assert manifest["config"]["corrections"] is False
+    (image,) = manifest["images"]
+    assert (image["corrected"], image["left_as_in_diffusers"]) == ([], corrected)
+    assert manifest["config"]["corrections"] == "off"

@@ -35,7 +35,7 @@ def make_unfinished(target: Path) -> None:
             time.sleep(0.001)
         process.kill()
         process.wait()
-        for name in ("latest", ".hydra-multirun", ".cache/file-hashes.json"):
+        for name in ("latest", ".hydra-multirun"):
             _remove(outputs / name)
         for path in [*outputs.rglob(".lock"), *outputs.rglob(".*.part")]:
             path.unlink()

@@ -93,12 +93,7 @@ def left(folder: Path) -> dict[str, Any]:
     manifests = [path for path in files if path.name == "manifest.json"]
     contents = [json.loads(path.read_text(encoding="utf-8")) for path in manifests]
     return {
-        "files": sorted(
-            lines(path.relative_to(folder).as_posix(), folder)[0]
-            for path in files
-            # Which of them are there depends on how long the hashing took.
-            if path.name != "file-hashes.json"
-        ),
+        "files": sorted(lines(path.relative_to(folder).as_posix(), folder)[0] for path in files),
         "sweeps": [
             sweep(json.loads(path.read_text(encoding="utf-8")))
             for path in files

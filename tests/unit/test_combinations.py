@@ -19,7 +19,7 @@ from runner.planning.checks import needed_roles
 from runner.planning.plan import Plan
 from runner.planning.planner import make_plan
 from runner.planning.sizes import check_size
-from unit.conftest import Command, Compose, assert_refused
+from unit.conftest import Compose
 
 HUB = "weights=hub"
 V3 = (HUB, "model=kandinsky3")
@@ -216,26 +216,3 @@ def test_the_size_where_none_is_asked_for(
     plan: Planner, overrides: tuple[str, ...], size: int
 ) -> None:
     assert plan(*overrides).width == size
-
-
-@pytest.mark.parametrize(
-    ("overrides", "said"),
-    [
-        (["negative_prompt_for=prior"], "means nothing without negative_prompt"),
-        (
-            ["negative_prompt_for=prior", "negative_prompt=blue", "model=kandinsky3"],
-            "Kandinsky 3 has no prior",
-        ),
-        (
-            [
-                "negative_prompt_for=decoder", "negative_prompt=blue", "task=interpolate",
-                "interpolate.items=[{text: a}, {text: b}]",
-            ],
-            "task=interpolate",
-        ),
-    ],
-)  # fmt: skip
-def test_a_negative_prompt_is_told_only_to_who_is_there(
-    command: Command, overrides: list[str], said: str
-) -> None:
-    assert_refused(command("plan", *overrides), "negative_prompt_for", said, "allowed: both")

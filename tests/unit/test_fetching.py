@@ -175,7 +175,7 @@ def test_too_much_is_refused_and_not_kept(
     (tmp_path / "served" / "large.png").write_bytes(bytes((1 << 20) + 1))
     monkeypatch.setattr(fetching, "MOST_BYTES", 1 << 20)
     asked = with_image(run, f"{server.address}/large.png")
-    with pytest.raises(ConfigError, match=r"large\.png: has more than 1 MiB"):
+    with pytest.raises(ConfigError, match=r"large\.png: has more than 1.0 MB"):
         localize_pictures(asked, tmp_path / "kept", download=True)
     assert not list((tmp_path / "kept").glob("*"))
     (tmp_path / "served" / "large.png").write_bytes(bytes(1 << 20))

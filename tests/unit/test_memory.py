@@ -90,3 +90,12 @@ def test_what_fits_into_a_gpu_is_marked(
     assert "memory of cuda, by reckoning within 15%; it has 6.4 GB\n" in told
     assert "  offload=none          7.1 GB  too much\n" in told
     assert "  offload=group         807 MB  fits\n" in told
+
+
+def test_a_sweep_tells_it_once_for_its_largest_cell(command: Command) -> None:
+    told = command("plan", "-m", "weights=random", "precision=fp16", "height=512,1024").out
+    assert told.count("memory of an accelerator for the largest cell, by reckoning") == 1
+    one = command("plan", "weights=random", "precision=fp16", "height=1024").out
+    table = [line for line in one.splitlines() if "offload=" in line]
+    assert len(table) == 5
+    assert [line for line in told.splitlines() if line in table] == table

@@ -59,9 +59,9 @@ def test_sequential_is_taken_even_where_nothing_fits() -> None:
 
 
 def test_the_reason_names_what_is_needed_and_what_is_free() -> None:
-    needed = 7 * MARGIN
-    assert chosen(80 * GIB).reason == f"needs about {needed:.1f} of 80.0 GiB free"
-    assert chosen(0).reason.endswith("of 0.0 GiB free")
+    needed = 7 * MARGIN * GIB / 10**9
+    assert chosen(80 * GIB).reason == f"needs about {needed:.1f} GB of 86 GB free"
+    assert chosen(0).reason.endswith("of 0 kB free")
 
 
 def test_what_computes_counts() -> None:

@@ -34,7 +34,7 @@ def raising(error: BaseException) -> int:
         (TrackingError("away"), 1, "error: away\n"),
         (Interrupted(signal.SIGTERM), 143, "\nstopped by SIGTERM; what was made is kept\n"),
         (Interrupted(signal.SIGINT), 130, "\nstopped by SIGINT; what was made is kept\n"),
-        (KeyboardInterrupt(), 130, ""),
+        (KeyboardInterrupt(), 130, "\ninterrupted\n"),
     ],
     ids=lambda value: type(value).__name__,
 )

@@ -48,6 +48,11 @@ def told(composed: Compose, *overrides: str) -> list[str]:
         (["depth.repo=a/b"], "depth.repo=a/b", "without inputs.hint"),
         ([*IMG2IMG, "batch_size=4"], "batch_size=4", "model=kandinsky2_2 with task=text2img"),
         (["warmup=3"], "warmup=3", "bench=true"),
+        (["negative_prompt_for=prior"], "negative_prompt_for=prior", "a negative_prompt, with"),
+        ([V3, NEGATIVE, "negative_prompt_for=prior"], "negative_prompt_for=prior",
+         "model=kandinsky2_1"),
+        ([*MIX, NEGATIVE, "negative_prompt_for=decoder"], "negative_prompt_for=decoder",
+         "task=text2img"),
         ([NEGATIVE, NO_PRIOR, NO_DECODER], "negative_prompt",
          "prior.guidance_scale=1 and decoder.guidance_scale=1 are no guidance"),
         ([V3, NEGATIVE, NO_DECODER], "negative_prompt", "decoder.guidance_scale=1 is no guidance"),
@@ -86,6 +91,8 @@ def test_what_is_used_is_not_told(composed: Compose, given: list[str]) -> None:
 @pytest.mark.parametrize(
     ("base", "ways"),
     [
+        ([V3, NEGATIVE], [[], ["negative_prompt_for=prior"]]),
+        ([*MIX, NEGATIVE], [[], ["negative_prompt_for=decoder"]]),
         ([NO_PRIOR, NO_DECODER], [[], [NEGATIVE], [NEGATIVE, "negative_prompt_for=decoder"]]),
         ([V21, NO_PRIOR, NO_DECODER, "seeding=shared"], [[], [NEGATIVE]]),
         ([V3, NO_DECODER], [[], [NEGATIVE], ["decoder.guidance_scale=0"]]),

@@ -17,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from runner.config.cell import Cell
 from runner.config.cluster import Cluster
 from runner.config.hydra import tree
+from runner.config.hydra.arguments import prepare
 from runner.config.hydra.problems import config_problem
 from runner.config.hydra.single import composed_with_hydra, resolve_composed
 from runner.config.resolve import resolve
@@ -49,8 +50,12 @@ def run_with_hydra(job: Job, arguments: list[str], prog: str, sweep_job: SweepJo
     Args:
         sweep_job: called with all cells of a multirun, invalid ones too, and with the cluster of
             the launcher, if any. Launchers of other packages run `job` on each cell instead.
+
+    Raises:
+        ConfigError: what is chosen of a group is no name.
     """
     tree.register()
+    arguments = prepare(arguments)
     alone = _single(arguments)
     if alone is not None and alone.hydra.mode is not RunMode.MULTIRUN:
         return shield(lambda: job(resolve_composed(alone, arguments)), bool(alone.debug))

@@ -16,6 +16,8 @@ from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from runner.config.hydra.arguments import check_choice
+
 
 class CellComposer:
     """Composes cells from their overrides.
@@ -38,6 +40,7 @@ class CellComposer:
 
         Raises:
             HydraException, OmegaConfBaseException: as Hydra raises them.
+            ConfigError: what is chosen of a group is no name.
         """
         parsed = self.parsed(overrides)
         base, values = self.split(parsed)
@@ -114,6 +117,8 @@ class CellComposer:
                 overrides=list(self._master.hydra.overrides.hydra),
             )
             self._groups[group] = bool(options)
+        if self._groups[group]:
+            check_choice(override)
         return self._groups[group]
 
 

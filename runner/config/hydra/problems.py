@@ -12,11 +12,13 @@ from runner.config.files import config_dir
 from runner.config.texts import text_problem
 from runner.config.words import in_plain_words, no_such_key
 from runner.errors import ConfigError
+from runner.system.credentials import strip_credentials
 
 NO_OPTION = re.compile(r"Could not (?:find|load) '(?P<group>hydra/\w+|.+?)/(?P<option>.*)'")
 NO_KEY = re.compile(r"Could not override '(?P<key>[^']+)'")
 KEY_NOT_IN = re.compile(r"Key '(?P<key>[^']+)' not in '\w+'")
 BAD_VALUE = re.compile(r"Error merging override (?P<key>[^=]+)=(?P<value>.*)")
+SEVERAL = re.compile(r"Ambiguous value for argument '(?P<key>[^=]+)=(?P<value>.*)'\n")
 FULL_KEY = re.compile(r"full_key: (?P<key>\S+)")
 OPTIONS = re.compile(r"Available options in '[^']*':\n(?P<options>(?:\t\S.*\n?)+)")
 NOISE = re.compile(
@@ -37,6 +39,9 @@ def config_problem(error: Exception) -> str:
     text = "\n".join(_chain(error))
     if match := NO_OPTION.search(text):
         return _no_option(match["group"], match["option"], text)
+    if match := SEVERAL.search(text):
+        key, value = match["key"].lstrip("+"), match["value"]
+        return _several_values(key, strip_credentials(value) if key == "tracking.uri" else value)
     if match := BAD_VALUE.search(text):
         problem = _lines(text.replace(match[0], ""))
         return str(ConfigError(match["key"].lstrip("+"), match["value"], problem))
@@ -85,6 +90,13 @@ def _unreadable_override(error: OverrideParseException) -> str:
     reason = _lines("\n".join(line for line in said if line.strip(" ^"))) or "not in quotes"
     advice = f"a text goes in quotes: {key}='\"...\"'" if value else "key=value"
     return f"{key or repr(error.override)}: cannot be read: {reason}\n  allowed: {advice}"
+
+
+def _several_values(key: str, value: str) -> str:
+    ways = (
+        f"""one text in inner quotes: '{key}="{value}"'; a list: '{key}=[{value}]'; a sweep: -m"""
+    )
+    return str(ConfigError(key, value, "a comma separates the values of a sweep", ways))
 
 
 def _no_key(key: str) -> str:

@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from runner.config.hydra import tree
+from runner.config.hydra.arguments import prepare
 from runner.config.hydra.problems import config_problem
 from runner.config.resolve import resolve
 from runner.config.run_config import RunConfig
@@ -24,6 +25,7 @@ def compose_one(overrides: Sequence[str]) -> RunConfig:
         ComposeError: Hydra's errors, reworded.
     """
     tree.register()
+    overrides = prepare(overrides)
     try:
         composed = composed_with_hydra(overrides)
     except (HydraException, OmegaConfBaseException) as error:

@@ -12,6 +12,7 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
+from runner.config.hydra.arguments import prepare
 from runner.config.hydra.globs import matching_options
 from runner.errors import ConfigError
 from runner.system.credentials import strip_credentials, strip_override
@@ -44,6 +45,7 @@ def batches(
 
 def sweep_of(override: str) -> list[str]:
     """One override per value: "a=1,2" -> ["a=1", "a=2"]; "a=[1,2]" is one value."""
+    (override,) = prepare([override])
     (parsed,) = OverridesParser.create().parse_overrides([override])
     return _alternatives(parsed) if parsed.is_sweep_override() else [override]
 

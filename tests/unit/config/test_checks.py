@@ -150,11 +150,13 @@ REFUSED: list[tuple[tuple[str, ...], str, str, str]] = [
     ),
     (
         ("scheduler=lcm", "decoder.num_inference_steps=51"),
-        "decoder.num_inference_steps=51", "LCM's schedule of 50", "1 to 50",
+        "decoder.num_inference_steps=51", ": is more than LCM's schedule of 50",
+        "1 to 50, such as decoder.num_inference_steps=4",
     ),
     (
         ("scheduler=lcm", "scheduler.original_inference_steps=8"),
-        "decoder.num_inference_steps=25", "LCM's schedule of 8", "1 to 8",
+        "decoder.num_inference_steps=25", "the default of the weights, is more than LCM's schedule "
+        "of 8", "1 to 8, such as",
     ),
     (("scheduler=ddim", "scheduler.eta=nan",), "scheduler.eta=nan", "out of range", "0 to 1"),
 ]  # fmt: skip

@@ -47,9 +47,9 @@ REFUSED = [
     ("prior=3", "prior=3", "no section of keys"),
     # unreadable overrides
     ("prompt", "prompt", "key=value"),
-    ("prompt=(a", "prompt", "quotes"),
-    ("prompt=a=b", "prompt", "quotes"),
-    ("prompt=a,b", "prompt=a,b", "quote"),
+    ("name=(a", "name", "quotes"),
+    ("name=a=b", "name", "quotes"),
+    ("prompt=a,b", "prompt=a,b", "quotes"),
     ("", "''", "key=value"),
     # interpolations
     ("prompt=${oc.env:NO_SUCH_VARIABLE}", "prompt=${oc.env:NO_SUCH_VARIABLE}", "not found"),

@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 
+from runner.config.resolve import resolve_record
 from unit.conftest import Compose
 
 
@@ -18,3 +19,15 @@ def test_it_is_frozen(composed: Compose) -> None:
 def test_two_equal_configs_are_equal(composed: Compose) -> None:
     assert composed("seeds=[3]") == composed("seeds=[3]")
     assert composed("seeds=[3]") != composed("seeds=[4]")
+
+
+@pytest.mark.parametrize(("asked", "older"), [("on", {}), ("off", {"corrections": False})])
+def test_a_record_says_on_or_off_and_is_read_back(
+    composed: Compose, asked: str, older: dict[str, bool]
+) -> None:
+    run = composed(f"corrections={asked}")
+    assert run.recorded["corrections"] == asked
+    before = {key: value for key, value in run.recorded.items() if key != "corrections"}
+    for record in (run.recorded, {**before, **older}):
+        assert resolve_record(record).corrections is run.corrections
+        assert resolve_record(record).composed == run.composed

@@ -61,7 +61,8 @@ TEXT = """{
    "scores": {
     "ssim": 0.5
    },
-   "corrected": []
+   "corrected": [],
+   "left_as_in_diffusers": []
   }
  ],
  "scores": {},

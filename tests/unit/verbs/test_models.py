@@ -10,12 +10,13 @@ import pytest
 
 from runner.catalog.checkpoint import Checkpoint
 from runner.catalog.kandinsky2_2 import DECODER_2_2
+from runner.catalog.kandinsky3 import TEXT_3
 from runner.catalog.tasks import TASKS
 from runner.catalog.versions import CATALOG, VERSIONS, refusal_of
 from runner.verbs.models import routes_markdown, tasks_markdown
 from runner.weights import find
 from runner.weights.find import MINI_DIR
-from unit.conftest import Command
+from unit.conftest import Command, assert_refused
 
 CHECKPOINTS = {c.repo: c for row in CATALOG for c in row.checkpoints.values()}
 
@@ -70,6 +71,38 @@ def test_a_damaged_checkpoint_is_said_to_be(
     damaged = [line for line in said.out.splitlines() if "damaged: " in line]
     assert len(damaged) == 1
     assert str(file) in damaged[0]
+
+
+def test_the_weights_that_are_named_are_shown(command: Command, family: Path) -> None:
+    shutil.rmtree(family / TEXT_3.folder)
+    out = command("models", f"weights={family}").out
+    assert f"  weights={family} not in this folder" in out
+    assert f"million parameters: {family / DECODER_2_2.folder}" in out
+    assert "weights=hub" not in out
+    told = command("models", "weights=random", "weights.size=tiny").out
+    assert told.count("  weights=random weights.size=tiny ") == len(CHECKPOINTS)
+    assert told.count("million numbers, made on the device") == len(CHECKPOINTS)
+
+
+@pytest.mark.parametrize("argument", ["scheduler=ddim", "weights=none", "weights.path=x", "hub"])
+def test_what_names_no_weights_is_one_message(command: Command, argument: str) -> None:
+    assert_refused(command("models", argument), argument)
+
+
+def test_two_damaged_roles_of_a_repository_are_told_together(
+    command: Command, random_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    family = tmp_path / "family"
+    shutil.copytree(random_weights, family)
+    for module in ("text_encoder", "unet"):
+        (family / TEXT_3.folder / module / "config.json").write_text("{")
+    monkeypatch.setattr(find, "MINI_DIR", family)
+    said = command("models")
+    assert said.status == 0
+    (line,) = (line for line in said.out.splitlines() if "damaged: " in line)
+    for module in ("text_encoder", "unet"):
+        assert f"{module}/config.json: cannot be read" in said.out
+    assert line.startswith("  weights=mini")
 
 
 def test_a_checkpoint_without_its_weights_is_damaged_and_not_another_family_s(

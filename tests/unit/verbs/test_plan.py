@@ -68,3 +68,31 @@ def test_a_graph_that_cannot_be_written_is_one_message(command: Command, name: s
     said = command("plan", "--graph", *([name] if name else []))
     assert said.status == 2
     assert said.err.count("error: --graph=") == 1
+
+
+def test_sizes_are_decimal_as_on_the_hub(command: Command) -> None:
+    said = command("plan")
+    assert "kandinsky-2-2-prior, 6.2 MB\n" in said.out
+    assert "iB" not in command("doctor").out + said.out
+
+
+def test_a_default_run_of_kandinsky_3_warns_of_nothing(command: Command) -> None:
+    known = ("model=kandinsky3", "prompt=a red circle on a white background")
+    assert "warning" not in command("plan", *known).out
+    assert "goes to diffusers as 4" in command("plan", *known, "decoder.guidance_scale=5").out
+
+
+def test_who_chose_the_scheduler_is_said(command: Command) -> None:
+    assert "checkpoint (ddim, which suits the weights)" in command("plan").out
+    said = command("plan", "weights.scheduler=ddpm").out
+    assert "checkpoint (ddpm, as weights.scheduler says)" in said
+
+
+def test_a_config_that_the_checkpoint_has_for_a_scheduler_is_told(command: Command) -> None:
+    random = ("weights=random", "weights.size=tiny", "model=kandinsky2_1", "scheduler=ddpm")
+    told = "as ddpm_scheduler/ of the checkpoint has it, beside scheduler/: "
+    said = command("plan", *random).out
+    assert told in said
+    for part in ("thresholding=true instead of false", "variance_type=learned_range"):
+        assert part in said
+    assert told not in command("plan", *random[:3], "scheduler=ddim").out

@@ -12,7 +12,7 @@ import pytest
 from runner.catalog.checkpoint import Checkpoint
 from runner.catalog.kandinsky2_1 import DECODER_2_1
 from runner.catalog.kandinsky2_2 import CONTROLNET_2_2, DECODER_2_2, INPAINT_2_2, PRIOR_2_2
-from runner.catalog.kandinsky3 import DECODER_3
+from runner.catalog.kandinsky3 import DECODER_3, TEXT_3
 from runner.config.choices import Precision
 from runner.errors import WeightsError
 from runner.weights.folder import CheckedFolder, check_folder
@@ -112,6 +112,22 @@ def test_a_missing_module_is_refused(decoder: Path, module: str) -> None:
     shutil.rmtree(decoder / module)
     with pytest.raises(WeightsError, match=f"{module}.config.json: is not there"):
         check(decoder)
+
+
+@pytest.mark.parametrize(
+    "named", [None, [], {}, 3, "../model.safetensors", "/etc/passwd", "", "x.bin"], ids=str
+)
+def test_an_index_that_names_other_files_than_its_shards_is_refused(
+    random_weights: Path, tmp_path: Path, named: object
+) -> None:
+    folder = shutil.copytree(random_weights / TEXT_3.folder, tmp_path / TEXT_3.folder)
+    (index,) = (folder / "text_encoder").glob("*.index.*json")
+    tensors = json.loads(index.read_text())["weight_map"]
+    is_map = named is None or isinstance(named, list | dict)
+    tensors = named if is_map else {**tensors, min(tensors): named}
+    change_json(index, weight_map=tensors)
+    with pytest.raises(WeightsError, match=r"index\..*: (has no weight_map|names '.*none of its)"):
+        check_folder(folder, TEXT_3, None, "weights", FileHashes(None), Precision.fp16)
 
 
 @pytest.mark.parametrize("name", ["model_index.json", "unet/config.json"])

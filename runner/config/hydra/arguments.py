@@ -1,0 +1,91 @@
+"""Overrides as users type them, made ready for Hydra's parser.
+
+Its grammar has no letters beyond ASCII and few punctuation marks, so texts are put in quotes where
+it cannot read them. What is chosen of a group has to be a name: Hydra checks that after parsing,
+with an exception that names no key.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, Override, OverrideType
+from hydra.errors import HydraException
+
+from runner.config.files import config_dir
+from runner.config.overrides import quoted
+from runner.errors import ConfigError
+
+TEXT = re.compile(r"(?P<key>\+{0,2}(prompt|negative_prompt|question))=(?P<value>.*)", re.DOTALL)
+CHOICE = re.compile(r"[~+]{0,2}(?P<group>[\w/]+)(@[\w.]*)?=.*", re.DOTALL)
+MEANT_FOR_HYDRA = re.compile(r"""\s*(["'\[{]|\w+\()|.*\$\{""", re.DOTALL)
+"""Quoted texts, lists, mappings, functions of its grammar; interpolations."""
+
+
+def prepare(arguments: Sequence[str]) -> list[str]:
+    """The arguments, with texts in quotes where Hydra cannot read them.
+
+    A comma separates values of a sweep here, too.
+
+    Raises:
+        ConfigError: what is chosen of a group is no name, such as `scheduler=null`.
+    """
+    prepared = [_readable(argument) for argument in arguments]
+    for argument in prepared:
+        found = CHOICE.fullmatch(argument)
+        if found is not None and (config_dir() / found["group"]).is_dir():
+            try:
+                override = OverridesParser.create().parse_override(argument)
+            except HydraException:
+                continue  # reported where it is composed
+            check_choice(override)
+    return prepared
+
+
+def check_choice(override: Override) -> None:
+    """Raise ConfigError where an override chooses what is no name of a group's option."""
+    group = override.key_or_group
+    if isinstance(override.value(), dict):
+        return
+    for value in _chosen(override):
+        deletes_any = value is None and override.type is OverrideType.DEL
+        if not isinstance(value, str) and not deletes_any:
+            shown = str(value).lower() if isinstance(value, bool) else value
+            raise ConfigError(group, shown, "is no name of an option", allowed_options(group))
+
+
+def allowed_options(group: str) -> str:
+    """The options of a group, for messages."""
+    names = sorted(file.stem for file in (config_dir() / group).glob("*.yaml"))
+    if group == "weights":
+        names.append("the path of a folder")
+    if group == "experiment":
+        names.append("or without it, for none of them")
+    return ", ".join(names)
+
+
+def _chosen(override: Override) -> Iterator[Any]:
+    value: Any = override.value()
+    if isinstance(value, ChoiceSweep):
+        value = value.list
+    elif override.is_sweep_override():
+        return  # a pattern of names; or a range, whose numbers are told one by one
+    for one in value if isinstance(value, list) else [value]:
+        yield from one if isinstance(one, list) else [one]
+
+
+def _readable(argument: str) -> str:
+    found = TEXT.fullmatch(argument)
+    if found is None or MEANT_FOR_HYDRA.match(found["value"]):
+        return argument
+    try:
+        OverridesParser.create().parse_override(argument)
+    except HydraException:
+        parts = found["value"].split(",")
+        if len(parts) > 1 and ({"'", '"'} & set(argument) or not all(map(str.strip, parts))):
+            return argument  # whether a comma separates is for the user to say
+        return f"{found['key']}={','.join(quoted(part.strip()) for part in parts)}"
+    return argument
