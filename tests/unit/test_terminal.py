@@ -40,7 +40,7 @@ def test_control_characters_are_shown_and_not_sent(command: Command) -> None:
         ("plan", f"prompt_file='/{HOSTILE}.txt'"),
         ("grid", f"/{HOSTILE}"),
         ("grid", "--size", HOSTILE),  # told by argparse
-        ("plan", f"prompt={HOSTILE}"),  # told by Hydra's parser
+        ("plan", f"seeds=[{HOSTILE}"),  # told by Hydra's parser
         (HOSTILE,),
     ],
 )

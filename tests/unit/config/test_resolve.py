@@ -68,7 +68,7 @@ REFUSED = [
     ("prompt=[]", "prompt=[]", "at least one text"),
     ("negative_prompt=''", "negative_prompt=''", "null"),
     ('prompt="\udcff"', "prompt=\\udcff", "UTF-8"),
-    ("prompt=\udcff", "prompt: ", "UTF-8"),
+    ("prompt=[\udcff", "prompt: ", "UTF-8"),
     ("name='\udcff'", "name=\\udcff", "UTF-8"),
     ("question='a\0b'", "question=a\\x00b", "NUL"),
     ("prompt_file='a\0b.txt'", "prompt_file=a\\x00b.txt", "NUL"),
