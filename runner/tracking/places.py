@@ -15,8 +15,8 @@ from runner.errors import TrackingError
 from runner.system.credentials import strip_credentials
 from runner.system.text import for_outputs
 from runner.system.user_cache import user_cache_dir
-from runner.tracking.delivery import SQLITE, sqlite_path
 from runner.tracking.spool import Target
+from runner.tracking.stores import sqlite_path, sqlite_uri
 
 NAMED = "trackers"
 """Folder of the user's cache: an empty file for each place, named after the address's hash."""
@@ -55,7 +55,7 @@ def absolute_uri(uri: str) -> str:
     path = sqlite_path(uri)
     if path is None or path.is_absolute():
         return uri
-    return uri.replace(SQLITE, f"{SQLITE}{Path.cwd()}/", 1)
+    return sqlite_uri(Path.cwd() / path) + uri[len(uri.partition("?")[0]) :]
 
 
 def _is_own_store(target: Target, output_dir: Path) -> bool:
