@@ -85,6 +85,7 @@ class Delivery:
         self._again: set[str] = set()
         self._missed: set[str] = set()
         self._experiments: dict[str, str] = {}
+        self._locations: dict[str, str] = {}  # of runs' artifacts
         self._on_run = on_run
         self.doubtful = doubtful
 
@@ -188,8 +189,10 @@ class Delivery:
         path = file_of_record(self._output_dir, named)
         if path is not None and path.is_file():
             if self._own_artifacts is not None:
-                location = self._client.get_run(run).info.artifact_uri
-                check_artifact(location, self._own_artifacts, f"{folder or '.'}/{path.name}")
+                if run not in self._locations:
+                    self._locations[run] = self._client.get_run(run).info.artifact_uri
+                name = f"{folder or '.'}/{path.name}"
+                check_artifact(self._locations[run], self._own_artifacts, name)
             self._client.log_artifact(run, str(path), folder)
         else:
             # Deleted by the user meanwhile: later records are delivered all the same.

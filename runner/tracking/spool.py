@@ -147,16 +147,15 @@ class Spool:
         """How a record names a file: by its path from the output folder, which may be moved. A
         file from elsewhere is copied into the spool.
         """
-        output_dir = self.path.parents[1]
-        if not path.resolve().is_relative_to(output_dir.resolve()):
-            copy = self.path / "files" / run / path.name
+        output_dir, place = self.path.parents[1].resolve(), path.resolve()
+        if not place.is_relative_to(output_dir):
+            place = self.path.resolve() / "files" / run / path.name
             try:
-                copy.parent.mkdir(exist_ok=True)
-                shutil.copyfile(path, copy)
+                place.parent.mkdir(exist_ok=True)
+                shutil.copyfile(path, place)
             except OSError as error:
                 raise TrackingError(self._cannot(error)) from error
-            path = copy
-        return path.resolve().relative_to(output_dir.resolve()).as_posix()
+        return place.relative_to(output_dir).as_posix()
 
     def close(self) -> None:
         """Close the records and release the runner's lock."""

@@ -140,7 +140,7 @@ def check_folder(
         for module in checkpoint.modules
     }
     check_weights(path, checkpoint, headers, configs, key)
-    for name in missing_files(_read_index(found, checkpoint, key), checkpoint, found):
+    for name in missing_files(index, checkpoint, found):
         raise WeightsError(key, path / name, "is not there", "a whole checkpoint: copy it again")
     used = _used(found, checkpoint, weights, key)
     sha256 = {name: hashes.sha256(file) for name, file in used.items()}
@@ -249,7 +249,3 @@ def _size(headers: Sequence[Header], checkpoint: Checkpoint) -> ModuleSize:
         sum(numbers[name] for name in kept),
         max(numbers.values(), default=0),
     )
-
-
-def _read_index(found: Mapping[str, Path], checkpoint: Checkpoint, key: str) -> dict[str, Any]:
-    return read_json(found[INDEX_FILES[checkpoint.layout]], key)
