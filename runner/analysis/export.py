@@ -12,11 +12,10 @@ from typing import Any, TypeAlias
 from runner.analysis.results import CellResult, ImageResult, SweepResult
 from runner.errors import ConfigError, StorageError
 from runner.images.png import read_whole_picture
+from runner.system.files import LONGEST_NAME
 from runner.system.untrusted import UntrustedError, parse_json, read_regular
 
 Rows: TypeAlias = Mapping[str, Mapping[str, Any]]
-LONGEST_NAME = 255
-"""Most bytes of a file's name."""
 
 
 def export(results: SweepResult, layout: str, out: Path, rows: Rows | None = None) -> list[Path]:

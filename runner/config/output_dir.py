@@ -9,8 +9,9 @@ from runner.config.choices import Tracker
 from runner.config.groups import TrackingConfig
 from runner.config.texts import text_problem
 from runner.errors import ConfigError
+from runner.system.files import LONGEST_NAME
 
-LONGEST_NAME, LONGEST_PATH = 255, 4096
+LONGEST_PATH = 4096
 """Bytes that systems take."""
 ROOM = 1024
 """Bytes that are left for what lies in the folder: a run, a cell, a picture, an artifact."""

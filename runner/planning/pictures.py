@@ -35,7 +35,7 @@ def localize_pictures(run: RunConfig, folder: Path, *, download: bool) -> RunCon
     """
 
     def local(path: str | None, key: str) -> str | None:
-        if path is None or not path.startswith(("http://", "https://")):
+        if path is None or not is_address(path):
             return path
         return str(_fetched(path, key, folder, run.inputs.allow_urls, download))
 
@@ -50,6 +50,20 @@ def localize_pictures(run: RunConfig, folder: Path, *, download: bool) -> RunCon
         for number, item in enumerate(run.interpolate)
     )
     return replace(run, inputs=inputs, interpolate=items)
+
+
+def is_address(path: str) -> bool:
+    """Whether a picture is named by an address, which has to be fetched."""
+    return path.startswith(("http://", "https://"))
+
+
+def named_pictures(run: RunConfig) -> dict[str, str]:
+    """The paths and addresses of a run's input pictures, by config key."""
+    named = {
+        **{f"inputs.{name}": getattr(run.inputs, name) for name in ("image", "mask", "hint")},
+        **{f"interpolate.items[{n}].image": item.image for n, item in enumerate(run.interpolate)},
+    }
+    return {key: path for key, path in named.items() if path is not None}
 
 
 def _fetched(url: str, key: str, folder: Path, allowed: bool, download: bool) -> Path:
@@ -104,11 +118,7 @@ def check_pictures(run: RunConfig) -> dict[str, InputImage]:
     Raises:
         ConfigError: a picture is missing, damaged, or does not fit the others.
     """
-    named = {
-        **{f"inputs.{name}": getattr(run.inputs, name) for name in ("image", "mask", "hint")},
-        **{f"interpolate.items[{n}].image": item.image for n, item in enumerate(run.interpolate)},
-    }
-    given = {key: path for key, path in named.items() if path is not None}
+    given = named_pictures(run)
     if not given:
         return {}
     # Imported here: most plans do not need Pillow.

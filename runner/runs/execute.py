@@ -67,9 +67,8 @@ def execute_plans(
     """
     since = time.time() if since is None else since
     profile, run = profile_of(plans), plans[0].run
-    folder = results_dir(run.output_dir)
-    below(run.output_dir, folder.relative_to(run.output_dir).as_posix())
-    store = Store(folder, profile.cache)
+    results = results_dir(run.output_dir).relative_to(run.output_dir)
+    store = Store(below(run.output_dir, results.as_posix()), profile.cache)
     for node, read in (external or {}).items():
         store.put_external(node, read)
     outcome = execute(

@@ -12,6 +12,7 @@ from typing import Any
 from runner.config.choices import WeightsSource
 from runner.config.resolve import resolve_record
 from runner.config.run_config import RunConfig
+from runner.planning.pictures import is_address, named_pictures
 from runner.planning.planner import Planner
 from runner.recording.manifest import SavedImage
 from runner.runs.find import RunRecord
@@ -61,8 +62,9 @@ def asks_for(run: RunConfig, images: Sequence[SavedImage]) -> Iterator[str]:
     Raises:
         ConfigError: weights are damaged, or cannot do the task.
     """
-    for address in _addresses(run):
-        yield f"a picture from {strip_credentials(address)}"
+    for picture in named_pictures(run).values():
+        if is_address(picture):
+            yield f"a picture from {strip_credentials(picture)}"
     weights = Planner().needed_weights(run)
     for role, found in weights.checkpoints.items():
         if found.checked is None:
@@ -78,10 +80,3 @@ def asks_for(run: RunConfig, images: Sequence[SavedImage]) -> Iterator[str]:
     steps = max(run.decoder.num_inference_steps, run.prior.num_inference_steps)
     if sum(image.height * image.width for image in images) * steps > MOST_WORK:
         yield f"{pluralize(len(images), 'picture')} in {steps} steps, which may take long"
-
-
-def _addresses(run: RunConfig) -> Iterator[str]:
-    named = [run.inputs.image, run.inputs.mask, run.inputs.hint]
-    for path in [*named, *(item.image for item in run.interpolate)]:
-        if path is not None and path.startswith(("http://", "https://")):
-            yield path

@@ -12,7 +12,7 @@ import unicodedata
 from datetime import datetime
 from pathlib import Path
 
-from runner.errors import StorageError
+from runner.errors import ConfigError, StorageError
 from runner.system.untrusted import UntrustedError, path_below
 
 LATEST = "latest"
@@ -33,6 +33,18 @@ def below(folder: Path, name: str) -> Path:
         return path_below(folder, name)
     except UntrustedError as error:
         raise StorageError(f"cannot write {folder / name}: it {error}") from error
+
+
+def output_below(folder: Path, name: str) -> Path:
+    """Where a command writes in a folder that others may have made.
+
+    Raises:
+        ConfigError: a link of that name leads elsewhere.
+    """
+    try:
+        return path_below(folder, name)
+    except UntrustedError as error:
+        raise ConfigError("out", folder / name, str(error), "--out, another place") from error
 
 
 def make_folder(folder: Path) -> None:

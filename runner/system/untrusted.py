@@ -14,8 +14,6 @@ import stat
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, TypeAlias
 
-from runner.errors import ConfigError
-
 MOST_BYTES = 2**29
 """Bytes of the largest file that is read: a manifest of 100,000 images has a fifth of that."""
 
@@ -91,18 +89,6 @@ def path_below(folder: Path, name: str) -> Path:
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode)):
             raise UntrustedError("is no regular file")
     return path
-
-
-def output_below(folder: Path, name: str) -> Path:
-    """Where a command writes in a folder that others may have made.
-
-    Raises:
-        ConfigError: a link of that name leads elsewhere.
-    """
-    try:
-        return path_below(folder, name)
-    except UntrustedError as error:
-        raise ConfigError("out", folder / name, str(error), "--out, another place") from error
 
 
 def read_regular(file: Path, most: int = MOST_BYTES) -> bytes:

@@ -6,10 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from runner.system.files import LATEST
+from runner.system.files import LATEST, output_below
 from runner.system.machine import COMPARING, check_installed
 from runner.system.text import path_here
-from runner.system.untrusted import output_below
 from runner.tracking.places import absolute_uri, remember_place
 
 

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.recording.recorded import read_config
-from runner.system.files import LATEST
+from runner.system.files import LATEST, output_below
 from runner.system.text import path_here
-from runner.system.untrusted import output_below
 
 if TYPE_CHECKING:
     from runner.analysis.results import CellResult

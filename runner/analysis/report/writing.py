@@ -17,7 +17,8 @@ from runner.analysis.report.gather import facts_of, inputs_of
 from runner.analysis.report.pictures import Placed, Source
 from runner.analysis.results import SweepResult, read_results
 from runner.errors import ConfigError, StorageError
-from runner.system.untrusted import UntrustedError, output_below, read_regular
+from runner.system.files import output_below
+from runner.system.untrusted import UntrustedError, read_regular
 
 NAME, INDEX = "report", "index.html"
 LARGEST_FILE = 20_000_000
