@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from io import BytesIO
@@ -11,6 +10,7 @@ from typing import Any, BinaryIO
 from PIL import Image, ImageCms, UnidentifiedImageError
 
 from runner.images.png_colour import profile_by_chunks
+from runner.images.quiet import quiet_decoders
 
 MAX_PIXELS = 100_000_000
 
@@ -89,8 +89,7 @@ class Picture:
 def decode_picture(file: BinaryIO) -> Picture:
     # Pillow warns of much that does not matter here, such as private EXIF tags. Its warning of
     # large pictures is not needed: our own limit is an error.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet_decoders():
         try:
             with Image.open(file, formats=formats()) as image:
                 if image.width * image.height > MAX_PIXELS:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from runner.images.inputs import check_image, mask_of_file, open_rgb
 from runner.planning.planner import make_plan
@@ -15,6 +17,7 @@ from unit.conftest import Compose
 from unit.made_pictures import pixels_of, png_chunk, png_file
 
 Chunk = tuple[bytes, bytes]
+Factory = pytest.TempPathFactory
 
 SRGB = (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
 P3 = (31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000)
@@ -108,6 +111,32 @@ def test_gamma_behind_the_pixels_is_not_read(tmp_path: Path) -> None:
 def test_gamma_does_not_move_the_middle_of_a_mask(tmp_path: Path) -> None:
     path = described(tmp_path / "x.png", LINEAR, kind=0, raw=b"\0\x7f\x80")
     assert np.asarray(mask_of_file(path, invert=False)).tolist() == [[0, 255]]
+
+
+NUMBERS = st.one_of(st.integers(0, 2**32 - 1), st.integers(0, 100_000), st.sampled_from(SRGB))
+CONTENTS = st.one_of(
+    st.binary(max_size=40),
+    NUMBERS.map(lambda value: struct.pack(">I", value)),
+    st.lists(NUMBERS, min_size=8, max_size=8).map(lambda values: struct.pack(">8I", *values)),
+    st.tuples(st.integers(0, 20), st.integers(0, 20), st.just(0), st.just(1)).map(bytes),
+)
+CHUNKS = st.lists(st.tuples(st.sampled_from([b"gAMA", b"cHRM", b"cICP", b"sRGB"]), CONTENTS))
+
+
+def test_whatever_the_chunks_hold_the_picture_is_read(tmp_path_factory: Factory) -> None:
+    path = tmp_path_factory.mktemp("chunks") / "x.png"
+
+    @settings(max_examples=300, deadline=None, derandomize=True, database=None)
+    @given(CHUNKS)
+    @example([primaries((33333,) * 8), LINEAR])
+    @example([primaries((100_000, 1) * 4), LINEAR])
+    def read(chunks: list[Chunk]) -> None:
+        # Pillow refuses lengths that the specification forbids.
+        short = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1}
+        if all(len(content) >= short.get(name, 0) for name, content in chunks):
+            assert open_rgb(described(path, *chunks)).size == (2, 1)
+
+    read()
 
 
 def test_only_pictures_that_gamma_changes_have_a_key_of_their_own(
