@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,8 +12,10 @@ from typing import Any
 
 from runner.errors import TrackingError
 from runner.system.imports import pause_collection
+from runner.tracking.artifacts import check_artifact, experiment_location, follow_artifacts
 from runner.tracking.spool import Target, file_of_record
 from runner.tracking.status import Status
+from runner.tracking.stores import ARTIFACTS, STORE, is_own_store, sqlite_path, sqlite_uri
 
 RUN_ID_TAG = "runner.run_id"
 MAX_PARAM = 6000
@@ -28,8 +29,6 @@ MOST_TOGETHER = 100
 
 ENDING_TAGS = {"runner.ended", "runner.error", "runner.incomplete"}
 """Tags on how an earlier attempt at a run ended: removed when it begins again."""
-
-SQLITE = "sqlite:///"
 
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 """Without this tag MLflow 3 opens its pages for language models, which have no table of runs."""
@@ -76,6 +75,11 @@ class Delivery:
         self._target = target
         self._output_dir = output_dir
         _make_database(target)
+        # Where all artifacts must lie; None: MLflow's server, or a store of the user's, decides.
+        self._own_artifacts: Path | None = None
+        if target.artifact_root is not None and is_own_store(target.uri, target.artifact_root):
+            self._own_artifacts = Path(target.artifact_root)
+            follow_artifacts(self._own_artifacts.with_name(STORE))
         self._client = MlflowClient(tracking_uri=target.uri)
         self._runs = dict(runs)
         self._again: set[str] = set()
@@ -183,6 +187,9 @@ class Delivery:
     def _file(self, run: str, named: str, folder: str | None) -> None:
         path = file_of_record(self._output_dir, named)
         if path is not None and path.is_file():
+            if self._own_artifacts is not None:
+                location = self._client.get_run(run).info.artifact_uri
+                check_artifact(location, self._own_artifacts, f"{folder or '.'}/{path.name}")
             self._client.log_artifact(run, str(path), folder)
         else:
             # Deleted by the user meanwhile: later records are delivered all the same.
@@ -198,7 +205,8 @@ class Delivery:
 
         experiment = self._client.get_experiment_by_name(name)
         if experiment is None:
-            artifacts = _artifacts(self._target, name)
+            root = self._target.artifact_root
+            artifacts = None if root is None else experiment_location(Path(root), name)
             try:
                 return str(self._client.create_experiment(name, artifacts, EXPERIMENT_TAGS))
             except MlflowException:
@@ -234,13 +242,6 @@ def together(
         yield some, end
 
 
-def sqlite_path(uri: str) -> Path | None:
-    """The file of a sqlite store; None for any other."""
-    if not uri.startswith(SQLITE):
-        return None
-    return Path(uri.removeprefix(SQLITE).partition("?")[0])
-
-
 def _make_database(target: Target) -> None:
     """Create a missing sqlite store under another name, then link it into place.
 
@@ -255,9 +256,9 @@ def _make_database(target: Target) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
     try:
-        artifacts = target.artifact_root or str(path.parent / "mlartifacts")
+        artifacts = Path(target.artifact_root or path.parent / ARTIFACTS).as_uri()
         with _unsynchronised():
-            SqlAlchemyStore(f"{SQLITE}{fresh}", artifacts).engine.dispose()
+            SqlAlchemyStore(sqlite_uri(fresh), artifacts).engine.dispose()
         with fresh.open("rb") as file:
             os.fsync(file.fileno())
         _put_in_place(fresh, path)
@@ -290,11 +291,3 @@ def _put_in_place(fresh: Path, path: Path) -> None:
         pass  # another process was first, and may be using it already
     except OSError:
         fresh.replace(path)  # this file system has no hard links
-
-
-def _artifacts(target: Target, experiment: str) -> str | None:
-    if target.artifact_root is None:
-        return None
-    # An experiment may have any name, also one that leads out of the folder as a path.
-    folder = re.sub(r"[^\w.-]+", "-", experiment).strip(".-") or "experiment"
-    return (Path(target.artifact_root) / folder).as_uri()

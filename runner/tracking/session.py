@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 
 from runner.errors import TrackingError
 from runner.system.machine import module_command, python_path
-from runner.tracking.delivery import SQLITE
 from runner.tracking.places import absolute_uri, check_place, remember_place
 from runner.tracking.spool import (
     Spool,
@@ -25,6 +24,7 @@ from runner.tracking.spool import (
     remove,
 )
 from runner.tracking.status import Status
+from runner.tracking.stores import own_store
 
 FINAL_WAIT_SECONDS = 15.0
 """How long a finished command waits for delivery without progress, before it leaves the records for
@@ -52,9 +52,10 @@ class TrackingSession:
     """
 
     def __init__(self, output_dir: Path, uri: str | None, name: str) -> None:
+        own, artifact_root = own_store(output_dir)
         target = Target(
-            uri=absolute_uri(uri) if uri else f"{SQLITE}{output_dir / 'mlflow.db'}",
-            artifact_root=None if _is_server(uri) else str(output_dir / "mlartifacts"),
+            uri=absolute_uri(uri) if uri else own,
+            artifact_root=None if _is_server(uri) else artifact_root,
         )
         if uri:
             remember_place(target.uri)
