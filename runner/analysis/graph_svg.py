@@ -7,9 +7,9 @@ from collections import defaultdict
 from collections.abc import Mapping
 from statistics import mean
 
+from runner.analysis.lettering import drawable
 from runner.graph.graph import Graph
 from runner.graph.node import Node
-from runner.system.fonts import FONT
 
 WIDTH, HEIGHT = 2.6, 0.5
 """Inches between columns, and between rows."""
@@ -24,6 +24,8 @@ def as_svg(graph: Graph) -> str:
     from matplotlib.figure import Figure
     from matplotlib.font_manager import FontProperties
 
+    from runner.analysis.plot_fonts import families
+
     places = _places(graph)
     columns = 1 + max((x for x, _ in places.values()), default=0)
     rows = [y for _, y in places.values()]
@@ -35,7 +37,8 @@ def as_svg(graph: Graph) -> str:
     axes.set_xlim(0, columns)
     axes.set_ylim(bottom, top)
     colours = {stage: COLOURS[n % len(COLOURS)] for n, stage in enumerate(_stages(graph))}
-    font = FontProperties(fname=str(FONT), size=7)
+    texts = {node.key: _text(node) for node in graph}
+    font = FontProperties(family=families(texts.values()), size=7)
     for node in graph:
         x, y = places[node.key]
         for needed in node.inputs.values():
@@ -45,7 +48,7 @@ def as_svg(graph: Graph) -> str:
                 color="#9a9a9a", linewidth=0.6, zorder=0,
             )  # fmt: skip
         axes.text(
-            x + 0.5, y + 0.5, _text(node), ha="center", va="center", fontproperties=font,
+            x + 0.5, y + 0.5, texts[node.key], ha="center", va="center", fontproperties=font,
             bbox={"boxstyle": "round,pad=0.3", "fc": colours[node.stage], "ec": "#7a7a7a"},
         )  # fmt: skip
     out = io.StringIO()
@@ -91,7 +94,7 @@ def _stages(graph: Graph) -> list[str]:
 
 
 def _text(node: Node) -> str:
-    label = " ".join(node.label.split())
+    label = drawable(" ".join(node.label.split()))
     short = label if len(label) <= LETTERS else f"{label[: LETTERS - 1]}…"
     # matplotlib would read text between dollar signs as a formula.
     return f"{node.stage}\n{short}".strip().replace("$", r"\$")

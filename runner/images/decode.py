@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from io import BytesIO
 from typing import Any, BinaryIO
 
 from PIL import Image, ImageCms, UnidentifiedImageError
+
+from runner.images.png_colour import profile_by_chunks
+from runner.images.quiet import quiet_decoders
 
 MAX_PIXELS = 100_000_000
 
@@ -55,11 +57,21 @@ class Picture:
         colour: of mode L, RGB or CMYK.
         alpha: of mode L; None: nothing is transparent.
         profile: the ICC profile of the numbers in `colour`.
+        by_chunks: it is made from a PNG's gAMA, cHRM or cICP.
     """
 
     colour: Image.Image
     alpha: Image.Image | None
     profile: bytes | None
+    by_chunks: bool = False
+
+    def described(self, profile: bytes) -> Picture:
+        """With a profile made from chunks, where that changes any colour."""
+        # In RGB also where it is grey: of one channel Little CMS has fewer steps in the dark.
+        colour = self.colour.convert("RGB")
+        if _to_srgb("RGB", profile) is None:
+            return replace(self, profile=None)
+        return replace(self, colour=colour, profile=profile, by_chunks=True)
 
     def rgb(self) -> Image.Image:
         return self._over(255, _in_srgb(self.colour, self.profile))
@@ -77,8 +89,7 @@ class Picture:
 def decode_picture(file: BinaryIO) -> Picture:
     # Pillow warns of much that does not matter here, such as private EXIF tags. Its warning of
     # large pictures is not needed: our own limit is an error.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet_decoders():
         try:
             with Image.open(file, formats=formats()) as image:
                 if image.width * image.height > MAX_PIXELS:
@@ -88,7 +99,9 @@ def decode_picture(file: BinaryIO) -> Picture:
             header = _header(file)
             with Image.open(file, formats=formats()) as image:
                 image.load()
-                return _picture_of(image, header)
+                picture = _picture_of(image, header)
+                by_chunks = profile_by_chunks(file) if image.format == "PNG" else None
+                return picture if by_chunks is None else picture.described(by_chunks)
         except (UnusableError, MemoryError):
             raise
         except UnidentifiedImageError as error:

@@ -16,6 +16,9 @@ from runner.errors import ConfigError
 
 KEPT, REPAINTED = 0, 255
 
+CELL = 8
+"""Pixels on a side of what the MoVQ makes one latent of."""
+
 # The filter of diffusers' Kandinsky pipelines. Lanczos is a little sharper, but rings at hard
 # edges, and the ringing would be encoded as part of the picture.
 RESAMPLING = Image.Resampling.BICUBIC
@@ -80,6 +83,27 @@ def repaints(mask: Image.Image, target: Size, resize: Resize) -> bool:
     return mask.getbbox() is not None
 
 
+def repaints_in_diffusers(mask: Image.Image, size: Size, *, is_box: bool) -> bool:
+    """Whether diffusers repaints anything, which reads one pixel of the mask for each latent.
+
+    Args:
+        mask: not made black and white.
+        size: width and height of the image.
+        is_box: it is given as an array, which diffusers does not resize
+            (prepare_mask_and_masked_image in pipeline_kandinsky2_2_inpainting.py).
+    """
+    import numpy as np
+
+    if not is_box:
+        mask = mask.resize(size, Image.Resampling.LANCZOS)
+    # As torch's interpolate(mode="nearest") counts, in numbers of 32 bits.
+    columns, rows = (
+        (np.arange(count) * np.float32(side / count)).astype(int)
+        for side, count in zip(mask.size, (size[0] // CELL, size[1] // CELL), strict=True)
+    )
+    return bool((np.asarray(mask)[np.ix_(rows, columns)] > REPAINTED // 2).any())
+
+
 def resized_mask(mask: Image.Image, width: int, height: int, resize: Resize) -> Image.Image:
     """The mask at another size, in the geometry of `resized`; still only 0 and 255.
 
@@ -101,7 +125,7 @@ def resized_mask(mask: Image.Image, width: int, height: int, resize: Resize) -> 
     return _placed(Image.fromarray(pixels), (width, height), geometry.corner)
 
 
-def aligned_mask(mask: Image.Image, cell: int = 8) -> Image.Image:
+def aligned_mask(mask: Image.Image, cell: int = CELL) -> Image.Image:
     """The mask with every block of cell x cell pixels wholly white if any of its pixels is.
 
     One block is what the MoVQ makes one latent of; blocks count from the upper left corner.

@@ -31,12 +31,14 @@ class InputImage:
         sha256: hex, of the file's bytes.
         width: in pixels, after EXIF rotation.
         height: likewise.
+        by_chunks: its colours are told by a PNG's gAMA, cHRM or cICP.
     """
 
     path: Path
     sha256: str
     width: int
     height: int
+    by_chunks: bool = False
 
 
 def check_image(path: str | Path, key: str) -> InputImage:
@@ -73,9 +75,10 @@ def _examined(path: Path, size: int, mtime_ns: int) -> InputImage:
     if size == 0:
         raise UnusableError("is an empty file")
     with path.open("rb") as file:
-        picture = decode_picture(file).rgb()
+        picture = decode_picture(file)
+        width, height = picture.rgb().size
         sha256 = open_file_sha256(file)
-    return InputImage(path, sha256, *picture.size)
+    return InputImage(path, sha256, width, height, picture.by_chunks)
 
 
 def open_rgb(path: Path) -> Image.Image:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,10 +11,8 @@ from pathlib import Path
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from runner.images.decode import MAX_PIXELS
+from runner.images.quiet import quiet_decoders
 from runner.system.untrusted import UntrustedError, read_regular
-
-# Our own limit is an error.
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
 class DamagedPictureError(Exception):
@@ -49,7 +46,7 @@ def text_of_png(content: bytes) -> dict[str, str]:
 def _opened(content: bytes) -> Iterator[PngImagePlugin.PngImageFile]:
     # PNG alone: for other formats Pillow may start other programs.
     try:
-        with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
+        with quiet_decoders(), Image.open(io.BytesIO(content), formats=("PNG",)) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise DamagedPictureError(f"has more than {MAX_PIXELS} pixels")
             assert isinstance(image, PngImagePlugin.PngImageFile)

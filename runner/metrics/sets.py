@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from runner.images.decode import formats
+from runner.images.quiet import quiet_decoders
 from runner.metrics import Clip, metric
 
 if TYPE_CHECKING:
@@ -149,5 +150,6 @@ def pictures_of(folder: str) -> Iterator[Image.Image]:
     if len(files) < 2:
         raise ValueError(f"{folder} holds {len(files)} pictures; two or more are needed")
     for file in files:
-        with Image.open(file, formats=formats()) as opened:
-            yield opened.convert("RGB")
+        with quiet_decoders(), Image.open(file, formats=formats()) as opened:
+            picture = opened.convert("RGB")
+        yield picture

@@ -97,9 +97,11 @@ class NodeMaker:
         return self._read(self.pictures[f"inputs.{name}"], self._geometry(image))
 
     def _read(self, picture: InputImage, geometry: Mapping[str, Plain]) -> Node:
+        # Such pictures were once read as if they were sRGB; all others keep their keys.
+        colours: dict[str, Plain] = {"colours": "by_chunks"} if picture.by_chunks else {}
         return self._node(
             "read_image",
-            {"sha256": picture.sha256, **geometry},
+            {"sha256": picture.sha256, **geometry, **colours},
             label=picture.path.name,
             files={"image": picture.path},
         )

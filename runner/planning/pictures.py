@@ -154,7 +154,8 @@ def check_repainted(
         size: width, height of the images.
 
     Raises:
-        ConfigError: it repaints nothing, or only what is cut off by `resize`.
+        ConfigError: it repaints nothing, or only what is cut off by `resize`, or only what
+            diffusers does not look at.
     """
     inputs, image = run.inputs, pictures.get("inputs.image")
     mask = pictures.get("inputs.mask")
@@ -165,6 +166,8 @@ def check_repainted(
     resize = run.resize if run.corrections else Resize.stretch
     asked = mask, box, inputs.mask_invert, (image.width, image.height)
     if _repaints(*asked, size, resize):
+        if not run.corrections and not _repaints_in_diffusers(*asked, size):
+            raise _too_fine(inputs.mask_box if mask is None else mask.path, mask is None)
         return
     key = "inputs.mask_box" if mask is None else "inputs.mask"
     given = inputs.mask_box if mask is None else mask.path
@@ -199,6 +202,28 @@ def _repaints(
     if mask is not None:
         return repaints(mask_of_file(mask.path, invert=invert), size, resize)
     return repaints(mask_of_box(picture, box, invert=invert), size, resize)
+
+
+@cache
+def _repaints_in_diffusers(
+    mask: InputImage | None, box: Any, invert: bool, picture: tuple[int, int], size: tuple[int, int]
+) -> bool:
+    from runner.images.geometry import mask_of_box, repaints_in_diffusers
+    from runner.images.inputs import grey_mask_of_file
+
+    if mask is not None:
+        grey = grey_mask_of_file(mask.path, invert=invert)
+        return repaints_in_diffusers(grey, size, is_box=False)
+    drawn = mask_of_box(picture, box, invert=invert)
+    return repaints_in_diffusers(drawn, size, is_box=True)
+
+
+def _too_fine(given: object, is_box: bool) -> ConfigError:
+    return ConfigError(
+        "inputs.mask_box" if is_box else "inputs.mask", given,
+        "repaints nothing in diffusers, which reads one pixel of a mask for each 8x8 pixels",
+        "a larger one, or corrections=on",
+    )  # fmt: skip
 
 
 def _check_hint(image: InputImage, hint: InputImage | None) -> None:

@@ -21,6 +21,7 @@ def main(arguments: list[str]) -> int:
     # Imported here, as they import scipy.
     from runner.analysis.comparison import logged, terminal, writing
     from runner.analysis.comparison.comparing import compare
+    from runner.analysis.lettering import warn_of_substitutes
     from runner.analysis.results import read_results
 
     folder = options.folder.absolute()
@@ -36,6 +37,8 @@ def main(arguments: list[str]) -> int:
         print(f"warning: {warning}", file=sys.stderr)
     out = (options.out or output_below(folder, writing.FOLDER)).absolute()
     files = writing.write(comparison, out)
+    for warning in warn_of_substitutes(writing.texts_in_plots(comparison)):
+        print(f"warning: {warning}", file=sys.stderr)
     terminal.show(comparison)
     print(f"{path_here(out)}/")
     logged.log(results, files)

@@ -16,6 +16,7 @@ def main(arguments: list[str]) -> int:
     """Draw the sheet(s) into the folder, and print their paths."""
     options = parser().parse_args(arguments)
     from runner.analysis.grids import drawing, layout, shots
+    from runner.analysis.lettering import warn_of_substitutes
 
     if (options.rows is None) != (options.columns is None):
         given = "rows" if options.columns is None else "columns"
@@ -44,6 +45,8 @@ def main(arguments: list[str]) -> int:
         for file in folder.glob("grid_*.png"):  # left by an earlier, longer sheet
             if file.stem.removeprefix("grid_").isdecimal() and int(file.stem[5:]) > number:
                 file.unlink()
+    for warning in warn_of_substitutes(text for sheet in sheets for text in layout.texts_of(sheet)):
+        print(f"warning: {warning}", file=sys.stderr)
     for file in unreadable:
         print(f"warning: {path_here(file)} cannot be read as a picture", file=sys.stderr)
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -94,7 +95,10 @@ def _drawn(graph: Graph, suffix: str) -> str:
         return graph.as_mermaid()
     # Imported here, as it imports matplotlib.
     from runner.analysis.graph_svg import as_svg
+    from runner.analysis.lettering import warn_of_substitutes
 
+    for warning in warn_of_substitutes(node.label for node in graph):
+        print(f"warning: {warning}", file=sys.stderr)
     return as_svg(graph)
 
 

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from runner.config.choices import Resize
 from runner.errors import ConfigError
-from runner.images.geometry import aligned_mask, mask_of_box, resized, resized_mask
+from runner.images.geometry import aligned_mask, mask_of_box, repaints, resized, resized_mask
 from runner.images.inputs import mask_of_file
 from unit.made_pictures import (
     BLACK,
@@ -211,3 +213,25 @@ def test_blocks_of_another_size_and_at_the_far_edge() -> None:
     expected[4:, 8:] = 255
     assert (as_picture(aligned_mask(mask, cell=4)) == expected).all()
     assert (as_picture(aligned_mask(mask, cell=1)) == np.asarray(mask)).all()
+
+
+SIDES = st.integers(8, 200)
+TARGETS = st.sampled_from([64, 128, 192])
+SHARES = st.lists(st.floats(0, 1), min_size=2, max_size=2).map(sorted)
+
+
+@settings(max_examples=200, deadline=None, derandomize=True, database=None)
+@given(st.tuples(SIDES, SIDES), SHARES, SHARES, TARGETS, TARGETS, st.sampled_from(Resize))
+def test_what_is_said_to_be_repainted_is_repainted(
+    size: tuple[int, int], across: list[float], down: list[float], width: int, height: int,
+    resize: Resize,
+) -> None:  # fmt: skip
+    sides = list(zip(size, (across, down), strict=True))
+    x0, y0 = (min(int(share[0] * side), side - 1) for side, share in sides)
+    x1, y1 = (
+        max(int(share[1] * side), start + 1)
+        for (side, share), start in zip(sides, (x0, y0), strict=True)
+    )
+    mask = mask_of_box(size, (x0, y0, x1, y1), invert=False)
+    drawn = aligned_mask(resized_mask(mask, width, height, resize))
+    assert repaints(mask, (width, height), resize) == (drawn.getbbox() is not None)

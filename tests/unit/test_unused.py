@@ -158,3 +158,17 @@ def test_a_mask_that_repaints_nothing_is_refused(
             make_plan(run)
         assert str(caught.value).startswith(way.partition("=")[0])
         assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("way", ["inputs.mask=mask.png", "inputs.mask_box=[17,0,23,128]"])
+def test_a_mask_that_diffusers_does_not_see_is_refused(
+    composed: Compose, tmp_path: Path, way: str
+) -> None:
+    Image.new("RGB", (128, 128), "red").save(tmp_path / "a.png")
+    mask = Image.new("L", (128, 128))
+    mask.paste(255, (17, 0, 23, 128))
+    mask.save(tmp_path / "mask.png")
+    assert make_plan(composed(*INPAINT, way))
+    with pytest.raises(ConfigError, match="repaints nothing in diffusers") as caught:
+        make_plan(composed(*INPAINT, way, "corrections=off"))
+    assert caught.value.key == way.partition("=")[0]

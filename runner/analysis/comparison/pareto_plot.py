@@ -17,8 +17,9 @@ from matplotlib.transforms import Bbox
 
 from runner.analysis.comparison.labels import axis_names, one_line, shorten, values_of
 from runner.analysis.comparison.pareto import Point
+from runner.analysis.lettering import drawable
+from runner.analysis.plot_fonts import families
 from runner.analysis.results import Better
-from runner.system.fonts import FONT
 
 SIZE = (9.0, 6.0)
 """Inches, at DOTS per inch; KEY_WIDTH wider with a key."""
@@ -48,8 +49,10 @@ def draw_plot(
     Args:
         baseline: the setting that is drawn as a diamond.
     """
-    names = [shorten(", ".join(values_of(point.choice, by)), LONGEST_NAME) for point in points]
+    names = [drawable(name) for name in names_of(points, by)]
     with matplotlib.rc_context(matplotlib.rcParamsDefault):
+        words = [*names, metric, *axis_names(by)]
+        matplotlib.rcParams["font.family"] = [*families(words), *matplotlib.rcParams["font.family"]]
         with_key = len(points) > MOST_NAMED
         figure = Figure((SIZE[0] + KEY_WIDTH * with_key, SIZE[1]), dpi=DOTS, layout="constrained")
         FigureCanvasAgg(figure)
@@ -74,17 +77,22 @@ def draw_plot(
     return out.getvalue()
 
 
+def names_of(points: Sequence[Point], by: Sequence[str]) -> list[str]:
+    """What points are called in the plot."""
+    return [shorten(", ".join(values_of(point.choice, by)), LONGEST_NAME) for point in points]
+
+
 def _font(size: float) -> FontProperties:
-    return FontProperties(fname=FONT, size=size)
+    return FontProperties(size=size)
 
 
 def _prepare(
     axes: Axes, points: Sequence[Point], metric: str, better: Better, by: Sequence[str]
 ) -> None:
-    shown = shorten(one_line(metric), LONGEST_NAME)
+    shown = drawable(shorten(one_line(metric), LONGEST_NAME))
     axes.set_xlabel("seconds an image", fontproperties=_font(10))
     axes.set_ylabel(f"{shown} ({better} is better)", fontproperties=_font(10), parse_math=False)
-    title = f"{shown} against seconds, by {', '.join(axis_names(by))}"
+    title = f"{shown} against seconds, by {', '.join(map(drawable, axis_names(by)))}"
     axes.set_title(shorten(title, 90), fontproperties=_font(11), parse_math=False)
     seconds = [point.seconds for point in points]
     if min(seconds) > 0 and max(seconds) / min(seconds) > WIDE:

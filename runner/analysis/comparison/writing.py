@@ -6,10 +6,11 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from runner.analysis.comparison.findings import Comparison
+from runner.analysis.comparison.labels import values_of
 from runner.analysis.comparison.latex import latex
 from runner.analysis.comparison.markdown import markdown
 from runner.errors import StorageError
@@ -102,6 +103,16 @@ def _plots(comparison: Comparison) -> list[tuple[str, bytes]]:
         )
         for metric, file in _plot_files(wanted).items()
     ]  # fmt: skip
+
+
+def texts_in_plots(comparison: Comparison) -> Iterator[str]:
+    """What may be written in the plots: values, axes and metrics of users."""
+    for metric, points in comparison.pareto.items():
+        if points:
+            yield metric
+            yield from comparison.by
+            for point in points:
+                yield from values_of(point.choice, comparison.by)
 
 
 def _plot_files(metrics: Iterable[str]) -> dict[str, str]:

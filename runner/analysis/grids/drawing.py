@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from math import ceil
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from runner.analysis.grids.layout import Row, Sheet, Tile
+from runner.analysis.lettering import draw_text, drawable, is_mark, text_length
 from runner.images.png import DamagedPictureError, read_png
-from runner.system.fonts import FONT
 
 TEXT, LEADING = 13, 18
 GAP = 10
@@ -75,29 +76,35 @@ def wrapped(text: str, width: int, most: int) -> list[str]:
     """Text in at most `most` lines of at most `width` pixels; a longer one ends in "…".
 
     Broken at spaces, and within a word that is too long, as in Chinese, which has no spaces.
+    Characters that no font has become boxes.
     """
-    font = _font()
     lines: list[str] = []
     line = ""
-    for piece in _pieces(" ".join(text.split())):
-        if font.getlength(line + piece.rstrip()) > width and line:
+    for piece in _pieces(drawable(" ".join(text.split()))):
+        if _length(line + piece.rstrip()) > width and line:
             lines.append(line.rstrip())
             line = piece.lstrip()
         else:
             line += piece
-        while font.getlength(line.rstrip()) > width:
-            fits = next(
-                n for n in range(len(line), 0, -1) if n == 1 or font.getlength(line[:n]) <= width
-            )
+        while _length(line.rstrip()) > width:
+            lengths = range(1, len(line))
+            fits = bisect_right(lengths, width, key=lambda n: ceil(_length(line[:n])))
+            while fits > 1 and is_mark(line[fits]):
+                fits -= 1
+            fits = max(fits, 1)
             lines.append(line[:fits])
             line = line[fits:]
     lines.append(line.rstrip())
     if len(lines) > most:
         lines = lines[:most]
-        while lines[-1] and font.getlength(lines[-1] + "…") > width:
+        while lines[-1] and _length(lines[-1] + "…") > width:
             lines[-1] = lines[-1][:-1]
         lines[-1] += "…"
     return [line for line in lines if line]
+
+
+def _length(text: str) -> float:
+    return text_length(text, TEXT)
 
 
 def _pieces(text: str) -> Iterator[str]:
@@ -169,9 +176,4 @@ def _put(
 
 def _write(pen: ImageDraw.ImageDraw, lines: list[str], x: int, y: int, colour: str = INK) -> None:
     for number, text in enumerate(lines):
-        pen.text((x, y + number * LEADING), text, colour, _font())
-
-
-@cache
-def _font() -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(FONT, TEXT, layout_engine=ImageFont.Layout.BASIC)
+        draw_text(pen, (x, y + number * LEADING), text, colour, TEXT)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +44,14 @@ class Sheet:
     name: str
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
+
+
+def texts_of(sheet: Sheet) -> Iterator[str]:
+    """All that is written on a sheet."""
+    yield from (sheet.name, *sheet.columns)
+    for row in sheet.rows:
+        yield row.label
+        yield from (tile.caption for tile in row.tiles if tile is not None)
 
 
 def by_cell(cells: Sequence[CellShots]) -> Sheet:
