@@ -1,18 +1,19 @@
-"""Writes records to MLflow, each once. The only module that imports mlflow."""
+"""Writes records to MLflow, each once. This module and `database` alone import mlflow."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from runner.catalog.tracking import sqlite_path
 from runner.errors import TrackingError
 from runner.system.imports import pause_collection
+from runner.tracking.database import file_id, make_database
+from runner.tracking.problems import StoreGoneError
 from runner.tracking.spool import Target, file_of_record
 from runner.tracking.status import Status
 
@@ -23,13 +24,14 @@ BATCH = 100
 MOST_METRICS = 500
 """MLflow's own limits: longer values are cut, larger batches are refused."""
 
+ATTEMPTS = 2
+"""How often MLflow tries to connect to a database before it says why it cannot."""
+
 TOGETHER = ("params", "tags", "metrics", "file", "table")
 MOST_TOGETHER = 100
 
 ENDING_TAGS = {"runner.ended", "runner.error", "runner.incomplete"}
 """Tags on how an earlier attempt at a run ended: removed when it begins again."""
-
-SQLITE = "sqlite:///"
 
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 """Without this tag MLflow 3 opens its pages for language models, which have no table of runs."""
@@ -71,11 +73,15 @@ class Delivery:
         doubtful: bool,
     ) -> None:
         with pause_collection():
+            from mlflow.store.db import utils
             from mlflow.tracking import MlflowClient
 
+        # The writer tries again itself; MLflow would say nothing for 100 seconds.
+        utils.MAX_RETRY_COUNT = ATTEMPTS
         self._target = target
         self._output_dir = output_dir
-        _make_database(target)
+        make_database(target)
+        self._file_id = file_id(target)
         self._client = MlflowClient(tracking_uri=target.uri)
         self._runs = dict(runs)
         self._again: set[str] = set()
@@ -100,7 +106,16 @@ class Delivery:
         return True
 
     def apply(self, records: Sequence[Mapping[str, Any]]) -> None:
-        """Deliver one portion of `together`, in as few calls to MLflow as possible."""
+        """Deliver one portion of `together`, in as few calls to MLflow as possible.
+
+        Raises:
+            StoreGoneError: the sqlite file is not the one that was opened.
+        """
+        if self._file_id != file_id(self._target):
+            raise StoreGoneError(
+                f"{sqlite_path(self._target.uri)} was deleted or replaced meanwhile: the records "
+                "of this command are delivered once more"
+            )
         first = records[0]
         kind = first["kind"]
         if kind == "run":
@@ -120,6 +135,12 @@ class Delivery:
                 if record["kind"] in ("file", "table"):
                     folder = record.get("folder")
                     self._file(self._runs[first["run"]], record["path"], folder)
+
+    def forget_connections(self) -> None:
+        """Have the next delivery of this process open the file that is there now."""
+        from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+        SqlAlchemyStore(self._target.uri, self._target.artifact_root or "").engine.dispose()
 
     def _begin(self, record: Mapping[str, Any]) -> None:
         """Create a run, or continue the one that an earlier attempt made."""
@@ -232,64 +253,6 @@ def together(
         end = offset
     if some:
         yield some, end
-
-
-def sqlite_path(uri: str) -> Path | None:
-    """The file of a sqlite store; None for any other."""
-    if not uri.startswith(SQLITE):
-        return None
-    return Path(uri.removeprefix(SQLITE).partition("?")[0])
-
-
-def _make_database(target: Target) -> None:
-    """Create a missing sqlite store under another name, then link it into place.
-
-    A process that dies during MLflow's migrations leaves a file that MLflow never opens again;
-    and of several processes that open a fresh file at once, all but one fail.
-    """
-    path = sqlite_path(target.uri)
-    if path is None or path.exists():
-        return
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
-    try:
-        artifacts = target.artifact_root or str(path.parent / "mlartifacts")
-        with _unsynchronised():
-            SqlAlchemyStore(f"{SQLITE}{fresh}", artifacts).engine.dispose()
-        with fresh.open("rb") as file:
-            os.fsync(file.fileno())
-        _put_in_place(fresh, path)
-    finally:
-        fresh.unlink(missing_ok=True)
-
-
-@contextmanager
-def _unsynchronised() -> Iterator[None]:
-    """Switch off sqlite's waiting for the disk, for a file that nobody uses yet: MLflow runs
-    hundreds of migrations, each slow on a slow disk.
-    """
-    from sqlalchemy import event
-    from sqlalchemy.engine import Engine
-
-    def connected(connection: Any, _: object) -> None:
-        connection.execute("PRAGMA synchronous=OFF")
-
-    event.listen(Engine, "connect", connected)
-    try:
-        yield
-    finally:
-        event.remove(Engine, "connect", connected)
-
-
-def _put_in_place(fresh: Path, path: Path) -> None:
-    try:
-        os.link(fresh, path)
-    except FileExistsError:
-        pass  # another process was first, and may be using it already
-    except OSError:
-        fresh.replace(path)  # this file system has no hard links
 
 
 def _artifacts(target: Target, experiment: str) -> str | None:

@@ -11,11 +11,11 @@ import contextlib
 import hashlib
 from pathlib import Path
 
+from runner.catalog.tracking import SQLITE, sqlite_path
 from runner.errors import TrackingError
 from runner.system.credentials import strip_credentials
 from runner.system.text import for_outputs
 from runner.system.user_cache import user_cache_dir
-from runner.tracking.delivery import SQLITE, sqlite_path
 from runner.tracking.spool import Target
 
 NAMED = "trackers"

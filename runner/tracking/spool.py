@@ -30,6 +30,7 @@ from runner.system.typed_json import read_as, read_json
 from runner.system.untrusted import UntrustedError, path_below
 
 SPOOLS = ".spool"
+TARGET = "target.json"
 RECORDS = "records.jsonl"
 RUNNER_LOCK = "runner.lock"
 WRITER_LOCK = "writer.lock"
@@ -38,6 +39,8 @@ DELIVERED_BYTES = 256
 PROBLEM = "problem.txt"
 RUNS = "runs.jsonl"
 ROOM = "room"
+FILES = "files"
+WRITER_LOG = "writer.log"
 
 LAST_WORDS = ("tags", "end", "close")
 """Records that tell how a run ended and why; reserved space is freed for these."""
@@ -83,7 +86,7 @@ class Spool:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.mkdir(mode=0o700)
-            (self.path / "files").mkdir()
+            (self.path / FILES).mkdir()
             # The folder counts as a spool only once the target exists. By then the lock is held, so
             # no writer takes the runner for dead.
             self._lock = hold(self.path / RUNNER_LOCK)
@@ -91,7 +94,7 @@ class Spool:
             (self.path / DELIVERED).write_bytes(b" " * DELIVERED_BYTES)
             (self.path / RUNS).touch()
             (self.path / ROOM).write_bytes(b" " * ROOM_BYTES)
-            descriptor = os.open(self.path / "target.json", os.O_WRONLY | os.O_CREAT, 0o600)
+            descriptor = os.open(self.path / TARGET, os.O_WRONLY | os.O_CREAT, 0o600)
             with os.fdopen(descriptor, "w") as file:
                 json.dump(asdict(target), file)
         except OSError as error:
@@ -134,7 +137,7 @@ class Spool:
 
     def write_file(self, run: str, name: str, text: str) -> Path:
         """Write a text file that a record will name."""
-        path = self.path / "files" / run / name
+        path = self.path / FILES / run / name
         try:
             path.parent.mkdir(exist_ok=True)
             path.write_text(text, encoding="utf-8")
@@ -148,7 +151,7 @@ class Spool:
         """
         output_dir = self.path.parents[1]
         if not path.resolve().is_relative_to(output_dir.resolve()):
-            copy = self.path / "files" / run / path.name
+            copy = self.path / FILES / run / path.name
             try:
                 copy.parent.mkdir(exist_ok=True)
                 shutil.copyfile(path, copy)
@@ -169,7 +172,7 @@ class Spool:
 def spools(output_dir: Path) -> list[Path]:
     """All spools with something left to deliver, oldest first. A link is none."""
     folder = output_dir / SPOOLS
-    found = folder.glob("*/target.json") if folder.is_dir() and not folder.is_symlink() else ()
+    found = folder.glob(f"*/{TARGET}") if folder.is_dir() and not folder.is_symlink() else ()
     own = (path.parent for path in found if not path.parent.is_symlink())
     return sorted(own, key=lambda p: p.stat().st_mtime)
 
@@ -179,7 +182,7 @@ def predecessors(spool: Path) -> list[Path]:
     sweep, number = _attempt(spool)
     earlier = [other for other in spool.parent.glob(f"{sweep}*") if other != spool]
     named = {_attempt(other)[1]: other for other in earlier if _attempt(other)[0] == sweep}
-    return [named[n] for n in sorted(named) if n < number and (named[n] / "target.json").exists()]
+    return [named[n] for n in sorted(named) if n < number and (named[n] / TARGET).exists()]
 
 
 def _attempt(spool: Path) -> tuple[str, int]:
@@ -189,7 +192,7 @@ def _attempt(spool: Path) -> tuple[str, int]:
 
 def read_target(spool: Path) -> Target:
     """Read where a spool is to be delivered. Raises FieldError."""
-    file = spool / "target.json"
+    file = spool / TARGET
     return read_as(Target, read_json(file), file)
 
 
@@ -280,5 +283,10 @@ def read_problem(spool: Path) -> str | None:
 
 
 def remove(spool: Path) -> None:
-    """Remove a spool whose runs are complete in MLflow."""
+    """Remove a spool whose runs are complete in MLflow.
+
+    Its target first: what a kill within the removal leaves is no spool any more.
+    """
+    with contextlib.suppress(OSError):
+        (spool / TARGET).unlink()
     shutil.rmtree(spool, ignore_errors=True)

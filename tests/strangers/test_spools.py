@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from runner.catalog.tracking import SQLITE
 from runner.cli import main
-from runner.tracking.delivery import SQLITE
 from runner.tracking.spool import Target
 from runner.tracking.writer import deliver_left_behind
 from tracking.processes import MLflow

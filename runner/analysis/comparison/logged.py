@@ -8,12 +8,12 @@ from pathlib import Path
 
 from runner.analysis.comparison.writing import FOLDER
 from runner.analysis.results import SweepResult
+from runner.catalog.tracking import sqlite_path
 from runner.config.choices import Tracker
 from runner.errors import TrackingError, format_value
 from runner.recording.recorded import read_config
 from runner.recording.sweep_record import SweepRecord, is_running
 from runner.system.text import for_outputs
-from runner.tracking.delivery import sqlite_path
 from runner.tracking.places import absolute_uri, is_named
 from runner.tracking.session import TrackingSession, now_ms
 from runner.tracking.spool import SPOOLS

@@ -1,0 +1,77 @@
+"""Where MLflow keeps runs: a row for each scheme of an address that it takes.
+
+Source: `mlflow.tracking._tracking_service.utils` and `mlflow.store.db.db_types` of MLflow 3.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+SQLITE = "sqlite:///"
+SCHEME = re.compile(r"([A-Za-z][\w.-]*)(\+\w+)?:")
+
+
+@dataclass(frozen=True)
+class TrackingStore:
+    """A kind of store.
+
+    Attributes:
+        scheme: the address's, without the driver (`postgresql+psycopg`).
+        form: an address, as an example.
+        database: opened by SQLAlchemy, with a driver; else a server, which decides where
+            artifacts go.
+        settings: environment variables of which one is needed, and a file that does instead.
+    """
+
+    scheme: str
+    form: str
+    database: bool = False
+    settings: tuple[str, ...] = ()
+    settings_file: str | None = None
+
+
+STORES: Mapping[str, TrackingStore] = {
+    store.scheme: store
+    for store in (
+        TrackingStore("sqlite", "sqlite:///FILE", database=True),
+        TrackingStore("http", "http://HOST:PORT"),
+        TrackingStore("https", "https://HOST"),
+        TrackingStore("postgresql", "postgresql://HOST/DATABASE", database=True),
+        TrackingStore("mysql", "mysql://HOST/DATABASE", database=True),
+        TrackingStore("mssql", "mssql://HOST/DATABASE", database=True),
+        TrackingStore(
+            "databricks", "databricks",
+            settings=("DATABRICKS_HOST", "DATABRICKS_CONFIG_FILE", "DATABRICKS_RUNTIME_VERSION"),
+            settings_file="~/.databrickscfg",
+        ),
+    )
+}  # fmt: skip
+
+FOLDERS = ("", "file")
+"""Schemes of a folder, which MLflow 3 takes only where a variable allows it."""
+FOLDERS_ALLOWED = "MLFLOW_ALLOW_FILE_STORE"
+
+PLUGINS = "mlflow.tracking_store"
+"""Entry points by which packages add schemes."""
+
+
+def scheme_of(uri: str) -> str:
+    """An address's scheme, without a driver; `databricks` stands alone."""
+    scheme = SCHEME.match(uri)
+    return uri if uri in STORES else scheme[1].lower() if scheme else ""
+
+
+def is_server(uri: str) -> bool:
+    """Whether a server decides where artifacts go."""
+    store = STORES.get(scheme_of(uri))
+    return store is not None and not store.database
+
+
+def sqlite_path(uri: str) -> Path | None:
+    """The file of a sqlite store; None for any other."""
+    if not uri.startswith(SQLITE):
+        return None
+    return Path(uri.removeprefix(SQLITE).partition("?")[0])
