@@ -23,12 +23,14 @@ class TrackingStore:
         form: an address, as an example.
         database: opened by SQLAlchemy, with a driver; else a server, which decides where
             artifacts go.
+        port: of its server, where the address names none; None: no server, or no fixed port.
         settings: environment variables of which one is needed, and a file that does instead.
     """
 
     scheme: str
     form: str
     database: bool = False
+    port: int | None = None
     settings: tuple[str, ...] = ()
     settings_file: str | None = None
 
@@ -37,10 +39,10 @@ STORES: Mapping[str, TrackingStore] = {
     store.scheme: store
     for store in (
         TrackingStore("sqlite", "sqlite:///FILE", database=True),
-        TrackingStore("http", "http://HOST:PORT"),
-        TrackingStore("https", "https://HOST"),
-        TrackingStore("postgresql", "postgresql://HOST/DATABASE", database=True),
-        TrackingStore("mysql", "mysql://HOST/DATABASE", database=True),
+        TrackingStore("http", "http://HOST:PORT", port=80),
+        TrackingStore("https", "https://HOST", port=443),
+        TrackingStore("postgresql", "postgresql://HOST/DATABASE", database=True, port=5432),
+        TrackingStore("mysql", "mysql://HOST/DATABASE", database=True, port=3306),
         TrackingStore("mssql", "mssql://HOST/DATABASE", database=True),
         TrackingStore(
             "databricks", "databricks",
@@ -71,7 +73,9 @@ def is_server(uri: str) -> bool:
 
 
 def sqlite_path(uri: str) -> Path | None:
-    """The file of a sqlite store; None for any other."""
-    if not uri.startswith(SQLITE):
+    """The file of a sqlite store; None for any other, also for sqlite's own addresses: MLflow
+    would make a folder `file:`.
+    """
+    if not uri.startswith(SQLITE) or uri.startswith(f"{SQLITE}file:"):
         return None
     return Path(uri.removeprefix(SQLITE).partition("?")[0])

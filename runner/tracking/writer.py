@@ -17,7 +17,7 @@ from pathlib import Path
 
 from runner.system.locks import hold, is_held
 from runner.tracking.delivery import Delivery, prepare_environment, together
-from runner.tracking.places import check_place
+from runner.tracking.places import check_answers, check_place
 from runner.tracking.problems import StoreGoneError, is_run_gone, problem_of
 from runner.tracking.remains import clear_remains
 from runner.tracking.spool import (
@@ -47,6 +47,9 @@ time that stages need.
 PATIENCE_SECONDS = 5.0
 """Seconds between attempts to reach an absent server during a run."""
 
+FIRST_SECONDS, SECONDS = 1.5, 20.0
+"""How long a server may take to accept a connection: at first it is told early that none does."""
+
 
 def main(arguments: list[str]) -> int:
     """`writer <spool> <its output folder>`: deliver the spool, then those of dead runners."""
@@ -66,11 +69,13 @@ def follow(spool: Path) -> None:
     with _held(spool) as taken_over:
         delivery: Delivery | None = None
         failed_at = -1
+        seconds = FIRST_SECONDS
         while True:
             # Checked before reading, so that a dying runner's last records are not missed.
             alive = _runner_lives()
             try:
                 if delivery is None:
+                    check_answers(read_target(spool), seconds)
                     _deliver_predecessors(spool)
                     delivery = _open_delivery(spool, taken_over)
                 if _deliver(spool, delivery):
@@ -79,6 +84,7 @@ def follow(spool: Path) -> None:
                     _end_for_the_dead(spool, delivery)
                     return
             except Exception as error:
+                seconds = SECONDS
                 note_problem(spool, problem_of(spool, error))
                 if _is_gone(spool, error, failed_at):
                     failed_at = read_delivered(spool).offset
@@ -124,6 +130,7 @@ def _deliver_predecessors(spool: Path) -> None:
 def _deliver_dead(spool: Path) -> None:
     """Deliver a spool whose runner is gone, and end the runs that it left open as killed."""
     check_place(read_target(spool), spool.parents[1])
+    check_answers(read_target(spool), SECONDS)
     with _held(spool) as taken_over:
         try:
             _deliver_all(spool, taken_over)

@@ -9,8 +9,11 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from runner.system.locks import hold
 from runner.tracking.places import remember_place
@@ -183,11 +186,18 @@ def test_a_database_deleted_under_the_writer_gets_all_again(tmp_path: Path, targ
 def test_a_read_only_database_says_so(tmp_path: Path, target: Target) -> None:
     filled(tmp_path, target)
     assert deliver_left_behind(tmp_path) == {}
-    uri = f"sqlite:///file:{tmp_path}/mlflow.db?mode=ro&uri=true"  # root may write any file
-    remember_place(uri)
-    filled(tmp_path, replace(target, uri=uri), "another")
-    (problem,) = deliver_left_behind(tmp_path).values()
-    assert problem.startswith("the database refuses to be written, it is read-only: ")
+    store = (tmp_path / "mlflow.db").rename(tmp_path / "other.db")
+    filled(tmp_path, replace(target, uri=f"sqlite:///{store}"), "another")
+
+    def protect(connection: Any, _: object) -> None:
+        connection.execute("PRAGMA query_only=ON")  # root may write any file
+
+    event.listen(Engine, "connect", protect)
+    try:
+        (problem,) = deliver_left_behind(tmp_path).values()
+    finally:
+        event.remove(Engine, "connect", protect)
+    assert problem == f"the database refuses to be written, it is read-only: {store}"
 
 
 def test_half_removed_spools_are_cleared(tmp_path: Path, target: Target) -> None:

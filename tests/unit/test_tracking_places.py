@@ -43,6 +43,7 @@ def refused(composed: Compose, *overrides: str) -> str:
         ("databricks://profile", "there are no settings for it"),
         ("sqlite://", "names no file"),
         ("sqlite:runs.db", "names no file"),
+        ("sqlite:///file:runs.db?mode=ro&uri=true", "names no file"),
         ("sqlite:////dev/null/runs.db", "/dev/null is no folder"),
         ("sqlite:////dev/null", "is no file"),
         ("postgresql+no_such_driver" + HOST, "is no driver of SQLAlchemy"),
