@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from runner.system.exit import report_errors
+from runner.system.terminal import out_status, printing
 
 VERBS = {
     "run": "make images (the default verb)",
@@ -38,6 +39,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Objects of the start-up stay: collecting garbage among them takes a tenth of `plan`'s time.
     gc.set_threshold(100_000, 50, 50)
     given = list(sys.argv[1:] if arguments is None else arguments)
+    with printing() as out:
+        return out_status(out, _run_verb(given))
+
+
+def _run_verb(given: list[str]) -> int:
     verb = given.pop(0) if given and given[0] in VERBS else "run"
     if verb == "run" and given and _is_a_word(given[0]):
         print(f"{given[0]}: no such verb\n  allowed: {', '.join(VERBS)}", file=sys.stderr)

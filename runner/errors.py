@@ -62,12 +62,28 @@ class ConfigError(RunnerError):
         super().__init__(self._message())
 
     def _message(self) -> str:
-        message = f"{self.key}={format_value(self.value)}: {self.problem}"
+        message = f"{self.key}={format_value(self.value)}: {self.problem}{_dangling(self.value)}"
         if self.allowed is None:
             return message
         if isinstance(self.allowed, str):
             return f"{message}\n  allowed: {self.allowed}"
         return f"{message}\n  allowed: {', '.join(str(option) for option in self.allowed)}"
+
+
+def _dangling(value: object) -> str:
+    """A line on the link that a path leads through, where that leads nowhere. Of a link that is
+    seen in its folder, `no such file` alone would not be believed.
+    """
+    if not isinstance(value, (str, Path)):
+        return ""
+    try:
+        if not Path(value).exists():
+            for path in (Path(value), *Path(value).parents):
+                if path.is_symlink():
+                    return f"\n  {path} is a link to {path.readlink()}, which leads nowhere"
+    except (OSError, ValueError):
+        pass  # no path at all, or one that may not be looked at
+    return ""
 
 
 class WeightsError(ConfigError):

@@ -70,7 +70,10 @@ class WeightsFolderSource(ConfigSource):
         # Hydra asks for `x.yaml` where the user wrote `x`.
         written = config_path.removeprefix(WEIGHTS_GROUP).removesuffix(".yaml")
         path = Path(written).expanduser()
-        return path if written and path.is_dir() else None
+        try:
+            return path if written and path.is_dir() else None
+        except OSError as error:
+            raise ConfigLoadError(f"weights: {path} cannot be read: {error.strerror}") from error
 
 
 class CellLauncher(Launcher):

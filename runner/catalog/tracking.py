@@ -9,8 +9,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 SQLITE = "sqlite:///"
+STORE, ARTIFACTS = "mlflow.db", "mlartifacts"
+"""In an output folder: its own store, and the folder of that store's artifacts."""
 SCHEME = re.compile(r"([A-Za-z][\w.-]*)(\+\w+)?:")
 
 
@@ -72,10 +75,18 @@ def is_server(uri: str) -> bool:
     return store is not None and not store.database
 
 
+def sqlite_uri(path: Path) -> str:
+    """The address of a sqlite file. In it ? begins a query, and %20 means a space."""
+    if not {"%", "?", "#"} & {*str(path)}:
+        return f"{SQLITE}{path}"
+    # Also the slashes: MLflow makes the folders of an address before it is unquoted.
+    return SQLITE + quote(str(path), safe="")
+
+
 def sqlite_path(uri: str) -> Path | None:
     """The file of a sqlite store; None for any other, also for sqlite's own addresses: MLflow
     would make a folder `file:`.
     """
     if not uri.startswith(SQLITE) or uri.startswith(f"{SQLITE}file:"):
         return None
-    return Path(uri.removeprefix(SQLITE).partition("?")[0])
+    return Path(unquote(uri.removeprefix(SQLITE).partition("?")[0]))

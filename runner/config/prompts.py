@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from runner.config.prompt_files import read_prompt_file
+from runner.config.texts import text_problem
 from runner.errors import ConfigError, format_value
 
 
@@ -30,10 +31,10 @@ def prompts_of(prompt: object, prompt_file: str | None) -> tuple[str, ...]:
 
 
 def check_text(text: object, key: str, allowed: str = "a text with a word in it") -> str:
-    """Check that a prompt is a text with a word in it, and valid UTF-8.
+    """Check that a prompt is a text with a word in it, and one that can be written.
 
     Raises:
-        ConfigError: it is not a text, is empty, or holds a zero or bytes that are not UTF-8.
+        ConfigError: it is not a text, is empty, or holds NUL or bytes that are not UTF-8.
     """
     if not isinstance(text, str):
         shown = format_value(text)
@@ -42,12 +43,6 @@ def check_text(text: object, key: str, allowed: str = "a text with a word in it"
         )
     if not text.strip():
         raise ConfigError(key, text, "is empty", allowed)
-    if "\0" in text:
-        raise ConfigError(key, text.replace("\0", "\\0"), "holds a zero character", allowed)
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        # Surrogates, which stand for bytes of the command line that are not UTF-8.
-        shown = text.encode("utf-8", "replace").decode()
-        raise ConfigError(key, shown, "is no UTF-8 text") from error
+    if (problem := text_problem(text)) is not None:
+        raise ConfigError(key, text, problem)
     return text

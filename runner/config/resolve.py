@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, fields, replace
 from functools import cache
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -33,10 +32,12 @@ from runner.config.measuring import (
     check_objective,
     settle_cache,
 )
+from runner.config.output_dir import check_output_dir
 from runner.config.overrides import INTERPOLATION
 from runner.config.prompts import check_text, prompts_of
 from runner.config.run_config import RunConfig
 from runner.config.schema import Config
+from runner.config.texts import check_texts
 from runner.config.words import in_plain_words, no_such_key
 from runner.errors import ConfigError
 from runner.system.credentials import strip_credentials, strip_override
@@ -44,6 +45,8 @@ from runner.system.credentials import strip_credentials, strip_override
 DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 TAKEN_NAMES = ("latest", "mlartifacts", "mlflow.db")
 """What else lies in the output folder: a run's folder of that name would end up inside it."""
+LONGEST_EXPERIMENT = 500
+"""Letters of an experiment's name that MLflow takes."""
 
 RUN_NAME = re.compile(r"[\w][\w .-]*")
 
@@ -97,6 +100,7 @@ def read(composed: DictConfig) -> Read:
         if missing:
             raise ConfigError(missing[0], "???", "is not set and has no default")
         plain = _plain(composed)
+        check_texts(plain)
         _check_no_text(plain)
         return Read(_to_dataclass(plain), plain)
 
@@ -125,16 +129,17 @@ def freeze(
     if config.negative_prompt is not None and not empty:
         # "" is not the same as none: the prior would sample an embedding for the empty text.
         check_text(config.negative_prompt, "negative_prompt", "null, or a text")
-    if not config.output_dir.strip():
-        raise ConfigError("output_dir", config.output_dir, "names no folder", "a folder; . is here")
-    if {"?", "#"} & set(config.output_dir):
-        # They end the path in the address of MLflow's sqlite file.
-        raise ConfigError("output_dir", config.output_dir, "holds a ? or #", "any other folder")
+    output_dir = check_output_dir(config.output_dir, config.tracking)
     if not DEVICE.fullmatch(config.device):
         raise ConfigError(
             "device", config.device, "is no device", ("auto", "cpu", "cuda", "cuda:N", "mps")
         )
     _check_address(config.tracking.uri)
+    if len(config.tracking.experiment or "") > LONGEST_EXPERIMENT:
+        raise ConfigError(
+            "tracking.experiment", config.tracking.experiment, "is too long for MLflow",
+            f"at most {LONGEST_EXPERIMENT} letters",
+        )  # fmt: skip
     settled: dict[str, Any] = {
         "name": _run_name(config.name, experiment),
         "version": version,
@@ -152,7 +157,7 @@ def freeze(
         "workers": 1 if config.bench else check_count("workers", config.workers, 256),
         "batch_size": check_count("batch_size", config.batch_size, 256),
         "bench": check_bench(config),
-        "output_dir": Path(config.output_dir).absolute(),
+        "output_dir": output_dir,
         "composed": _recorded(found.plain, config.corrections),
         "overrides": tuple(strip_override(one, config.tracking.uri) for one in overrides),
     }

@@ -19,11 +19,12 @@ from runner.catalog.tracking import (
     FOLDERS,
     FOLDERS_ALLOWED,
     PLUGINS,
-    SQLITE,
+    STORE,
     STORES,
     TrackingStore,
     scheme_of,
     sqlite_path,
+    sqlite_uri,
 )
 from runner.config.choices import Tracker
 from runner.config.run_config import RunConfig
@@ -49,9 +50,9 @@ def check_tracking(run: RunConfig) -> None:
     uri = run.tracking.uri
     if uri is not None:
         _check_scheme(uri)
-    path = sqlite_path(uri) if uri else run.output_dir / "mlflow.db"
+    path = sqlite_path(uri) if uri else run.output_dir / STORE
     if path is not None and "?" not in (uri or ""):
-        shown = f"{SQLITE}{path}"
+        shown = sqlite_uri(path)
         if uri is None and not path.exists():
             return  # a folder that cannot be written is output_dir's fault, and told as that
         if problem := _file_problem(path):

@@ -15,6 +15,7 @@ from runner.graph.node import Node, PipelineSpec
 from runner.planning.plan import Plan
 from runner.recording.mlflow_log import RunLog
 from runner.recording.run_folder import RunFolder
+from runner.system.files import fit_name
 from runner.system.machine import peak_process_bytes
 from runner.tracking.session import TrackingSession
 from runner.tracking.status import Status
@@ -104,7 +105,7 @@ class CellRecord(Observer):
 
 def experiment_of(plan: Plan) -> str:
     """The MLflow experiment that a cell's run belongs to."""
-    return plan.run.tracking.experiment or plan.run.name
+    return plan.run.tracking.experiment or fit_name(plan.run.name)
 
 
 @dataclass

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from dataclasses import dataclass
 
 from runner.config.choices import Progress
 from runner.engine.observer import Loaded, Observer
+from runner.system.terminal import to_json
 from runner.tracking.status import Status
 
 
@@ -48,7 +48,7 @@ def settle_progress(progress: Progress) -> Progress:
 def write_event(event: str, **content: object) -> None:
     """Write a line of JSON on stdout."""
     line = {"event": event, "time": round(time.time(), 3), **content}
-    print(json.dumps(line, ensure_ascii=False), flush=True)
+    print(to_json(line), flush=True)
 
 
 def cell_text(cell: CellEnded) -> str:

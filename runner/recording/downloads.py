@@ -9,6 +9,7 @@ from typing import Any
 
 from runner.config.choices import Progress
 from runner.recording.display import settle_progress, write_event
+from runner.system.terminal import clean, clean_proxies, for_rich
 from runner.system.text import format_bytes
 
 WAIT_TOLD_AGAIN = 30.0
@@ -141,14 +142,18 @@ class DownloadBars(QuietDownload):
 
         super().started(total)
         self._bars = Progress(
-            TextColumn("{task.description}"), BarColumn(), DownloadColumn(),
-            TransferSpeedColumn(), TimeRemainingColumn(), console=Console(stderr=True),
+            TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(),
+            TransferSpeedColumn(), TimeRemainingColumn(),
+            console=Console(file=for_rich(sys.stderr)),
         )  # fmt: skip
-        self._tasks = {repo: self._bars.add_task(repo, total=size) for repo, size in total.items()}
+        self._tasks = {
+            repo: self._bars.add_task(clean(repo), total=size) for repo, size in total.items()
+        }
         self._bars.start()
+        clean_proxies()
 
     def _tell_waiting(self, why: str) -> None:
-        self._bars.console.print(why)
+        self._bars.console.print(clean(why), markup=False, highlight=False)
 
     def converts(self, file: str) -> None:
         _say_converts(file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from runner.graph.node import Node
 if TYPE_CHECKING:
     from rich.progress import TaskID
 from runner.recording.display import CellEnded, Display, loaded_text
+from runner.system.terminal import clean, clean_proxies, for_rich
 from runner.tracking.status import Status
 
 
@@ -45,7 +47,7 @@ class Bars:
             Rate(),
             TimeRemainingColumn(compact=True),
             TextColumn("{task.fields[label]}", markup=False),
-            console=Console(stderr=True),
+            console=Console(file=for_rich(sys.stderr)),
             transient=True,
         )
         self._cells: TaskID | None = None
@@ -61,13 +63,14 @@ class Bars:
 
     def __enter__(self) -> Display:
         self._live.start()
+        clean_proxies()
         return self._observer
 
     def __exit__(self, *_: object) -> None:
         self._live.stop()
 
     def message(self, text: str) -> None:
-        self._live.console.print(text, markup=False, highlight=False)
+        self._live.console.print(clean(text), markup=False, highlight=False)
 
     def begin(self, nodes: int) -> None:
         self._live.update(self._stages, total=nodes)
@@ -82,7 +85,7 @@ class Bars:
             bar = self._free.pop() if self._free else self._live.add_task("", label="")
             self._steps[node.key] = bar
         self._live.reset(
-            self._steps[node.key], description=node.stage, label=node.label, total=None
+            self._steps[node.key], description=node.stage, label=clean(node.label), total=None
         )
 
     def cell_ends(self, cell: CellEnded) -> None:

@@ -15,7 +15,7 @@ from runner.planning.sweep import SweepPlan
 from runner.recording.manifest import cell_status, has_whole_pictures
 from runner.recording.sweep_record import LOCK, SWEEP, CellEntry, SweepRecord, find_sweep
 from runner.runs.fingerprint import fingerprint, hash_of
-from runner.system.files import below, new_folder, slug
+from runner.system.files import below, fit_name, new_folder, slug
 from runner.system.locks import hold
 from runner.tracking.status import Status
 
@@ -141,4 +141,4 @@ def _folder_name(cell: Cell, axes: Mapping[str, Sequence[str]]) -> str:
         if key in axes:
             name = key.lstrip("+").rpartition(".")[2] if "." in key else ""
             said.append(slug(f"{name} {value}"))
-    return "_".join([f"{cell.number:04d}", *said])[:100].rstrip("-_.")
+    return fit_name("_".join([f"{cell.number:04d}", *said])[:100].rstrip("-_."))

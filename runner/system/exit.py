@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
+import errno
 import sys
 import traceback
 from collections.abc import Callable
 
-from runner.errors import Interrupted, RunnerError
+from runner.errors import ConfigError, Interrupted, RunnerError, format_value
 
 NO_MEMORY = (
     "the machine's memory does not suffice (or the limit of this process, see ulimit -v); what was "
@@ -29,13 +29,15 @@ def report_errors(action: Callable[[], int], debug: bool = False) -> int:
             traceback.print_exc()
         print(f"error: {NO_MEMORY}", file=sys.stderr)
         return 1
+    except OSError as error:
+        if error.errno not in (errno.ENAMETOOLONG, errno.ELOOP):
+            raise
+        # Looking whether a file is there already fails so, also with what the user has named.
+        print(f"error: {format_value(error.filename)}: {error.strerror}", file=sys.stderr)
+        return ConfigError.exit_status
     except Interrupted as error:
         print(f"\n{error}; what was made is kept", file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        # The reader of our output is gone (`... | head`); nothing more can be written.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import re
 import secrets
@@ -18,6 +19,8 @@ LATEST = "latest"
 
 
 SLUG_LENGTH = 60
+LONGEST_NAME = 255
+"""Bytes; most file systems take no more."""
 
 
 def below(folder: Path, name: str) -> Path:
@@ -43,7 +46,7 @@ def make_folder(folder: Path) -> None:
 
 def new_folder(output_dir: Path, name: str) -> Path:
     """Create a folder named after the current time for a run or sweep; `latest` points to it."""
-    path = _fresh(output_dir / name)
+    path = _fresh(output_dir / fit_name(name))
     _point_latest(output_dir, path)
     return path
 
@@ -105,3 +108,14 @@ def slug(text: str) -> str:
 def expand_home(path: str) -> str:
     """A path with `~` and `~user` replaced by the home; as it is where there is none."""
     return os.path.expanduser(path)  # noqa: PTH111 - Path would also change the // of an address
+
+
+def fit_name(name: str, longest: int = LONGEST_NAME) -> str:
+    """Cut a name that is too long for a file system, at a letter's end; its hash keeps it apart
+    from others of the same beginning.
+    """
+    if len(name.encode()) <= longest:
+        return name
+    mark = "-" + hashlib.sha256(name.encode()).hexdigest()[:8]
+    short = name.encode()[: longest - len(mark)].decode(errors="ignore")
+    return short.rstrip(" -_.") + mark

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from runner.catalog.tracking import SQLITE, sqlite_path
+from runner.catalog.tracking import ARTIFACTS, sqlite_path, sqlite_uri
 from runner.tracking.spool import Target
 
 
@@ -37,9 +37,9 @@ def make_database(target: Target) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
     try:
-        artifacts = target.artifact_root or str(path.parent / "mlartifacts")
+        artifacts = Path(target.artifact_root or path.parent / ARTIFACTS).as_uri()
         with _unsynchronised():
-            SqlAlchemyStore(f"{SQLITE}{fresh}", artifacts).engine.dispose()
+            SqlAlchemyStore(sqlite_uri(fresh), artifacts).engine.dispose()
         with fresh.open("rb") as file:
             os.fsync(file.fileno())
         _put_in_place(fresh, path)

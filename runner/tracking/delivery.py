@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from runner.catalog.tracking import sqlite_path
+from runner.catalog.tracking import STORE, sqlite_path
 from runner.errors import TrackingError
 from runner.system.imports import pause_collection
+from runner.tracking.artifacts import check_artifact, experiment_location, follow_artifacts
 from runner.tracking.database import file_id, make_database
 from runner.tracking.problems import StoreGoneError
 from runner.tracking.spool import Target, file_of_record
 from runner.tracking.status import Status
+from runner.tracking.stores import is_own_store
 
 RUN_ID_TAG = "runner.run_id"
 MAX_PARAM = 6000
@@ -82,6 +83,11 @@ class Delivery:
         self._output_dir = output_dir
         make_database(target)
         self._file_id = file_id(target)
+        # Where all artifacts must lie; None: MLflow's server, or a store of the user's, decides.
+        self._own_artifacts: Path | None = None
+        if target.artifact_root is not None and is_own_store(target.uri, target.artifact_root):
+            self._own_artifacts = Path(target.artifact_root)
+            follow_artifacts(self._own_artifacts.with_name(STORE))
         self._client = MlflowClient(tracking_uri=target.uri)
         self._runs = dict(runs)
         self._again: set[str] = set()
@@ -204,6 +210,9 @@ class Delivery:
     def _file(self, run: str, named: str, folder: str | None) -> None:
         path = file_of_record(self._output_dir, named)
         if path is not None and path.is_file():
+            if self._own_artifacts is not None:
+                location = self._client.get_run(run).info.artifact_uri
+                check_artifact(location, self._own_artifacts, f"{folder or '.'}/{path.name}")
             self._client.log_artifact(run, str(path), folder)
         else:
             # Deleted by the user meanwhile: later records are delivered all the same.
@@ -219,7 +228,8 @@ class Delivery:
 
         experiment = self._client.get_experiment_by_name(name)
         if experiment is None:
-            artifacts = _artifacts(self._target, name)
+            root = self._target.artifact_root
+            artifacts = None if root is None else experiment_location(Path(root), name)
             try:
                 return str(self._client.create_experiment(name, artifacts, EXPERIMENT_TAGS))
             except MlflowException:
@@ -253,11 +263,3 @@ def together(
         end = offset
     if some:
         yield some, end
-
-
-def _artifacts(target: Target, experiment: str) -> str | None:
-    if target.artifact_root is None:
-        return None
-    # An experiment may have any name, also one that leads out of the folder as a path.
-    folder = re.sub(r"[^\w.-]+", "-", experiment).strip(".-") or "experiment"
-    return (Path(target.artifact_root) / folder).as_uri()

@@ -14,12 +14,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from runner.catalog.tracking import SQLITE, STORES, scheme_of, sqlite_path
+from runner.catalog.tracking import STORES, scheme_of, sqlite_path, sqlite_uri
 from runner.errors import TrackingError
 from runner.system.credentials import strip_credentials
 from runner.system.text import for_outputs
 from runner.system.user_cache import user_cache_dir
 from runner.tracking.spool import Target
+from runner.tracking.stores import is_own_store
 
 NAMED = "trackers"
 """Folder of the user's cache: an empty file for each place, named after the address's hash."""
@@ -44,8 +45,13 @@ def check_place(target: Target, output_dir: Path) -> None:
     Raises:
         TrackingError: neither is that the folder's own store, nor has the user named it.
     """
-    if _is_own_store(target, output_dir) or is_named(target.uri):
+    if _lies_in(output_dir, target) or is_named(target.uri):
         return
+    if is_own_store(target.uri, target.artifact_root):
+        raise TrackingError(
+            f"the store of {output_dir} or its artifacts lie outside of it, by a link; to have "
+            "records there, set tracking.uri"
+        )
     shown = strip_credentials(target.uri)
     raise TrackingError(
         f"the records are for {shown}, which no command of yours has named on this machine; if "
@@ -58,7 +64,7 @@ def absolute_uri(uri: str) -> str:
     path = sqlite_path(uri)
     if path is None or path.is_absolute():
         return uri
-    return uri.replace(SQLITE, f"{SQLITE}{Path.cwd()}/", 1)
+    return sqlite_uri(Path.cwd() / path) + uri[len(uri.partition("?")[0]) :]
 
 
 def check_answers(target: Target, seconds: float) -> None:
@@ -83,7 +89,7 @@ def check_answers(target: Target, seconds: float) -> None:
         raise TrackingError(f"nothing answers at {host}:{port}: {error}") from error
 
 
-def _is_own_store(target: Target, output_dir: Path) -> bool:
+def _lies_in(output_dir: Path, target: Target) -> bool:
     """Whether database and artifacts lie in the output folder, also where they are links."""
     path, root = sqlite_path(target.uri), target.artifact_root
     if path is None or "?" in target.uri or root is None:

@@ -35,11 +35,11 @@ def problem_of(spool: Path, error: Exception) -> str:
         target = read_target(spool)
     except (OSError, ValueError, TypeError, TrackingError):
         return f"{type(error).__name__}: its target.json cannot be read"
-    if isinstance(error, TrackingError):
-        text = str(error)
-    elif any(words in str(error) for words in READ_ONLY):
+    if any(words in str(error) for words in READ_ONLY):
         place = sqlite_path(target.uri) or strip_credentials(target.uri)
         text = f"the database refuses to be written, it is read-only: {place}"
+    elif isinstance(error, TrackingError):
+        text = str(error)
     else:
         text = f"{type(error).__name__}: {error}"
     lines = [line for line in text.splitlines() if not line.startswith(BESIDE)]

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from runner.catalog.tracking import SQLITE, is_server
+from runner.catalog.tracking import is_server
 from runner.errors import TrackingError
 from runner.system.machine import module_command, python_path
 from runner.tracking.places import absolute_uri, check_place, remember_place
@@ -26,6 +26,7 @@ from runner.tracking.spool import (
     remove,
 )
 from runner.tracking.status import Status
+from runner.tracking.stores import own_store
 
 FINAL_WAIT_SECONDS = 15.0
 """How long a finished command waits for delivery without progress, before it leaves the records for
@@ -54,9 +55,10 @@ class TrackingSession:
     """
 
     def __init__(self, output_dir: Path, uri: str | None, name: str) -> None:
+        own, artifact_root = own_store(output_dir)
         target = Target(
-            uri=absolute_uri(uri) if uri else f"{SQLITE}{output_dir / 'mlflow.db'}",
-            artifact_root=None if uri and is_server(uri) else str(output_dir / "mlartifacts"),
+            uri=absolute_uri(uri) if uri else own,
+            artifact_root=None if uri and is_server(uri) else artifact_root,
         )
         if uri:
             remember_place(target.uri)

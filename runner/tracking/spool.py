@@ -28,6 +28,7 @@ from runner.system.files import write_whole
 from runner.system.locks import hold
 from runner.system.typed_json import read_as, read_json
 from runner.system.untrusted import UntrustedError, path_below
+from runner.tracking.stores import is_own_store, own_store
 
 SPOOLS = ".spool"
 TARGET = "target.json"
@@ -193,7 +194,11 @@ def _attempt(spool: Path) -> tuple[str, int]:
 def read_target(spool: Path) -> Target:
     """Read where a spool is to be delivered. Raises FieldError."""
     file = spool / TARGET
-    return read_as(Target, read_json(file), file)
+    target = read_as(Target, read_json(file), file)
+    if is_own_store(target.uri, target.artifact_root):
+        # The folder's own store is the one in it, also where it was moved since.
+        return Target(*own_store(spool.parents[1]))
+    return target
 
 
 def check_spool(spool: Path) -> None:

@@ -16,7 +16,8 @@ def main(arguments: list[str]) -> int:
     from runner.system.files import LATEST
     from runner.system.text import command, format_bytes, path_here, pluralize
 
-    folder = (options.folder or Path("outputs", LATEST)).resolve()
+    named = options.folder or Path("outputs", LATEST)
+    folder = named.resolve() if named.exists() else named.absolute()
     made = write_report(folder, options.out and options.out.absolute())
     images, cells = (
         pluralize(len(made.facts.images), "image"),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections import Counter
 from pathlib import Path
 
 from runner.recording.manifest import cell_status
 from runner.recording.sweep_record import SweepRecord, is_running, list_sweeps
+from runner.system.terminal import to_json
 from runner.system.text import path_here
 from runner.tracking.status import Status
 
@@ -23,7 +23,7 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     found = [_row(path, record) for path, record in list_sweeps(options.output_dir.absolute())]
     if options.json:
-        print(json.dumps(found, indent=1, ensure_ascii=False))
+        print(to_json(found, indent=1))
     elif not found:
         print("no sweeps yet; `kandinsky -m key=a,b` runs one")
     else:

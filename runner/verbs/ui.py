@@ -7,7 +7,9 @@ import os
 import sys
 from pathlib import Path
 
-from runner.errors import ConfigError
+from runner.catalog.tracking import ARTIFACTS, STORE, sqlite_uri
+from runner.errors import ConfigError, TrackingError
+from runner.tracking.artifacts import follow_artifacts
 
 
 def main(arguments: list[str]) -> int:
@@ -18,17 +20,22 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("--port", type=int, default=5000, help="%(default)s by default")
     options = parser.parse_args(arguments)
-    database: Path = options.output_dir.absolute() / "mlflow.db"
+    output_dir: Path = options.output_dir.absolute()
+    database = output_dir / STORE
     if not database.is_file():
         raise ConfigError("output_dir", options.output_dir, "has no mlflow.db: nothing ran there")
+    try:
+        follow_artifacts(database)
+    except TrackingError as error:  # read-only, perhaps: the numbers can be looked at
+        print(f"warning: {error}", file=sys.stderr)
     # Less than a fifth of the default's processes and memory: no job runners, one worker.
     os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     print(f"MLflow: http://127.0.0.1:{options.port}   (Ctrl-C to stop)", flush=True)
     command = [
         sys.executable, "-P", "-m", "mlflow", "server",
-        "--backend-store-uri", f"sqlite:///{database}",
-        "--default-artifact-root", (options.output_dir.absolute() / "mlartifacts").as_uri(),
+        "--backend-store-uri", sqlite_uri(database),
+        "--default-artifact-root", (output_dir / ARTIFACTS).as_uri(),
         "--host", "127.0.0.1",
         "--port", str(options.port),
         "--workers", "1",

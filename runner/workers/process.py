@@ -29,6 +29,7 @@ from runner.engine.stage_runner import StageRunner
 from runner.errors import RunnerError
 from runner.graph.node import Node
 from runner.graph.stage_table import STAGES
+from runner.system.terminal import keep_clean
 from runner.workers.messages import (
     Failed,
     FromWorker,
@@ -52,6 +53,7 @@ def main(arguments: list[str]) -> None:
     """Fork the workers and wait until the runner ends."""
     for stopping in (signal.SIGINT, signal.SIGTERM):
         signal.signal(stopping, signal.SIG_IGN)  # the runner decides when the workers end
+    keep_clean()
     lifeline, *pipes = map(int, arguments)
     connections = [Connection(pipe) for pipe in pipes]
     workers: list[int] = []
@@ -91,6 +93,7 @@ def main(arguments: list[str]) -> None:
 
 def serve(address: tuple[str, int], key: bytes) -> None:
     """Run as a worker of the runner that listens at `address`, on this or another machine."""
+    keep_clean()
     with Client(address, authkey=key) as connection:
         start = connection.recv()
         assert isinstance(start, Start)

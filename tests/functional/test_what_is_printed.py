@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from functional.made import STEPS
+from helpers.manifests import read_manifest
 from runner import generate, plan, sweep
 from runner.cli import main
 
@@ -103,3 +107,20 @@ def test_python_calls_print_nothing_to_stdout(
     generate(**few, progress="json")
     out = capfd.readouterr().out
     assert json.loads(out.splitlines()[0])["event"] == "started"
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError(), OSError(errno.ENOSPC, "is full")])
+def test_an_output_that_takes_nothing_more_costs_no_picture(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError
+) -> None:
+    class Lost(io.StringIO):
+        def write(self, text: str) -> int:
+            raise error
+
+    monkeypatch.setattr(sys, "stdout", Lost())
+    outputs = tmp_path / "outputs"
+    given = (f"weights={weights}", f"output_dir={outputs}", "tracking=none", *STEPS)
+    assert main([*given, "progress=json", "seeds=[0,1]"]) == 1
+    manifest = read_manifest(outputs / "latest")
+    assert manifest["status"] == "FINISHED"
+    assert len(manifest["images"]) == 2

@@ -67,7 +67,7 @@ def test_an_address_that_may_work(composed: Compose, uri: str) -> None:
 
 
 def test_what_is_not_tracked_is_not_looked_at(composed: Compose) -> None:
-    check_tracking(composed("tracking=none", "output_dir=/dev/null"))
+    check_tracking(composed("tracking=none", "tracking.uri=htp://x"))
 
 
 def test_a_file_that_is_no_database_of_this_mlflow(composed: Compose, tmp_path: Path) -> None:

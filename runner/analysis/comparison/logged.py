@@ -8,11 +8,12 @@ from pathlib import Path
 
 from runner.analysis.comparison.writing import FOLDER
 from runner.analysis.results import SweepResult
-from runner.catalog.tracking import sqlite_path
+from runner.catalog.tracking import STORE, sqlite_path
 from runner.config.choices import Tracker
 from runner.errors import TrackingError, format_value
 from runner.recording.recorded import read_config
 from runner.recording.sweep_record import SweepRecord, is_running
+from runner.system.files import fit_name
 from runner.system.text import for_outputs
 from runner.tracking.places import absolute_uri, is_named
 from runner.tracking.session import TrackingSession, now_ms
@@ -53,7 +54,7 @@ def _stores(results: SweepResult) -> dict[str | None, list[str]]:
         if cell.manifest is not None:
             tracking = read_config(cell.manifest.config).tracking
             if tracking.tracker == Tracker.mlflow.name:
-                experiment = tracking.experiment or cell.manifest.name
+                experiment = tracking.experiment or fit_name(cell.manifest.name)
                 found.setdefault(tracking.uri, {})[experiment] = None
     return {uri: list(experiments) for uri, experiments in found.items()}
 
@@ -87,5 +88,5 @@ def _log(
 
 def _is_there(uri: str | None, output_dir: Path) -> bool:
     """Whether the store exists: none is created for a sweep folder that was moved."""
-    path = sqlite_path(uri) if uri else output_dir / "mlflow.db"
+    path = sqlite_path(uri) if uri else output_dir / STORE
     return path is None or path.is_file()

@@ -12,6 +12,7 @@ from rich.text import Text
 from runner.analysis.comparison.findings import Comparison, Verdict
 from runner.analysis.comparison.labels import shorten
 from runner.analysis.comparison.tables import Table, heading, tables
+from runner.system.terminal import clean, for_rich
 
 LONGEST = 60
 """Most characters of a setting; the files have it in full."""
@@ -20,24 +21,24 @@ COLOURS = {Verdict.better: "green", Verdict.worse: "red", Verdict.baseline: "bol
 
 def show(comparison: Comparison) -> None:
     """Print it. Users' texts are never read as markup."""
-    console = Console(file=sys.stdout, highlight=False, emoji=False, markup=False)
-    console.print(Text(heading(comparison), style="bold"))
+    console = Console(file=for_rich(sys.stdout), highlight=False, emoji=False, markup=False)
+    console.print(Text(clean(heading(comparison)), style="bold"))
     for table in tables(comparison, every_axis=False):
         console.print()
-        console.print(Text(table.title, style="bold"))
+        console.print(Text(clean(table.title), style="bold"))
         console.print(_drawn(table))
         if table.front:
-            console.print(Text(table.front))
+            console.print(Text(clean(table.front)))
     console.print()
     for note in comparison.notes:
-        console.print(Text(note, style="dim"))
+        console.print(Text(clean(note), style="dim"))
 
 
 def _drawn(table: Table) -> Drawn:
     drawn = Drawn(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
     for place, column in enumerate(table.columns):
         drawn.add_column(
-            Text(column.heading),
+            Text(clean(column.heading)),
             justify="right" if column.numeric else "left",
             overflow="fold",
             no_wrap=False,
@@ -45,6 +46,6 @@ def _drawn(table: Table) -> Drawn:
         )
     for line in table.lines:
         style = COLOURS.get(line.verdict, "")
-        texts = [Text(shorten(cell, LONGEST)) for cell in line.cells]
+        texts = [Text(clean(shorten(cell, LONGEST))) for cell in line.cells]
         drawn.add_row(*texts, style=style)
     return drawn

@@ -159,8 +159,6 @@ def _call(application: Callable[[], Any], argv: list[str]) -> int:
         application()
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-    except BrokenPipeError:
-        raise
     except Exception as error:
         if before_full == "1":
             raise

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import traceback
 from collections.abc import Iterator
 
 from hydra.errors import OverrideParseException
 
 from runner.config.files import config_dir
+from runner.config.texts import text_problem
 from runner.config.words import in_plain_words, no_such_key
 from runner.errors import ConfigError
 from runner.system.credentials import strip_credentials
@@ -32,7 +34,8 @@ def config_problem(error: Exception) -> str:
         return _unreadable_override(error)
     if isinstance(error, UnicodeDecodeError):
         before = error.object[: error.start].decode(errors="replace").splitlines() or [""]
-        return f"a config file is not UTF-8 text: {error.reason} after {before[-1]!r}"
+        reason = f"{error.reason} after {before[-1]!r}"
+        return f"{_file_being_read(error)} is not UTF-8 text: {reason}"
     text = "\n".join(_chain(error))
     if match := NO_OPTION.search(text):
         return _no_option(match["group"], match["option"], text)
@@ -51,6 +54,14 @@ def config_problem(error: Exception) -> str:
     named = FULL_KEY.search(text)
     key = f"{named['key']}: " if named else ""
     return f"{_where(text)}{key}{_lines(text) or type(error).__name__}"
+
+
+def _file_being_read(error: UnicodeDecodeError) -> str:
+    # Python's error does not name the file, nor does Hydra: its reader has the name in a local.
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if "full_path" in frame.f_locals:
+            return f"config file {frame.f_locals['full_path']}"
+    return "a config file"
 
 
 def _no_option(group: str, option: str, text: str) -> str:
@@ -72,6 +83,8 @@ def _options_here(group: str) -> list[str]:
 def _unreadable_override(error: OverrideParseException) -> str:
     # The key alone: a value that cannot be read may hold a password.
     key, _, value = error.override.partition("=")
+    if (problem := text_problem(error.override)) is not None:
+        return f"{key}: {problem}"
     # Lines of the parser's message, but not those that repeat the override: it may hold a password.
     said = [line for line in error.message.splitlines() if error.override not in line]
     reason = _lines("\n".join(line for line in said if line.strip(" ^"))) or "not in quotes"

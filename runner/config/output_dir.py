@@ -1,0 +1,50 @@
+"""Checks of the output folder, before anything is written to it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from runner.config.choices import Tracker
+from runner.config.groups import TrackingConfig
+from runner.config.texts import text_problem
+from runner.errors import ConfigError
+
+LONGEST_NAME, LONGEST_PATH = 255, 4096
+"""Bytes that systems take."""
+ROOM = 1024
+"""Bytes that are left for what lies in the folder: a run, a cell, a picture, an artifact."""
+
+KEY = "output_dir"
+
+
+def check_output_dir(named: str, tracking: TrackingConfig) -> Path:
+    """The output folder, absolute.
+
+    Raises:
+        ConfigError: it cannot be made, or MLflow could not name what lies in it.
+    """
+    if not named.strip():
+        raise ConfigError(KEY, named, "names no folder", "a folder; . is here")
+    path = Path(named).absolute()
+    names = [len(os.fsencode(part)) for part in path.parts]
+    if max(names) > LONGEST_NAME or len(os.fsencode(path)) > LONGEST_PATH - ROOM:
+        raise ConfigError(
+            KEY, named, "is too long",
+            f"names of {LONGEST_NAME} bytes, {LONGEST_PATH - ROOM} in all",
+        )  # fmt: skip
+    if _is_something_else(path):
+        raise ConfigError(KEY, path, "is no folder")
+    if tracking.tracker is Tracker.mlflow and text_problem(str(path)):
+        raise ConfigError(
+            KEY, path, "lies in a folder whose name is no UTF-8 text: MLflow cannot find it",
+            "another folder, or tracking=none",
+        )  # fmt: skip
+    return path
+
+
+def _is_something_else(path: Path) -> bool:
+    try:
+        return (path.is_symlink() or path.exists()) and not path.is_dir()
+    except OSError:
+        return False  # it may not be looked at: the run tells why it cannot write there
