@@ -17,6 +17,10 @@ from runner.graph.stage_table import MEASURE, STAGES, StageFunction
 from runner.graph.values import Value
 
 OUT_OF_MEMORY_ADVICE = "; try offload=auto or model, precision=fp16 or a smaller size"
+MACHINE_ADVICE = "; the machine's memory does not suffice: try fewer workers or a smaller size"
+
+SAID_WITHOUT_MEMORY = ("can't allocate memory", "std::bad_alloc")
+"""Of torch's allocator for the CPU, and of C++."""
 
 
 class PipelineSource(Protocol):
@@ -80,7 +84,8 @@ class StageRunner:
             except Exception as error:
                 failure = error
             if not is_out_of_memory(failure):
-                raise _failed(node, failure) from failure
+                advice = MACHINE_ADVICE if is_machine_out_of_memory(failure) else ""
+                raise _failed(node, failure, advice) from failure
             # Not within `except`: the error's frames hold references to what is to be freed.
             failure = failure.with_traceback(None)
             relief = self._pipelines.relieve()
@@ -149,3 +154,11 @@ def is_out_of_memory(error: Exception) -> bool:
     """Whether an accelerator ran out of memory: torch's class, known without importing torch."""
     named = any(base.__name__ == "OutOfMemoryError" for base in type(error).__mro__)
     return named or "MPS backend out of memory" in str(error)
+
+
+def is_machine_out_of_memory(error: Exception) -> bool:
+    """Whether the machine's own memory, or this process's limit of it, did not suffice: offload
+    would take more of it.
+    """
+    said = str(error)
+    return isinstance(error, MemoryError) or any(words in said for words in SAID_WITHOUT_MEMORY)

@@ -27,6 +27,7 @@ from runner.planning.as_in_diffusers import size_in_diffusers
 from runner.planning.metrics import FindMetric, add_clips, check_smallest, find_metrics
 from runner.planning.pictures import check_pictures, check_repainted, localize_pictures
 from runner.planning.sizes import check_size
+from runner.planning.tracking import check_tracking
 from runner.system.machine import is_installed
 from runner.weights.find import FoundWeights
 from runner.weights.found import FoundCheckpoint
@@ -76,6 +77,7 @@ def check_config(
     Raises:
         ConfigError: the first setting that would fail, or give wrong results, later.
     """
+    check_tracking(run)
     row = row_of(run.version, run.task)
     device = settle_device(run.device)
     check_inputs(run.inputs, run.interpolate, run.task)

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 from runner.config.choices import Tracker
-from runner.errors import format_value
 from runner.planning.plan import Plan
 from runner.system.text import for_outputs
 from runner.tracking.session import TrackingSession
@@ -28,6 +27,6 @@ def close_session(session: TrackingSession, output_dir: Path) -> dict[str, str]:
     if not ids:
         sync = for_outputs("sync", output_dir)
         print(f"MLflow: the records are kept; deliver them with: {sync}", file=sys.stderr)
-        if session.problem:
-            print(f"  {format_value(session.problem)}", file=sys.stderr)
+        if session.problem and session.problem != session.told:
+            print(f"  {session.problem}", file=sys.stderr)
     return ids

@@ -7,6 +7,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 USER_WITHOUT_SCHEME = re.compile(r"^[^/]*:[^/]*@")
 
+USER_AFTER_ODD_SCHEME = re.compile(r"^([^/:]*://)[^/]*@")
+"""Such as of `postgresql+my_driver`, whose underscore a scheme cannot have."""
+
 
 def strip_credentials(uri: str) -> str:
     """An address without user, password, query and fragment, to be shown and logged."""
@@ -15,6 +18,8 @@ def strip_credentials(uri: str) -> str:
     except ValueError:  # not an address, but it may still hold a password
         return uri.rpartition("@")[2]
     if not parts.netloc:
+        if USER_AFTER_ODD_SCHEME.match(uri):
+            return USER_AFTER_ODD_SCHEME.sub(r"\1", uri.partition("?")[0])
         return USER_WITHOUT_SCHEME.sub("", uri, count=1)
     host = parts.netloc.rpartition("@")[2]
     return urlunsplit((parts.scheme, host, parts.path, "", ""))

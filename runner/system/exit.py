@@ -9,6 +9,11 @@ from collections.abc import Callable
 
 from runner.errors import ConfigError, Interrupted, RunnerError, format_value
 
+NO_MEMORY = (
+    "the machine's memory does not suffice (or the limit of this process, see ulimit -v); what was "
+    "made is kept: fewer workers, a smaller size or batch_size help"
+)
+
 
 def report_errors(action: Callable[[], int], debug: bool = False) -> int:
     """Run an action; a RunnerError becomes a message and an exit status."""
@@ -19,6 +24,11 @@ def report_errors(action: Callable[[], int], debug: bool = False) -> int:
             traceback.print_exc()
         print(f"error: {error}", file=sys.stderr)
         return error.exit_status
+    except MemoryError:
+        if debug:
+            traceback.print_exc()
+        print(f"error: {NO_MEMORY}", file=sys.stderr)
+        return 1
     except OSError as error:
         if error.errno not in (errno.ENAMETOOLONG, errno.ELOOP):
             raise

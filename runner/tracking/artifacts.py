@@ -13,9 +13,9 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import unquote
 
+from runner.catalog.tracking import ARTIFACTS
 from runner.errors import TrackingError
 from runner.system.files import fit_name
-from runner.tracking.stores import ARTIFACTS
 
 PART = r"(?!\.{1,2}(?:/|$))(?:[\w.~-]|%[89A-F][0-9A-F])+"
 """A folder's name in a location: letters of other alphabets are quoted, nothing else need be."""

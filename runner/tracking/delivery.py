@@ -1,21 +1,22 @@
-"""Writes records to MLflow, each once. The only module that imports mlflow."""
+"""Writes records to MLflow, each once. This module and `database` alone import mlflow."""
 
 from __future__ import annotations
 
 import json
 import os
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from runner.catalog.tracking import STORE, sqlite_path
 from runner.errors import TrackingError
 from runner.system.imports import pause_collection
 from runner.tracking.artifacts import check_artifact, experiment_location, follow_artifacts
+from runner.tracking.database import file_id, make_database
+from runner.tracking.problems import StoreGoneError
 from runner.tracking.spool import Target, file_of_record
 from runner.tracking.status import Status
-from runner.tracking.stores import ARTIFACTS, STORE, is_own_store, sqlite_path, sqlite_uri
+from runner.tracking.stores import is_own_store
 
 RUN_ID_TAG = "runner.run_id"
 MAX_PARAM = 6000
@@ -23,6 +24,9 @@ MAX_TAG = 8000
 BATCH = 100
 MOST_METRICS = 500
 """MLflow's own limits: longer values are cut, larger batches are refused."""
+
+ATTEMPTS = 2
+"""How often MLflow tries to connect to a database before it says why it cannot."""
 
 TOGETHER = ("params", "tags", "metrics", "file", "table")
 MOST_TOGETHER = 100
@@ -70,11 +74,15 @@ class Delivery:
         doubtful: bool,
     ) -> None:
         with pause_collection():
+            from mlflow.store.db import utils
             from mlflow.tracking import MlflowClient
 
+        # The writer tries again itself; MLflow would say nothing for 100 seconds.
+        utils.MAX_RETRY_COUNT = ATTEMPTS
         self._target = target
         self._output_dir = output_dir
-        _make_database(target)
+        make_database(target)
+        self._file_id = file_id(target)
         # Where all artifacts must lie; None: MLflow's server, or a store of the user's, decides.
         self._own_artifacts: Path | None = None
         if target.artifact_root is not None and is_own_store(target.uri, target.artifact_root):
@@ -105,7 +113,16 @@ class Delivery:
         return True
 
     def apply(self, records: Sequence[Mapping[str, Any]]) -> None:
-        """Deliver one portion of `together`, in as few calls to MLflow as possible."""
+        """Deliver one portion of `together`, in as few calls to MLflow as possible.
+
+        Raises:
+            StoreGoneError: the sqlite file is not the one that was opened.
+        """
+        if self._file_id != file_id(self._target):
+            raise StoreGoneError(
+                f"{sqlite_path(self._target.uri)} was deleted or replaced meanwhile: the records "
+                "of this command are delivered once more"
+            )
         first = records[0]
         kind = first["kind"]
         if kind == "run":
@@ -125,6 +142,12 @@ class Delivery:
                 if record["kind"] in ("file", "table"):
                     folder = record.get("folder")
                     self._file(self._runs[first["run"]], record["path"], folder)
+
+    def forget_connections(self) -> None:
+        """Have the next delivery of this process open the file that is there now."""
+        from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+        SqlAlchemyStore(self._target.uri, self._target.artifact_root or "").engine.dispose()
 
     def _begin(self, record: Mapping[str, Any]) -> None:
         """Create a run, or continue the one that an earlier attempt made."""
@@ -243,54 +266,3 @@ def together(
         end = offset
     if some:
         yield some, end
-
-
-def _make_database(target: Target) -> None:
-    """Create a missing sqlite store under another name, then link it into place.
-
-    A process that dies during MLflow's migrations leaves a file that MLflow never opens again;
-    and of several processes that open a fresh file at once, all but one fail.
-    """
-    path = sqlite_path(target.uri)
-    if path is None or path.exists():
-        return
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
-    try:
-        artifacts = Path(target.artifact_root or path.parent / ARTIFACTS).as_uri()
-        with _unsynchronised():
-            SqlAlchemyStore(sqlite_uri(fresh), artifacts).engine.dispose()
-        with fresh.open("rb") as file:
-            os.fsync(file.fileno())
-        _put_in_place(fresh, path)
-    finally:
-        fresh.unlink(missing_ok=True)
-
-
-@contextmanager
-def _unsynchronised() -> Iterator[None]:
-    """Switch off sqlite's waiting for the disk, for a file that nobody uses yet: MLflow runs
-    hundreds of migrations, each slow on a slow disk.
-    """
-    from sqlalchemy import event
-    from sqlalchemy.engine import Engine
-
-    def connected(connection: Any, _: object) -> None:
-        connection.execute("PRAGMA synchronous=OFF")
-
-    event.listen(Engine, "connect", connected)
-    try:
-        yield
-    finally:
-        event.remove(Engine, "connect", connected)
-
-
-def _put_in_place(fresh: Path, path: Path) -> None:
-    try:
-        os.link(fresh, path)
-    except FileExistsError:
-        pass  # another process was first, and may be using it already
-    except OSError:
-        fresh.replace(path)  # this file system has no hard links

@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import socket
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
+from runner.catalog.tracking import STORES, scheme_of, sqlite_path, sqlite_uri
 from runner.errors import TrackingError
 from runner.system.credentials import strip_credentials
 from runner.system.text import for_outputs
 from runner.system.user_cache import user_cache_dir
 from runner.tracking.spool import Target
-from runner.tracking.stores import is_own_store, sqlite_path, sqlite_uri
+from runner.tracking.stores import is_own_store
 
 NAMED = "trackers"
 """Folder of the user's cache: an empty file for each place, named after the address's hash."""
@@ -61,6 +65,28 @@ def absolute_uri(uri: str) -> str:
     if path is None or path.is_absolute():
         return uri
     return sqlite_uri(Path.cwd() / path) + uri[len(uri.partition("?")[0]) :]
+
+
+def check_answers(target: Target, seconds: float) -> None:
+    """Connect to the target's server, where one is named, and hang up.
+
+    MLflow needs two seconds to be imported, and more to say that nothing is there.
+
+    Raises:
+        TrackingError: nothing accepts a connection within that time.
+    """
+    store = STORES.get(scheme_of(target.uri))
+    try:
+        parts = urlsplit(target.uri)
+        host, port = parts.hostname, parts.port or (store.port if store else None)
+    except ValueError:
+        return  # MLflow says what is wrong with it
+    if not host or port is None or (getproxies().get(parts.scheme) and not proxy_bypass(host)):
+        return
+    try:
+        socket.create_connection((host, port), timeout=seconds).close()
+    except (OSError, UnicodeError) as error:
+        raise TrackingError(f"nothing answers at {host}:{port}: {error}") from error
 
 
 def _lies_in(output_dir: Path, target: Target) -> bool:

@@ -6,23 +6,18 @@ import contextlib
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+from runner.catalog.tracking import is_server
 from runner.errors import TrackingError
 from runner.system.machine import module_command, python_path
+from runner.tracking.delivered import read_delivered, read_problem, read_runs
 from runner.tracking.places import absolute_uri, check_place, remember_place
-from runner.tracking.spool import (
-    Spool,
-    Target,
-    read_delivered,
-    read_problem,
-    read_runs,
-    remove,
-)
+from runner.tracking.spool import WRITER_LOG, Spool, Target, remove
 from runner.tracking.status import Status
 from runner.tracking.stores import own_store
 
@@ -30,8 +25,8 @@ FINAL_WAIT_SECONDS = 15.0
 """How long a finished command waits for delivery without progress, before it leaves the records for
 later."""
 
-SERVERS = ("http", "https", "databricks")
-"""URI schemes of servers that decide themselves where artifacts go."""
+
+SECONDS_BETWEEN_LOOKS = 0.25
 
 
 class TrackingSession:
@@ -46,6 +41,7 @@ class TrackingSession:
 
     Attributes:
         problem: after `close`, why the records were not delivered, where that is known.
+        told: the first problem of the writer, which the user was told at once.
 
     Raises:
         TrackingError: the spool cannot be created, or the writer cannot be started.
@@ -55,7 +51,7 @@ class TrackingSession:
         own, artifact_root = own_store(output_dir)
         target = Target(
             uri=absolute_uri(uri) if uri else own,
-            artifact_root=None if _is_server(uri) else artifact_root,
+            artifact_root=None if uri and is_server(uri) else artifact_root,
         )
         if uri:
             remember_place(target.uri)
@@ -64,12 +60,15 @@ class TrackingSession:
         self._spool = Spool(output_dir, name, target)
         self._lost: TrackingError | None = None
         self.problem: str | None = None
+        self.told: str | None = None
         try:
             self._writer = _start_writer(self._spool.path, output_dir)
         except OSError as error:
             self._spool.close()
             remove(self._spool.path)
             raise TrackingError(f"cannot start the writer process: {error.strerror}") from error
+        self._closing = threading.Event()
+        threading.Thread(target=self._tell_first_problem, daemon=True).start()
 
     def begin(
         self,
@@ -147,6 +146,7 @@ class TrackingSession:
         else:
             self._hurry()
             self._wait()
+        self._closing.set()
         ended, runs = read_delivered(self._spool.path).ended, read_runs(self._spool.path)
         if ended:
             remove(self._spool.path)
@@ -157,6 +157,14 @@ class TrackingSession:
         assert self._writer.stdin is not None
         self._writer.stdin.close()
         return runs if ended else {}
+
+    def _tell_first_problem(self) -> None:
+        """Say at once why nothing is delivered: the end of the run may be hours away."""
+        while not self._closing.wait(SECONDS_BETWEEN_LOOKS):
+            if (problem := read_problem(self._spool.path)) is not None:
+                self.told = problem
+                print(f"warning: MLflow: {problem}; the run goes on", file=sys.stderr, flush=True)
+                return
 
     def _hurry(self) -> None:
         """Make the writer read the spool at once."""
@@ -184,7 +192,7 @@ class TrackingSession:
 
 
 def _start_writer(spool: Path, output_dir: Path) -> subprocess.Popen[bytes]:
-    with (spool / "writer.log").open("wb") as log:
+    with (spool / WRITER_LOG).open("wb") as log:
         return subprocess.Popen(
             module_command("runner.tracking.writer", str(spool), str(output_dir)),
             bufsize=0,  # bytes that a dead writer does not read are not flushed again at close
@@ -194,10 +202,6 @@ def _start_writer(spool: Path, output_dir: Path) -> subprocess.Popen[bytes]:
             start_new_session=True,
             env={**os.environ, "PYTHONPATH": python_path(users_modules=False)},
         )
-
-
-def _is_server(uri: str | None) -> bool:
-    return uri is not None and urlsplit(uri).scheme in SERVERS
 
 
 def now_ms() -> int:

@@ -23,22 +23,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from runner.errors import StorageError, TrackingError
-from runner.system.files import write_whole
+from runner.errors import TrackingError
 from runner.system.locks import hold
 from runner.system.typed_json import read_as, read_json
 from runner.system.untrusted import UntrustedError, path_below
+from runner.tracking.delivered import DELIVERED, DELIVERED_BYTES, RUNS
 from runner.tracking.stores import is_own_store, own_store
 
 SPOOLS = ".spool"
+TARGET = "target.json"
 RECORDS = "records.jsonl"
 RUNNER_LOCK = "runner.lock"
 WRITER_LOCK = "writer.lock"
-DELIVERED = "delivered.json"
-DELIVERED_BYTES = 256
-PROBLEM = "problem.txt"
-RUNS = "runs.jsonl"
 ROOM = "room"
+FILES = "files"
+WRITER_LOG = "writer.log"
 
 LAST_WORDS = ("tags", "end", "close")
 """Records that tell how a run ended and why; reserved space is freed for these."""
@@ -61,19 +60,6 @@ class Target:
     artifact_root: str | None
 
 
-@dataclass(frozen=True)
-class Delivered:
-    """How far a spool was delivered.
-
-    Attributes:
-        offset: records.jsonl is in MLflow up to this byte.
-        ended: all records are, and every run has its final status.
-    """
-
-    offset: int = 0
-    ended: bool = False
-
-
 class Spool:
     """The runner's side: appends records, and holds the runner's lock while open."""
 
@@ -84,7 +70,7 @@ class Spool:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.mkdir(mode=0o700)
-            (self.path / "files").mkdir()
+            (self.path / FILES).mkdir()
             # The folder counts as a spool only once the target exists. By then the lock is held, so
             # no writer takes the runner for dead.
             self._lock = hold(self.path / RUNNER_LOCK)
@@ -92,7 +78,7 @@ class Spool:
             (self.path / DELIVERED).write_bytes(b" " * DELIVERED_BYTES)
             (self.path / RUNS).touch()
             (self.path / ROOM).write_bytes(b" " * ROOM_BYTES)
-            descriptor = os.open(self.path / "target.json", os.O_WRONLY | os.O_CREAT, 0o600)
+            descriptor = os.open(self.path / TARGET, os.O_WRONLY | os.O_CREAT, 0o600)
             with os.fdopen(descriptor, "w") as file:
                 json.dump(asdict(target), file)
         except OSError as error:
@@ -135,7 +121,7 @@ class Spool:
 
     def write_file(self, run: str, name: str, text: str) -> Path:
         """Write a text file that a record will name."""
-        path = self.path / "files" / run / name
+        path = self.path / FILES / run / name
         try:
             path.parent.mkdir(exist_ok=True)
             path.write_text(text, encoding="utf-8")
@@ -149,7 +135,7 @@ class Spool:
         """
         output_dir, place = self.path.parents[1].resolve(), path.resolve()
         if not place.is_relative_to(output_dir):
-            place = self.path.resolve() / "files" / run / path.name
+            place = self.path.resolve() / FILES / run / path.name
             try:
                 place.parent.mkdir(exist_ok=True)
                 shutil.copyfile(path, place)
@@ -169,7 +155,7 @@ class Spool:
 def spools(output_dir: Path) -> list[Path]:
     """All spools with something left to deliver, oldest first. A link is none."""
     folder = output_dir / SPOOLS
-    found = folder.glob("*/target.json") if folder.is_dir() and not folder.is_symlink() else ()
+    found = folder.glob(f"*/{TARGET}") if folder.is_dir() and not folder.is_symlink() else ()
     own = (path.parent for path in found if not path.parent.is_symlink())
     return sorted(own, key=lambda p: p.stat().st_mtime)
 
@@ -179,7 +165,7 @@ def predecessors(spool: Path) -> list[Path]:
     sweep, number = _attempt(spool)
     earlier = [other for other in spool.parent.glob(f"{sweep}*") if other != spool]
     named = {_attempt(other)[1]: other for other in earlier if _attempt(other)[0] == sweep}
-    return [named[n] for n in sorted(named) if n < number and (named[n] / "target.json").exists()]
+    return [named[n] for n in sorted(named) if n < number and (named[n] / TARGET).exists()]
 
 
 def _attempt(spool: Path) -> tuple[str, int]:
@@ -189,7 +175,7 @@ def _attempt(spool: Path) -> tuple[str, int]:
 
 def read_target(spool: Path) -> Target:
     """Read where a spool is to be delivered. Raises FieldError."""
-    file = spool / "target.json"
+    file = spool / TARGET
     target = read_as(Target, read_json(file), file)
     if is_own_store(target.uri, target.artifact_root):
         # The folder's own store is the one in it, also where it was moved since.
@@ -232,57 +218,11 @@ def file_of_record(output_dir: Path, named: str) -> Path | None:
         return None
 
 
-def read_delivered(spool: Path) -> Delivered:
-    """Read how far a spool was delivered."""
-    try:
-        return Delivered(**json.loads((spool / DELIVERED).read_bytes()))
-    except (FileNotFoundError, ValueError, TypeError):
-        # None yet, or damaged by a crash of the machine: delivering again changes nothing.
-        return Delivered()
-
-
-def write_delivered(spool: Path, delivered: Delivered) -> None:
-    """Record how far a spool was delivered."""
-    # Overwrites bytes that exist since the spool was created, so it works on a full disk. A
-    # truncated write does no harm, see `read_delivered`.
-    with (spool / DELIVERED).open("r+b") as file:
-        file.write(json.dumps(asdict(delivered)).encode().ljust(DELIVERED_BYTES))
-
-
-def note_run(spool: Path, run: str, mlflow_run_id: str) -> None:
-    """Record the MLflow id of a run. Skipped on a full disk: the run can be found by its tag."""
-    with contextlib.suppress(OSError), (spool / RUNS).open("a") as file:
-        file.write(json.dumps([run, mlflow_run_id]) + "\n")
-
-
-def read_runs(spool: Path) -> dict[str, str]:
-    """The runner's own id -> MLflow run's id, as far as they are known."""
-    try:
-        lines = (spool / RUNS).read_text().splitlines()
-    except OSError:
-        return {}
-    found = {}
-    for line in lines:
-        with contextlib.suppress(ValueError):  # half a line, from a writer that was killed
-            run, mlflow_run_id = json.loads(line)
-            found[run] = mlflow_run_id
-    return found
-
-
-def note_problem(spool: Path, text: str) -> None:
-    """Record why a spool was not delivered, if the disk has room."""
-    with contextlib.suppress(StorageError):
-        write_whole(spool / PROBLEM, text.encode("utf-8", "backslashreplace"))  # not through a link
-
-
-def read_problem(spool: Path) -> str | None:
-    """Why a spool was not delivered when it was last tried."""
-    try:
-        return (spool / PROBLEM).read_text(encoding="utf-8") or None
-    except OSError:
-        return None
-
-
 def remove(spool: Path) -> None:
-    """Remove a spool whose runs are complete in MLflow."""
+    """Remove a spool whose runs are complete in MLflow.
+
+    Its target first: what a kill within the removal leaves is no spool any more.
+    """
+    with contextlib.suppress(OSError):
+        (spool / TARGET).unlink()
     shutil.rmtree(spool, ignore_errors=True)

@@ -1,28 +1,10 @@
-"""Addresses of MLflow stores in sqlite files, and the store of an output folder itself."""
+"""The MLflow store of an output folder itself."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import quote, unquote
 
-SQLITE = "sqlite:///"
-STORE, ARTIFACTS = "mlflow.db", "mlartifacts"
-"""In an output folder: its own store, and the folder of that store's artifacts."""
-
-
-def sqlite_uri(path: Path) -> str:
-    """The address of a sqlite file. In it ? begins a query, and %20 means a space."""
-    if not {"%", "?", "#"} & {*str(path)}:
-        return f"{SQLITE}{path}"
-    # Also the slashes: MLflow makes the folders of an address before it is unquoted.
-    return SQLITE + quote(str(path), safe="")
-
-
-def sqlite_path(uri: str) -> Path | None:
-    """The file of a sqlite store; None for any other."""
-    if not uri.startswith(SQLITE):
-        return None
-    return Path(unquote(uri.removeprefix(SQLITE).partition("?")[0]))
+from runner.catalog.tracking import ARTIFACTS, SQLITE, STORE, sqlite_path, sqlite_uri
 
 
 def own_store(output_dir: Path) -> tuple[str, str]:

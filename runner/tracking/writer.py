@@ -14,28 +14,31 @@ import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from runner.system.locks import hold, is_held
+from runner.tracking.delivered import (
+    RUNS,
+    Delivered,
+    note_problem,
+    note_run,
+    read_delivered,
+    read_runs,
+    write_delivered,
+)
 from runner.tracking.delivery import Delivery, prepare_environment, together
-from runner.tracking.places import check_place
+from runner.tracking.places import check_answers, check_place
+from runner.tracking.problems import StoreGoneError, is_run_gone, problem_of
+from runner.tracking.remains import clear_remains
 from runner.tracking.spool import (
     RECORDS,
     RUNNER_LOCK,
     WRITER_LOCK,
-    Delivered,
-    Target,
     check_spool,
-    note_problem,
-    note_run,
     predecessors,
-    read_delivered,
     read_records,
-    read_runs,
     read_target,
     remove,
     spools,
-    write_delivered,
 )
 from runner.tracking.status import Status
 
@@ -45,6 +48,9 @@ time that stages need.
 """
 PATIENCE_SECONDS = 5.0
 """Seconds between attempts to reach an absent server during a run."""
+
+FIRST_SECONDS, SECONDS = 1.5, 20.0
+"""How long a server may take to accept a connection: at first it is told early that none does."""
 
 
 def main(arguments: list[str]) -> int:
@@ -64,11 +70,14 @@ def follow(spool: Path) -> None:
     """Deliver a living runner's records as they come; if it dies, end its runs as killed."""
     with _held(spool) as taken_over:
         delivery: Delivery | None = None
+        failed_at = -1
+        seconds = FIRST_SECONDS
         while True:
             # Checked before reading, so that a dying runner's last records are not missed.
             alive = _runner_lives()
             try:
                 if delivery is None:
+                    check_answers(read_target(spool), seconds)
                     _deliver_predecessors(spool)
                     delivery = _open_delivery(spool, taken_over)
                 if _deliver(spool, delivery):
@@ -77,7 +86,13 @@ def follow(spool: Path) -> None:
                     _end_for_the_dead(spool, delivery)
                     return
             except Exception as error:
-                note_problem(spool, _problem(spool, error))
+                seconds = SECONDS
+                note_problem(spool, problem_of(spool, error))
+                if _is_gone(spool, error, failed_at):
+                    failed_at = read_delivered(spool).offset
+                    _begin_again(spool, delivery)
+                    delivery, taken_over = None, True
+                    continue
                 if not alive:
                     return  # the spool stays, for the next run's writer or `sync`
                 if delivery is not None:
@@ -88,6 +103,7 @@ def follow(spool: Path) -> None:
 
 def deliver_left_behind(output_dir: Path) -> dict[str, str]:
     """Deliver spools whose runner and writer are gone. Returns spool's name -> problem."""
+    clear_remains(output_dir)
     problems = {}
     for spool in spools(output_dir):
         if not spool.exists() or is_held(spool / RUNNER_LOCK):
@@ -98,7 +114,7 @@ def deliver_left_behind(output_dir: Path) -> dict[str, str]:
         except BlockingIOError:
             continue  # another writer has it
         except Exception as error:
-            problems[spool.name] = _problem(spool, error)
+            problems[spool.name] = problem_of(spool, error)
             note_problem(spool, problems[spool.name])
     return problems
 
@@ -116,10 +132,40 @@ def _deliver_predecessors(spool: Path) -> None:
 def _deliver_dead(spool: Path) -> None:
     """Deliver a spool whose runner is gone, and end the runs that it left open as killed."""
     check_place(read_target(spool), spool.parents[1])
+    check_answers(read_target(spool), SECONDS)
     with _held(spool) as taken_over:
-        delivery = _open_delivery(spool, taken_over)
-        if not _deliver(spool, delivery):
-            _end_for_the_dead(spool, delivery)
+        try:
+            _deliver_all(spool, taken_over)
+        except Exception as error:
+            if not _is_gone(spool, error):
+                raise
+            _begin_again(spool, None)
+            _deliver_all(spool, taken_over=True)
+
+
+def _deliver_all(spool: Path, taken_over: bool) -> None:
+    delivery = _open_delivery(spool, taken_over)
+    if not _deliver(spool, delivery):
+        _end_for_the_dead(spool, delivery)
+
+
+def _is_gone(spool: Path, error: Exception, failed_at: int = -1) -> bool:
+    """Whether what was delivered is there no more, and to deliver it again may help: not where
+    that has led to the same record, at the offset `failed_at`, before.
+    """
+    if isinstance(error, StoreGoneError):
+        return True
+    return (
+        is_run_gone(error) and bool(read_runs(spool)) and failed_at != read_delivered(spool).offset
+    )
+
+
+def _begin_again(spool: Path, delivery: Delivery | None) -> None:
+    """Deliver from the first record on."""
+    if delivery is not None:
+        delivery.forget_connections()
+    (spool / RUNS).write_bytes(b"")
+    write_delivered(spool, Delivered())
 
 
 @contextlib.contextmanager
@@ -203,25 +249,6 @@ def _wait_for_the_end(seconds: float) -> bool:
     """Wait for the runner's end: True as soon as it is gone; False after the time, or on a byte."""
     readable, _, _ = select.select([sys.stdin], [], [], seconds)
     return bool(readable) and os.read(sys.stdin.fileno(), 1) == b""
-
-
-def _problem(spool: Path, error: Exception) -> str:
-    text = f"{type(error).__name__}: {error}"
-    try:
-        text = _strip_credentials(text, read_target(spool))
-    except (OSError, ValueError, TypeError):
-        return f"{type(error).__name__}: its target.json cannot be read"
-    return text.strip().splitlines()[0][:2000]
-
-
-def _strip_credentials(text: str, target: Target) -> str:
-    """Remove user, password and query from an address, however a library shows it."""
-    parts = urlsplit(target.uri)
-    password = parts.password or ""
-    for secret in (parts.netloc.rpartition("@")[0], parts.query, password, unquote(password)):
-        if secret:
-            text = text.replace(secret, "***")
-    return text
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from runner.tracking.delivery import prepare_environment
 from runner.tracking.places import absolute_uri, remember_place
+from runner.tracking.remains import clear_remains
 from runner.tracking.spool import spools
 from runner.tracking.writer import deliver_left_behind
 
@@ -26,6 +27,7 @@ def main(arguments: list[str]) -> int:
     output_dir = options.output_dir.absolute()
     if options.to:
         remember_place(absolute_uri(options.to))
+    clear_remains(output_dir)
     waiting = {spool.name for spool in spools(output_dir)}
     if not waiting:
         print("nothing to deliver")

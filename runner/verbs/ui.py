@@ -7,9 +7,9 @@ import os
 import sys
 from pathlib import Path
 
+from runner.catalog.tracking import ARTIFACTS, STORE, sqlite_uri
 from runner.errors import ConfigError, TrackingError
 from runner.tracking.artifacts import follow_artifacts
-from runner.tracking.stores import ARTIFACTS, STORE, sqlite_uri
 
 
 def main(arguments: list[str]) -> int:

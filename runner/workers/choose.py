@@ -15,7 +15,7 @@ from runner.planning.planner import SMALL_MODEL_PARAMETERS, cache_dir
 from runner.planning.profile import profile_of
 from runner.system.machine import accelerators, cpu_cores
 from runner.system.text import pluralize
-from runner.workers import host
+from runner.workers import host, ray_private
 from runner.workers.setup import WorkerSetup, open_pipelines, setup_of
 
 ENOUGH = 12
@@ -58,6 +58,8 @@ def _elsewhere(
 ) -> Workers:
     work = _work(nodes)
     if isinstance(cluster, RayCluster):
+        if not cluster.address:
+            ray_private.set_up()  # before Ray is imported
         from runner.workers.ray_actors import RayActors
 
         actors = RayActors(cluster, opening, work, observer)

@@ -209,7 +209,10 @@ class Teller:
 
 def given_up(node: Node, deaths: int) -> StageError:
     """The error of a node that is not tried again, after `deaths` workers died running it."""
-    return StageError(f"{node.stage} failed ({node.label}): its worker process died {deaths} times")
+    return StageError(
+        f"{node.stage} failed ({node.label}): its worker process died {deaths} times; if the "
+        "system ends it for want of memory, fewer workers or a smaller size help"
+    )
 
 
 def result_of(message: Ran | Failed) -> Ran | RunnerError:

@@ -8,15 +8,13 @@ submitted again.
 from __future__ import annotations
 
 import itertools
-import secrets
 import shlex
 import socket
 import sys
 import threading
 import time
 from collections.abc import Collection
-from multiprocessing import AuthenticationError
-from multiprocessing.connection import Connection, Listener
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +26,11 @@ from runner.errors import RunnerError
 from runner.graph.node import Node, PipelineSpec
 from runner.system.machine import python_path
 from runner.workers.connected import ConnectedWorkers, Worker
+from runner.workers.listener import JobListener
 from runner.workers.messages import Run
 from runner.workers.process import serve
 from runner.workers.setup import WorkerSetup
 
-LOOPBACK = "127.0.0.1"
 SECONDS_BETWEEN_LOOKS = 2.0
 SECONDS_TO_END = 15.0
 
@@ -56,11 +54,7 @@ class JobWorkers(ConnectedWorkers):
         folder: Path,
     ) -> None:
         super().__init__(opening, specs, observer)
-        self._key = secrets.token_bytes(32)
-        self._local = local = batch.cluster == "local"
-        self._listener = Listener((LOOPBACK if local else "", 0), backlog=count, authkey=self._key)
-        host = batch.host or (LOOPBACK if local else socket.getfqdn())
-        self._address = (host, self._listener.address[1])
+        self._local = batch.cluster == "local"
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # it holds the connection's key
         self._executor = submitit.AutoExecutor(
             folder=folder, cluster=batch.cluster, local_python=_python(), slurm_python=_python()
@@ -73,7 +67,8 @@ class JobWorkers(ConnectedWorkers):
         self._arrived: list[Connection] = []
         self._numbers = itertools.count()
         self._arrival = threading.Condition()
-        threading.Thread(target=self._accept, daemon=True).start()
+        host = batch.host or (None if self._local else socket.getfqdn())
+        self._listener = JobListener(host, self._arrive)
         self._add(count)
 
     def has_idle(self) -> bool:
@@ -102,8 +97,9 @@ class JobWorkers(ConnectedWorkers):
 
     def _add(self, count: int) -> None:
         with self._executor.batch():
+            listener = self._listener
             self._jobs += [
-                self._executor.submit(serve, self._address, self._key) for _ in range(count)
+                self._executor.submit(serve, listener.address, listener.key) for _ in range(count)
             ]
 
     def _give(self, run: Run) -> None:
@@ -114,17 +110,10 @@ class JobWorkers(ConnectedWorkers):
             self._check_jobs()
         super()._give(run)
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection = self._listener.accept()
-            except AuthenticationError:
-                continue  # not one of our jobs
-            except OSError:
-                return  # closed
-            with self._arrival:
-                self._arrived.append(connection)
-                self._arrival.notify()
+    def _arrive(self, connection: Connection) -> None:
+        with self._arrival:
+            self._arrived.append(connection)
+            self._arrival.notify()
 
     def _welcome(self) -> None:
         """Add the jobs that have connected meanwhile."""

@@ -30,6 +30,7 @@ from runner.system.machine import python_path
 from runner.system.signals import STOPPING
 from runner.weights.find import packaged_folder
 from runner.weights.found import FoundCheckpoint
+from runner.workers import ray_private
 from runner.workers.connected import RETRIES, Teller, given_up, result_of
 from runner.workers.messages import Failed, Happened, Run
 from runner.workers.process import Messenger, run_node
@@ -58,6 +59,8 @@ class RayActors:
         self._own = not ray.is_initialized()
         if self._own:
             _init(cluster)
+            if not cluster.address:
+                ray_private.check()
         self._class = ray.remote(num_cpus=cluster.cpus, num_gpus=cluster.gpus)(StageActor)
         self._opening = ray.put(opening)
         self.count = max(1, min(cluster.workers or _room(cluster), work))

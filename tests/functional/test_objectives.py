@@ -42,6 +42,9 @@ def test_the_best_cell_is_found(weights: Path, tmp_path: Path, direction: str) -
     params = found["best_params"]
     assert isinstance(params, dict)
     assert {f"{key}={value}" for key, value in params.items()} <= set(overrides)
+    if direction == "maximize":
+        cell = next(outputs.glob("*/*/*/manifest.json")).parent
+        assert main(["reproduce", str(cell)]) == 0
 
 
 @pytest.mark.slow

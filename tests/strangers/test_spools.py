@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from runner.catalog.tracking import SQLITE
 from runner.cli import main
 from runner.tracking.spool import Target
-from runner.tracking.stores import SQLITE
 from runner.tracking.writer import deliver_left_behind
 from tracking.processes import MLflow
 from tracking.spools_made import filled

@@ -6,23 +6,29 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
-from runner.tracking.places import remember_place
-from runner.tracking.spool import (
-    WRITER_LOCK,
-    Spool,
-    Target,
+from runner.system.locks import hold
+from runner.tracking.delivered import (
+    Delivered,
     note_run,
+    read_delivered,
     read_problem,
-    spools,
+    write_delivered,
 )
+from runner.tracking.places import remember_place
+from runner.tracking.spool import RUNNER_LOCK, WRITER_LOCK, Spool, Target, read_records, spools
 from runner.tracking.writer import deliver_left_behind
-from tracking.processes import MLflow
-from tracking.spools_made import RUN, begin, check_whole, filled
+from runner.verbs.sync import main as sync
+from tracking.processes import MLflow, wait_until
+from tracking.spools_made import RUN, begin, check_whole, filled, start_writer
 
 pytestmark = pytest.mark.slow
 
@@ -131,6 +137,79 @@ def test_a_deleted_experiment_is_said(tmp_path: Path, target: Target) -> None:
     assert read_problem(spool) == problem
     experiments.restore_experiment(experiment.experiment_id)
     assert deliver_left_behind(tmp_path) == {}
+
+
+@pytest.mark.parametrize("recreated", [False, True])
+def test_a_database_that_was_deleted_gets_all_again(
+    tmp_path: Path, target: Target, recreated: bool
+) -> None:
+    """The writer was killed too, with half of the records delivered."""
+    if recreated:
+        filled(tmp_path, target, "another")
+        assert deliver_left_behind(tmp_path) == {}
+    spool = filled(tmp_path, target)
+    note_run(spool, RUN, "0" * 32)
+    (_, first), *_ = read_records(spool, 0)
+    write_delivered(spool, Delivered(first))
+    assert deliver_left_behind(tmp_path) == {}
+    mlflow = MLflow(tmp_path / "mlflow.db")
+    (run,) = (run for run in mlflow.runs() if run.data.tags["runner.run_id"] == RUN)
+    check_whole(mlflow, run)
+    assert spools(tmp_path) == []
+
+
+def test_a_database_deleted_under_the_writer_gets_all_again(tmp_path: Path, target: Target) -> None:
+    spool = Spool(tmp_path, RUN, target)
+    begin(spool)
+    spool.append("tags", RUN, tags={"colour": "red"})
+    writer = start_writer(spool.path, tmp_path)
+    size = (spool.path / "records.jsonl").stat().st_size
+    wait_until(lambda: read_delivered(spool.path).offset == size)
+    (tmp_path / "mlflow.db").unlink()
+    spool.append("tags", RUN, tags={"later": "yes"})
+    spool.append("end", RUN, status="FINISHED", time_ms=1_700_000_009_000)
+    spool.append("close")
+    wait_until(lambda: read_delivered(spool.path).ended)
+    assert "was deleted or replaced" in (read_problem(spool.path) or "")
+    spool.close()
+    writer.communicate(timeout=60)
+    run = MLflow(tmp_path / "mlflow.db").run()
+    assert run.info.status == "FINISHED"
+    assert {"colour": "red", "later": "yes"}.items() <= run.data.tags.items()
+
+
+def test_a_read_only_database_says_so(tmp_path: Path, target: Target) -> None:
+    filled(tmp_path, target)
+    assert deliver_left_behind(tmp_path) == {}
+    store = (tmp_path / "mlflow.db").rename(tmp_path / "other.db")
+    filled(tmp_path, replace(target, uri=f"sqlite:///{store}"), "another")
+
+    def protect(connection: Any, _: object) -> None:
+        connection.execute("PRAGMA query_only=ON")  # root may write any file
+
+    event.listen(Engine, "connect", protect)
+    try:
+        (problem,) = deliver_left_behind(tmp_path).values()
+    finally:
+        event.remove(Engine, "connect", protect)
+    assert problem == f"the database refuses to be written, it is read-only: {store}"
+
+
+def test_half_removed_spools_are_cleared(tmp_path: Path, target: Target) -> None:
+    def half(name: str, gone: str = "target.json") -> Path:
+        spool = filled(tmp_path, target, name)
+        (spool / gone).unlink()
+        return spool
+
+    cleared = [half("a"), half("b", "records.jsonl")]
+    kept = [half("strange"), half("linked"), half("held"), half("young")]
+    (kept[0] / "thesis.txt").touch()
+    (kept[1] / "files" / "x").symlink_to(tmp_path)
+    for spool in (*cleared, *kept[:3]):
+        os.utime(spool, (0, 0))
+    with closing(hold(kept[2] / RUNNER_LOCK)):
+        assert sync([str(tmp_path)]) == 0
+    assert sorted((tmp_path / ".spool").iterdir()) == sorted(kept)
 
 
 def statuses(tmp_path: Path) -> dict[str, str]:

@@ -4,11 +4,13 @@ and machines and jobs may be lost.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil  # type: ignore[import-untyped]
 import pytest
 
 from helpers.manifests import read_manifest
@@ -36,11 +38,28 @@ def expected(shared: Workplace) -> dict[tuple[str, str], str]:
     return hashes(shared)
 
 
+def addresses(pid: int) -> set[str]:
+    """Where a process and those that it has started listen for connections."""
+    found: set[str] = set()
+    with contextlib.suppress(psutil.NoSuchProcess):
+        run = psutil.Process(pid)
+        for one in (run, *run.children(recursive=True)):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                made = one.net_connections("tcp")
+                found |= {each.laddr[0] for each in made if each.status == "LISTEN"}
+    return found
+
+
 def test_actors_make_the_pixels_of_one_process(
     place: Workplace, expected: dict[tuple[str, str], str]
 ) -> None:
-    status, output = place.run(*SWEEP, "hydra/launcher=ray", "hydra.launcher.workers=2")
+    process = place.start_run(*SWEEP, "hydra/launcher=ray", "hydra.launcher.workers=2")
+    listening: set[str] = set()
+    wait_until(lambda: not listening.update(addresses(process.pid)) and process.poll() is not None)
+    status, output = ended(process)
     assert status == 0, output
+    assert listening <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}
+    assert listening
     assert "2 actors of Ray" in output
     assert hashes(place) == expected
     manifests = [read_manifest(p.parent) for p in place.outputs.glob("*/*/*/manifest.json")]

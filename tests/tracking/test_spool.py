@@ -14,14 +14,13 @@ import pytest
 
 from runner.errors import TrackingError
 from runner.system.locks import hold, is_held
+from runner.tracking.delivered import note_run, read_runs
 from runner.tracking.spool import (
     RUNNER_LOCK,
     Spool,
     Target,
-    note_run,
     predecessors,
     read_records,
-    read_runs,
     read_target,
     spools,
 )

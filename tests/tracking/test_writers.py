@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from runner.tracking.spool import Delivered, Target, read_delivered, read_problem, spools
+from runner.tracking.delivered import Delivered, read_delivered, read_problem
+from runner.tracking.spool import Target, spools
 from runner.tracking.writer import deliver_left_behind
 from tracking.processes import MLflow, wait_until
 from tracking.spools_made import check_whole, filled, start_writer

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import sys
 import weakref
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 
-from runner.engine.stage_runner import OUT_OF_MEMORY_ADVICE, is_out_of_memory
+from runner.engine.stage_runner import (
+    OUT_OF_MEMORY_ADVICE,
+    is_machine_out_of_memory,
+    is_out_of_memory,
+)
 from runner.errors import StageError
 from runner.graph.node import PipelineSpec
+from runner.system.exit import report_errors
 from unit.engine_bench import SPEC, Bench, _stages, bench, crowded, failing, number
 
 __all__ = ["_stages", "bench"]
@@ -167,6 +173,21 @@ def test_torch_s_own_class_is_known() -> None:
     assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
     assert is_out_of_memory(torch.cuda.OutOfMemoryError())
     assert not is_out_of_memory(RuntimeError("CUDA error"))
+
+
+@pytest.mark.parametrize("take", [lambda: torch.empty(10**15), lambda: bytearray(10**17)])
+def test_a_machine_without_memory_is_known(
+    take: Callable[[], object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises((RuntimeError, MemoryError)) as caught:
+        take()
+    assert is_machine_out_of_memory(caught.value)
+
+    def action() -> int:
+        raise MemoryError
+
+    assert report_errors(action) == 1
+    assert capsys.readouterr().err.startswith("error: the machine's memory does not suffice")
 
 
 def test_the_first_call_of_each_pipeline_is_told_apart(bench: Bench) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from runner.analysis.comparison.writing import FOLDER
 from runner.analysis.results import SweepResult
+from runner.catalog.tracking import STORE, sqlite_path
 from runner.config.choices import Tracker
 from runner.errors import TrackingError, format_value
 from runner.recording.recorded import read_config
@@ -17,7 +18,6 @@ from runner.system.text import for_outputs
 from runner.tracking.places import absolute_uri, is_named
 from runner.tracking.session import TrackingSession, now_ms
 from runner.tracking.spool import SPOOLS
-from runner.tracking.stores import STORE, sqlite_path
 
 
 def log(results: SweepResult, files: Sequence[Path]) -> None:

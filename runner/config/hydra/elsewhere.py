@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from importlib.util import find_spec
 from math import inf
 from typing import Any
@@ -65,7 +67,7 @@ def ray_cluster(
     Raises:
         ConfigError: Ray is not installed, or a setting makes no sense.
     """
-    _check_installed("ray")
+    _check_installed("ray", at_least=(2, 52))
     for key, share in (("num_cpus", num_cpus), ("num_gpus", num_gpus)):
         if not 0 <= share < inf:
             raise ConfigError(f"hydra.launcher.{key}", share, "is no share of a machine")
@@ -92,7 +94,11 @@ def submitit_jobs(
     return Batch(cluster, count, host, timeout_min, **asked)
 
 
-def _check_installed(package: str) -> None:
+def _check_installed(package: str, at_least: tuple[int, int] = (0, 0)) -> None:
+    allowed = f"pip install --upgrade 'kandinsky-runner[{package}]'"
     if find_spec(package) is None:
-        allowed = f"pip install 'kandinsky-runner[{package}]'"
         raise ConfigError("hydra/launcher", package, "is not installed", allowed)
+    found = version(package)
+    if tuple(map(int, re.findall(r"\d+", found)[:2])) < at_least:
+        least = ".".join(map(str, at_least))
+        raise ConfigError("hydra/launcher", package, f"is {found}, older than {least}", allowed)

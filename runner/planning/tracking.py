@@ -1,0 +1,183 @@
+"""Refuses tracking that cannot work, as far as that is known without MLflow and without a server.
+
+The rest is found by the writer process, which tells the run at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from importlib.metadata import entry_points, version
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import quote
+
+from runner.catalog.tracking import (
+    FOLDERS,
+    FOLDERS_ALLOWED,
+    PLUGINS,
+    STORE,
+    STORES,
+    TrackingStore,
+    scheme_of,
+    sqlite_path,
+    sqlite_uri,
+)
+from runner.config.choices import Tracker
+from runner.config.run_config import RunConfig
+from runner.errors import ConfigError
+from runner.system.credentials import strip_credentials
+
+KEY = "tracking.uri"
+ANOTHER = f"another address, or {KEY}=null: a database in the output folder"
+SQLITE_BEGINS = b"SQLite format 3\0"
+MIGRATIONS = Path("store", "db_migrations", "versions")
+
+
+def check_tracking(run: RunConfig) -> None:
+    """Check where a run is to be tracked.
+
+    Raises:
+        ConfigError: MLflow does not take the address, a driver is missing, a sqlite file cannot
+            be made or written, is none, or was written by a newer MLflow; the experiment was
+            deleted.
+    """
+    if run.tracking.tracker is not Tracker.mlflow:
+        return
+    uri = run.tracking.uri
+    if uri is not None:
+        _check_scheme(uri)
+    path = sqlite_path(uri) if uri else run.output_dir / STORE
+    if path is not None and "?" not in (uri or ""):
+        shown = sqlite_uri(path)
+        if uri is None and not path.exists():
+            return  # a folder that cannot be written is output_dir's fault, and told as that
+        if problem := _file_problem(path):
+            raise ConfigError(KEY, shown, problem, ANOTHER)
+        _check_database(path, shown, run.tracking.experiment or run.name)
+
+
+def _check_scheme(uri: str) -> None:
+    scheme, shown = scheme_of(uri), strip_credentials(uri)
+    store = STORES.get(scheme)
+    if store is not None:
+        _check_settings(store, shown)
+        if store.database:
+            _check_driver(uri, shown)
+        return
+    if scheme in FOLDERS:
+        if os.environ.get(FOLDERS_ALLOWED, "").lower() not in ("true", "1"):
+            problem = f"is a folder, which MLflow takes no more unless {FOLDERS_ALLOWED} is set"
+            raise ConfigError(KEY, shown, problem, _forms())
+    elif scheme not in _plugins():
+        raise ConfigError(KEY, shown, f"{scheme}: is no scheme that MLflow knows", _forms())
+
+
+def _check_settings(store: TrackingStore, shown: str) -> None:
+    there = store.settings_file is not None and Path(store.settings_file).expanduser().is_file()
+    if store.settings and not there and not any(map(os.environ.get, store.settings)):
+        raise ConfigError(
+            KEY, shown, "there are no settings for it",
+            f"with {store.settings[0]} in the environment, or with {store.settings_file}",
+        )  # fmt: skip
+
+
+def _check_driver(uri: str, shown: str) -> None:
+    """Raises ConfigError where SQLAlchemy cannot take the address, or has no driver for it.
+
+    Asked of SQLAlchemy, as the driver that a scheme means by itself differs with its version.
+    """
+    if scheme_of(uri) == "sqlite" and "+" not in uri.partition(":")[0]:
+        path = sqlite_path(uri)
+        if path is None or not path.name:
+            raise ConfigError(KEY, shown, "names no file", (STORES["sqlite"].form,))
+        return
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+    try:
+        make_url(uri).get_dialect().import_dbapi()
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            KEY, shown, f"its driver {error.name} is not installed",
+            f"pip install the package of {error.name}, or name another: {scheme_of(uri)}+DRIVER://",
+        ) from error  # fmt: skip
+    except NoSuchModuleError as error:
+        driver = uri.partition(":")[0]
+        raise ConfigError(KEY, shown, f"{driver} is no driver of SQLAlchemy", _forms()) from error
+    except (ArgumentError, ValueError) as error:  # its words would hold a password
+        raise ConfigError(KEY, shown, "is no address of a database", _forms()) from error
+
+
+def _forms() -> tuple[str, ...]:
+    return (*(store.form for store in STORES.values()), *(f"{one}://" for one in _plugins()))
+
+
+def _plugins() -> tuple[str, ...]:
+    return tuple(sorted({point.name for point in entry_points(group=PLUGINS)} - {"file-plugin"}))
+
+
+def _file_problem(path: Path) -> str | None:
+    """Why a sqlite store cannot be made at a path, or not be written."""
+    try:
+        if not path.exists():
+            return _folder_problem(path.parent)
+        if not path.is_file():
+            return "is no file"
+        with path.open("rb") as file:
+            begins = file.read(len(SQLITE_BEGINS))
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    if begins not in (b"", SQLITE_BEGINS):
+        return "is no sqlite database"
+    if not os.access(path, os.W_OK):
+        return "is read-only"
+    return None if os.access(path.parent, os.W_OK) else f"the folder {path.parent} is read-only"
+
+
+def _folder_problem(folder: Path) -> str | None:
+    there = next((one for one in (folder, *folder.parents) if one.exists()), Path())
+    if not there.is_dir():
+        return f"cannot be made: {there} is no folder"
+    return None if os.access(there, os.W_OK | os.X_OK) else f"the folder {there} is read-only"
+
+
+def _check_database(path: Path, shown: str, experiment: str) -> None:
+    # A file that another process has locked, or that is damaged, is the writer's to tell.
+    with contextlib.suppress(sqlite3.Error):
+        for revision in _rows(path, "SELECT version_num FROM alembic_version"):
+            if revision not in _migrations():
+                raise ConfigError(
+                    KEY, shown,
+                    f"was written by a newer MLflow than the {version('mlflow')} that is installed",
+                    f"a newer one (pip install --upgrade mlflow); {ANOTHER}",
+                )  # fmt: skip
+        stages = set(
+            _rows(path, "SELECT lifecycle_stage FROM experiments WHERE name = ?", experiment)
+        )
+        if stages == {"deleted"}:
+            raise ConfigError(
+                "tracking.experiment", experiment, f"was deleted in {shown}",
+                "another name, or restore it there: mlflow experiments restore",
+            )  # fmt: skip
+
+
+def _rows(path: Path, query: str, *values: str) -> Iterator[str]:
+    """The first column of a query's rows."""
+    if not path.exists():
+        return
+    address = f"file:{quote(str(path.absolute()))}?mode=ro"
+    with closing(sqlite3.connect(address, timeout=0.2, uri=True)) as database:
+        for row in database.execute(query, values):
+            yield str(row[0])
+
+
+def _migrations() -> set[str]:
+    """The revisions of a database that the installed MLflow knows; read from its files' names."""
+    spec = find_spec("mlflow")
+    places = (spec.submodule_search_locations or ()) if spec else ()
+    files = (file for place in places for file in (Path(place) / MIGRATIONS).glob("*_*.py"))
+    return {file.name.partition("_")[0] for file in files}

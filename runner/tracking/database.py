@@ -1,0 +1,74 @@
+"""The file of a sqlite store: made whole or not at all, and recognized."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from runner.catalog.tracking import ARTIFACTS, sqlite_path, sqlite_uri
+from runner.tracking.spool import Target
+
+
+def file_id(target: Target) -> tuple[int, int] | None:
+    """Which file a sqlite store is; None: it is none, or not there."""
+    path = sqlite_path(target.uri)
+    try:
+        found = path.stat() if path is not None and "?" not in target.uri else None
+    except OSError:
+        return None
+    return found and (found.st_dev, found.st_ino)
+
+
+def make_database(target: Target) -> None:
+    """Create a missing sqlite store under another name, then link it into place.
+
+    A process that dies during MLflow's migrations leaves a file that MLflow never opens again;
+    and of several processes that open a fresh file at once, all but one fail.
+    """
+    path = sqlite_path(target.uri)
+    if path is None or path.exists():
+        return
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
+    try:
+        artifacts = Path(target.artifact_root or path.parent / ARTIFACTS).as_uri()
+        with _unsynchronised():
+            SqlAlchemyStore(sqlite_uri(fresh), artifacts).engine.dispose()
+        with fresh.open("rb") as file:
+            os.fsync(file.fileno())
+        _put_in_place(fresh, path)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+@contextmanager
+def _unsynchronised() -> Iterator[None]:
+    """Switch off sqlite's waiting for the disk, for a file that nobody uses yet: MLflow runs
+    hundreds of migrations, each slow on a slow disk.
+    """
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    def connected(connection: Any, _: object) -> None:
+        connection.execute("PRAGMA synchronous=OFF")
+
+    event.listen(Engine, "connect", connected)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "connect", connected)
+
+
+def _put_in_place(fresh: Path, path: Path) -> None:
+    try:
+        os.link(fresh, path)
+    except FileExistsError:
+        pass  # another process was first, and may be using it already
+    except OSError:
+        fresh.replace(path)  # this file system has no hard links
