@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import MISSING, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,7 +24,7 @@ from runner.config.checks import (
     check_values,
     row_named,
 )
-from runner.config.keys import expand_paths, walk_keys
+from runner.config.keys import expand_paths
 from runner.config.measuring import (
     baseline_of,
     check_bench,
@@ -37,7 +37,7 @@ from runner.config.overrides import INTERPOLATION
 from runner.config.prompts import check_text, prompts_of
 from runner.config.run_config import RunConfig
 from runner.config.schema import Config
-from runner.config.texts import check_texts
+from runner.config.texts import check_no_text, check_texts
 from runner.config.words import in_plain_words, no_such_key
 from runner.errors import ConfigError
 from runner.system.credentials import strip_credentials, strip_override
@@ -101,8 +101,39 @@ def read(composed: DictConfig) -> Read:
             raise ConfigError(missing[0], "???", "is not set and has no default")
         plain = _plain(composed)
         check_texts(plain)
-        _check_no_text(plain)
+        check_no_text(plain)
         return Read(_to_dataclass(plain), plain)
+
+
+def read_changed(base: Read, path: Sequence[str], value: Any) -> Any:
+    """What `read` makes of `value` at the key `path` in a config that is otherwise `base`.
+
+    Only the section that the key is in is read again: 0.5 ms, not 20.
+
+    Raises:
+        ConfigError, OmegaConfBaseException: a type or a text is wrong; `read` tells what.
+    """
+    section = path[0]
+    changed = with_plain(base.plain, path, value)
+    part = {section: changed[section]}
+    check_texts(part)
+    check_no_text(part)
+    typed = _typed(section_of(_schema(), section), part)[section]
+    config = expand_paths(replace(base.config, **{section: typed}))
+    for name in path:
+        config = getattr(config, name)
+    return config
+
+
+def with_plain(plain: Mapping[str, Any], path: Sequence[str], value: Any) -> dict[str, Any]:
+    """A copy along the path, with this value; the rest is shared, as nothing changes a config."""
+    first, *rest = path
+    return {**plain, first: with_plain(plain[first], rest, value) if rest else value}
+
+
+def section_of(config: DictConfig, name: str) -> DictConfig:
+    """A copy of one section, or of one key outside all; `OmegaConf.masked_copy` loses types."""
+    return DictConfig({name: config._get_node(name)})
 
 
 @contextmanager
@@ -166,33 +197,18 @@ def freeze(
     return RunConfig(**settled, **carried)
 
 
-def _check_no_text(plain: Mapping[str, Any]) -> None:
-    """Raise ConfigError for a text in place of a section, a list or its entries.
-
-    OmegaConf does not check those that read like interpolations.
-    """
-    for key, one in walk_keys(Config):
-        if one.default_factory is MISSING:
-            continue
-        value: Any = plain
-        for part in key.split("."):
-            value = value.get(part) if isinstance(value, Mapping) else None
-        inside = value.values() if isinstance(value, Mapping) else value
-        held = inside if isinstance(inside, Iterable) and not isinstance(value, str) else [value]
-        is_list = not isinstance(value, Mapping) or key == "metrics"
-        if is_list and any(isinstance(text, str) and "${" in text for text in held):
-            raise ConfigError(key, value, "is a text, which it does not take")
-
-
 def _to_dataclass(plain: Mapping[str, Any]) -> Config:
     seeds: Any = plain.get("seeds")
     # OmegaConf takes 0.1 ms for each entry of a list: seeds that are whole numbers go past it.
     is_right = isinstance(seeds, list) and all(type(seed) is int for seed in seeds)
-    values = {**plain, "seeds": []} if is_right else plain
-    # Merging plain values into the schema once more catches what `+key=value` added past it.
-    config = OmegaConf.to_object(OmegaConf.merge(_schema(), _literal(dict(values))))
+    config = _typed(_schema(), {**plain, "seeds": []} if is_right else plain)
     assert isinstance(config, Config)
     return expand_paths(replace(config, seeds=seeds) if is_right else config)
+
+
+def _typed(schema: DictConfig, plain: Mapping[str, Any]) -> Any:
+    # Merging plain values into the schema once more catches what `+key=value` added past it.
+    return OmegaConf.to_object(OmegaConf.merge(schema, _literal(dict(plain))))
 
 
 @cache

@@ -1,10 +1,15 @@
-"""Checks of texts that no file, no record and no library could hold."""
+"""Checks of texts: those that nothing could hold, and those in place of something else."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING
+from functools import cache
+from typing import Any
 
+from runner.config.keys import walk_keys
+from runner.config.schema import Config
 from runner.errors import ConfigError
 
 NO_TEXT = re.compile("[\0\ud800-\udfff]")
@@ -32,3 +37,28 @@ def check_texts(value: object, key: str = "") -> None:
     elif isinstance(value, list):
         for number, own in enumerate(value):
             check_texts(own, f"{key}[{number}]")
+
+
+def check_no_text(plain: Mapping[str, Any]) -> None:
+    """Raise ConfigError for a text in place of a section, a list or its entries.
+
+    OmegaConf does not check those that read like interpolations.
+
+    Args:
+        plain: a config, or some sections of one.
+    """
+    for key in _held_keys():
+        value: Any = plain
+        for part in key.split("."):
+            value = value.get(part) if isinstance(value, Mapping) else None
+        inside = value.values() if isinstance(value, Mapping) else value
+        held = inside if isinstance(inside, Iterable) and not isinstance(value, str) else [value]
+        is_list = not isinstance(value, Mapping) or key == "metrics"
+        if is_list and any(isinstance(text, str) and "${" in text for text in held):
+            raise ConfigError(key, value, "is a text, which it does not take")
+
+
+@cache
+def _held_keys() -> tuple[str, ...]:
+    """Keys of sections, lists and mappings."""
+    return tuple(key for key, one in walk_keys(Config) if one.default_factory is not MISSING)

@@ -2,9 +2,9 @@
 
 Composing and checking a config takes some 30 ms; most cells of a sweep share their group
 options with others, and each of their values too. Each value is converted (to a float, an enum
-member) once, by the full resolution, and then set on a copy of the config with those group
-options. The result is the same wherever no interpolation reads the value; where one may, the
-cell is resolved in full.
+member) once, within its section alone, and then set on a copy of the config with those group
+options. The result is the same wherever no interpolation reads the value; where one may, and
+where a value is wrong, the cell is resolved in full.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
 
 from runner.config.hydra.composing import CellComposer
-from runner.config.resolve import Read, freeze, read
+from runner.config.resolve import Read, freeze, read, read_changed, section_of, with_plain
 from runner.config.run_config import RunConfig
+from runner.errors import ConfigError
 
 INTERPOLATED = re.compile(r"\$\{([^{}$]*)")
 
@@ -79,12 +81,13 @@ class CellResolver:
                 return None
             line = str(override.input_line)
             if (choices, line) not in self._leaves:
-                alone = self._read([*choices, line], 0).found
-                leaf = _typed_leaf(alone.config, path), _plain_leaf(alone.plain, path)
+                leaf = _leaf(self._composer.base(choices), base.found, override)
+                if leaf is None:
+                    return None
                 self._leaves[choices, line] = leaf
             typed, written = self._leaves[choices, line]
             config = _with_typed(config, path, typed)
-            plain = _with_plain(plain, path, written)
+            plain = with_plain(plain, path, written)
         return replace(base, found=Read(config, plain))
 
     def _read(self, overrides: Sequence[str], number: int) -> _Base:
@@ -106,6 +109,7 @@ def _is_plain(override: Override) -> bool:
         and not override.is_hydra_override()
         and not isinstance(override.value(), dict)
         and "$" not in str(override.input_line)  # a sweeper writes ${height} as $\{height\}
+        and "???" not in str(override.input_line)  # not set
     )
 
 
@@ -147,16 +151,28 @@ def _texts(value: Any) -> list[str]:
     return [text for item in value for text in _texts(item)] if isinstance(value, list) else []
 
 
-def _typed_leaf(config: Any, path: Sequence[str]) -> Any:
-    for part in path:
-        config = getattr(config, part)
-    return config
+def _leaf(composed: DictConfig, base: Read, override: Override) -> tuple[Any, Any] | None:
+    """The value that an override sets, typed and plain; None: the full resolution tells.
+
+    Args:
+        composed: the config of the group options, which is not changed.
+    """
+    path = override.key_or_group.split(".")
+    section = section_of(composed, path[0])
+    try:
+        OmegaConf.update(section, override.key_or_group, override.value())
+        plain = _plain_leaf(section, path)
+        return read_changed(base, path, plain), plain
+    except (OmegaConfBaseException, ConfigError):
+        return None
 
 
-def _plain_leaf(plain: Any, path: Sequence[str]) -> Any:
-    for part in path:
-        plain = plain[part]
-    return plain
+def _plain_leaf(section: DictConfig, path: Sequence[str]) -> Any:
+    """A value as `OmegaConf.to_container` gives it; what else is in the section may be such that
+    only the whole config can resolve it.
+    """
+    value: Any = OmegaConf.select(section, ".".join(path), throw_on_missing=True)
+    return OmegaConf.to_container(OmegaConf.create([value]), enum_to_str=True)[0]  # type: ignore[index]
 
 
 def _with_typed(config: Any, path: Sequence[str], value: Any) -> Any:
@@ -165,8 +181,3 @@ def _with_typed(config: Any, path: Sequence[str], value: Any) -> Any:
     return replace(
         config, **{first: _with_typed(getattr(config, first), rest, value) if rest else value}
     )
-
-
-def _with_plain(plain: Mapping[str, Any], path: Sequence[str], value: Any) -> dict[str, Any]:
-    first, *rest = path
-    return {**plain, first: _with_plain(plain[first], rest, value) if rest else value}

@@ -44,7 +44,7 @@ class CellComposer:
         """
         parsed = self.parsed(overrides)
         base, values = self.split(parsed)
-        cell = copy.deepcopy(self._base(base))
+        cell = copy.deepcopy(self.base(base))
         try:
             for value in values:
                 force = value.is_force_add()
@@ -87,7 +87,8 @@ class CellComposer:
                 values.append(override)
         return tuple(base), tuple(values)
 
-    def _base(self, overrides: tuple[str, ...]) -> DictConfig:
+    def base(self, overrides: tuple[str, ...]) -> DictConfig:
+        """What Hydra composes of such overrides, with its `hydra` node; not to be changed."""
         if overrides not in self._composed:
             config = self._loader.load_sweep_config(self._master, list(overrides))
             self._composed[overrides] = config
