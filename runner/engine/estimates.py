@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable
@@ -13,6 +12,7 @@ from runner.config.run_config import Bench
 from runner.engine.store import ENTRY, work_of
 from runner.graph.node import Node
 from runner.graph.stage_table import MEASURE
+from runner.system.untrusted import parse_json, read_regular
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Estimator:
         took: defaultdict[str, list[float]] = defaultdict(list)
         for record in folder.glob(f"[0-9a-f][0-9a-f]/*/{ENTRY}"):
             try:
-                entry = json.loads(record.read_text())
+                entry = parse_json(read_regular(record))
                 took[entry["work"]].append(entry["seconds"] / entry["amount"])
             except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError):
                 continue  # of an earlier version, or just removed

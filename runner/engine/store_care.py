@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import shutil
 import time
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner.engine.store import ENTRY, drop
+from runner.system.untrusted import parse_json, read_regular
 
 ABANDONED_SECONDS = 24 * 3600
 """A temporary folder this old belongs to a process that was killed."""
@@ -48,7 +48,7 @@ def stored_entries(folder: Path) -> list[StoredEntry]:
 def _entries(folder: Path) -> Iterator[StoredEntry]:
     for record in folder.glob(f"[0-9a-f][0-9a-f]/*/{ENTRY}"):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            stage = str(json.loads(record.read_text())["stage"])
+            stage = str(parse_json(read_regular(record))["stage"])
             sizes = [file.stat().st_size for file in record.parent.iterdir()]
             yield StoredEntry(record.parent, stage, sum(sizes), record.stat().st_mtime)
 
@@ -79,9 +79,9 @@ def damaged_entries(folder: Path) -> list[Path]:
 
 def _bad(entry: Path) -> bool:
     try:
-        expected = json.loads(entry.read_text())["sha256"]
+        expected = parse_json(read_regular(entry))["sha256"]
         (result,) = entry.parent.glob("result.*")
-        return bool(hashlib.sha256(result.read_bytes()).hexdigest() != expected)
+        return bool(hashlib.sha256(read_regular(result)).hexdigest() != expected)
     except FileNotFoundError:
         return entry.parent.exists()  # otherwise another process removed it meanwhile
     except (OSError, ValueError, KeyError, TypeError):

@@ -6,11 +6,12 @@ Source: https://huggingface.co/docs/safetensors/index#format
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+
+from runner.system.untrusted import parse_json
 
 LENGTH_BYTES = 8
 MAX_HEADER_BYTES = 100_000_000
@@ -53,7 +54,7 @@ def read_header(path: Path) -> Header:
                 raise DamagedFileError("is a Git LFS pointer, not the file (run: git lfs pull)")
             raise DamagedFileError("is no safetensors file, or is cut off in its header")
         try:
-            entries = json.loads(file.read(length))
+            entries = parse_json(file.read(length))
             tensors = {name: entry for name, entry in entries.items() if name != "__metadata__"}
             end = max((entry["data_offsets"][1] for entry in tensors.values()), default=0)
             shapes = {name: tuple(map(int, entry["shape"])) for name, entry in tensors.items()}

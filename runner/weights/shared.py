@@ -9,11 +9,11 @@ The checkpoint and its fingerprint are then the same as with copies of the compo
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from runner.errors import WeightsError
+from runner.system.untrusted import parse_json, read_regular
 
 FILE = "shared.json"
 
@@ -28,7 +28,7 @@ def shared_components(folder: Path, key: str) -> Mapping[str, Path]:
     if not path.is_file():
         return {}
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(read_regular(path))
         named = {str(name): PurePosixPath(where) for name, where in content.items()}
     except (OSError, ValueError, AttributeError, TypeError) as error:
         raise WeightsError(key, path, f"cannot be read: {error}") from error

@@ -6,7 +6,6 @@ tokenization_xlm_roberta.py), which the pipelines use.
 
 from __future__ import annotations
 
-import json
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.catalog.checkpoint import Tokens
+from runner.system.untrusted import parse_json, read_regular
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -108,7 +108,7 @@ def read_tokenizer(files: Mapping[str, Path], told: Tokens) -> TextReader | None
 
 def _settings(files: Mapping[str, Path], folder: str) -> dict[str, Any]:
     file = files.get(f"{folder}/{CONFIG}")
-    found = json.loads(file.read_text(encoding="utf-8")) if file is not None else {}
+    found = parse_json(read_regular(file)) if file is not None else {}
     return found if isinstance(found, dict) else {}
 
 

@@ -66,21 +66,25 @@ def altered_values(draw: st.DrawFn) -> Alteration:
             content = json.loads(file.read_text())
         except (OSError, ValueError):
             return  # altered already
-        all_places = list(places(content))
-        *way, last = all_places[int(where * len(all_places))] or (None,)
-        if last is None:
-            content = value if value is not ... else []
-        else:
-            inner = content
-            for key in way:
-                inner = inner[key]
-            if value is ...:
-                del inner[last]
-            else:
-                inner[last] = value
-        file.write_text(json.dumps(content))
+        file.write_text(altered(content, where, value))
 
     return alter
+
+
+def altered(content: Any, where: float, value: Any) -> str:
+    """JSON in which the value at a place, a share of all places, is another one, or `...`: gone."""
+    all_places = list(places(content))
+    *way, last = all_places[int(where * len(all_places))] or (None,)
+    if last is None:
+        return json.dumps(value if value is not ... else [])
+    inner = content
+    for key in way:
+        inner = inner[key]
+    if value is ...:
+        del inner[last]
+    else:
+        inner[last] = value
+    return json.dumps(content)
 
 
 def _eps(outside: Path) -> bytes:

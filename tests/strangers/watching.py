@@ -33,7 +33,7 @@ FOLLOWING = ("open", "os.truncate", "os.utime", "os.chmod", "os.chown", "sqlite3
 """Events of calls that follow a link."""
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 HARMLESS = ("/dev/null", "/dev/tty")
-MOST_SECONDS = 10
+MOST_SECONDS = 60
 
 
 class EndlessError(Exception):

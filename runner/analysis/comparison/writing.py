@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from runner.analysis.comparison.latex import latex
 from runner.analysis.comparison.markdown import markdown
 from runner.errors import StorageError
 from runner.system.files import write_whole
+from runner.system.untrusted import parse_json, read_regular
 
 FOLDER = "comparison"
 """Within a sweep's folder, and among the artifacts of its MLflow run."""
@@ -129,7 +129,7 @@ def _plot_files(metrics: Iterable[str]) -> dict[str, str]:
 
 def _earlier_plots(out: Path) -> Iterable[str]:
     try:
-        pareto = json.loads((out / JSON).read_text(encoding="utf-8"))["pareto"]
+        pareto = parse_json(read_regular(out / JSON))["pareto"]
         return _plot_files(metric for metric, points in pareto.items() if points).values()
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return ()  # there is none, or the file was not written by the runner
