@@ -42,6 +42,8 @@ REFUSED = [
     ("seeds=3", "seeds=3", "no list", "[1,2]"),
     ("seeds=[a]", "seeds=[a]", "Integer"),
     ("seeds=[null]", "seeds=[null]", "no int"),
+    ("seeds=[[1]]", "seeds=[1]", "is no whole number"),
+    ("seeds=[{a:1}]", "seeds={'a': 1}", "is no whole number"),
     ("seeds=null", "seeds=null", "cannot be null"),
     ("prior=null", "prior=null", "cannot be null"),
     ("prior=3", "prior=3", "no section of keys"),
