@@ -13,7 +13,7 @@ from contextlib import closing
 from importlib.metadata import entry_points, version
 from importlib.util import find_spec
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from runner.catalog.tracking import (
     FOLDERS,
@@ -67,6 +67,8 @@ def _check_scheme(uri: str) -> None:
         _check_settings(store, shown)
         if store.database:
             _check_driver(uri, shown)
+        elif store.port is not None and (problem := _host_problem(uri)):
+            raise ConfigError(KEY, shown, problem, (store.form,))
         return
     if scheme in FOLDERS:
         if os.environ.get(FOLDERS_ALLOWED, "").lower() not in ("true", "1"):
@@ -83,6 +85,16 @@ def _check_settings(store: TrackingStore, shown: str) -> None:
             KEY, shown, "there are no settings for it",
             f"with {store.settings[0]} in the environment, or with {store.settings_file}",
         )  # fmt: skip
+
+
+def _host_problem(uri: str) -> str | None:
+    """Why an address names no server. Without a host MLflow asks one that is called `api`."""
+    parts = urlsplit(uri)
+    try:
+        there, _ = parts.hostname, parts.port
+    except ValueError as error:
+        return str(error).lower()
+    return None if there else "names no host"
 
 
 def _check_driver(uri: str, shown: str) -> None:
