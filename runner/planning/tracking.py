@@ -34,6 +34,9 @@ from runner.system.credentials import strip_credentials
 KEY = "tracking.uri"
 ANOTHER = f"another address, or {KEY}=null: a database in the output folder"
 SQLITE_BEGINS = b"SQLite format 3\0"
+HEADER = 100
+"""Bytes at the start of a sqlite file, which tell its length (https://sqlite.org/fileformat.html).
+"""
 MIGRATIONS = Path("store", "db_migrations", "versions")
 
 
@@ -158,7 +161,9 @@ def _folder_problem(folder: Path) -> str | None:
 
 
 def _check_database(path: Path, shown: str, experiment: str) -> None:
-    # A file that another process has locked, or that is damaged, is the writer's to tell.
+    if damage := _damage(path):
+        raise ConfigError(KEY, shown, f"is damaged: {damage}", ANOTHER)
+    # A file that another process has locked is the writer's to tell.
     with contextlib.suppress(sqlite3.Error):
         for revision in _rows(path, "SELECT version_num FROM alembic_version"):
             if revision not in _migrations():
@@ -175,6 +180,24 @@ def _check_database(path: Path, shown: str, experiment: str) -> None:
                 "tracking.experiment", experiment, f"was deleted in {shown}",
                 "another name, or restore it there: mlflow experiments restore",
             )  # fmt: skip
+
+
+def _damage(path: Path) -> str | None:
+    """What is seen at once of a sqlite file that was cut short."""
+    if not path.exists():
+        return None
+    with path.open("rb") as file:
+        begins = file.read(HEADER)
+        size = path.stat().st_size
+    if len(begins) < HEADER:
+        return f"it ends after {size} bytes" if begins else None
+    page = int.from_bytes(begins[16:18], "big")
+    pages, changes, valid_for = (int.from_bytes(begins[at : at + 4], "big") for at in (28, 24, 92))
+    # While a write-ahead log is there the file itself may be behind.
+    if changes != valid_for or path.with_name(f"{path.name}-wal").exists():
+        return None
+    whole = pages * (65536 if page == 1 else page)
+    return f"it has {size} bytes of {whole}" if size < whole else None
 
 
 def _rows(path: Path, query: str, *values: str) -> Iterator[str]:

@@ -96,3 +96,7 @@ def test_a_file_that_is_no_database_of_this_mlflow(composed: Compose, tmp_path: 
         database.execute("UPDATE alembic_version SET version_num = '2099'")
         database.commit()
     assert "was written by a newer MLflow than" in refused(composed)
+    store.write_bytes(store.read_bytes()[:-4096])
+    assert "is damaged: it has 8192 bytes of 12288" in refused(composed)
+    store.write_bytes(store.read_bytes()[:50])
+    assert "is damaged: it ends after 50 bytes" in refused(composed)

@@ -22,6 +22,7 @@ REFUSED = [
     ("prior.steps=3", "prior.steps", "no such key", "prior.num_inference_steps"),
     ("+prior.steps=3", "prior.steps=3", "no such key", "prior.num_inference_steps"),
     ("schedulr=ddim", "schedulr", "no such key", "scheduler"),
+    ("interpolate.items=[{txt:a}]", "interpolate.items: txt is no key of it", "kandinsky keys"),
     ("hydra.nonsense=1", "hydra.nonsense", "no such key"),
     # options and values
     ("scheduler=pndm", "scheduler=pndm", "no such option", "ddim, ddpm"),
