@@ -5,6 +5,7 @@ Nodes that differ in nothing of it have the same result, although their keys dif
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import struct
 import unicodedata
@@ -120,11 +121,11 @@ class AsRead:
         text = text.rstrip().removesuffix(self._lost.get((spec.weights, spec.pipeline, text), ""))
         text = " ".join(text.split())
         text = text.lower() if node.stage in CASELESS else text
-        return self._texts.number((spec.weights, spec.pipeline), text)
+        return self._texts.standing_for((spec.weights, spec.pipeline), text)
 
 
 class _Texts:
-    """Numbers texts, so that those of the same tokens have the same number.
+    """Has one of the texts of the same tokens stand for all of them.
 
     Only texts of the same letters and digits are given to the tokenizer: that takes a while.
     """
@@ -132,21 +133,29 @@ class _Texts:
     def __init__(self) -> None:
         self._found: dict[tuple[str, str], FoundCheckpoint] = {}
         self._readers: dict[tuple[str, str], TextReader | None] = {}
-        self._alike: dict[tuple[tuple[str, str], str], dict[str, object]] = {}
+        self._first: dict[tuple[tuple[str, str], str], str] = {}
+        self._read: dict[tuple[tuple[str, str], str], dict[object, str]] = {}
+        self._known: dict[tuple[tuple[str, str], str], str] = {}
 
     def learn(self, found: FoundCheckpoint) -> None:
         if found.checkpoint.tokens is not None and found.checked is not None:
             self._found[found.identity, found.checkpoint.pipeline] = found
 
-    def number(self, encoder: tuple[str, str], text: str) -> object:
+    def standing_for(self, encoder: tuple[str, str], text: str) -> str:
         """What stands for a text: it, or an earlier one of the same tokens."""
+        if (encoder, text) not in self._known:
+            self._known[encoder, text] = self._same(encoder, text)
+        return self._known[encoder, text]
+
+    def _same(self, encoder: tuple[str, str], text: str) -> str:
         folded = unicodedata.normalize("NFKC", text).casefold()
-        letters = "".join(filter(str.isalnum, folded))
-        known = self._alike.setdefault((encoder, letters), {})
-        if text not in known:
-            tokens = {self._tokens(encoder, other): one for other, one in known.items()}
-            known[text] = tokens.get(self._tokens(encoder, text), text) if tokens else text
-        return known[text]
+        letters = encoder, "".join(filter(str.isalnum, folded))
+        first = self._first.setdefault(letters, text)
+        if first is text:
+            return text
+        if letters not in self._read:
+            self._read[letters] = {self._tokens(encoder, first): first}
+        return self._read[letters].setdefault(self._tokens(encoder, text), text)
 
     def _tokens(self, encoder: tuple[str, str], text: str) -> object:
         if encoder not in self._readers:
@@ -155,7 +164,10 @@ class _Texts:
             if found is not None and found.checked is not None:
                 told = found.checkpoint.tokens
                 assert told is not None
-                reader = read_tokenizer(found.checked.files, told)
+                # A damaged tokenizer is told by what needs it; here texts are then compared as
+                # texts. The libraries have no error of their own.
+                with contextlib.suppress(Exception):
+                    reader = read_tokenizer(found.checked.files, told)
             self._readers[encoder] = reader
         reader = self._readers[encoder]
         return text if reader is None else reader.read(text)
