@@ -10,6 +10,7 @@ from PIL import Image
 
 from runner import plan
 from runner.engine.observer import NodeResult, Ran
+from runner.engine.results import Made
 from runner.errors import StageError
 from runner.graph.node import Node
 from runner.planning.plan import Plan
@@ -38,8 +39,7 @@ class Sweep:
         return CellRecord(planned, f"r-{number}", self.folder / str(number), None, run_name="")
 
     def run(self, node: Node) -> None:
-        image = Image.new("RGB", (8, 8))
-        made = {} if node is self.prior else image
+        made: Made = {} if node is self.prior else Image.new("RGB", (8, 8))
         self.recorder.node_started(node)
         self.recorder.node_finished(NodeResult(node, Ran(made, SECONDS[node.stage]), reused=False))
 
