@@ -26,7 +26,7 @@ from typing import Any
 from runner.errors import TrackingError
 from runner.system.locks import hold
 from runner.system.typed_json import read_as, read_json
-from runner.system.untrusted import UntrustedError, path_below
+from runner.system.untrusted import UntrustedError, path_below, true_path
 from runner.tracking.delivered import DELIVERED, DELIVERED_BYTES, RUNS, read_delivered
 from runner.tracking.stores import is_own_store, own_store
 
@@ -133,7 +133,7 @@ class Spool:
         """How a record names a file: by its path from the output folder, which may be moved. A
         file from elsewhere is copied into the spool.
         """
-        output_dir, place = self.path.parents[1].resolve(), path.resolve()
+        output_dir, place = true_path(self.path.parents[1]), true_path(path)
         if not place.is_relative_to(output_dir):
             place = self.path.resolve() / FILES / run / path.name
             try:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from helpers.made_sweeps import Made, write_run
 from runner.config.cell import Cell
 from runner.errors import RunnerError
 from runner.runs.sweep_folder import _folder_name
@@ -37,6 +38,20 @@ def test_a_link_to_nothing_is_told_as_that(command: Command, kind: str) -> None:
 def test_links_in_a_circle_end(command: Command) -> None:
     Path("mine").symlink_to("mine")
     assert_refused(command("report", "mine"), "mine is a link to mine, which leads nowhere")
+
+
+@pytest.mark.parametrize("pattern", ["manifest.json", "*.png"])
+@pytest.mark.parametrize("verb", ["grid", "report", "export"])
+def test_a_record_that_is_links_in_a_circle_is_told(
+    command: Command, verb: str, pattern: str
+) -> None:
+    folder = write_run(Path("mine"), Made())
+    for taken in folder.glob(pattern):
+        taken.unlink()
+        taken.symlink_to(taken.name)
+    said = command(verb, "mine")
+    assert said.status == 2 or pattern == "*.png", said
+    assert taken.name in said.err
 
 
 @asked
