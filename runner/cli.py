@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
+from runner.system import garbage
 from runner.system.exit import report_errors
 from runner.system.terminal import out_status, printing
 
@@ -53,7 +54,7 @@ def _run_verb(given: list[str]) -> int:
         return report_errors(lambda: _run(verb, given))
     finally:
         # The process ends: a last search for reference cycles would be wasted.
-        gc.freeze()
+        garbage.set_aside()
 
 
 def _run(verb: str, arguments: list[str]) -> int:
