@@ -12,27 +12,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-NOISE: Mapping[str, Any] = {
+NOISE_LEVELS: Mapping[str, Any] = {
     "num_train_timesteps": 1000, "beta_start": 0.0001, "beta_end": 0.02, "beta_schedule": "linear",
-    "prediction_type": "epsilon", "clip_sample": False,
+    "prediction_type": "epsilon",
 }  # fmt: skip
-_LEADING = {"timestep_spacing": "leading", "steps_offset": 1}
+"""What the model was trained with: of any scheduler."""
+_LEADING = {"timestep_spacing": "leading", "steps_offset": 1, "clip_sample": False}
 _DYNAMIC = {
     # The original's threshold has no upper bound; diffusers' default of 1 would make it a clip.
     "thresholding": True, "dynamic_thresholding_ratio": 0.995, "sample_max_value": 1e9,
 }  # fmt: skip
 
-DDIM: Mapping[str, Any] = {**NOISE, **_LEADING, "set_alpha_to_one": False}
+DDIM: Mapping[str, Any] = {**NOISE_LEVELS, **_LEADING, "set_alpha_to_one": False}
 """`DDIMScheduler` as `ddim_sampler` of the last code: no thresholding, no noise (eta 0)."""
 
-RELEASE_DDIM: Mapping[str, Any] = {**NOISE, **_LEADING, **_DYNAMIC, "set_alpha_to_one": True}
+RELEASE_DDIM: Mapping[str, Any] = {**NOISE_LEVELS, **_LEADING, **_DYNAMIC, "set_alpha_to_one": True}
 """`DDIMScheduler` as `ddim_sampler` of November 2022, with the arguments `RELEASE_DDIM_STEP`."""
 
 RELEASE_DDIM_STEP: Mapping[str, Any] = {"eta": 0.05, "use_clipped_model_output": True}
 """Arguments of the pipelines, and of the scheduler's `step`."""
 
 DDPM: Mapping[str, Any] = {
-    **NOISE, **_DYNAMIC, "variance_type": "learned_range", "timestep_spacing": "linspace",
+    **NOISE_LEVELS, **_DYNAMIC, "variance_type": "learned_range", "timestep_spacing": "linspace",
+    "clip_sample": False,
 }  # fmt: skip
 """`DDPMScheduler` as `p_sampler` of both: with the variance that the UNet predicts."""
 

@@ -12,7 +12,6 @@ from transformers import MT5Config, MT5EncoderModel
 from random_weights.filling import fill, scale_weights
 from random_weights.tokenizers import pieces
 from runner.kandinsky2_0 import samplings
-from runner.kandinsky2_0.pipeline_kandinsky2_0 import KandinskyV20Pipeline
 from runner.kandinsky2_0.text_projection import KandinskyV20TextProjection
 from training.tokenizers.unigrams import t5_tokenizer_of, xlm_roberta_tokenizer_of
 
@@ -91,8 +90,13 @@ def components(in_channels: int = 4) -> dict[str, Any]:
         "text_proj": text_proj(),
         "unet": unet(in_channels),
         "vae": vae(),
-        "scheduler": DDIMScheduler(**samplings.DDIM),
+        "scheduler": ddim(),
     }
+
+
+def ddim() -> DDIMScheduler:
+    """The scheduler of `scheduler/`."""
+    return DDIMScheduler(**samplings.DDIM)
 
 
 def ddpm() -> DDPMScheduler:
@@ -104,10 +108,3 @@ def _t5_tokenizer() -> Any:
     tokenizer = t5_tokenizer_of(pieces())
     tokenizer.model_max_length = 77
     return tokenizer
-
-
-def text2img() -> KandinskyV20Pipeline:
-    """A pipeline without progress bars."""
-    pipeline = KandinskyV20Pipeline(**components())
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline
