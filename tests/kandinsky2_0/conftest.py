@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from kandinsky2_0 import tiny
+from kandinsky2_0 import published, tiny
 from runner.kandinsky2_0.pipeline_kandinsky2_0 import KandinskyV20Pipeline
 from runner.kandinsky2_0.pipeline_kandinsky2_0_img2img import KandinskyV20Img2ImgPipeline
 from runner.kandinsky2_0.pipeline_kandinsky2_0_inpaint import KandinskyV20InpaintPipeline
@@ -60,6 +61,14 @@ def mask() -> Image.Image:
     mask = Image.new("L", (tiny.SIDE, tiny.SIDE))
     mask.paste(255, (tiny.SIDE // 2, 0, tiny.SIDE, tiny.SIDE))
     return mask
+
+
+@pytest.fixture(scope="session")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The published files, in float64; read them only."""
+    folder = tmp_path_factory.mktemp("published")
+    published.write(folder)
+    return folder
 
 
 @pytest.fixture(autouse=True)

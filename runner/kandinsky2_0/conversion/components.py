@@ -91,6 +91,12 @@ class Component:
         state = self.model.state_dict()
         return {name: tuple(t.shape) for name, t in state.items() if name not in self.without}
 
+    @property
+    def rows(self) -> int | None:
+        """How many tokens it knows; None: it reads none."""
+        found: int | None = getattr(self.model.config, "vocab_size", None)
+        return found
+
     def save_config(self, folder: Path) -> None:
         """Write its config.json."""
         if self.file == DIFFUSERS_FILE:

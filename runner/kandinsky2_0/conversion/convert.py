@@ -124,7 +124,7 @@ def convert(
                 if made:
                     _link_shared(made[0], part)
                 else:
-                    _write_tokenizers(source, part)
+                    _write_tokenizers(source, part, shared)
                     _write_schedulers(part)
                     _write(shared, part, tell)
                 _write([own[name]], part, tell)
@@ -205,20 +205,25 @@ def _write(planned: list[PlannedFile], part: Path, tell: Callable[[str], None]) 
                 tell(f"{component.name:<14} {format_bytes(size):>9}  from {each.published.name}")
 
 
-def _write_tokenizers(source: Path, part: Path) -> None:
+def _write_tokenizers(source: Path, part: Path, shared: list[PlannedFile]) -> None:
     """Both as tokenizer.json: the second one's is made of its sentencepiece model."""
     from transformers import T5Tokenizer, XLMRobertaTokenizer
 
+    rows = {each.name: each.rows for file in shared for each in file.published.components}
     given = {"model_max_length": MAX_TOKENS, "local_files_only": True}
-    for made, folder, name, more in (
-        (XLMRobertaTokenizer, TEXT_FOLDER, "tokenizer", {}),
-        (T5Tokenizer, TEXT_FOLDER_2, "tokenizer_2", {"extra_ids": 0}),
+    for made, folder, number, more in (
+        (XLMRobertaTokenizer, TEXT_FOLDER, "", {}),
+        (T5Tokenizer, TEXT_FOLDER_2, "_2", {"extra_ids": 0}),
     ):
         try:
             tokenizer = made.from_pretrained(str(source / folder), **given, **more)
         except Exception as error:  # a damaged file raises anything
             raise WeightsError("source", source / folder, f"has no tokenizer: {error}") from error
-        tokenizer.save_pretrained(part / name)
+        known = rows[f"text_encoder{number}"]
+        if known is None or len(tokenizer) > known:
+            said = f"has a tokenizer of {len(tokenizer)} tokens, and an encoder of {known}"
+            raise WeightsError("source", source / folder, said)
+        tokenizer.save_pretrained(part / f"tokenizer{number}")
 
 
 def _write_schedulers(part: Path) -> None:
