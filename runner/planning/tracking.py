@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -42,7 +43,7 @@ def check_tracking(run: RunConfig) -> None:
 
     Raises:
         ConfigError: MLflow does not take the address, a driver is missing, a sqlite file cannot
-            be made or written, is none, or was written by a newer MLflow; the experiment was
+            be made or written, is none, or was written by another MLflow; the experiment was
             deleted.
     """
     if run.tracking.tracker is not Tracker.mlflow:
@@ -149,12 +150,7 @@ def _check_database(path: Path, shown: str, experiment: str) -> None:
     # A file that another process has locked, or that is damaged, is the writer's to tell.
     with contextlib.suppress(sqlite3.Error):
         for revision in _rows(path, "SELECT version_num FROM alembic_version"):
-            if revision not in _migrations():
-                raise ConfigError(
-                    KEY, shown,
-                    f"was written by a newer MLflow than the {version('mlflow')} that is installed",
-                    f"a newer one (pip install --upgrade mlflow); {ANOTHER}",
-                )  # fmt: skip
+            _check_revision(revision, shown)
         stages = set(
             _rows(path, "SELECT lifecycle_stage FROM experiments WHERE name = ?", experiment)
         )
@@ -175,9 +171,27 @@ def _rows(path: Path, query: str, *values: str) -> Iterator[str]:
             yield str(row[0])
 
 
-def _migrations() -> set[str]:
-    """The revisions of a database that the installed MLflow knows; read from its files' names."""
+def _check_revision(revision: str, shown: str) -> None:
+    """Check that the installed MLflow writes databases of this revision."""
+    found = f"the {version('mlflow')} that is installed"
+    migrations = _migrations()
+    if not any(file.name.startswith(f"{revision}_") for file in migrations):
+        raise ConfigError(
+            KEY, shown, f"was written by a newer MLflow than {found}",
+            f"a newer one (pip install --upgrade mlflow); {ANOTHER}",
+        )  # fmt: skip
+    goes_on = re.compile(rf"^down_revision = ['\"]{re.escape(revision)}['\"]", re.MULTILINE)
+    if any(goes_on.search(file.read_text(encoding="utf-8")) for file in migrations):
+        raise ConfigError(
+            KEY, shown, f"was written by an older MLflow than {found}",
+            f"after a copy of the file: mlflow db upgrade {shown}; {ANOTHER}",
+        )  # fmt: skip
+
+
+def _migrations() -> list[Path]:
+    """The files of the steps between databases that the installed MLflow knows, each named after
+    the revision that it makes, and naming the one that it goes on from.
+    """
     spec = find_spec("mlflow")
     places = (spec.submodule_search_locations or ()) if spec else ()
-    files = (file for place in places for file in (Path(place) / MIGRATIONS).glob("*_*.py"))
-    return {file.name.partition("_")[0] for file in files}
+    return [file for place in places for file in (Path(place) / MIGRATIONS).glob("*_*.py")]

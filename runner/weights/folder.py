@@ -164,10 +164,18 @@ def check_folder(
 
 
 def files_within(path: Path, checkpoint: Checkpoint, key: str) -> dict[str, Path]:
-    """Name within the checkpoint -> file; those of shared components may be in another folder."""
+    """Name within the checkpoint -> file; those of shared components may be in another folder.
+
+    Raises:
+        WeightsError: one is a pipe, a device or a socket, which would never end.
+    """
     found = dict(_walk(path))
     for component, folder in shared_components(path, key).items():
         found |= {f"{component}/{name}": file for name, file in _walk(folder)}
+    for file in found.values():
+        # A link to nothing is told by its users: a folder may hold some that nobody reads.
+        if file.exists() and not (file.is_file() or file.is_dir()):
+            raise WeightsError(key, file, "is no regular file", "a whole checkpoint")
     return {name: file for name, file in found.items() if name != FILE}
 
 

@@ -89,6 +89,8 @@ def test_a_file_that_is_no_database_of_this_mlflow(composed: Compose, tmp_path: 
         check_tracking(composed("tracking.experiment=there"))
         message = refused(composed, "tracking.experiment=away")
         assert message.startswith(f"tracking.experiment=away: was deleted in sqlite:///{store}")
-        database.execute("UPDATE alembic_version SET version_num = '2099'")
-        database.commit()
-    assert "was written by a newer MLflow than" in refused(composed)
+        for revision, told in (("2099", "a newer MLflow"), ("c8d9e0f1a2b3", "an older MLflow")):
+            database.execute("UPDATE alembic_version SET version_num = ?", (revision,))
+            database.commit()
+            assert f"was written by {told} than" in refused(composed)
+    assert f"mlflow db upgrade sqlite:///{store}" in refused(composed)
