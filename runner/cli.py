@@ -16,6 +16,7 @@ VERBS = {
     "run": "make images (the default verb)",
     "plan": "show what would be done; loads nothing",
     "download": "fetch the weights that a config or a sweep needs",
+    "convert": "make diffusers folders of the published files of Kandinsky 2.0",
     "keys": "every key and option of the config, and what it means",
     "models": "versions, tasks, repositories, and what is on disk",
     "doctor": "what works on this machine",
