@@ -59,10 +59,9 @@ def check_text(text: object, key: str, allowed: str = "a text with a word in it"
         ConfigError: it is not a text, is empty, or holds NUL or bytes that are not UTF-8.
     """
     if not isinstance(text, str):
-        shown = format_value(text)
-        raise ConfigError(
-            key, text, f"is {type(text).__name__}, not text", f"quotes: prompt='\"{shown}\"'"
-        )
+        # What is read from a file or another section has other quotes.
+        quotes = f"quotes: {key}='\"{format_value(text)}\"'" if key.isidentifier() else allowed
+        raise ConfigError(key, text, f"is {type(text).__name__}, not text", quotes)
     if not text.strip():
         raise ConfigError(key, text, "is empty", allowed)
     if (problem := text_problem(text)) is not None:

@@ -141,7 +141,7 @@ DAMAGED = [
     ("p.jsonl", b'{"prompt": "a", "prompt": "b"}', "line 1 has two values named 'prompt'"),
     pytest.param("p.jsonl", b'{"n": ' + b"[" * 100_000, "line 1 is nested too deeply", id="deep"),
     pytest.param("p.jsonl", b'{"n": ' + b"7" * 5000 + b"}", "line 1 cannot be read", id="huge"),
-    ("p.jsonl", b'{"prompt": 1e999}', "line 1=inf: is float, not text"),
+    ("p.jsonl", b'{"prompt": 1e999}', "line 1=inf: is float, not text\n  allowed: a text with"),
     ("p.jsonl", b'{"prompt": "a\\u0000b"}', "holds a NUL character"),
     ("p.jsonl", b'{"prompt": "a\\ud800b"}', "is no UTF-8 text"),
     ("p.jsonl", b'{"prompt": 3}', "line 1"),
