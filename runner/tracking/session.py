@@ -26,7 +26,7 @@ FINAL_WAIT_SECONDS = 15.0
 later."""
 MOST_WAIT_SECONDS = 300.0
 """How long it waits at most, also where there is progress: the writer goes on without it."""
-SECONDS_UNTOLD, SECONDS_BETWEEN_TOLD = 3.0, 10.0
+SECONDS_UNTOLD, SECONDS_BETWEEN_TOLD = 5.0, 10.0
 """How long it waits before it says so, and then until it says so again."""
 SECONDS_BETWEEN_LOOKS = 0.25
 
