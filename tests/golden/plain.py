@@ -22,8 +22,6 @@ REPLACED = (
     (re.compile(r"\b\d+\.\d+ s\b"), "<seconds> s"),
     (re.compile(r"open it with: .*"), "open it with: <command>"),
     (re.compile(r"(?m)^(  MLflow    )(?!run ).*"), r"\1<command>"),
-    # Said where the writer takes more than a few seconds after the last picture.
-    (re.compile(r"(?m)^MLflow: the records of \d+ runs? are still being delivered; .*\n"), ""),
     (re.compile(r"\b[0-9a-f]{32}(?=;|/artifacts)"), "<mlflow run>"),
 )
 """Times, ids, and the command as it is called here."""
