@@ -12,6 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from runner.analysis.timing import why_unmeasured
 from runner.config.measuring import MEMORY, SECONDS, SPEED, baseline_of
 from runner.config.overrides import assigned
 from runner.errors import ConfigError
@@ -55,20 +56,16 @@ class ImageResult:
 
     @property
     def scores(self) -> dict[str, float]:
-        """Its metrics by name, and those of `COSTS` that are known."""
+        """Its metrics by name, and those of `COSTS` that are known, but seconds: these tell
+        something only together with those of other images (`SweepResult.scores_of`).
+        """
         record, took = self.record, self.record.took
         scores = dict(record.scores)
-        if took and set(record.stage_keys) <= set(took) | INSTANT:
-            scores[SECONDS] = sum(took.values())
         if record.repeats and took.get("decode") and record.steps:
             scores[SPEED] = record.steps / took["decode"]
         if record.peak_device_mb is not None:
             scores[MEMORY] = record.peak_device_mb
         return scores
-
-
-INSTANT = {"image", "mask", "hint"}
-"""Inputs whose reading does not count towards an image's seconds."""
 
 
 @dataclass(frozen=True)
@@ -108,15 +105,6 @@ class CellResult:
     def label(self) -> str:
         """The values that distinguish it from other cells; "" in a single run."""
         return " ".join(f"{axis}={value}" for axis, value in self.choice.items())
-
-    def mean(self, name: str) -> float | None:
-        """A metric's mean over the images, or its number where it is a metric of the whole cell;
-        None where it was not measured.
-        """
-        if name in self.scores:
-            return self.scores[name]
-        found = [image.scores[name] for image in self.images if name in image.scores]
-        return sum(found) / len(found) if found else None
 
     @property
     def scores(self) -> Mapping[str, float]:
@@ -164,6 +152,26 @@ class SweepResult:
         return assigned(baseline_of(config.get("baseline")))
 
     @cached_property
+    def unmeasured(self) -> str | None:
+        """Why the seconds of its images cannot be compared; None: they were measured together."""
+        return why_unmeasured([image.record for image in self.images()])
+
+    def scores_of(self, image: ImageResult) -> dict[str, float]:
+        """An image's metrics, and all of `COSTS` that were measured."""
+        seconds = image.record.seconds_measured
+        timed = {} if seconds is None or self.unmeasured else {SECONDS: seconds}
+        return {**image.scores, **timed}
+
+    def mean(self, cell: CellResult, name: str) -> float | None:
+        """A metric's mean over a cell's images, or its number where it is a metric of the whole
+        cell; None where it was not measured.
+        """
+        if name in cell.scores:
+            return cell.scores[name]
+        found = [own[name] for image in cell.images if name in (own := self.scores_of(image))]
+        return sum(found) / len(found) if found else None
+
+    @cached_property
     def better(self) -> dict[str, Better]:
         """Each number that some image or cell has, and whether higher or lower is better.
 
@@ -174,7 +182,7 @@ class SweepResult:
             metrics = {} if cell.manifest is None else cell.manifest.metrics
             said.update({name: known.better for name, known in metrics.items()})
         order = [*(name for name in said if name not in COSTS), *COSTS]
-        names = {name for image in self.images() for name in image.scores}
+        names = {name for image in self.images() for name in self.scores_of(image)}
         names |= {name for cell in self.cells for name in cell.scores}
         return {
             name: said[name.partition(".")[0]]
@@ -185,7 +193,7 @@ class SweepResult:
     def digest(self) -> str:
         """A digest of all pictures and numbers: it changes when any of them does."""
         pictures = [
-            [cell.number, image.record.sha256, image.scores]
+            [cell.number, image.record.sha256, self.scores_of(image)]
             for cell in self.cells
             for image in cell.images
         ]

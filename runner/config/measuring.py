@@ -80,6 +80,9 @@ def check_objective(config: Config) -> tuple[str, ...]:
     if not isinstance(names, list):
         raise ConfigError("objective", value, "is no name and no list of names", known)
     for name in names:
+        if name == SECONDS and not config.bench:
+            problem = "is not measured without bench=true: each cell would have another load"
+            raise ConfigError("objective", name, problem, [*config.metrics, "bench=true"])
         if str(name).partition(".")[0] not in known:
             raise ConfigError("objective", name, "is not measured here (metrics=[...])", known)
     return tuple(map(str, names))

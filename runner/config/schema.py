@@ -82,8 +82,8 @@ class Config:
     )
     objective: Any = key(
         None,
-        "What a sweeper such as Optuna's optimises: a metric (its mean over the cell's images) or "
-        "`seconds`. `hydra.sweeper.direction` says in which direction.",
+        "What a sweeper such as Optuna's optimises: a metric (its mean over the cell's images) or, "
+        "with `bench=true`, `seconds`. `hydra.sweeper.direction` says in which direction.",
         takes=NAMES,
     )
 

@@ -106,6 +106,7 @@ class _GraphRun:
         self._ready: list[int] = []
         self._pending: set[str] = set()
         self._running: set[str] = set()
+        self._first_calls: dict[str, bool] = {}
         self._workers: Workers | None = None
 
     def execute(self) -> Outcome:
@@ -252,17 +253,20 @@ class _GraphRun:
             self._over(node)
             return
         self._store.put(node, done.made, done.seconds)
+        self._first_calls[node.key] = done.first_call
         self._finished(NodeResult(node, done, reused=False))
 
     def _finished(self, result: NodeResult) -> None:
         node = result.node
         self._outcome.finished.add(node.key)
         if node.key in self._pictures:
-            took = {name: self._store.seconds(n) for name, n in node.lineage().items()}
-            pictures = {
-                name: self._store.read_raw(n) for name, n in self._pictures[node.key].items()
-            }
-            result = replace(result, took=_known(took), pictures=_known(pictures))
+            nodes, pictures = node.lineage().items(), self._pictures[node.key].items()
+            result = replace(
+                result,
+                took=_known({name: self._store.seconds(n) for name, n in nodes}),
+                first_calls=_known({name: self._first_calls.get(n.key) for name, n in nodes}),
+                pictures=_known({name: self._store.read_raw(n) for name, n in pictures}),
+            )
         self._observers.node_finished(result)
         self._over(result.node)
 

@@ -51,6 +51,8 @@ class NodeResult:
         reused: whether the result was taken from the store.
         took: of a target: name in `Node.lineage` -> seconds that the node took when it was run,
             now or earlier, where known.
+        first_calls: of a target: names of the nodes in `took` that this graph's run ran, and
+            whether each was its pipeline's first call; those of others were taken from the store.
         pictures: of a target that is an image: the pictures that it was made from, by the same
             names, where still available.
     """
@@ -59,6 +61,7 @@ class NodeResult:
     ran: Ran
     reused: bool
     took: Mapping[str, float] = field(default_factory=dict)
+    first_calls: Mapping[str, bool] = field(default_factory=dict)
     pictures: Mapping[str, Made] = field(default_factory=dict)
 
     @property

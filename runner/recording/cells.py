@@ -32,6 +32,7 @@ class CellRecord(Observer):
         session: where the run's records go; None: it is not tracked.
         parent: the runner's own id of the sweep's run.
         again: an earlier attempt may have begun the same run.
+        attempt: names this one, for the record of how stages were timed; None: the run's id.
     """
 
     def __init__(
@@ -44,8 +45,9 @@ class CellRecord(Observer):
         run_name: str,
         parent: str | None = None,
         again: bool = False,
+        attempt: str | None = None,
     ) -> None:
-        self.folder = RunFolder(plan, run_id, path, self._file_saved)
+        self.folder = RunFolder(plan, run_id, path, attempt or run_id, self._file_saved)
         self._log: RunLog | None = None
         if session is not None:
             session.begin(run_id, run_name, experiment_of(plan), parent=parent, again=again)
@@ -57,6 +59,7 @@ class CellRecord(Observer):
             self._log.file_saved(path, folder)
 
     def workers_begun(self, workers: int, how: str) -> None:
+        self.folder.workers_begun(workers, how)
         if self._log is not None:
             self._log.workers_begun(workers, how)
 

@@ -29,6 +29,27 @@ MANIFEST = "manifest.json"
 VERSION = 1
 
 
+INSTANT = {"image", "mask", "hint"}
+"""Inputs whose reading does not count towards an image's seconds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SavedTiming:
+    """What else went on while an image's stages ran.
+
+    Attributes:
+        attempt: the run, or the attempt at a sweep, that recorded the image.
+        workers: how many ran stages beside each other.
+        stored: names of stages that were taken from the store, so ran at another time.
+        first_calls: names of stages that were their pipeline's first call, which warms up.
+    """
+
+    attempt: str
+    workers: int
+    stored: Sequence[str]
+    first_calls: Sequence[str]
+
+
 @dataclass(frozen=True, kw_only=True)
 class SavedImage:
     """One image of a run, as in its manifest.
@@ -42,6 +63,7 @@ class SavedImage:
         seconds: of those nodes that ran now.
         reused: whether the picture came from the store.
         took: input's name -> seconds of that node when it ran, now or earlier.
+        timing: how they were timed; None: not recorded.
         repeats: with `bench=true` input's name -> seconds of each repeat; `took` has the median.
         steps: of the decoder; 0: not recorded.
         peak_device_mb: largest peak of accelerator memory (MiB) of those nodes that ran now.
@@ -63,6 +85,7 @@ class SavedImage:
     seconds: Finite
     reused: bool
     took: Mapping[str, Finite] = field(default_factory=dict)
+    timing: SavedTiming | None = None
     repeats: Mapping[str, Sequence[Finite]] = field(default_factory=dict)
     steps: int = 0
     peak_device_mb: Finite | None = None
@@ -70,6 +93,24 @@ class SavedImage:
     scores: Mapping[str, float] = field(default_factory=dict)
     corrected: Sequence[str] = field(default_factory=list)
     left_as_in_diffusers: Sequence[str] = field(default_factory=list)
+
+    @property
+    def seconds_measured(self) -> float | None:
+        """Seconds of all its stages, where they tell how long it takes: each ran in this attempt,
+        with nothing of the runner beside it, and not as its pipeline's first call; or with
+        `bench=true`. None elsewhere.
+        """
+        timing, took = self.timing, self.took
+        if not took or not set(self.stage_keys) <= set(took) | INSTANT:
+            return None
+        if not self.repeats and (
+            timing is None
+            or timing.workers > 1
+            or set(timing.stored) - INSTANT
+            or timing.first_calls
+        ):
+            return None
+        return sum(took.values())
 
     def as_dict(self) -> dict[str, Any]:
         """Its entry in the file."""

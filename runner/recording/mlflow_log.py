@@ -169,6 +169,7 @@ class RunLog(Observer):
 
     def _table(self, images: Sequence[SavedImage]) -> None:
         columns = ["file", "prompt", "negative_prompt", "seed", "sha256", "seconds", "reused"]
+        columns.append("seconds_measured")
         measured = sorted({name for image in images for name in image.scores})
         content = {
             "columns": [*columns, *measured],

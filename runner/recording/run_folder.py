@@ -21,7 +21,14 @@ from runner.graph.values import Scores
 from runner.images.png import pixel_sha256, png_bytes
 from runner.planning.plan import Plan
 from runner.planning.request import ImageRequest
-from runner.recording.manifest import Manifest, SavedCut, SavedFailure, SavedImage, SavedMetric
+from runner.recording.manifest import (
+    Manifest,
+    SavedCut,
+    SavedFailure,
+    SavedImage,
+    SavedMetric,
+    SavedTiming,
+)
 from runner.recording.provenance import describe
 from runner.system.files import below, make_folder, slug, write_whole
 from runner.system.signals import hold_back
@@ -38,6 +45,7 @@ class RunFolder(Observer):
     Args:
         run_id: the runner's own id of this run; part of every image's PNG text.
         path: the folder, which may exist already.
+        attempt: names the process that runs it: this run, or an attempt at its sweep.
         on_saved: called with the complete file of each image and of each input picture, and the
             folder of artifacts that it belongs in.
     """
@@ -47,11 +55,14 @@ class RunFolder(Observer):
         plan: Plan,
         run_id: str,
         path: Path,
+        attempt: str,
         on_saved: Callable[[Path, str], None],
     ) -> None:
         self._plan = plan
         self.environment = describe(plan)
         self._run_id = run_id
+        self._attempt = attempt
+        self._workers = 0
         self._on_saved = on_saved
         # Key of a measuring node -> names of metrics, and numbers of images.
         self._measured: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
@@ -80,6 +91,9 @@ class RunFolder(Observer):
     def images(self) -> list[SavedImage]:
         """The images made so far, in order."""
         return [self._saved[index] for index in sorted(self._saved)]
+
+    def workers_begun(self, workers: int, how: str) -> None:
+        self._workers = workers
 
     def node_finished(self, result: NodeResult) -> None:
         node = result.node
@@ -158,6 +172,12 @@ class RunFolder(Observer):
             seconds=round(sum(self._seconds.get(n.key, 0.0) for n in nodes.values()), 4),
             reused=result.reused,
             took={name: round(seconds, 4) for name, seconds in result.took.items()},
+            timing=SavedTiming(
+                attempt=self._attempt,
+                workers=self._workers,
+                stored=[name for name in result.took if name not in result.first_calls],
+                first_calls=[name for name, first in result.first_calls.items() if first],
+            ),
             repeats={
                 name: [round(seconds, 4) for seconds in self._repeats[n.key]]
                 for name, n in nodes.items()

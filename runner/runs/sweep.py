@@ -174,6 +174,7 @@ class _SweepRun:
             run_name=f"{entry.number} {self._labels[entry.number]}".strip()[:200],
             parent=tracking.parent(plan),
             again=tracking.again,
+            attempt=f"{self._folder.record.sweep_id}.{self._folder.record.attempts}",
         )
 
     def _tell(self, display: Display, cell: CellAtWork) -> None:

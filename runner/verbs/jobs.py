@@ -55,8 +55,9 @@ def _objective(names: Sequence[str], folder: Path) -> Objective:
     """A cell's objective for the sweeper; NaN where it has not been measured."""
     from runner.analysis.results import read_results
 
-    (cell,) = read_results(folder).cells
-    values = [cell.mean(name) for name in names]
+    results = read_results(folder)
+    (cell,) = results.cells
+    values = [results.mean(cell, name) for name in names]
     told = [float("nan") if value is None else value for value in values]
     return told[0] if len(told) == 1 else told
 

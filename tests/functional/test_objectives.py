@@ -33,7 +33,9 @@ def test_the_best_cell_is_found(weights: Path, tmp_path: Path, direction: str) -
     asked = ("metrics=[sharpness]", "objective=sharpness", f"hydra.sweeper.direction={direction}")
     assert main([*OPTUNA, *given, *STEPS, *asked, "seeds=[0,1]"]) == 0
     sweeps = [read_results(file.parent) for file in outputs.glob("*/*/sweep.json")]
-    means = {cell.overrides: cell.mean("sharpness") for sweep in sweeps for cell in sweep.cells}
+    means = {
+        cell.overrides: sweep.mean(cell, "sharpness") for sweep in sweeps for cell in sweep.cells
+    }
     assert len(means) == 4
     value = (max if direction == "maximize" else min)(m for m in means.values() if m is not None)
     found = best(outputs)
@@ -51,7 +53,8 @@ def test_the_best_cell_is_found(weights: Path, tmp_path: Path, direction: str) -
 def test_several_objectives(weights: Path, tmp_path: Path) -> None:
     outputs = tmp_path / "outputs"
     given = (f"weights={weights}", f"output_dir={outputs}", "tracking=none", "progress=quiet")
-    asked = ("metrics=[sharpness]", "objective=[sharpness,seconds]")
+    bench = ("bench=true", "repeats=1", "warmup=0")
+    asked = ("metrics=[sharpness]", "objective=[sharpness,seconds]", *bench)
     assert main([
         *OPTUNA, *given, *STEPS, *asked, "hydra.sweeper.direction=[maximize,minimize]",
     ]) == 0  # fmt: skip
@@ -78,12 +81,11 @@ def test_a_failed_cell_ends_no_search(weights: Path, tmp_path: Path) -> None:
     asked = (f"--config-dir={tmp_path / 'options'}", "metrics=[picky]", "objective=picky")
     more = ("hydra.sweeper.n_trials=12", "hydra.sweeper.direction=maximize")
     status = main([*asked[:1], *OPTUNA, *given, *STEPS, *asked[1:], *more])
-    cells = [
-        cell for file in outputs.glob("*/*/sweep.json") for cell in read_results(file.parent).cells
-    ]
-    statuses = {cell.status for cell in cells}
+    sweeps = [read_results(file.parent) for file in outputs.glob("*/*/sweep.json")]
+    cells = [(sweep, cell) for sweep in sweeps for cell in sweep.cells]
+    statuses = {cell.status for _, cell in cells}
     assert len(cells) == 12
     assert status == (1 if "FAILED" in statuses else 0)
-    measured = [mean for cell in cells if (mean := cell.mean("picky")) is not None]
+    measured = [mean for own, cell in cells if (mean := own.mean(cell, "picky")) is not None]
     if measured:
         assert best(outputs)["best_value"] == max(measured)

@@ -183,7 +183,7 @@ SWEEPS: Mapping[str, Arguments] = {
         SWEPT, "threads=1,2", "scheduler=ddim,ddpm", "metrics=[psnr]", "baseline='threads=1'",
         "cache=off",
     ),
-    "of what is no identity": (SWEPT, "workers=1,2", "cache=use,refresh", "objective=seconds"),
+    "of what is no identity": (SWEPT, "workers=1,2", "cache=use,refresh", "objective=[]"),
     "of lists": (SWEPT, "seeds=[0],[1,2]", "prompt=a red circle,a blue square"),
     "too many to list": (
         SWEPT, "prior.num_inference_steps=range(2,10)", "strength=0.3,0.4,0.5,0.6",

@@ -82,6 +82,7 @@ def _image(image: Mapping[str, Any]) -> dict[str, Any]:
         "sha256": VARIES,
         "seconds": VARIES if image["seconds"] else image["seconds"],
         "took": dict.fromkeys(image["took"], VARIES),
+        "timing": {**image["timing"], "attempt": VARIES},
         "repeats": {name: len(values) for name, values in image["repeats"].items()},
         "scores": dict.fromkeys(image["scores"], VARIES),
     }

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.analysis.results import CellResult, SweepResult
-from runner.recording.manifest import Manifest, SavedImage, SavedMetric
+from runner.recording.manifest import Manifest, SavedImage, SavedMetric, SavedTiming
 from runner.recording.sweep_record import CellEntry, SweepRecord
 from runner.tracking.status import Status
 
@@ -17,9 +17,13 @@ Choice = Mapping[str, str]
 Score = Callable[[Choice, str, int], Mapping[str, float] | None]
 """Of a cell's choice, a prompt and a seed; None: there is no such picture."""
 
+TIMING = SavedTiming(attempt="made.1", workers=1, stored=[], first_calls=[])
+"""Of stages that ran one after the other in one attempt."""
+
 IMAGE = SavedImage(
     file="0000_picture_seed0.png", prompt="a red circle", seed=0, height=64, width=64,
     sha256="of the pixels", stage_keys={"decode": "key"}, seconds=0.25, reused=False,
+    timing=TIMING,
 )  # fmt: skip
 
 MANIFEST = Manifest(
@@ -49,6 +53,7 @@ def sweep_of(
     baseline: object = None,
     bench: bool = False,
     pending: Sequence[int] = (),
+    timing: Callable[[Choice, int], SavedTiming | None] = lambda choice, seed: TIMING,
     whole: Callable[[Choice], Mapping[str, float]] | None = None,
     tracking: Mapping[str, Any] | None = None,
     folder: Path = Path("nowhere"),
@@ -59,6 +64,7 @@ def sweep_of(
 
     Args:
         whole: of all pictures of a cell together.
+        timing: of a cell's choice and a seed: what else went on.
         better: of the metrics; `seconds` among the scores is what the stages took.
     """
     metrics = {name: SavedMetric(b) for name, b in (better or {"quality": "higher"}).items()}
@@ -72,7 +78,11 @@ def sweep_of(
         choice = dict(zip(axes, values, strict=True))
         own = (choice["prompt"],) if "prompt" in choice else prompts
         images = [
-            _image(place, prompt, seed, scores)
+            replace(
+                _image(place, prompt, seed, scores),
+                timing=timing(choice, seed),
+                repeats={"decode": [scores.get("seconds", 1.0)]} if bench else {},
+            )
             for place, (prompt, seed) in enumerate(itertools.product(own, seeds))
             if (scores := score(choice, prompt, seed)) is not None
         ]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 
 from runner.analysis.comparison import notes
 from runner.analysis.comparison.baseline import baseline_among, named_axes
@@ -21,6 +20,7 @@ from runner.analysis.comparison.pairing import (
 from runner.analysis.comparison.pareto import points
 from runner.analysis.comparison.statistics import Blocks, Interval, blocks_of, can_decide, intervals
 from runner.analysis.results import Better, SweepResult
+from runner.analysis.timing import NOT_MEASURED
 from runner.config.measuring import SECONDS, SPEED
 from runner.errors import ConfigError
 
@@ -53,7 +53,7 @@ def compare(
     named = named_axes(results, baseline)
     axes = compared_axes(results, by if by is not None else named or None)
     settings = settings_of(results, axes)
-    names = _chosen(results.better, metrics, results.folder)
+    names = _chosen(results, metrics)
     chosen, assumed = baseline_among(settings, axes, results, baseline)
     settings = [setting for setting in settings if setting.pictures]
     prompts = len({picture.prompt for picture in chosen.pictures.values()})
@@ -69,7 +69,7 @@ def compare(
         *notes.too_few(found.values(), confidence, whole_prompts),
         *notes.whole_cells(settings, names),
         *notes.unlike(settings, names),
-        *([notes.seconds(results)] if SECONDS in results.better else []),
+        *notes.seconds(results),
     ]
     warnings = (*notes.missing(results), *notes.left_out(settings))
     return Comparison(
@@ -82,18 +82,24 @@ def compare(
         warnings=warnings,
         metrics={name: each for name, each in found.items() if each.rows},
         pareto={name: points(settings, name, results.better[name]) for name in directed},
+        unmeasured={SECONDS: results.unmeasured} if results.unmeasured else {},
     )
 
 
-def _chosen(known: Mapping[str, Better], metrics: Sequence[str] | None, folder: Path) -> list[str]:
-    if not known:
-        raise ConfigError("folder", folder, "nothing was measured there yet")
-    if metrics is None:
+def _chosen(results: SweepResult, metrics: Sequence[str] | None) -> list[str]:
+    known = results.better
+    if not known and not results.unmeasured:
+        raise ConfigError("folder", results.folder, "nothing was measured there yet")
+    if metrics is None and known:
         return list(known)
-    for asked in metrics:
+    for asked in metrics or [SECONDS]:
+        if asked == SECONDS and results.unmeasured:
+            problem = f"was {NOT_MEASURED}: {results.unmeasured}"
+            raise ConfigError("metrics", asked, problem, [*known, f"{SECONDS} with bench=true"])
         if not any(asked in (name, name.partition(".")[0]) for name in known):
             raise ConfigError("metrics", asked, "was not measured here", known)
-    return [name for name in known if name in metrics or name.partition(".")[0] in metrics]
+    chosen = metrics or []
+    return [name for name in known if name in chosen or name.partition(".")[0] in chosen]
 
 
 class _Rows:

@@ -80,6 +80,7 @@ class Comparison:
         notes: how to read it, one or two sentences each.
         warnings: what is missing.
         pareto: metric -> quality and seconds of each setting; only metrics with a direction.
+        unmeasured: number -> why it was not measured, where it is usually there.
 
     As JSON it is without its name and its warnings, which are among the notes.
     """
@@ -93,6 +94,7 @@ class Comparison:
     warnings: tuple[str, ...]
     metrics: Mapping[str, MetricRows]
     pareto: Mapping[str, tuple[Point, ...]]
+    unmeasured: Mapping[str, str] = field(default_factory=dict)
 
     def as_json(self) -> str:
         """Plain values for other programs and for the page; without NaN."""
@@ -110,6 +112,7 @@ class Comparison:
             "pareto": {
                 name: [_plain(point) for point in points] for name, points in self.pareto.items()
             },
+            "unmeasured": dict(self.unmeasured),
         }
         return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
@@ -136,6 +139,7 @@ class Comparison:
             warnings=(),
             metrics=stored.metrics,
             pareto=stored.pareto,
+            unmeasured=stored.unmeasured,
         )
 
 
@@ -150,6 +154,7 @@ class _Stored:
     metrics: Mapping[str, MetricRows]
     of: str = ""
     pareto: Mapping[str, tuple[Point, ...]] = field(default_factory=dict)
+    unmeasured: Mapping[str, str] = field(default_factory=dict)
 
 
 def _plain(row: Row | Point) -> dict[str, Any]:

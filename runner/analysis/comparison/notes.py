@@ -17,6 +17,8 @@ from runner.analysis.comparison.pairing import (
     unfinished,
 )
 from runner.analysis.results import SweepResult
+from runner.analysis.timing import NOT_MEASURED, TO_MEASURE
+from runner.config.measuring import SECONDS
 from runner.system.text import pluralize
 
 
@@ -97,14 +99,18 @@ def unlike(settings: Sequence[Setting], metrics: Sequence[str]) -> list[str]:
     ]
 
 
-def seconds(results: SweepResult) -> str:
-    """How comparable the seconds are."""
-    if all(cell.config.get("bench") for cell in results.cells if cell.manifest is not None):
-        return "Seconds are medians of repeated runs (bench=true)."
-    return (
-        "Seconds are as they came, with workers beside each other or stages run at other times; "
-        "bench=true measures them."
-    )
+def seconds(results: SweepResult) -> list[str]:
+    """How the seconds were measured, or why they were not."""
+    if results.unmeasured:
+        return [f"Seconds are {NOT_MEASURED}: {results.unmeasured}; {TO_MEASURE}."]
+    if SECONDS not in results.better:
+        return []
+    if all(image.record.repeats for image in results.images()):
+        return ["Seconds are medians of repeated runs (bench=true)."]
+    return [
+        "Seconds are of one run each, without first calls, which warm up; other programs of the "
+        "machine may have slowed some; bench=true repeats them."
+    ]
 
 
 def left_out(settings: Iterable[Setting]) -> list[str]:

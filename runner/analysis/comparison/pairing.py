@@ -91,7 +91,7 @@ def settings_of(results: SweepResult, by: Sequence[str]) -> list[Setting]:
         setting = found.setdefault(own, Setting(choice))
         apart = tuple(cell.choice.get(axis) for axis in others)
         for image in cell.images:
-            scores = _finite(image.scores, setting)
+            scores = _finite(results.scores_of(image), setting)
             # The same prompt twice in a cell is one picture.
             unit = (apart, *_which(image, places))
             setting.pictures[unit] = Measured(image.prompt, image.seed, scores)

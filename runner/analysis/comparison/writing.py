@@ -12,6 +12,8 @@ from runner.analysis.comparison.findings import Comparison
 from runner.analysis.comparison.labels import values_of
 from runner.analysis.comparison.latex import latex
 from runner.analysis.comparison.markdown import markdown
+from runner.analysis.results import COSTS
+from runner.analysis.timing import NOT_MEASURED
 from runner.errors import StorageError
 from runner.system.files import write_whole
 from runner.system.untrusted import parse_json, read_regular
@@ -71,6 +73,9 @@ def as_csv(comparison: Comparison) -> str:
             numbers = [row.n, row.mean, row.mean_low, row.mean_high, row.pairs, row.difference,
                        row.low, row.high]  # fmt: skip
             writer.writerow([_inert(name), rows.better or "", *choice, *numbers, row.verdict])
+    for name in comparison.unmeasured:
+        empty = [""] * (len(comparison.by) + 8)
+        writer.writerow([name, COSTS[name], *empty, NOT_MEASURED])
     return out.getvalue()
 
 

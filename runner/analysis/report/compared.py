@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,12 @@ def read_comparison(folder: Path) -> Comparison | None:
         raise ConfigError("comparison", file, said, allowed) from error
 
 
-def describe_comparison(comparison: Comparison) -> dict[str, Any]:
-    """Plain values for the page: mappings by names become lists of pairs or of objects."""
+def describe_comparison(comparison: Comparison, without: Collection[str] = ()) -> dict[str, Any]:
+    """Plain values for the page: mappings by names become lists of pairs or of objects.
+
+    Args:
+        without: metrics to leave out: an earlier comparison may have what was not measured.
+    """
     return {
         "of": comparison.of,
         "by": comparison.by,
@@ -44,5 +49,6 @@ def describe_comparison(comparison: Comparison) -> dict[str, Any]:
                 "rows": [{**vars(row), "choice": tuple(row.choice.items())} for row in metric.rows],
             }
             for name, metric in comparison.metrics.items()
+            if name not in without
         ],
     }

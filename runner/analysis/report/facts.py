@@ -93,6 +93,7 @@ class Facts:
         metrics: their names, and whether higher or lower is better.
         inputs: files of the input pictures, each once.
         config: of the first cell, by dotted keys.
+        unmeasured: that seconds were not measured, and why; None: they were.
         comparison: see `compared.describe_comparison`.
         outdated: whether pictures or numbers have changed since the comparison.
     """
@@ -113,5 +114,6 @@ class Facts:
     config: Pairs
     environment: tuple[Group, ...]
     runs: Pairs
+    unmeasured: str | None
     comparison: dict[str, Any] | None
     outdated: bool

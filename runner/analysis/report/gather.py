@@ -11,9 +11,11 @@ from runner.analysis.report.compared import describe_comparison
 from runner.analysis.report.facts import Axis, CellFacts, Facts, ImageFacts
 from runner.analysis.report.settings import environment
 from runner.analysis.results import Better, CellResult, ImageResult, SweepResult
-from runner.config.measuring import baseline_of
+from runner.analysis.timing import NOT_MEASURED, TO_MEASURE
+from runner.config.measuring import SECONDS, baseline_of
 from runner.config.overrides import assigned
 from runner.errors import ConfigError
+from runner.recording.manifest import SavedImage
 from runner.recording.sweep_record import is_running
 from runner.system.text import flatten
 from runner.tracking.status import Status
@@ -34,7 +36,10 @@ def facts_of(result: SweepResult, comparison: Comparison | None) -> Facts:
     inputs = {name: place for place, name in enumerate(inputs_of(result))}
     images, cells = [], []
     for place, (cell, own) in enumerate(zip(result.cells, configs, strict=True)):
-        here = [_image(image, cell, place, axes, metrics, inputs) for image in cell.images]
+        here = [
+            _image(image, result.scores_of(image), cell, place, axes, metrics, inputs)
+            for image in cell.images
+        ]
         images.extend(here)
         against = positions.get(_compared_with(cell))
         cells.append(
@@ -73,7 +78,10 @@ def facts_of(result: SweepResult, comparison: Comparison | None) -> Facts:
         config=tuple(config.items()),
         environment=tuple(environment(result.cells)),
         runs=tuple(result.runs.items()),
-        comparison=None if comparison is None else describe_comparison(comparison),
+        unmeasured=result.unmeasured and f"{NOT_MEASURED}: {result.unmeasured}. {TO_MEASURE}.",
+        comparison=None
+        if comparison is None
+        else describe_comparison(comparison, [SECONDS] if result.unmeasured else []),
         outdated=comparison is not None and comparison.of != result.digest,
     )
 
@@ -124,13 +132,14 @@ def _number(text: str) -> float | None:
 
 def _image(
     image: ImageResult,
+    scores: Mapping[str, float],
     cell: CellResult,
     place: int,
     axes: Sequence[Axis],
     metrics: Sequence[tuple[str, Better]],
     inputs: Mapping[str, int],
 ) -> ImageFacts:
-    record, scores = image.record, image.scores
+    record = image.record
     own = {PROMPT: _prompt(image), SEED: str(image.seed), CELL: str(cell.number)}
     return ImageFacts(
         cell=place,
@@ -149,17 +158,23 @@ def _image(
         scores=tuple(_finite(scores.get(name)) for name, _ in metrics),
         inputs=tuple((name, inputs[file.name]) for name, file in image.inputs.items()),
         took=tuple(
-            (name, _seconds(seconds, record.repeats.get(name, ())))
-            for name, seconds in record.took.items()
+            (name, _seconds(seconds, record, name)) for name, seconds in record.took.items()
         ),
         stage_keys=tuple(record.stage_keys.items()),
     )
 
 
-def _seconds(seconds: float, repeats: Sequence[float]) -> str:
-    """The seconds of an image; with `bench=true` also those of each repeat."""
-    each = ", ".join(f"{one:.4g}" for one in repeats)
-    return f"{seconds:.4g} s" + (f" (median of {each})" if each else "")
+def _seconds(seconds: float, record: SavedImage, stage: str) -> str:
+    """The seconds of an image's stage; with `bench=true` also those of each repeat."""
+    said = [f"median of {each}"] if (each := _each(record.repeats.get(stage, ()))) else []
+    if record.timing is not None:
+        said += ["from the store"] if stage in record.timing.stored else []
+        said += ["first call"] if stage in record.timing.first_calls else []
+    return f"{seconds:.4g} s" + (f" ({'; '.join(said)})" if said else "")
+
+
+def _each(repeats: Sequence[float]) -> str:
+    return ", ".join(f"{one:.4g}" for one in repeats)
 
 
 def _place(axis: Axis, value: str | None) -> int | None:

@@ -159,7 +159,7 @@ def test_seconds_are_a_metric_of_which_less_is_better() -> None:
     found = compare(sweep_of(AB, score, better={}))
     assert row(found, "b", "seconds").verdict == "better"
     assert found.pareto == {}
-    assert any("bench=true measures" in note for note in found.notes)
+    assert any("bench=true repeats" in note for note in found.notes)
     measured = compare(sweep_of(AB, score, better={}, bench=True))
     assert any("medians" in note for note in measured.notes)
 

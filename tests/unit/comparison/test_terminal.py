@@ -62,7 +62,7 @@ def test_notes_and_the_trade_off_are_told(hostile: Path, command: Command) -> No
     assert "Worth their seconds:" in said
     assert "Baseline: negative_prompt=plain decoder.num_inference_steps=5, since none" in said
     assert "simultaneous for 11 settings (Bonferroni)" in said
-    assert "bench=true measures" in said
+    assert "bench=true repeats" in said
 
 
 def test_a_sweep_that_cannot_be_read_is_refused(hostile: Path, command: Command) -> None:

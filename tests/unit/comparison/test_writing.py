@@ -56,7 +56,7 @@ def hostile() -> Comparison:
 def test_json_is_what_the_page_reads(hostile: Comparison) -> None:
     content = json.loads(hostile.as_json(), parse_constant=pytest.fail)
     assert list(content) == [
-        "version", "of", "by", "baseline", "confidence", "note", "metrics", "pareto"
+        "version", "of", "by", "baseline", "confidence", "note", "metrics", "pareto", "unmeasured"
     ]  # fmt: skip
     assert content["version"] == 2
     assert content["by"] == ["negative_prompt", "+decoder.some_key"]

@@ -57,6 +57,7 @@ def test_a_baseline_is_a_text_or_a_list(
     [
         (["objective=clip_score"], ["objective=clip_score", "not measured here", "seconds"]),
         (["metrics=[blank]", "objective=[blank,ssim]"], ["objective=ssim", "blank, seconds"]),
+        (["objective=seconds"], ["objective=seconds", "not measured", "bench=true"]),
         (["objective=3"], ["objective=3", "no list of names"]),
     ],
 )

@@ -49,6 +49,12 @@ TEXT = """{
    "seconds": 0.25,
    "reused": false,
    "took": {},
+   "timing": {
+    "attempt": "made.1",
+    "workers": 1,
+    "stored": [],
+    "first_calls": []
+   },
    "repeats": {
     "decode": [
      0.5,
@@ -116,12 +122,12 @@ def test_fields_that_earlier_runners_did_not_write_have_defaults(tmp_path: Path)
     content: dict[str, Any] = json.loads(TEXT)
     for name in ("scores", "metrics", "mlflow_run_id"):
         del content[name]
-    for name in ("took", "repeats", "steps", "peak_device_mb", "inputs", "scores"):
+    for name in ("took", "timing", "repeats", "steps", "peak_device_mb", "inputs", "scores"):
         del content["images"][0][name]
     (tmp_path / FILE).write_text(json.dumps(content))
     found = Manifest.read(tmp_path)
     assert (found.scores, found.metrics, found.mlflow_run_id) == ({}, {}, None)
-    assert found.images == [IMAGE]
+    assert found.images == [replace(IMAGE, timing=None)]
 
 
 def test_the_mlflow_run_is_noted_and_all_else_stays(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ function drawHead() {
   byId("command").textContent = report.command;
   byId("command").parentElement.hidden = !report.command;
   byId("copy").addEventListener("click", copyCommand);
+  byId("unmeasured").textContent = `Seconds per image: ${report.unmeasured}`;
+  byId("unmeasured").hidden = report.unmeasured === null;
   const groups = report.environment.map(({ name, rows }) =>
     make(
       "div",
