@@ -69,6 +69,7 @@ class SavedImage:
         peak_device_mb: largest peak of accelerator memory (MiB) of those nodes that ran now.
         inputs: input's name -> file of the input picture, as the model saw it; for a stored
             image only those that the store still has.
+        inputs_sha256: of their pixels.
         scores: its metrics, by name.
         corrected: names of the faults of diffusers that were corrected (`catalog.version.Fault`).
         left_as_in_diffusers: names of those that acted, with `corrections=off`.
@@ -90,6 +91,7 @@ class SavedImage:
     steps: int = 0
     peak_device_mb: Finite | None = None
     inputs: Mapping[str, FileName] = field(default_factory=dict)
+    inputs_sha256: Mapping[str, str] = field(default_factory=dict)
     scores: Mapping[str, float] = field(default_factory=dict)
     corrected: Sequence[str] = field(default_factory=list)
     left_as_in_diffusers: Sequence[str] = field(default_factory=list)

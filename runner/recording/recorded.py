@@ -70,11 +70,20 @@ class RecordedWeights:
 
 
 @dataclass(frozen=True)
+class RecordedPicture:
+    """An input picture of a recorded environment."""
+
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True)
 class RecordedEnvironment:
     """Entries of a recorded environment that are read again."""
 
     libraries: Mapping[str, str | None] = field(default_factory=dict)
     weights: Mapping[str, RecordedWeights] = field(default_factory=dict)
+    pictures: Mapping[str, RecordedPicture] = field(default_factory=dict)
 
 
 def read_config(config: Mapping[str, Any], file: Path | None = None) -> RecordedConfig:
@@ -82,7 +91,14 @@ def read_config(config: Mapping[str, Any], file: Path | None = None) -> Recorded
     return read_as(RecordedConfig, config, file, place="config")
 
 
+def read_environment(
+    environment: Mapping[str, Any], file: Path | None = None
+) -> RecordedEnvironment:
+    """The entries of a recorded environment that are read again. Raises FieldError."""
+    return read_as(RecordedEnvironment, environment, file, place="environment")
+
+
 def check_recorded(config: Mapping[str, Any], environment: Mapping[str, Any], file: Path) -> None:
     """Check the types of what is read again. Raises FieldError."""
     read_config(config, file)
-    read_as(RecordedEnvironment, environment, file, place="environment")
+    read_environment(environment, file)

@@ -12,7 +12,7 @@ from pathlib import Path
 from PIL import Image
 
 from runner.engine.observer import NodeResult, Observer
-from runner.engine.results import encode
+from runner.engine.results import decode, encode
 from runner.engine.store import work_of
 from runner.errors import RunnerError
 from runner.graph.node import Node
@@ -80,7 +80,7 @@ class RunFolder(Observer):
         self._written = 0.0
         # By number: workers finish them in any order.
         self._saved: dict[int, SavedImage] = {}
-        self._inputs: set[str] = set()
+        self._inputs: dict[str, str] = {}  # by file: the hash of its pixels
         self.failures: list[SavedFailure] = []
         self.mlflow_run_id: str | None = None
         self.path = path
@@ -159,7 +159,7 @@ class RunFolder(Observer):
 
     def _save(self, result: NodeResult, request: ImageRequest, image: Image.Image) -> SavedImage:
         name = f"{request.index:04d}_{slug(request.prompt)}_seed{request.seed}.png"
-        nodes = result.node.lineage()
+        nodes, inputs = result.node.lineage(), self._saved_inputs(result)
         saved = SavedImage(
             file=name,
             prompt=request.prompt,
@@ -188,13 +188,14 @@ class RunFolder(Observer):
                 (self._peaks[n.key] / 2**20 for n in nodes.values() if n.key in self._peaks),
                 default=None,
             ),
-            inputs=self._saved_inputs(result),
+            inputs=inputs,
+            inputs_sha256={name: self._inputs[file] for name, file in inputs.items()},
             # Stored scores may come before the image.
             scores=self._ordered(request.index),
             corrected=list(self._plan.corrected),
             left_as_in_diffusers=list(self._plan.left),
         )
-        write_whole(self.path / name, png_bytes(image, self._text(request.prompt, request.seed)))
+        write_whole(self.path / name, png_bytes(image, self._text(saved)))
         return saved
 
     def _saved_inputs(self, result: NodeResult) -> dict[str, str]:
@@ -204,20 +205,27 @@ class RunFolder(Observer):
             file = files[name] = f"{INPUTS}/{name}_{nodes[name].key[:8]}.png"
             if file not in self._inputs:
                 make_folder(below(self.path, INPUTS))
+                image = decode(picture)
+                assert isinstance(image, Image.Image)
                 write_whole(self.path / file, encode(ResultKind.image, picture).content)
-                self._inputs.add(file)
+                self._inputs[file] = pixel_sha256(image)
                 self._on_saved(self.path / file, INPUTS)
         return files
 
-    def _text(self, prompt: str, seed: int) -> Mapping[str, str]:
+    def _text(self, image: SavedImage) -> Mapping[str, str]:
         run = self._plan.run
+        kept = {
+            name: {"file": file, "sha256": image.inputs_sha256[name]}
+            for name, file in image.inputs.items()
+        }
         return {
-            "prompt": prompt,
-            "seed": str(seed),
+            "prompt": image.prompt,
+            "seed": str(image.seed),
             "run_id": self._run_id,
             "overrides": json.dumps(run.overrides, ensure_ascii=False),
             "config": json.dumps(run.recorded, ensure_ascii=False),
             "environment": json.dumps(self.environment, ensure_ascii=False),
+            **({"inputs": json.dumps(kept, ensure_ascii=False)} if kept else {}),
         }
 
 

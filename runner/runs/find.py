@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,13 @@ from runner.images.png import (
 )
 from runner.recording.manifest import MANIFEST, Manifest, SavedImage
 from runner.recording.recorded import check_recorded
+from runner.recording.run_folder import IMAGES
 from runner.recording.sweep_record import SWEEP
 from runner.system.typed_json import FieldError, read_as
-from runner.system.untrusted import UntrustedError, parse_json, path_below
+from runner.system.untrusted import FileName, UntrustedError, parse_json, path_below
+
+JSON_TEXTS = ("seed", "config", "environment", "inputs")
+"""Text entries of a picture that are JSON; pictures of earlier versions lack the last."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,24 @@ class RunRecord:
             problem = f"the picture {image.file!r} {error}"
             raise ConfigError("run", self.source, problem) from error
         return file if file.is_file() else None
+
+    def kept(self, image: SavedImage, name: str) -> Path | None:
+        """Path of an input picture; None where it was not kept or is not found."""
+        asked = image.inputs.get(name)
+        if asked is None:
+            return None
+        folder = self.source.parent
+        # Among the artifacts of an MLflow run, pictures and input pictures are folders.
+        bases = (folder, folder.parent) if folder.name == IMAGES else (folder,)
+        for base in bases:
+            try:
+                file = path_below(base, asked)
+            except UntrustedError as error:
+                problem = f"the picture {asked!r} {error}"
+                raise ConfigError("run", self.source, problem) from error
+            if file.is_file():
+                return file
+        return None
 
 
 def find_record(named: str, output_dir: Path) -> RunRecord:
@@ -105,7 +127,7 @@ def _of_picture(path: Path) -> RunRecord:
             problem = f"does not say how it was made: it has no text {name!r}"
             raise ConfigError("run", path, problem)
     try:
-        said = {name: parse_json(text[name].encode()) for name in ("seed", "config", "environment")}
+        said = {name: parse_json(text[name].encode()) for name in JSON_TEXTS if name in text}
         found = read_as(_PictureText, said)
         check_recorded(found.config, found.environment, path)
     except (FieldError, UntrustedError, UnicodeEncodeError) as error:
@@ -120,8 +142,27 @@ def _of_picture(path: Path) -> RunRecord:
         stage_keys={},
         seconds=0.0,
         reused=False,
+        inputs={name: one.file for name, one in found.inputs.items()},
+        inputs_sha256={name: one.sha256 for name, one in found.inputs.items()},
     )
+    if not recorded.inputs:
+        recorded = replace(recorded, inputs=_inputs_beside(path, recorded.sha256))
     return RunRecord(path, found.config, found.environment, [recorded])
+
+
+def _inputs_beside(path: Path, sha256: str) -> Mapping[str, str]:
+    """The input pictures by the manifest beside: pictures of earlier versions do not name them."""
+    manifest = Manifest.read_if_whole(path.parent)
+    images = () if manifest is None else manifest.images
+    return next((image.inputs for image in images if image.sha256 == sha256), {})
+
+
+@dataclass(frozen=True)
+class _KeptInput:
+    """An input picture that a picture's text names."""
+
+    file: FileName
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -131,3 +172,4 @@ class _PictureText:
     seed: int
     config: Mapping[str, Any]
     environment: Mapping[str, Any]
+    inputs: Mapping[str, _KeptInput] = field(default_factory=dict)

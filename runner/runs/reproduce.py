@@ -51,11 +51,13 @@ class Reproduction:
     Attributes:
         changed: changes of machine and libraries that may explain other pixels.
         contradictions: parts of the record that contradict each other, or these weights.
+        taken: input pictures that were kept, in place of those that are gone or have changed.
     """
 
     comparisons: Sequence[Comparison]
     changed: Sequence[str] = field(default_factory=list)
     contradictions: Sequence[str] = field(default_factory=list)
+    taken: Sequence[str] = ()
 
     def succeeded(self, tolerance: int) -> bool:
         """Whether nothing contradicts the record and no pixel differs by more than that."""
@@ -81,7 +83,7 @@ def reproduce(
             loaded.
     """
     with tempfile.TemporaryDirectory() as folder:
-        run = as_rerun(record, folder)
+        run, taken = as_rerun(record, folder)
         asked = list(asks_for(run, record.images))
         if asked and not agree(asked):
             problem = f"takes more than a small run on what is on this disk: {'; '.join(asked)}"
@@ -97,10 +99,10 @@ def reproduce(
     comparisons = [_compared(record, recorded, image, made) for recorded, image in wanted]
     contradictions = [
         *_other_weights(record.environment, now),
-        *([] if changed else _other_keys(wanted)),
+        *([] if changed else _other_keys(wanted, with_pictures=not taken)),
         *_other_files(record),
     ]
-    return Reproduction(comparisons, changed, contradictions)
+    return Reproduction(comparisons, changed, contradictions, taken)
 
 
 def _wanted(
@@ -175,14 +177,24 @@ def _other_weights(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterato
 
 
 def _other_keys(
-    wanted: Sequence[tuple[SavedImage, PlannedImage | None]],
+    wanted: Sequence[tuple[SavedImage, PlannedImage | None]], with_pictures: bool
 ) -> Iterator[str]:
-    """Stage keys that differ: as the machine is unchanged, the recorded config must give them."""
+    """Stage keys that differ: as the machine is unchanged, the recorded config must give them.
+
+    Args:
+        with_pictures: also those of stages that start from input pictures; these have other keys
+            where the kept pictures were taken.
+    """
     for recorded, image in wanted:
         if image is None or not recorded.stage_keys:
             continue
         nodes = image.node.lineage()
-        stages = [s for s, node in nodes.items() if recorded.stage_keys.get(s) != node.key]
+        stages = [
+            stage
+            for stage, node in nodes.items()
+            if recorded.stage_keys.get(stage) != node.key
+            and (with_pictures or not any(one.files for one in node.lineage().values()))
+        ]
         if stages:
             yield (
                 f"{recorded.prompt!r}, seed {recorded.seed}: the recorded config does not lead to "

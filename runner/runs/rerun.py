@@ -16,6 +16,7 @@ from runner.planning.pictures import is_address, named_pictures
 from runner.planning.planner import Planner
 from runner.recording.manifest import SavedImage
 from runner.runs.find import RunRecord
+from runner.runs.sources import with_sources
 from runner.system.credentials import strip_credentials
 from runner.system.machine import cpu_cores
 from runner.system.text import pluralize
@@ -35,14 +36,17 @@ in 100 steps.
 """
 
 
-def as_rerun(record: RunRecord, folder: str) -> RunConfig:
+def as_rerun(record: RunRecord, folder: str) -> tuple[RunConfig, tuple[str, ...]]:
     """The recorded config, reduced to its pictures, without tracking and store.
 
     Args:
         folder: where all that is written goes.
 
+    Returns:
+        the config; and which kept input pictures it names, see `sources.with_sources`.
+
     Raises:
-        ConfigError: it is no config of this version.
+        ConfigError: it is no config of this version, or its input pictures are lost.
     """
     prompts = list(dict.fromkeys(image.prompt for image in record.images))
     config: dict[str, Any] = {key: record.config[key] for key in DRAWN if key in record.config}
@@ -53,7 +57,9 @@ def as_rerun(record: RunRecord, folder: str) -> RunConfig:
         "seeds": list(dict.fromkeys(image.seed for image in record.images)),
         "output_dir": folder,
     }
-    return resolve_record(config)
+    resolve_record(config)  # its types are what they should be
+    config, taken = with_sources(record, config)
+    return resolve_record(config), taken
 
 
 def asks_for(run: RunConfig, images: Sequence[SavedImage]) -> Iterator[str]:

@@ -57,6 +57,8 @@ def _said_of(found: Reproduction) -> Iterator[str]:
                 else f"differs by up to {one.furthest} of 255 levels"
             )
             yield f"  {one.image.prompt!r}, seed {one.image.seed}: {how}"
+    for taken in found.taken:
+        yield f"  {taken}"
     for contradiction in found.contradictions:
         yield f"  not as recorded: {contradiction}"
     if exact < len(found.comparisons):

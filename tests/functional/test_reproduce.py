@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,51 @@ def test_the_same_comes_out(
     # The last picture alone holds all that is needed.
     assert again(made.files[-1]) == 0
     assert capsys.readouterr().out.startswith("1 of 1 picture the same")
+
+
+HAVING = ("img2img", "inpaint", "interpolate", "controlnet")
+
+
+@pytest.mark.parametrize("kind", HAVING)
+def test_elsewhere_it_starts_from_the_pictures_that_were_kept(
+    kandinsky: Kandinsky, kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sources = shutil.copytree(INPUTS, tmp_path / "sources")
+    made = kandinsky(*(text.replace(str(INPUTS), str(sources)) for text in KINDS[kind]))
+    folder = shutil.copytree(made.folder, tmp_path / "elsewhere")
+    shutil.rmtree(sources)
+    capsys.readouterr()
+    assert again(folder) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("1 of 1 picture the same, pixel by pixel\n")
+    assert "is not here; " in said
+    # One picture alone, as it lies among the artifacts of MLflow.
+    (folder / "images").mkdir()
+    alone = (folder / made.files[0].name).rename(folder / "images" / made.files[0].name)
+    (folder / "manifest.json").unlink()
+    assert again(alone) == 0
+    assert capsys.readouterr().out.startswith("1 of 1 picture the same")
+
+
+def test_a_source_that_changed_or_is_lost_is_told(
+    kandinsky: Kandinsky, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / "source.png"
+    shutil.copy(INPUTS / "circle.png", source)
+    made = kandinsky("task=img2img", f"inputs.image={source}", "strength=0.7")
+    Image.new("RGB", (768, 768)).save(source)
+    capsys.readouterr()
+    assert again(made.folder) == 0
+    assert f"inputs.image: {source} has changed since; " in capsys.readouterr().out
+    folder = shutil.copytree(made.folder, tmp_path / "elsewhere")
+    (kept,) = (folder / "inputs").iterdir()
+    Image.new("RGB", (128, 128)).save(kept)
+    assert again(folder) == 2
+    assert f"{kept} has changed since the run" in capsys.readouterr().err
+    kept.unlink()
+    assert again(folder) == 2
+    said = capsys.readouterr().err
+    assert f"inputs.image={source}: has changed since, and no copy of it is kept" in said
 
 
 def test_a_run_is_found_by_its_id_and_a_cell_of_a_sweep_too(

@@ -82,6 +82,7 @@ def _image(image: Mapping[str, Any]) -> dict[str, Any]:
         "sha256": VARIES,
         "seconds": VARIES if image["seconds"] else image["seconds"],
         "took": dict.fromkeys(image["took"], VARIES),
+        "inputs_sha256": dict.fromkeys(image["inputs_sha256"], VARIES),
         "timing": {**image["timing"], "attempt": VARIES},
         "repeats": {name: len(values) for name, values in image["repeats"].items()},
         "scores": dict.fromkeys(image["scores"], VARIES),

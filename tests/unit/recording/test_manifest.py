@@ -64,6 +64,7 @@ TEXT = """{
    "steps": 3,
    "peak_device_mb": null,
    "inputs": {},
+   "inputs_sha256": {},
    "scores": {
     "ssim": 0.5
    },
@@ -122,7 +123,16 @@ def test_fields_that_earlier_runners_did_not_write_have_defaults(tmp_path: Path)
     content: dict[str, Any] = json.loads(TEXT)
     for name in ("scores", "metrics", "mlflow_run_id"):
         del content[name]
-    for name in ("took", "timing", "repeats", "steps", "peak_device_mb", "inputs", "scores"):
+    for name in (
+        "took",
+        "timing",
+        "repeats",
+        "steps",
+        "peak_device_mb",
+        "inputs",
+        "inputs_sha256",
+        "scores",
+    ):
         del content["images"][0][name]
     (tmp_path / FILE).write_text(json.dumps(content))
     found = Manifest.read(tmp_path)
