@@ -119,9 +119,9 @@ def read_changed(base: Read, path: Sequence[str], value: Any) -> Any:
     check_texts(part)
     check_no_text(part)
     typed = _typed(section_of(_schema(), section), part)[section]
-    config = expand_paths(replace(base.config, **{section: typed}))
+    config: Any = expand_paths(replace(base.config, **{section: typed}))
     for name in path:
-        config = getattr(config, name)
+        config = config[name] if isinstance(config, Mapping) else getattr(config, name)
     return config
 
 

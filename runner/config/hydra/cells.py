@@ -49,7 +49,7 @@ class CellResolver:
 
     def __init__(self, composer: CellComposer) -> None:
         self._composer = composer
-        self._bases: dict[tuple[str, ...], _Base] = {}
+        self._bases: dict[tuple[str, ...], _Base | None] = {}
         self._leaves: dict[tuple[tuple[str, ...], str], tuple[Any, Any]] = {}
 
     def resolve(self, overrides: Sequence[str], number: int) -> RunConfig:
@@ -72,8 +72,10 @@ class CellResolver:
         if not all(map(_is_plain, values)):
             return None
         if choices not in self._bases:
-            self._bases[choices] = self._read(choices, 0)
+            self._bases[choices] = self._base(choices)
         base = self._bases[choices]
+        if base is None:
+            return None
         config, plain = base.found.config, base.found.plain
         for override in values:
             path = override.key_or_group.split(".")
@@ -89,6 +91,13 @@ class CellResolver:
             config = _with_typed(config, path, typed)
             plain = with_plain(plain, path, written)
         return replace(base, found=Read(config, plain))
+
+    def _base(self, choices: tuple[str, ...]) -> _Base | None:
+        """The config of the group options alone; None where they leave open what has to be set."""
+        try:
+            return self._read(choices, 0)
+        except ConfigError:
+            return None
 
     def _read(self, overrides: Sequence[str], number: int) -> _Base:
         """Resolve in full."""
@@ -178,6 +187,8 @@ def _plain_leaf(section: DictConfig, path: Sequence[str]) -> Any:
 def _with_typed(config: Any, path: Sequence[str], value: Any) -> Any:
     """A copy along the path; the rest is shared, as nothing changes a config."""
     first, *rest = path
+    if isinstance(config, Mapping):  # metrics, by name
+        return {**config, first: _with_typed(config[first], rest, value) if rest else value}
     return replace(
         config, **{first: _with_typed(getattr(config, first), rest, value) if rest else value}
     )

@@ -71,6 +71,9 @@ CELLS = [
     ["++question=why", "precision=fp16", "precision.prior=fp32"],
     ["tracking=none", "cache=off", "compile=default", "offload=model", "attention=sliced"],
     ["tracking.uri=http://user:secret@host", "decoder.guidance_scale=3"],
+    # Within a metric, which is named; one has no default for these.
+    ["metrics=[clip_score]", "metrics.clip_score.clip=kandinsky2_1", "height=64"],
+    ["metrics=[fid]", "metrics.fid.arguments.real=/a", "metrics.fid.arguments.network=/b"],
     [
         "cache.mode=off",
         "offload.mode=model",
