@@ -136,6 +136,8 @@ class RunLog(Observer):
             totals["seconds_total"] = seconds
         for stage, values in self._stage_seconds.items():
             totals[f"seconds_{stage}_sum"] = sum(values)
+            # `seconds_<stage>` is a series: what MLflow shows of it is the last image's.
+            totals[f"seconds_{stage}_mean"] = sum(values) / len(values)
         for name, mean in mean_scores(images).items():
             totals[f"mean_{name}"] = mean
         totals |= scores

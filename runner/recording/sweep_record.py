@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime
 from pathlib import Path
 
 from runner.system.files import write_whole
@@ -40,6 +41,8 @@ class SweepRecord:
         attempts: how often it was started.
         runs: MLflow runs of the sweep itself, by experiment.
         command: runs the sweep again; "" in older records, which lack it.
+        totals: counts and seconds of the attempts that have ended; not in the file before one has,
+            nor in older records.
     """
 
     sweep_id: Identifier
@@ -53,6 +56,7 @@ class SweepRecord:
     runs: Mapping[str, str]
     cells: tuple[CellEntry, ...]
     command: str = ""
+    totals: Mapping[str, Finite] = field(default_factory=dict)
 
     @classmethod
     def read(cls, folder: Path) -> SweepRecord:
@@ -69,14 +73,17 @@ class SweepRecord:
         if isinstance(content, dict):
             if content.get("version") != VERSION:
                 raise FieldError("is of another version", file)
-            known = {"version", *(field.name for field in fields(cls))}
+            known = {"version", *(own.name for own in fields(cls))}
             for name in content.keys() - known:
                 raise FieldError(f"{name!r} is not known", file)
         return read_as(cls, content, file)
 
     def write(self, folder: Path) -> None:
         """Write it atomically. Raises StorageError where it cannot be written."""
-        text = json.dumps({"version": VERSION, **asdict(self)}, indent=1, ensure_ascii=False)
+        content = {"version": VERSION, **asdict(self)}
+        if not self.totals:
+            del content["totals"]
+        text = json.dumps(content, indent=1, ensure_ascii=False)
         write_whole(folder / SWEEP, f"{text}\n".encode())
 
 
@@ -96,7 +103,15 @@ def list_sweeps(output_dir: Path) -> list[tuple[Path, SweepRecord]]:
             with contextlib.suppress(OSError, FieldError, UntrustedError):
                 path_below(output_dir, file.relative_to(output_dir).as_posix())
                 found.append((file.parent, SweepRecord.read(file.parent)))
-    return sorted(found, key=lambda one: one[1].started)
+    return sorted(found, key=lambda one: _moment(one[1].started))
+
+
+def _moment(started: str) -> float:
+    """A time as seconds since the epoch: clocks are set back, and folders come from other zones."""
+    try:
+        return datetime.fromisoformat(started).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return 0.0
 
 
 def is_running(folder: Path) -> bool:

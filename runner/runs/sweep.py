@@ -27,7 +27,7 @@ from runner.runs.groups import drawn_in, group_by_profile
 from runner.runs.summary import announce_sweep, summary_of_sweep
 from runner.runs.sweep_folder import SweepFolder
 from runner.runs.sweep_tracking import SweepTracking
-from runner.runs.totals import Totals
+from runner.runs.totals import Totals, metrics_of
 from runner.system.signals import StopBetweenStages, signals
 from runner.system.text import path_here, pluralize
 from runner.tracking.status import Status
@@ -203,7 +203,11 @@ class _SweepRun:
             self._tracking.begin_all()
         for entry in unnamed:
             self._tracking.look_up(entry, self._plans[entry.number])
-        metrics = self._totals.metrics(self._ended, seconds) if self._to_do else {}
+        record, metrics = self._folder.record, {}
+        totals = self._totals.added_to(record.totals)
+        if self._to_do:
+            cells = Counter(map(self._folder.recorded_status, record.cells))
+            metrics = metrics_of(cells, totals, record.seconds + seconds)
         ids = self._tracking.end(status, metrics)
         try:
             for entry in self._folder.record.cells:
@@ -211,7 +215,7 @@ class _SweepRun:
                 if mlflow_run_id is not None:
                     note_mlflow_run(self._folder.folder(entry), mlflow_run_id)
             runs = {run: ids[run] for run in self._tracking.parents if run in ids}
-            self._folder.end(status, seconds, runs)
+            self._folder.end(status, seconds, runs, totals)
         except StorageError as error:
             print(f"error: {error}", file=sys.stderr)
 

@@ -89,11 +89,21 @@ class SweepFolder:
         """Write `sweep.json`. Raises StorageError where it cannot be written."""
         self.record.write(self.path)
 
-    def end(self, status: Status, seconds: float, runs: Mapping[str, str]) -> None:
-        """Record the end of this attempt and release the folder."""
+    def end(
+        self, status: Status, seconds: float, runs: Mapping[str, str], totals: Mapping[str, float]
+    ) -> None:
+        """Record the end of this attempt and release the folder.
+
+        Args:
+            totals: with those of earlier attempts.
+        """
         before = self.record
         self.record = replace(
-            before, status=status, seconds=before.seconds + seconds, runs={**before.runs, **runs}
+            before,
+            status=status,
+            seconds=before.seconds + seconds,
+            runs={**before.runs, **runs},
+            totals=totals,
         )
         try:
             self.save()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 from runner.engine.observer import Loaded, NodeResult, Observer
 from runner.errors import RunnerError
@@ -34,20 +35,37 @@ class Totals(Observer):
     def node_failed(self, node: Node, error: RunnerError) -> None:
         self.failed += 1
 
-    def metrics(self, ended: Counter[Status], seconds: float) -> dict[str, float]:
-        """Metrics of the sweep's parent run."""
-        found: dict[str, float] = {
-            "cells_finished": ended[Status.FINISHED],
-            "cells_failed": ended[Status.FAILED],
+    def added_to(self, before: Mapping[str, float]) -> dict[str, float]:
+        """These, with those of earlier attempts at the same sweep."""
+        sums: dict[str, float] = {
             "stages_run": self.run,
             "stages_reused": self.reused,
             "stages_failed": self.failed,
-            "workers": self.workers,
-            "seconds_total": seconds,
             "seconds_in_stages": self.seconds_in_stages,
             "seconds_loading": self.seconds_loading,
         }
+        largest: dict[str, float] = {"workers": self.workers}
         peak = peak_process_bytes()
         if peak is not None:
-            found["peak_process_mb"] = peak / 2**20
-        return found
+            largest["peak_process_mb"] = peak / 2**20
+        return {
+            **{name: value + before.get(name, 0) for name, value in sums.items()},
+            **{name: max(value, before.get(name, 0)) for name, value in largest.items()},
+        }
+
+
+def metrics_of(
+    cells: Counter[Status], totals: Mapping[str, float], seconds: float
+) -> dict[str, float]:
+    """Metrics of the sweep's parent run.
+
+    Args:
+        cells: how many have each status.
+        totals: of all attempts; `seconds`: wall time of all of them.
+    """
+    return {
+        "cells_finished": cells[Status.FINISHED],
+        "cells_failed": cells[Status.FAILED],
+        "seconds_total": seconds,
+        **totals,
+    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 
 from runner.system.files import LATEST, output_below
@@ -26,20 +27,19 @@ def main(arguments: list[str]) -> int:
 
     folder = options.folder.absolute()
     results = read_results(folder)
-    comparison = compare(
-        results,
-        by=options.by,
-        baseline=options.baseline,
-        confidence=options.confidence,
-        metrics=options.metrics,
+    asked = partial(
+        compare, results, by=options.by, baseline=options.baseline, confidence=options.confidence
     )
+    shown = asked(metrics=options.metrics)
+    # The sweep's own has all metrics, whichever are looked at now.
+    comparison = shown if options.metrics is None or options.out is not None else asked()
     for warning in comparison.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     out = (options.out or output_below(folder, writing.FOLDER)).absolute()
     files = writing.write(comparison, out)
     for warning in warn_of_substitutes(writing.texts_in_plots(comparison)):
         print(f"warning: {warning}", file=sys.stderr)
-    terminal.show(comparison)
+    terminal.show(shown)
     print(f"{path_here(out)}/")
     logged.log(results, files)
     return 0
@@ -71,7 +71,10 @@ def parser() -> argparse.ArgumentParser:
         "--confidence", type=float, default=0.95, metavar="SHARE",
         help="of a mean's interval, and of all differences of a metric together (%(default)s)",
     )  # fmt: skip
-    made.add_argument("--metrics", metavar="NAME", nargs="+", action="extend", help="default: all")
+    made.add_argument(
+        "--metrics", metavar="NAME", nargs="+", action="extend",
+        help="what is printed, and written with --out (default: all)",
+    )  # fmt: skip
     made.add_argument(
         "--to", metavar="URI",
         help="a tracking URI of the record that you trust, where no command of yours named it yet",

@@ -18,13 +18,21 @@ def main(arguments: list[str]) -> int:
     from runner.analysis.grids import drawing, layout, shots
     from runner.analysis.lettering import warn_of_substitutes
 
-    if (options.rows is None) != (options.columns is None):
-        given = "rows" if options.columns is None else "columns"
-        raise ConfigError(given, getattr(options, given), "goes with the other of rows and columns")
+    if options.out is not None and options.out.suffix.lower() != ".png":
+        raise ConfigError("out", options.out, "sheets are PNG files", "a name that ends in .png")
     if options.size < 32:
         raise ConfigError("size", options.size, "is too small to see a picture", "32 or more")
     folder = options.folder.absolute()
     cells = shots.read_cells(folder)
+    taken = [shot for cell in cells for shot in cell.shots]
+    layout.check_axes(taken, options.rows, options.columns, options.sheets)
+    if (options.rows is None) != (options.columns is None):
+        given, other = ("rows", "columns") if options.columns is None else ("columns", "rows")
+        named = getattr(options, given)
+        others = [axis for axis in layout.axes(taken) if axis != named]
+        raise ConfigError(given, named, f"needs --{other} beside it", others)
+    if options.sheets and options.rows is None:
+        raise ConfigError("sheets", options.sheets, "goes with rows and columns")
     if options.rows is None:
         sheets = [layout.by_cell(cells)]
     else:

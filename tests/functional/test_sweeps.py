@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from functional.made import STEPS, Kandinsky
 from helpers.manifests import hashes, read_manifest
 from runner.cli import main
 from runner.recording.sweep_record import SweepRecord
+from runner.runs.totals import metrics_of
+from runner.tracking.status import Status
 
 AXES = ("scheduler=ddim,ddpm", "decoder.guidance_scale=1,4")
 QUIET = ("progress=quiet", "workers=1")
@@ -62,6 +65,22 @@ def test_a_shared_stage_is_run_by_one_cell_and_reused_by_the_others(
     stored = list((tmp_path / "sweeps").rglob("entry.json"))
     assert len(stored) == 1 + 4
     assert not any(cell["images"][0]["reused"] for cell in cells)
+
+
+def test_totals_are_of_all_attempts(
+    sweep: Callable[..., list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    sweep("scheduler=ddim,ddpm")
+    folder = tmp_path / "sweeps" / "latest"
+    before = SweepRecord.read(folder)
+    (folder / before.cells[1].folder / "manifest.json").unlink()
+    sweep("scheduler=ddim,ddpm")
+    record = SweepRecord.read(folder)
+    counts = {name: record.totals[name] for name in ("stages_run", "stages_reused", "workers")}
+    assert (record.attempts, counts) == (2, {"stages_run": 3, "stages_reused": 1, "workers": 1})
+    assert record.totals["seconds_in_stages"] == before.totals["seconds_in_stages"]
+    found = metrics_of(Counter({Status.FINISHED: 2}), record.totals, record.seconds)
+    assert (found["cells_finished"], found["seconds_total"]) == (2, record.seconds)
 
 
 def test_cells_alike_in_everything_are_both_made(

@@ -49,7 +49,10 @@ def printed(one: Said, folder: Path) -> dict[str, Any]:
 def sweep(record: Mapping[str, Any]) -> dict[str, Any]:
     """`sweep.json`."""
     runs = {lines(run, REPOSITORY)[0]: VARIES for run in record["runs"]}
-    return {**record, "sweep_id": VARIES, "started": VARIES, "seconds": VARIES, "runs": runs}
+    counts = {key: value for key, value in record.get("totals", {}).items() if "stages_" in key}
+    totals = {**dict.fromkeys(record.get("totals", {}), VARIES), **counts}
+    whole = {"sweep_id": VARIES, "started": VARIES, "seconds": VARIES, "runs": runs}
+    return {**record, **whole, **({"totals": totals} if totals else {})}
 
 
 def manifest(content: Mapping[str, Any], folder: Path) -> dict[str, Any]:

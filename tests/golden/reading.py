@@ -86,7 +86,7 @@ def _noted(function: str, results: list[Any]) -> Iterator[None]:
 
 def _record(sweep: SweepPlan) -> Any:
     with tempfile.TemporaryDirectory() as folder:
-        SweepFolder.open(sweep, Path(folder), resume=False).end(Status.KILLED, 0.0, {})
+        SweepFolder.open(sweep, Path(folder), resume=False).end(Status.KILLED, 0.0, {}, {})
         (file,) = Path(folder).glob("*/*/sweep.json")
         return json.loads(file.read_text(encoding="utf-8"))
 

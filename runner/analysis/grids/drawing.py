@@ -132,10 +132,19 @@ def _pieces(text: str) -> Iterator[str]:
 
 def _line(row: Row, side: int) -> _Line:
     label = wrapped(row.label, LABEL_WIDTH, LABEL_LINES)
-    captions = [wrapped(tile.caption, side, CAPTION_LINES) if tile else [] for tile in row.tiles]
+    captions = [_caption(tile, side) if tile else [] for tile in row.tiles]
     below = max(map(len, captions), default=0)
     height = max(side + below * LEADING, len(label) * LEADING) + 2 * GAP
     return _Line(row, label, captions, height)
+
+
+def _caption(tile: Tile, side: int) -> list[str]:
+    """A caption's lines; where it is too long, its end has a line of its own."""
+    whole = wrapped(f"{tile.caption} {tile.end}", side, CAPTION_LINES)
+    if not tile.end or not whole[-1].endswith("…"):
+        return whole
+    end = wrapped(tile.end, side, 1)
+    return [*wrapped(tile.caption, side, CAPTION_LINES - len(end)), *end]
 
 
 def _pages(lines: list[_Line], top: int) -> Iterator[list[_Line]]:

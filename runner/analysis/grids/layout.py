@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.analysis.grids.shots import PROMPT, SEED, CellShots, Shot, names_cell
+from runner.analysis.grids.shots import CELL, PROMPT, SEED, CellShots, Shot, names_cell
 from runner.errors import ConfigError
 
 
@@ -16,11 +16,13 @@ class Tile:
     """A picture and its caption.
 
     Attributes:
+        end: of the caption; a long caption is cut before it.
         given: whether it is an input that others were made from; drawn with a frame.
     """
 
     file: Path
     caption: str = ""
+    end: str = ""
     given: bool = False
 
 
@@ -51,7 +53,7 @@ def texts_of(sheet: Sheet) -> Iterator[str]:
     yield from (sheet.name, *sheet.columns)
     for row in sheet.rows:
         yield row.label
-        yield from (tile.caption for tile in row.tiles if tile is not None)
+        yield from (tile.caption + tile.end for tile in row.tiles if tile is not None)
 
 
 def by_cell(cells: Sequence[CellShots]) -> Sheet:
@@ -60,7 +62,7 @@ def by_cell(cells: Sequence[CellShots]) -> Sheet:
     for cell in cells:
         seeds = {shot.values[SEED] for shot in cell.shots}
         given = [Tile(file, name, given=True) for name, file in cell.inputs.items()]
-        made = [Tile(shot.file, _caption(shot, len(seeds) > 1)) for shot in cell.shots]
+        made = [Tile(shot.file, *_caption(shot, len(seeds) > 1)) for shot in cell.shots]
         rows.append(Row(cell.label, (*given, *made)))
     return Sheet("", (), tuple(rows))
 
@@ -70,18 +72,18 @@ def by_axes(
 ) -> list[Sheet]:
     """A row for each value of one axis, a column for each value of another.
 
-    Other axes that vary go to separate sheets, so that no two pictures share a place.
+    Other axes that vary besides these go to separate sheets, so that no two pictures share a place.
 
     Raises:
-        ConfigError: no such axis.
+        ConfigError: no such axis; one is named twice; or rows and columns say the same.
     """
     shots = [shot for cell in cells for shot in cell.shots]
-    known = axes(shots)
-    for option, axis in (("rows", rows), ("columns", columns), *(("sheets", a) for a in sheets)):
-        if axis not in known:
-            raise ConfigError(option, axis, "is no axis of these pictures", known)
-    others = [a for a in known if a not in (rows, columns, *sheets) and a != "cell"]
-    apart = [*sheets, *(axis for axis in others if len(_values(shots, axis)) > 1)]
+    check_axes(shots, rows, columns, sheets)
+    others = [a for a in axes(shots) if a not in (rows, columns, *sheets) and a != CELL]
+    apart = list(sheets)
+    for axis in others:
+        if _varies(shots, axis, [rows, columns, *apart]):
+            apart.append(axis)
     made = []
     for chosen in itertools.product(*(_values(shots, axis) for axis in apart)):
         here = {
@@ -93,6 +95,44 @@ def by_axes(
             name = ", ".join(f"{a}={value}" for a, value in zip(apart, chosen, strict=True))
             made.append(_table(name, here, rows, columns, shots))
     return made
+
+
+def check_axes(
+    shots: Sequence[Shot], rows: str | None, columns: str | None, sheets: Sequence[str]
+) -> None:
+    """Check that sheets of these axes would show something. Raises ConfigError, see `by_axes`."""
+    known = axes(shots)
+    named = [("rows", rows), ("columns", columns), *(("sheets", axis) for axis in sheets)]
+    seen: dict[str, str] = {}
+    for option, axis in named:
+        if axis is None:
+            continue
+        if axis not in known:
+            raise ConfigError(option, axis, "is no axis of these pictures", known)
+        if axis in seen:
+            raise ConfigError(
+                option,
+                axis,
+                f"is named for {seen[axis]} already",
+                [a for a in known if a not in seen],
+            )
+        seen[axis] = option
+    if rows is None or columns is None:
+        return
+    pairs = {(shot.values.get(rows), shot.values.get(columns)) for shot in shots}
+    if len(pairs) > 1 and len(pairs) == len(_values(shots, rows)) == len(_values(shots, columns)):
+        problem = f"goes with {rows}: each row and each column would have one picture"
+        raise ConfigError("columns", columns, problem, [a for a in known if a not in seen])
+
+
+def _varies(shots: Iterable[Shot], axis: str, within: Sequence[str]) -> bool:
+    """Whether an axis has several values where the others have one."""
+    found: dict[tuple[str | None, ...], str | None] = {}
+    for shot in shots:
+        place = tuple(shot.values.get(other) for other in within)
+        if found.setdefault(place, shot.values.get(axis)) != shot.values.get(axis):
+            return True
+    return False
 
 
 def axes(shots: Iterable[Shot]) -> list[str]:
@@ -130,7 +170,10 @@ def _said(axis: str, value: str) -> str:
     return value if axis == PROMPT or names_cell(axis) else f"{axis}={value}"
 
 
-def _caption(shot: Shot, with_seed: bool) -> str:
+def _caption(shot: Shot, with_seed: bool) -> tuple[str, str]:
+    """A picture's prompt, and its seed."""
     seed = f"seed {shot.values[SEED]}"
     prompt = shot.values[PROMPT]
-    return ", ".join([*([prompt] if prompt else []), *([seed] if with_seed or not prompt else [])])
+    if not prompt:
+        return "", seed
+    return (f"{prompt},", seed) if with_seed else (prompt, "")

@@ -14,6 +14,9 @@ from runner.recording.sweep_record import CellEntry, SweepRecord, find_sweep, li
 from runner.system.typed_json import FieldError
 from runner.tracking.status import Status
 
+NEXT_HOUR = ("2026-10-25T02:50:00+02:00", "2026-10-25T02:10:00+01:00", "2026-10-25T02:05:00+00:00")
+"""In the order in which they came: a clock set back, a folder from another zone."""
+
 CELLS = (
     CellEntry(0, ("seed=1",), "0000_1", "first"),
     CellEntry(1, ("seed=2",), "0001_2", "second"),
@@ -106,3 +109,11 @@ def test_the_newest_of_a_fingerprint_is_found(tmp_path: Path) -> None:
     assert found is not None
     assert found[0] == newest
     assert find_sweep(tmp_path, "none") is None
+
+
+def test_sweeps_are_in_the_order_of_time_whatever_the_clocks_say(tmp_path: Path) -> None:
+    for number, started in enumerate(reversed(NEXT_HOUR)):
+        folder = tmp_path / "made" / str(number)
+        folder.mkdir(parents=True)
+        replace(RECORD, started=started).write(folder)
+    assert [record.started for _, record in list_sweeps(tmp_path)] == list(NEXT_HOUR)
