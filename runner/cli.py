@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
+from runner import __version__
 from runner.system import garbage
 from runner.system.exit import report_errors
 from runner.system.terminal import out_status, printing
@@ -46,6 +47,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run_verb(given: list[str]) -> int:
+    if given[:1] == ["--version"]:
+        print(f"kandinsky-runner {__version__}")
+        return 0
+    if _completed(given):
+        return 0
     verb = given.pop(0) if given and given[0] in VERBS else "run"
     if verb == "run" and given and _is_a_word(given[0]):
         print(f"{given[0]}: no such verb\n  allowed: {', '.join(VERBS)}", file=sys.stderr)
@@ -63,6 +69,21 @@ def _run(verb: str, arguments: list[str]) -> int:
     return run_verb(arguments)
 
 
+def _completed(given: list[str]) -> bool:
+    """Complete what Hydra cannot, if the shell asks. Whether that is all."""
+    line, point = os.environ.get("COMP_LINE"), os.environ.get("COMP_POINT", "")
+    asked = any(argument.startswith("query=") for argument in given)
+    if line is None or not point.isdigit() or not asked:
+        return False
+    # Imported here: only shells need it.
+    from runner.verbs.completing import completions
+
+    found, more = completions(line[: int(point)], VERBS)
+    if found:
+        print("\n".join(found))
+    return not more
+
+
 def _hide_verb_from_completion() -> None:
     """Hide the verb from Hydra's completion, which would take it for an override.
 
@@ -73,7 +94,7 @@ def _hide_verb_from_completion() -> None:
         return
     program, _, rest = line.partition(" ")
     typed = rest.split(" ", 1)[0]
-    if typed in ("run", "plan") and len(rest) > len(typed):
+    if typed in ("run", "plan", "download") and len(rest) > len(typed):
         os.environ["COMP_LINE"] = f"{program} {rest[len(typed) + 1 :]}"
         os.environ["COMP_POINT"] = str(max(int(point) - len(typed) - 1, 0))
 

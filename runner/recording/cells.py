@@ -123,7 +123,7 @@ class CellAtWork:
         kept: what its record will be told once it is open.
         loaded: the pipelines that its record has.
         knows_workers: whether its record has the workers.
-        images: how many it made, once it has ended.
+        images: how many it made, once it has ended; `reused`: of them, not drawn for it.
         status: how it ended; None while it has not.
     """
 
@@ -138,6 +138,7 @@ class CellAtWork:
     knows_workers: bool = False
     failed: bool = False
     images: int = 0
+    reused: int = 0
     status: Status | None = None
 
     def __post_init__(self) -> None:
@@ -163,7 +164,8 @@ class CellAtWork:
         """Close its record and free its memory."""
         self.status = status
         if self.record is not None:
-            self.images = len(self.record.folder.images)
+            images = self.record.folder.images
+            self.images, self.reused = len(images), sum(image.reused for image in images)
             self.record.end(status)
             self.record = None
 

@@ -14,7 +14,9 @@ from runner.tracking.status import Status
 
 @dataclass(frozen=True)
 class CellEnded:
-    """A cell of a sweep is over: the `done`-th of `of`; `images`: how many it made."""
+    """A cell of a sweep is over: the `done`-th of `of`; `images`: how many it has, of which
+    `reused` were not drawn for it.
+    """
 
     number: int
     label: str
@@ -22,6 +24,7 @@ class CellEnded:
     images: int
     done: int
     of: int
+    reused: int = 0
 
 
 class Display(Observer):

@@ -53,7 +53,7 @@ class Bars:
         self._cells: TaskID | None = None
         if cells:
             self._cells = self._live.add_task("cells", total=cells, label="")
-        self._images = self._failed = 0
+        self._images = self._failed = self._nodes = self._stored = 0
         self._began = time.monotonic()
         self._stages: TaskID = self._live.add_task("stages", total=None, label="")
         self._waiting: TaskID = self._live.add_task("", total=None, label="", visible=False)
@@ -73,7 +73,8 @@ class Bars:
         self._live.console.print(clean(text), markup=False, highlight=False)
 
     def begin(self, nodes: int) -> None:
-        self._live.update(self._stages, total=nodes)
+        self._nodes += nodes
+        self._live.update(self._stages, total=self._nodes)
         # Importing torch and diffusers takes seconds, which nothing else would show.
         self._live.update(
             self._waiting, description="loading", label="libraries and weights", visible=True
@@ -90,16 +91,24 @@ class Bars:
 
     def cell_ends(self, cell: CellEnded) -> None:
         assert self._cells is not None
-        self._images += cell.images
+        self._images += cell.images - cell.reused
         self._failed += cell.status != Status.FINISHED
         minutes = (time.monotonic() - self._began) / 60
         failed = f" · {self._failed} failed" if self._failed else ""
-        label = f"{self._images / minutes:.0f} images/min{failed}"
+        speed = f"{self._images / minutes:.0f} images/min" if self._images else ""
+        label = f"{speed}{failed}".removeprefix(" · ")
         self._live.update(self._cells, advance=1, label=label)
 
     def step(self, node: Node, done: int, steps: int) -> None:
         if node.key in self._steps:
             self._live.update(self._steps[node.key], completed=done, total=steps)
+
+    def stage_was_stored(self) -> None:
+        """It counts neither as done nor as left: it would tell nothing of the time for the rest."""
+        self._stored += 1
+        self._nodes -= 1
+        label = f"{self._stored} from the store"
+        self._live.update(self._stages, total=self._nodes, label=label)
 
     def stage_ends(self, node: Node) -> None:
         self._live.advance(self._stages)
@@ -133,7 +142,10 @@ class _BarsObserver(Display):
         self._bars.step(node, step, steps)
 
     def node_finished(self, result: NodeResult) -> None:
-        self._bars.stage_ends(result.node)
+        if result.reused:
+            self._bars.stage_was_stored()
+        else:
+            self._bars.stage_ends(result.node)
 
     def node_failed(self, node: Node, error: RunnerError) -> None:
         self._bars.message(f"failed: {error}")

@@ -80,7 +80,7 @@ def find_record(named: str, output_dir: Path) -> RunRecord:
     if path.is_dir() and (path / MANIFEST).is_file():
         path = path / MANIFEST
     if path.is_file():
-        return _of_picture(path) if path.suffix.lower() == ".png" else _of_manifest(path)
+        return _of_picture(path) if _is_picture(path) else _of_manifest(path)
     unreadable = []
     for file in sorted(output_dir.glob(f"*/**/{MANIFEST}")):
         try:
@@ -100,6 +100,17 @@ def find_record(named: str, output_dir: Path) -> RunRecord:
         "run", named, problem,
         "a manifest.json, a run's folder, a picture of a run, the id of a run",
     )  # fmt: skip
+
+
+def _is_picture(path: Path) -> bool:
+    """Whether it is a PNG. Raises ConfigError for pictures of other kinds: they hold no record."""
+    kind = path.suffix.lower()
+    if kind in (".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"):
+        problem = "holds no record of how it was made, as the runner's own PNG files do"
+        raise ConfigError(
+            "run", path, problem, "the PNG that it was made from, or the run's folder"
+        )
+    return kind == ".png"
 
 
 def _of_manifest(path: Path) -> RunRecord:

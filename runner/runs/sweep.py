@@ -181,10 +181,9 @@ class _SweepRun:
         assert cell.status is not None
         self._ended[cell.status] += 1
         done = sum(self._ended.values())
-        images = cell.images
-        label = self._labels[cell.number]
+        label, of = self._labels[cell.number], len(self._to_do)
         display.cell_ended(
-            CellEnded(cell.number, label, cell.status, images, done, len(self._to_do))
+            CellEnded(cell.number, label, cell.status, cell.images, done, of, cell.reused)
         )
 
     def _status(self) -> Status:

@@ -7,6 +7,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
+from runner.recording.sweep_record import SWEEP
 from runner.system.files import LATEST, output_below
 from runner.system.machine import COMPARING, check_installed
 from runner.system.text import path_here
@@ -16,6 +17,7 @@ from runner.tracking.places import absolute_uri, remember_place
 def main(arguments: list[str]) -> int:
     """Print the comparison, write its files into the folder, and print their paths."""
     options = parser().parse_args(arguments)
+    _find_folder(options)
     if options.to:
         remember_place(absolute_uri(options.to))
     check_installed("compare", options.folder, COMPARING)
@@ -45,6 +47,19 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+def _find_folder(options: argparse.Namespace) -> None:
+    """`--by scheduler FOLDER`: what stands behind several values and is a sweep's folder."""
+    for values in (options.by, options.baseline, options.metrics):
+        if values and len(values) > 1 and options.folder is None and _is_sweep(values[-1]):
+            options.folder = Path(values.pop())
+    if options.folder is None:
+        options.folder = Path("outputs", LATEST)
+
+
+def _is_sweep(text: str) -> bool:
+    return (Path(text) / SWEEP).is_file()
+
+
 def parser() -> argparse.ArgumentParser:
     """The argument parser."""
     made = argparse.ArgumentParser(
@@ -54,8 +69,7 @@ def parser() -> argparse.ArgumentParser:
         "them as Markdown, CSV, LaTeX and JSON beside pictures of the trade-off.",
     )
     made.add_argument(
-        "folder", nargs="?", type=Path, default=Path("outputs", LATEST),
-        help="of a sweep (default: the newest); stands before the options",
+        "folder", nargs="?", type=Path, help="of a sweep (default: the newest)",
     )  # fmt: skip
     made.add_argument(
         "--by", metavar="AXIS", nargs="+", action="extend",

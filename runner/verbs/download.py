@@ -17,8 +17,21 @@ from runner.weights.found import FoundCheckpoint
 NEWEST = "--newest"
 
 
+USAGE = """usage: kandinsky download [-m] [--newest] [key=value ...]
+
+Fetches the weights that a config, or with -m a sweep, needs, and lists them. Takes all that
+`kandinsky run` takes.
+
+  --newest  move branches to their newest commits, where the cache has older ones
+
+Keys and their options: kandinsky keys."""
+
+
 def main(arguments: list[str]) -> int:
     """Takes what `run` takes, and `--newest`: move branches to their newest commits."""
+    if {"-h", "--help"} & set(arguments):
+        print(USAGE)
+        return 0
     newest = NEWEST in arguments
     others = [argument for argument in arguments if argument != NEWEST]
 

@@ -39,8 +39,24 @@ NOTABLE_BYTES = 10**9
 GRAPH = "--graph"
 
 
+USAGE = """usage: kandinsky plan [-m] [--graph FILE.svg|FILE.mmd] [key=value ...]
+
+Checks a config, or with -m each cell of a sweep, as `kandinsky run` would, and shows what would be
+done: models, stages, what is stored, an estimate of the time. Loads no weights. Takes all that
+`run` takes.
+
+  -m            plan a sweep: key=a,b
+  --graph FILE  draw the graph of stages
+  --config-dir DIR, --cfg job, --info, ...: as for `run`; kandinsky --help lists them
+
+Keys and their options: kandinsky keys. Exit status 2: it cannot be run, and why."""
+
+
 def main(arguments: list[str]) -> int:
     """Plan a composed config, or all of a sweep's. Takes what `run` takes, and `--graph FILE`."""
+    if {"-h", "--help"} & set(arguments):
+        print(USAGE)
+        return 0
     others, file = split_graph_option(arguments)
 
     def job(run: RunConfig) -> int:

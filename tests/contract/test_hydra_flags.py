@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from runner import __version__
 from runner.config.hydra import tree
 from unit.conftest import Command, Said
 
@@ -66,7 +67,8 @@ def test_hydra_help(command: Command) -> None:
 
 
 def test_version(command: Command) -> None:
-    assert "Hydra" in command("--version").out
+    """The program's own: Hydra's is that of a library."""
+    assert command("--version").out == f"kandinsky-runner {__version__}\n"
 
 
 def test_an_unknown_flag_is_refused(command: Command) -> None:
@@ -90,6 +92,7 @@ COMMANDS = {
         ("decoder.num", {"decoder.num_inference_steps="}),
         ("experiment=first", {"experiment=first_light"}),
         ("weights=", {"weights=hub", "weights=mini"}),
+        ("comp", {"compare", "compile="}),
         ("plan scheduler=dd", {"scheduler=ddim", "scheduler=ddpm"}),
         ("run ", {"scheduler=", "prompt="}),
     ],

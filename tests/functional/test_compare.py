@@ -119,8 +119,8 @@ def test_from_a_sweep_to_tables_files_and_mlflow(
 def test_by_one_axis_into_another_folder(
     swept: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    given = ["--by", "scheduler", "--metrics", "sharpness", "--confidence", "0.9"]
-    assert main(["compare", str(swept), *given, "--out", str(tmp_path / "out")]) == 0
+    given = ["--metrics", "sharpness", "--confidence", "0.9", "--by", "scheduler", str(swept)]
+    assert main(["compare", "--out", str(tmp_path / "out"), *given]) == 0
     assert "90 %" in capsys.readouterr().out
     found = json.loads((tmp_path / "out" / "comparison.json").read_text())
     assert found["baseline"] == {"scheduler": "ddim"}
@@ -133,6 +133,12 @@ def test_by_one_axis_into_another_folder(
     ]
     assert row["pairs"] == 16
     assert row["difference"] == pytest.approx(sum(differences) / 16)
+    # Without --out the sweep's own comparison has all metrics, whichever are printed.
+    capsys.readouterr()
+    assert main(["compare", str(swept), "--metrics", "sharpness"]) == 0
+    assert "clip_score" not in capsys.readouterr().out
+    own = json.loads((swept / "comparison" / "comparison.json").read_text())
+    assert {"sharpness", "clip_score"} <= set(own["metrics"])
 
 
 @pytest.mark.slow

@@ -196,6 +196,9 @@ def test_pictures_of_something_else_are_refused(
     assert "does not say how it was made" in capsys.readouterr().err
     picture.write_bytes(b"no picture")
     assert again(picture) == 2
+    Image.new("RGB", (8, 8)).save(tmp_path / "other.jpg")
+    assert again(tmp_path / "other.jpg") == 2
+    assert "holds no record of how it was made" in capsys.readouterr().err
     (tmp_path / "manifest.json").write_text("{}")
     assert again(tmp_path) == 2
     assert "is no record of a run" in capsys.readouterr().err

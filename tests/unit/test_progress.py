@@ -130,7 +130,11 @@ from runner.recording.progress import display_for
 from runner.recording.display import CellEnded
 node = Node("prior", 1, {}, label="a circle [red] [/bold]")
 with display_for(Progress.auto, cells=5) as shown:
-    shown.graph_started(3)
+    shown.graph_started(4)
+    shown.node_finished(NodeResult(Node("prior", 1, {}), Ran({}, 1.0), reused=True))
+    shown.cell_ended(CellEnded(0, "", "FINISHED", 2, 1, 5, reused=2))
+    shown.message("so far nothing was drawn")
+    time.sleep(0.2)
     shown.cell_ended(CellEnded(0, "", "FAILED", 2, 1, 5))
     shown.node_started(node)
     for step in range(1, 11):
@@ -173,8 +177,12 @@ def terminal_output(code: str, cwd: Path) -> str:
 
 def test_bars_on_a_terminal(tmp_path: Path) -> None:
     shown = terminal_output(ON_A_TERMINAL, tmp_path)
-    for part in ("cells", "1/5", "images/min · 1 failed", "stages", "prior", "10/10", "it/s"):
+    parts = ("cells", "2/5", "images/min · 1 failed", "stages", "prior", "10/10", "it/s")
+    for part in (*parts, "1 from the store"):
         assert part in shown
+    before, _, after = shown.partition("so far nothing was drawn")
+    assert "images/min" not in before
+    assert "/3" in after
     assert "a circle [red] [/bold]" in shown
     assert "failed: it [broke]" in shown
     assert "prior not run" in shown

@@ -19,6 +19,10 @@ NO_KEY = re.compile(r"Could not override '(?P<key>[^']+)'")
 KEY_NOT_IN = re.compile(r"Key '(?P<key>[^']+)' not in '\w+'")
 BAD_VALUE = re.compile(r"Error merging override (?P<key>[^=]+)=(?P<value>.*)")
 SEVERAL = re.compile(r"Ambiguous value for argument '(?P<key>[^=]+)=(?P<value>.*)'\n")
+TWICE = re.compile(
+    r"Multiple values for (?P<group>\S+)\. To override a value use 'override \S+: (?P<option>.*)'"
+)
+MANY = re.compile(r"Sweep parameters '(?P<key>[^=]+)=(?P<value>.*)' requires --multirun")
 FULL_KEY = re.compile(r"full_key: (?P<key>\S+)")
 OPTIONS = re.compile(r"Available options in '[^']*':\n(?P<options>(?:\t\S.*\n?)+)")
 NOISE = re.compile(
@@ -39,6 +43,14 @@ def config_problem(error: Exception) -> str:
     text = "\n".join(_chain(error))
     if match := NO_OPTION.search(text):
         return _no_option(match["group"], match["option"], text)
+    if match := TWICE.search(text):
+        group, option = match["group"], match["option"]
+        said = f"{_where(text)}{group} is chosen already by the defaults before it"
+        return f"{said}\n  allowed: - override /{group}: {option}"
+    if match := MANY.search(text):
+        key, value = match["key"].lstrip("+"), match["value"]
+        ways = [f"{key}=[0,1,2], a list" if key == "seeds" else "one value", "-m, a cell for each"]
+        return str(ConfigError(key, value, "is several values, and this is one run", ways))
     if match := SEVERAL.search(text):
         key, value = match["key"].lstrip("+"), match["value"]
         return _several_values(key, strip_credentials(value) if key == "tracking.uri" else value)

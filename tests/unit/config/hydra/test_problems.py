@@ -39,8 +39,8 @@ DAMAGED = [
     ("prompt: ${question}\nquestion: ${prompt}", "Recursive interpolation"),
     ("defaults: 3", "experiment/mine", "list"),
     ("defaults: [override /scheduler: pndm]", "scheduler=pndm", "ddim, ddpm"),
+    ("defaults: [/scheduler: ddpm]", "scheduler is chosen already", "- override /scheduler: ddpm"),
     ("defaults: [override /schedulr: ddim]", "schedulr", "scheduler"),
-    ("defaults: [/scheduler: ddpm]", "scheduler", "override"),
     ("defaults: [override /weights: no/such/folder]", "weights=no/such/folder", "folder"),
 ]
 
@@ -125,3 +125,10 @@ def test_an_override_that_cannot_be_read_shows_its_key_only() -> None:
     text = config_problem(OverrideParseException("key=secret=", "extraneous input '='"))
     assert text.startswith("key: cannot be read: extraneous input")
     assert "secret" not in text
+
+
+def test_several_values_without_a_sweep_are_told(command: Command) -> None:
+    said = command("plan", "seeds=range(0,8)")
+    assert said.status == 2
+    assert "seeds=range(0,8): is several values, and this is one run" in said.err
+    assert "seeds=[0,1,2], a list" in said.err
