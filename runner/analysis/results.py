@@ -228,7 +228,8 @@ def _run(folder: Path) -> SweepResult:
     manifest = Manifest.read(folder)
     _check_files(folder, manifest)
     cell = CellResult(0, folder, tuple(manifest.overrides), {}, manifest)
-    command, begun = shlex.join(["kandinsky", "run", *cell.overrides]), _begun(manifest.run_id)
+    command = shlex.join(["kandinsky", "run", *manifest.flags, *cell.overrides])
+    begun = _begun(manifest.run_id)
     return SweepResult(folder, manifest.name, cell.status, {}, (cell,), command, None, {}, begun)
 
 

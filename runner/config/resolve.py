@@ -149,7 +149,11 @@ def _in_plain_words(composed: DictConfig) -> Iterator[None]:
 
 
 def freeze(
-    found: Read, *, experiment: str | None = None, overrides: Sequence[str] = ()
+    found: Read,
+    *,
+    experiment: str | None = None,
+    overrides: Sequence[str] = (),
+    flags: Sequence[str] = (),
 ) -> RunConfig:
     """Check the values of a config and freeze it; see `resolve`."""
     config = found.config
@@ -190,6 +194,7 @@ def freeze(
         "bench": check_bench(config),
         "output_dir": output_dir,
         "composed": _recorded(found.plain, config.corrections),
+        "flags": tuple(flags),
         "overrides": tuple(strip_override(one, config.tracking.uri) for one in overrides),
     }
     # All other keys are carried as they are.

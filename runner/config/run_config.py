@@ -70,6 +70,7 @@ class RunConfig:
         output_dir: absolute.
         composed: the composed config with interpolations resolved, as it is logged.
         overrides: the command line's own overrides.
+        flags: where else configs were looked for, as on the command line: --config-dir DIR.
         metrics: the metrics, by name.
         baseline: overrides that turn a cell of a sweep into the one it is compared with.
     """
@@ -118,6 +119,7 @@ class RunConfig:
     debug: bool
     composed: Mapping[str, Any]
     overrides: tuple[str, ...]
+    flags: tuple[str, ...]
 
     @property
     def recorded(self) -> Mapping[str, Any]:

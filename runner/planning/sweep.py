@@ -94,7 +94,7 @@ class SweepPlan:
         axes = self.axes
         fixed = [o for o in self.cells[0].overrides if o.partition("=")[0] not in axes]
         swept = [f"{key}={','.join(values)}" for key, values in axes.items()]
-        return shlex.join(["kandinsky", "run", "-m", *fixed, *swept])
+        return shlex.join(["kandinsky", "run", *self.runs[0].flags, "-m", *fixed, *swept])
 
     @property
     def checkpoints(self) -> list[FoundCheckpoint]:

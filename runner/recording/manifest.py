@@ -165,7 +165,8 @@ class Manifest:
         run_id: the runner's own.
         mlflow_run_id: None while it is not known.
         scores: metrics of all images together, by name.
-        cut_texts: texts that were cut; not in the file where there are none.
+        flags: where else configs were looked for, see `RunConfig.flags`.
+        cut_texts: texts that were cut. These two are not in the file where there are none.
         config: as composed.
         environment: see `provenance.describe`.
     """
@@ -176,6 +177,7 @@ class Manifest:
     name: str
     question: str | None = None
     overrides: Sequence[str]
+    flags: Sequence[str] = field(default_factory=list)
     images: Sequence[SavedImage]
     scores: Mapping[str, float] = field(default_factory=dict)
     metrics: Mapping[str, SavedMetric] = field(default_factory=dict)
@@ -220,7 +222,7 @@ class Manifest:
     def as_dict(self) -> dict[str, Any]:
         """The file's content as plain values."""
         content = {"version": VERSION, **asdict(self), "status": str(self.status)}
-        return content if self.cut_texts else {k: v for k, v in content.items() if k != "cut_texts"}
+        return {k: v for k, v in content.items() if v or k not in ("flags", "cut_texts")}
 
 
 def cell_status(folder: Path) -> Status:

@@ -230,6 +230,6 @@ def mean_scores(images: Sequence[SavedImage]) -> dict[str, float]:
 def run_note(plan: Plan) -> str:
     run = plan.run
     images = pluralize(len(plan.images), "image")
-    command = shlex.join(["kandinsky", "run", *run.overrides])
+    command = shlex.join(["kandinsky", "run", *run.flags, *run.overrides])
     question = f"{run.question}\n\n" if run.question else ""
     return f"{question}{images}, Kandinsky {run.version.title}\n\n    {command}\n"

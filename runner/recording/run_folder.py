@@ -147,6 +147,7 @@ class RunFolder(Observer):
             name=run.name,
             question=run.question,
             overrides=list(run.overrides),
+            flags=list(run.flags),
             images=self.images,
             scores=self.scores,
             metrics={m.name: SavedMetric(m.description.better) for m in self._plan.metrics},

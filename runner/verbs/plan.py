@@ -42,14 +42,12 @@ GRAPH = "--graph"
 USAGE = """usage: kandinsky plan [-m] [--graph FILE.svg|FILE.mmd] [key=value ...]
 
 Checks a config, or with -m each cell of a sweep, as `kandinsky run` would, and shows what would be
-done: models, stages, what is stored, an estimate of the time. Loads no weights. Takes all that
-`run` takes.
+done: models, stages, what is stored, a guess at the time. Loads no weights. Takes what `run` does.
 
   -m            plan a sweep: key=a,b
   --graph FILE  draw the graph of stages
-  --config-dir DIR, --cfg job, --info, ...: as for `run`; kandinsky --help lists them
 
-Keys and their options: kandinsky keys. Exit status 2: it cannot be run, and why."""
+Other flags: kandinsky --help. Keys: kandinsky keys. Exit status 2: it cannot be run, and why."""
 
 
 def main(arguments: list[str]) -> int:

@@ -145,6 +145,7 @@ DOES_NOT: dict[str, list[Any]] = {
     "cache_max_gb": [1.0, None],
     "metrics": [{"blank": MetricConfig("runner.metrics.pixels:blank")}],
     "baseline": [("scheduler=ddim",)],
+    "flags": [("--config-dir", "/elsewhere")],
     "objective": [("seconds",)],
     "batch_size": [1],
     "bench": [Bench(warmup=0, repeats=2)],

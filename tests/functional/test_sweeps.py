@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from functional.made import STEPS, Kandinsky
 from helpers.manifests import hashes, read_manifest
+from runner.analysis.results import read_results
 from runner.cli import main
 from runner.recording.sweep_record import SweepRecord
 from runner.runs.totals import metrics_of
@@ -65,6 +67,23 @@ def test_a_shared_stage_is_run_by_one_cell_and_reused_by_the_others(
     stored = list((tmp_path / "sweeps").rglob("entry.json"))
     assert len(stored) == 1 + 4
     assert not any(cell["images"][0]["reused"] for cell in cells)
+
+
+def test_its_command_finds_the_configs_that_it_was_made_with(
+    sweep: Callable[..., list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    mine = tmp_path / "mine"
+    (mine / "experiment").mkdir(parents=True)
+    (mine / "experiment" / "own.yaml").write_text("# @package _global_\nprompt: a red cross\n")
+    cells = sweep("experiment=own", "seeds=[1],[2]", "--config-dir", str(mine))
+    folder = tmp_path / "sweeps" / "latest"
+    command = SweepRecord.read(folder).command
+    assert command.startswith(f"kandinsky run --config-dir {mine} -m ")
+    for number, cell in enumerate(cells):
+        assert cell["flags"] == ["--config-dir", str(mine)]
+        alone = read_results(folder / SweepRecord.read(folder).cells[number].folder)
+        assert alone.command.startswith(f"kandinsky run --config-dir {mine} ")
+    assert main(["plan", *shlex.split(command)[2:]]) == 0
 
 
 def test_totals_are_of_all_attempts(

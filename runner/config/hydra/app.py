@@ -6,7 +6,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from hydra.errors import HydraException
@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from runner.config.cell import Cell
 from runner.config.cluster import Cluster
 from runner.config.hydra import tree
-from runner.config.hydra.arguments import prepare
+from runner.config.hydra.arguments import flags_of, prepare
 from runner.config.hydra.problems import config_problem
 from runner.config.hydra.single import composed_with_hydra, resolve_composed
 from runner.config.overrides import quote_home
@@ -108,7 +108,8 @@ def _resolved(composed: DictConfig, hydra_config: Any) -> RunConfig:
     # Unresolved: overrides may hold interpolations of keys that Hydra's own config lacks.
     overrides = OmegaConf.to_container(hydra_config.overrides.task, resolve=False)
     assert isinstance(overrides, list)
-    return resolve(composed, experiment=experiment, overrides=overrides)
+    run = resolve(composed, experiment=experiment, overrides=overrides)
+    return replace(run, flags=flags_of(hydra_config))
 
 
 def _single(arguments: Sequence[str]) -> DictConfig | None:

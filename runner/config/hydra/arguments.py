@@ -57,6 +57,18 @@ def check_choice(override: Override) -> None:
             raise ConfigError(group, shown, "is no name of an option", allowed_options(group))
 
 
+def flags_of(hydra_config: Any) -> tuple[str, ...]:
+    """The arguments that say where else configs are: without them a command finds other ones.
+
+    Args:
+        hydra_config: the node `hydra` of a composed config.
+    """
+    sources = hydra_config.runtime.config_sources
+    given = [str(own.path) for own in sources if own.provider == "command-line"]
+    paths = [text for text in hydra_config.overrides.hydra if text.startswith("hydra.searchpath=")]
+    return (*(part for path in given for part in ("--config-dir", path)), *paths)
+
+
 def allowed_options(group: str) -> str:
     """The options of a group, for messages."""
     names = sorted(file.stem for file in (config_dir() / group).glob("*.yaml"))

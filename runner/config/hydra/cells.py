@@ -66,6 +66,7 @@ class CellResolver:
             found.found,
             experiment=found.experiment,
             overrides=[str(override.input_line) for override in parsed],
+            flags=self._composer.flags,
         )
 
     def _from_base(self, choices: tuple[str, ...], values: Sequence[Override]) -> _Base | None:

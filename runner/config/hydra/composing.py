@@ -16,7 +16,7 @@ from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from runner.config.hydra.arguments import check_choice
+from runner.config.hydra.arguments import check_choice, flags_of
 
 
 class CellComposer:
@@ -30,6 +30,7 @@ class CellComposer:
     def __init__(self, loader: ConfigLoader, master: DictConfig) -> None:
         self._loader = loader
         self._master = master
+        self.flags = flags_of(master.hydra)
         self._parser = OverridesParser.create()
         self._groups: dict[str, bool] = {}
         self._parsed: dict[str, Override] = {}
