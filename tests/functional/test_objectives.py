@@ -27,7 +27,9 @@ def best(outputs: Path) -> dict[str, object]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
-def test_the_best_cell_is_found(weights: Path, tmp_path: Path, direction: str) -> None:
+def test_the_best_cell_is_found(
+    weights: Path, tmp_path: Path, direction: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     outputs = tmp_path / "outputs"
     given = (f"weights={weights}", f"output_dir={outputs}", "tracking=none", "progress=quiet")
     asked = ("metrics=[sharpness]", "objective=sharpness", f"hydra.sweeper.direction={direction}")
@@ -40,6 +42,7 @@ def test_the_best_cell_is_found(weights: Path, tmp_path: Path, direction: str) -
     value = (max if direction == "maximize" else min)(m for m in means.values() if m is not None)
     found = best(outputs)
     assert found["best_value"] == pytest.approx(value)
+    assert f"best: {found['best_value']:.6g} with " in capsys.readouterr().err
     (overrides,) = (own for own, mean in means.items() if mean == value)
     params = found["best_params"]
     assert isinstance(params, dict)
@@ -89,3 +92,21 @@ def test_a_failed_cell_ends_no_search(weights: Path, tmp_path: Path) -> None:
     measured = [mean for own, cell in cells if (mean := own.mean(cell, "picky")) is not None]
     if measured:
         assert best(outputs)["best_value"] == max(measured)
+
+
+@pytest.mark.slow
+def test_a_cell_that_cannot_be_run_ends_no_search(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A size that the model cannot make; and a text with a comma keeps its quotes."""
+    outputs = tmp_path / "outputs"
+    given = (f"weights={weights}", f"output_dir={outputs}", "tracking=none", "progress=quiet")
+    asked = ("metrics=[sharpness]", "objective=sharpness", "hydra.sweeper.direction=maximize")
+    axes = ("height=choice(64,70)", "width=64", 'prompt=choice("a red circle, large")')
+    optuna = ("hydra/sweeper=optuna", "hydra.sweeper.n_trials=4", "hydra.sweeper.n_jobs=4")
+    sampler = ("hydra.sweeper.sampler.seed=1", "workers=1")
+    assert main(["-m", *optuna, *sampler, *given, *STEPS, *asked, *axes]) == 2
+    assert "height=70: the model cannot make this size" in capsys.readouterr().err
+    assert best(outputs)["best_params"] == {"height": 64, "prompt": "a red circle, large"}
+    assert main(["-m", *optuna, *given, *STEPS, "decoder.guidance_scale=interval(1,2)"]) == 2
+    assert "objective=null: a search needs one" in capsys.readouterr().err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,7 @@ from runner.config.cluster import Cluster
 from runner.config.hydra import tree
 from runner.config.hydra.arguments import flags_of, prepare
 from runner.config.hydra.problems import config_problem
+from runner.config.hydra.search import best_of_search
 from runner.config.hydra.single import composed_with_hydra, resolve_composed
 from runner.config.overrides import quote_home
 from runner.config.resolve import resolve
@@ -69,6 +71,7 @@ def run_with_hydra(job: Job, arguments: list[str], prog: str, sweep_job: SweepJo
     from runner.config.hydra import launcher
 
     statuses: list[int] = []
+    began = time.time()
 
     def hydra_job(composed: DictConfig) -> None:
         debug = bool(OmegaConf.select(composed, "debug"))
@@ -95,6 +98,9 @@ def run_with_hydra(job: Job, arguments: list[str], prog: str, sweep_job: SweepJo
         version_base="1.3", config_path=str(tree.config_dir()), config_name=tree.CONFIG_NAME
     )(hydra_job)
     problem = _call(application, [prog, *flags, *put_flags_first(arguments)])
+    folder = getattr(hydra_job, launcher.SWEEP_DIR, None)
+    if folder is not None and (found := best_of_search(folder, began)):
+        print(found, file=sys.stderr)
     return max([*statuses, problem], default=0)
 
 

@@ -19,7 +19,8 @@ from runner.config.files import config_dir
 from runner.config.overrides import quoted
 from runner.errors import ConfigError
 
-TEXT = re.compile(r"(?P<key>\+{0,2}(prompt|negative_prompt|question))=(?P<value>.*)", re.DOTALL)
+TEXTS = ("prompt", "negative_prompt", "question")
+TEXT = re.compile(rf"(?P<key>\+{{0,2}}({'|'.join(TEXTS)}))=(?P<value>.*)", re.DOTALL)
 CHOICE = re.compile(r"[~+]{0,2}(?P<group>[\w/]+)(@[\w.]*)?=.*", re.DOTALL)
 MEANT_FOR_HYDRA = re.compile(r"""\s*(["'\[{]|\w+\()|.*\$\{""", re.DOTALL)
 """Quoted texts, lists, mappings, functions of its grammar; interpolations."""
@@ -55,6 +56,19 @@ def check_choice(override: Override) -> None:
         if not isinstance(value, str) and not deletes_any:
             shown = str(value).lower() if isinstance(value, bool) else value
             raise ConfigError(group, shown, "is no name of an option", allowed_options(group))
+
+
+def one_value(override: str) -> str:
+    """A cell's override, with its value in quotes where it can be read only so: other sweepers than
+    the runner's hand texts on without theirs.
+    """
+    key, equals, value = override.partition("=")
+    try:
+        parsed = OverridesParser.create().parse_override(override)
+    except HydraException:
+        return f"{key}={quoted(value)}" if equals else override
+    is_text = key.lstrip("+") in TEXTS and not isinstance(parsed.value(), list | str | None)
+    return f"{key}={quoted(value)}" if parsed.is_sweep_override() or is_text else override
 
 
 def flags_of(hydra_config: Any) -> tuple[str, ...]:

@@ -17,14 +17,18 @@ from omegaconf.errors import OmegaConfBaseException
 
 from runner.config.cell import Cell
 from runner.config.cluster import Cluster
+from runner.config.hydra.arguments import one_value
 from runner.config.hydra.cells import CellResolver
 from runner.config.hydra.composing import CellComposer
 from runner.config.hydra.problems import config_problem
 from runner.config.run_config import RunConfig
-from runner.errors import ComposeError, RunnerError
+from runner.errors import ComposeError, ConfigError, RunnerError
 
 SWEEP_JOB = "sweep_job"
 """The attribute of a task function that holds the job for all cells."""
+
+SWEEP_DIR = "sweep_dir"
+"""The attribute of a task function that gets the multirun's folder, once cells are launched."""
 
 Objective: TypeAlias = "float | list[float] | None"
 """A cell's objective: one number or several; None: the config names none."""
@@ -51,11 +55,18 @@ def launch_cells(
     """
     sweep_job: SweepJob = getattr(task_function, SWEEP_JOB)
     # Some sweepers write results there, and only the runner's and Hydra's create it.
-    Path(str(master.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
+    folder = Path(str(master.hydra.sweep.dir))
+    folder.mkdir(parents=True, exist_ok=True)
+    setattr(task_function, SWEEP_DIR, folder)
     before = HydraConfig.instance().cfg
     try:
         cells = list(_composed(loader, master, job_overrides, first))
-        objectives = sweep_job(cells, cluster)
+        _check_objectives(cells, master)
+        objectives = dict(sweep_job(cells, cluster))
+        if _directions(master) and not objectives and len(cells) > 1:
+            # One that cannot be run keeps the others of its batch from being begun.
+            for cell in cells:
+                objectives |= sweep_job([cell], cluster)
     finally:
         HydraConfig.instance().cfg = before
     done = [JobReturn(overrides=overrides) for overrides in job_overrides]
@@ -70,23 +81,43 @@ def _told(objective: Objective, master: DictConfig) -> Objective:
 
     NaN, and a failed job too, would end Optuna's search.
     """
-    direction = OmegaConf.select(master, "hydra.sweeper.direction")
-    if objective is None or direction is None:
+    directions = _directions(master)
+    if not directions:
         return objective
-    values = objective if isinstance(objective, list) else [objective]
-    directions = direction if isinstance(direction, ListConfig) else [direction]
+    given = [math.nan] * len(directions) if objective is None else objective
+    values = given if isinstance(given, list) else [given]
     told = [
-        (-math.inf if "max" in str(way).lower() else math.inf) if math.isnan(value) else value
+        (-math.inf if "max" in way.lower() else math.inf) if math.isnan(value) else value
         for value, way in zip(values, directions, strict=False)
     ]
-    return told if isinstance(objective, list) else told[0]
+    return told if len(directions) > 1 else told[0]
+
+
+def _directions(master: DictConfig) -> list[str]:
+    """What an optimising sweeper wants of each objective; empty for other sweepers."""
+    direction = OmegaConf.select(master, "hydra.sweeper.direction")
+    if direction is None:
+        return []
+    return [str(way) for way in (direction if isinstance(direction, ListConfig) else [direction])]
+
+
+def _check_objectives(cells: Sequence[Cell], master: DictConfig) -> None:
+    """Raise ConfigError where a search has not one objective for each direction."""
+    wanted = len(_directions(master))
+    for cell in cells if wanted else ():
+        if isinstance(cell.config, RunConfig) and len(cell.config.objective) != wanted:
+            names = list(cell.config.objective) or None
+            problem = f"a search in {wanted} directions has {wanted} of them"
+            problem = "a search needs one" if wanted == 1 else problem
+            raise ConfigError("objective", names, problem, "a metric, or a list of them")
 
 
 def _composed(
     loader: ConfigLoader, master: DictConfig, job_overrides: Sequence[Sequence[str]], first: int
 ) -> Iterator[Cell]:
     cells = CellResolver(CellComposer(loader, master))
-    for number, overrides in enumerate(job_overrides, start=first):
+    for number, given in enumerate(job_overrides, start=first):
+        overrides = [one_value(override) for override in given]
         config: RunConfig | RunnerError
         try:
             config = cells.resolve(overrides, number)
