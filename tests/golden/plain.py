@@ -17,6 +17,7 @@ from .reading import REPOSITORY, Said
 
 VARIES = "<varies>"
 REPLACED = (
+    (re.compile(r"'(<folder>/own)'"), r"\1"),  # a shell's quotes, where the path has a space
     (re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d(_\d+)?"), "<time>"),
     (re.compile(r"\d{8}T\d{6}-[0-9a-f-]+"), "<run>"),
     (re.compile(r"\b\d+\.\d+ s\b"), "<seconds> s"),
@@ -66,8 +67,10 @@ def manifest(content: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         key: {**picture, "path": lines(picture["path"], folder)[0]}
         for key, picture in environment["pictures"].items()
     }
+    flags = {"flags": [lines(text, folder)[0] for text in content.get("flags", ())]}
     return {
         **content,
+        **(flags if flags["flags"] else {}),
         "run_id": VARIES,
         "mlflow_run_id": content["mlflow_run_id"] and VARIES,
         "images": [_image(image) for image in content["images"]],
