@@ -71,6 +71,14 @@ def test_the_best_mean_stands_out_where_there_is_a_better(page: Page) -> None:
     assert rows == [["0.515"], [], [], ["0.515"], [], ["0.7650"]]
 
 
+def test_seconds_that_were_not_measured_are_not_shown_as_such(page_of: PageOf) -> None:
+    page = page_of(Made(timing=None))
+    (said,) = texts(page, "#unmeasured")
+    assert said.startswith("Seconds per image: not measured: ")
+    assert page.locator("#cost").is_hidden()
+    assert not any("seconds" in text for text in texts(page, "#cells-table th"))
+
+
 def test_quality_against_seconds_with_its_front(page: Page) -> None:
     marks = page.evaluate("[...document.querySelectorAll('#cost .mark')].map(m => m.ariaLabel)")
     assert len(marks) == 6

@@ -11,9 +11,9 @@ from typing import Any
 
 from PIL import Image
 
-from helpers.fake_sweeps import IMAGE, MANIFEST, SWEEP, picture_name
+from helpers.fake_sweeps import IMAGE, MANIFEST, SWEEP, TIMING, picture_name
 from runner.images.png import pixel_sha256, png_bytes
-from runner.recording.manifest import Manifest, SavedFailure, SavedImage, SavedMetric
+from runner.recording.manifest import Manifest, SavedFailure, SavedImage, SavedMetric, SavedTiming
 from runner.recording.sweep_record import CellEntry
 from runner.tracking.status import Status
 
@@ -34,6 +34,7 @@ class Made:
         broken: number of a cell -> its status, where that is not FINISHED.
         lacking: numbers of cells without ssim.
         inputs: names of what each picture is made from.
+        timing: of each picture.
     """
 
     axes: Mapping[str, Sequence[str]] = field(
@@ -46,6 +47,7 @@ class Made:
     broken: Mapping[int, Status] = field(default_factory=dict)
     lacking: Sequence[int] = ()
     inputs: Sequence[str] = ()
+    timing: SavedTiming | None = TIMING
     side: int = 32
     status: Status = Status.FINISHED
     error: str = ERROR
@@ -145,6 +147,7 @@ def _image(folder: Path, made: Made, number: int, place: int) -> SavedImage:
         stage_keys={"prior": f"prior{place}", "decode": f"decode{number}-{place}"},
         seconds=sum(took.values()),
         took=took,
+        timing=made.timing,
         inputs=inputs,
         scores=scores,
     )
