@@ -113,7 +113,7 @@ def test_pictures_of_other_shapes_keep_them(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--rows", "scheduler"], "rows=scheduler: goes with the other"),
+        (["--rows", "scheduler"], "rows=scheduler: needs --columns beside it"),
         (["--rows", "steps", "--columns", "seed"], "rows=steps: is no axis of these pictures"),
         (["--size", "4"], "size=4: is too small"),
         (["--size", "9000"], "size=9000: is too large for 4 pictures"),
