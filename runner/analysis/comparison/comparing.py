@@ -90,16 +90,15 @@ def _chosen(results: SweepResult, metrics: Sequence[str] | None) -> list[str]:
     known = results.better
     if not known and not results.unmeasured:
         raise ConfigError("folder", results.folder, "nothing was measured there yet")
-    if metrics is None and known:
+    if metrics is None:
         return list(known)
-    for asked in metrics or [SECONDS]:
+    for asked in metrics:
         if asked == SECONDS and results.unmeasured:
             problem = f"was {NOT_MEASURED}: {results.unmeasured}"
             raise ConfigError("metrics", asked, problem, [*known, f"{SECONDS} with bench=true"])
         if not any(asked in (name, name.partition(".")[0]) for name in known):
             raise ConfigError("metrics", asked, "was not measured here", known)
-    chosen = metrics or []
-    return [name for name in known if name in chosen or name.partition(".")[0] in chosen]
+    return [name for name in known if name in metrics or name.partition(".")[0] in metrics]
 
 
 class _Rows:

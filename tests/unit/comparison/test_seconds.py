@@ -67,3 +67,7 @@ def test_a_first_call_warms_up_and_is_not_counted() -> None:
     assert (found.n, found.mean) == (6, 2.0)
     alone = compare(sweep_of(AB, score, timing=timing, seeds=[0]))
     assert "first call" in alone.unmeasured["seconds"]
+    # Also where nothing else was measured.
+    nothing = sweep_of(AB, lambda *of: {"seconds": 2.0}, timing=timing, seeds=[0], better={})
+    assert compare(nothing).metrics == {}
+    assert "first call" in compare(nothing).unmeasured["seconds"]
