@@ -59,7 +59,12 @@ class Checkpoint:
     Attributes:
         repo: the published repository on the hub.
         folder: its folder's name in the small family and in a `weights=<folder>`.
-        pipeline: the diffusers class that the runner calls; a task's name for transformers.
+        pipeline: the class that the runner calls; a task's name for transformers.
+        library: the module in which that class is found.
+        own_parts: components whose classes are the runner's own -> module and class: exactly
+            these may be named by its index, beside those of diffusers and transformers.
+        named: the folder's name, where it is not that of the repository.
+        is_converted: the repository has another layout: `kandinsky convert` makes the folder.
         traits: what its weights must be. Class names are not compared: the published inpainting
             model of 2.1 names a text2img pipeline.
         architectures: what a transformers config.json may name; unused for diffusers.
@@ -89,6 +94,10 @@ class Checkpoint:
     keeps_float32: tuple[str, ...] = ()
     scheduler_folders: Mapping[str, str] = field(default_factory=dict)
     layout: Layout = Layout.diffusers
+    library: str = "diffusers"
+    own_parts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    named: str | None = None
+    is_converted: bool = False
 
     @property
     def of_diffusers(self) -> bool:
@@ -97,8 +106,8 @@ class Checkpoint:
 
     @property
     def folder(self) -> str:
-        """The repository's name without the owner."""
-        return self.repo.rpartition("/")[2]
+        """Its folder's name: that of the repository without the owner, unless it has another."""
+        return self.named or self.repo.rpartition("/")[2]
 
 
 def in_channels(module: str, channels: int) -> Trait:
