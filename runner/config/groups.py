@@ -182,7 +182,7 @@ class CompileConfig:
 @dataclass
 class PrecisionConfig:
     prior: Precision = key(Precision.fp32, "Of the prior and its encoders.")
-    text: Precision = key(Precision.fp32, "Of the text encoder of Kandinsky 3.")
+    text: Precision = key(Precision.fp32, "Of the text encoders of Kandinsky 2.0 and 3.")
     depth: Precision = key(Precision.fp32, "Of the depth-estimation model.")
     decoder: Precision = key(Precision.fp32, "Of the decoder's UNet, MoVQ and text encoder.")
     metrics: Precision = key(
@@ -234,7 +234,7 @@ class MetricConfig:
     clip: str | None = key(
         None,
         "Where the metric uses CLIP, the version whose CLIP it is. null: the run's own version "
-        "(for Kandinsky 3, which has none: that of 2.2).",
+        "(for Kandinsky 2.0 and 3, which have none: that of 2.2).",
         takes=", ".join(VERSIONS),
     )
     arguments: dict[str, Any] = key(

@@ -96,6 +96,12 @@ def _find(
     if role == "depth" and configured.repo is not None:
         source = _depth_source(configured.repo)
     if source is WeightsSource.hub:
+        if checkpoint.is_converted and repo == checkpoint.repo:
+            raise WeightsError(
+                key, repo, "is published in the layout of its own code, and has to be converted",
+                f"weights=<folder that holds {checkpoint.folder}>, which `kandinsky convert` makes "
+                "of its files",
+            )  # fmt: skip
         found = find_on_hub(role, checkpoint, configured, repo, key, hashes, precision)
         if found.checked is None and config.source is not WeightsSource.hub:
             raise WeightsError(
@@ -134,7 +140,7 @@ def _folder(
             has = ", ".join(sorted(path.name for path in MINI_DIR.iterdir() if path.is_dir()))
             raise WeightsError(
                 "weights", "mini", f"the small family has no {checkpoint.folder} (it has: {has})",
-                "weights=hub, or weights=<folder>",
+                f"weights={'random' if checkpoint.is_converted else 'hub'}, or weights=<folder>",
             )  # fmt: skip
         return folder
     return _within(Path(str(config.path)).expanduser().absolute(), checkpoint)
