@@ -1,0 +1,93 @@
+"""Kandinsky 2.0 in the runner: both samplings of the original, texts encoded once, refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import diffusers
+import numpy as np
+import pytest
+
+from functional.asked import PROMPT, STEPS, Ask, Pictures, Pixels, generator, pixels
+from functional.cells import drawn as drawn_cell
+from functional.cells import opened, planned
+from functional.direct import Direct, inputs
+from runner.kandinsky2_0 import samplings
+
+Drawn = Callable[..., list[Pixels]]
+Sized = Callable[[Ask], Pictures]
+Refused = Callable[..., str]
+
+RELEASE = (
+    "scheduler.eta=0.05", "scheduler.use_clipped_model_output=true",
+    "scheduler.set_alpha_to_one=true", "scheduler.thresholding=true",
+    "scheduler.sample_max_value=1000000000",
+)  # fmt: skip
+"""The sampling of November 2022, as options of `scheduler=ddim`."""
+
+
+@pytest.mark.parametrize("task", ["text2img", "inpaint"])
+def test_the_sampling_of_the_release_is_within_reach(
+    task: str, direct: Direct, drawn: Drawn, pictures: Sized
+) -> None:
+    ask = Ask("2_0", task, scheduler="ddim")
+    pipeline = direct.decoder(ask)
+    pipeline.scheduler = diffusers.DDIMScheduler(**samplings.RELEASE_DDIM)
+    (made,) = drawn(ask, *RELEASE)
+    expected = pipeline(
+        PROMPT, **inputs(ask, pictures(ask)), **samplings.RELEASE_DDIM_STEP,
+        **({"grow_mask": False} if task == "inpaint" else {}),
+        num_inference_steps=STEPS, guidance_scale=ask.guidance, generator=generator(),
+    ).images[0]  # fmt: skip
+    assert np.array_equal(made, pixels(expected))
+    assert not np.array_equal(made, drawn(ask)[0]), "it is another sampling than that of the files"
+
+
+def test_a_prompt_is_encoded_once_for_many_pictures(random_weights: Path, tmp_path: Path) -> None:
+    plan = planned(random_weights, tmp_path, "kandinsky2_0", "seeds=[0,1]", "prompt=[a cat,a dog]")
+    stages = [node.stage for node in plan.graph]
+    assert stages.count("encode_two_texts") == 2
+    assert stages.count("decode") == 4
+
+
+@pytest.mark.parametrize("precision", ["fp16", "bf16"])
+def test_half_precision_reaches_all_modules(
+    random_weights: Path, tmp_path: Path, precision: str
+) -> None:
+    plan = planned(random_weights, tmp_path, "kandinsky2_0", f"precision={precision}")
+    read_back = drawn_cell(plan, opened(plan)).read_back("dtype")
+    assert set(read_back) == {"text_encoder", "text_encoder_2", "text_proj", "unet", "vae"}
+    assert set(read_back.values()) == {{"fp16": "float16", "bf16": "bfloat16"}[precision]}
+
+
+@pytest.mark.parametrize("backend", ["plain", "sliced"])
+def test_attention_backends_agree(drawn: Drawn, backend: str) -> None:
+    ask = Ask("2_0", "text2img")
+    difference = np.abs(drawn(ask, f"attention={backend}")[0] - drawn(ask)[0])
+    assert difference.max() <= 2, "levels of 255: the same sums in another order"
+
+
+@pytest.mark.parametrize(
+    ("ask", "overrides", "said"),
+    [
+        (Ask("2_0", "text2img"), ["decoder.num_inference_steps=501"], "no more than 500 steps"),
+        (Ask("2_0", "text2img", height=96), [], "height=96"),
+        (Ask("2_0", "interpolate"), [], "no prior whose embeddings could be mixed"),
+        (Ask("2_0", "text2img"), ["weights=hub"], "has to be converted"),
+        (Ask("2_0", "text2img"), ["weights=mini"], "the small family has no kandinsky-2-0"),
+    ],
+    ids=["steps", "size", "interpolate", "hub", "mini"],
+)
+def test_what_it_cannot_do_is_refused_by_the_plan(
+    ask: Ask, overrides: list[str], said: str, refused: Refused
+) -> None:
+    assert said in refused(ask, *overrides)
+
+
+def test_more_steps_than_500_are_spread_otherwise(random_weights: Path, tmp_path: Path) -> None:
+    plan = planned(
+        random_weights, tmp_path, "kandinsky2_0", "decoder.num_inference_steps=1000",
+        "scheduler=ddim", "scheduler.timestep_spacing=trailing",
+    )  # fmt: skip
+    assert plan.run.decoder.num_inference_steps == 1000
