@@ -46,10 +46,12 @@ class Tokens:
     Attributes:
         most: tokens, with those that mark the ends; None: as its tokenizer_config.json says.
         folder: the tokenizer's folder.
+        reader: the encoder in words, where the checkpoint has several.
     """
 
     most: int | None = None
     folder: str = "tokenizer"
+    reader: str | None = None
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class Checkpoint:
             gives the size of the pictures that the weights were trained at.
         embedding: module and key of its config.json that give the width of the image embedding
             that passes from prior to decoder; None where none passes.
-        tokens: how much it reads of a text; None: it reads no text.
+        tokens: how much each of its encoders reads of a text; none: it reads no text.
         without: components that this role does not use, so that they are not loaded.
         keeps_float32: layers, by a part of their tensors' names, that transformers keeps in
             float32 where the others are in float16.
@@ -89,7 +91,7 @@ class Checkpoint:
     architectures: tuple[str, ...] = ()
     autoencoder: str | None = None
     embedding: tuple[str, str] | None = None
-    tokens: Tokens | None = None
+    tokens: tuple[Tokens, ...] = ()
     without: tuple[str, ...] = ()
     keeps_float32: tuple[str, ...] = ()
     scheduler_folders: Mapping[str, str] = field(default_factory=dict)

@@ -48,7 +48,10 @@ TEXT_2_0 = replace(
         Trait("text_encoder", "LinearTransformation.weight"),
         Trait("text_encoder_2", "encoder.final_layer_norm.weight"),
     ),
-    tokens=Tokens(77),  # by the pipelines, for both encoders
+    tokens=(  # by the pipelines
+        Tokens(77, reader="the first text encoder"),
+        Tokens(77, "tokenizer_2", "the second text encoder"),
+    ),
     without=("text_proj", "unet", "vae"), keeps_float32=(".wo.",),
 )  # fmt: skip
 # Each folder holds all that its task needs.

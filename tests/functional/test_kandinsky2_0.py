@@ -91,3 +91,18 @@ def test_more_steps_than_500_are_spread_otherwise(random_weights: Path, tmp_path
         "scheduler=ddim", "scheduler.timestep_spacing=trailing",
     )  # fmt: skip
     assert plan.run.decoder.num_inference_steps == 1000
+
+
+@pytest.mark.parametrize(("words", "alike"), [(75, False), (76, True)])
+def test_what_one_encoder_loses_the_other_may_read(
+    random_weights: Path, tmp_path: Path, words: int, alike: bool
+) -> None:
+    begun = "a " * words  # the first encoder reads 75 tokens beside its ends, the second one 76
+    prompts = f"prompt=[{begun}red,{begun}blue]"
+    plan = planned(random_weights, tmp_path, "kandinsky2_0", prompts)
+    first, second = (
+        [warning for warning in plan.warnings if warning.startswith(f"the {which} text encoder")]
+        for which in ("first", "second")
+    )
+    assert (len(first), len(second)) == (1, int(alike))
+    assert any("come out the same" in warning for warning in plan.warnings) is alike
