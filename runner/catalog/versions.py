@@ -19,6 +19,18 @@ VERSIONS: Mapping[str, Version] = {
 }
 """Versions by name, in display order."""
 
+WITHOUT_PRIOR = " and ".join(
+    version.title for version in VERSIONS.values() if not version.has_prior
+)
+"""Those that encode texts in a stage of their own, in words."""
+
+IN_BATCHES = " and ".join(
+    f"{version.title} ({', '.join(version.batched_tasks)})"
+    for version in VERSIONS.values()
+    if version.batched_tasks
+)
+"""Those that draw several images in one call, in words."""
+
 
 @dataclass(frozen=True)
 class Row:
