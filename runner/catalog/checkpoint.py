@@ -55,6 +55,22 @@ class Tokens:
 
 
 @dataclass(frozen=True)
+class Original:
+    """A repository in the layout of a model's own code, of which the runner makes a folder.
+
+    Attributes:
+        converter: the module that makes it: `python -m CONVERTER SOURCE TARGET`, the folder of the
+            repository's files and the new one. What is wrong is told on stdout, with the exit
+            status of its error.
+        files: those that it cannot do without. In their folders it reads settings and
+            tokenizers, too, where they are there.
+    """
+
+    converter: str
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Checkpoint:
     """One folder of weights and the pipeline that runs it.
 
@@ -66,7 +82,7 @@ class Checkpoint:
         own_parts: components whose classes are the runner's own -> module and class: exactly
             these may be named by its index, beside those of diffusers and transformers.
         named: the folder's name, where it is not that of the repository.
-        is_converted: the repository has another layout: `kandinsky convert` makes the folder.
+        original: the layout of its repository, where it is another one than that of the folder.
         traits: what its weights must be. Class names are not compared: the published inpainting
             model of 2.1 names a text2img pipeline.
         architectures: what a transformers config.json may name; unused for diffusers.
@@ -99,7 +115,7 @@ class Checkpoint:
     library: str = "diffusers"
     own_parts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     named: str | None = None
-    is_converted: bool = False
+    original: Original | None = None
 
     @property
     def of_diffusers(self) -> bool:

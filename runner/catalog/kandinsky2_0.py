@@ -8,11 +8,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from runner.catalog.checkpoint import Checkpoint, Tokens, Trait, in_channels
+from runner.catalog.checkpoint import Checkpoint, Original, Tokens, Trait, in_channels
 from runner.catalog.kandinsky2_2 import CLIP_2_2
 from runner.catalog.version import Fault, Version
 
 TEXT_PARTS = ("tokenizer", "text_encoder", "tokenizer_2", "text_encoder_2")
+
+UNET_FILE, INPAINT_FILE, VAE_FILE = "Kandinsky-2-0.pt", "Kandinsky-2-0-inpainting.pt", "vae.ckpt"
+TEXT_FOLDER, TEXT_FOLDER_2 = "text_encoder1", "text_encoder2"
+BESIDE_UNET = (
+    VAE_FILE,
+    f"{TEXT_FOLDER}/config.json", f"{TEXT_FOLDER}/pytorch_model.bin",
+    f"{TEXT_FOLDER}/tokenizer.json",
+    f"{TEXT_FOLDER_2}/config.json", f"{TEXT_FOLDER_2}/pytorch_model.bin",
+    f"{TEXT_FOLDER_2}/spiece.model",
+)  # fmt: skip
+CONVERTER = "runner.kandinsky2_0.conversion"
+
 READS_BOTH = Trait("text_proj", "states_proj_2.weight")
 
 DECODER_2_0 = Checkpoint(
@@ -21,7 +33,7 @@ DECODER_2_0 = Checkpoint(
     library="runner.kandinsky2_0.pipeline_kandinsky2_0",
     own_parts={"text_proj": ("runner.kandinsky2_0.text_projection", "KandinskyV20TextProjection")},
     named="kandinsky-2-0",
-    is_converted=True,
+    original=Original(CONVERTER, (UNET_FILE, *BESIDE_UNET)),
     traits=(READS_BOTH, in_channels("unet", 4)),
     modules=("text_proj", "unet", "vae"),
     denoiser="unet",
@@ -39,6 +51,7 @@ INPAINT_2_0 = replace(
     pipeline="KandinskyV20InpaintPipeline",
     library="runner.kandinsky2_0.pipeline_kandinsky2_0_inpaint",
     named="kandinsky-2-0-inpaint",
+    original=Original(CONVERTER, (INPAINT_FILE, *BESIDE_UNET)),
     traits=(READS_BOTH, in_channels("unet", 9)),
 )
 TEXT_2_0 = replace(
@@ -55,7 +68,7 @@ TEXT_2_0 = replace(
     without=("text_proj", "unet", "vae"), keeps_float32=(".wo.",),
 )  # fmt: skip
 # Each folder holds all that its task needs.
-TEXT_INPAINT_2_0 = replace(TEXT_2_0, named=INPAINT_2_0.named)
+TEXT_INPAINT_2_0 = replace(TEXT_2_0, named=INPAINT_2_0.named, original=INPAINT_2_0.original)
 
 KANDINSKY2_0 = Version(
     name="kandinsky2_0",

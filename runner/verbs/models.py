@@ -151,8 +151,6 @@ def _on_disk(folder: str, weights: WeightsConfig) -> str:
         return "not in the small family"
     if source is WeightsSource.folder and not _folder_of(weights, checkpoint).is_dir():
         return "not in this folder"
-    if source is WeightsSource.hub and checkpoint.is_converted:
-        return "to be converted first: kandinsky convert"
     roles = [name for name, checkpoint in row.checkpoints.items() if checkpoint.folder == folder]
     try:
         found = find_weights(
@@ -164,7 +162,8 @@ def _on_disk(folder: str, weights: WeightsConfig) -> str:
         return f"damaged: {told}"
     checked = [f.checked for f in found.values() if f.checked is not None]
     if len(checked) < len(found):
-        return "not on disk; downloaded at the first run"
+        will = "downloaded" if checkpoint.original is None else "downloaded and converted"
+        return f"not on disk; {will} at the first run"
     commit = found[role].revision
     revision = f", commit {commit[:8]}" if commit else ""
     newest = newest_commit(checkpoint.repo, "main")

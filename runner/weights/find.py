@@ -15,6 +15,7 @@ from runner.weights.folder import check_folder
 from runner.weights.found import FoundCheckpoint
 from runner.weights.hashes import FileHashes
 from runner.weights.hub_find import find_on_hub
+from runner.weights.hub_original import find_original
 from runner.weights.random_weights import RELEASE_DIR, random_checkpoint
 
 MINI_DIR = Path(__file__).resolve().parents[1] / "mini" / "weights"
@@ -96,13 +97,9 @@ def _find(
     if role == "depth" and configured.repo is not None:
         source = _depth_source(configured.repo)
     if source is WeightsSource.hub:
-        if checkpoint.is_converted and repo == checkpoint.repo:
-            raise WeightsError(
-                key, repo, "is published in the layout of its own code, and has to be converted",
-                f"weights=<folder that holds {checkpoint.folder}>, which `kandinsky convert` makes "
-                "of its files",
-            )  # fmt: skip
-        found = find_on_hub(role, checkpoint, configured, repo, key, hashes, precision)
+        is_made = checkpoint.original is not None and repo == checkpoint.repo
+        find = find_original if is_made else find_on_hub
+        found = find(role, checkpoint, configured, repo, key, hashes, precision)
         if found.checked is None and config.source is not WeightsSource.hub:
             raise WeightsError(
                 key, repo, "is no folder and not in the hub's cache",
@@ -140,7 +137,7 @@ def _folder(
             has = ", ".join(sorted(path.name for path in MINI_DIR.iterdir() if path.is_dir()))
             raise WeightsError(
                 "weights", "mini", f"the small family has no {checkpoint.folder} (it has: {has})",
-                f"weights={'random' if checkpoint.is_converted else 'hub'}, or weights=<folder>",
+                "weights=hub, or weights=<folder>",
             )  # fmt: skip
         return folder
     return _within(Path(str(config.path)).expanduser().absolute(), checkpoint)

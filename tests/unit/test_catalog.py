@@ -42,7 +42,7 @@ def check_classes(checkpoint: Checkpoint) -> None:
     assert {trait.module for trait in checkpoint.traits} <= set(checkpoint.modules)
     for module, name in checkpoint.own_parts.values():
         assert hasattr(import_module(module), name), name
-    assert checkpoint.is_converted is not checkpoint.repo.endswith(f"/{checkpoint.folder}")
+    assert (checkpoint.original is None) == checkpoint.repo.endswith(f"/{checkpoint.folder}")
     told = (checkpoint.denoiser, checkpoint.autoencoder, (checkpoint.embedding or (None,))[0])
     assert set(filter(None, told)) <= set(checkpoint.modules)
 

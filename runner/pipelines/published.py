@@ -1,0 +1,35 @@
+"""Makes folders of published files that have another layout, each in a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from runner.errors import StorageError, WeightsError
+from runner.weights.found import FoundCheckpoint
+
+
+def make_folder(found: FoundCheckpoint) -> None:
+    """Make the folder of a checkpoint whose files are all there, if nobody has made it meanwhile.
+
+    In a process of its own, so that its memory is given back and the caller needs no torch.
+
+    Raises:
+        WeightsError: the files are not those that were published, or there is no room.
+        StorageError: the folder cannot be written.
+    """
+    making, original = found.making, found.checkpoint.original
+    assert making is not None
+    assert original is not None
+    command = [sys.executable, "-P", "-m", original.converter]
+    done = subprocess.run(
+        [*command, str(making.source), str(making.target)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode == 0:
+        return
+    lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+    said = f"cannot be converted: {done.stdout.strip() or lines[-1]}"
+    if done.returncode == WeightsError.exit_status:
+        raise WeightsError(found.key, found.repo, said)
+    raise StorageError(f"{found.repo} {said} (KANDINSKY_CACHE=<folder> names another place)")
