@@ -20,6 +20,7 @@ from hydra.errors import HydraException
 from PIL import Image
 
 from functional.cells import VERSIONS, Drawn, Watched, drawn, opened, planned
+from functional.direct import LOADED_AS
 from helpers.pixels import furthest
 from helpers.scheduler_cases import (
     CHANGES,
@@ -51,7 +52,8 @@ STEPS = 6
 
 REFUSED: list[tuple[str, str, Options]] = [
     *((version, name, options) for version in VERSIONS for name, options in UNFIT.items()),
-    # 2.1's checkpoint for DDPM thresholds; diffusers then clips nothing.
+    # The checkpoints for DDPM threshold; diffusers then clips nothing.
+    ("kandinsky2_0", "ddpm", {"clip_sample": False}),
     ("kandinsky2_1", "ddpm", {"clip_sample": False}),
     *((version, "ddim", {"thresholding": True, "clip_sample": True}) for version in VERSIONS),
     ("kandinsky3", "ddpm", {"variance_type": "learned_range"}),
@@ -179,14 +181,17 @@ def test_a_swap_keeps_what_the_weights_were_trained_with(
 ) -> None:
     made, live = draw(version, name, {})
     folder = {
+        "kandinsky2_0": "kandinsky-2-0",
         "kandinsky2_1": "kandinsky-2-1",
         "kandinsky2_2": "kandinsky-2-2-decoder",
         "kandinsky3": "kandinsky-3",
     }[version]
     text = dict.fromkeys(("text_encoder", "tokenizer")) if version != "kandinsky2_2" else {}
-    own = DiffusionPipeline.from_pretrained(
-        random_weights / folder, **arguments(folder), **text
-    ).scheduler
+    own = (
+        LOADED_AS.get(folder, DiffusionPipeline)
+        .from_pretrained(random_weights / folder, **arguments(folder), **text)
+        .scheduler
+    )
     assert type(live).__name__ == SCHEDULERS[name].diffusers
     assert {key: live.config[key] for key in TRAINED} == {key: own.config[key] for key in TRAINED}
     assert torch.equal(live.alphas_cumprod, own.alphas_cumprod)
