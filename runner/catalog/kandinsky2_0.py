@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from runner.catalog.checkpoint import Checkpoint, Original, Tokens, Trait, in_channels
 from runner.catalog.kandinsky2_2 import CLIP_2_2
-from runner.catalog.version import Fault, Version
+from runner.catalog.version import CUT, Fault, Version
 
 TEXT_PARTS = ("tokenizer", "text_encoder", "tokenizer_2", "text_encoder_2")
 
@@ -86,4 +86,5 @@ KANDINSKY2_0 = Version(
     decodes_raw=False,
     mask_grown_by="grow_mask",
     faults=frozenset({Fault.mask_grown, Fault.pictures_not_fitted}),
+    rounds={"text2img": CUT},
 )

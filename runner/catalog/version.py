@@ -31,7 +31,7 @@ class Fault(Enum):
 
 @dataclass(frozen=True)
 class Rounding:
-    """How diffusers rounds a size in pixels that the model cannot draw."""
+    """How the pipelines round a size in pixels that the model cannot draw."""
 
     multiple: int
     up: bool
@@ -42,6 +42,8 @@ class Rounding:
 
 
 UP_TO_64, DOWN_TO_8 = Rounding(64, up=True), Rounding(8, up=False)
+CUT = Rounding(1, up=False)
+"""More is drawn, and cut to the size."""
 
 
 @dataclass(frozen=True)

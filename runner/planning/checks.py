@@ -148,7 +148,8 @@ def _check_leading_steps(run: RunConfig, decoder: FoundCheckpoint) -> None:
     raise ConfigError(
         "decoder.num_inference_steps", steps,
         f"Kandinsky {run.version.title} draws no more than {most} steps with "
-        f"{SPACING.name}=leading", f"1 to {most}; or another scheduler.{SPACING.name}",
+        f"{SPACING.name}=leading",
+        f"1 to {most}; or such as scheduler=ddim scheduler.{SPACING.name}=trailing",
     )  # fmt: skip
 
 

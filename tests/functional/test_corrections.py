@@ -52,6 +52,7 @@ NAIVE = [
         for cell in DECODERS
         if cell[0] in PRIORS
     ),
+    Ask("2_0", "text2img", height=100, width=65),
     Ask("2_1", "interpolate", seeding="shared"),
     Ask("2_1", "img2img", **SQUARE),
     Ask("2_2", "inpaint", guidance=1.0),
