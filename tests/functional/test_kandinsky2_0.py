@@ -8,12 +8,16 @@ from pathlib import Path
 import diffusers
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 
 from functional.asked import PROMPT, STEPS, Ask, Pictures, Pixels, generator, pixels
-from functional.cells import planned
+from functional.cells import opened, planned
 from functional.direct import Direct, inputs
 from functional.made import Made
 from runner.kandinsky2_0 import samplings
+from runner.stages import decode as decode_stage
+from runner.stages import encode_two_texts
 
 Drawn = Callable[..., list[Pixels]]
 Sized = Callable[[Ask], Pictures]
@@ -102,3 +106,36 @@ def test_pictures_of_a_batch_are_those_that_are_drawn_alone(
     assert len({picture.tobytes() for picture in together}) == 4
     differences = [np.abs(a - b).max() for a, b in zip(alone, together, strict=True)]
     assert max(differences) <= 2, "levels of 255: sums over a batch are taken in another order"
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("scheduler", ["ddim", "ddpm"])
+def test_pixels_answer_to_each_encoder_the_padding_and_the_variance(
+    random_weights: Path, tmp_path: Path, scheduler: str
+) -> None:
+    plan = planned(random_weights, tmp_path, "kandinsky2_0", f"scheduler={scheduler}")
+    encode, decode = plan.graph.in_order()
+    pipelines = opened(plan, keep_all=True)
+    assert encode.pipeline is not None
+    assert decode.pipeline is not None
+    text = encode_two_texts.run(encode, {}, pipelines.get(encode.pipeline), lambda *_: None)
+    assert isinstance(text, dict)
+    pipeline = pipelines.get(decode.pipeline)
+
+    def draw(**changed: torch.Tensor) -> Pixels:
+        picture = decode_stage.run(decode, {"text": {**text, **changed}}, pipeline, lambda *_: None)
+        assert isinstance(picture, Image.Image)
+        return pixels(picture)
+
+    usual = draw()
+    assert np.array_equal(usual, draw()), "repeats are bit-identical"
+    assert len(text) == 6
+    changes = {name: torch.zeros_like(tensor) for name, tensor in text.items()}
+    for name in ("prompt_embeds", "prompt_embeds_2"):  # the prompt has far fewer tokens
+        padding = text[name].clone()
+        padding[:, 40:] = 0
+        assert not np.array_equal(usual, draw(**{name: padding})), f"the padding of {name}"
+    for name, zeros in changes.items():
+        assert not np.array_equal(usual, draw(**{name: zeros})), name
+    pipeline.unet.conv_out.weight[4:] = 0  # the last channels predict the variance
+    assert np.array_equal(usual, draw()) == (scheduler == "ddim")
