@@ -97,10 +97,10 @@ def resized(
 
 def _identity(files: Mapping[str, Path], size: RandomSize) -> str:
     """Of the same form as a fingerprint of files, and equal to that of none."""
-    hashes = [(name, hashlib.sha256(file.read_bytes()).hexdigest()) for name, file in files.items()]
-    if size is RandomSize.tiny and TINY not in files:
-        tiny = (RELEASE_DIR / TINY).read_bytes()
-        hashes.append((TINY, hashlib.sha256(tiny).hexdigest()))
+    read = {name: file for name, file in files.items() if name != TINY}
+    if size is RandomSize.tiny:
+        read[TINY] = files.get(TINY, RELEASE_DIR / TINY)
+    hashes = [(name, hashlib.sha256(file.read_bytes()).hexdigest()) for name, file in read.items()]
     return fingerprint([*hashes, (f"random weights, {size.name}", str(INITIALISATION))])
 
 

@@ -19,12 +19,17 @@ from functional.direct import Direct
 from functional.made import STEPS, Made
 from hub_stand_in import Hub
 from runner.catalog.version import Fault
+from runner.catalog.versions import VERSIONS
 from runner.cli import main
 
 PAGE = Path(__file__).parents[2] / "docs" / "published.md"
 WRITE = "WRITE_DOCS"
-PUBLISHED = [cell for cell in DECODERS if cell[0] != "2_0"]
-"""In diffusers' layout; the files of 2.0 have to be converted first."""
+PUBLISHED = [
+    (version, task)
+    for version, task in DECODERS
+    if VERSIONS[f"kandinsky{version}"].tasks[task]["decoder"].original is None
+]
+"""In diffusers' layout."""
 SQUARE = ("img2img", "controlnet_img2img")
 HEAD = (
     "# The published checkpoints\n\n"

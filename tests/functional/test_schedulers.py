@@ -15,12 +15,10 @@ from typing import Any
 import diffusers
 import pytest
 import torch
-from diffusers import DiffusionPipeline
 from hydra.errors import HydraException
 from PIL import Image
 
 from functional.cells import VERSIONS, Drawn, Watched, drawn, opened, planned
-from functional.direct import LOADED_AS
 from helpers.pixels import furthest
 from helpers.scheduler_cases import (
     CHANGES,
@@ -31,8 +29,8 @@ from helpers.scheduler_cases import (
     section,
     written,
 )
-from random_weights.loading import arguments
 from runner.catalog.schedulers import KARRAS, SCHEDULERS
+from runner.catalog.versions import VERSIONS as CHECKPOINTS
 from runner.errors import RunnerError
 from runner.pipelines.scheduler_swap import (
     LEARNED_VARIANCE,
@@ -105,6 +103,12 @@ def draw(plan: Planned) -> Draw:
     return run
 
 
+def published(folder: Path) -> Any:
+    """A checkpoint's scheduler."""
+    settings = json.loads((folder / "scheduler_config.json").read_text())
+    return getattr(diffusers, settings["_class_name"]).from_pretrained(folder)
+
+
 def stepped(asked: Plan) -> tuple[torch.Tensor, Any]:
     """What the plan's scheduler makes of noise in all steps, with a model that is a function of
     the sample; and that scheduler.
@@ -112,9 +116,8 @@ def stepped(asked: Plan) -> tuple[torch.Tensor, Any]:
     checked = asked.weights.checkpoints["decoder"].checked
     assert checked is not None
     assert asked.scheduler.spec is not None
-    file = checked.path / (asked.scheduler.folder or "scheduler") / "scheduler_config.json"
-    kind = getattr(diffusers, json.loads(file.read_text())["_class_name"])
-    scheduler = swap_scheduler(kind.from_pretrained(file.parent), asked.scheduler.spec)
+    folder = checked.path / (asked.scheduler.folder or "scheduler")
+    scheduler = swap_scheduler(published(folder), asked.scheduler.spec)
     scheduler.set_timesteps(STEPS)
     generator = torch.Generator().manual_seed(0)
     sample = torch.randn(1, 4, 8, 8, generator=generator)
@@ -180,18 +183,8 @@ def test_a_swap_keeps_what_the_weights_were_trained_with(
     draw: Draw, random_weights: Path, version: str, name: str
 ) -> None:
     made, live = draw(version, name, {})
-    folder = {
-        "kandinsky2_0": "kandinsky-2-0",
-        "kandinsky2_1": "kandinsky-2-1",
-        "kandinsky2_2": "kandinsky-2-2-decoder",
-        "kandinsky3": "kandinsky-3",
-    }[version]
-    text = dict.fromkeys(("text_encoder", "tokenizer")) if version != "kandinsky2_2" else {}
-    own = (
-        LOADED_AS.get(folder, DiffusionPipeline)
-        .from_pretrained(random_weights / folder, **arguments(folder), **text)
-        .scheduler
-    )
+    decoder = CHECKPOINTS[version].tasks["text2img"]["decoder"]
+    own = published(random_weights / decoder.folder / "scheduler")
     assert type(live).__name__ == SCHEDULERS[name].diffusers
     assert {key: live.config[key] for key in TRAINED} == {key: own.config[key] for key in TRAINED}
     assert torch.equal(live.alphas_cumprod, own.alphas_cumprod)

@@ -87,7 +87,7 @@ CHANGES: dict[str, list[tuple[Options, Options]]] = {
     "ddim": [
         *_SPACING, *_each("eta", 0.0, 1.0), *_CLIPPING, *_THRESHOLDING,
         *_each("set_alpha_to_one", True, False),
-        *_steps({"thresholding": True}, {"use_clipped_model_output": True}),
+        ({"thresholding": True}, {"thresholding": True, "use_clipped_model_output": True}),
     ],
     "ddpm": [
         *_SPACING, *_each("variance_type", "fixed_small", "fixed_large", "learned_range"),
