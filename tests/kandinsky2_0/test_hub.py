@@ -101,6 +101,24 @@ def test_offline_it_is_refused_where_it_is_not_there(
     assert err.count("error: ") == 1
     assert "is not on this disk" in err
     assert "HF_HUB_OFFLINE" in err
+    status, _, err = said("plan", *RUN, "weights.decoder.variant=fp16")
+    assert status == 2
+    assert err.startswith(f"error: weights.decoder.variant=fp16: {REPO} is published without")
+
+
+def test_what_another_program_fetched_is_converted(
+    said: Say, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, commit = Path(f"hf_home/hub/models--{REPO.replace('/', '--')}"), "ab" * 20
+    shutil.copytree(source, home / "snapshots" / commit)
+    (home / "refs").mkdir()
+    (home / "refs/main").write_text(commit)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    status, out, _ = said("plan", *RUN)
+    assert status == 0
+    assert f"{REPO}@{commit}: a run will convert it, which takes up to 7.4 MB in " in out
+    (home / "snapshots" / commit / "vae.ckpt").unlink()
+    assert "not on disk; a run will download and convert it" in said("plan", *RUN)[1]
 
 
 def test_a_conversion_that_fails_is_told_in_one_message(
