@@ -61,7 +61,8 @@ class Original:
     Attributes:
         converter: the module that makes it: `python -m CONVERTER SOURCE TARGET`, the folder of the
             repository's files and the new one. What is wrong is told on stdout, with the exit
-            status of its error.
+            status of its error. While it writes it holds `.lock` beside the new folder, and what
+            is not whole is there in `.*.part`.
         files: those that it cannot do without. In their folders it reads settings and
             tokenizers, too, where they are there.
     """

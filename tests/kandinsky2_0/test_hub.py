@@ -132,6 +132,11 @@ def test_a_conversion_that_fails_is_told_in_one_message(
         "what was published:\n  missing: time_embed.0.bias, 64\n"
     )
     assert not Path("outputs/latest").exists()
+    monkeypatch.setitem(vars(DECODER_2_0.original), "converter", "kandinsky2_0.dying")
+    status, _, err = said(*RUN)
+    assert status == 1
+    assert err.startswith(f"error: {REPO} cannot be converted: its process ended (-9)")
+    assert kept() == [".lock"], "what was begun is gone"
 
 
 def test_whoever_wants_it_at_once_gets_one_folder(source: Path, tmp_path: Path) -> None:
