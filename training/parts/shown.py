@@ -49,8 +49,17 @@ class Shelf:
         self.work, self.known, self.device = work, known, device
         self.scenes = known.scenes
         self.latents = dataset.latents(work, known, device)
-        self.shaken = ToldEmbeddings(dataset.embeddings(work, known, device), self.scenes)
-        self.nothing = unet.zero_image_embedding(clip.load(work).to(device))
+
+    @cached_property
+    def shaken(self) -> ToldEmbeddings:
+        """Image embeddings of the known scenes."""
+        embeddings = dataset.embeddings(self.work, self.known, self.device)
+        return ToldEmbeddings(embeddings, self.scenes)
+
+    @cached_property
+    def nothing(self) -> Tensor:
+        """The image embedding [1, clip.WIDTH] of no image."""
+        return unet.zero_image_embedding(clip.load(self.work).to(self.device))
 
     @cached_property
     def movq(self) -> VQModel:

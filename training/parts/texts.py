@@ -23,6 +23,7 @@ from training.loop import Budget, Draws, Losses, Run, load_ema, train
 from training.parts import clip
 from training.scenes import sample_loosely
 from training.tokenizers.unigrams import (
+    T5_TOKENS,
     XLM_ROBERTA_TOKENS,
     t5_tokenizer,
     xlm_roberta_tokenizer,
@@ -108,19 +109,25 @@ class T5Student(nn.Module):
         )
         self.head = nn.Linear(WIDTH, clip.WIDTH)
 
-    def read(self, prompts: list[str], padding: str = "longest") -> Told:
-        """Prompts, padded to the longest of them, or to "max_length"."""
-        ids, mask = tokens(t5_tokenizer(), prompts, padding, self.encoder.device)
+    def read(self, prompts: list[str], padding: str = "longest", most: int = T5_TOKENS) -> Told:
+        """Prompts, padded to the longest of them, or to `most` tokens with "max_length"."""
+        ids, mask = tokens(t5_tokenizer(), prompts, padding, self.encoder.device, most)
         states = self.encoder(ids, attention_mask=mask).last_hidden_state
         mean = (states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
         return Told(self.head(mean), states, mask)
 
 
 def tokens(
-    tokenizer: Any, prompts: list[str], padding: str, device: torch.device
+    tokenizer: Any,
+    prompts: list[str],
+    padding: str,
+    device: torch.device,
+    most: int | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Ids and attention mask [B, T]."""
-    made = tokenizer(prompts, padding=padding, truncation=True, return_tensors="pt").to(device)
+    made = tokenizer(
+        prompts, padding=padding, truncation=True, max_length=most, return_tensors="pt"
+    ).to(device)
     return made.input_ids, made.attention_mask
 
 
