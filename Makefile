@@ -4,8 +4,10 @@ VENV := .venv
 INSTALLED := $(VENV)/.installed
 # What users need, without what develops and tests it.
 TO_RUN := $(VENV)/.installed-to-run
-# A worker a core; a test that waits for a process lets the other worker compute.
-PYTEST := $(VENV)/bin/python -m pytest -q -n auto --dist worksteal
+# Three workers for two cores: tests wait for processes, writers and locks a third of the time.
+WORKERS := $(shell $(PYTHON) -c 'import os; cores = getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count())); print(len(cores(0)) * 3 // 2)')
+# The hundreds of processes that tests start need not compile the runner's modules each time.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(VENV)/bin/python -m pytest -q -n $(WORKERS) --dist worksteal
 
 .PHONY: run test table published test-fast test-gpu check types format clean
 

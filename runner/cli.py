@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
+from runner.system import garbage
 from runner.system.exit import report_errors
 from runner.system.terminal import out_status, printing
 
@@ -15,6 +16,7 @@ VERBS = {
     "run": "make images (the default verb)",
     "plan": "show what would be done; loads nothing",
     "download": "fetch the weights that a config or a sweep needs",
+    "convert": "make diffusers folders of the published files of Kandinsky 2.0",
     "keys": "every key and option of the config, and what it means",
     "models": "versions, tasks, repositories, and what is on disk",
     "doctor": "what works on this machine",
@@ -53,7 +55,7 @@ def _run_verb(given: list[str]) -> int:
         return report_errors(lambda: _run(verb, given))
     finally:
         # The process ends: a last search for reference cycles would be wasted.
-        gc.freeze()
+        garbage.set_aside()
 
 
 def _run(verb: str, arguments: list[str]) -> int:

@@ -11,6 +11,7 @@ RunnerError                 any error of the runner's own; shown as one message,
 │   └── RunFailedError      exit 1   from Python: a stage failed; holds the finished images
 ├── StorageError            exit 1   a result could not be written or read (disk full, permissions)
 └── TrackingError           exit 1   MLflow records could not be kept or delivered
+    └── StoreGoneError      exit 1   their database was deleted or replaced since it was opened
 
 Interrupted                 exit 130 / 143   Ctrl-C or SIGTERM; a KeyboardInterrupt, so that no
                             `except Exception` on the way swallows it
@@ -136,6 +137,10 @@ class StorageError(RunnerError):
 
 class TrackingError(RunnerError):
     """The tracking store could not be reached, or refused a record."""
+
+
+class StoreGoneError(TrackingError):
+    """The database was deleted, or replaced by another one, since it was opened."""
 
 
 class Interrupted(KeyboardInterrupt):

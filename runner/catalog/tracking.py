@@ -66,7 +66,9 @@ PLUGINS = "mlflow.tracking_store"
 def scheme_of(uri: str) -> str:
     """An address's scheme, without a driver; `databricks` stands alone."""
     scheme = SCHEME.match(uri)
-    return uri if uri in STORES else scheme[1].lower() if scheme else ""
+    if scheme is not None:
+        return scheme[1].lower()
+    return uri if uri in STORES and STORES[uri].form == uri else ""
 
 
 def is_server(uri: str) -> bool:

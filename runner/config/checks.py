@@ -116,17 +116,24 @@ def complete_weights(weights: Sequence[float | None]) -> list[float]:
     return [share if weight is None else weight for weight in weights]
 
 
-def check_seeds(seeds: Sequence[int]) -> tuple[int, ...]:
-    """Check that seeds are distinct and that torch accepts them."""
+def check_seeds(seeds: Sequence[object]) -> tuple[int, ...]:
+    """Check that seeds are distinct whole numbers and that torch accepts them.
+
+    OmegaConf lets lists and mappings pass in a list of numbers.
+    """
     if not seeds:
         raise ConfigError("seeds", "[]", "no image would be made", "at least one number")
+    checked: list[int] = []
     for seed in seeds:
+        if not isinstance(seed, int):
+            raise ConfigError("seeds", seed, "is no whole number", f"0 to {MAX_SEED}")
         if not 0 <= seed <= MAX_SEED:
             raise ConfigError("seeds", seed, "is out of range", f"0 to {MAX_SEED}")
-    repeated = sorted(seed for seed, times in Counter(seeds).items() if times > 1)
+        checked.append(seed)
+    repeated = sorted(seed for seed, times in Counter(checked).items() if times > 1)
     if repeated:
-        raise ConfigError("seeds", list(seeds), f"{repeated[0]} is there twice", "each seed once")
-    return tuple(seeds)
+        raise ConfigError("seeds", checked, f"{repeated[0]} is there twice", "each seed once")
+    return tuple(checked)
 
 
 def check_count(key: str, value: object, most: int) -> int | None:

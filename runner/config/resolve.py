@@ -34,7 +34,7 @@ from runner.config.measuring import (
 )
 from runner.config.output_dir import check_output_dir
 from runner.config.overrides import INTERPOLATION
-from runner.config.prompts import check_text, prompts_of
+from runner.config.prompts import check_images, check_text, prompts_of
 from runner.config.run_config import RunConfig
 from runner.config.schema import Config
 from runner.config.texts import check_no_text, check_texts
@@ -181,7 +181,7 @@ def freeze(
         "metrics": check_metrics(config.metrics),
         "baseline": baseline_of(config.baseline),
         "objective": check_objective(config),
-        "prompts": _prompts(config, task),
+        "prompts": check_images(_prompts(config, task), config.seeds, config.prompt_file),
         "seeds": check_seeds(config.seeds),
         "interpolate": check_items(config.interpolate.items, task, any_sum=not config.corrections),
         "threads": check_count("threads", config.threads, 1024),

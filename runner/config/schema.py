@@ -89,7 +89,7 @@ class Config:
 
     prompt: Any = key(
         None,
-        "What the images show. One image is made for each prompt and each seed.",
+        "What the images show. One image is made for each prompt and each seed: up to 200,000.",
         takes="a text or a list of texts",
     )
     prompt_file: str | None = key(

@@ -12,6 +12,7 @@ from runner.engine.results import Made, decode
 from runner.engine.stage_runner import PipelineSource, StageRunner
 from runner.errors import RunnerError
 from runner.graph.node import Node, PipelineSpec
+from runner.system import garbage
 
 
 class Workers(Protocol):
@@ -68,7 +69,7 @@ class Here:
     def _opened(self) -> PipelineSource:
         gc.collect()  # `gc.freeze` would keep the garbage that there is
         pipelines = self._open_pipelines()
-        if not gc.get_freeze_count():
+        if not (garbage.is_set_aside() or gc.get_freeze_count()):
             # Else the collector scans all imported objects whenever a pipeline is freed.
             gc.freeze()
             self._has_frozen = True

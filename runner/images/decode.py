@@ -113,7 +113,8 @@ def decode_picture(file: BinaryIO) -> Picture:
         except Exception as error:
             # Pillow's readers raise many kinds of exceptions on damaged files: SyntaxError,
             # struct.error, EOFError, zlib.error and more.
-            raise UnusableError(f"is damaged or cut short ({error})") from error
+            why = f" ({error})" if str(error) else ""
+            raise UnusableError(f"is damaged or cut short{why}") from error
 
 
 @cache

@@ -6,17 +6,20 @@ time is the one that `open_rgb` and `mask_of_file` give to the pipelines later.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
+from typing import Any
 
 from PIL import Image, ImageOps
 
+from runner.config.choices import Resize
 from runner.errors import ConfigError, StageError, format_value
 from runner.images.decode import Picture, UnusableError, decode_picture
-from runner.images.geometry import KEPT, REPAINTED
+from runner.images.geometry import KEPT, REPAINTED, aligned_mask, mask_of_box, resized_mask
 from runner.system.hashes import open_file_sha256
 
 LOWEST_WHITE = 128
@@ -32,6 +35,7 @@ class InputImage:
         width: in pixels, after EXIF rotation.
         height: likewise.
         by_chunks: its colours are told by a PNG's gAMA, cHRM or cICP.
+        pixels: hex sha256 of the pixels as `open_rgb` gives them.
     """
 
     path: Path
@@ -39,6 +43,7 @@ class InputImage:
     width: int
     height: int
     by_chunks: bool = False
+    pixels: str = ""
 
 
 def check_image(path: str | Path, key: str) -> InputImage:
@@ -76,9 +81,10 @@ def _examined(path: Path, size: int, mtime_ns: int) -> InputImage:
         raise UnusableError("is an empty file")
     with path.open("rb") as file:
         picture = decode_picture(file)
-        width, height = picture.rgb().size
+        rgb = picture.rgb()
+        pixels = hashlib.sha256(rgb.tobytes()).hexdigest()
         sha256 = open_file_sha256(file)
-    return InputImage(path, sha256, width, height, picture.by_chunks)
+    return InputImage(path, sha256, rgb.width, rgb.height, picture.by_chunks, pixels)
 
 
 def open_rgb(path: Path) -> Image.Image:
@@ -114,6 +120,29 @@ def grey_mask_of_file(path: Path, *, invert: bool) -> Image.Image:
     """
     grey = _grey(path)
     return ImageOps.invert(grey) if invert else grey
+
+
+def read_mask(params: Mapping[str, Any], file: Path | None) -> Image.Image:
+    """The mask of a node of the stage `read_mask`, RGB: black is kept, white is repainted.
+
+    Args:
+        params: of the node.
+        file: of the mask; None: it is a box.
+
+    Raises:
+        StageError: the file can no longer be read.
+    """
+    size, invert = params["size"], bool(params["invert"])
+    if file is None:
+        width, height = params["original_size"]
+        mask = mask_of_box((width, height), tuple(params["box"]), invert=invert)
+    else:
+        opened = grey_mask_of_file if size is None else mask_of_file
+        mask = opened(file, invert=invert)
+    if size is not None:
+        width, height = size
+        mask = aligned_mask(resized_mask(mask, width, height, Resize[params["resize"]]))
+    return mask.convert("RGB")
 
 
 def _grey(path: Path) -> Image.Image:

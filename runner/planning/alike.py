@@ -6,7 +6,7 @@ node is compared here by what it truly reads. Keys stay as they are, so what is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from runner.config.cell import Cell
@@ -14,15 +14,10 @@ from runner.config.keys import keys_without_identity, profile_keys
 from runner.config.overrides import assigned
 from runner.config.schema import Config
 from runner.graph.node import Node
-from runner.graph.stage_table import UNCORRECTED
-from runner.planning.cut_texts import TEXTS
+from runner.planning.as_read import AsRead
 from runner.planning.plan import Plan, PlannedImage
 from runner.system.text import pluralize, shorten
 
-SEEDS = 2**32
-"""torch's CPU generator (mt19937) reads the lowest 32 bits of a seed."""
-CASELESS = ("prior", "prior_from_image")
-"""Stages whose tokenizer, CLIP's, makes texts lower."""
 HOW = frozenset(
     {key.partition(".")[0] for key, _ in profile_keys(Config)}
     | keys_without_identity(Config)
@@ -36,53 +31,30 @@ class Comparer:
 
     def __init__(self) -> None:
         self._numbers: dict[object, int] = {}
-        self._lost: dict[tuple[str, str, str], str] = {}
-        self._sizes: dict[str, tuple[int, int]] = {}
+        self._as_read = AsRead()
         self._known: dict[int, tuple[Node, int]] = {}
 
     def learn(self, plan: Plan) -> None:
-        """Learn what a plan knows: texts that are cut, and sizes of pictures."""
-        self._sizes |= {one.sha256: (one.width, one.height) for one in plan.pictures.values()}
-        for cut in plan.cut_texts:
-            found = plan.weights.checkpoints[cut.role]
-            self._lost[found.identity, found.checkpoint.pipeline, cut.text] = cut.lost
+        """Learn what a plan knows."""
+        self._as_read.learn(plan)
 
     def number(self, node: Node) -> int:
         """The number of a node's result."""
         known = self._known.get(id(node))
         if known is None:
-            inputs = tuple((name, self.number(needed)) for name, needed in node.inputs.items())
-            params = repr(sorted(self._read(node).items()))
-            same = node.stage, node.stage_version, params, inputs, node.pipeline
+            idle = self._as_read.weightless(node)
+            inputs = tuple(
+                (name, 0, needed.stage, needed.params.get("num_inference_steps"))
+                if name in idle
+                else (name, self.number(needed))
+                for name, needed in node.inputs.items()
+            )
+            params = repr(sorted(self._as_read.params(node).items()))
+            pipeline = self._as_read.pipeline(node)
+            same = node.stage, node.stage_version, params, inputs, pipeline
             # The node is kept, so that its id stays its own.
             known = self._known[id(node)] = node, self._numbers.setdefault(same, len(self._numbers))
         return known[1]
-
-    def _read(self, node: Node) -> Mapping[str, object]:
-        """A node's parameters as its stage reads them."""
-        read: dict[str, object] = dict(node.params)
-        if isinstance(seed := read.get("seed"), int):
-            read["seed"] = seed % SEEDS
-        if "strength" in read and UNCORRECTED not in read:  # else 2.1 reads the number itself
-            steps = node.integer("num_inference_steps")
-            read["strength"] = min(int(steps * node.number("strength")), steps)
-        for name in TEXTS:
-            if isinstance(text := read.get(name), str):
-                read[name] = self._text(node, text)
-        size, picture = read.get("size"), self._sizes.get(str(read.get("sha256")))
-        if isinstance(size, list) and picture is not None:
-            width, height = picture
-            if width * size[1] == height * size[0]:
-                read["resize"] = None  # all ways of resizing are the same
-        return read
-
-    def _text(self, node: Node, text: str) -> str:
-        """The part of a text that the encoder reads, with white space and case as it takes them."""
-        if node.pipeline is not None:
-            lost = self._lost.get((node.pipeline.weights, node.pipeline.pipeline, text), "")
-            text = text.rstrip().removesuffix(lost)
-        text = " ".join(text.split())
-        return text.lower() if node.stage in CASELESS else text
 
 
 def same_images(images: Sequence[PlannedImage], comparer: Comparer) -> Iterator[str]:
@@ -126,7 +98,10 @@ def tell_same_cells(cells: Sequence[Cell], plans: Sequence[Plan]) -> list[Plan]:
             if own.get(key) != its.get(key)
             and key.lstrip("+~").partition(".")[0].partition("/")[0] not in HOW
         ]
-        if apart:
+        if own == its and before is not cell:
+            text = f"cells {before.number} and {cell.number} ({shorten(' '.join(cell.overrides))})"
+            plan = replace(plan, warnings=(*plan.warnings, f"{text} are the same"))
+        elif apart:
             words = [" ".join(f"{key}={of[key]}" for key in apart if key in of) or "without it"
                      for of in (its, own)]  # fmt: skip
             text = (

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from runner.catalog.scheduler_config import (
     DEFAULTS,
+    STEP_DEFAULTS,
     Change,
     changes,
     filled,
@@ -142,6 +143,30 @@ def scheduler_spec(config: SchedulerConfig) -> SchedulerSpec | None:
     return SchedulerSpec(config.name, tuple(sorted(options.items())))
 
 
+def options_with_effect(
+    spec: SchedulerSpec, published: Published | None, steps: int
+) -> tuple[str, Mapping[str, Any]]:
+    """A scheduler's class, and the settings in which it differs from what it is without options.
+
+    Options that name what it has anyway are left out, and those without effect in so many steps.
+    """
+    wanted = str(NAMED[spec.name].diffusers)
+    if published is None:
+        return wanted, dict(spec.options)
+    usual = {**STEP_DEFAULTS.get(wanted, {}), **_made(spec, published)}
+    settings = {**usual, **dict(spec.options)}
+    if settings.get("sample_max_value") == 1:  # then the threshold is 1, whatever its share
+        settings["dynamic_thresholding_ratio"] = usual.get("dynamic_thresholding_ratio")
+    if steps == 1 and settings.get("set_alpha_to_one"):
+        settings["eta"] = usual.get("eta")  # the last step ends without noise
+    order = settings.get("solver_order")
+    if isinstance(order, int) and settings.get("lower_order_final"):
+        # The first step is of order 1, the second at most of 2; the last ones likewise
+        # (diffusers, DPMSolverMultistepScheduler.step, lower_order_final).
+        settings["solver_order"] = min(order, max(1, (steps + 1) // 2))
+    return wanted, {k: v for k, v in settings.items() if k not in usual or v != usual[k]}
+
+
 def published_class(published: Published) -> str:
     """The class of the checkpoint's main scheduler."""
     return str(published[""].get("_class_name"))
@@ -166,12 +191,15 @@ def _changes(
     """
     if published is None:
         return ()
+    made = _made(spec, published)
+    file = published.get(spec.name, published[""]) if beside is None else beside
+    own, wanted = str(file.get("_class_name")), str(NAMED[spec.name].diffusers)
+    return changes(own, filled(own, listed_in(file)), wanted, {**made, **dict(spec.options)})
+
+
+def _made(spec: SchedulerSpec, published: Published) -> dict[str, Any]:
+    """All settings of a scheduler without its options."""
     file = published.get(spec.name, published[""])
     own, listed = str(file.get("_class_name")), listed_in(file)
     wanted = str(NAMED[spec.name].diffusers)
-    settings = filled(own, listed)
-    made = filled(wanted, swapped(wanted, DEFAULTS[wanted], own, listed, settings))
-    if beside is not None:
-        own = str(beside.get("_class_name"))
-        settings = filled(own, listed_in(beside))
-    return changes(own, settings, wanted, {**made, **dict(spec.options)})
+    return filled(wanted, swapped(wanted, DEFAULTS[wanted], own, listed, filled(own, listed)))

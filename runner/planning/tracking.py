@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from importlib.metadata import entry_points, version
 from importlib.util import find_spec
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from runner.catalog.tracking import (
     FOLDERS,
@@ -34,6 +35,9 @@ from runner.system.credentials import strip_credentials
 KEY = "tracking.uri"
 ANOTHER = f"another address, or {KEY}=null: a database in the output folder"
 SQLITE_BEGINS = b"SQLite format 3\0"
+HEADER = 100
+"""Bytes at the start of a sqlite file, which tell its length (https://sqlite.org/fileformat.html).
+"""
 MIGRATIONS = Path("store", "db_migrations", "versions")
 
 
@@ -42,7 +46,7 @@ def check_tracking(run: RunConfig) -> None:
 
     Raises:
         ConfigError: MLflow does not take the address, a driver is missing, a sqlite file cannot
-            be made or written, is none, or was written by a newer MLflow; the experiment was
+            be made or written, is none, or was written by another MLflow; the experiment was
             deleted.
     """
     if run.tracking.tracker is not Tracker.mlflow:
@@ -67,6 +71,8 @@ def _check_scheme(uri: str) -> None:
         _check_settings(store, shown)
         if store.database:
             _check_driver(uri, shown)
+        elif store.port is not None and (problem := _host_problem(uri)):
+            raise ConfigError(KEY, shown, problem, (store.form,))
         return
     if scheme in FOLDERS:
         if os.environ.get(FOLDERS_ALLOWED, "").lower() not in ("true", "1"):
@@ -83,6 +89,16 @@ def _check_settings(store: TrackingStore, shown: str) -> None:
             KEY, shown, "there are no settings for it",
             f"with {store.settings[0]} in the environment, or with {store.settings_file}",
         )  # fmt: skip
+
+
+def _host_problem(uri: str) -> str | None:
+    """Why an address names no server. Without a host MLflow asks one that is called `api`."""
+    parts = urlsplit(uri)
+    try:
+        there, _ = parts.hostname, parts.port
+    except ValueError as error:
+        return str(error).lower()
+    return None if there else "names no host"
 
 
 def _check_driver(uri: str, shown: str) -> None:
@@ -146,15 +162,12 @@ def _folder_problem(folder: Path) -> str | None:
 
 
 def _check_database(path: Path, shown: str, experiment: str) -> None:
-    # A file that another process has locked, or that is damaged, is the writer's to tell.
+    if damage := _damage(path):
+        raise ConfigError(KEY, shown, f"is damaged: {damage}", ANOTHER)
+    # A file that another process has locked is the writer's to tell.
     with contextlib.suppress(sqlite3.Error):
         for revision in _rows(path, "SELECT version_num FROM alembic_version"):
-            if revision not in _migrations():
-                raise ConfigError(
-                    KEY, shown,
-                    f"was written by a newer MLflow than the {version('mlflow')} that is installed",
-                    f"a newer one (pip install --upgrade mlflow); {ANOTHER}",
-                )  # fmt: skip
+            _check_revision(revision, shown)
         stages = set(
             _rows(path, "SELECT lifecycle_stage FROM experiments WHERE name = ?", experiment)
         )
@@ -163,6 +176,24 @@ def _check_database(path: Path, shown: str, experiment: str) -> None:
                 "tracking.experiment", experiment, f"was deleted in {shown}",
                 "another name, or restore it there: mlflow experiments restore",
             )  # fmt: skip
+
+
+def _damage(path: Path) -> str | None:
+    """What is seen at once of a sqlite file that was cut short."""
+    if not path.exists():
+        return None
+    with path.open("rb") as file:
+        begins = file.read(HEADER)
+        size = path.stat().st_size
+    if len(begins) < HEADER:
+        return f"it ends after {size} bytes" if begins else None
+    page = int.from_bytes(begins[16:18], "big")
+    pages, changes, valid_for = (int.from_bytes(begins[at : at + 4], "big") for at in (28, 24, 92))
+    # While a write-ahead log is there the file itself may be behind.
+    if changes != valid_for or path.with_name(f"{path.name}-wal").exists():
+        return None
+    whole = pages * (65536 if page == 1 else page)
+    return f"it has {size} bytes of {whole}" if size < whole else None
 
 
 def _rows(path: Path, query: str, *values: str) -> Iterator[str]:
@@ -175,9 +206,27 @@ def _rows(path: Path, query: str, *values: str) -> Iterator[str]:
             yield str(row[0])
 
 
-def _migrations() -> set[str]:
-    """The revisions of a database that the installed MLflow knows; read from its files' names."""
+def _check_revision(revision: str, shown: str) -> None:
+    """Check that the installed MLflow writes databases of this revision."""
+    found = f"the {version('mlflow')} that is installed"
+    migrations = _migrations()
+    if not any(file.name.startswith(f"{revision}_") for file in migrations):
+        raise ConfigError(
+            KEY, shown, f"was written by a newer MLflow than {found}",
+            f"a newer one (pip install --upgrade mlflow); {ANOTHER}",
+        )  # fmt: skip
+    goes_on = re.compile(rf"^down_revision = ['\"]{re.escape(revision)}['\"]", re.MULTILINE)
+    if any(goes_on.search(file.read_text(encoding="utf-8")) for file in migrations):
+        raise ConfigError(
+            KEY, shown, f"was written by an older MLflow than {found}",
+            f"after a copy of the file: mlflow db upgrade {shown}; {ANOTHER}",
+        )  # fmt: skip
+
+
+def _migrations() -> list[Path]:
+    """The files of the steps between databases that the installed MLflow knows, each named after
+    the revision that it makes, and naming the one that it goes on from.
+    """
     spec = find_spec("mlflow")
     places = (spec.submodule_search_locations or ()) if spec else ()
-    files = (file for place in places for file in (Path(place) / MIGRATIONS).glob("*_*.py"))
-    return {file.name.partition("_")[0] for file in files}
+    return [file for place in places for file in (Path(place) / MIGRATIONS).glob("*_*.py")]

@@ -16,6 +16,7 @@ from runner.mini.known import Known, read_known
 from runner.planning.cut_texts import CutText, cut_warnings
 from runner.planning.unused import unused_settings
 from runner.system.files import expand_home
+from runner.system.text import shorten
 from runner.weights.find import MINI_DIR
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def _unknown_words(run: RunConfig) -> Iterator[str]:
     unknown = {text: words for text in texts if (words := known.unknown_words(text))}
     if unknown:
         distinct = list(dict.fromkeys(word for found in unknown.values() for word in found))
-        shown = ", ".join(map(repr, distinct[:SHOWN_WORDS]))
+        shown = ", ".join(repr(shorten(word)) for word in distinct[:SHOWN_WORDS])
         more = f" and {len(distinct) - SHOWN_WORDS} more" if len(distinct) > SHOWN_WORDS else ""
         where = f"{len(unknown)} of {len(texts)} texts" if len(texts) > 1 else "this prompt"
         yield (

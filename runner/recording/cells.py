@@ -7,7 +7,9 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from operator import methodcaller
 from pathlib import Path
+from typing import TypeAlias
 
 from runner.engine.observer import Loaded, NodeResult, Observer
 from runner.errors import RunnerError, StorageError
@@ -113,8 +115,9 @@ class CellAtWork:
     """A cell of a sweep while it runs.
 
     Attributes:
-        begin: opens its record; called with the first thing that happens to one of its nodes.
-        open: keys of the targets that are not finished yet.
+        begin: opens its record; called with the first thing that happens to a node of its own.
+        targets: keys of the nodes whose results it keeps; `open`: of those not finished yet.
+        kept: what its record will be told once it is open.
         loaded: the pipelines that its record has.
         knows_workers: whether its record has the workers.
         images: how many it made, once it has ended.
@@ -124,8 +127,10 @@ class CellAtWork:
     number: int
     plan: Plan
     begin: Callable[[], CellRecord]
+    targets: frozenset[str] = field(init=False)
     open: set[str] = field(init=False)
     record: CellRecord | None = None
+    kept: list[Event] = field(default_factory=list)
     loaded: set[PipelineSpec] = field(default_factory=set)
     knows_workers: bool = False
     failed: bool = False
@@ -133,13 +138,23 @@ class CellAtWork:
     status: Status | None = None
 
     def __post_init__(self) -> None:
-        self.open = {node.key for node in self.plan.graph.targets}
+        self.targets = frozenset(node.key for node in self.plan.graph.targets)
+        self.open = set(self.targets)
 
-    def ensure_record(self) -> CellRecord:
-        """Its record; begins it at the first call."""
+    def tell(self, event: Event) -> None:
+        """Tell its record, now or when it is opened."""
+        if self.record is not None:
+            event(self.record)
+        else:
+            self.kept.append(event)
+
+    def ensure_record(self) -> None:
+        """Open its record, unless that is done."""
         if self.record is None:
             self.record = self.begin()
-        return self.record
+            kept, self.kept = self.kept, []
+            for event in kept:
+                event(self.record)
 
     def end(self, status: Status) -> None:
         """Close its record and free its memory."""
@@ -150,10 +165,17 @@ class CellAtWork:
             self.record = None
 
 
+Event: TypeAlias = Callable[[CellRecord], None]
+
+
 class Recorder(Observer):
     """Passes the engine's events on a node to every cell that has the node.
 
     The node counts as run by the first of these cells, and as reused by the others.
+
+    A cell's record is opened when a node of its own begins or has its result: one that no other
+    cell has, or whose result it keeps. So a prior that thousands of cells share does not wait for
+    their records, and these are not all open at once.
 
     Args:
         on_end: called with each cell that ended.
@@ -180,24 +202,32 @@ class Recorder(Observer):
     def node_started(self, node: Node) -> None:
         for cell in self._open_owners(node):
             if self._workers is not None and not cell.knows_workers:
-                cell.ensure_record().workers_begun(*self._workers)
+                cell.tell(methodcaller("workers_begun", *self._workers))
                 cell.knows_workers = True
         self._tell_loaded(node)
+        if len(self._owners[node.key]) == 1:
+            for cell in self._open_owners(node):
+                cell.ensure_record()
 
     def memory_relieved(self, node: Node, how: str) -> None:
         for cell in self._open_owners(node):
-            cell.ensure_record().memory_relieved(node, how)
+            cell.tell(methodcaller("memory_relieved", node, how))
 
     def node_finished(self, result: NodeResult) -> None:
-        reused = replace(result, reused=True)
-        for number, cell in enumerate(self._open_owners(result.node)):
-            cell.ensure_record().node_finished(reused if number else result)
-            self._done(cell, result.node)
+        node, reused = result.node, replace(result, reused=True)
+        for number, cell in enumerate(self._open_owners(node)):
+            told = reused if number else result
+            if self._is_own(node, cell):
+                cell.ensure_record()
+            else:  # what is kept for later must not hold the result in memory
+                told = replace(told, ran=replace(told.ran, made={}), pictures={})
+            cell.tell(methodcaller("node_finished", told))
+            self._done(cell, node)
 
     def node_failed(self, node: Node, error: RunnerError) -> None:
         for cell in self._open_owners(node):
             cell.failed = True
-            cell.ensure_record().node_failed(node, error)
+            cell.tell(methodcaller("node_failed", node, error))
             self._done(cell, node)
 
     def node_blocked(self, node: Node, needed: Node) -> None:
@@ -220,7 +250,7 @@ class Recorder(Observer):
             return
         for cell in self._open_owners(node):
             if loaded.spec not in cell.loaded:
-                cell.ensure_record().pipeline_loaded(loaded)
+                cell.tell(methodcaller("pipeline_loaded", loaded))
                 cell.loaded.add(loaded.spec)
                 # The loading time counts for the first cell alone.
                 loaded = self._loaded[loaded.spec] = replace(loaded, seconds=0.0)
@@ -228,8 +258,13 @@ class Recorder(Observer):
     def _open_owners(self, node: Node) -> list[CellAtWork]:
         return [cell for cell in self._owners[node.key] if cell.status is None]
 
+    def _is_own(self, node: Node, cell: CellAtWork) -> bool:
+        """Whether no other cell has the node, or this one keeps its result."""
+        return len(self._owners[node.key]) == 1 or node.key in cell.targets
+
     def _done(self, cell: CellAtWork, node: Node) -> None:
         cell.open.discard(node.key)
         if not cell.open:
+            cell.ensure_record()  # where it has failed without a node of its own
             cell.end(Status.FAILED if cell.failed else Status.FINISHED)
             self._on_end(cell)

@@ -57,7 +57,7 @@ def execute_run(run: RunConfig) -> Finished:
                     # Before the wait: the manifest is right even if it is killed.
                     whole = record.end(status, time.perf_counter() - started)
                 if session:
-                    ids = close_session(session, run.output_dir)
+                    ids = close_session(session, run.output_dir, run.progress)
                     if record:
                         record.folder.mlflow_run_id = ids.get(run_id)
                         whole = record.save_manifest(status)

@@ -94,7 +94,7 @@ class SweepTracking:
             session.end(parent, status)
         ids: dict[str, str] = {}
         for session in filter(None, self._sessions.values()):
-            ids |= close_session(session, self._run.output_dir)
+            ids |= close_session(session, self._run.output_dir, self._run.progress)
         return ids
 
     def _note(self) -> str:

@@ -27,24 +27,28 @@ def below(folder: Path, name: str) -> Path:
     """Where to write in a folder that may have come from somebody else.
 
     Raises:
-        StorageError: a link of that name leads out of the folder.
+        StorageError: a link of that name leads out of the folder, or the folders above it cannot
+            be read.
     """
     try:
         return path_below(folder, name)
     except UntrustedError as error:
         raise StorageError(f"cannot write {folder / name}: it {error}") from error
+    except OSError as error:
+        raise StorageError(f"cannot write {folder / name}: {error.strerror}") from error
 
 
 def output_below(folder: Path, name: str) -> Path:
     """Where a command writes in a folder that others may have made.
 
     Raises:
-        ConfigError: a link of that name leads elsewhere.
+        ConfigError: a link of that name leads elsewhere, or the folders above it cannot be read.
     """
     try:
         return path_below(folder, name)
-    except UntrustedError as error:
-        raise ConfigError("out", folder / name, str(error), "--out, another place") from error
+    except (UntrustedError, OSError) as error:
+        problem = getattr(error, "strerror", None) or str(error)
+        raise ConfigError("out", folder / name, problem, "--out, another place") from error
 
 
 def make_folder(folder: Path) -> None:

@@ -69,6 +69,13 @@ Finite: TypeAlias = Annotated[float, check_finite]
 """Types of fields for `typed_json.read_as`."""
 
 
+def true_path(path: Path) -> Path:
+    """A path without links; it need not exist. Where links lead round in a circle it is the path
+    of one of them, and opening it says so.
+    """
+    return Path(os.path.realpath(path))  # Path.resolve raises RuntimeError there
+
+
 def path_below(folder: Path, name: str) -> Path:
     """The path that a record in a folder names; it need not exist.
 
@@ -84,7 +91,7 @@ def path_below(folder: Path, name: str) -> Path:
             mode = path.lstat().st_mode
         except (FileNotFoundError, NotADirectoryError):
             return folder / name
-        if stat.S_ISLNK(mode) and not path.resolve().is_relative_to(folder.resolve()):
+        if stat.S_ISLNK(mode) and not true_path(path).is_relative_to(true_path(folder)):
             raise UntrustedError(f"is a link out of its folder: {str(path.readlink())!r:.100}")
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode)):
             raise UntrustedError("is no regular file")

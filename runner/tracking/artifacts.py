@@ -16,6 +16,7 @@ from urllib.parse import unquote
 from runner.catalog.tracking import ARTIFACTS
 from runner.errors import TrackingError
 from runner.system.files import fit_name
+from runner.system.untrusted import true_path
 
 PART = r"(?!\.{1,2}(?:/|$))(?:[\w.~-]|%[89A-F][0-9A-F])+"
 """A folder's name in a location: letters of other alphabets are quoted, nothing else need be."""
@@ -94,7 +95,7 @@ def check_artifact(location: str, artifact_root: Path, name: str) -> None:
     tail = location.removeprefix(root)
     if location.startswith(root) and RUN.fullmatch(tail):
         file = artifact_root / unquote(tail).lstrip("/") / name
-        if file.resolve().is_relative_to(artifact_root.parent.resolve()):
+        if true_path(file).is_relative_to(true_path(artifact_root.parent)):
             return
     raise TrackingError(
         f"an artifact would be written to {location}, outside of {artifact_root.parent}"

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from runner.catalog.tracking import STORE, sqlite_path
-from runner.errors import TrackingError
+from runner.errors import StoreGoneError, TrackingError
 from runner.system.imports import pause_collection
 from runner.tracking.artifacts import check_artifact, experiment_location, follow_artifacts
 from runner.tracking.database import file_id, make_database
-from runner.tracking.problems import StoreGoneError
 from runner.tracking.spool import Target, file_of_record
 from runner.tracking.status import Status
 from runner.tracking.stores import is_own_store

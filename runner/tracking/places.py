@@ -18,6 +18,7 @@ from runner.catalog.tracking import STORES, scheme_of, sqlite_path, sqlite_uri
 from runner.errors import TrackingError
 from runner.system.credentials import strip_credentials
 from runner.system.text import for_outputs
+from runner.system.untrusted import true_path
 from runner.system.user_cache import user_cache_dir
 from runner.tracking.spool import Target
 from runner.tracking.stores import is_own_store
@@ -94,8 +95,8 @@ def _lies_in(output_dir: Path, target: Target) -> bool:
     path, root = sqlite_path(target.uri), target.artifact_root
     if path is None or "?" in target.uri or root is None:
         return False
-    folder = output_dir.resolve()
-    return all(one.resolve().is_relative_to(folder) for one in (path, Path(root)))
+    folder = true_path(output_dir)
+    return all(true_path(one).is_relative_to(folder) for one in (path, Path(root)))
 
 
 def _mark(uri: str) -> Path:

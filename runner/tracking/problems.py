@@ -20,10 +20,6 @@ GONE = "RESOURCE_DOES_NOT_EXIST"
 """MLflow's code for a run that is not there."""
 
 
-class StoreGoneError(TrackingError):
-    """The database was deleted, or replaced by another one, since it was opened."""
-
-
 def is_run_gone(error: Exception) -> bool:
     """Whether a run that was begun is in MLflow no more."""
     return getattr(error, "error_code", None) == GONE

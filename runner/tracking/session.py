@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +17,17 @@ from runner.errors import TrackingError
 from runner.system.machine import module_command, python_path
 from runner.tracking.delivered import read_delivered, read_problem, read_runs
 from runner.tracking.places import absolute_uri, check_place, remember_place
-from runner.tracking.spool import WRITER_LOG, Spool, Target, remove
+from runner.tracking.spool import WRITER_LOG, Spool, Target, remove, runs_left
 from runner.tracking.status import Status
 from runner.tracking.stores import own_store
 
 FINAL_WAIT_SECONDS = 15.0
 """How long a finished command waits for delivery without progress, before it leaves the records for
 later."""
-
-
+MOST_WAIT_SECONDS = 300.0
+"""How long it waits at most, also where there is progress: the writer goes on without it."""
+SECONDS_UNTOLD, SECONDS_BETWEEN_TOLD = 5.0, 10.0
+"""How long it waits before it says so, and then until it says so again."""
 SECONDS_BETWEEN_LOOKS = 0.25
 
 
@@ -68,6 +70,7 @@ class TrackingSession:
             remove(self._spool.path)
             raise TrackingError(f"cannot start the writer process: {error.strerror}") from error
         self._closing = threading.Event()
+        self._leaving = threading.Event()
         threading.Thread(target=self._tell_first_problem, daemon=True).start()
 
     def begin(
@@ -133,8 +136,17 @@ class TrackingSession:
             self.append("tags", run, tags={"runner.incomplete": str(self._lost)})
         self.append("end", run, status=status, time_ms=now_ms())
 
-    def close(self) -> dict[str, str]:
-        """Write the last record, then wait a short time for the writer.
+    def stop_waiting(self) -> None:
+        """Have `close` wait no longer. From a signal's handler or another thread."""
+        self._leaving.set()
+
+    def close(self, on_wait: Callable[[int], None] | None = None) -> dict[str, str]:
+        """Write the last record, then wait for the writer: `FINAL_WAIT_SECONDS` without progress,
+        `MOST_WAIT_SECONDS` at most.
+
+        Args:
+            on_wait: called where this takes long, now and then, with the number of runs that are
+                not delivered yet.
 
         Returns:
             the runner's own id -> MLflow run's id; empty where not all is delivered yet.
@@ -145,7 +157,7 @@ class TrackingSession:
             self.problem = str(error)
         else:
             self._hurry()
-            self._wait()
+            self._wait(on_wait)
         self._closing.set()
         ended, runs = read_delivered(self._spool.path).ended, read_runs(self._spool.path)
         if ended:
@@ -172,13 +184,19 @@ class TrackingSession:
         with contextlib.suppress(OSError):  # the writer has ended
             self._writer.stdin.write(b"\n")
 
-    def _wait(self) -> None:
-        before, deadline = -1, 0.0
+    def _wait(self, on_wait: Callable[[int], None] | None) -> None:
+        begun = time.monotonic()
+        before, deadline, telling = -1, 0.0, begun + SECONDS_UNTOLD
         while not (done := read_delivered(self._spool.path)).ended:
+            now = time.monotonic()
             if done.offset != before:
-                before, deadline = done.offset, time.monotonic() + FINAL_WAIT_SECONDS
-            if self._writer.poll() is not None or time.monotonic() > deadline:
+                before, deadline = done.offset, now + FINAL_WAIT_SECONDS
+            over = now > min(deadline, begun + MOST_WAIT_SECONDS)
+            if over or self._leaving.is_set() or self._writer.poll() is not None:
                 return
+            if on_wait is not None and now > telling:
+                on_wait(runs_left(self._spool.path))
+                telling = now + SECONDS_BETWEEN_TOLD
             time.sleep(0.01)
 
     @contextlib.contextmanager

@@ -26,8 +26,8 @@ from typing import Any
 from runner.errors import TrackingError
 from runner.system.locks import hold
 from runner.system.typed_json import read_as, read_json
-from runner.system.untrusted import UntrustedError, path_below
-from runner.tracking.delivered import DELIVERED, DELIVERED_BYTES, RUNS
+from runner.system.untrusted import UntrustedError, path_below, true_path
+from runner.tracking.delivered import DELIVERED, DELIVERED_BYTES, RUNS, read_delivered
 from runner.tracking.stores import is_own_store, own_store
 
 SPOOLS = ".spool"
@@ -133,7 +133,7 @@ class Spool:
         """How a record names a file: by its path from the output folder, which may be moved. A
         file from elsewhere is copied into the spool.
         """
-        output_dir, place = self.path.parents[1].resolve(), path.resolve()
+        output_dir, place = true_path(self.path.parents[1]), true_path(path)
         if not place.is_relative_to(output_dir):
             place = self.path.resolve() / FILES / run / path.name
             try:
@@ -205,6 +205,15 @@ def read_records(spool: Path, offset: int) -> Iterator[tuple[Mapping[str, Any], 
                 return  # half a record: being written, or the runner was killed
             offset += len(line)
             yield json.loads(line), offset
+
+
+def runs_left(spool: Path) -> int:
+    """How many runs have records that are not delivered yet."""
+    try:
+        records = read_records(spool, read_delivered(spool).offset)
+        return len({record["run"] for record, _ in records if record["run"] is not None})
+    except (OSError, ValueError):
+        return 0  # the writer has removed it meanwhile
 
 
 def file_of_record(output_dir: Path, named: str) -> Path | None:

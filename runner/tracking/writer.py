@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+from runner.errors import StoreGoneError
 from runner.system.locks import hold, is_held
 from runner.tracking.delivered import (
     RUNS,
@@ -27,7 +28,7 @@ from runner.tracking.delivered import (
 )
 from runner.tracking.delivery import Delivery, prepare_environment, together
 from runner.tracking.places import check_answers, check_place
-from runner.tracking.problems import StoreGoneError, is_run_gone, problem_of
+from runner.tracking.problems import is_run_gone, problem_of
 from runner.tracking.remains import clear_remains
 from runner.tracking.spool import (
     RECORDS,

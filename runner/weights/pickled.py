@@ -10,9 +10,10 @@ import hashlib
 import pickle
 import zipfile
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from runner.system.hashes import file_sha256
 from runner.system.user_cache import user_cache_dir
@@ -27,19 +28,57 @@ STORAGES = {
 """Class of storage -> bytes of a number."""
 
 
-class _Shape:
-    """Stands for a tensor while a pickle is looked at."""
+class StoredTensor:
+    """A tensor of a pickle: its shape, and where its numbers are. Nothing of it is read.
+
+    Attributes:
+        shape, stride, offset: as torch has them, in numbers.
+        kind: class of its storage, a key of `STORAGES`.
+        file: the storage's name among the archive's `data/`.
+        numbers, bytes: the storage's length.
+    """
 
     def __init__(self, *arguments: Any) -> None:
         # torch._utils._rebuild_tensor_v2(storage, storage_offset, size, stride, ...)
         storage, offset, size, stride = arguments[:4]
         self.shape = tuple(map(int, size))
+        self.stride = tuple(map(int, stride))
+        self.offset = int(offset)
         # ("storage", class, name of its file, device, numbers)
-        _, kind, self.file, _, numbers = storage
-        self.bytes = STORAGES[kind] * int(numbers)
+        _, self.kind, self.file, _, numbers = storage
+        self.numbers = int(numbers)
+        self.bytes = STORAGES[self.kind] * self.numbers
         last = sum((length - 1) * step for length, step in zip(self.shape, stride, strict=True))
-        if 0 not in self.shape and int(offset) + last >= int(numbers):
+        if 0 not in self.shape and self.offset + last >= self.numbers:
             raise DamagedFileError("is damaged: a tensor is larger than what is stored of it")
+
+
+class _Idle:
+    """Stands for an object that is not a tensor: it takes everything, and does nothing."""
+
+    def __new__(cls, *_: Any, **__: Any) -> _Idle:
+        return super().__new__(cls)
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        pass
+
+    def __setstate__(self, state: Any) -> None:
+        pass
+
+    def __call__(self, *_: Any, **__: Any) -> _Idle:
+        return self
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        pass
+
+    def append(self, item: Any) -> None:
+        pass
+
+    def extend(self, items: Any) -> None:
+        pass
+
+    def add(self, item: Any) -> None:
+        pass
 
 
 def _same(tensor: Any, *_: Any) -> Any:
@@ -47,17 +86,23 @@ def _same(tensor: Any, *_: Any) -> Any:
 
 
 class _Looking(pickle.Unpickler):
-    """Builds shapes where the pickle builds tensors, and refuses all else."""
+    """Builds places where the pickle builds tensors, and refuses all else, or leaves it idle."""
+
+    def __init__(self, file: IO[bytes], idle_others: bool) -> None:
+        super().__init__(file)
+        self._idle_others = idle_others
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("collections", "OrderedDict"):
             return OrderedDict
         if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-            return _Shape
+            return StoredTensor
         if (module, name) == ("torch._utils", "_rebuild_parameter"):
             return _same
         if module == "torch" and name in STORAGES:
             return name
+        if self._idle_others:
+            return _Idle
         raise DamagedFileError(
             f"is pickled and asks for {module}.{name}, which is more than tensors: refused"
         )
@@ -66,8 +111,25 @@ class _Looking(pickle.Unpickler):
         return pid
 
 
-def read_pickled_header(path: Path) -> Header:
-    """Names and shapes of the tensors of a file made by `torch.save`, without executing it.
+@dataclass(frozen=True)
+class Pickled:
+    """What a file made by `torch.save` holds.
+
+    Attributes:
+        tensors: by name.
+        folder: of the archive, in which `data/<file of a tensor>` is.
+    """
+
+    tensors: Mapping[str, StoredTensor]
+    folder: str
+
+
+def read_pickled(path: Path, *, within: str | None = None) -> Pickled:
+    """Where a file made by `torch.save` has its tensors, without executing anything of it.
+
+    Args:
+        within: the key of the file's content that holds the tensors. Whatever the others hold is
+            passed over: objects of any class are stood for by idle ones.
 
     Raises:
         DamagedFileError: it is no such file, is cut off, or holds more than tensors.
@@ -79,20 +141,34 @@ def read_pickled_header(path: Path) -> Header:
             if archive.getinfo(name).file_size > MAX_HEADER_BYTES:
                 raise DamagedFileError("is pickled and says too much beside its tensors: refused")
             with archive.open(name) as file:
-                content = _Looking(file).load()
+                content = _Looking(file, idle_others=within is not None).load()
             stored = {info.filename: info.file_size for info in archive.infolist()}
         folder = name.removesuffix("data.pkl")
+        if within is not None:
+            if within not in content:
+                raise DamagedFileError(f"has no {within}")
+            content = content[within]
         for value in content.values():
             if stored.get(f"{folder}data/{value.file}", -1) < value.bytes:
                 raise DamagedFileError("is damaged: numbers of a tensor are missing")
-        tensors = {str(key): value.shape for key, value in content.items()}
+        return Pickled({str(key): value for key, value in content.items()}, folder)
     except (DamagedFileError, OSError):
         raise
     except Exception as error:  # a damaged pickle raises anything
         raise DamagedFileError(
             "is no file of torch.save, or is damaged (files from before torch 1.6 are not read)"
         ) from error
-    return Header(tensors, path.stat().st_size)
+
+
+def read_pickled_header(path: Path) -> Header:
+    """Names and shapes of the tensors of a file made by `torch.save`, without executing it.
+
+    Raises:
+        DamagedFileError: it is no such file, is cut off, or holds more than tensors.
+        OSError: it cannot be read.
+    """
+    tensors = read_pickled(path).tensors
+    return Header({name: tensor.shape for name, tensor in tensors.items()}, path.stat().st_size)
 
 
 def find_converted(pickles: Sequence[str], hashes: FileHashes) -> Path:

@@ -56,6 +56,11 @@ class TextReader:
     most: int
     ends: int
 
+    def read(self, text: str) -> tuple[int, ...]:
+        """The tokens of a text that are read, without those that mark its ends."""
+        found = self.tokenizer.encode(text, add_special_tokens=False).ids
+        return tuple(found[: self.most - self.ends])
+
     def cut(self, text: str) -> Cut | None:
         """What is cut off a text; None: nothing."""
         spans = self.tokenizer.encode(text, add_special_tokens=False).offsets

@@ -11,7 +11,6 @@ The runner's death closes the lifeline, and all of these processes end at once.
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import signal
 import sys
@@ -29,6 +28,7 @@ from runner.engine.stage_runner import StageRunner
 from runner.errors import RunnerError
 from runner.graph.node import Node
 from runner.graph.stage_table import STAGES
+from runner.system import garbage
 from runner.system.terminal import keep_clean
 from runner.workers.messages import (
     Failed,
@@ -65,7 +65,7 @@ def main(arguments: list[str]) -> None:
         os._exit(0)  # not needed, or the runner has ended
     assert isinstance(start, Start)
     import_pipelines(start.classes)
-    gc.freeze()  # else garbage collection in a worker would copy the shared memory pages
+    garbage.set_aside()  # else garbage collection in a worker would copy the shared memory pages
     for connection in connections[start.workers :]:
         connection.close()
     del connections[start.workers :]

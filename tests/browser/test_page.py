@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 
 from browser.conftest import Events
 from browser.looks import (
+    FOCUSED,
     SIDE,
     column,
     drawn,
@@ -165,16 +166,39 @@ def test_it_is_dark_where_that_is_wanted(page: Page) -> None:
     assert max(dark) < 40
 
 
-def test_a_thousand_pictures_are_loaded_as_they_are_looked_at(
+def test_a_thousand_pictures_are_loaded_and_laid_out_as_they_are_looked_at(
     page_of: PageOf, events: Events
 ) -> None:
     page = page_of(Made(axes={"a": [str(n) for n in range(50)]}, seeds=range(10), side=8))
     assert len(tiles(page)) == 1000
     thumbs = [url for url in events.requests if url.endswith(".webp")]
     assert 0 < len(thumbs) < 500
+    laid_out = (
+        "[...document.querySelectorAll('#grid .tile')]"
+        ".filter(e => e.checkVisibility({contentVisibilityAuto: true})).length"
+    )
+    assert 0 < page.evaluate(laid_out) < 500
+    height = "document.querySelector('#grid').scrollHeight"
+    before = page.evaluate(height)
+    page.evaluate("document.querySelector('#grid').scrollTop = 1e9")
+    expect(page.locator("#grid img").last).to_have_js_property("naturalWidth", 8)
+    assert page.evaluate(laid_out) < 700
+    assert page.evaluate(height) == pytest.approx(before, rel=0.1)  # no scroll bar that jumps
+    # What is not laid out is found by its text, reached by keys, and printed.
+    page.evaluate("getSelection().collapse(document.querySelector('#grid'), 0)")
+    assert page.evaluate("window.find('a=25', true)")
+    page.focus("[data-image='500']")
+    page.keyboard.press("Tab")
+    drawn(page)
+    assert page.evaluate(FOCUSED) == "501"
+    box = page.locator("[data-image='501']").bounding_box()
+    assert box is not None
+    assert 0 <= box["y"] <= 900
+    page.emulate_media(media="print")
+    drawn(page)
+    assert page.evaluate(laid_out) == 1000
+    page.emulate_media(media="screen")
     events.requests.clear()
     pick(page, "#grid-layout", "Rows", "seed")
     drawn(page)
     assert len(events.requests) < 500
-    page.evaluate("document.querySelector('#grid').scrollTop = 1e9")
-    expect(page.locator("#grid img").last).to_have_js_property("naturalWidth", 8)

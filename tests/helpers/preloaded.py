@@ -10,7 +10,6 @@ its writer and its workers itself. Commands that import everything themselves ar
 from __future__ import annotations
 
 import contextlib
-import gc
 import json
 import os
 import runpy
@@ -101,11 +100,12 @@ def _preloaded() -> socket.socket:
 
 def serve(line: socket.socket) -> None:
     """Import the libraries, then fork a run for each request. Returns in the run alone."""
+    from runner.system import garbage
     from runner.workers.setup import import_libraries, import_pipelines
 
     import_libraries()
     import_pipelines(["KandinskyV22PriorPipeline", "KandinskyV22Pipeline"])
-    gc.freeze()
+    garbage.set_aside()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that wait for the runs
     while True:
         request, descriptors, _, _ = socket.recv_fds(line, LARGEST_REQUEST, 2)

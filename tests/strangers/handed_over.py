@@ -149,7 +149,9 @@ WRITTEN = (
 def other_kinds(draw: st.DrawFn) -> Alteration:
     """A link, a pipe, a device or a folder in place of a file or of what a command writes."""
     name = draw(st.sampled_from((*FILES, PICTURE, INPUT, "0000_cell", *WRITTEN)))
-    kind = draw(st.sampled_from(("link", "folder link", "dangling", "pipe", "zero", "folder")))
+    kind = draw(
+        st.sampled_from(("link", "folder link", "dangling", "circle", "pipe", "zero", "folder"))
+    )
 
     def alter(sweep: Path, outside: Path) -> None:
         place = sweep / name
@@ -160,6 +162,8 @@ def other_kinds(draw: st.DrawFn) -> Alteration:
             place.symlink_to(outside)
         elif kind == "dangling":
             place.symlink_to(outside / "new")
+        elif kind == "circle":
+            place.symlink_to(place.name)
         elif kind == "pipe":
             os.mkfifo(place)
         elif kind == "zero":

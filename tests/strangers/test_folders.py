@@ -20,7 +20,7 @@ from runner.cli import main
 from strangers.handed_over import Alteration, alterations, sweep_folder
 from strangers.watching import watched
 
-EXAMPLES = 250
+EXAMPLES = 120
 VERBS: Sequence[Sequence[str]] = (
     ("grid", "{}"),
     ("compare", "{}"),

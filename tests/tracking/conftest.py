@@ -8,22 +8,35 @@ from pathlib import Path
 
 import pytest
 
+from runner.tracking.database import make_database
 from runner.tracking.spool import Target
 from tracking.processes import Workplace
 
 
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store without runs. MLflow takes a second of a core to make one; `test_writers`, the
+    golden record and whole commands elsewhere have the writer make theirs.
+    """
+    file = tmp_path_factory.mktemp("empty") / "mlflow.db"
+    make_database(Target(f"sqlite:///{file}", str(file.parent / "mlartifacts")))
+    return file
+
+
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory, weights: Path) -> Iterator[Workplace]:
+def shared(
+    tmp_path_factory: pytest.TempPathFactory, weights: Path, empty_store: Path
+) -> Iterator[Workplace]:
     """A workplace for all tests of a module."""
-    place = Workplace(tmp_path_factory.mktemp("shared"), weights)
+    place = Workplace(tmp_path_factory.mktemp("shared"), weights, empty_store)
     yield place
     place.stop_all()
 
 
 @pytest.fixture
-def place(tmp_path: Path, weights: Path) -> Iterator[Workplace]:
+def place(tmp_path: Path, weights: Path, empty_store: Path) -> Iterator[Workplace]:
     """A workplace of one test."""
-    place = Workplace(tmp_path, weights)
+    place = Workplace(tmp_path, weights, empty_store)
     yield place
     place.stop_all()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -26,11 +27,18 @@ CANARY = "canary-value-of-the-environment"
 class Workplace:
     """A working directory with an output folder, and the processes that were started in it."""
 
-    def __init__(self, folder: Path, weights: Path) -> None:
+    def __init__(self, folder: Path, weights: Path, store: Path | None = None) -> None:
+        """
+        Args:
+            store: what the output folder has for its store; None: the writer makes one.
+        """
         self.folder = folder
         self.outputs = folder / "outputs"
         self.weights = weights
         self.processes: list[Forked] = []
+        if store is not None:
+            self.outputs.mkdir(parents=True)
+            shutil.copy(store, self.outputs / "mlflow.db")
 
     def start(self, *arguments: str) -> Forked:
         """Start `python -m runner <arguments>`."""

@@ -55,7 +55,9 @@ def test_actors_make_the_pixels_of_one_process(
 ) -> None:
     process = place.start_run(*SWEEP, "hydra/launcher=ray", "hydra.launcher.workers=2")
     listening: set[str] = set()
-    wait_until(lambda: not listening.update(addresses(process.pid)) and process.poll() is not None)
+    while process.poll() is None:
+        listening |= addresses(process.pid)
+        time.sleep(0.5)  # each look at all processes of Ray takes long
     status, output = ended(process)
     assert status == 0, output
     assert listening <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}

@@ -91,7 +91,7 @@ def test_debug_shows_where_a_stage_failed(failed: tuple[Workplace, int, str]) ->
 
 def in_namespace(place: Workplace, mount: str, *overrides: str) -> tuple[int, str]:
     """A run whose output folder is another file system; it is copied to `kept` at the end."""
-    place.outputs.mkdir()
+    place.outputs.mkdir(exist_ok=True)
     skip_without_mounts(place.outputs)
     script = f'mount {mount} none outputs; "$@"; status=$?; cp -r outputs kept; exit $status'
     done = subprocess.run(

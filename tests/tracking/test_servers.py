@@ -232,6 +232,7 @@ def test_a_server_that_goes_away_during_a_sweep_gets_everything_once(
 
 
 def test_runs_at_once_share_a_fresh_store(warm: Workplace) -> None:
+    (warm.outputs / "mlflow.db").unlink()
     together = [warm.start_run(f"seeds=[{seed}]") for seed in (0, 1, 0)]
     for process in together:
         status, output = ended(process)

@@ -7,10 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from helpers.made_sweeps import Made, write_run, write_sweep
+from runner.analysis.comparison.logged import log
+from runner.analysis.results import read_results
+from runner.catalog.tracking import STORE
 from runner.config.cell import Cell
 from runner.errors import RunnerError
 from runner.runs.sweep_folder import _folder_name
 from runner.system.files import LATEST, new_folder
+from runner.tracking.spool import SPOOLS
 from unit.conftest import Command, assert_refused
 
 LONG = "n" * 300
@@ -39,6 +44,20 @@ def test_links_in_a_circle_end(command: Command) -> None:
     assert_refused(command("report", "mine"), "mine is a link to mine, which leads nowhere")
 
 
+@pytest.mark.parametrize("pattern", ["manifest.json", "*.png"])
+@pytest.mark.parametrize("verb", ["grid", "report", "export"])
+def test_a_record_that_is_links_in_a_circle_is_told(
+    command: Command, verb: str, pattern: str
+) -> None:
+    folder = write_run(Path("mine"), Made())
+    for taken in folder.glob(pattern):
+        taken.unlink()
+        taken.symlink_to(taken.name)
+    said = command(verb, "mine")
+    assert said.status == 2 or pattern == "*.png", said
+    assert taken.name in said.err
+
+
 @asked
 @pytest.mark.parametrize("path", [LONG, DEEP])
 def test_a_path_that_is_too_long_is_refused(command: Command, kind: str, path: str) -> None:
@@ -63,6 +82,20 @@ def test_a_folder_whose_name_is_no_text_needs_a_run_without_mlflow(
     monkeypatch.chdir(os.fsdecode(b"caf\xe9"))
     assert_refused(command("plan"), "caf\\udce9/outputs: lies in a folder", "tracking=none")
     assert command("plan", "tracking=none").status == 0
+
+
+def test_a_comparison_in_a_folder_whose_name_is_no_text_leaves_no_records(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    outputs = tmp_path / os.fsdecode(b"caf\xe9")
+    try:
+        sweep = write_sweep(outputs / "default" / "sweep", Made())
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names alone")
+    (outputs / STORE).touch()
+    log(read_results(sweep), [])
+    assert "warning: the comparison is not in MLflow" in capfd.readouterr().err
+    assert not (outputs / SPOOLS).exists()
 
 
 def test_long_names_become_folders_apart_from_each_other(tmp_path: Path) -> None:

@@ -41,6 +41,10 @@ def refused(composed: Compose, *overrides: str) -> str:
         ("file:///runs", "is a folder, which MLflow takes no more"),
         ("databricks", "there are no settings for it"),
         ("databricks://profile", "there are no settings for it"),
+        ("http", "is a folder, which MLflow takes no more"),
+        ("http://", "names no host"),
+        ("https:///runs", "names no host"),
+        ("http://localhost:99999", "port out of range 0-65535"),
         ("sqlite://", "names no file"),
         ("sqlite:runs.db", "names no file"),
         ("sqlite:///file:runs.db?mode=ro&uri=true", "names no file"),
@@ -89,6 +93,12 @@ def test_a_file_that_is_no_database_of_this_mlflow(composed: Compose, tmp_path: 
         check_tracking(composed("tracking.experiment=there"))
         message = refused(composed, "tracking.experiment=away")
         assert message.startswith(f"tracking.experiment=away: was deleted in sqlite:///{store}")
-        database.execute("UPDATE alembic_version SET version_num = '2099'")
-        database.commit()
-    assert "was written by a newer MLflow than" in refused(composed)
+        for revision, told in (("2099", "a newer MLflow"), ("c8d9e0f1a2b3", "an older MLflow")):
+            database.execute("UPDATE alembic_version SET version_num = ?", (revision,))
+            database.commit()
+            assert f"was written by {told} than" in refused(composed)
+    assert f"mlflow db upgrade sqlite:///{store}" in refused(composed)
+    store.write_bytes(store.read_bytes()[:-4096])
+    assert "is damaged: it has 8192 bytes of 12288" in refused(composed)
+    store.write_bytes(store.read_bytes()[:50])
+    assert "is damaged: it ends after 50 bytes" in refused(composed)

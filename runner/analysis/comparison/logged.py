@@ -10,6 +10,7 @@ from runner.analysis.comparison.writing import FOLDER
 from runner.analysis.results import SweepResult
 from runner.catalog.tracking import STORE, sqlite_path
 from runner.config.choices import Tracker
+from runner.config.texts import text_problem
 from runner.errors import TrackingError, format_value
 from runner.recording.recorded import read_config
 from runner.recording.sweep_record import SweepRecord, is_running
@@ -27,6 +28,9 @@ def log(results: SweepResult, files: Sequence[Path]) -> None:
     """
     folder = results.folder.resolve()
     if is_running(folder):  # its records are still being delivered
+        return
+    if (problem := text_problem(str(folder))) is not None:
+        print(f"warning: the comparison is not in MLflow: {folder} {problem}", file=sys.stderr)
         return
     sweep_id = SweepRecord.read(folder).sweep_id
     # Where the run's MLflow ids are not known yet: the runner's own id is the sweep's.

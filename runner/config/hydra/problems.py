@@ -46,7 +46,10 @@ def config_problem(error: Exception) -> str:
         problem = _lines(text.replace(match[0], ""))
         return str(ConfigError(match["key"].lstrip("+"), match["value"], problem))
     if match := NO_KEY.search(text):
-        return _no_key(match["key"])
+        key, inner = match["key"], KEY_NOT_IN.search(text)
+        if inner is not None and inner["key"] != key.rpartition(".")[2]:
+            return f"{key}: {inner['key']} is no key of it\n  what it takes: kandinsky keys {key}"
+        return _no_key(key)
     if KEY_NOT_IN.search(text) and (full := FULL_KEY.search(text)):
         if f"{full['key']}/" in _where(text):
             return f"{_where(text)}{WITHOUT_PACKAGE}"

@@ -34,6 +34,14 @@ def test_text_file_has_one_prompt_a_line_and_empty_lines_are_skipped(tmp_path: P
     assert read_prompt_file(file) == TEXTS
 
 
+def test_more_images_than_can_be_planned_are_refused(tmp_path: Path, command: Command) -> None:
+    file = tmp_path / "prompts.txt"
+    file.write_text("\n".join(str(n) for n in range(1001)))
+    seeds = f"seeds=[{','.join(map(str, range(200)))}]"
+    told = command(f"prompt_file={file}", seeds)
+    assert_refused(told, f"prompt_file={file}", "1,001 x 200 = 200,200 images", "up to 200,000")
+
+
 def test_csv_takes_the_column_of_that_name(tmp_path: Path) -> None:
     file = tmp_path / "prompts.csv"
     rows = [f'{n},"{text.replace(chr(34), chr(34) * 2)}",x' for n, text in enumerate(TEXTS)]
@@ -133,7 +141,7 @@ DAMAGED = [
     ("p.jsonl", b'{"prompt": "a", "prompt": "b"}', "line 1 has two values named 'prompt'"),
     pytest.param("p.jsonl", b'{"n": ' + b"[" * 100_000, "line 1 is nested too deeply", id="deep"),
     pytest.param("p.jsonl", b'{"n": ' + b"7" * 5000 + b"}", "line 1 cannot be read", id="huge"),
-    ("p.jsonl", b'{"prompt": 1e999}', "line 1=inf: is float, not text"),
+    ("p.jsonl", b'{"prompt": 1e999}', "line 1=inf: is float, not text\n  allowed: a text with"),
     ("p.jsonl", b'{"prompt": "a\\u0000b"}', "holds a NUL character"),
     ("p.jsonl", b'{"prompt": "a\\ud800b"}', "is no UTF-8 text"),
     ("p.jsonl", b'{"prompt": 3}', "line 1"),

@@ -22,6 +22,7 @@ REFUSED = [
     ("prior.steps=3", "prior.steps", "no such key", "prior.num_inference_steps"),
     ("+prior.steps=3", "prior.steps=3", "no such key", "prior.num_inference_steps"),
     ("schedulr=ddim", "schedulr", "no such key", "scheduler"),
+    ("interpolate.items=[{txt:a}]", "interpolate.items: txt is no key of it", "kandinsky keys"),
     ("hydra.nonsense=1", "hydra.nonsense", "no such key"),
     # options and values
     ("scheduler=pndm", "scheduler=pndm", "no such option", "ddim, ddpm"),
@@ -42,6 +43,8 @@ REFUSED = [
     ("seeds=3", "seeds=3", "no list", "[1,2]"),
     ("seeds=[a]", "seeds=[a]", "Integer"),
     ("seeds=[null]", "seeds=[null]", "no int"),
+    ("seeds=[[1]]", "seeds=[1]", "is no whole number"),
+    ("seeds=[{a:1}]", "seeds={'a': 1}", "is no whole number"),
     ("seeds=null", "seeds=null", "cannot be null"),
     ("prior=null", "prior=null", "cannot be null"),
     ("prior=3", "prior=3", "no section of keys"),

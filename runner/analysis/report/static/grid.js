@@ -1,5 +1,8 @@
 // The grid: which axis is rows, which columns, what is left out.
 
+/** A block is as many rows as have about this many pictures: some screens hold that many. */
+const TILES_OF_A_BLOCK = 60;
+
 const grid = startingGrid();
 
 function axisOf(kind) {
@@ -26,6 +29,7 @@ function startingGrid() {
     score: null,
     side: many ? 88 : 128,
     order: [],
+    blocks: [],
   };
 }
 
@@ -116,39 +120,50 @@ function redrawGrid() {
   drawGrid();
 }
 
+/** The table of pictures, in blocks of rows that the browser lays out when they come near. */
 function drawGrid() {
   const box = byId("grid");
   const images = shownImages();
   const rows = grid.rows === null ? [undefined] : places(images, grid.rows);
   const columns = grid.columns === null ? [undefined] : places(images, grid.columns);
-  const inPlace = new Map();
+  const placeOf = (row, column) => `${row} ${column}`;
+  const inPlace = new Map(rows.flatMap((r) => columns.map((c) => [placeOf(r, c), []])));
   for (const image of images) {
     const at = report.images[image].at;
-    const key = `${grid.rows === null ? undefined : at[grid.rows]} ${grid.columns === null ? undefined : at[grid.columns]}`;
-    inPlace.set(key, [...(inPlace.get(key) ?? []), image]);
+    const [row, column] = [grid.rows, grid.columns].map((axis) =>
+      axis === null ? undefined : at[axis],
+    );
+    inPlace.get(placeOf(row, column)).push(image);
   }
   const captions = captionAxes(images);
   grid.order = [];
-  const body = rows.map((row) => {
-    const cells = columns.map((column) => {
-      const here = inPlace.get(`${row} ${column}`) ?? [];
-      grid.order.push(...here);
-      return make("td", {}, make("div", { class: "place" }, ...here.map((i) => tile(i, captions))));
+  grid.blocks = [];
+  const most = Math.max(1, Math.floor(TILES_OF_A_BLOCK / Math.max(1, images.length / rows.length)));
+  for (let first = 0; first < rows.length; first += most) {
+    const body = make("tbody", { role: "rowgroup" });
+    const counts = rows.slice(first, first + most).map((row) => {
+      const here = columns.map((column) => inPlace.get(placeOf(row, column)));
+      grid.order.push(...here.flat());
+      body.append(gridRow(row, here, captions));
+      return Math.max(...here.map(({ length }) => length));
     });
-    return make("tr", {}, row === undefined ? null : heading("row", grid.rows, row), ...cells);
-  });
-  const corner = grid.rows === null ? null : make("td");
-  const headings = () => columns.map((column) => heading("col", grid.columns, column));
+    grid.blocks.push({ body, counts });
+  }
+  grid.most = Math.max(1, ...grid.blocks.flatMap(({ counts }) => counts));
+  grid.lines = captions.length + (grid.score === null ? 0 : 1);
   const made = make(
     "table",
-    {},
+    { role: "table" },
     make("caption", { class: "unseen" }, "Pictures by what they were made with"),
-    grid.columns === null ? null : make("thead", {}, make("tr", {}, corner, ...headings())),
-    make("tbody", {}, ...body),
+    grid.columns === null ? null : gridHead(columns),
+    ...grid.blocks.map(({ body }) => body),
   );
   box.replaceChildren(
     images.length ? made : make("p", { class: "empty" }, "No picture has all of these."),
   );
+  box.style.setProperty("--columns", columns.length);
+  box.classList.toggle("headed", grid.rows !== null);
+  box.classList.toggle("texts", grid.columns !== null && longNames(grid.columns, columns));
   const all = report.images.length;
   byId("grid-count").textContent =
     images.length === all
@@ -158,18 +173,50 @@ function drawGrid() {
   markChosen();
 }
 
+/** Rows are boxes of their own, so what each element is in the table has to be said. */
+function gridRow(row, places, captions) {
+  const cells = places.map((images) => {
+    const tiles = images.map((image) => tile(image, captions));
+    return make("td", { role: "cell" }, make("div", { class: "place" }, ...tiles));
+  });
+  return make(
+    "tr",
+    { role: "row" },
+    row === undefined ? null : heading("row", grid.rows, row),
+    ...cells,
+  );
+}
+
+function gridHead(columns) {
+  const corner = grid.rows === null ? null : make("td", { role: "cell" });
+  const headings = columns.map((column) => heading("col", grid.columns, column));
+  return make("thead", { role: "rowgroup" }, make("tr", { role: "row" }, corner, ...headings));
+}
+
+const longNames = (axis, columns) =>
+  report.axes[axis].kind === "cell" ||
+  columns.some((place) => placeName(report.axes[axis], place).length > 14);
+
 /** How many pictures of one place stand beside each other: as many as fit, in even lines. */
 function fitGrid() {
   const box = byId("grid");
-  const groups = [...box.querySelectorAll(".place")].map((place) => place.childElementCount);
-  const most = Math.max(1, ...groups);
-  const columns = box.querySelector("tbody tr")?.querySelectorAll("td").length ?? 1;
+  const columns = Number(box.style.getPropertyValue("--columns"));
   const labels = grid.rows === null ? 0 : 180;
   const fit = Math.floor(((box.clientWidth - labels) / columns - 16) / (grid.side + 8));
-  const beside = Math.min(most, Math.max(2, fit));
+  const most = Math.min(grid.most, Math.max(2, fit));
+  const beside = Math.ceil(grid.most / Math.ceil(grid.most / most));
   box.style.setProperty("--side", `${grid.side}px`);
-  box.style.setProperty("--beside", Math.ceil(most / Math.ceil(most / beside)));
+  box.style.setProperty("--beside", beside);
+  // The height of what is not laid out yet, so that the scroll bar is right from the start.
+  const heading = grid.rows === null ? 0 : 34 + 16 * cellLines(grid.rows);
+  const line = grid.side + 8 + 17 * grid.lines;
+  for (const { body, counts } of grid.blocks) {
+    const heights = counts.map((count) => Math.max(heading, Math.ceil(count / beside) * line + 7));
+    body.style.setProperty("--height", `${heights.reduce((sum, height) => sum + height, 0)}px`);
+  }
 }
+
+const cellLines = (axis) => (report.axes[axis].kind === "cell" ? report.swept.length : 0);
 
 /** What has to be said below pictures that share a place: axes that differ and are told nowhere. */
 function captionAxes(images) {
@@ -183,18 +230,15 @@ function captionAxes(images) {
 }
 
 function heading(scope, axis, place) {
-  const made = make("th", { scope: scope, dir: "auto" });
+  const role = scope === "row" ? "rowheader" : "columnheader";
+  const made = make("th", { scope, role, dir: "auto" });
   if (report.axes[axis].kind === "cell" && place !== null) {
     const cell = report.cells[place];
     made.append(make("strong", {}, `Cell ${cell.number}`), ...choiceLines(cell));
   } else {
-    made.append(
-      make(
-        "span",
-        { class: "clamp", title: placeName(report.axes[axis], place) },
-        placeName(report.axes[axis], place),
-      ),
-    );
+    const name = placeName(report.axes[axis], place);
+    const parts = report.axes[axis].kind === "swept" ? breakable(name) : [name];
+    made.append(make("span", { class: "clamp", title: name }, ...parts));
   }
   return made;
 }
