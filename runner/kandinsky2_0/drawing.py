@@ -1,13 +1,19 @@
 """What the pipelines of Kandinsky 2.0 share: their components, and the way from noise to pixels."""
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
 import PIL.Image
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, DDPMScheduler, UNet2DConditionModel
+from diffusers import (
+    AutoencoderKL,
+    DDIMScheduler,
+    DDPMScheduler,
+    ImagePipelineOutput,
+    UNet2DConditionModel,
+)
 from diffusers.image_processor import VaeImageProcessor
 from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from diffusers.pipelines.kandinsky.text_encoder import MultilingualCLIP
@@ -195,12 +201,22 @@ class KandinskyV20DrawingPipeline(KandinskyV20PromptMixin):
             pixels[..., :height, :width], output_type=output_type
         )
 
+    def finish(
+        self, latents: torch.Tensor, height: int, width: int, output_type: str, return_dict: bool
+    ) -> ImagePipelineOutput | tuple[object]:
+        """What a call returns: its pictures, after offloaded models have gone back."""
+        pictures = self.decode_latents(latents, height, width, output_type)
+        self.maybe_free_model_hooks()
+        return ImagePipelineOutput(images=pictures) if return_dict else (pictures,)
+
     def denoise(
         self,
         latents: torch.Tensor,
         timesteps: torch.Tensor,
         told: tuple[torch.Tensor, torch.Tensor],
-        step_arguments: Mapping[str, Any],
+        eta: float | None = None,
+        use_clipped_model_output: bool | None = None,
+        generator: Generators = None,
         callback: Callback | None = None,
         callback_tensors: Sequence[str] = ("latents",),
         beside: torch.Tensor | None = None,
@@ -210,13 +226,16 @@ class KandinskyV20DrawingPipeline(KandinskyV20PromptMixin):
 
         Args:
             told: what `told_to_unet` returned.
-            step_arguments: of the scheduler's `step`; None: its own default.
+            eta, use_clipped_model_output, generator: of the scheduler's `step`; None: its own
+                default.
             beside: more channels of the UNet's input.
             corrected: called with the model's output, the time step and the noisy latents; returns
                 the output that the scheduler is given.
         """
         encoder_hidden_states, class_labels = told
-        arguments = self._step_arguments(step_arguments)
+        arguments = self._step_arguments(
+            eta=eta, use_clipped_model_output=use_clipped_model_output, generator=generator
+        )
         copies = 2 if self.do_classifier_free_guidance else 1
         self._num_timesteps = len(timesteps)
         with self.progress_bar(total=len(timesteps)) as progress_bar:
@@ -246,7 +265,7 @@ class KandinskyV20DrawingPipeline(KandinskyV20PromptMixin):
                 progress_bar.update()
         return latents
 
-    def _step_arguments(self, given: Mapping[str, Any]) -> dict[str, Any]:
+    def _step_arguments(self, **given: Any) -> dict[str, Any]:
         known = inspect.signature(self.scheduler.step).parameters
         arguments = {name: value for name, value in given.items() if value is not None}
         if "generator" not in known:  # it draws nothing

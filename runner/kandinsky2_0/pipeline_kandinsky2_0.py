@@ -88,14 +88,10 @@ class KandinskyV20Pipeline(KandinskyV20DrawingPipeline):
             noise * self.scheduler.init_noise_sigma,
             steps,
             told,
-            {
-                "eta": eta,
-                "use_clipped_model_output": use_clipped_model_output,
-                "generator": generator,
-            },
+            eta,
+            use_clipped_model_output,
+            generator,
             callback_on_step_end,
             callback_on_step_end_tensor_inputs,
         )
-        image = self.decode_latents(latents, height, width, output_type)
-        self.maybe_free_model_hooks()
-        return ImagePipelineOutput(images=image) if return_dict else (image,)
+        return self.finish(latents, height, width, output_type, return_dict)

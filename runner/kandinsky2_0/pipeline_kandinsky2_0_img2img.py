@@ -75,17 +75,13 @@ class KandinskyV20Img2ImgPipeline(KandinskyV20DrawingPipeline):
             self.scheduler.add_noise(clean, noise, steps[:1].repeat(rows)),
             steps,
             told,
-            {
-                "eta": eta,
-                "use_clipped_model_output": use_clipped_model_output,
-                "generator": generator,
-            },
+            eta,
+            use_clipped_model_output,
+            generator,
             callback_on_step_end,
             callback_on_step_end_tensor_inputs,
         )
-        picture = self.decode_latents(latents, height, width, output_type)
-        self.maybe_free_model_hooks()
-        return ImagePipelineOutput(images=picture) if return_dict else (picture,)
+        return self.finish(latents, height, width, output_type, return_dict)
 
     def _last_steps(self, timesteps: torch.Tensor, strength: float) -> torch.Tensor:
         """The share of the steps that run."""

@@ -95,19 +95,15 @@ class KandinskyV20InpaintPipeline(KandinskyV20DrawingPipeline):
             noise * self.scheduler.init_noise_sigma,
             steps,
             told,
-            {
-                "eta": eta,
-                "use_clipped_model_output": use_clipped_model_output,
-                "generator": generator,
-            },
+            eta,
+            use_clipped_model_output,
+            generator,
             callback_on_step_end,
             callback_on_step_end_tensor_inputs,
             beside=torch.cat([known * keep, keep], dim=1),
             corrected=blended if blends else None,
         )
-        picture = self.decode_latents(latents, height, width, output_type)
-        self.maybe_free_model_hooks()
-        return ImagePipelineOutput(images=picture) if return_dict else (picture,)
+        return self.finish(latents, height, width, output_type, return_dict)
 
     def _blends(self, asked: bool | None) -> bool:
         can = isinstance(self.scheduler, DDIMScheduler | DDPMScheduler)

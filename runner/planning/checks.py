@@ -61,6 +61,7 @@ class CheckedConfig:
 def check_config(
     run: RunConfig,
     settle_device: Callable[[str], str],
+    check_place: Callable[[str | None, Path, str], None],
     folder: Path,
     find_metric: FindMetric,
     *,
@@ -70,6 +71,7 @@ def check_config(
 
     Args:
         settle_device: gives this machine's device for the config's, such as `auto`.
+        check_place: checks where the run is tracked.
         folder: where pictures named by a URL are cached.
         find_metric: finds a metric's function by its config.
         download: fetch such pictures if they are not cached yet.
@@ -77,7 +79,7 @@ def check_config(
     Raises:
         ConfigError: the first setting that would fail, or give wrong results, later.
     """
-    check_tracking(run)
+    check_tracking(run, check_place)
     row = row_of(run.version, run.task)
     device = settle_device(run.device)
     check_inputs(run.inputs, run.interpolate, run.task)

@@ -35,6 +35,7 @@ from runner.planning.request import ImageRequest
 from runner.planning.scheduling import settle_scheduler
 from runner.planning.specs import precision_of
 from runner.planning.tasks import TASKS
+from runner.planning.tracking import check_place
 from runner.planning.unused import without_unused
 from runner.planning.warnings import find_warnings
 from runner.system.machine import PIXEL_LIBRARIES, cpu_cores, settle_device, versions
@@ -81,7 +82,7 @@ def make_plan(run: RunConfig, *, download: bool = False) -> Plan:
 
 
 class Planner:
-    """Plans the runs of one command: weights that several of them use are checked once.
+    """Plans the runs of one command: weights and trackers of several of them are checked once.
 
     Args:
         download: as for `make_plan`.
@@ -91,6 +92,7 @@ class Planner:
         self._download = download
         self._weights: dict[str, FoundWeights] = {}
         self._settle_device = cache(settle_device)
+        self._check_place = cache(check_place)
         self._cutter = TextCutter()
 
     def plan(self, run: RunConfig) -> Plan:
@@ -98,6 +100,7 @@ class Planner:
         asked = check_config(
             run,
             self._settle_device,
+            self._check_place,
             cache_dir(run) / "pictures",
             self._find_metric,
             download=self._download,

@@ -9,7 +9,7 @@ import contextlib
 import os
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from importlib.metadata import entry_points, version
 from importlib.util import find_spec
@@ -39,29 +39,41 @@ HEADER = 100
 """Bytes at the start of a sqlite file, which tell its length (https://sqlite.org/fileformat.html).
 """
 MIGRATIONS = Path("store", "db_migrations", "versions")
+GOES_ON_FROM = re.compile(r"^down_revision = ['\"](\w+)['\"]", re.MULTILINE)
 
 
-def check_tracking(run: RunConfig) -> None:
-    """Check where a run is to be tracked.
+def check_place(uri: str | None, output_dir: Path, experiment: str) -> None:
+    """Check an address and the experiment there.
+
+    Args:
+        uri: None: the database of the output folder.
 
     Raises:
         ConfigError: MLflow does not take the address, a driver is missing, a sqlite file cannot
             be made or written, is none, or was written by another MLflow; the experiment was
             deleted.
     """
-    if run.tracking.tracker is not Tracker.mlflow:
-        return
-    uri = run.tracking.uri
     if uri is not None:
         _check_scheme(uri)
-    path = sqlite_path(uri) if uri else run.output_dir / STORE
+    path = sqlite_path(uri) if uri else output_dir / STORE
     if path is not None and "?" not in (uri or ""):
         shown = sqlite_uri(path)
         if uri is None and not path.exists():
             return  # a folder that cannot be written is output_dir's fault, and told as that
         if problem := _file_problem(path):
             raise ConfigError(KEY, shown, problem, ANOTHER)
-        _check_database(path, shown, run.tracking.experiment or run.name)
+        _check_database(path, shown, experiment)
+
+
+def check_tracking(run: RunConfig, check: Callable[[str | None, Path, str], None]) -> None:
+    """Check where a run is to be tracked.
+
+    Args:
+        check: `check_place`, which reads files: cells of a sweep have theirs looked at once.
+    """
+    tracking = run.tracking
+    if tracking.tracker is Tracker.mlflow:
+        check(tracking.uri, run.output_dir, tracking.experiment or run.name)
 
 
 def _check_scheme(uri: str) -> None:
@@ -208,25 +220,28 @@ def _rows(path: Path, query: str, *values: str) -> Iterator[str]:
 
 def _check_revision(revision: str, shown: str) -> None:
     """Check that the installed MLflow writes databases of this revision."""
-    found = f"the {version('mlflow')} that is installed"
     migrations = _migrations()
-    if not any(file.name.startswith(f"{revision}_") for file in migrations):
+    if revision not in migrations:
         raise ConfigError(
-            KEY, shown, f"was written by a newer MLflow than {found}",
+            KEY, shown,
+            f"was written by a newer MLflow than the {version('mlflow')} that is installed",
             f"a newer one (pip install --upgrade mlflow); {ANOTHER}",
         )  # fmt: skip
-    goes_on = re.compile(rf"^down_revision = ['\"]{re.escape(revision)}['\"]", re.MULTILINE)
-    if any(goes_on.search(file.read_text(encoding="utf-8")) for file in migrations):
+    if revision in migrations.values():
         raise ConfigError(
-            KEY, shown, f"was written by an older MLflow than {found}",
+            KEY, shown,
+            f"was written by an older MLflow than the {version('mlflow')} that is installed",
             f"after a copy of the file: mlflow db upgrade {shown}; {ANOTHER}",
         )  # fmt: skip
 
 
-def _migrations() -> list[Path]:
-    """The files of the steps between databases that the installed MLflow knows, each named after
-    the revision that it makes, and naming the one that it goes on from.
+def _migrations() -> dict[str, str | None]:
+    """Revision of a database that the installed MLflow knows -> the one that it goes on from.
+
+    Read from the files of its migrations, each named after the revision that it makes.
     """
     spec = find_spec("mlflow")
     places = (spec.submodule_search_locations or ()) if spec else ()
-    return [file for place in places for file in (Path(place) / MIGRATIONS).glob("*_*.py")]
+    files = [file for place in places for file in (Path(place) / MIGRATIONS).glob("*_*.py")]
+    goes_on = {file: GOES_ON_FROM.search(file.read_text(encoding="utf-8")) for file in files}
+    return {file.name.partition("_")[0]: found and found[1] for file, found in goes_on.items()}

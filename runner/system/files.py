@@ -8,6 +8,7 @@ import hashlib
 import os
 import re
 import secrets
+import shutil
 import unicodedata
 from datetime import datetime
 from pathlib import Path
@@ -49,6 +50,12 @@ def output_below(folder: Path, name: str) -> Path:
     except (UntrustedError, OSError) as error:
         problem = getattr(error, "strerror", None) or str(error)
         raise ConfigError("out", folder / name, problem, "--out, another place") from error
+
+
+def free_bytes(folder: Path) -> int:
+    """Bytes left on the disk of a folder, which need not exist yet."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    return shutil.disk_usage(there).free
 
 
 def make_folder(folder: Path) -> None:

@@ -6,13 +6,12 @@ import contextlib
 import json
 import os
 import re
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from runner.errors import StorageError, WeightsError, raise_all
-from runner.system.files import write_whole
+from runner.system.files import free_bytes, write_whole
 from runner.system.text import format_bytes
 from runner.system.user_cache import user_cache_dir
 from runner.weights.ask_hub import (
@@ -148,9 +147,7 @@ def check_space(files: Sequence[RemoteFile]) -> None:
     Raises:
         WeightsError: the disk of the cache has not enough space left.
     """
-    folder = next(path for path in (cache_dir(), *cache_dir().parents) if path.exists())
-    free = shutil.disk_usage(folder).free
-    needed = sum(file.bytes for file in files)
+    free, needed = free_bytes(cache_dir()), sum(file.bytes for file in files)
     if needed > free:
         raise WeightsError(
             "weights", "hub",

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import Phase, given, seed, settings
 from PIL import Image
 
 from contract.random_configs import configs
+from helpers.fuzzing import SAME
 from runner.config.hydra import tree
 from runner.config.hydra.problems import config_problem
 from runner.config.resolve import resolve
@@ -25,15 +26,7 @@ RUNS = 40
 """Fewer are run than planned: it takes minutes."""
 EACH_BY_COMMAND = 10
 
-# The same ones in each test and each run: neither a database nor the day decides.
-SAME = settings(
-    max_examples=CONFIGS,
-    derandomize=True,
-    database=None,
-    deadline=None,
-    phases=[Phase.generate],
-    suppress_health_check=list(HealthCheck),
-)
+UNSHRUNK = settings(SAME, max_examples=CONFIGS, phases=[Phase.generate])
 
 
 @pytest.fixture
@@ -74,7 +67,7 @@ def test_every_config_plans_or_is_refused_with_one_message(
     statuses: list[int] = []
 
     @seed(1)
-    @SAME
+    @UNSHRUNK
     @given(configs())
     def each(overrides: list[str]) -> None:
         status, text = verdict(*fixed, *overrides)
@@ -109,7 +102,7 @@ def test_every_config_that_plans_also_runs(
     failed: list[str] = []
 
     @seed(1)
-    @settings(SAME, max_examples=RUNS)
+    @settings(UNSHRUNK, max_examples=RUNS)
     @given(configs())
     def each(overrides: list[str]) -> None:
         if verdict(*fixed, *overrides)[0] != 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import zlib
@@ -62,10 +63,12 @@ def altered_values(draw: st.DrawFn) -> Alteration:
 
     def alter(sweep: Path, outside: Path) -> None:
         file = sweep / name
+        if not file.is_file():
+            return  # altered already, as below
         try:
             content = json.loads(file.read_text())
-        except (OSError, ValueError):
-            return  # altered already
+        except (OSError, ValueError, RecursionError):
+            return
         file.write_text(altered(content, where, value))
 
     return alter
@@ -179,7 +182,8 @@ def _free(place: Path) -> None:
     if place.is_symlink() or place.is_file() or place.is_fifo():
         place.unlink()
     elif place.is_dir():
-        place.rename(place.with_name(f"{place.name}-before"))
+        names = (place.with_name(f"{place.name}-before{number}") for number in itertools.count())
+        place.rename(next(name for name in names if not name.exists()))
     for folder in reversed(place.parents):
         if folder.is_symlink() or folder.is_fifo() or folder.is_file():
             folder.unlink()

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.fuzzing import SAME
 from runner.cli import main
 from runner.config.hydra.tree import config_dir
 from strangers.handed_over import VALUES, altered
@@ -119,10 +120,7 @@ def test_whatever_a_checkpoint_holds(
     picture = config_dir() / "experiment" / "inputs" / "circle.png"
     statuses: list[int] = []
 
-    @settings(
-        max_examples=EXAMPLES, derandomize=True, deadline=None, database=None,
-        suppress_health_check=list(HealthCheck),
-    )  # fmt: skip
+    @settings(SAME, max_examples=EXAMPLES)
     @given(
         st.sampled_from([*CHOICES]), st.floats(0, 1, exclude_max=True),
         st.sampled_from((*CONTENTS, "pipe", "zero")),

@@ -12,10 +12,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from helpers.fuzzing import SAME
 from runner.cli import main
 from strangers.handed_over import Alteration, alterations, sweep_folder
 from strangers.watching import watched
@@ -90,10 +91,7 @@ def test_whatever_the_folder_holds(
     numbers = iter(range(10**6))
     statuses: list[int] = []
 
-    @settings(
-        max_examples=EXAMPLES, derandomize=True, deadline=None, database=None,
-        suppress_health_check=list(HealthCheck),
-    )  # fmt: skip
+    @settings(SAME, max_examples=EXAMPLES)
     @given(st.lists(alterations, min_size=1, max_size=3), st.sampled_from(VERBS))
     def tried(altered: list[Alteration], verb: Sequence[str]) -> None:
         folder = tmp_path / str(next(numbers))

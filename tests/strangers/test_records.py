@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.fuzzing import SAME
 from runner.cli import main
 from runner.config.hydra.tree import config_dir
 from runner.config.schema import Config
@@ -138,10 +139,7 @@ def test_whatever_a_record_says(
     shutil.copytree(config_dir() / "experiment" / "inputs", tmp_path / "inputs")
     statuses: list[int] = []
 
-    @settings(
-        max_examples=EXAMPLES, derandomize=True, deadline=None, database=None,
-        suppress_health_check=list(HealthCheck),
-    )  # fmt: skip
+    @settings(SAME, max_examples=EXAMPLES)
     @given(
         st.lists(
             st.tuples(st.integers(1, count - 1), st.sampled_from(VALUES)), min_size=1, max_size=2

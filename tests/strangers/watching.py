@@ -15,6 +15,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from runner.images.quiet import quiet_decoders
+
 CONNECTING = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto")
 STARTING = (
     "subprocess.Popen", "os.exec", "os.posix_spawn", "os.system", "os.fork", "os.forkpty",
@@ -96,6 +98,8 @@ _installed: list[bool] = []
 def watched(*inside: Path) -> Iterator[Watch]:
     """Watch this process for the time of the context. Raises EndlessError after `MOST_SECONDS`."""
     if not _installed:
+        with quiet_decoders():
+            pass  # opens the library of Pillow once, which is no program of a stranger's
         sys.addaudithook(_audit)  # hooks cannot be removed
         _installed.append(True)
     watch = Watch(tuple(f"{folder.resolve()}/" for folder in inside))

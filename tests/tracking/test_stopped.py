@@ -74,9 +74,12 @@ def test_killed_with_its_writer_it_is_delivered_by_the_next(
     (spool,) = place.spools
 
     def recorded() -> set[str]:
-        """The pictures that have a record: the last file may be there a moment before it."""
+        """The pictures with all their records: first the file is there, then the record that names
+        it, then that of its seconds; the kill may come between any two.
+        """
         records = (spool / "records.jsonl").read_text()
-        return {f"images/{path.name}" for path in place.images if path.name in records}
+        named = sorted(path.name for path in place.images if path.name in records)
+        return {f"images/{name}" for name in named[: records.count('"seconds_decode":')]}
 
     wait_until(lambda: len(recorded()) > before)  # records that no writer has seen
     process.kill()

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from helpers.fuzzing import SAME
 from runner import plan, sweep
 from runner.config.keys import schema_keys
 from runner.config.schema import Config
@@ -20,13 +21,7 @@ LISTS = 6
 """Lists of six texts."""
 CALLS = 60
 """Calls with one or two keys of any value."""
-SAME = settings(
-    derandomize=True,
-    database=None,
-    deadline=None,
-    phases=[Phase.generate],
-    suppress_health_check=list(HealthCheck),
-)
+UNSHRUNK = settings(SAME, phases=[Phase.generate])
 
 PIECES = ["\\", "\\\\", "${", "${oc.env:HOME}", "$", "{", "}", "'", '"', ",", "=", "[", "]", "~/",
           "1", "null", "true", " ", "\n", "\t", "ü", "#", "(", ":", "日", "a"]  # fmt: skip
@@ -40,7 +35,7 @@ def _elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
 
 
-@settings(SAME, max_examples=LISTS)
+@settings(UNSHRUNK, max_examples=LISTS)
 @given(st.lists(TEXTS, min_size=6, max_size=6))
 def test_a_text_is_that_text(texts: list[str]) -> None:
     found = plan(prompt=texts, negative_prompt=texts[0], question=texts[1])
@@ -83,7 +78,7 @@ NAMES = st.sampled_from([*schema_keys(Config), "promt", "a b", "", "~scheduler",
 def test_anything_else_ends_in_an_error_of_the_runner() -> None:
     outcomes: list[bool] = []
 
-    @settings(SAME, max_examples=CALLS)
+    @settings(UNSHRUNK, max_examples=CALLS)
     @given(st.dictionaries(NAMES, VALUES, min_size=1, max_size=2))
     def each(keys: dict[str, Any]) -> None:
         try:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from runner.errors import ConfigError
-from runner.planning.tracking import check_tracking
+from runner.planning.tracking import check_place, check_tracking
 from unit.conftest import Compose
 
 DRIVERS = {"psycopg2": "postgresql", "pymysql": "mysql", "pyodbc": "mssql"}
@@ -28,7 +28,7 @@ def without_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def refused(composed: Compose, *overrides: str) -> str:
     with pytest.raises(ConfigError) as caught:
-        check_tracking(composed(*overrides))
+        check_tracking(composed(*overrides), check_place)
     return str(caught.value)
 
 
@@ -67,11 +67,11 @@ def test_an_address_that_cannot_work(composed: Compose, uri: str, said: str) -> 
     "uri", ["http://localhost:5000", "https://u:p@host/x", "sqlite:///a/new/folder/runs.db"]
 )
 def test_an_address_that_may_work(composed: Compose, uri: str) -> None:
-    check_tracking(composed(f"tracking.uri='{uri}'"))
+    check_tracking(composed(f"tracking.uri='{uri}'"), check_place)
 
 
 def test_what_is_not_tracked_is_not_looked_at(composed: Compose) -> None:
-    check_tracking(composed("tracking=none", "tracking.uri=htp://x"))
+    check_tracking(composed("tracking=none", "tracking.uri=htp://x"), check_place)
 
 
 def test_a_file_that_is_no_database_of_this_mlflow(composed: Compose, tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_a_file_that_is_no_database_of_this_mlflow(composed: Compose, tmp_path: 
     store.write_text("Dear all, this is a letter.")
     assert "is no sqlite database" in refused(composed)
     store.write_bytes(b"")
-    check_tracking(composed())
+    check_tracking(composed(), check_place)
     with closing(sqlite3.connect(store)) as database:
         database.executescript(
             """
@@ -90,7 +90,7 @@ def test_a_file_that_is_no_database_of_this_mlflow(composed: Compose, tmp_path: 
             INSERT INTO experiments VALUES ('there', 'active'), ('away', 'deleted');
             """
         )
-        check_tracking(composed("tracking.experiment=there"))
+        check_tracking(composed("tracking.experiment=there"), check_place)
         message = refused(composed, "tracking.experiment=away")
         assert message.startswith(f"tracking.experiment=away: was deleted in sqlite:///{store}")
         for revision, told in (("2099", "a newer MLflow"), ("c8d9e0f1a2b3", "an older MLflow")):

@@ -49,7 +49,9 @@ def draw_plot(
     Args:
         baseline: the setting that is drawn as a diamond.
     """
-    names = [drawable(name) for name in names_of(points, by)]
+    names = [
+        drawable(shorten(", ".join(values_of(point.choice, by)), LONGEST_NAME)) for point in points
+    ]
     with matplotlib.rc_context(matplotlib.rcParamsDefault):
         words = [*names, metric, *axis_names(by)]
         matplotlib.rcParams["font.family"] = [*families(words), *matplotlib.rcParams["font.family"]]
@@ -75,11 +77,6 @@ def draw_plot(
         out = io.BytesIO()
         figure.savefig(out, format="png", metadata={"Software": None})
     return out.getvalue()
-
-
-def names_of(points: Sequence[Point], by: Sequence[str]) -> list[str]:
-    """What points are called in the plot."""
-    return [shorten(", ".join(values_of(point.choice, by)), LONGEST_NAME) for point in points]
 
 
 def _font(size: float) -> FontProperties:

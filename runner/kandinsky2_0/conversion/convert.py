@@ -37,6 +37,7 @@ from runner.kandinsky2_0.conversion.components import (
 from runner.kandinsky2_0.conversion.numbers import opened, write_safetensors
 from runner.kandinsky2_0.conversion.planning import PlannedFile, plan_file
 from runner.kandinsky2_0.prompts import MAX_TOKENS
+from runner.system.files import free_bytes
 from runner.system.text import format_bytes
 from runner.weights.safetensors_header import DamagedFileError
 
@@ -169,8 +170,7 @@ def _planned(
 
 
 def _check_room(target: Path, planned: list[PlannedFile]) -> None:
-    there = next((path for path in (target, *target.parents) if path.is_dir()), Path("/"))
-    needed, free = sum(each.bytes for each in planned), shutil.disk_usage(there).free
+    needed, free = sum(each.bytes for each in planned), free_bytes(target)
     if needed > free:
         raise ConfigError(
             "target", target, f"has {format_bytes(free)} free, and {format_bytes(needed)} is needed"
