@@ -73,6 +73,8 @@ def main(arguments: list[str] | None = None) -> None:
             budget, trainer = PARTS[name]
             if options.steps is not None:
                 budget = replace(budget, steps=options.steps)
+            if options.batch is not None:
+                budget = replace(budget, batch=options.batch)
             run = trainer(options.work_dir, options.seed, torch.device(options.device), budget)
             if options.tracking != "none":
                 log_run(run, budget, options.seed, options.work_dir / name, options.tracking)
@@ -93,6 +95,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--work-dir", type=Path, default=WORK, help="checkpoints, caches, curves")
     made.add_argument("--weights", type=Path, default=MINI_DIR, help="where export writes")
     made.add_argument("--steps", type=int, help="of each part trained; each part's own if absent")
+    made.add_argument(
+        "--batch", type=int, help="pictures a step, of the UNets that go on from others"
+    )
     made.add_argument("--start-from", type=Path, help="an exported family to go on from")
     made.add_argument("--seed", type=int, default=0)
     made.add_argument("--threads", type=int, default=1, help="CPU threads of torch")

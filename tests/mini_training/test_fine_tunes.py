@@ -19,7 +19,7 @@ from runner.weights.hashes import FileHashes
 from training import export
 from training import train as command
 from training.captions import WORDS, caption
-from training.loop import Budget, Draws, under
+from training.loop import Budget, under
 from training.parts import (
     clip,
     dataset,
@@ -34,6 +34,7 @@ from training.parts import (
 from training.parts.fine_tunes import CONTROLNET, INPAINT, INPAINT_2_1, KINDS, UNET_2_1
 from training.scenes import Scene, SceneObject, sample_scene
 from training.start import loaded
+from training.steps import Draws
 from training.tokenizers.unigrams import LETTERS, t5_tokenizer, xlm_roberta_tokenizer
 
 BASE = (movq.NAME, clip.NAME, unet.NAME, texts.MULTILINGUAL, texts.T5)
@@ -123,12 +124,13 @@ def test_masks_hold_the_object_and_never_all_of_the_picture() -> None:
 
 
 def test_what_is_repainted_is_gone_from_what_is_seen(shelf: shown.Shelf) -> None:
-    drawn = shown.repainted(shelf, Draws.of(0, "repaint", 0))
-    source, kept = drawn.seen[:, :4], drawn.seen[:, 4:]
+    drawn = shown.repainted(shelf, Draws.of(0, "repaint", 0), 8)
+    clean, seen = shown.seen_when_repainting(movq.load(shelf.work), drawn.batch)
+    source, kept = seen[:, :4], seen[:, 4:]
     assert set(kept.unique().tolist()) == {0.0, 1.0}
     assert torch.equal(source * (1 - kept), torch.zeros_like(source))
     # What is kept is what is to come out.
-    assert torch.equal(drawn.clean * kept, source)
+    assert torch.equal(clean * kept, source)
     for lone, twin in zip(drawn.alone, drawn.twins, strict=True):
         assert lone.combinations == shelf.scenes[twin].combinations
 
@@ -142,9 +144,9 @@ def test_an_object_is_taken_out_of_its_scene() -> None:
 
 def test_kandinsky_3_learns_from_captions_of_about_one_length() -> None:
     known = dataset.training_scenes(0, 200)
-    _, prompts = kandinsky3.alike(Draws.of(0, "alike", 0), known)
+    _, prompts = kandinsky3.alike(Draws.of(0, "alike", 0), known, 32)
     lengths = [len(t5_tokenizer()(text).input_ids) for text in prompts]
-    assert len(prompts) == kandinsky3.BATCH
+    assert len(prompts) == 32
     assert max(lengths) - min(lengths) <= 6
 
 

@@ -10,9 +10,6 @@ import torch
 
 from runner.mini.vocabulary import BACKGROUNDS, COLOURS, HELD_OUT, Combination
 from training.captions import CHARACTERS, WORDS, caption
-from training.loop import (
-    Draws,
-)
 from training.parts import (
     clip,
     dataset,
@@ -31,6 +28,7 @@ from training.scenes import (
     lattice,
     sample_scene,
 )
+from training.steps import Draws
 from training.tokenizers.byte_pairs import MAX_TOKENS, build_tokenizer
 
 CPU = torch.device("cpu")

@@ -17,15 +17,7 @@ from runner.mini.vocabulary import Combination
 from training import export
 from training import train as command
 from training.known import known_in_training
-from training.loop import (
-    CHECKPOINT,
-    Budget,
-    Draws,
-    Losses,
-    load_ema,
-    read_checkpoint,
-    train,
-)
+from training.loop import CHECKPOINT, Budget, load_ema, read_checkpoint, train
 from training.parts import (
     clip,
     dataset,
@@ -34,6 +26,7 @@ from training.parts import (
     prior,
     unet,
 )
+from training.steps import Draws, Losses
 
 SHORT = Budget(steps=4, peak_lr=1e-3, warmup=2, cooldown=2, checkpoint_every=2, report_every=1)
 CPU = torch.device("cpu")

@@ -10,7 +10,7 @@ import torch
 from diffusers import DDPMScheduler
 from torch import Tensor
 
-from training.loop import Draws, Losses
+from training.steps import Batch, Draws, Losses
 
 TIMES = 1000
 VARIANCE_WEIGHT = 0.1
@@ -51,6 +51,12 @@ class Diffusion:
     def noisy(self, clean: Tensor, noise: Tensor, times: Tensor) -> Tensor:
         """Clean latents and noise [B, C, h, w], mixed as at `times` [B]."""
         return self.signal[times] * clean + self.noise[times] * noise
+
+    @staticmethod
+    def drawn(draws: Draws, shape: torch.Size) -> Batch:
+        """Times and noise for clean latents of a shape, on the CPU."""
+        times = stratified_times(draws, shape[0])
+        return {"times": times, "noise": torch.randn(shape, generator=draws.torch)}
 
     def velocity(self, clean: Tensor, noise: Tensor, times: Tensor) -> Tensor:
         """v (Salimans and Ho 2022), what the UNets predict."""

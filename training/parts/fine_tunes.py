@@ -19,17 +19,18 @@ import torch
 from diffusers import UNet2DConditionModel
 from torch import nn
 
-from training.loop import Budget, Draws, Losses, Run, load_ema, train
-from training.parts import clip, dataset, texts, unet
-from training.parts.diffusion import Diffusion, build_scheduler, stratified_times
+from training.loop import Budget, Run, load_ema, train
+from training.parts import clip, dataset, movq, texts, unet
+from training.parts.diffusion import Diffusion, build_scheduler
 from training.parts.shown import (
     Shelf,
-    Shown,
+    seen_when_repainting,
     show_2_1,
     show_controlnet,
     show_inpaint,
     show_inpaint_2_1,
 )
+from training.steps import Batch, Draws, Lesson, Losses
 
 LATENTS = 4
 SHORT = Budget(steps=4000, peak_lr=6e-4, cooldown=2500, checkpoint_every=200)
@@ -42,7 +43,7 @@ class Kind:
 
     name: str
     start: str
-    show: Callable[[Shelf, Draws], Shown]
+    show: Callable[[Shelf, Draws, int], Batch]
     budget: Budget = SHORT
     told: str = "image"
     in_channels: int = LATENTS
@@ -93,22 +94,35 @@ def run_training(
     """
     torch.manual_seed(seed)
     kind = KINDS[name]
+    budget = budget or kind.budget
     shelf = Shelf(work, dataset.training_scenes(seed), device)
     diffusion = Diffusion(build_scheduler(), device)
+    encoder = movq.load(work).to(device)
+    reader = texts.load_multilingual(work).to(device) if kind.told == "text_image" else None
     model = build(kind)
     warm_start(model, load(kind.start, work))
 
-    def measure(model: nn.Module, step: int, draws: Draws) -> Losses:
-        shown = kind.show(shelf, draws)
-        times = stratified_times(draws, len(shown.clean)).to(device)
-        noise = torch.randn(shown.clean.shape, generator=draws.torch).to(device)
-        noisy = diffusion.noisy(shown.clean, noise, times)
-        if shown.seen is not None:
-            noisy = torch.cat([noisy, shown.seen], dim=1)
-        output = model(noisy, times, shown.states, added_cond_kwargs=shown.told).sample
-        return diffusion.losses(output, shown.clean, noise, times)
+    def draw(draws: Draws) -> Batch:
+        batch = kind.show(shelf, draws, budget.batch)
+        return {**batch, **diffusion.drawn(draws, batch["latents"].shape)}
 
-    return train(name, model.to(device), measure, budget or kind.budget, work / name, seed)
+    def measure(model: nn.Module, batch: Batch) -> Losses:
+        clean, seen = batch["latents"], []
+        if "kept" in batch:
+            clean, around = seen_when_repainting(encoder, batch)
+            seen = [around]
+        told = {key: value for key, value in batch.items() if key in ("image_embeds", "hint")}
+        states = None
+        if reader is not None:
+            with torch.no_grad():
+                read = reader.encode(batch["ids"], batch["mask"])
+            states, told["text_embeds"] = read.states, read.pooled
+        noise, times = batch["noise"], batch["times"]
+        noisy = torch.cat([diffusion.noisy(clean, noise, times), *seen], dim=1)
+        output = model(noisy, times, states, added_cond_kwargs=told).sample
+        return diffusion.losses(output, clean, noise, times)
+
+    return train(name, model.to(device), Lesson(draw, measure), budget, work / name, seed)
 
 
 def load(name: str, work: Path) -> UNet2DConditionModel:

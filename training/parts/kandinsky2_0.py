@@ -7,7 +7,6 @@ on from the UNet of 2.1, whose blocks it has; its noise schedule is that of the 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -17,11 +16,12 @@ from torch import Tensor, nn
 
 from runner.kandinsky2_0.text_projection import KandinskyV20TextProjection
 from training.captions import caption
-from training.loop import Budget, Draws, Losses, Run, load_ema, train
-from training.parts import clip, dataset, fine_tunes, kl, texts, unet
-from training.parts.diffusion import TIMES, Diffusion, stratified_times
-from training.parts.shown import Shelf, repainted
+from training.loop import Budget, Run, load_ema, train
+from training.parts import clip, dataset, fine_tunes, kl, movq, texts, unet
+from training.parts.diffusion import TIMES, Diffusion
+from training.parts.shown import Shelf, repainted, seen_when_repainting
 from training.scenes import Scene
+from training.steps import Batch, Draws, Lesson, Losses
 from training.tokenizers.unigrams import XLM_ROBERTA_TOKENS
 
 NAME, INPAINT = "kandinsky2_0", "inpaint_2_0"
@@ -52,11 +52,18 @@ class Readers:
         self.first = texts.load_multilingual(work).to(device)
         self.second = texts.load_t5(work).to(device)
 
+    @staticmethod
+    def tokens(prompts: list[str]) -> Batch:
+        """Prompts as both read them, padded to 77 tokens each."""
+        ids, mask = texts.MultilingualStudent.tokens(prompts)
+        ids_2, mask_2 = texts.T5Student.tokens(prompts, "max_length", XLM_ROBERTA_TOKENS)
+        return {"ids": ids, "mask": mask, "ids_2": ids_2, "mask_2": mask_2}
+
     @torch.no_grad()
-    def read(self, prompts: list[str]) -> Read:
-        """Prompts, padded to 77 tokens each."""
-        first = self.first.read(prompts, padding="max_length")
-        second = self.second.read(prompts, padding="max_length", most=XLM_ROBERTA_TOKENS)
+    def read(self, batch: Batch) -> Read:
+        """What both make of `tokens`."""
+        first = self.first.encode(batch["ids"], batch["mask"])
+        second = self.second.encode(batch["ids_2"], batch["mask_2"])
         return Read(first.states, second.states, first.pooled)
 
 
@@ -110,45 +117,46 @@ def run_training(
 ) -> Run:
     """Train the denoiser under `work`/`name` on the trained parts there."""
     torch.manual_seed(seed)
+    budget = budget or BUDGETS[name]
     shelf = Shelf(work, dataset.training_scenes(seed), device)
     readers = Readers(work, device)
+    encoder = movq.load(work).to(device)
     diffusion = Diffusion(build_scheduler(), device)
     model = fresh(name)
     warm_start(model, name, work)
 
-    def measure(model: nn.Module, step: int, draws: Draws) -> Losses:
-        shown = show(name, shelf, draws)
-        read = readers.read(captions(draws, shown.scenes))
-        clean = shown.clean * kl.SHARE
-        times = stratified_times(draws, len(clean)).to(device)
-        noise = torch.randn(clean.shape, generator=draws.torch).to(device)
-        noisy = diffusion.noisy(clean, noise, times)
-        if shown.seen is not None:
-            kept, mask = torch.split(shown.seen, [fine_tunes.LATENTS, 1], dim=1)
-            noisy = torch.cat([noisy, kept * kl.SHARE, mask], dim=1)
-        return diffusion.losses(model(noisy, times, read), clean, noise, times, SPREAD)
+    def draw(draws: Draws) -> Batch:
+        shown, scenes = SHOW[name](shelf, draws, budget.batch)
+        said = readers.tokens(captions(draws, scenes))
+        return {**shown, **said, **diffusion.drawn(draws, shown["latents"].shape)}
 
-    return train(name, model.to(device), measure, budget or BUDGETS[name], work / name, seed)
+    def measure(model: nn.Module, batch: Batch) -> Losses:
+        clean, seen = batch["latents"], []
+        if "kept" in batch:
+            clean, around = seen_when_repainting(encoder, batch)
+            latents, mask = torch.split(around, [fine_tunes.LATENTS, 1], dim=1)
+            seen = [latents * kl.SHARE, mask]
+        clean, noise, times = clean * kl.SHARE, batch["noise"], batch["times"]
+        noisy = torch.cat([diffusion.noisy(clean, noise, times), *seen], dim=1)
+        output = model(noisy, times, readers.read(batch))
+        return diffusion.losses(output, clean, noise, times, SPREAD)
 
-
-@dataclass(frozen=True)
-class Batch:
-    """MoVQ latents to draw [B, 4, 16, 16], what the prompts are about, and for inpainting what
-    the UNet sees: MoVQ latents that are kept, and where [B, 5, 16, 16].
-    """
-
-    clean: Tensor
-    scenes: Sequence[Scene]
-    seen: Tensor | None = None
+    return train(name, model.to(device), Lesson(draw, measure), budget, work / name, seed)
 
 
-def show(name: str, shelf: Shelf, draws: Draws) -> Batch:
-    """A batch for one of the two UNets."""
-    if name == INPAINT:
-        drawn = repainted(shelf, draws)
-        return Batch(drawn.clean, drawn.alone, drawn.seen)
-    rows = shelf.known.rows(draws, unet.BATCH)
-    return Batch(shelf.latents[rows], [shelf.scenes[row] for row in rows])
+def show_whole(shelf: Shelf, draws: Draws, count: int) -> tuple[Batch, Sequence[Scene]]:
+    """Pictures to draw, and what the prompts are about."""
+    rows = shelf.known.rows(draws, count)
+    return {"latents": shelf.latents[rows]}, [shelf.scenes[row] for row in rows]
+
+
+def show_repainted(shelf: Shelf, draws: Draws, count: int) -> tuple[Batch, Sequence[Scene]]:
+    """Pictures with one object to draw anew, which the prompts are about."""
+    drawn = repainted(shelf, draws, count)
+    return drawn.batch, drawn.alone
+
+
+SHOW = {NAME: show_whole, INPAINT: show_repainted}
 
 
 def captions(draws: Draws, scenes: Sequence[Scene]) -> list[str]:

@@ -14,9 +14,10 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL, VQModel
 from torch import Tensor, nn
 
-from training.loop import Budget, Draws, Losses, Run, load_ema, train
+from training.loop import Budget, Run, load_ema, train
 from training.parts import movq
 from training.scenes import CANVAS, sample_loosely
+from training.steps import Draws, Losses
 
 NAME = "kl"
 BUDGET = Budget(

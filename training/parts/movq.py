@@ -22,9 +22,10 @@ from diffusers.models.attention_processor import SpatialNorm
 from torch import Tensor, nn
 
 from runner.mini.vocabulary import BACKGROUNDS, COLOURS, HELD_OUT, RGB, Combination
-from training.loop import Budget, Draws, Losses, Run, load_ema, train
+from training.loop import Budget, Run, load_ema, train
 from training.rendering import NAMED, Palette, render
 from training.scenes import CANVAS, Scene, sample_loosely
+from training.steps import Draws, Losses
 
 NAME = "movq"
 BUDGET = Budget(

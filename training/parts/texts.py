@@ -19,9 +19,10 @@ from torch import Tensor, nn
 from transformers import T5Config, T5EncoderModel
 
 from training.captions import caption
-from training.loop import Budget, Draws, Losses, Run, load_ema, train
+from training.loop import Budget, Run, load_ema, train
 from training.parts import clip
 from training.scenes import sample_loosely
+from training.steps import Draws, Losses
 from training.tokenizers.unigrams import (
     T5_TOKENS,
     XLM_ROBERTA_TOKENS,
@@ -84,7 +85,16 @@ class MultilingualStudent(nn.Module):
 
     def read(self, prompts: list[str], padding: str = "longest") -> Told:
         """Prompts, padded to the longest of them, or to "max_length"."""
-        ids, mask = tokens(xlm_roberta_tokenizer(), prompts, padding, self.encoder.device)
+        ids, mask = self.tokens(prompts, padding)
+        return self.encode(ids.to(self.encoder.device), mask.to(self.encoder.device))
+
+    @staticmethod
+    def tokens(prompts: list[str], padding: str = "max_length") -> tuple[Tensor, Tensor]:
+        """Ids and attention mask [B, T], on the CPU."""
+        return tokens(xlm_roberta_tokenizer(), prompts, padding)
+
+    def encode(self, ids: Tensor, mask: Tensor) -> Told:
+        """What it makes of tokens."""
         pooled, states = self.encoder(ids, mask)
         return Told(pooled, states, mask)
 
@@ -111,7 +121,18 @@ class T5Student(nn.Module):
 
     def read(self, prompts: list[str], padding: str = "longest", most: int = T5_TOKENS) -> Told:
         """Prompts, padded to the longest of them, or to `most` tokens with "max_length"."""
-        ids, mask = tokens(t5_tokenizer(), prompts, padding, self.encoder.device, most)
+        ids, mask = self.tokens(prompts, padding, most)
+        return self.encode(ids.to(self.encoder.device), mask.to(self.encoder.device))
+
+    @staticmethod
+    def tokens(
+        prompts: list[str], padding: str = "longest", most: int = T5_TOKENS
+    ) -> tuple[Tensor, Tensor]:
+        """Ids and attention mask [B, T], on the CPU."""
+        return tokens(t5_tokenizer(), prompts, padding, most)
+
+    def encode(self, ids: Tensor, mask: Tensor) -> Told:
+        """What it makes of tokens."""
         states = self.encoder(ids, attention_mask=mask).last_hidden_state
         mean = (states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
         return Told(self.head(mean), states, mask)
@@ -121,13 +142,12 @@ def tokens(
     tokenizer: Any,
     prompts: list[str],
     padding: str,
-    device: torch.device,
     most: int | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Ids and attention mask [B, T]."""
+    """Ids and attention mask [B, T], on the CPU."""
     made = tokenizer(
         prompts, padding=padding, truncation=True, max_length=most, return_tensors="pt"
-    ).to(device)
+    )
     return made.input_ids, made.attention_mask
 
 
