@@ -41,11 +41,13 @@ Measure = Callable[[nn.Module, int, Draws], Losses]
 
 @dataclass(frozen=True)
 class Lesson:
-    """A `Measure` in two halves: `draw` works on the CPU, so that other processes can do it while
-    a GPU is busy; `measure` works on the model's device alone, so that a CUDA graph can keep it.
+    """A `Measure` in three parts. `draw` works on the CPU, so that other processes can do it while
+    a GPU is busy. `prepare` moves on from there with frozen models. `measure` works on the device
+    alone, so that a CUDA graph can keep it.
     """
 
     draw: Callable[[Draws], Batch]
+    prepare: Callable[[Batch], Batch]
     measure: Callable[[nn.Module, Batch], Losses]
 
 
@@ -62,7 +64,7 @@ class Drawn(Dataset[Batch]):
 def batches(
     lesson: Lesson, seed: int, part: str, steps: range, device: torch.device
 ) -> Iterator[Batch]:
-    """A batch for each of the steps, on `device`; drawn ahead by other processes if it is a GPU."""
+    """Prepared batches, one a step, on `device`; drawn ahead by other processes if it is a GPU."""
     on_gpu = device.type == "cuda"
     loader = DataLoader(
         Drawn(lesson, seed, part),
@@ -73,7 +75,10 @@ def batches(
         pin_memory=on_gpu,
     )
     for batch in loader:
-        yield {key: value.to(device, non_blocking=True) for key, value in batch.items()}
+        moved = {key: value.to(device, non_blocking=True) for key, value in batch.items()}
+        with torch.no_grad():
+            prepared = lesson.prepare(moved)
+        yield prepared
 
 
 @dataclass
@@ -148,6 +153,6 @@ class Captured:
         inputs = {key: value.clone() for key, value in batch.items()}
         graph = torch.cuda.CUDAGraph()
         self.learner.optimizer.zero_grad()  # to None: the graph is to have gradients of its own
-        with torch.cuda.graph(graph):
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             losses = self.learner.learn(self.measure(self.learner.model, inputs))
         return graph, inputs, losses

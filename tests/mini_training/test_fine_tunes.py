@@ -125,8 +125,8 @@ def test_masks_hold_the_object_and_never_all_of_the_picture() -> None:
 
 def test_what_is_repainted_is_gone_from_what_is_seen(shelf: shown.Shelf) -> None:
     drawn = shown.repainted(shelf, Draws.of(0, "repaint", 0), 8)
-    clean, seen = shown.seen_when_repainting(movq.load(shelf.work), drawn.batch)
-    source, kept = seen[:, :4], seen[:, 4:]
+    batch = shown.prepare_repainting(movq.load(shelf.work), drawn.batch)
+    clean, source, kept = batch["latents"], *torch.split(batch["seen"], [4, 1], dim=1)
     assert set(kept.unique().tolist()) == {0.0, 1.0}
     assert torch.equal(source * (1 - kept), torch.zeros_like(source))
     # What is kept is what is to come out.

@@ -23,8 +23,8 @@ from training.loop import Budget, Run, load_ema, train
 from training.parts import clip, dataset, movq, texts, unet
 from training.parts.diffusion import Diffusion, build_scheduler
 from training.parts.shown import (
-    Shelf,
-    seen_when_repainting,
+    ToldShelf,
+    prepare_repainting,
     show_2_1,
     show_controlnet,
     show_inpaint,
@@ -33,6 +33,8 @@ from training.parts.shown import (
 from training.steps import Batch, Draws, Lesson, Losses
 
 LATENTS = 4
+TOLD = ("image_embeds", "hint", "text_embeds")
+"""What a UNet of 2.x is told by `added_cond_kwargs`."""
 SHORT = Budget(steps=4000, peak_lr=6e-4, cooldown=2500, checkpoint_every=200)
 LONG = Budget(steps=8000, peak_lr=1e-3, cooldown=4000, checkpoint_every=200)
 
@@ -43,7 +45,7 @@ class Kind:
 
     name: str
     start: str
-    show: Callable[[Shelf, Draws, int], Batch]
+    show: Callable[[ToldShelf, Draws, int], Batch]
     budget: Budget = SHORT
     told: str = "image"
     in_channels: int = LATENTS
@@ -95,7 +97,7 @@ def run_training(
     torch.manual_seed(seed)
     kind = KINDS[name]
     budget = budget or kind.budget
-    shelf = Shelf(work, dataset.training_scenes(seed), device)
+    shelf = ToldShelf(work, dataset.training_scenes(seed), device)
     diffusion = Diffusion(build_scheduler(), device)
     encoder = movq.load(work).to(device)
     reader = texts.load_multilingual(work).to(device) if kind.told == "text_image" else None
@@ -106,23 +108,25 @@ def run_training(
         batch = kind.show(shelf, draws, budget.batch)
         return {**batch, **diffusion.drawn(draws, batch["latents"].shape)}
 
-    def measure(model: nn.Module, batch: Batch) -> Losses:
-        clean, seen = batch["latents"], []
+    def prepare(batch: Batch) -> Batch:
         if "kept" in batch:
-            clean, around = seen_when_repainting(encoder, batch)
-            seen = [around]
-        told = {key: value for key, value in batch.items() if key in ("image_embeds", "hint")}
-        states = None
+            batch = prepare_repainting(encoder, batch)
         if reader is not None:
-            with torch.no_grad():
-                read = reader.encode(batch["ids"], batch["mask"])
-            states, told["text_embeds"] = read.states, read.pooled
-        noise, times = batch["noise"], batch["times"]
-        noisy = torch.cat([diffusion.noisy(clean, noise, times), *seen], dim=1)
-        output = model(noisy, times, states, added_cond_kwargs=told).sample
+            read = reader.encode(batch.pop("ids"), batch.pop("mask"))
+            batch |= {"states": read.states, "text_embeds": read.pooled}
+        return batch
+
+    def measure(model: nn.Module, batch: Batch) -> Losses:
+        told = {key: value for key, value in batch.items() if key in TOLD}
+        clean, noise, times = batch["latents"], batch["noise"], batch["times"]
+        noisy = diffusion.noisy(clean, noise, times)
+        if "seen" in batch:
+            noisy = torch.cat([noisy, batch["seen"]], dim=1)
+        output = model(noisy, times, batch.get("states"), added_cond_kwargs=told).sample
         return diffusion.losses(output, clean, noise, times)
 
-    return train(name, model.to(device), Lesson(draw, measure), budget, work / name, seed)
+    lesson = Lesson(draw, prepare, measure)
+    return train(name, model.to(device), lesson, budget, work / name, seed)
 
 
 def load(name: str, work: Path) -> UNet2DConditionModel:

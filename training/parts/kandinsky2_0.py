@@ -19,7 +19,7 @@ from training.captions import caption
 from training.loop import Budget, Run, load_ema, train
 from training.parts import clip, dataset, fine_tunes, kl, movq, texts, unet
 from training.parts.diffusion import TIMES, Diffusion
-from training.parts.shown import Shelf, repainted, seen_when_repainting
+from training.parts.shown import Shelf, prepare_repainting, repainted
 from training.scenes import Scene
 from training.steps import Batch, Draws, Lesson, Losses
 from training.tokenizers.unigrams import XLM_ROBERTA_TOKENS
@@ -130,18 +130,23 @@ def run_training(
         said = readers.tokens(captions(draws, scenes))
         return {**shown, **said, **diffusion.drawn(draws, shown["latents"].shape)}
 
-    def measure(model: nn.Module, batch: Batch) -> Losses:
-        clean, seen = batch["latents"], []
+    def prepare(batch: Batch) -> Batch:
         if "kept" in batch:
-            clean, around = seen_when_repainting(encoder, batch)
-            latents, mask = torch.split(around, [fine_tunes.LATENTS, 1], dim=1)
-            seen = [latents * kl.SHARE, mask]
-        clean, noise, times = clean * kl.SHARE, batch["noise"], batch["times"]
-        noisy = torch.cat([diffusion.noisy(clean, noise, times), *seen], dim=1)
-        output = model(noisy, times, readers.read(batch))
+            batch = prepare_repainting(encoder, batch)
+            batch["seen"][:, : fine_tunes.LATENTS] *= kl.SHARE
+        batch["latents"] = batch["latents"] * kl.SHARE
+        return {**batch, **readers.read(batch)._asdict()}
+
+    def measure(model: nn.Module, batch: Batch) -> Losses:
+        clean, noise, times = batch["latents"], batch["noise"], batch["times"]
+        noisy = diffusion.noisy(clean, noise, times)
+        if "seen" in batch:
+            noisy = torch.cat([noisy, batch["seen"]], dim=1)
+        output = model(noisy, times, Read(*(batch[key] for key in Read._fields)))
         return diffusion.losses(output, clean, noise, times, SPREAD)
 
-    return train(name, model.to(device), Lesson(draw, measure), budget, work / name, seed)
+    lesson = Lesson(draw, prepare, measure)
+    return train(name, model.to(device), lesson, budget, work / name, seed)
 
 
 def show_whole(shelf: Shelf, draws: Draws, count: int) -> tuple[Batch, Sequence[Scene]]:

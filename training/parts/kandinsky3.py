@@ -59,16 +59,19 @@ def run_training(work: Path, seed: int, device: torch.device, budget: Budget = B
         drawn = diffusion.drawn(draws, latents[rows].shape)
         return {"latents": latents[rows], "ids": ids, "mask": mask, "told": told, **drawn}
 
+    def prepare(batch: Batch) -> Batch:
+        read = reader.encode(batch.pop("ids"), batch.pop("mask"))
+        mask = read.mask * batch.pop("told")
+        return {**batch, "states": read.states * mask[..., None], "mask": mask}
+
     def measure(model: nn.Module, batch: Batch) -> Losses:
-        with torch.no_grad():
-            read = reader.encode(batch["ids"], batch["mask"])
-        mask = read.mask * batch["told"]
         clean, noise, times = batch["latents"], batch["noise"], batch["times"]
         noisy = diffusion.noisy(clean, noise, times)
-        guess = model(noisy, times, read.states * mask[..., None], mask).sample
+        guess = model(noisy, times, batch["states"], batch["mask"]).sample
         return {"loss": F.mse_loss(guess, diffusion.velocity(clean, noise, times))}
 
-    return train(NAME, build().to(device), Lesson(draw, measure), budget, work / NAME, seed)
+    lesson = Lesson(draw, prepare, measure)
+    return train(NAME, build().to(device), lesson, budget, work / NAME, seed)
 
 
 def alike(draws: Draws, known: dataset.SceneSet, count: int) -> tuple[list[int], list[str]]:

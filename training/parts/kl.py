@@ -10,20 +10,20 @@ from pathlib import Path
 from typing import cast
 
 import torch
-import torch.nn.functional as F
 from diffusers import AutoencoderKL, VQModel
 from torch import Tensor, nn
 
 from training.loop import Budget, Run, load_ema, train
 from training.parts import movq
-from training.scenes import CANVAS, sample_loosely
+from training.scenes import CANVAS
 from training.steps import Draws, Losses
 
 NAME = "kl"
 BUDGET = Budget(
-    steps=7000, peak_lr=1e-3, cooldown=4000, weight_decay=1e-4, ema_decay=0.999, report_every=100
+    steps=16000, peak_lr=1e-3, cooldown=7000, weight_decay=1e-4, ema_decay=0.999, report_every=100
 )
-BATCH = 2
+WHOLE_FROM = 12000
+"""The step from which on only whole images are seen."""
 LATENTS = 4
 SCALING_FACTOR = 0.0512
 """What the pipelines multiply latents by, as in the released 2.0."""
@@ -31,9 +31,8 @@ SHARE = 0.3
 """Scaled latents, in those of the MoVQ: 99.5 % of the numbers of a picture lie within [-1, 1]."""
 SPREAD = 0.01
 """Standard deviation of the encoder's samples, in that of the latents."""
-LATENT_NOISE = 0.15
+LATENT_NOISE = 0.12
 """Strongest noise that the decoder learns to forgive, in the latents' standard deviation."""
-LATENTS_WEIGHT = 2.0
 
 
 def build() -> AutoencoderKL:
@@ -84,29 +83,24 @@ def log_variance() -> Tensor:
 
 
 def run_training(work: Path, seed: int, device: torch.device, budget: Budget = BUDGET) -> Run:
-    """Train the autoencoder under `work`/kl on the trained MoVQ there."""
+    """Train the decoder under `work`/kl on the trained MoVQ there, whose encoder it has."""
     torch.manual_seed(seed)
-    teacher = movq.load(work).to(device)
+    teacher = movq.load(work)
     model = build()
-    warm_start(model, teacher.cpu())
+    warm_start(model, teacher)
+    for kept in (model.encoder, model.quant_conv):
+        kept.requires_grad_(False)
     teacher.to(device)
-    scale = SHARE / SCALING_FACTOR
 
     def measure(model: nn.Module, step: int, draws: Draws) -> Losses:
         assert isinstance(model, AutoencoderKL)
-        scenes = [sample_loosely(draws.python, movq.LOOSE_SHARE) for _ in range(BATCH)]
-        images = movq.draw_images(draws.python, scenes).to(device)
+        images = movq.draw_crops(draws.python, step, WHOLE_FROM).to(device)
         with torch.no_grad():
-            wanted = movq.encode(teacher, images)
-        found = model.encode(images * 2 - 1).latent_dist
-        latents = F.mse_loss(found.mean / scale, wanted)
-        spread = F.mse_loss(found.logvar, log_variance().to(device).expand_as(found.logvar))
-        # The decoder's latents are the teacher's, whom the UNet learns from.
-        strength = LATENT_NOISE * torch.rand(BATCH, 1, 1, 1, generator=draws.torch)
-        noise = (strength * torch.randn(wanted.shape, generator=draws.torch)).to(device)
-        l1, mse = movq.reconstruction(images, decode(model, wanted + noise))
-        loss = l1 + 4 * mse + LATENTS_WEIGHT * latents + 1e-3 * spread
-        return {"loss": loss, "l1": l1, "mse": mse, "latents": latents, "spread": spread}
+            latents = movq.encode(teacher, images)
+        strength = LATENT_NOISE * torch.rand(len(images), 1, 1, 1, generator=draws.torch)
+        noise = (strength * torch.randn(latents.shape, generator=draws.torch)).to(device)
+        l1, mse = movq.reconstruction(images, decode(model, latents + noise))
+        return {"loss": l1 + 4 * mse, "l1": l1, "mse": mse}
 
     return train(NAME, model.to(device), measure, budget, work / NAME, seed)
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -34,25 +33,23 @@ FAINTEST_HINT = 0.8
 
 
 class Shelf:
-    """What all kinds draw their batches from: known scenes, and what the trained parts under `work`
-    make of them, on the CPU. `device` is where they work.
+    """What batches are drawn from: known scenes, and the latents that the trained MoVQ under `work`
+    made of them on `device`, on the CPU.
     """
 
     def __init__(self, work: Path, known: dataset.SceneSet, device: torch.device) -> None:
-        self.work, self.known, self.device = work, known, device
-        self.scenes = known.scenes
+        self.work, self.known, self.scenes = work, known, known.scenes
         self.latents = dataset.latents(work, known, device).cpu()
 
-    @cached_property
-    def shaken(self) -> ToldEmbeddings:
-        """Image embeddings of the known scenes."""
-        embeddings = dataset.embeddings(self.work, self.known, self.device)
-        return ToldEmbeddings(embeddings.cpu(), self.scenes)
 
-    @cached_property
-    def nothing(self) -> Tensor:
-        """The image embedding [1, clip.WIDTH] of no image."""
-        return unet.zero_image_embedding(clip.load(self.work))
+class ToldShelf(Shelf):
+    """The same with image embeddings, and that of no image."""
+
+    def __init__(self, work: Path, known: dataset.SceneSet, device: torch.device) -> None:
+        super().__init__(work, known, device)
+        embeddings = dataset.embeddings(work, known, device).cpu()
+        self.shaken = ToldEmbeddings(embeddings, self.scenes)
+        self.nothing = unet.zero_image_embedding(clip.load(work))
 
     def embeddings(self, draws: Draws, rows: Sequence[int], dropped: Tensor) -> Tensor:
         """Shaken image embeddings, those of no image where `dropped`."""
@@ -124,27 +121,30 @@ def repainted(shelf: Shelf, draws: Draws, count: int) -> Repaint:
     return Repaint(shelf.latents[rows], render(before), torch.stack(masks), alone, twins)
 
 
-def seen_when_repainting(model: VQModel, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Of what `Repaint.batch` names: clean latents, and what an inpainting UNet sees of them
-    [B, 5, 16, 16], the kept ones and the mask.
+def prepare_repainting(model: VQModel, batch: Batch) -> Batch:
+    """What `Repaint` names, as an inpainting UNet sees it: "latents" of the picture as it is to be
+    after, and "seen" [B, 5, 16, 16], the kept latents and the mask.
     """
     kept = batch["kept"]
-    with torch.no_grad():
-        at_once = 2 if kept.device.type == "cpu" else len(kept)  # two fit a core's cache
-        pictures = torch.split(batch["before"], at_once)
-        source = torch.cat([movq.encode(model, few) for few in pictures])
-    clean = kept * source + (1 - kept) * batch["latents"]
-    return clean, torch.cat([source * kept, kept], dim=1)
+    at_once = 2 if kept.device.type == "cpu" else len(kept)  # two fit a core's cache
+    pictures = torch.split(batch["before"], at_once)
+    source = torch.cat([movq.encode(model, few) for few in pictures])
+    others = {key: value for key, value in batch.items() if key not in ("before", "kept")}
+    return {
+        **others,
+        "latents": kept * source + (1 - kept) * batch["latents"],
+        "seen": torch.cat([source * kept, kept], dim=1),
+    }
 
 
-def show_inpaint(shelf: Shelf, draws: Draws, count: int) -> Batch:
+def show_inpaint(shelf: ToldShelf, draws: Draws, count: int) -> Batch:
     """Kandinsky 2.2's inpainting."""
     drawn = repainted(shelf, draws, count)
     told = shelf.embeddings(draws, drawn.twins, dropping(draws, count))
     return {**drawn.batch, "image_embeds": told}
 
 
-def show_controlnet(shelf: Shelf, draws: Draws, count: int) -> Batch:
+def show_controlnet(shelf: ToldShelf, draws: Draws, count: int) -> Batch:
     """Kandinsky 2.2 with a depth picture: what lies where is the picture's to say."""
     rows = shelf.known.rows(draws, count)
     looks = [shelf.known.twin(draws, row) for row in rows]
@@ -165,7 +165,7 @@ def prompts(draws: Draws, scenes: Sequence[Scene], dropped: Tensor) -> Batch:
     return {"ids": ids, "mask": mask}
 
 
-def show_2_1(shelf: Shelf, draws: Draws, count: int) -> Batch:
+def show_2_1(shelf: ToldShelf, draws: Draws, count: int) -> Batch:
     """Kandinsky 2.1, which reads the prompt beside the image embedding."""
     rows, dropped = shelf.known.rows(draws, count), dropping(draws, count)
     said = prompts(draws, [shelf.scenes[row] for row in rows], dropped)
@@ -173,7 +173,7 @@ def show_2_1(shelf: Shelf, draws: Draws, count: int) -> Batch:
     return {"latents": shelf.latents[rows], "image_embeds": told, **said}
 
 
-def show_inpaint_2_1(shelf: Shelf, draws: Draws, count: int) -> Batch:
+def show_inpaint_2_1(shelf: ToldShelf, draws: Draws, count: int) -> Batch:
     """Kandinsky 2.1's inpainting."""
     drawn, dropped = repainted(shelf, draws, count), dropping(draws, count)
     said = prompts(draws, drawn.alone, dropped)
