@@ -237,3 +237,11 @@ def test_one_wrong_attribute_makes_a_picture_wrong(attribute: str, wanted: Menti
 def test_other_sizes_and_pil_images_are_judged_too() -> None:
     large = Image.fromarray(to_bytes(paint(one("triangle"), size=256)))
     assert matches(judge(large), asked("triangle", "blue", "white"))["all"]
+
+
+def test_a_picture_full_of_objects_is_judged_wrong() -> None:
+    (found,) = judge(to_bytes(paint(one("circle")))).objects
+    right = matches(Verdict("white", (found,) * 50, 128), asked("circle", "blue", "white"))
+    assert right["background"]
+    assert not right["count"]
+    assert not right["all"]
