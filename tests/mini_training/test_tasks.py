@@ -58,6 +58,10 @@ def test_a_mask_holds_its_object_in_whole_blocks() -> None:
     mask = asked.box_mask(SceneObject("circle", "red", 32, 64, 24))
     assert mask.getbbox() == (0, 32, 64, 96)
     assert mask.getextrema() == (0, 255)
+    assert asked.is_white(mask, (63.5, 32.5))
+    assert not asked.is_white(mask, (64.5, 32.5))
+    assert not asked.is_white(mask, (-0.5, 64.0))
+    assert not asked.is_white(mask, (64.0, 128.0))
 
 
 def test_the_overlap_with_a_silhouette() -> None:

@@ -96,7 +96,7 @@ def inpainted(
     wanted = Scene(scene.background, (new,))
     image = paint(say(wanted, place), source, mask)
     verdict = judge(image)
-    inside = [f for f in verdict.objects if mask.getpixel((int(f.centre[0]), int(f.centre[1])))]
+    inside = [found for found in verdict.objects if is_white(mask, found.centre)]
     kept = np.asarray(mask) == 0
     before = as_tensor(source)
     changed, lost = (
@@ -107,6 +107,14 @@ def inpainted(
         "asked": [(f.shape, f.colour) for f in inside] == [(new.shape, new.colour)],
         "kept": bool(changed <= lost + KEPT_MARGIN),
     }
+
+
+def is_white(mask: Image.Image, place: tuple[float, float]) -> bool:
+    """Whether the mask is white at a place; beyond its edges, where an object of which a part is
+    seen may have its centre, it is black.
+    """
+    x, y = (int(np.floor(number)) for number in place)
+    return 0 <= x < mask.width and 0 <= y < mask.height and mask.getpixel((x, y)) == 255
 
 
 def box_mask(thing: SceneObject, margin: float = 8) -> Image.Image:
