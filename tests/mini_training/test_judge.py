@@ -12,7 +12,7 @@ from PIL import Image
 from scipy import ndimage
 
 from runner.mini.vocabulary import BACKGROUNDS, SHAPES
-from training.judging.judge import Verdict, judge, matches
+from training.judging.judge import Verdict, describe, judge, matches
 from training.rendering import render
 from training.scenes import (
     Mention,
@@ -245,3 +245,10 @@ def test_a_picture_full_of_objects_is_judged_wrong() -> None:
     assert right["background"]
     assert not right["count"]
     assert not right["all"]
+
+
+def test_a_spot_in_the_colour_of_the_ground_has_no_name_of_a_colour() -> None:
+    pixels = np.full((128, 128, 3), 255.0)
+    found = describe(pixels, pixels[0, 0], np.hypot(*np.mgrid[-64:64, -64:64]) < 30)
+    assert found.colour is None
+    assert found.likest == "circle"

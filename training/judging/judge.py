@@ -211,6 +211,8 @@ def describe(pixels: Floats, ground: Floats, mask: Mask, hidden: Mask | None = N
     if hidden is not None:
         cover = np.where(hidden, 1.0, cover)
     cover = np.where(ndimage.binary_dilation(mask, iterations=2), cover, 0.0)
+    if not cover.any():  # noise, whose median is the ground's colour
+        cover = mask.astype(np.float64)
     best = likest(cover)
     return Found(
         shape=best.name if best.clear else None,
