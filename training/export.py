@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -136,19 +136,32 @@ FOLDERS = (
 CORE = FOLDERS[:2]
 
 
-def run_export(work: Path, weights: Path, *, allow_untrained: bool = False) -> None:
+def run_export(
+    work: Path, weights: Path, *, allow_untrained: bool = False, only: Collection[str] = ()
+) -> None:
     """Write the family's folders into `weights` from the checkpoints in `work`.
 
     Each folder is replaced at once: a reader sees the old one or the new one, complete. Parts of
     the core without a checkpoint raise FileNotFoundError; with `allow_untrained`, every folder is
     written, its untrained parts as initialised.
+
+    Args:
+        only: names of the folders that are written, and nothing beside them; empty: all. Those of
+            parts that were trained before need not come out with the same bytes.
+
+    Raises:
+        FileNotFoundError: parts that are needed have no checkpoint.
     """
     torch.manual_seed(0)
     parts = Parts(work, allow_untrained=allow_untrained)
+    needed = only or {folder.name for folder in CORE}
     for folder in FOLDERS:
-        if folder in CORE or allow_untrained or all(map(parts.trained, folder.needs)):
+        can = allow_untrained or all(map(parts.trained, folder.needs))
+        if folder.name in needed or (can and not only):
             pipeline = folder.pipeline(**folder.components(parts))
             replace_folder(weights / folder.name, partial(save_pipeline, pipeline, folder))
+    if only:
+        return
     if allow_untrained or parts.trained(depth.NAME):
         estimator = parts.part(depth.NAME, depth.build, depth.load)
         replace_folder(weights / DEPTH_FOLDER, partial(save_depth, estimator))

@@ -268,6 +268,17 @@ def test_the_exported_2_0_inpaints_with_both_samplings(family: Path) -> None:
     assert thresholded.images[0].tobytes() != plain.tobytes()
 
 
+def test_folders_that_are_named_are_exported_alone(work: Path, tmp_path: Path) -> None:
+    arguments = ["export", "--work-dir", str(work), "--weights", str(tmp_path)]
+    names = [export.KANDINSKY_2_0_FOLDER, export.INPAINT_2_0_FOLDER]
+    command.main([*arguments, "--folders", *names])
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+    (tmp_path / "nothing").mkdir()
+    arguments[2] = str(tmp_path / "nothing")
+    with pytest.raises(FileNotFoundError):
+        command.main([*arguments, "--folders", names[0]])
+
+
 def test_what_is_not_trained_is_not_exported(
     work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
