@@ -80,7 +80,10 @@ def main(arguments: list[str] | None = None) -> None:
                 log_run(run, budget, options.seed, options.work_dir / name, options.tracking)
     if options.part in ("all", "export"):
         export.run_export(
-            options.work_dir, options.weights, allow_untrained=options.allow_untrained
+            options.work_dir,
+            options.weights,
+            allow_untrained=options.allow_untrained,
+            only=options.folders,
         )
 
 
@@ -94,6 +97,13 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("part", choices=["all", *PARTS, "export"])
     made.add_argument("--work-dir", type=Path, default=WORK, help="checkpoints, caches, curves")
     made.add_argument("--weights", type=Path, default=MINI_DIR, help="where export writes")
+    made.add_argument(
+        "--folders",
+        nargs="+",
+        default=[],
+        choices=[folder.name for folder in export.FOLDERS],
+        help="that export writes, and nothing else; all if absent",
+    )
     made.add_argument("--steps", type=int, help="of each part trained; each part's own if absent")
     made.add_argument(
         "--batch", type=int, help="pictures a step, of the UNets that go on from others"

@@ -21,9 +21,11 @@ from training.loop import CHECKPOINT, Budget, load_ema, read_checkpoint, train
 from training.parts import (
     clip,
     dataset,
+    kandinsky3,
     movq,
     polish,
     prior,
+    texts,
     unet,
 )
 from training.steps import Draws, Losses
@@ -31,6 +33,7 @@ from training.steps import Draws, Losses
 SHORT = Budget(steps=4, peak_lr=1e-3, warmup=2, cooldown=2, checkpoint_every=2, report_every=1)
 CPU = torch.device("cpu")
 DATASET = 16
+FEW_AT_ONCE = 4
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +49,9 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def shrink_dataset(patch: pytest.MonkeyPatch) -> None:
-    """Let the parts that learn from encoded scenes learn from a few."""
+    """Let the parts that learn from encoded scenes learn from a few, and few at once."""
+    for part in (kandinsky3, texts, unet):
+        patch.setattr(part, "BATCH", FEW_AT_ONCE)
     patch.setattr(dataset.training_scenes, "__defaults__", (DATASET,))
     patch.setattr(dataset, "all_combinations", lambda: (Combination("circle", "red", "gray"),))
     patch.setattr(movq.example_images, "__defaults__", (16,))
