@@ -21,7 +21,6 @@ from training.loop import CHECKPOINT, Budget, load_ema, read_checkpoint, train
 from training.parts import (
     clip,
     dataset,
-    kandinsky3,
     movq,
     polish,
     prior,
@@ -50,7 +49,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def shrink_dataset(patch: pytest.MonkeyPatch) -> None:
     """Let the parts that learn from encoded scenes learn from a few, and few at once."""
-    for part in (kandinsky3, texts, unet):
+    for part in (texts, unet):
         patch.setattr(part, "BATCH", FEW_AT_ONCE)
     patch.setattr(dataset.training_scenes, "__defaults__", (DATASET,))
     patch.setattr(dataset, "all_combinations", lambda: (Combination("circle", "red", "gray"),))
