@@ -1,7 +1,8 @@
 """How often the family draws what was asked: `python -m training.evaluate --pairs 200`.
 
 Prompts name combinations that training never drew; pictures come from the exported folders
-through diffusers' own pipelines, and a strict judge reads their pixels.
+through diffusers' own pipelines (those of 2.0 are the runner's), and a strict judge reads their
+pixels.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ Pair = tuple[str, int, Mention]
 class Row:
     """A row of the table: what is asked for, in which language, and how pictures are made.
 
-    `version` is 2.2, 2.1 or 3, `objects` 1 or 2. The other defaults are those of the judged
+    `version` is 2.2, 2.1, 2.0 or 3, `objects` 1 or 2. The other defaults are those of the judged
     promise.
     """
 
@@ -74,6 +75,11 @@ ROWS: tuple[Row, ...] = (
     Row("2.1"),
     Row("2.1", scheduler="ddpm"),
     Row("2.1", objects=2),
+    Row("2.0"),
+    Row("2.0", scheduler="ddpm"),
+    Row("2.0", language="ru"),
+    Row("2.0", language="zh"),
+    Row("2.0", objects=2),
     Row("3", decoder_guidance=3.0),
     Row("3", scheduler="ddpm", decoder_guidance=3.0),
     Row("3", objects=2, decoder_guidance=3.0),
@@ -198,7 +204,7 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--all", action="store_true", help="every row of the model card's table")
     made.add_argument("--pairs", type=int, default=200, help="of each row")
-    made.add_argument("--version", choices=["2.1", "2.2", "3"])
+    made.add_argument("--version", choices=["2.0", "2.1", "2.2", "3"])
     made.add_argument("--objects", type=int, choices=[1, 2])
     made.add_argument("--language", choices=sorted(LANGUAGES))
     made.add_argument("--scheduler", choices=["ddim", "ddpm"])

@@ -1,6 +1,7 @@
 """How well the tasks beyond text2img are done: `python -m training.evaluate_tasks`.
 
-Pictures come from the exported folders through diffusers' own pipelines; the judge reads pixels.
+Pictures come from the exported folders through diffusers' own pipelines (those of 2.0 are the
+runner's); the judge reads pixels.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def main(arguments: list[str] | None = None) -> None:
     family = Family(options.weights)
     print(HEAD, RULE, sep="\n", flush=True)
     for task in TASKS:
-        if task.draw.__name__ in options.tasks:
+        if task.draw.__name__ in options.tasks and family.has(task.folder):
             results = [task.draw(family, place) for place in range(options.pictures)]
             print(*lines(task.name, results), sep="\n", flush=True)
     if "interpolate" in options.tasks:

@@ -13,14 +13,14 @@ import json
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
-from random import Random
 
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
+
+from training.steps import Captured, Draws, Learner, Lesson, Losses, Measure, batches
 
 CHECKPOINT = "checkpoint.safetensors"
 
@@ -38,31 +38,14 @@ class Budget:
     ema_decay: float = 0.998
     checkpoint_every: int = 250
     report_every: int = 50
+    batch: int = 32
+    """Pictures a step, for parts that have no number of their own."""
 
     def lr(self, step: int) -> float:
         """Learning rate of `step`, counted from 0."""
         rise = min(1.0, (step + 1) / max(1, self.warmup))
         fall = min(1.0, (self.steps - step) / max(1, min(self.cooldown, self.steps)))
         return self.peak_lr * min(rise, fall)
-
-
-@dataclass(frozen=True)
-class Draws:
-    """The random sources of one step: Python's for scenes and words, torch's for tensors (CPU)."""
-
-    python: Random
-    torch: Generator
-
-    @classmethod
-    def of(cls, seed: int, part: str, step: int) -> Draws:
-        """Sources that depend on nothing but the three arguments."""
-        digest = sha256(f"{seed}/{part}/{step}".encode()).digest()
-        number = int.from_bytes(digest[:7], "big")
-        return cls(Random(number), Generator().manual_seed(number))
-
-
-Losses = dict[str, Tensor]
-"""What a step measures; the loop minimises the one called "loss"."""
 
 
 @dataclass
@@ -80,7 +63,7 @@ class Run:
 def train(
     name: str,
     model: nn.Module,
-    measure: Callable[[nn.Module, int, Draws], Losses],
+    lesson: Measure | Lesson,
     budget: Budget,
     folder: Path,
     seed: int,
@@ -88,43 +71,61 @@ def train(
 ) -> Run:
     """Train `model` in `folder` up to `budget.steps`, resuming from the checkpoint there, if any.
 
-    `measure(model, step, draws)` returns scalar losses; weights, EMA and optimiser are saved every
+    The lesson returns scalar losses; weights, EMA and optimiser are saved every
     `budget.checkpoint_every` steps and at the end. The EMA copy is returned in eval mode.
     """
     folder.mkdir(parents=True, exist_ok=True)
     learned = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    on_gpu = isinstance(lesson, Lesson) and learned[0].is_cuda
     optimizer = torch.optim.AdamW(
-        learned, budget.peak_lr, betas=budget.betas, weight_decay=budget.weight_decay
+        learned,
+        torch.tensor(budget.peak_lr, device=learned[0].device) if on_gpu else budget.peak_lr,
+        betas=budget.betas,
+        weight_decay=budget.weight_decay,
+        capturable=on_gpu,
     )
     run = Run(name, model, copy.deepcopy(model).eval(), 0, 0.0, [])
     if (folder / CHECKPOINT).exists():
         load_checkpoint(run, optimizer, folder / CHECKPOINT)
     started = time.monotonic() - run.seconds
-    means: dict[str, float] = {}
+    means: dict[str, Tensor] = {}
     model.train()
+    learner = Learner(model, optimizer)
+    take = steps_of(lesson, learner, name, seed, range(run.step, budget.steps))
     while run.step < budget.steps:
-        for group in optimizer.param_groups:
-            group["lr"] = budget.lr(run.step)
-        losses = measure(model, run.step, Draws.of(seed, name, run.step))
-        optimizer.zero_grad()
-        torch.autograd.backward(losses["loss"])
-        nn.utils.clip_grad_norm_(learned, 1.0)
-        optimizer.step()
+        learner.set_lr(budget.lr(run.step))
+        losses = take(run.step)
         run.step += 1
         follow(run.ema, model, min(budget.ema_decay, run.step / (10 + run.step)))
         for key, value in losses.items():
-            means[key] = 0.95 * means.get(key, value.item()) + 0.05 * value.item()
-        run.seconds = time.monotonic() - started
+            means[key] = 0.95 * means.get(key, value) + 0.05 * value
         if run.step % budget.report_every == 0 or run.step == budget.steps:
-            run.history.append({"step": run.step, **means})
-            shown = " ".join(f"{key} {value:.4f}" for key, value in means.items())
+            run.seconds = time.monotonic() - started
+            told = {key: value.item() for key, value in means.items()}
+            run.history.append({"step": run.step, **told})
+            shown = " ".join(f"{key} {value:.4f}" for key, value in told.items())
             print(f"{name} {run.step}/{budget.steps} {run.seconds:.0f}s {shown}", flush=True)
         if run.step % budget.checkpoint_every == 0 or run.step == budget.steps:
+            run.seconds = time.monotonic() - started
             save_checkpoint(run, optimizer, folder / CHECKPOINT)
             draw_curve(run, folder / "loss.png")
             if on_checkpoint is not None:
                 on_checkpoint(run)
     return run
+
+
+def steps_of(
+    lesson: Measure | Lesson, learner: Learner, name: str, seed: int, steps: range
+) -> Callable[[int], Losses]:
+    """What takes each of the steps, in their order: a `Lesson` on a GPU as CUDA graphs."""
+    if not isinstance(lesson, Lesson):
+        return lambda step: learner.learn(lesson(learner.model, step, Draws.of(seed, name, step)))
+    device = learner.learned[0].device
+    drawn = batches(lesson, seed, name, steps, device)
+    if device.type == "cuda":
+        captured = Captured(learner, lesson.measure)
+        return lambda _: captured.take(next(drawn))
+    return lambda _: learner.learn(lesson.measure(learner.model, next(drawn)))
 
 
 @torch.no_grad()

@@ -13,13 +13,26 @@ from training.export import (
     DECODER_2_1_FOLDER,
     DECODER_FOLDER,
     DEPTH_FOLDER,
+    INPAINT_2_0_FOLDER,
     INPAINT_2_1_FOLDER,
     INPAINT_FOLDER,
+    KANDINSKY_2_0_FOLDER,
     KANDINSKY_3_FOLDER,
     PRIOR_FOLDER,
 )
 from training.loop import CHECKPOINT, Run, save_checkpoint
-from training.parts import clip, depth, fine_tunes, kandinsky3, movq, prior, texts, unet
+from training.parts import (
+    clip,
+    depth,
+    fine_tunes,
+    kandinsky2_0,
+    kandinsky3,
+    kl,
+    movq,
+    prior,
+    texts,
+    unet,
+)
 from training.parts.texts import MultilingualStudent, T5Student
 
 DIFFUSERS, TRANSFORMERS = "diffusion_pytorch_model.safetensors", "model.safetensors"
@@ -30,6 +43,10 @@ UNET_FOLDERS = {
     fine_tunes.CONTROLNET.name: CONTROLNET_FOLDER,
     fine_tunes.UNET_2_1.name: DECODER_2_1_FOLDER,
     fine_tunes.INPAINT_2_1.name: INPAINT_2_1_FOLDER,
+}
+FOLDERS_2_0 = {
+    kandinsky2_0.NAME: KANDINSKY_2_0_FOLDER,
+    kandinsky2_0.INPAINT: INPAINT_2_0_FOLDER,
 }
 
 
@@ -66,10 +83,17 @@ def loaded(weights: Path) -> dict[str, nn.Module]:
           for kind, folder in UNET_FOLDERS.items()),
         (kandinsky3.NAME, kandinsky3.build(), weights / KANDINSKY_3_FOLDER / "unet" / DIFFUSERS),
         (depth.NAME, depth.build(), weights / DEPTH_FOLDER / TRANSFORMERS),
+        (kl.NAME, kl.build(), weights / KANDINSKY_2_0_FOLDER / "vae" / DIFFUSERS),
     ):  # fmt: skip
         if file.exists():
             fill(model, file)
             parts[name] = model
+    for name, folder in FOLDERS_2_0.items():
+        if (weights / folder).exists():
+            denoiser = kandinsky2_0.fresh(name)
+            for part in ("unet", "text_proj"):
+                fill(getattr(denoiser, part), weights / folder / part / DIFFUSERS)
+            parts[name] = denoiser
     students: tuple[tuple[str, MultilingualStudent | T5Student, str], ...] = (
         (texts.MULTILINGUAL, MultilingualStudent(), DECODER_2_1_FOLDER),
         (texts.T5, T5Student(), KANDINSKY_3_FOLDER),

@@ -1,8 +1,9 @@
 """Trains the small family: `python -m training.train all`, or one part at a time.
 
-movq, clip and depth stand alone. polish needs movq; prior, multilingual and t5 need clip; unet
-needs both. inpaint, controlnet and unet_2_1 go on from unet, inpaint_2_1 from unet_2_1; kandinsky3
-needs movq and t5. Parts that do not need each other can run side by side.
+movq, clip and depth stand alone. polish and kl need movq; prior, multilingual and t5 need clip;
+unet needs both. inpaint, controlnet and unet_2_1 go on from unet, inpaint_2_1 from unet_2_1;
+kandinsky3 needs movq and t5; kandinsky2_0 needs kl, multilingual and t5, and goes on from unet_2_1,
+inpaint_2_0 from it. Parts that do not need each other can run side by side.
 A part that was stopped resumes from its last checkpoint.
 """
 
@@ -24,7 +25,9 @@ from training.parts import (
     clip,
     depth,
     fine_tunes,
+    kandinsky2_0,
     kandinsky3,
+    kl,
     movq,
     polish,
     prior,
@@ -39,6 +42,7 @@ Trainer = Callable[[Path, int, torch.device, Budget], Run]
 
 PARTS: dict[str, tuple[Budget, Trainer]] = {
     movq.NAME: (movq.BUDGET, movq.run_training),
+    kl.NAME: (kl.BUDGET, kl.run_training),
     polish.NAME: (polish.BUDGET, polish.run_training),
     clip.NAME: (clip.BUDGET, clip.run_training),
     prior.NAME: (prior.BUDGET, prior.run_training),
@@ -48,6 +52,10 @@ PARTS: dict[str, tuple[Budget, Trainer]] = {
     **{
         name: (kind.budget, partial(fine_tunes.run_training, name))
         for name, kind in fine_tunes.KINDS.items()
+    },
+    **{
+        name: (budget, partial(kandinsky2_0.run_training, name))
+        for name, budget in kandinsky2_0.BUDGETS.items()
     },
     kandinsky3.NAME: (kandinsky3.BUDGET, kandinsky3.run_training),
     depth.NAME: (depth.BUDGET, depth.run_training),
@@ -65,12 +73,17 @@ def main(arguments: list[str] | None = None) -> None:
             budget, trainer = PARTS[name]
             if options.steps is not None:
                 budget = replace(budget, steps=options.steps)
+            if options.batch is not None:
+                budget = replace(budget, batch=options.batch)
             run = trainer(options.work_dir, options.seed, torch.device(options.device), budget)
             if options.tracking != "none":
                 log_run(run, budget, options.seed, options.work_dir / name, options.tracking)
     if options.part in ("all", "export"):
         export.run_export(
-            options.work_dir, options.weights, allow_untrained=options.allow_untrained
+            options.work_dir,
+            options.weights,
+            allow_untrained=options.allow_untrained,
+            only=options.folders,
         )
 
 
@@ -84,7 +97,17 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("part", choices=["all", *PARTS, "export"])
     made.add_argument("--work-dir", type=Path, default=WORK, help="checkpoints, caches, curves")
     made.add_argument("--weights", type=Path, default=MINI_DIR, help="where export writes")
+    made.add_argument(
+        "--folders",
+        nargs="+",
+        default=[],
+        choices=[folder.name for folder in export.FOLDERS],
+        help="that export writes, and nothing else; all if absent",
+    )
     made.add_argument("--steps", type=int, help="of each part trained; each part's own if absent")
+    made.add_argument(
+        "--batch", type=int, help="pictures a step, of the UNets that go on from others"
+    )
     made.add_argument("--start-from", type=Path, help="an exported family to go on from")
     made.add_argument("--seed", type=int, default=0)
     made.add_argument("--threads", type=int, default=1, help="CPU threads of torch")

@@ -46,10 +46,29 @@ class Tokens:
     Attributes:
         most: tokens, with those that mark the ends; None: as its tokenizer_config.json says.
         folder: the tokenizer's folder.
+        reader: the encoder in words, where the checkpoint has several.
     """
 
     most: int | None = None
     folder: str = "tokenizer"
+    reader: str | None = None
+
+
+@dataclass(frozen=True)
+class Original:
+    """A repository in the layout of a model's own code, of which the runner makes a folder.
+
+    Attributes:
+        converter: the module that makes it: `python -m CONVERTER SOURCE TARGET`, the folder of the
+            repository's files and the new one. What is wrong is told on stdout, with the exit
+            status of its error. While it writes it holds `.lock` beside the new folder, and what
+            is not whole is there in `.*.part`.
+        files: those that it cannot do without. In their folders it reads settings and
+            tokenizers, too, where they are there.
+    """
+
+    converter: str
+    files: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -59,7 +78,12 @@ class Checkpoint:
     Attributes:
         repo: the published repository on the hub.
         folder: its folder's name in the small family and in a `weights=<folder>`.
-        pipeline: the diffusers class that the runner calls; a task's name for transformers.
+        pipeline: the class that the runner calls; a task's name for transformers.
+        library: the module in which that class is found.
+        own_parts: components whose classes are the runner's own -> module and class: exactly
+            these may be named by its index, beside those of diffusers and transformers.
+        named: the folder's name, where it is not that of the repository.
+        original: the layout of its repository, where it is another one than that of the folder.
         traits: what its weights must be. Class names are not compared: the published inpainting
             model of 2.1 names a text2img pipeline.
         architectures: what a transformers config.json may name; unused for diffusers.
@@ -69,7 +93,7 @@ class Checkpoint:
             gives the size of the pictures that the weights were trained at.
         embedding: module and key of its config.json that give the width of the image embedding
             that passes from prior to decoder; None where none passes.
-        tokens: how much it reads of a text; None: it reads no text.
+        tokens: how much each of its encoders reads of a text; none: it reads no text.
         without: components that this role does not use, so that they are not loaded.
         keeps_float32: layers, by a part of their tensors' names, that transformers keeps in
             float32 where the others are in float16.
@@ -84,11 +108,15 @@ class Checkpoint:
     architectures: tuple[str, ...] = ()
     autoencoder: str | None = None
     embedding: tuple[str, str] | None = None
-    tokens: Tokens | None = None
+    tokens: tuple[Tokens, ...] = ()
     without: tuple[str, ...] = ()
     keeps_float32: tuple[str, ...] = ()
     scheduler_folders: Mapping[str, str] = field(default_factory=dict)
     layout: Layout = Layout.diffusers
+    library: str = "diffusers"
+    own_parts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    named: str | None = None
+    original: Original | None = None
 
     @property
     def of_diffusers(self) -> bool:
@@ -97,8 +125,8 @@ class Checkpoint:
 
     @property
     def folder(self) -> str:
-        """The repository's name without the owner."""
-        return self.repo.rpartition("/")[2]
+        """Its folder's name: that of the repository without the owner, unless it has another."""
+        return self.named or self.repo.rpartition("/")[2]
 
 
 def in_channels(module: str, channels: int) -> Trait:

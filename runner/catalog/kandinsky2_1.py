@@ -19,7 +19,7 @@ PRIOR_2_1 = Checkpoint(
     modules=("prior", "image_encoder", "text_encoder"),
     denoiser="prior",
     embedding=("prior", "embedding_dim"),
-    tokens=Tokens(),
+    tokens=(Tokens(),),
 )
 DECODER_2_1 = Checkpoint(
     repo="kandinsky-community/kandinsky-2-1",
@@ -30,7 +30,7 @@ DECODER_2_1 = Checkpoint(
     autoencoder="movq",
     # The UNet's encoder_hid_dim is the width of the text's states, not of the image embedding.
     embedding=("unet", "cross_attention_dim"),
-    tokens=Tokens(77),  # by the pipeline; its tokenizer allows 512
+    tokens=(Tokens(77),),  # by the pipeline; its tokenizer allows 512
     scheduler_folders={"ddpm": "ddpm_scheduler"},
 )
 IMG2IMG_2_1 = replace(DECODER_2_1, pipeline="KandinskyImg2ImgPipeline")

@@ -19,7 +19,7 @@ PRIOR_2_2 = Checkpoint(
     modules=("prior", "image_encoder", "text_encoder"),
     denoiser="prior",
     embedding=("prior", "embedding_dim"),
-    tokens=Tokens(),
+    tokens=(Tokens(),),
 )
 PRIOR_FROM_IMAGE_2_2 = replace(PRIOR_2_2, pipeline="KandinskyV22PriorEmb2EmbPipeline")
 DECODER_2_2 = Checkpoint(

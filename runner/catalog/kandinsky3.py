@@ -27,7 +27,7 @@ IMG2IMG_3 = replace(DECODER_3, pipeline="Kandinsky3Img2ImgPipeline")
 TEXT_3 = replace(
     DECODER_3, modules=("text_encoder",), denoiser="text_encoder", autoencoder=None,
     traits=(Trait("text_encoder", "encoder.final_layer_norm.weight"),),
-    tokens=Tokens(128),  # by the pipeline; its tokenizer allows 512
+    tokens=(Tokens(128),),  # by the pipeline; its tokenizer allows 512
     without=("unet", "movq"), keeps_float32=(".wo.",),
 )  # fmt: skip
 

@@ -48,7 +48,8 @@ class Footprint:
     Attributes:
         weights: module -> its weights.
         layers: module -> its largest tensor.
-        activations: module -> what it holds while it computes, beside weights.
+        activations: module -> what it holds while it computes, beside weights: of the denoiser,
+            and of the autoencoder.
         by_layer: whether single layers of it can be moved; else whole modules are.
     """
 
@@ -68,7 +69,9 @@ class Footprint:
 
     def _moved_together(self) -> list[tuple[str, ...]]:
         """Sets of modules; the first of each computes while the others wait beside it."""
-        sets = [tuple(name for name in names if name in self.weights) for names in TOGETHER]
+        # img2img encodes with the autoencoder, which is not moved off before the denoiser comes.
+        both = (TOGETHER, tuple(self.activations))
+        sets = [tuple(name for name in names if name in self.weights) for names in both]
         return [*filter(None, sets), *((name,) for name in self.weights)]
 
     def _while_computing(self, mode: Offload, names: tuple[str, ...]) -> int:

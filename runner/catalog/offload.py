@@ -75,9 +75,8 @@ _RANKED = {row.rank: row for row in ROWS if row.rank is not None}
 DOWNWARD = tuple(_RANKED[rank] for rank in sorted(_RANKED))
 """The modes that `auto` takes, the fastest first."""
 
-TOGETHER = (("prior", "image_encoder"), ("unet", "movq"))
-"""Modules that diffusers has on the device at once although only the first of them computes.
-
-Without a negative prompt it calls the image encoder, for an empty image, while the prior is still
-there; and img2img encodes with the MoVQ, which is not moved off before the UNet is moved in.
+TOGETHER = ("prior", "image_encoder")
+"""Modules that diffusers has on the device at once although only the first of them computes:
+without a negative prompt it calls the image encoder, for an empty image, while the prior is still
+there.
 """

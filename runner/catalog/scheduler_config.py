@@ -44,7 +44,9 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
 }  # fmt: skip
 """Class -> the settings that it takes, with its defaults for what a config file does not list."""
 
-STEP_DEFAULTS: Mapping[str, Mapping[str, Any]] = {"DDIMScheduler": {"eta": 0.0}}
+STEP_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+    "DDIMScheduler": {"eta": 0.0, "use_clipped_model_output": False}
+}
 """Class -> what its `step` takes besides, with defaults."""
 
 WITHOUT_EFFECT: Mapping[str, Collection[str]] = {

@@ -44,7 +44,7 @@ class Option:
         if self.least is None or self.most is None:
             return ""
         number = "a whole number" if self.kind is int else "a number"
-        return f"{number}, {self.least:g} to {self.most:g}"
+        return f"{number}, {self.least:g} to {self.most:.10g}"
 
     def in_diffusers(self, value: bool | int | float | str) -> bool | int | float | str:
         """diffusers' value for a value of the config."""
@@ -115,6 +115,18 @@ ETA = Option(
     1,
     in_step=True,
 )
+FROM_CLIPPED = Option(
+    "use_clipped_model_output",
+    bool,
+    "Go on from the predicted image as it was clipped or thresholded, and not from the noise that "
+    "was predicted with it. As Kandinsky 2.0 was released, with `thresholding`.",
+    in_step=True,
+)
+TO_ONE = Option(
+    "set_alpha_to_one",
+    bool,
+    "`true`: the last step ends without noise. `false`: at the lowest noise level of the training.",
+)
 # Not fixed_large_log: diffusers uses the logarithm of the variance as the variance.
 VARIANCE = Option(
     "variance_type",
@@ -179,14 +191,18 @@ THRESHOLDING = (
         float,
         "Largest threshold. Needs `thresholding=true`.",
         1,
-        1000,
+        1_000_000_000,
         needs="thresholding",
     ),
 )
 
 ROWS = (
     Scheduler("checkpoint", None),
-    Scheduler("ddim", "DDIMScheduler", (SPACING, ETA, *CLIPPING, *THRESHOLDING)),
+    Scheduler(
+        "ddim",
+        "DDIMScheduler",
+        (SPACING, ETA, FROM_CLIPPED, TO_ONE, *CLIPPING, *THRESHOLDING),
+    ),
     Scheduler(
         "ddpm", "DDPMScheduler", (SPACING, VARIANCE, *CLIPPING, *THRESHOLDING), keeps_variance=True
     ),
@@ -220,8 +236,8 @@ RECORDED = (
     SPACING, ETA, VARIANCE, ALGORITHM, ORDER, KARRAS, LCM_LENGTH, *CLIPPING, *THRESHOLDING,
 )  # fmt: skip
 """Options that every record of a config lists, null where the scheduler does not take them: records
-and fingerprints have always had them. A newer option is recorded only where it is taken, so that
-records of other schedulers do not change.
+and fingerprints have always had them. A newer option is recorded only where it is set, so that
+other records do not change.
 """
 
 OPTIONS: Mapping[str, Option] = {

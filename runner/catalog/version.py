@@ -31,7 +31,7 @@ class Fault(Enum):
 
 @dataclass(frozen=True)
 class Rounding:
-    """How diffusers rounds a size in pixels that the model cannot draw."""
+    """How the pipelines round a size in pixels that the model cannot draw."""
 
     multiple: int
     up: bool
@@ -42,6 +42,8 @@ class Rounding:
 
 
 UP_TO_64, DOWN_TO_8 = Rounding(64, up=True), Rounding(8, up=False)
+CUT = Rounding(1, up=False)
+"""More is drawn, and cut to the size."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,8 @@ class Version:
             silently rounds other sizes (downscale_height_and_width), or ends in an error.
         max_size: pixels.
         max_steps: noise levels that it was trained on: no schedule has more steps.
+        max_leading_steps: the most with `timestep_spacing=leading`, where its pipelines refuse
+            more; None: all.
         schedulers: names of those that give right results; None: all for noise levels.
         unfit_options: values of scheduler options that give wrong pictures.
         text_stage: the stage that encodes texts where there is no prior. Its tensors have the
@@ -89,6 +93,8 @@ class Version:
         decodes_raw: pictures come as the autoencoder decodes them, around [-1, 1], except those
             that start from a picture; False: always within [0, 1].
         result: the field of the pipelines' output that holds the pictures.
+        mask_grown_by: the argument of its inpainting pipeline that says whether the repainted
+            area grows; None: it always does.
         faults: faults of its pipelines.
         rounds: tasks for which diffusers draws a size near the one that was asked; it ends in an
             error for the others, or where a hint has that size.
@@ -106,6 +112,7 @@ class Version:
     size_multiple: int = 64
     max_size: int = 4096
     max_steps: int = 1000
+    max_leading_steps: int | None = None
     schedulers: tuple[str, ...] | None = None
     unfit_options: tuple[UnfitOption, ...] = ()
     text_stage: str = "encode_text"
@@ -115,6 +122,7 @@ class Version:
     sized_by_picture: bool = False
     decodes_raw: bool = True
     result: str = "images"
+    mask_grown_by: str | None = None
     faults: frozenset[Fault] = frozenset()
     rounds: Mapping[str, Rounding] = field(default_factory=dict)
     draws_exchanged: tuple[str, ...] = ()

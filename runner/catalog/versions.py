@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from runner.catalog.checkpoint import Checkpoint
+from runner.catalog.kandinsky2_0 import KANDINSKY2_0
 from runner.catalog.kandinsky2_1 import KANDINSKY2_1
 from runner.catalog.kandinsky2_2 import KANDINSKY2_2
 from runner.catalog.kandinsky3 import KANDINSKY3
@@ -14,9 +15,21 @@ from runner.catalog.version import DECODER, Version
 from runner.errors import ConfigError
 
 VERSIONS: Mapping[str, Version] = {
-    version.name: version for version in (KANDINSKY2_1, KANDINSKY2_2, KANDINSKY3)
+    version.name: version for version in (KANDINSKY2_0, KANDINSKY2_1, KANDINSKY2_2, KANDINSKY3)
 }
 """Versions by name, in display order."""
+
+WITHOUT_PRIOR = " and ".join(
+    version.title for version in VERSIONS.values() if not version.has_prior
+)
+"""Those that encode texts in a stage of their own, in words."""
+
+IN_BATCHES = " and ".join(
+    f"{version.title} ({', '.join(version.batched_tasks)})"
+    for version in VERSIONS.values()
+    if version.batched_tasks
+)
+"""Those that draw several images in one call, in words."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from runner.catalog.attention import ATTENTION
 from runner.catalog.offload import OFFLOAD
 from runner.catalog.schedulers import CHECKPOINT, NAMED, OPTIONS, SCHEDULERS
 from runner.catalog.tasks import TASKS
-from runner.catalog.versions import VERSIONS
+from runner.catalog.versions import VERSIONS, WITHOUT_PRIOR
 from runner.config.choices import (
     Against,
     CacheMode,
@@ -182,7 +182,7 @@ class CompileConfig:
 @dataclass
 class PrecisionConfig:
     prior: Precision = key(Precision.fp32, "Of the prior and its encoders.")
-    text: Precision = key(Precision.fp32, "Of the text encoder of Kandinsky 3.")
+    text: Precision = key(Precision.fp32, f"Of the text encoders of Kandinsky {WITHOUT_PRIOR}.")
     depth: Precision = key(Precision.fp32, "Of the depth-estimation model.")
     decoder: Precision = key(Precision.fp32, "Of the decoder's UNet, MoVQ and text encoder.")
     metrics: Precision = key(
@@ -234,7 +234,7 @@ class MetricConfig:
     clip: str | None = key(
         None,
         "Where the metric uses CLIP, the version whose CLIP it is. null: the run's own version "
-        "(for Kandinsky 3, which has none: that of 2.2).",
+        f"(for Kandinsky {WITHOUT_PRIOR}, which have none: that of 2.2).",
         takes=", ".join(VERSIONS),
     )
     arguments: dict[str, Any] = key(

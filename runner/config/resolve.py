@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
 from runner.catalog.offload import OFFLOAD
-from runner.catalog.schedulers import NAMED, OPTIONS, RECORDED, SCHEDULERS
+from runner.catalog.schedulers import NAMED, OPTIONS, RECORDED
 from runner.catalog.tasks import TASKS, Task
 from runner.catalog.versions import VERSIONS
 from runner.config.checks import (
@@ -249,17 +249,16 @@ def _as_written(composed: DictConfig, key: str) -> object:
 
 def _recorded(plain: Mapping[str, Any], corrections: bool) -> Mapping[str, Any]:
     """The composed config as it may be written down: without the credentials of an address, and
-    without what records did not always list: options of other schedulers and what they say of
+    without what records did not always list: newer options that are not set, what weights say of
     `scheduler=checkpoint`, `corrections=on`.
     """
     plain = {**plain, "corrections": False}  # also where a record says "off"
     if corrections:
         del plain["corrections"]
     section, uri = plain["scheduler"], plain["tracking"]["uri"]
-    listed = {*(o.name for o in RECORDED), *SCHEDULERS[section["name"]].option_names}
-    if not OPTIONS.keys() <= listed:
-        kept = {key: value for key, value in section.items() if key in {"name", *listed}}
-        plain = {**plain, "scheduler": kept}
+    newer = OPTIONS.keys() - {option.name for option in RECORDED}
+    kept = {key: value for key, value in section.items() if key not in newer or value is not None}
+    plain = {**plain, "scheduler": kept}
     if section["name"] in NAMED:
         kept = {key: value for key, value in plain["weights"].items() if key != "scheduler"}
         plain = {**plain, "weights": kept}

@@ -83,6 +83,7 @@ STAGES = {
         Stage("embed_image", 1, "runner.stages.embed_image", ResultKind.tensors),
         Stage("interpolate", 1, "runner.stages.interpolate", ResultKind.tensors),
         Stage("encode_text", 1, "runner.stages.encode_text", ResultKind.tensors),
+        Stage("encode_two_texts", 1, "runner.stages.encode_two_texts", ResultKind.tensors),
         Stage("decode", 1, "runner.stages.decode", ResultKind.image),
         Stage("decode_batch", 1, "runner.stages.decode_batch", ResultKind.images),
         Stage(MEASURE, 1, "runner.stages.measure", ResultKind.scores),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from logging import LogRecord
 from typing import Any
 
@@ -15,17 +16,21 @@ from runner.pipelines.transformers_models import OWN_PIPELINES
 from runner.weights.folder import CheckedFolder
 
 NEEDLESS = (
+    # The small Kandinsky 2.0 shares a file with its Kandinsky 3: both classes have the same layers.
+    "You are using a model of type `t5` to instantiate a model of type `mt5`",
     "requires torchvision",
     "Expected types for image_processor",
     "cannot run with `cpu` device",
     "The following part of your input was truncated",
     "Token indices sequence length is longer than",
     "Ignoring clean_up_tokenization_spaces",
+    "['temb'] are not expected by SlicedAttnProcessor",
 )
-"""Warnings to hide, by a part of their text. The first two are about the image processor: the one
+"""Warnings to hide, by a part of their text. The next two are about the image processor: the one
 that works without torchvision is the one that the weights name, even where torchvision is. The
 third is about half precision on a CPU: it does run, and the plan has warned that it is slow. The
-others are about prompts that are cut: the plan has named the words that are lost.
+two after it are about prompts that are cut: the plan has named the words that are lost. The last
+is of the KL autoencoder, which hands a time embedding on that it does not have.
 """
 
 
@@ -59,11 +64,8 @@ def load(spec: PipelineSpec, checkpoint: Checkpoint, checked: CheckedFolder) -> 
         if checkpoint.pipeline in OWN_PIPELINES:
             with assembled(checked) as path:
                 return OWN_PIPELINES[checkpoint.pipeline].from_folder(path, dtype)
-        import diffusers
-
-        pipeline_class = getattr(diffusers, checkpoint.pipeline)
         with assembled(checked) as path:
-            pipeline = pipeline_class.from_pretrained(
+            pipeline = pipeline_class(checkpoint).from_pretrained(
                 str(path),
                 dtype=dtype,
                 use_safetensors=True,
@@ -79,6 +81,11 @@ def load(spec: PipelineSpec, checkpoint: Checkpoint, checked: CheckedFolder) -> 
         ) from error
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
+
+
+def pipeline_class(checkpoint: Checkpoint) -> Any:
+    """The class of diffusers, or the runner's own, that runs a checkpoint."""
+    return getattr(importlib.import_module(checkpoint.library), checkpoint.pipeline)
 
 
 def _first_line(error: Exception) -> str:

@@ -15,7 +15,7 @@ from runner.graph.node import PipelineSpec
 from runner.pipelines import compilation
 from runner.pipelines.attention import set_attention
 from runner.pipelines.device import free_memory, peak_memory_bytes
-from runner.pipelines.load import load
+from runner.pipelines.load import load, pipeline_class
 from runner.pipelines.offload import OffloadChoice, place, prefetches
 from runner.pipelines.random_weights import build
 from runner.pipelines.read_back import check, read_back
@@ -112,16 +112,14 @@ class Pipelines:
             return base
         if isinstance(base, OwnPipeline):
             return base
-        import diffusers
-
-        pipeline_class = getattr(diffusers, spec.pipeline)
-        taken = inspect.signature(pipeline_class.__init__).parameters
+        wanted = pipeline_class(found.checkpoint)
+        taken = inspect.signature(wanted.__init__).parameters
         components = {name: part for name, part in base.components.items() if name in taken}
         if spec.scheduler is not None:
             published = _published_scheduler(base, spec, found)
             components["scheduler"] = swap_scheduler(published, spec.scheduler)
         # The same modules with another class or scheduler: nothing is loaded twice.
-        pipeline = pipeline_class(**components)
+        pipeline = wanted(**components)
         pipeline.set_progress_bar_config(disable=True)
         return pipeline
 

@@ -52,6 +52,7 @@ def t5_tokenizer(vocabulary: int, **told: Any) -> Any:
 
 TOKENIZERS = {
     "CLIPTokenizer": clip_tokenizer,
+    "XLMRobertaTokenizer": xlm_roberta_tokenizer,
     "XLMRobertaTokenizerFast": xlm_roberta_tokenizer,
     "T5Tokenizer": t5_tokenizer,
 }

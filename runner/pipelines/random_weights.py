@@ -15,6 +15,7 @@ from runner.catalog.checkpoint import Checkpoint, Layout
 from runner.config.choices import RandomSize
 from runner.graph.node import PipelineSpec
 from runner.pipelines.assemble import RENAMED
+from runner.pipelines.load import pipeline_class
 from runner.pipelines.random_tokenizers import TOKENIZERS
 from runner.pipelines.transformers_models import OWN_PIPELINES
 from runner.weights.folder import CheckedFolder
@@ -57,8 +58,7 @@ def build(
     if checkpoint.pipeline in OWN_PIPELINES:
         own: Any = OWN_PIPELINES[checkpoint.pipeline]
         return own(**parts)
-    pipeline_class = getattr(importlib.import_module("diffusers"), checkpoint.pipeline)
-    pipeline = pipeline_class(**parts, **dict.fromkeys(checkpoint.without))
+    pipeline = pipeline_class(checkpoint)(**parts, **dict.fromkeys(checkpoint.without))
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
@@ -103,7 +103,7 @@ class Maker:
         prefix = "" if name == "." else f"{name}/"
         config = read_json(self._files[f"{prefix}preprocessor_config.json"], "weights")
         class_name = config.pop("feature_extractor_type", "CLIPImageProcessor")
-        config = resized(config, class_name, self._size)
+        config = resized(config, class_name, self._size, self._files)
         processor = getattr(importlib.import_module("transformers"), RENAMED[class_name])
         return processor(**config)
 
@@ -152,7 +152,7 @@ def empty_module(
     config = component_config(files, checkpoint, name, size)
     module_class = getattr(importlib.import_module(LIBRARIES.get(library, library)), class_name)
     with init_empty_weights():
-        if library == "diffusers":
+        if library == "diffusers" or (library, class_name) == checkpoint.own_parts.get(name):
             return module_class.from_config(config)
         model = module_class(module_class.config_class(**config))
     model.tie_weights()  # each parameter was replaced by one of its own

@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import struct
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from runner.catalog.version import DECODER
 from runner.graph.node import Node
@@ -42,9 +42,13 @@ class AsRead:
         for one in plan.pictures.values():
             self._sizes[one.sha256] = one.width, one.height
             self._pixels[one.sha256] = one.pixels
+        losses: dict[tuple[str, str], list[str]] = {}
         for cut in plan.cut_texts:
-            found = plan.weights.checkpoints[cut.role]
-            self._lost[found.identity, found.checkpoint.pipeline, cut.text] = cut.lost
+            losses.setdefault((cut.role, cut.text), []).append(cut.lost)
+        for (role, text), lost in losses.items():
+            found = plan.weights.checkpoints[role]
+            if len(lost) == len(found.checkpoint.tokens):  # else one of the encoders reads it all
+                self._lost[found.identity, found.checkpoint.pipeline, text] = min(lost, key=len)
         for role, found in plan.weights.checkpoints.items():
             self._texts.learn(found)
             if role == DECODER:
@@ -132,13 +136,13 @@ class _Texts:
 
     def __init__(self) -> None:
         self._found: dict[tuple[str, str], FoundCheckpoint] = {}
-        self._readers: dict[tuple[str, str], TextReader | None] = {}
+        self._readers: dict[tuple[str, str], list[TextReader | None]] = {}
         self._first: dict[tuple[tuple[str, str], str], str] = {}
         self._read: dict[tuple[tuple[str, str], str], dict[object, str]] = {}
         self._known: dict[tuple[tuple[str, str], str], str] = {}
 
     def learn(self, found: FoundCheckpoint) -> None:
-        if found.checkpoint.tokens is not None and found.checked is not None:
+        if found.checkpoint.tokens and found.checked is not None:
             self._found[found.identity, found.checkpoint.pipeline] = found
 
     def standing_for(self, encoder: tuple[str, str], text: str) -> str:
@@ -158,16 +162,19 @@ class _Texts:
         return self._read[letters].setdefault(self._tokens(encoder, text), text)
 
     def _tokens(self, encoder: tuple[str, str], text: str) -> object:
+        """What the encoders read of a text; the text itself for one without a known tokenizer."""
         if encoder not in self._readers:
             found = self._found.get(encoder)
-            reader = None
-            if found is not None and found.checked is not None:
-                told = found.checkpoint.tokens
-                assert told is not None
-                # A damaged tokenizer is told by what needs it; here texts are then compared as
-                # texts. The libraries have no error of their own.
-                with contextlib.suppress(Exception):
-                    reader = read_tokenizer(found.checked.files, told)
-            self._readers[encoder] = reader
-        reader = self._readers[encoder]
-        return text if reader is None else reader.read(text)
+            self._readers[encoder] = [None] if found is None else list(_readers(found))
+        return tuple(text if one is None else one.read(text) for one in self._readers[encoder])
+
+
+def _readers(found: FoundCheckpoint) -> Iterator[TextReader | None]:
+    assert found.checked is not None
+    for told in found.checkpoint.tokens:
+        reader = None
+        # A damaged tokenizer is told by what needs it; here texts are then compared as texts. The
+        # libraries have no error of their own.
+        with contextlib.suppress(Exception):
+            reader = read_tokenizer(found.checked.files, told)
+        yield reader

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from runner.catalog.attention import ATTENTION, Attention
 from runner.catalog.offload import OFFLOAD, Needs, Offload
-from runner.catalog.schedulers import CHECKPOINT, FOR_NOISE_LEVELS, OPTIONS
+from runner.catalog.schedulers import CHECKPOINT, FOR_NOISE_LEVELS, OPTIONS, SPACING
 from runner.catalog.versions import Row, row_of
 from runner.config.checks import check_inputs
 from runner.config.choices import (
@@ -26,6 +26,7 @@ from runner.metrics.find import FoundMetric
 from runner.planning.as_in_diffusers import size_in_diffusers
 from runner.planning.metrics import FindMetric, add_clips, check_smallest, find_metrics
 from runner.planning.pictures import check_pictures, check_repainted, localize_pictures
+from runner.planning.scheduling import setting
 from runner.planning.sizes import check_size
 from runner.planning.tracking import check_tracking
 from runner.system.machine import is_installed
@@ -107,6 +108,7 @@ def check_with_weights(asked: CheckedConfig, weights: FoundWeights) -> tuple[int
     """
     run = asked.run
     _check_thresholding(run, weights.checkpoints["decoder"])
+    _check_leading_steps(run, weights.checkpoints["decoder"])
     native = weights.native_size or run.weights.pixels or run.version.native_size
     height, width = run.height or native, run.width or native
     if run.corrections:
@@ -136,6 +138,19 @@ def _check_thresholding(run: RunConfig, decoder: FoundCheckpoint) -> None:
                 f"has no effect while the checkpoint's own {voided_by} is on",
                 f"with scheduler.{voided_by}=false, or not at all",
             )  # fmt: skip
+
+
+def _check_leading_steps(run: RunConfig, decoder: FoundCheckpoint) -> None:
+    """Raises ConfigError for steps that lie too close for a version's pipelines."""
+    most, steps = run.version.max_leading_steps, run.decoder.num_inference_steps
+    if most is None or steps <= most or setting(run, decoder, SPACING.name) != "leading":
+        return
+    raise ConfigError(
+        "decoder.num_inference_steps", steps,
+        f"Kandinsky {run.version.title} draws no more than {most} steps with "
+        f"{SPACING.name}=leading",
+        f"1 to {most}; or such as scheduler=ddim scheduler.{SPACING.name}=trailing",
+    )  # fmt: skip
 
 
 def _check_scheduler(run: RunConfig) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 
+from runner.catalog.checkpoint import Tokens
 from runner.catalog.version import DECODER, PRIOR, TEXT
 from runner.errors import WeightsError
 from runner.graph.node import Node
@@ -25,12 +27,14 @@ class CutText:
 
     Attributes:
         role: whose encoder it is: "prior", "decoder", "text", or that of a CLIP for metrics.
+        reader: which of the role's encoders, in words; None: it has one.
         tokens: of the whole text, with those that mark its ends.
         most: how many are read.
         lost: the end that is not read.
     """
 
     role: str
+    reader: str | None
     text: str
     tokens: int
     most: int
@@ -41,12 +45,12 @@ class TextCutter:
     """Finds the texts of plans that are cut; each is looked at once."""
 
     def __init__(self) -> None:
-        self._most: dict[str, int | None] = {}
-        self._readers: dict[str, TextReader | None] = {}
-        self._cuts: dict[tuple[str, str, str], CutText | None] = {}
+        self._most: dict[tuple[str, str], int | None] = {}
+        self._readers: dict[tuple[str, str], TextReader | None] = {}
+        self._cuts: dict[tuple[str, str, str, str], CutText | None] = {}
 
     def cut_texts(self, targets: Iterable[Node], weights: FoundWeights) -> tuple[CutText, ...]:
-        """The texts that the nodes and their ancestors have cut, each once for each role.
+        """The texts that the nodes and their ancestors have cut, each once for each encoder.
 
         Weights that are not on disk are passed over.
 
@@ -56,62 +60,64 @@ class TextCutter:
         found = {
             (one.identity, one.checkpoint.pipeline): (role, one)
             for role, one in weights.checkpoints.items()
-            if one.checkpoint.tokens is not None and one.checked is not None
+            if one.checkpoint.tokens and one.checked is not None
         }
-        cuts = {}
+        cuts: dict[tuple[str, str, str], CutText | None] = {}
         for node in _each(targets):
             if node.pipeline is None:
                 continue
             reads = found.get((node.pipeline.weights, node.pipeline.pipeline))
             if reads is None:
                 continue
-            for text in (node.params.get(name) for name in TEXTS):
-                if isinstance(text, str):
-                    cuts[reads[0], text] = self._cut(*reads, text)
+            role, one = reads
+            for told, name in product(one.checkpoint.tokens, TEXTS):
+                if isinstance(text := node.params.get(name), str):
+                    cuts[role, told.folder, text] = self._cut(role, one, told, text)
         roles = list(weights.checkpoints)
-        told = [cut for cut in cuts.values() if cut is not None]
-        return tuple(sorted(told, key=lambda cut: roles.index(cut.role)))
+        found_cuts = [cut for cut in cuts.values() if cut is not None]
+        return tuple(sorted(found_cuts, key=lambda cut: roles.index(cut.role)))
 
-    def _cut(self, role: str, found: FoundCheckpoint, text: str) -> CutText | None:
-        asked = role, found.identity, text
+    def _cut(self, role: str, found: FoundCheckpoint, told: Tokens, text: str) -> CutText | None:
+        asked = role, found.identity, told.folder, text
         if asked not in self._cuts:
-            reader = self._reader(found, text)
+            reader = self._reader(found, told, text)
             cut = reader.cut(text) if reader is not None else None
             self._cuts[asked] = (
-                None if cut is None else CutText(role, text, cut.tokens, cut.most, cut.lost)
+                None
+                if cut is None
+                else CutText(role, told.reader, text, cut.tokens, cut.most, cut.lost)
             )
         return self._cuts[asked]
 
-    def _reader(self, found: FoundCheckpoint, text: str) -> TextReader | None:
+    def _reader(self, found: FoundCheckpoint, told: Tokens, text: str) -> TextReader | None:
         """The tokenizer, read once it is needed: most texts are certainly short enough."""
-        identity, told, checked = found.identity, found.checkpoint.tokens, found.checked
-        assert told is not None
+        checked, encoder = found.checked, (found.identity, told.folder)
         assert checked is not None
         try:
-            if identity not in self._most:
-                self._most[identity] = most_tokens(checked.files, told)
-            most = self._most[identity]
+            if encoder not in self._most:
+                self._most[encoder] = most_tokens(checked.files, told)
+            most = self._most[encoder]
             if most is None or not may_be_cut(text, most):
                 return None
-            if identity not in self._readers:
-                self._readers[identity] = read_tokenizer(checked.files, told)
+            if encoder not in self._readers:
+                self._readers[encoder] = read_tokenizer(checked.files, told)
         except Exception as error:  # the libraries have no errors of their own
             raise WeightsError(
                 found.key, checked.path / told.folder, f"cannot be read: {error}",
                 "a whole checkpoint: copy it again",
             ) from error  # fmt: skip
-        return self._readers[identity]
+        return self._readers[encoder]
 
 
 def cut_warnings(cuts: Sequence[CutText], texts: int) -> Iterator[str]:
-    """A warning for each role.
+    """A warning for each encoder.
 
     Args:
         texts: how many texts the run has.
     """
-    for role in dict.fromkeys(cut.role for cut in cuts):
-        first, *others = (cut for cut in cuts if cut.role == role)
-        who = READERS.get(role, "the CLIP of the metrics")
+    for encoder in dict.fromkeys((cut.role, cut.reader) for cut in cuts):
+        first, *others = (cut for cut in cuts if (cut.role, cut.reader) == encoder)
+        who = first.reader or READERS.get(first.role, "the CLIP of the metrics")
         many = f", and {len(others)} more of {texts} texts are cut" if others else ""
         yield (
             f"{who} reads {first.most} tokens of a text, and {shorten(first.text)!r} has "

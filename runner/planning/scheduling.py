@@ -167,6 +167,17 @@ def options_with_effect(
     return wanted, {k: v for k, v in settings.items() if k not in usual or v != usual[k]}
 
 
+def setting(run: RunConfig, decoder: FoundCheckpoint, name: str) -> bool | int | float | str | None:
+    """A setting of the scheduler that a run uses; None: it has none, or is not on disk to tell."""
+    published = decoder.checked.schedulers if decoder.checked is not None else None
+    if published is None:
+        return None
+    spec = settle_scheduler(run, decoder).spec
+    if spec is None:
+        return filled(published_class(published), listed_in(published[""])).get(name)
+    return {**_made(spec, published), **dict(spec.options)}.get(name)
+
+
 def published_class(published: Published) -> str:
     """The class of the checkpoint's main scheduler."""
     return str(published[""].get("_class_name"))

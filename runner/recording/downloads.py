@@ -57,6 +57,9 @@ class QuietDownload:
     def converts(self, file: str) -> None:
         """Pickled weights are kept as safetensors."""
 
+    def makes(self, folder: str, repo: str) -> None:
+        """A folder is made of files in another layout."""
+
     def ended(self) -> None:
         """All is there, or it failed."""
 
@@ -85,6 +88,9 @@ class DownloadLines(QuietDownload):
     def converts(self, file: str) -> None:
         _say_converts(file)
 
+    def makes(self, folder: str, repo: str) -> None:
+        _say(f"converting {repo}, once, into {folder}")
+
     def _show(self, there: Mapping[str, int], rate: float, left: float | None) -> None:
         done, total = sum(there.values()), sum(self._total.values())
         ends = "" if left is None else f", {left:.0f} s left"
@@ -108,6 +114,9 @@ class DownloadEvents(QuietDownload):
 
     def converts(self, file: str) -> None:
         self._write("weights_converted", file=file)
+
+    def makes(self, folder: str, repo: str) -> None:
+        self._write("folder_converted", repo=repo, folder=folder)
 
     def ended(self) -> None:
         self._write("download_ended")
@@ -157,6 +166,9 @@ class DownloadBars(QuietDownload):
 
     def converts(self, file: str) -> None:
         _say_converts(file)
+
+    def makes(self, folder: str, repo: str) -> None:
+        _say(f"converting {repo}, once, into {folder}")
 
     def ended(self) -> None:
         self._bars.stop()

@@ -136,6 +136,7 @@ class SavedCut:
         role: whose encoder it is: prior, decoder, text, or that of a CLIP for metrics.
         tokens: of the whole text; `kept`: how many were read. Both with those at the ends.
         lost: the end that was not read.
+        reader: which of the role's encoders, in words; not in the file where it has one.
     """
 
     role: str
@@ -143,11 +144,17 @@ class SavedCut:
     tokens: int
     kept: int
     lost: str
+    reader: str | None = None
 
     @classmethod
     def of(cls, cut: CutText) -> SavedCut:
         """As it is recorded."""
-        return cls(cut.role, cut.text, cut.tokens, cut.most, cut.lost)
+        return cls(cut.role, cut.text, cut.tokens, cut.most, cut.lost, cut.reader)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Its part of a file, as plain values."""
+        content = asdict(self)
+        return content if self.reader else {k: v for k, v in content.items() if k != "reader"}
 
 
 @dataclass(frozen=True)
@@ -222,6 +229,7 @@ class Manifest:
     def as_dict(self) -> dict[str, Any]:
         """The file's content as plain values."""
         content = {"version": VERSION, **asdict(self), "status": str(self.status)}
+        content["cut_texts"] = [cut.as_dict() for cut in self.cut_texts]
         return {k: v for k, v in content.items() if v or k not in ("flags", "cut_texts")}
 
 

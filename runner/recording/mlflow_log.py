@@ -7,7 +7,6 @@ import shlex
 import traceback
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +56,7 @@ class RunLog(Observer):
         self._text("overrides.txt", "".join(f"{o}\n" for o in plan.run.overrides))
         self._text("environment.json", json.dumps(environment, indent=1, ensure_ascii=False))
         if plan.cut_texts:
-            cuts = [asdict(SavedCut.of(cut)) for cut in plan.cut_texts]
+            cuts = [SavedCut.of(cut).as_dict() for cut in plan.cut_texts]
             self._text("cut_texts.json", json.dumps(cuts, indent=1, ensure_ascii=False))
         self._text("graph.mmd", plan.graph.as_mermaid())
         records = plan.graph.as_records()

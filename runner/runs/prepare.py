@@ -10,6 +10,7 @@ from runner.config.cell import Cell
 from runner.config.choices import Progress
 from runner.config.run_config import RunConfig
 from runner.pipelines.pickles import convert
+from runner.pipelines.published import make_folder
 from runner.planning.plan import Plan
 from runner.planning.planner import Planner, make_plan
 from runner.planning.sweep import SweepPlan, plan_sweep
@@ -93,7 +94,11 @@ def _of_sweep(sweep: SweepPlan) -> Found:
 
 def _looked_up(plan: Callable[[], T], of: Callable[[T], Found]) -> tuple[T, str | None]:
     planned = plan()
-    unknown = [found for found in of(planned) if found.checked is None or not found.listed]
+    unknown = [
+        found
+        for found in of(planned)
+        if (found.checked is None and found.making is None) or not found.listed
+    ]
     if not unknown:
         return planned, None
     unreached = ask_about(unknown, seconds=0)
@@ -132,12 +137,23 @@ def _completed(
     """The plan, once all its weights are on this disk."""
     before: set[RemoteFile] = set()
     while absent := [found for found in of(planned) if found.checked is None]:
-        ask_about(absent)
-        planned = plan()
-        missing = set(missing_files(of(planned)))
-        if missing and missing == before:
-            raise_unfetched([found for found in of(planned) if found.checked is None])
-        before = missing
-        fetch_missing(list(of(planned)), display)
-        planned = plan()
+        lacking = [found for found in absent if found.making is None or found.missing]
+        if lacking:
+            ask_about(lacking)
+            planned = plan()
+            missing = set(missing_files(of(planned)))
+            if missing and missing == before:
+                raise_unfetched([found for found in of(planned) if found.checked is None])
+            before = missing
+            fetch_missing(list(of(planned)), display)
+            planned = plan()
+        made = {
+            found.making.target: found
+            for found in of(planned)
+            if found.making is not None and not found.missing
+        }
+        for target, found in made.items():
+            display.makes(str(target), found.repo)
+            make_folder(found)
+        planned = plan() if made else planned
     return planned

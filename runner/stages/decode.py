@@ -139,6 +139,9 @@ def _pictures(
     mask, hint = inputs.get("mask"), inputs.get("hint")
     if isinstance(mask, Image.Image):
         pictures["mask_image"] = _mask_argument(node.inputs["mask"], mask)
+        if version.mask_grown_by is not None:
+            corrected = Fault.mask_grown in corrected_faults(node, version)
+            pictures[version.mask_grown_by] = not corrected
     if isinstance(hint, Image.Image):
         tensor = torch.from_numpy(np.array(hint)).float().div(255).permute(2, 0, 1)[None]
         pictures["hint"] = tensor.to(pipeline._execution_device, _denoiser(pipeline, version).dtype)
@@ -169,7 +172,8 @@ def _corrected(
         if from_picture and Fault.noise_of_its_own in faults:
             steps = node.integer("num_inference_steps")
             stack.enter_context(corrections.noise_of_the_schedule(pipeline, steps, steps_run(node)))
-        if "mask" in inputs and Fault.mask_grown in faults:
+        grown_unasked = version.mask_grown_by is None and Fault.mask_grown in faults
+        if "mask" in inputs and grown_unasked:
             stack.enter_context(corrections.mask_as_given(pipeline))
         text = inputs.get("text")
         is_guided = guidance_scale(node, version) > 1

@@ -1,4 +1,4 @@
-"""Stage `decode_batch`: image embeddings -> images, in one decoder call (2.2, without pictures).
+"""Stage `decode_batch`: embeddings -> images, in one decoder call, without input pictures.
 
 Each image has its own generator, so its noise is the same as when it is drawn alone; sums over a
 batch are taken in another order, so its last bits may differ.

@@ -100,15 +100,16 @@ def checkpoints(asked: Mapping[str, WeightsConfig]) -> str:
     Args:
         asked: how it is shown -> the weights.
     """
-    used: dict[str, list[str]] = {}
+    used: dict[tuple[str, str], list[str]] = {}
     for row in CATALOG:
         for checkpoint in row.checkpoints.values():
-            uses = used.setdefault(checkpoint.repo, [])
+            uses = used.setdefault((checkpoint.repo, checkpoint.folder), [])
             uses.append(f"{row.version.title} {row.task.name}")
     lines = []
-    for repo, uses in used.items():
-        lines.append(f"{repo}: {', '.join(dict.fromkeys(uses))}")
-        lines += [f"  {shown} {_on_disk(repo, weights)}" for shown, weights in asked.items()]
+    for (repo, folder), uses in used.items():
+        title = repo if repo.endswith(f"/{folder}") else f"{repo} as {folder}"
+        lines.append(f"{title}: {', '.join(dict.fromkeys(uses))}")
+        lines += [f"  {shown} {_on_disk(folder, weights)}" for shown, weights in asked.items()]
     return "\n".join(lines)
 
 
@@ -138,19 +139,19 @@ def routes_markdown() -> str:
     return "\n".join(lines)
 
 
-def _on_disk(repo: str, weights: WeightsConfig) -> str:
+def _on_disk(folder: str, weights: WeightsConfig) -> str:
     row, role = next(
         (row, role)
         for row in CATALOG
         for role, checkpoint in row.checkpoints.items()
-        if checkpoint.repo == repo
+        if checkpoint.folder == folder
     )
     checkpoint, source = row.checkpoints[role], weights.source
     if source is WeightsSource.mini and mini_folder(checkpoint) is None:
         return "not in the small family"
     if source is WeightsSource.folder and not _folder_of(weights, checkpoint).is_dir():
         return "not in this folder"
-    roles = [name for name, checkpoint in row.checkpoints.items() if checkpoint.repo == repo]
+    roles = [name for name, checkpoint in row.checkpoints.items() if checkpoint.folder == folder]
     try:
         found = find_weights(
             row, weights, CheckpointConfig(),
@@ -161,10 +162,11 @@ def _on_disk(repo: str, weights: WeightsConfig) -> str:
         return f"damaged: {told}"
     checked = [f.checked for f in found.values() if f.checked is not None]
     if len(checked) < len(found):
-        return "not on disk; downloaded at the first run"
+        will = "downloaded" if checkpoint.original is None else "downloaded and converted"
+        return f"not on disk; {will} at the first run"
     commit = found[role].revision
     revision = f", commit {commit[:8]}" if commit else ""
-    newest = newest_commit(repo, "main")
+    newest = newest_commit(checkpoint.repo, "main")
     if commit and newest not in (None, commit):
         revision += f" (main is now at {newest[:8]})"
     millions = sum(sum(c.parameters.values()) for c in checked) / 1e6

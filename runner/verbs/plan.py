@@ -26,9 +26,7 @@ from runner.runs.prepare import look_up_run, look_up_sweep
 from runner.system.machine import check_installed, device_memory
 from runner.system.signals import leave, signals
 from runner.system.text import format_bytes, pluralize
-from runner.system.user_cache import user_cache_dir
-from runner.weights.complete import newest_commit
-from runner.weights.found import FoundCheckpoint
+from runner.verbs.plan_weights import weights_lines
 
 LISTED_CELLS = 30
 """Up to so many cells are listed one by one."""
@@ -136,7 +134,7 @@ def sweep_text(sweep: SweepPlan) -> str:
     said = Counter(line for plan in sweep.plans for line in _correction_lines(plan))
     lines += [f"  {pluralize(n, 'cell')}: {line}" for line, n in said.items()]
     lines.append("models")
-    lines += [f"  {found.role:<8} {_where(found)}" for found in sweep.checkpoints]
+    lines += weights_lines(sweep.checkpoints)
     lines += _memory_of_largest(sweep.plans)
     lines.append("stages")
     stored_ones = stored_nodes(sweep)
@@ -204,8 +202,7 @@ def plan_text(plan: Plan) -> str:
     lines += [f"  {line}" for line in _correction_lines(plan)]
     lines += [f"  warning: {warning}" for warning in plan.warnings]
     lines.append("weights")
-    for role, found in plan.weights.checkpoints.items():
-        lines.append(f"  {role:<8} {_where(found)}")
+    lines += weights_lines(plan.weights.checkpoints.values())
     lines += _memory_lines(plan)
     lines.append("graph")
     lines += [f"  {line}" for line in _graph_lines(plan)]
@@ -252,33 +249,6 @@ def _tell(unreached: str | None) -> None:
     """Say that what is missing is not known, and why."""
     if unreached is not None:
         print(f"weights that are not on disk {unreached}")
-
-
-def _where(found: FoundCheckpoint) -> str:
-    if found.checked is None:
-        where = "not on disk; a run will download it"
-        if found.missing:
-            files, size = len(found.missing), format_bytes(found.missing_bytes)
-            where = f"{pluralize(files, 'file')} not on disk, {size}; a run will download it"
-        elif found.problem is not None:
-            where = f"{where} ({found.problem})"
-    elif found.random is not None:
-        numbers = sum(found.checked.parameters.values())
-        where = f"{numbers / 1e6:,.1f} million numbers, made on the device; nothing is read"
-    else:
-        where = f"{found.checked.path}, {format_bytes(found.checked.bytes)}"
-        if found.checked.converted:
-            where += f", pickled: kept as safetensors in {user_cache_dir()}"
-    if found.variant is not None:
-        where = f"variant {found.variant}, {where}"
-    newest = newest_commit(found.repo, found.wanted) if found.wanted else None
-    if newest is not None and found.checked is not None and newest != found.revision:
-        where += f"; {found.wanted} is now at {newest[:8]} (kandinsky download --newest)"
-    revision = f"@{found.revision}" if found.revision else ""
-    if found.random is not None:
-        return f"{found.repo} ({found.random.name}), random: {where}"
-    name = f"{found.repo}{revision}" if found.source.name == "hub" else found.source.name
-    return f"{name}: {where}"
 
 
 def _graph_lines(plan: Plan) -> list[str]:

@@ -23,6 +23,7 @@ from runner.weights.ask_hub import (
     fetch_files,
     patience,
 )
+from runner.weights.find import mini_folder
 from runner.weights.found import FoundCheckpoint
 from runner.weights.hashes import FileHashes, hash_memory
 from runner.weights.hub import CachedRepo, RemoteFile, cache_dir, is_offline
@@ -129,7 +130,9 @@ def explain(found: FoundCheckpoint, error: HubError) -> WeightsError:
         if error.name:
             what = f"{error.name} of it is not on this disk"
         problem = f"{what}, and {error}"
-    instead = f"weights=<folder that holds {found.checkpoint.folder}>, or weights=mini"
+    instead = f"weights=<folder that holds {found.checkpoint.folder}>"
+    if mini_folder(found.checkpoint) is not None:
+        instead += ", or weights=mini"
     if error.kind in ("no_space", "disk"):
         instead = LARGER_DISK
     return WeightsError(key, value, problem, instead)

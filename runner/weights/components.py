@@ -59,7 +59,8 @@ def components_of(index: Mapping[str, Any], checkpoint: Checkpoint) -> dict[str,
 
 
 def foreign_component(index: Mapping[str, Any], checkpoint: Checkpoint) -> str | None:
-    """The first component whose class is none of diffusers' or transformers', if there is one:
+    """The first component whose class is none of diffusers' or transformers' and not the runner's
+    own one of this checkpoint (`Checkpoint.own_parts`), if there is one:
     diffusers would import whatever library is named, and run the code of a checkpoint for classes
     that choose another one by themselves.
     """
@@ -72,6 +73,8 @@ def foreign_component(index: Mapping[str, Any], checkpoint: Checkpoint) -> str |
             continue
         if len(given) != 2 or not all(isinstance(part, str) for part in given):
             return f"{name}: {given!r:.100}"
+        if tuple(given) == checkpoint.own_parts.get(name):
+            continue
         library, class_name = given
         if not LIBRARIES.fullmatch(library) or not CLASS.fullmatch(class_name):
             return f"{name}: {library}.{class_name}"

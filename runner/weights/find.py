@@ -15,6 +15,7 @@ from runner.weights.folder import check_folder
 from runner.weights.found import FoundCheckpoint
 from runner.weights.hashes import FileHashes
 from runner.weights.hub_find import find_on_hub
+from runner.weights.hub_original import find_original
 from runner.weights.random_weights import RELEASE_DIR, random_checkpoint
 
 MINI_DIR = Path(__file__).resolve().parents[1] / "mini" / "weights"
@@ -96,7 +97,9 @@ def _find(
     if role == "depth" and configured.repo is not None:
         source = _depth_source(configured.repo)
     if source is WeightsSource.hub:
-        found = find_on_hub(role, checkpoint, configured, repo, key, hashes, precision)
+        is_made = checkpoint.original is not None and repo == checkpoint.repo
+        find = find_original if is_made else find_on_hub
+        found = find(role, checkpoint, configured, repo, key, hashes, precision)
         if found.checked is None and config.source is not WeightsSource.hub:
             raise WeightsError(
                 key, repo, "is no folder and not in the hub's cache",

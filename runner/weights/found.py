@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from runner.catalog.checkpoint import Checkpoint
 from runner.catalog.memory import Footprint, footprint
@@ -11,6 +12,19 @@ from runner.config.choices import Precision, RandomSize, WeightsSource
 from runner.weights.files import find_weight_files
 from runner.weights.folder import CheckedFolder
 from runner.weights.hub import RemoteFile
+
+
+@dataclass(frozen=True)
+class Making:
+    """A folder that is made of a repository's files (`Checkpoint.original`), once they are there.
+
+    Attributes:
+        bytes: that it takes at most.
+    """
+
+    source: Path
+    target: Path
+    bytes: int
 
 
 @dataclass(frozen=True)
@@ -28,6 +42,7 @@ class FoundCheckpoint:
         problem: why what is on this disk is not enough, where anything is.
         listed: whether it is known which files the repository has; else `checked` only has what
             such a checkpoint must have.
+        making: what is to be done with the files before they can be used.
         random: the size of random weights, which are made; None: weights of files.
     """
 
@@ -43,6 +58,7 @@ class FoundCheckpoint:
     damaged: tuple[RemoteFile, ...] = ()
     problem: str | None = None
     listed: bool = True
+    making: Making | None = None
     random: RandomSize | None = None
 
     @property
@@ -50,7 +66,8 @@ class FoundCheckpoint:
         """The text that represents the weights in a node's key."""
         if self.checked is not None:
             return self.checked.fingerprint
-        return f"{self.repo}@{self.revision}, not on disk"
+        kind = f" as {self.checkpoint.folder}" if self.checkpoint.original is not None else ""
+        return f"{self.repo}@{self.revision}{kind}, not on disk"
 
     @property
     def variant(self) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 
@@ -46,27 +46,11 @@ def find_on_hub(
     listing = cached.listing(commit)
     if listing is not None:
         needed = _needed(listing, checkpoint, configured.variant, precision, found)
-        missing = [file for file in needed if not cached.holds(file)]
-        damaged = [
-            file
-            for file in needed
-            if file not in missing
-            and not hashes.matches(snapshot / file.name, file.sha256, file.blob)
-        ]
-        if damaged:
-            problem = f"{snapshot / damaged[0].name} has other bytes than the hub lists"
-            return replace(
-                found, missing=(*missing, *damaged), damaged=tuple(damaged), problem=problem
-            )
-        if missing:
-            check_configs(snapshot, checkpoint, key)
-            names = f"{missing[0].name}{f' and {len(missing) - 1} more' if missing[1:] else ''}"
-            some = len(missing) < len(needed)
-            return replace(
-                found,
-                missing=tuple(missing),
-                problem=f"{names} of it is not there" if some else None,
-            )
+        lacking = with_missing(found, needed, hashes)
+        if lacking.missing:
+            if not lacking.damaged:
+                check_configs(snapshot, checkpoint, key)
+            return lacking
     try:
         checked = check_folder(snapshot, checkpoint, configured.variant, key, hashes, precision)
     except DamagedBlobError as error:
@@ -77,6 +61,30 @@ def find_on_hub(
         # Another program's download, which may have been interrupted.
         return replace(found, problem=f"{error.value} {error.problem}")
     return replace(found, checked=checked, missing=(), listed=listing is not None)
+
+
+def with_missing(
+    found: FoundCheckpoint, needed: Sequence[RemoteFile], hashes: FileHashes
+) -> FoundCheckpoint:
+    """Tell which of the needed files are missing or damaged."""
+    cached = CachedRepo(found.repo)
+    missing = [file for file in needed if not cached.holds(file)]
+    damaged = [
+        file
+        for file in needed
+        if file not in missing
+        and not hashes.matches(cached.snapshot(file.commit) / file.name, file.sha256, file.blob)
+    ]
+    if damaged:
+        place = cached.snapshot(damaged[0].commit) / damaged[0].name
+        other = f"{place} has other bytes than the hub lists"
+        return replace(found, missing=(*missing, *damaged), damaged=tuple(damaged), problem=other)
+    if not missing:
+        return replace(found, missing=())
+    names = f"{missing[0].name}{f' and {len(missing) - 1} more' if missing[1:] else ''}"
+    some = len(missing) < len(needed)
+    problem = f"{names} of it is not there" if some else None
+    return replace(found, missing=tuple(missing), problem=problem)
 
 
 def _is_plain(path: PurePosixPath) -> bool:

@@ -28,6 +28,8 @@ RELEASE_DIR = Path(__file__).resolve().parent / "release"
 INITIALISATION = 1
 """Part of the weights' identity. To be raised when other numbers are made from the same configs."""
 
+TINY = "tiny.json"
+"""Class -> what tiny ones change of its config."""
 TINY_PIXELS = 64
 
 
@@ -75,23 +77,30 @@ def component_config(
 ) -> dict[str, Any]:
     """The config of a module, in the size that is asked for."""
     config = read_json(files[config_name(module)], "weights")
-    return resized(config, component_class(files, checkpoint, module)[1], size)
+    return resized(config, component_class(files, checkpoint, module)[1], size, files)
 
 
-def resized(config: dict[str, Any], class_name: str, size: RandomSize) -> dict[str, Any]:
-    """A component's config, in the size that is asked for."""
+def resized(
+    config: dict[str, Any], class_name: str, size: RandomSize, files: Mapping[str, Path]
+) -> dict[str, Any]:
+    """A component's config, in the size that is asked for.
+
+    Args:
+        files: of its checkpoint, which may say itself what tiny ones are.
+    """
     if size is RandomSize.release:
         return config
-    changed: dict[str, Any] = read_json(RELEASE_DIR / "tiny.json", "weights").get(class_name, {})
+    told = read_json(files.get(TINY, RELEASE_DIR / TINY), "weights")
+    changed: dict[str, Any] = told.get(class_name, {})
     return {**config, **changed}
 
 
 def _identity(files: Mapping[str, Path], size: RandomSize) -> str:
     """Of the same form as a fingerprint of files, and equal to that of none."""
-    hashes = [(name, hashlib.sha256(file.read_bytes()).hexdigest()) for name, file in files.items()]
+    read = {name: file for name, file in files.items() if name != TINY}
     if size is RandomSize.tiny:
-        tiny = (RELEASE_DIR / "tiny.json").read_bytes()
-        hashes.append(("tiny.json", hashlib.sha256(tiny).hexdigest()))
+        read[TINY] = files.get(TINY, RELEASE_DIR / TINY)
+    hashes = [(name, hashlib.sha256(file.read_bytes()).hexdigest()) for name, file in read.items()]
     return fingerprint([*hashes, (f"random weights, {size.name}", str(INITIALISATION))])
 
 

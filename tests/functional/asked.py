@@ -24,6 +24,9 @@ PRIORS = {
 }
 DEPTH = "kandinsky-2-2-controlnet-depth"
 DECODERS = {
+    ("2_0", "text2img"): ("KandinskyV20Pipeline", "kandinsky-2-0"),
+    ("2_0", "img2img"): ("KandinskyV20Img2ImgPipeline", "kandinsky-2-0"),
+    ("2_0", "inpaint"): ("KandinskyV20InpaintPipeline", "kandinsky-2-0-inpaint"),
     ("2_1", "text2img"): ("KandinskyPipeline", "kandinsky-2-1"),
     ("2_1", "interpolate"): ("KandinskyPipeline", "kandinsky-2-1"),
     ("2_1", "img2img"): ("KandinskyImg2ImgPipeline", "kandinsky-2-1"),

@@ -10,6 +10,7 @@ from hydra import compose, initialize_config_dir
 from PIL import Image
 
 from helpers.pixels import Pixels, pixels
+from runner.catalog import versions
 from runner.config.hydra import tree
 from runner.config.resolve import resolve
 from runner.engine.execute import execute
@@ -24,7 +25,7 @@ from runner.planning.plan import Plan
 from runner.planning.planner import cache_dir, make_plan
 from runner.system.machine import settle_device
 
-VERSIONS = ("kandinsky2_1", "kandinsky2_2", "kandinsky3")
+VERSIONS = tuple(versions.VERSIONS)
 PROMPT = "a red circle on blue"
 
 
@@ -77,7 +78,8 @@ class Watched(Pipelines):
 
 def small(weights: Path | str, output_dir: Path, version: str, *overrides: str) -> list[str]:
     """Overrides of a small cell: one image of 64 px by three steps, on the CPU."""
-    steps = [] if version == "kandinsky3" else ["prior.num_inference_steps=3"]
+    has_prior = versions.VERSIONS[version].has_prior
+    steps = ["prior.num_inference_steps=3"] if has_prior else []
     return [
         f"model={version}", f"weights={weights}", f"output_dir={output_dir}", "device=cpu",
         "height=64", "width=64", "tracking=none", "decoder.num_inference_steps=3",

@@ -1,4 +1,5 @@
-"""Direct calls of diffusers for every cell, written independently of the runner's stages.
+"""Direct calls of diffusers for every cell, and of the runner's own pipelines of 2.0, written
+independently of its stages.
 
 Where diffusers is wrong its call is corrected here, with the reason; `naive` leaves it.
 """
@@ -38,7 +39,20 @@ from functional.asked import (
     pixels,
 )
 from random_weights.loading import arguments
+from runner.kandinsky2_0.pipeline_kandinsky2_0 import KandinskyV20Pipeline
+from runner.kandinsky2_0.pipeline_kandinsky2_0_img2img import KandinskyV20Img2ImgPipeline
+from runner.kandinsky2_0.pipeline_kandinsky2_0_inpaint import KandinskyV20InpaintPipeline
 
+OWN: dict[str, Any] = {
+    each.__name__: each
+    for each in (KandinskyV20Pipeline, KandinskyV20Img2ImgPipeline, KandinskyV20InpaintPipeline)
+}
+"""Pipelines that diffusers lacks."""
+LOADED_AS = {
+    folder: OWN[kind]
+    for kind, folder in DECODERS.values()
+    if kind in ("KandinskyV20Pipeline", "KandinskyV20InpaintPipeline")
+}
 COMBINED = ("text2img", "img2img", "inpaint")
 
 
@@ -52,7 +66,7 @@ class Direct:
     def pipeline(self, kind: str, folder: str, scheduler: str = "checkpoint") -> Any:
         """A new pipeline object, as diffusers has it, with a scheduler of its own."""
         loaded = self._modules(folder)
-        pipeline = getattr(diffusers, kind)(**loaded.components)
+        pipeline = (OWN.get(kind) or getattr(diffusers, kind))(**loaded.components)
         pipeline.scheduler = self._scheduler(folder, scheduler)
         pipeline.set_progress_bar_config(disable=True)
         return pipeline
@@ -129,15 +143,15 @@ class Direct:
         if naive and ask.seeding == "shared" and ask.task in COMBINED:
             return self.draw_combined(ask, pictures, naive=True)
         given = generators(ask.seeding)
-        if ask.version == "3":
-            arguments: dict[str, Any] = {"prompt": ask.prompt, "negative_prompt": ask.negative}
-            # diffusers computes text + g * (text - uncond): its number is one less than on 2.x.
-            scale = ask.guidance - 1 if ask.guidance > 1 and not naive else ask.guidance
-        else:
+        scale, arguments = ask.guidance, dict[str, Any]()
+        if ask.version in PRIORS:
             arguments = self.embeddings(ask, pictures, given, naive=naive)
-            scale = ask.guidance
-        if ask.version == "2_1":
+        if ask.version != "2_2":
             arguments |= {"prompt": ask.prompt, "negative_prompt": ask.negative}
+        if ask.version == "3" and ask.guidance > 1 and not naive:
+            scale -= 1  # diffusers computes text + g * (text - uncond): one less than on 2.x
+        if (ask.version, ask.task) == ("2_0", "inpaint"):
+            arguments["grow_mask"] = naive
         decoder = self.decoder(ask, naive=naive)
         with nullcontext() if naive else mask_as_it_is(decoder):
             output = decoder(
@@ -204,7 +218,8 @@ class Direct:
 
     def _modules(self, folder: str) -> Any:
         if folder not in self._loaded:
-            self._loaded[folder] = diffusers.DiffusionPipeline.from_pretrained(
+            general = diffusers.DiffusionPipeline
+            self._loaded[folder] = LOADED_AS.get(folder, general).from_pretrained(
                 self.weights / folder, **arguments(folder)
             )
         return self._loaded[folder]
@@ -245,7 +260,7 @@ def inputs(ask: Ask, pictures: Pictures) -> dict[str, Any]:
 
 def mended(pipeline: Any, ask: Ask) -> Any:
     """img2img of 2.x put right."""
-    if ask.task in ("img2img", "controlnet_img2img") and ask.version != "3":
+    if ask.task in ("img2img", "controlnet_img2img") and ask.version in PRIORS:
         # diffusers resizes to width x height where height x width is meant. The tests' pictures
         # have the right size already, so without resizing there is nothing to swap.
         pipeline.image_processor = VaeImageProcessor(vae_scale_factor=8, do_resize=False)

@@ -12,6 +12,7 @@ import pytest
 from functional.asked import (
     DECODERS,
     NEGATIVE,
+    PRIORS,
     SEED,
     Ask,
     Pictures,
@@ -41,7 +42,7 @@ VARIED = [
 
 SCHEDULED = [
     Ask(version, "text2img", scheduler=scheduler, **changes)
-    for version in ("2_1", "2_2", "3")
+    for version in ("2_0", "2_1", "2_2", "3")
     for scheduler, changes in (
         ("ddim", PORTRAIT),
         ("ddpm", {"negative": NEGATIVE, **PORTRAIT}),
@@ -126,7 +127,7 @@ def test_what_is_asked_for_changes_the_pixels(version: str, task: str, drawn: Dr
         changes += [
             ["scheduler=dpmpp_2m"], ["decoder.guidance_scale=1"], ["decoder.num_inference_steps=4"],
         ]  # fmt: skip
-        if version != "3":
+        if version in PRIORS:
             changes += [["prior.guidance_scale=1"], ["seeding=shared"]]
     if task in ("img2img", "controlnet_img2img"):
         changes += [["strength=1"]]

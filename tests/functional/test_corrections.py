@@ -47,7 +47,12 @@ def per_stage(version: str, task: str, negative: str | None) -> Ask:
 
 NAIVE = [
     *(per_stage(*cell, NEGATIVE) for cell in DECODERS),
-    *(replace(per_stage(*cell, NEGATIVE), seeding="shared") for cell in DECODERS if cell[0] != "3"),
+    *(
+        replace(per_stage(*cell, NEGATIVE), seeding="shared")
+        for cell in DECODERS
+        if cell[0] in PRIORS
+    ),
+    Ask("2_0", "text2img", height=100, width=65),
     Ask("2_1", "interpolate", seeding="shared"),
     Ask("2_1", "img2img", **SQUARE),
     Ask("2_2", "inpaint", guidance=1.0),

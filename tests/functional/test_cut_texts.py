@@ -17,7 +17,12 @@ from functional.direct import Direct
 from functional.made import Made
 
 SENTENCE = "a red circle on the left and a blue square on the right, with the sun and "
-READ = {"2_1": {"prior": 77, "decoder": 77}, "2_2": {"prior": 77}, "3": {"text": 128}}
+READ = {
+    "2_0": {("text", "the first text encoder"): 77, ("text", "the second text encoder"): 77},
+    "2_1": {("prior", None): 77, ("decoder", None): 77},
+    "2_2": {("prior", None): 77},
+    "3": {("text", None): 128},
+}
 
 
 @pytest.fixture
@@ -46,7 +51,7 @@ def test_what_is_cut_is_told_and_recorded(
     err = capsys.readouterr().err
     made = Made(tmp_path / "outputs")
     cuts = made.manifest["cut_texts"]
-    assert {cut["role"]: cut["kept"] for cut in cuts} == READ[version]
+    assert {(cut["role"], cut.get("reader")): cut["kept"] for cut in cuts} == READ[version]
     for cut in cuts:
         assert cut["text"] == ask.prompt
         assert cut["tokens"] > cut["kept"]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from diffusers import KandinskyV22ControlnetPipeline
 from PIL import Image
 
@@ -23,13 +24,17 @@ def test_pictures_are_noise_and_the_same_twice(version: str, tmp_path: Path) -> 
     assert np.array_equal(once.pixels, drawn(plan, opened(plan)).pixels)
 
 
-def test_a_text_encoder_keeps_the_layers_that_overflow(tmp_path: Path) -> None:
-    plan = planned("random", tmp_path, "kandinsky3", *TINY, "precision=fp16")
-    (text,) = (node.pipeline for node in plan.graph if node.stage == "encode_text")
+@pytest.mark.parametrize("version", ["kandinsky2_0", "kandinsky3"])
+def test_a_text_encoder_keeps_the_layers_that_overflow(version: str, tmp_path: Path) -> None:
+    plan = planned("random", tmp_path, version, *TINY, "precision=fp16")
+    (text,) = (node.pipeline for node in plan.graph if node.stage == plan.run.version.text_stage)
     assert text is not None
-    encoder = opened(plan).get(text).text_encoder
+    parts = opened(plan).get(text).components
+    encoders = [parts[name] for name in plan.weights.checkpoints["text"].checkpoint.modules]
     held = plan.weights.checkpoints["text"].footprint(plan.run.precision.text, 0)
-    assert sum(parameter.nbytes for parameter in encoder.parameters()) == held.all_weights
+    parameters = [parameter for encoder in encoders for parameter in encoder.parameters()]
+    assert {parameter.dtype for parameter in parameters} == {torch.float16, torch.float32}
+    assert sum(parameter.nbytes for parameter in parameters) == held.all_weights
 
 
 def test_a_depth_model_and_the_published_scheduler(tmp_path: Path) -> None:

@@ -15,7 +15,6 @@ from typing import Any
 import diffusers
 import pytest
 import torch
-from diffusers import DiffusionPipeline
 from hydra.errors import HydraException
 from PIL import Image
 
@@ -30,8 +29,8 @@ from helpers.scheduler_cases import (
     section,
     written,
 )
-from random_weights.loading import arguments
 from runner.catalog.schedulers import KARRAS, SCHEDULERS
+from runner.catalog.versions import VERSIONS as CHECKPOINTS
 from runner.errors import RunnerError
 from runner.pipelines.scheduler_swap import (
     LEARNED_VARIANCE,
@@ -51,7 +50,8 @@ STEPS = 6
 
 REFUSED: list[tuple[str, str, Options]] = [
     *((version, name, options) for version in VERSIONS for name, options in UNFIT.items()),
-    # 2.1's checkpoint for DDPM thresholds; diffusers then clips nothing.
+    # The checkpoints for DDPM threshold; diffusers then clips nothing.
+    ("kandinsky2_0", "ddpm", {"clip_sample": False}),
     ("kandinsky2_1", "ddpm", {"clip_sample": False}),
     *((version, "ddim", {"thresholding": True, "clip_sample": True}) for version in VERSIONS),
     ("kandinsky3", "ddpm", {"variance_type": "learned_range"}),
@@ -103,6 +103,12 @@ def draw(plan: Planned) -> Draw:
     return run
 
 
+def published(folder: Path) -> Any:
+    """A checkpoint's scheduler."""
+    settings = json.loads((folder / "scheduler_config.json").read_text())
+    return getattr(diffusers, settings["_class_name"]).from_pretrained(folder)
+
+
 def stepped(asked: Plan) -> tuple[torch.Tensor, Any]:
     """What the plan's scheduler makes of noise in all steps, with a model that is a function of
     the sample; and that scheduler.
@@ -110,9 +116,8 @@ def stepped(asked: Plan) -> tuple[torch.Tensor, Any]:
     checked = asked.weights.checkpoints["decoder"].checked
     assert checked is not None
     assert asked.scheduler.spec is not None
-    file = checked.path / (asked.scheduler.folder or "scheduler") / "scheduler_config.json"
-    kind = getattr(diffusers, json.loads(file.read_text())["_class_name"])
-    scheduler = swap_scheduler(kind.from_pretrained(file.parent), asked.scheduler.spec)
+    folder = checked.path / (asked.scheduler.folder or "scheduler")
+    scheduler = swap_scheduler(published(folder), asked.scheduler.spec)
     scheduler.set_timesteps(STEPS)
     generator = torch.Generator().manual_seed(0)
     sample = torch.randn(1, 4, 8, 8, generator=generator)
@@ -178,15 +183,8 @@ def test_a_swap_keeps_what_the_weights_were_trained_with(
     draw: Draw, random_weights: Path, version: str, name: str
 ) -> None:
     made, live = draw(version, name, {})
-    folder = {
-        "kandinsky2_1": "kandinsky-2-1",
-        "kandinsky2_2": "kandinsky-2-2-decoder",
-        "kandinsky3": "kandinsky-3",
-    }[version]
-    text = dict.fromkeys(("text_encoder", "tokenizer")) if version != "kandinsky2_2" else {}
-    own = DiffusionPipeline.from_pretrained(
-        random_weights / folder, **arguments(folder), **text
-    ).scheduler
+    decoder = CHECKPOINTS[version].tasks["text2img"]["decoder"]
+    own = published(random_weights / decoder.folder / "scheduler")
     assert type(live).__name__ == SCHEDULERS[name].diffusers
     assert {key: live.config[key] for key in TRAINED} == {key: own.config[key] for key in TRAINED}
     assert torch.equal(live.alphas_cumprod, own.alphas_cumprod)

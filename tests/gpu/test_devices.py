@@ -17,11 +17,11 @@ from PIL import Image
 from helpers.manifests import read_manifest
 from helpers.pixels import furthest
 from runner.catalog.offload import OFFLOAD
+from runner.catalog.versions import VERSIONS
 from runner.cli import main
 
 pytestmark = pytest.mark.gpu
 
-VERSIONS = ("kandinsky2_1", "kandinsky2_2", "kandinsky3")
 MODES = tuple(name for name in OFFLOAD if name != "none")
 
 SAME_KERNELS = 1
@@ -42,7 +42,7 @@ class Logged:
 
 def run(weights: Path, folder: Path, version: str, *overrides: str) -> Logged:
     """A small cell on the random checkpoints, logged to a store of its own."""
-    steps = [] if version == "kandinsky3" else ["prior.num_inference_steps=3"]
+    steps = ["prior.num_inference_steps=3"] if VERSIONS[version].has_prior else []
     given = [
         f"model={version}", f"weights={weights}", f"output_dir={folder}", "height=64", "width=64",
         "decoder.num_inference_steps=3", "seeds=[3]", "prompt=a red circle", "cache=off",

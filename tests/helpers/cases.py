@@ -51,6 +51,7 @@ reads them.
 """
 
 TEXTS = {
+    "kandinsky2_0": "text=encode_two_texts()",
     "kandinsky2_1": "prior=prior()",
     "kandinsky2_2": "prior=prior()",
     "kandinsky3": "text=encode_text()",

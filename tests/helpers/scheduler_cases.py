@@ -13,6 +13,8 @@ from runner.config.groups import SchedulerConfig
 VALUES: dict[str, list[Any]] = {
     "timestep_spacing": ["leading", "trailing", "linspace"],
     "eta": [0.0, 0.5, 1.0],
+    "use_clipped_model_output": [True, False],
+    "set_alpha_to_one": [True, False],
     "variance_type": ["fixed_small", "fixed_small_log", "fixed_large", "learned_range"],
     "algorithm_type": ["deterministic", "sde"],
     "solver_order": [1, 2, 3],
@@ -82,7 +84,11 @@ _CLIPPING = [
 ]
 
 CHANGES: dict[str, list[tuple[Options, Options]]] = {
-    "ddim": [*_SPACING, *_each("eta", 0.0, 1.0), *_CLIPPING, *_THRESHOLDING],
+    "ddim": [
+        *_SPACING, *_each("eta", 0.0, 1.0), *_CLIPPING, *_THRESHOLDING,
+        *_each("set_alpha_to_one", True, False),
+        ({"thresholding": True}, {"thresholding": True, "use_clipped_model_output": True}),
+    ],
     "ddpm": [
         *_SPACING, *_each("variance_type", "fixed_small", "fixed_large", "learned_range"),
         *_CLIPPING, *_THRESHOLDING,

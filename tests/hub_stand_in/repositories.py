@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-LARGE = (".safetensors", ".bin", ".model", "tokenizer.json")
+LARGE = (".safetensors", ".bin", ".pt", ".ckpt", ".model", "tokenizer.json")
 """Ends of names of files that the published repositories keep in Git LFS, whatever their size."""
 POINTER_BYTES = 134
 DATE = "2023-10-09T11:33:20.000Z"

@@ -13,10 +13,12 @@ from PIL import Image
 from kandinsky2_0 import original_sampling as original
 from kandinsky2_0 import tiny
 from kandinsky2_0.conftest import quiet, seeded
+from runner.graph.node import SchedulerSpec
 from runner.kandinsky2_0 import samplings
 from runner.kandinsky2_0.pipeline_kandinsky2_0 import KandinskyV20Pipeline
 from runner.kandinsky2_0.pipeline_kandinsky2_0_img2img import KandinskyV20Img2ImgPipeline
 from runner.kandinsky2_0.pipeline_kandinsky2_0_inpaint import KandinskyV20InpaintPipeline
+from runner.pipelines.scheduler_swap import swap_scheduler
 
 STEPS = 5
 GUIDANCE = 4.0
@@ -188,3 +190,26 @@ def as_noise(predicted: torch.Tensor, noisy: torch.Tensor, step: int) -> tuple[t
     kept = original.KEPT[step]
     noise = kept.sqrt() * predicted[:, :4] + (1 - kept).sqrt() * noisy
     return (torch.cat([noise, predicted[:, 4:]], 1),)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [("ddim", {}), ("ddim", {"eta": 1.0}), ("ddpm", {}), ("dpmpp_2m", {})]
+)
+def test_what_the_runner_swaps_in_is_right_for_the_noise_levels(
+    name: str, options: dict[str, float]
+) -> None:
+    """With the exact prediction for normally distributed pictures these are what comes out."""
+    mean, spread, steps = 0.2, 0.28, 200
+    own = DDPMScheduler(**samplings.DDPM) if name == "ddpm" else tiny.ddim()
+    scheduler = swap_scheduler(own, SchedulerSpec(name, tuple(options.items())))
+    scheduler.set_timesteps(steps)
+    generator = seeded(0)
+    x = torch.randn(4, 4, 32, 32, generator=generator)
+    for t in scheduler.timesteps:
+        share = scheduler.alphas_cumprod[int(t)]
+        told = (1 - share).sqrt() * (x - share.sqrt() * mean) / (share * spread**2 + 1 - share)
+        if name == "ddpm":  # the variance of its own: the least
+            told = torch.cat([told, -torch.ones_like(told)], dim=1)
+        x = scheduler.step(told, t, x, generator=generator).prev_sample
+    assert x.mean().item() == pytest.approx(mean, abs=0.01)
+    assert x.std().item() == pytest.approx(spread, abs=0.02)

@@ -17,6 +17,8 @@ from training.tokenizers.unigrams import t5_tokenizer_of, xlm_roberta_tokenizer_
 
 SIDE = 64
 """Pixels."""
+SEED = 20
+"""Of the weights."""
 UNET: dict[str, Any] = {
     "sample_size": 8, "in_channels": 4, "out_channels": 8, "block_out_channels": (16, 32, 48),
     "layers_per_block": 1, "norm_num_groups": 8, "cross_attention_dim": 40,
@@ -37,7 +39,7 @@ VAE: dict[str, Any] = {
 }  # fmt: skip
 
 
-def text_encoder() -> MultilingualCLIP:
+def text_encoder(seed: int = SEED) -> MultilingualCLIP:
     """The first one."""
     config = MCLIPConfig(
         transformerDimSize=32, imageDimSize=24, vocab_size=len(pieces()) + 5, hidden_size=32,
@@ -45,32 +47,32 @@ def text_encoder() -> MultilingualCLIP:
         max_position_embeddings=79, type_vocab_size=1, bos_token_id=0, eos_token_id=2,
         pad_token_id=1,
     )  # fmt: skip
-    return fill(MultilingualCLIP(config), "text_encoder", 20)
+    return fill(MultilingualCLIP(config), "text_encoder", seed)
 
 
-def text_encoder_2() -> MT5EncoderModel:
+def text_encoder_2(seed: int = SEED) -> MT5EncoderModel:
     """The second one; its vocabulary is padded, as released."""
     config = MT5Config(
         vocab_size=len(pieces()) + 3 + 12, d_model=56, d_kv=8, d_ff=64, num_layers=2, num_heads=4,
         feed_forward_proj="gated-gelu",
     )  # fmt: skip
-    return fill(MT5EncoderModel(config), "text_encoder_2", 20)
+    return fill(MT5EncoderModel(config), "text_encoder_2", seed)
 
 
-def unet(in_channels: int = 4) -> UNet2DConditionModel:
+def unet(in_channels: int = 4, seed: int = SEED) -> UNet2DConditionModel:
     """The UNet; with 9 input channels that of inpainting."""
     model = UNet2DConditionModel(**{**UNET, "in_channels": in_channels})
-    return fill(model, f"unet_{in_channels}", 20)
+    return fill(model, f"unet_{in_channels}", seed)
 
 
-def text_proj() -> KandinskyV20TextProjection:
+def text_proj(seed: int = SEED) -> KandinskyV20TextProjection:
     """The projection of both encoders' results."""
-    return fill(KandinskyV20TextProjection(**TEXT_PROJ), "text_proj", 20)
+    return fill(KandinskyV20TextProjection(**TEXT_PROJ), "text_proj", seed)
 
 
-def vae() -> AutoencoderKL:
+def vae(seed: int = SEED) -> AutoencoderKL:
     """The autoencoder; its pixels do not saturate, its latents are near [-1, 1] after scaling."""
-    model = fill(AutoencoderKL(**VAE), "vae", 20)
+    model = fill(AutoencoderKL(**VAE), "vae", seed)
     with torch.no_grad():
         model.quant_conv.weight.mul_(10)
         model.post_quant_conv.weight.mul_(0.05)
@@ -80,16 +82,16 @@ def vae() -> AutoencoderKL:
     return model
 
 
-def components(in_channels: int = 4) -> dict[str, Any]:
+def components(in_channels: int = 4, seed: int = SEED) -> dict[str, Any]:
     """The arguments of the pipelines."""
     return {
         "tokenizer": xlm_roberta_tokenizer_of(pieces()),
-        "text_encoder": text_encoder(),
+        "text_encoder": text_encoder(seed),
         "tokenizer_2": _t5_tokenizer(),
-        "text_encoder_2": text_encoder_2(),
-        "text_proj": text_proj(),
-        "unet": unet(in_channels),
-        "vae": vae(),
+        "text_encoder_2": text_encoder_2(seed),
+        "text_proj": text_proj(seed),
+        "unet": unet(in_channels, seed),
+        "vae": vae(seed),
         "scheduler": ddim(),
     }
 

@@ -12,7 +12,7 @@ from PIL import Image
 from scipy import ndimage
 
 from runner.mini.vocabulary import BACKGROUNDS, SHAPES
-from training.judging.judge import Verdict, judge, matches
+from training.judging.judge import Verdict, describe, judge, matches
 from training.rendering import render
 from training.scenes import (
     Mention,
@@ -237,3 +237,18 @@ def test_one_wrong_attribute_makes_a_picture_wrong(attribute: str, wanted: Menti
 def test_other_sizes_and_pil_images_are_judged_too() -> None:
     large = Image.fromarray(to_bytes(paint(one("triangle"), size=256)))
     assert matches(judge(large), asked("triangle", "blue", "white"))["all"]
+
+
+def test_a_picture_full_of_objects_is_judged_wrong() -> None:
+    (found,) = judge(to_bytes(paint(one("circle")))).objects
+    right = matches(Verdict("white", (found,) * 50, 128), asked("circle", "blue", "white"))
+    assert right["background"]
+    assert not right["count"]
+    assert not right["all"]
+
+
+def test_a_spot_in_the_colour_of_the_ground_has_no_name_of_a_colour() -> None:
+    pixels = np.full((128, 128, 3), 255.0)
+    found = describe(pixels, pixels[0, 0], np.hypot(*np.mgrid[-64:64, -64:64]) < 30)
+    assert found.colour is None
+    assert found.likest == "circle"

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import pairwise
+from random import Random
 
 import pytest
 import torch
 
 from runner.mini.vocabulary import BACKGROUNDS, COLOURS, HELD_OUT, Combination
 from training.captions import CHARACTERS, WORDS, caption
-from training.loop import (
-    Draws,
-)
 from training.parts import (
     clip,
     dataset,
     diffusion,
     features,
     movq,
+    shown,
     told,
 )
 from training.parts.told import ToldEmbeddings
@@ -31,6 +30,7 @@ from training.scenes import (
     lattice,
     sample_scene,
 )
+from training.steps import Draws
 from training.tokenizers.byte_pairs import MAX_TOKENS, build_tokenizer
 
 CPU = torch.device("cpu")
@@ -195,3 +195,22 @@ def test_learned_variance_is_best_at_the_true_posterior() -> None:
     # With v exact, nothing is left but the small bound: share -1.
     assert variance(-1) == pytest.approx(0, abs=1e-6)
     assert variance(-1) < variance(0) < variance(1)
+
+
+def test_masks_hold_the_object_and_never_all_of_the_picture() -> None:
+    rng = Random(0)
+    for step in range(100):
+        for thing in sample_scene(rng).objects:
+            kept = shown.kept_around(Draws.of(0, "masks", step), thing)
+            rows, columns = (kept[0].amin(axis) for axis in (1, 0))
+            for centre, masked in ((thing.y, rows), (thing.x, columns)):
+                places = (masked == 0).nonzero().flatten() * shown.BLOCK
+                assert places.min() <= max(centre - thing.radius, 0)
+                assert places.max() + shown.BLOCK >= min(centre + thing.radius, 128)
+
+
+def test_an_object_is_taken_out_of_its_scene() -> None:
+    left, right = SceneObject("circle", "red", 32, 64, 24), SceneObject("line", "blue", 96, 64, 24)
+    scene = Scene("gray", (left, right), "left of")
+    assert shown.without(scene, left) == Scene("gray", (right,))
+    assert shown.without(shown.without(scene, left), right) == Scene("gray", ())

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from runner.weights.find import MINI_DIR
-from training.judging import tasks
+from training.judging import asked, tasks
 from training.judging.family import Family
 from training.judging.tasks import SHARES
 from training.scenes import Scene, SceneObject
@@ -55,15 +55,19 @@ def test_interpolation_goes_from_one_colour_to_the_other(family: Family) -> None
 
 
 def test_a_mask_holds_its_object_in_whole_blocks() -> None:
-    mask = tasks.box_mask(SceneObject("circle", "red", 32, 64, 24))
+    mask = asked.box_mask(SceneObject("circle", "red", 32, 64, 24))
     assert mask.getbbox() == (0, 32, 64, 96)
     assert mask.getextrema() == (0, 255)
+    assert asked.is_white(mask, (63.5, 32.5))
+    assert not asked.is_white(mask, (64.5, 32.5))
+    assert not asked.is_white(mask, (-0.5, 64.0))
+    assert not asked.is_white(mask, (64.0, 128.0))
 
 
 def test_the_overlap_with_a_silhouette() -> None:
     scene = Scene("white", (SceneObject("circle", "red", 64, 64, 30),))
     moved = Scene("white", (SceneObject("circle", "red", 94, 64, 30),))
-    picture = tasks.as_tensor(tasks.as_picture(scene))
-    assert tasks.overlap(picture, scene) > 0.95
+    picture = asked.as_tensor(asked.as_picture(scene))
+    assert asked.overlap(picture, scene) > 0.95
     # Two circles half across each other.
-    assert tasks.overlap(picture, moved) == pytest.approx(0.243, abs=0.02)
+    assert asked.overlap(picture, moved) == pytest.approx(0.243, abs=0.02)

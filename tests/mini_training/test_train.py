@@ -17,27 +17,22 @@ from runner.mini.vocabulary import Combination
 from training import export
 from training import train as command
 from training.known import known_in_training
-from training.loop import (
-    CHECKPOINT,
-    Budget,
-    Draws,
-    Losses,
-    load_ema,
-    read_checkpoint,
-    train,
-)
+from training.loop import CHECKPOINT, Budget, load_ema, read_checkpoint, train
 from training.parts import (
     clip,
     dataset,
     movq,
     polish,
     prior,
+    texts,
     unet,
 )
+from training.steps import Draws, Losses
 
 SHORT = Budget(steps=4, peak_lr=1e-3, warmup=2, cooldown=2, checkpoint_every=2, report_every=1)
 CPU = torch.device("cpu")
 DATASET = 16
+FEW_AT_ONCE = 4
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +48,9 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def shrink_dataset(patch: pytest.MonkeyPatch) -> None:
-    """Let the parts that learn from encoded scenes learn from a few."""
+    """Let the parts that learn from encoded scenes learn from a few, and few at once."""
+    for part in (texts, unet):
+        patch.setattr(part, "BATCH", FEW_AT_ONCE)
     patch.setattr(dataset.training_scenes, "__defaults__", (DATASET,))
     patch.setattr(dataset, "all_combinations", lambda: (Combination("circle", "red", "gray"),))
     patch.setattr(movq.example_images, "__defaults__", (16,))

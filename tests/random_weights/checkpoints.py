@@ -20,6 +20,7 @@ from random_weights.files import (
     write_json,
 )
 from random_weights.filling import fill
+from random_weights.kandinsky2_0 import kandinsky_2_0, kandinsky_2_0_inpaint
 from random_weights.tokenizers import CLIP_TOKENS, save_clip, save_t5, save_xlm_roberta
 
 DDPM_FOLDER = "ddpm_scheduler"
@@ -142,6 +143,8 @@ def dpt_large(folder: Path, seed: int = 0) -> Path:
 
 
 BUILDERS = (
+    kandinsky_2_0,
+    kandinsky_2_0_inpaint,
     kandinsky_2_1_prior,
     kandinsky_2_1,
     kandinsky_2_1_inpaint,

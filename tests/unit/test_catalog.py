@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from importlib import import_module
 
-import diffusers
 import pytest
 import transformers
 
@@ -14,6 +14,7 @@ from runner.catalog.tasks import TASKS
 from runner.catalog.version import Version
 from runner.catalog.versions import CATALOG, VERSIONS, Row, refusal_of, version_of
 from runner.graph.stage_table import STAGES
+from runner.pipelines.load import pipeline_class
 from runner.planning import tasks
 from unit.conftest import Command, assert_refused
 
@@ -35,11 +36,13 @@ def test_each_task_has_its_function() -> None:
 def check_classes(checkpoint: Checkpoint) -> None:
     """They exist, and its traits are those of modules that it has."""
     if checkpoint.layout is Layout.diffusers and checkpoint.pipeline != CLIP:
-        assert hasattr(diffusers, checkpoint.pipeline), checkpoint.pipeline
+        assert pipeline_class(checkpoint).__name__ == checkpoint.pipeline
     for name in checkpoint.architectures:
         assert hasattr(transformers, name), name
     assert {trait.module for trait in checkpoint.traits} <= set(checkpoint.modules)
-    assert checkpoint.repo.endswith(f"/{checkpoint.folder}")
+    for module, name in checkpoint.own_parts.values():
+        assert hasattr(import_module(module), name), name
+    assert (checkpoint.original is None) == checkpoint.repo.endswith(f"/{checkpoint.folder}")
     told = (checkpoint.denoiser, checkpoint.autoencoder, (checkpoint.embedding or (None,))[0])
     assert set(filter(None, told)) <= set(checkpoint.modules)
 

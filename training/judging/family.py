@@ -17,7 +17,7 @@ STEPS, PRIOR_GUIDANCE, GUIDANCE = 25, 4.0, 2.0
 
 
 class Family:
-    """The exported pipelines of 2.2, in float32; those of one task are loaded when first used."""
+    """The exported pipelines, in float32; those of one task are loaded when first used."""
 
     def __init__(self, weights: Path) -> None:
         self.weights = weights
@@ -26,16 +26,21 @@ class Family:
         self.movq = self.text2img.decoder.movq
         self._others: dict[str, Any] = {}
 
-    def decoder(self, kind: type[Any], folder: str | None = None, **shared: Any) -> Any:
-        """A decoder of class `kind` with DDIM; what it shares with others is loaded once."""
+    def has(self, folder: str) -> bool:
+        """Whether the weights have a folder."""
+        return (self.weights / folder).is_dir()
+
+    def decoder(self, kind: type[Any], folder: str | None = None, **components: Any) -> Any:
+        """A decoder of class `kind` with DDIM, made once: of `components`, and the rest of a
+        folder's.
+        """
         if kind.__name__ not in self._others:
             if folder is None:
-                made = kind(**self.text2img.decoder.components)
+                made = kind(**components)
             else:
                 made = kind.from_pretrained(
-                    self.weights / folder, movq=self.movq, dtype=torch.float32,
-                    local_files_only=True, **shared,
-                )  # fmt: skip
+                    self.weights / folder, dtype=torch.float32, local_files_only=True, **components
+                )
             made.set_progress_bar_config(disable=True)
             use_ddim(made)
             self._others[kind.__name__] = made
@@ -70,6 +75,13 @@ class Family:
         with torch.no_grad():
             latents = self.movq.encode(picture * 2 - 1).latents
             back: torch.Tensor = self.movq.decode(latents, force_not_quantize=True).sample
+        return (back * 0.5 + 0.5).clamp(0, 1)
+
+    def round_trip_2_0(self, picture: torch.Tensor) -> torch.Tensor:
+        """The same with the autoencoder of 2.0."""
+        vae = self.text2img.kandinsky_2_0.vae
+        with torch.no_grad():
+            back: torch.Tensor = vae.decode(vae.encode(picture * 2 - 1).latent_dist.mode()).sample
         return (back * 0.5 + 0.5).clamp(0, 1)
 
 

@@ -82,8 +82,10 @@ def matches(verdict: Verdict, asked: Mention) -> dict[str, bool]:
     Of two objects, each is taken for the asked one that makes the most attributes right.
     """
     count = len(verdict.objects) == len(asked.objects)
-    answers = [_answers(order, asked, verdict.side) for order in permutations(verdict.objects)]
-    best = max(answers, key=lambda right: sum(right.values())) if count else {}
+    # Only as many as are asked for: noise may show fifty, whose orders have no end.
+    orders = permutations(verdict.objects) if count else ()
+    answers = [_answers(order, asked, verdict.side) for order in orders]
+    best = max(answers, key=lambda right: sum(right.values()), default={})
     right = {
         "background": asked.background in (None, verdict.background),
         "count": count,
@@ -209,6 +211,8 @@ def describe(pixels: Floats, ground: Floats, mask: Mask, hidden: Mask | None = N
     if hidden is not None:
         cover = np.where(hidden, 1.0, cover)
     cover = np.where(ndimage.binary_dilation(mask, iterations=2), cover, 0.0)
+    if not cover.any():  # noise, whose median is the ground's colour
+        cover = mask.astype(np.float64)
     best = likest(cover)
     return Found(
         shape=best.name if best.clear else None,

@@ -1,4 +1,6 @@
-"""The exported family in diffusers' own pipelines, for judging what they draw."""
+"""The exported family in diffusers' pipelines, for judging what they draw: 2.0 in the runner's own,
+for diffusers has none.
+"""
 
 from __future__ import annotations
 
@@ -19,17 +21,30 @@ from diffusers import (
     KandinskyV22Pipeline,
     KandinskyV22PriorPipeline,
 )
+from diffusers.pipelines.kandinsky.text_encoder import MultilingualCLIP
 from numpy.typing import NDArray
+from transformers import T5EncoderModel, XLMRobertaTokenizer
 
+from runner.kandinsky2_0.pipeline_kandinsky2_0 import KandinskyV20Pipeline
+from training.components import as_mt5
 from training.export import (
     DDPM_FOLDER,
     DECODER_2_1_FOLDER,
     DECODER_FOLDER,
+    KANDINSKY_2_0_FOLDER,
     KANDINSKY_3_FOLDER,
     PRIOR_FOLDER,
+    READS_2_0,
 )
 
 SIDE = 128
+FOLDERS = {
+    "2.0": KANDINSKY_2_0_FOLDER,
+    "2.1": DECODER_2_1_FOLDER,
+    "2.2": DECODER_FOLDER,
+    "3": KANDINSKY_3_FOLDER,
+}
+"""Version -> the folder of what draws."""
 
 
 class Pipelines:
@@ -62,6 +77,21 @@ class Pipelines:
         """All of 3."""
         return self._loaded(Kandinsky3Pipeline, KANDINSKY_3_FOLDER, movq=self.decoder.movq)
 
+    @cached_property
+    def kandinsky_2_0(self) -> Any:
+        """All of 2.0."""
+        kinds = {
+            "tokenizer": XLMRobertaTokenizer,
+            "text_encoder": MultilingualCLIP,
+            "text_encoder_2": T5EncoderModel,
+        }
+        reads = {
+            name: kind.from_pretrained(self.weights / READS_2_0[name], local_files_only=True)
+            for name, kind in kinds.items()
+        }
+        reads["text_encoder_2"] = as_mt5(reads["text_encoder_2"])
+        return self._loaded(KandinskyV20Pipeline, KANDINSKY_2_0_FOLDER, **reads)
+
     def _loaded(self, kind: Any, folder: str, **shared: Any) -> Any:
         made = kind.from_pretrained(
             self.weights / folder, dtype=torch.float32, local_files_only=True, **shared
@@ -71,8 +101,7 @@ class Pipelines:
 
     def has(self, version: str) -> bool:
         """Whether the weights have this version."""
-        needed = {"2.2": DECODER_FOLDER, "2.1": DECODER_2_1_FOLDER, "3": KANDINSKY_3_FOLDER}
-        return (self.weights / needed[version]).is_dir()
+        return (self.weights / FOLDERS[version]).is_dir()
 
     def draw(
         self,
@@ -88,7 +117,7 @@ class Pipelines:
     ) -> Iterator[NDArray[np.uint8]]:
         """Pictures, uint8 [128, 128, 3]; each stage's generator starts from the picture's seed.
 
-        2.2 draws all at once, the others one by one: diffusers mixes up their batches.
+        2.0 and 2.2 draw all at once, the others one by one: diffusers mixes up their batches.
         """
         prior = {"num_inference_steps": prior_steps, "guidance_scale": prior_guidance}
         size = {"height": SIDE, "width": SIDE, "num_inference_steps": steps}
@@ -99,6 +128,10 @@ class Pipelines:
                 yield from map(
                     np.asarray, self.decoder(**told, generator=generators(seeds), **how).images
                 )
+                return
+            if version == "2.0":
+                made = self.kandinsky_2_0(list(prompts), generator=generators(seeds), **how)
+                yield from map(np.asarray, made.images)
                 return
             for prompt, seed in zip(prompts, seeds, strict=True):
                 if version == "2.1":
@@ -113,13 +146,15 @@ class Pipelines:
     @contextmanager
     def _scheduled(self, version: str, scheduler: str) -> Iterator[None]:
         """The version's decoder with DDIM or DDPM for a while."""
-        names = {"2.2": "decoder", "2.1": "decoder_2_1", "3": "kandinsky_3"}
+        names = {
+            "2.0": "kandinsky_2_0", "2.1": "decoder_2_1", "2.2": "decoder", "3": "kandinsky_3",
+        }  # fmt: skip
         decoder = getattr(self, names[version])
         own = decoder.scheduler
         if scheduler == "ddim":
             use_ddim(decoder)
-        elif version == "2.1":  # the others' own one is DDPM
-            folder = self.weights / DECODER_2_1_FOLDER
+        elif isinstance(own, DDIMScheduler):  # the others' own one is DDPM
+            folder = self.weights / FOLDERS[version]
             ddpm = DDPMScheduler.from_pretrained(
                 folder, subfolder=DDPM_FOLDER, local_files_only=True
             )

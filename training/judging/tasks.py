@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from random import Random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
-import torch
 from diffusers import (
+    DDIMScheduler,
     KandinskyInpaintPipeline,
     KandinskyV22ControlnetPipeline,
     KandinskyV22Img2ImgPipeline,
@@ -16,72 +16,53 @@ from diffusers import (
 )
 from PIL import Image
 
-from runner.mini.vocabulary import COLOURS
-from training.captions import LANGUAGES
-from training.export import CONTROLNET_FOLDER, INPAINT_2_1_FOLDER, INPAINT_FOLDER
+from runner.kandinsky2_0.pipeline_kandinsky2_0_img2img import KandinskyV20Img2ImgPipeline
+from runner.kandinsky2_0.pipeline_kandinsky2_0_inpaint import KandinskyV20InpaintPipeline
+from runner.kandinsky2_0.samplings import RELEASE_DDIM, RELEASE_DDIM_STEP
+from training.export import (
+    CONTROLNET_FOLDER,
+    DECODER_FOLDER,
+    DEPTH_FOLDER,
+    INPAINT_2_0_FOLDER,
+    INPAINT_2_1_FOLDER,
+    INPAINT_FOLDER,
+    KANDINSKY_2_0_FOLDER,
+)
+from training.judging.asked import (
+    as_picture,
+    as_tensor,
+    held_out_object,
+    inpainted,
+    kept,
+    overlap,
+    recoloured,
+    redrawn,
+    say,
+)
 from training.judging.family import Family, how
-from training.judging.held_out import everything
-from training.judging.judge import Verdict, judge
-from training.judging.pipelines import SIDE
-from training.rendering import EDGE_DEPTH, render, render_depth, silhouettes
-from training.scenes import Scene, SceneObject, arrangements, lattice
+from training.judging.judge import judge
+from training.rendering import EDGE_DEPTH, render_depth
 
-STRENGTH = 0.7
-NEAR = 6.0
-"""Pixels: how far an object may lie from where the picture had it."""
 LEAST_IOU = 0.8
 DEPTH_MARGIN = 0.02
 """Of 0-1: how far the estimated depth may be off, on average."""
-KEPT_MARGIN = 0.005
-"""Of 0-1: how much more than the autoencoder alone the kept area may change, on average."""
-
-
-def say(scene: Scene, place: int) -> str:
-    """An English prompt for all that a scene shows."""
-    return LANGUAGES["en"](Random(f"task/{place}"), everything(scene))
-
-
-def as_picture(scene: Scene) -> Image.Image:
-    """A scene, painted."""
-    return Image.fromarray(
-        (render([scene])[0].permute(1, 2, 0).numpy() * 255).round().astype("uint8")
-    )
-
-
-def held_out_object(family: Family, place: int) -> Scene:
-    """One object in the held-out combinations in turn, somewhere on the lattice."""
-    every = family.known.held_out
-    return Random(f"object/{place}").choice(lattice(every[place % len(every)]))
 
 
 def img2img(family: Family, place: int) -> dict[str, bool]:
-    """A picture of an object in another colour; the prompt asks for a held-out combination."""
-    wanted = held_out_object(family, place)
-    (thing,) = wanted.objects
-    source = recoloured(wanted, place)
-    (image,) = family.decoder(KandinskyV22Img2ImgPipeline)(
-        image=as_picture(source), strength=STRENGTH, **family.told(say(wanted, place), place)
-    ).images
-    verdict = judge(image)
-    return {
-        "colour": [found.colour for found in verdict.objects] == [thing.colour],
-        "layout": len(verdict.objects) == 1 and is_near(verdict, thing),
-    }
-
-
-def recoloured(scene: Scene, place: int) -> Scene:
-    """The scene with its lone object in another colour."""
-    (thing,) = scene.objects
-    colours = [name for name in COLOURS if name != thing.colour]
-    return replace(scene, objects=(replace(thing, colour=Random(place).choice(colours)),))
-
-
-def is_near(verdict: Verdict, thing: SceneObject) -> bool:
-    """Whether some object of a picture lies where `thing` does."""
-    return any(
-        np.hypot(found.centre[0] - thing.x, found.centre[1] - thing.y) <= NEAR
-        for found in verdict.objects
+    """With 2.2: a picture of an object in another colour; the prompt asks for a held-out
+    combination.
+    """
+    decoder = family.decoder(KandinskyV22Img2ImgPipeline, **family.text2img.decoder.components)
+    return redrawn(
+        family, place, lambda prompt, source: decoder(**source, **family.told(prompt, place))
     )
+
+
+def img2img_2_0(family: Family, place: int) -> dict[str, bool]:
+    """The same with 2.0."""
+    components = family.text2img.kandinsky_2_0.components
+    decoder = family.decoder(KandinskyV20Img2ImgPipeline, **components)
+    return redrawn(family, place, lambda prompt, source: decoder(prompt, **source, **how(place)))
 
 
 def inpaint(family: Family, place: int) -> dict[str, bool]:
@@ -89,11 +70,11 @@ def inpaint(family: Family, place: int) -> dict[str, bool]:
 
     def paint(prompt: str, source: Image.Image, mask: Image.Image) -> Image.Image:
         told = family.told(prompt, place)
-        decoder = family.decoder(KandinskyV22InpaintPipeline, INPAINT_FOLDER)
+        decoder = family.decoder(KandinskyV22InpaintPipeline, INPAINT_FOLDER, movq=family.movq)
         made: Image.Image = decoder(image=source, mask_image=mask, **told).images[0]
         return made
 
-    return inpainted(family, place, paint)
+    return inpainted(family, place, paint, family.round_trip)
 
 
 def inpaint_2_1(family: Family, place: int) -> dict[str, bool]:
@@ -102,78 +83,70 @@ def inpaint_2_1(family: Family, place: int) -> dict[str, bool]:
     def paint(prompt: str, source: Image.Image, mask: Image.Image) -> Image.Image:
         pipelines = family.text2img
         told = family.told(prompt, place, pipelines.prior_2_1)
-        reader = {n: getattr(pipelines.decoder_2_1, n) for n in ("text_encoder", "tokenizer")}
-        decoder = family.decoder(KandinskyInpaintPipeline, INPAINT_2_1_FOLDER, **reader)
+        names = ("text_encoder", "tokenizer", "movq")
+        shared = {name: getattr(pipelines.decoder_2_1, name) for name in names}
+        decoder = family.decoder(KandinskyInpaintPipeline, INPAINT_2_1_FOLDER, **shared)
         made: Image.Image = decoder(prompt, image=source, mask_image=mask, **told).images[0]
         return made
 
-    return inpainted(family, place, paint)
+    return inpainted(family, place, paint, family.round_trip)
 
 
-def inpainted(
-    family: Family, place: int, paint: Callable[[str, Image.Image, Image.Image], Image.Image]
-) -> dict[str, bool]:
-    """Ask for an object beside another, and look at what `paint` makes of prompt, picture, mask."""
-    rng = Random(f"inpaint/{place}")
-    every = family.known.held_out
-    asked = every[place % len(every)]
-    shape, colour = rng.choice([c for c in every if c.background == asked.background])[:2]
-    relation = rng.choice(("left of", "above"))
-    scene = rng.choice(arrangements(asked[:2], (shape, colour), relation, asked.background))
-    new, old = scene.objects
-    source, mask = as_picture(Scene(scene.background, (old,))), box_mask(new)
-    wanted = Scene(scene.background, (new,))
-    image = paint(say(wanted, place), source, mask)
-    verdict = judge(image)
-    inside = [f for f in verdict.objects if mask.getpixel((int(f.centre[0]), int(f.centre[1])))]
-    kept = np.asarray(mask) == 0
-    before = as_tensor(source)
-    changed, lost = (
-        (picture - before).abs().mean(1)[0].numpy()[kept].mean()
-        for picture in (as_tensor(image), family.round_trip(before))
-    )
-    return {
-        "asked": [(f.shape, f.colour) for f in inside] == [(new.shape, new.colour)],
-        "kept": bool(changed <= lost + KEPT_MARGIN),
-    }
+def inpaint_2_0(family: Family, place: int) -> dict[str, bool]:
+    """The same with 2.0. The mask is not grown, as in the runner."""
+    return inpainted_2_0(family, place, inpaint_decoder_2_0(family))
 
 
-def box_mask(thing: SceneObject, margin: float = 8) -> Image.Image:
-    """White around an object, in whole blocks of 8 px."""
-    reach = thing.radius + margin
-    box = [round((c + s * reach) / 8) * 8 for s in (-1, 1) for c in (thing.x, thing.y)]
-    left, top, right, bottom = (min(max(edge, 0), SIDE) for edge in box)
-    mask = Image.new("L", (SIDE, SIDE), 0)
-    mask.paste(255, (left, top, right, bottom))
-    return mask
+def inpaint_2_0_released(family: Family, place: int) -> dict[str, bool]:
+    """The same with 2.0 and the sampler that it was released with, which puts the kept latents
+    back at each step.
+    """
+    with released(inpaint_decoder_2_0(family)) as decoder:
+        return inpainted_2_0(family, place, decoder, **RELEASE_DDIM_STEP)
 
 
-def as_tensor(picture: Image.Image) -> torch.Tensor:
-    """float32 [1, 3, H, W] in [0, 1]."""
-    return torch.from_numpy(np.array(picture, np.float32)).permute(2, 0, 1)[None] / 255
+def inpaint_decoder_2_0(family: Family) -> Any:
+    """The inpainting pipeline of 2.0."""
+    shared = dict(family.text2img.kandinsky_2_0.components)
+    del shared["unet"], shared["text_proj"]
+    return family.decoder(KandinskyV20InpaintPipeline, INPAINT_2_0_FOLDER, **shared)
+
+
+def inpainted_2_0(family: Family, place: int, decoder: Any, **arguments: Any) -> dict[str, bool]:
+    """What is right of a picture that the pipeline, called with `arguments` besides, inpaints."""
+
+    def paint(prompt: str, source: Image.Image, mask: Image.Image) -> Image.Image:
+        asked = {"image": source, "mask_image": mask, "grow_mask": False, **arguments}
+        made: Image.Image = decoder(prompt, **asked, **how(place)).images[0]
+        return made
+
+    return inpainted(family, place, paint, family.round_trip_2_0)
+
+
+@contextmanager
+def released(decoder: Any) -> Iterator[Any]:
+    """A pipeline of 2.0 with the DDIM of its release for a while."""
+    own = decoder.scheduler
+    told = {"prediction_type": own.config.prediction_type}
+    decoder.register_modules(scheduler=DDIMScheduler(**{**RELEASE_DDIM, **told}))
+    try:
+        yield decoder
+    finally:
+        decoder.register_modules(scheduler=own)
 
 
 def controlnet(family: Family, place: int) -> dict[str, bool]:
     """The depth picture of a held-out combination, anywhere on the lattice."""
     scene = held_out_object(family, place)
     hint = render_depth([scene]).repeat(1, 3, 1, 1)
-    (image,) = family.decoder(KandinskyV22ControlnetPipeline, CONTROLNET_FOLDER)(
-        hint=hint, **family.told(say(scene, place), place)
-    ).images
+    decoder = family.decoder(KandinskyV22ControlnetPipeline, CONTROLNET_FOLDER, movq=family.movq)
+    (image,) = decoder(hint=hint, **family.told(say(scene, place), place)).images
     (thing,) = scene.objects
     found = judge(image).objects
     return {
         "silhouette": overlap(as_tensor(image), scene) >= LEAST_IOU,
         "colour": [one.colour for one in found] == [thing.colour],
     }
-
-
-def overlap(picture: torch.Tensor, scene: Scene) -> float:
-    """Intersection over union of what stands out from the ground with the scene's silhouette."""
-    ground = picture[0, :, :3].flatten(1).median(1).values[None, :, None, None]
-    seen = (picture - ground).norm(dim=1)[0] > 42 / 255
-    wanted = silhouettes([scene])[0, 0] > 0.5
-    return float((seen & wanted).sum() / (seen | wanted).sum().clamp(min=1))
 
 
 def depth(family: Family, place: int) -> dict[str, bool]:
@@ -189,20 +162,38 @@ def depth(family: Family, place: int) -> dict[str, bool]:
     }
 
 
+def round_trip(family: Family, place: int) -> dict[str, bool]:
+    """Painted scenes through the MoVQ and back: no decoder draws better than it."""
+    return kept(family, place, family.round_trip)
+
+
+def round_trip_2_0(family: Family, place: int) -> dict[str, bool]:
+    """The same with the autoencoder of 2.0."""
+    return kept(family, place, family.round_trip_2_0)
+
+
 @dataclass(frozen=True)
 class Task:
-    """A row of the table: one picture a call, and what is right of it."""
+    """A row of the table: one picture a call, and what is right of it. `folder` is of the weights
+    that it needs.
+    """
 
     name: str
     draw: Callable[[Family, int], dict[str, bool]]
+    folder: str
 
 
 TASKS = (
-    Task("img2img, strength 0.7", img2img),
-    Task("inpaint", inpaint),
-    Task("inpaint, 2.1", inpaint_2_1),
-    Task("controlnet", controlnet),
-    Task("depth", depth),
+    Task("img2img, strength 0.7", img2img, DECODER_FOLDER),
+    Task("img2img, 2.0, strength 0.7", img2img_2_0, KANDINSKY_2_0_FOLDER),
+    Task("inpaint", inpaint, INPAINT_FOLDER),
+    Task("inpaint, 2.1", inpaint_2_1, INPAINT_2_1_FOLDER),
+    Task("inpaint, 2.0", inpaint_2_0, INPAINT_2_0_FOLDER),
+    Task("inpaint, 2.0, as released", inpaint_2_0_released, INPAINT_2_0_FOLDER),
+    Task("controlnet", controlnet, CONTROLNET_FOLDER),
+    Task("depth", depth, DEPTH_FOLDER),
+    Task("round trip", round_trip, DECODER_FOLDER),
+    Task("round trip, 2.0", round_trip_2_0, KANDINSKY_2_0_FOLDER),
 )
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
@@ -219,7 +210,8 @@ def interpolate(family: Family, pairs: int) -> list[float]:
         ends = [family.told(say(scene, place), place) for scene in (first, last)]
         for number, share in enumerate(SHARES):
             mixed = ends[0]["image_embeds"] * (1 - share) + ends[1]["image_embeds"] * share
-            (image,) = family.decoder(type(family.text2img.decoder))(
+            decoder = family.text2img.decoder
+            (image,) = family.decoder(type(decoder), **decoder.components)(
                 **(ends[0] | how(place) | {"image_embeds": mixed})
             ).images
             turned[number] += [f.colour for f in judge(image).objects] == [thing.colour]

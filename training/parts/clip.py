@@ -27,10 +27,11 @@ from transformers import (
 
 from runner.mini.vocabulary import HELD_OUT
 from training.captions import caption
-from training.loop import Budget, Draws, Losses, Run, load_ema, train
+from training.loop import Budget, Run, load_ema, train
 from training.parts import features
 from training.rendering import render
 from training.scenes import Mention, Scene, rebound, sample_loosely
+from training.steps import Draws, Losses
 from training.tokenizers.byte_pairs import MAX_TOKENS, build_tokenizer
 
 NAME = "clip"

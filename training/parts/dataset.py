@@ -21,10 +21,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from runner.mini.vocabulary import HELD_OUT, Combination, all_combinations
-from training.loop import CHECKPOINT, Draws
+from training.loop import CHECKPOINT
 from training.parts import clip, movq
 from training.rendering import render
 from training.scenes import Scene, lattice, sample_scene
+from training.steps import Draws
 
 TWO_OBJECTS = 20_000
 SHARES = {None: 0.3, "beside": 0.25, "inside": 0.45}

@@ -13,10 +13,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import DPTConfig, DPTForDepthEstimation, DPTImageProcessorPil
 
-from training.loop import Budget, Draws, Losses, Run, load_ema, train
+from training.loop import Budget, Run, load_ema, train
 from training.parts import movq
 from training.rendering import render_depth
 from training.scenes import CANVAS, sample_loosely
+from training.steps import Draws, Losses
 
 NAME = "depth"
 BUDGET = Budget(steps=6000, peak_lr=1.5e-3, warmup=200, cooldown=3000)

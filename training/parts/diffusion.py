@@ -7,11 +7,10 @@ colours several times sooner. The schedulers' configs say so.
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from diffusers import DDPMScheduler
 from torch import Tensor
 
-from training.loop import Draws, Losses
+from training.steps import Batch, Draws, Losses
 
 TIMES = 1000
 VARIANCE_WEIGHT = 0.1
@@ -53,18 +52,28 @@ class Diffusion:
         """Clean latents and noise [B, C, h, w], mixed as at `times` [B]."""
         return self.signal[times] * clean + self.noise[times] * noise
 
+    @staticmethod
+    def drawn(draws: Draws, shape: torch.Size) -> Batch:
+        """Times and noise for clean latents of a shape, on the CPU."""
+        times = stratified_times(draws, shape[0])
+        return {"times": times, "noise": torch.randn(shape, generator=draws.torch)}
+
     def velocity(self, clean: Tensor, noise: Tensor, times: Tensor) -> Tensor:
         """v (Salimans and Ho 2022), what the UNets predict."""
         return self.signal[times] * noise - self.noise[times] * clean
 
-    def losses(self, output: Tensor, clean: Tensor, noise: Tensor, times: Tensor) -> Losses:
+    def losses(
+        self, output: Tensor, clean: Tensor, noise: Tensor, times: Tensor, spread: float = 1.0
+    ) -> Losses:
         """Losses of a UNet's output [B, 8, h, w] for clean latents and noise [B, 4, h, w].
 
         Four channels predict v, four the variance between DDPM's two bounds (Nichol and Dhariwal
-        2021, "learned range").
+        2021, "learned range"). `spread` is the latents' standard deviation: with it, each time
+        counts as much as any other.
         """
         guess, share = output.chunk(2, dim=1)
-        mse = F.mse_loss(guess, self.velocity(clean, noise, times))
+        power = self.signal[times].square() + (self.noise[times] * spread).square()
+        mse = ((guess - self.velocity(clean, noise, times)).square() / power).mean()
         noisy = self.noisy(clean, noise, times)
         # Detached: the variance must not bend the mean.
         missed = clean - (self.signal[times] * noisy - self.noise[times] * guess.detach())

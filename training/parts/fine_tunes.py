@@ -19,19 +19,22 @@ import torch
 from diffusers import UNet2DConditionModel
 from torch import nn
 
-from training.loop import Budget, Draws, Losses, Run, load_ema, train
-from training.parts import clip, dataset, texts, unet
-from training.parts.diffusion import Diffusion, build_scheduler, stratified_times
+from training.loop import Budget, Run, load_ema, train
+from training.parts import clip, dataset, movq, texts, unet
+from training.parts.diffusion import Diffusion, build_scheduler
 from training.parts.shown import (
-    Shelf,
-    Shown,
+    ToldShelf,
+    prepare_repainting,
     show_2_1,
     show_controlnet,
     show_inpaint,
     show_inpaint_2_1,
 )
+from training.steps import Batch, Draws, Lesson, Losses
 
 LATENTS = 4
+TOLD = ("image_embeds", "hint", "text_embeds")
+"""What a UNet of 2.x is told by `added_cond_kwargs`."""
 SHORT = Budget(steps=4000, peak_lr=6e-4, cooldown=2500, checkpoint_every=200)
 LONG = Budget(steps=8000, peak_lr=1e-3, cooldown=4000, checkpoint_every=200)
 
@@ -42,7 +45,7 @@ class Kind:
 
     name: str
     start: str
-    show: Callable[[Shelf, Draws], Shown]
+    show: Callable[[ToldShelf, Draws, int], Batch]
     budget: Budget = SHORT
     told: str = "image"
     in_channels: int = LATENTS
@@ -93,22 +96,37 @@ def run_training(
     """
     torch.manual_seed(seed)
     kind = KINDS[name]
-    shelf = Shelf(work, dataset.training_scenes(seed), device)
+    budget = budget or kind.budget
+    shelf = ToldShelf(work, dataset.training_scenes(seed), device)
     diffusion = Diffusion(build_scheduler(), device)
+    encoder = movq.load(work).to(device)
+    reader = texts.load_multilingual(work).to(device) if kind.told == "text_image" else None
     model = build(kind)
     warm_start(model, load(kind.start, work))
 
-    def measure(model: nn.Module, step: int, draws: Draws) -> Losses:
-        shown = kind.show(shelf, draws)
-        times = stratified_times(draws, len(shown.clean)).to(device)
-        noise = torch.randn(shown.clean.shape, generator=draws.torch).to(device)
-        noisy = diffusion.noisy(shown.clean, noise, times)
-        if shown.seen is not None:
-            noisy = torch.cat([noisy, shown.seen], dim=1)
-        output = model(noisy, times, shown.states, added_cond_kwargs=shown.told).sample
-        return diffusion.losses(output, shown.clean, noise, times)
+    def draw(draws: Draws) -> Batch:
+        batch = kind.show(shelf, draws, budget.batch)
+        return {**batch, **diffusion.drawn(draws, batch["latents"].shape)}
 
-    return train(name, model.to(device), measure, budget or kind.budget, work / name, seed)
+    def prepare(batch: Batch) -> Batch:
+        if "kept" in batch:
+            batch = prepare_repainting(encoder, batch)
+        if reader is not None:
+            read = reader.encode(batch.pop("ids"), batch.pop("mask"))
+            batch |= {"states": read.states, "text_embeds": read.pooled}
+        return batch
+
+    def measure(model: nn.Module, batch: Batch) -> Losses:
+        told = {key: value for key, value in batch.items() if key in TOLD}
+        clean, noise, times = batch["latents"], batch["noise"], batch["times"]
+        noisy = diffusion.noisy(clean, noise, times)
+        if "seen" in batch:
+            noisy = torch.cat([noisy, batch["seen"]], dim=1)
+        output = model(noisy, times, batch.get("states"), added_cond_kwargs=told).sample
+        return diffusion.losses(output, clean, noise, times)
+
+    lesson = Lesson(draw, prepare, measure)
+    return train(name, model.to(device), lesson, budget, work / name, seed)
 
 
 def load(name: str, work: Path) -> UNet2DConditionModel:

@@ -15,14 +15,14 @@ from diffusers import Kandinsky3UNet
 from torch import nn
 
 from training.captions import caption
-from training.loop import Budget, Draws, Losses, Run, load_ema, train
+from training.loop import Budget, Run, load_ema, train
 from training.parts import dataset, texts
-from training.parts.diffusion import Diffusion, build_scheduler, stratified_times
+from training.parts.diffusion import Diffusion, build_scheduler
+from training.steps import Batch, Draws, Lesson, Losses
 from training.tokenizers.unigrams import t5_tokenizer
 
 NAME = "kandinsky3"
 BUDGET = Budget(steps=20000, peak_lr=1e-3, cooldown=7000, checkpoint_every=200)
-BATCH = 32
 NO_PROMPT_SHARE = 0.12
 """Share of the prompts replaced by masked zeros, which guidance compares with."""
 VARIANCE_TYPE = "fixed_small"
@@ -48,35 +48,44 @@ def run_training(work: Path, seed: int, device: torch.device, budget: Budget = B
     """Train the UNet under `work`/kandinsky3 on the trained MoVQ and T5 there."""
     torch.manual_seed(seed)
     known = dataset.training_scenes(seed)
-    latents = dataset.latents(work, known, device)
+    latents = dataset.latents(work, known, device).cpu()
     reader = texts.load_t5(work).to(device)
     diffusion = Diffusion(build_scheduler(VARIANCE_TYPE), device)
 
-    def measure(model: nn.Module, step: int, draws: Draws) -> Losses:
-        rows, prompts = alike(draws, known)
-        clean = latents[rows]
-        with torch.no_grad():
-            told = reader.read(prompts)
-        kept = torch.rand(len(rows), 1, generator=draws.torch) >= NO_PROMPT_SHARE
-        mask = told.mask * kept.to(device)
-        times = stratified_times(draws, len(rows)).to(device)
-        noise = torch.randn(clean.shape, generator=draws.torch).to(device)
+    def draw(draws: Draws) -> Batch:
+        rows, prompts = alike(draws, known, budget.batch)
+        ids, mask = texts.T5Student.tokens(prompts)
+        told = torch.rand(len(rows), 1, generator=draws.torch) >= NO_PROMPT_SHARE
+        drawn = diffusion.drawn(draws, latents[rows].shape)
+        return {"latents": latents[rows], "ids": ids, "mask": mask, "told": told, **drawn}
+
+    def prepare(batch: Batch) -> Batch:
+        read = reader.encode(batch.pop("ids"), batch.pop("mask"))
+        mask = read.mask * batch.pop("told")
+        return {**batch, "states": read.states * mask[..., None], "mask": mask}
+
+    def measure(model: nn.Module, batch: Batch) -> Losses:
+        clean, noise, times = batch["latents"], batch["noise"], batch["times"]
         noisy = diffusion.noisy(clean, noise, times)
-        guess = model(noisy, times, told.states * mask[..., None], mask).sample
+        guess = model(noisy, times, batch["states"], batch["mask"]).sample
         return {"loss": F.mse_loss(guess, diffusion.velocity(clean, noise, times))}
 
-    return train(NAME, build().to(device), measure, budget, work / NAME, seed)
+    lesson = Lesson(draw, prepare, measure)
+    return train(NAME, build().to(device), lesson, budget, work / NAME, seed)
 
 
-def alike(draws: Draws, known: dataset.SceneSet) -> tuple[list[int], list[str]]:
-    """Rows of scenes, and captions of them of about one length."""
+def alike(draws: Draws, known: dataset.SceneSet, count: int) -> tuple[list[int], list[str]]:
+    """`count` rows of scenes, and captions of them of about one length."""
     scenes = known.scenes
-    rows = known.rows(draws, ALIKE * BATCH)
-    drawn = [(row, caption(draws.python, scenes[row])[0]) for row in rows]
-    drawn.sort(key=lambda one: len(t5_tokenizer()(one[1]).input_ids))
-    start = draws.python.randrange(len(drawn) - BATCH + 1)
-    chosen = drawn[start : start + BATCH]
-    return [row for row, _ in chosen], [texts.capitalised(draws, text) for _, text in chosen]
+    rows = known.rows(draws, ALIKE * count)
+    said = [caption(draws.python, scenes[row])[0] for row in rows]
+    lengths = [len(ids) for ids in t5_tokenizer()(said).input_ids]
+    order = sorted(range(len(rows)), key=lengths.__getitem__)
+    start = draws.python.randrange(len(rows) - count + 1)
+    chosen = order[start : start + count]
+    return [rows[place] for place in chosen], [
+        texts.capitalised(draws, said[one]) for one in chosen
+    ]
 
 
 def load(work: Path) -> Kandinsky3UNet:

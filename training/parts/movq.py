@@ -22,9 +22,10 @@ from diffusers.models.attention_processor import SpatialNorm
 from torch import Tensor, nn
 
 from runner.mini.vocabulary import BACKGROUNDS, COLOURS, HELD_OUT, RGB, Combination
-from training.loop import Budget, Draws, Losses, Run, load_ema, train
+from training.loop import Budget, Run, load_ema, train
 from training.rendering import NAMED, Palette, render
 from training.scenes import CANVAS, Scene, sample_loosely
+from training.steps import Draws, Losses
 
 NAME = "movq"
 BUDGET = Budget(
@@ -136,6 +137,18 @@ def outline_crop(rng: Random, scene: Scene, image: Tensor) -> Tensor:
     return image[:, top : top + CROP, left : left + CROP]
 
 
+def draw_crops(rng: Random, step: int, whole_from: int) -> Tensor:
+    """Pictures of a step: crops along outlines; now and then, and from a step on, whole ones."""
+    whole = step >= whole_from or step % WHOLE_EVERY == 0
+    count = CROPS_A_STEP if not whole else WHOLE_A_STEP if step >= whole_from else 1
+    scenes = [sample_loosely(rng, LOOSE_SHARE) for _ in range(count)]
+    images = draw_images(rng, scenes)
+    if whole:
+        return images
+    pairs = zip(scenes, images, strict=True)
+    return torch.stack([outline_crop(rng, scene, image) for scene, image in pairs])
+
+
 def run_training(work: Path, seed: int, device: torch.device, budget: Budget = BUDGET) -> Run:
     """Train the MoVQ under `work`/movq."""
     torch.manual_seed(seed)
@@ -143,14 +156,7 @@ def run_training(work: Path, seed: int, device: torch.device, budget: Budget = B
 
     def measure(model: nn.Module, step: int, draws: Draws) -> Losses:
         assert isinstance(model, VQModel)
-        whole = step >= WHOLE_FROM or step % WHOLE_EVERY == 0
-        count = CROPS_A_STEP if not whole else WHOLE_A_STEP if step >= WHOLE_FROM else 1
-        scenes = [sample_loosely(draws.python, LOOSE_SHARE) for _ in range(count)]
-        images = draw_images(draws.python, scenes)
-        if not whole:
-            pairs = zip(scenes, images, strict=True)
-            images = torch.stack([outline_crop(draws.python, s, image) for s, image in pairs])
-        images = images.to(device)
+        images = draw_crops(draws.python, step, WHOLE_FROM).to(device)
         latents = encode(model, images)
         # Noise of a random strength teaches the decoder to forgive the UNet's small errors.
         strength = 0.2 * torch.rand(len(latents), 1, 1, 1, generator=draws.torch)

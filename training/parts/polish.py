@@ -12,9 +12,10 @@ import torch
 from diffusers import VQModel
 from torch import nn
 
-from training.loop import Budget, Draws, Losses, Run, load_ema, train
+from training.loop import Budget, Run, load_ema, train
 from training.parts import dataset, movq
 from training.rendering import render
+from training.steps import Draws, Losses
 
 NAME = "polish"
 BUDGET = Budget(steps=1000, peak_lr=1e-3, cooldown=500, weight_decay=1e-4)

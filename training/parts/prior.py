@@ -15,9 +15,10 @@ from diffusers import PriorTransformer, UnCLIPScheduler
 from torch import Tensor, nn
 
 from training.captions import caption
-from training.loop import Budget, Draws, Losses, Run, load_ema, train
+from training.loop import Budget, Run, load_ema, train
 from training.parts import clip, dataset
 from training.parts.told import ToldEmbeddings
+from training.steps import Draws, Losses
 from training.tokenizers.byte_pairs import MAX_TOKENS, build_tokenizer
 
 NAME = "prior"

@@ -1,5 +1,8 @@
 """What the fine-tuned UNets of Kandinsky 2.x are shown and told in training: one function a kind.
 
+All of it is drawn on the CPU: "latents" to draw [B, 4, 16, 16], "image_embeds" [B, D], a "hint"
+[B, 3, 128, 128], the "ids" and "mask" of a prompt's tokens [B, T], and what `Repaint` names.
+
 Where a mask or a depth picture says where things lie, the image embedding is that of another
 picture of the same look: the prior, too, knows nothing of masks and hints.
 """
@@ -8,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -16,11 +18,11 @@ from diffusers import VQModel
 from torch import Tensor
 
 from training.captions import caption
-from training.loop import Draws
 from training.parts import clip, dataset, movq, texts, unet
 from training.parts.told import ToldEmbeddings
 from training.rendering import render, render_depth
 from training.scenes import CANVAS, Scene, SceneObject
+from training.steps import Batch, Draws
 
 BLOCK = 8
 """Pixels that a latent stands for, along each side."""
@@ -30,53 +32,33 @@ WIDEST_MARGIN = 3
 FAINTEST_HINT = 0.8
 
 
-@dataclass(frozen=True)
-class Shown:
-    """A batch: the latents to draw [B, 4, 16, 16], what the UNet sees beside their noisy form
-    [B, C, 16, 16], hidden states of a prompt [B, T, D], and `added_cond_kwargs`.
+class Shelf:
+    """What batches are drawn from: known scenes, and the latents that the trained MoVQ under `work`
+    made of them on `device`, on the CPU.
     """
 
-    clean: Tensor
-    told: dict[str, Tensor]
-    seen: Tensor | None = None
-    states: Tensor | None = None
+    def __init__(self, work: Path, known: dataset.SceneSet, device: torch.device) -> None:
+        self.work, self.known, self.scenes = work, known, known.scenes
+        self.latents = dataset.latents(work, known, device).cpu()
 
 
-class Shelf:
-    """What all kinds draw their batches from: the trained parts under `work`, and known scenes."""
+class ToldShelf(Shelf):
+    """The same with image embeddings, and that of no image."""
 
     def __init__(self, work: Path, known: dataset.SceneSet, device: torch.device) -> None:
-        self.work, self.known, self.device = work, known, device
-        self.scenes = known.scenes
-        self.latents = dataset.latents(work, known, device)
-        self.shaken = ToldEmbeddings(dataset.embeddings(work, known, device), self.scenes)
-        self.nothing = unet.zero_image_embedding(clip.load(work).to(device))
-
-    @cached_property
-    def movq(self) -> VQModel:
-        """Encodes what is drawn for the occasion."""
-        return movq.load(self.work).to(self.device)
-
-    @cached_property
-    def reader(self) -> texts.MultilingualStudent:
-        """Reads prompts as 2.1's decoder does."""
-        return texts.load_multilingual(self.work).to(self.device)
+        super().__init__(work, known, device)
+        embeddings = dataset.embeddings(work, known, device).cpu()
+        self.shaken = ToldEmbeddings(embeddings, self.scenes)
+        self.nothing = unet.zero_image_embedding(clip.load(work))
 
     def embeddings(self, draws: Draws, rows: Sequence[int], dropped: Tensor) -> Tensor:
         """Shaken image embeddings, those of no image where `dropped`."""
-        drawn = self.shaken.draw(torch.tensor(rows, device=self.device), draws)
-        return torch.where(dropped.to(self.device), self.nothing, drawn)
-
-    def encode(self, scenes: Sequence[Scene]) -> Tensor:
-        """Latents of scenes drawn for the occasion."""
-        pictures = torch.split(render(scenes).to(self.device), 2)
-        with torch.no_grad():
-            return torch.cat([movq.encode(self.movq, few) for few in pictures])
+        return torch.where(dropped, self.nothing, self.shaken.draw(torch.tensor(rows), draws))
 
 
-def dropping(draws: Draws) -> Tensor:
-    """bool [BATCH, 1]: which pictures are drawn without being told anything."""
-    return torch.rand(unet.BATCH, 1, generator=draws.torch) < unet.NO_IMAGE_SHARE
+def dropping(draws: Draws, count: int) -> Tensor:
+    """bool [count, 1]: which pictures are drawn without being told anything."""
+    return torch.rand(count, 1, generator=draws.torch) < unet.NO_IMAGE_SHARE
 
 
 def without(scene: Scene, thing: SceneObject) -> Scene:
@@ -100,22 +82,30 @@ def kept_around(draws: Draws, thing: SceneObject) -> Tensor:
 
 @dataclass(frozen=True)
 class Repaint:
-    """Scenes of which one object is to be drawn anew."""
+    """Scenes of which one object is to be drawn anew: latents of all of it [B, 4, 16, 16], the
+    picture without it [B, 3, 128, 128], and the mask, 1 where that is kept [B, 1, 16, 16].
+    """
 
-    clean: Tensor
-    seen: Tensor
+    latents: Tensor
+    before: Tensor
+    kept: Tensor
     alone: list[Scene]
     twins: list[int]
 
+    @property
+    def batch(self) -> Batch:
+        """The tensors, by name."""
+        return {"latents": self.latents, "before": self.before, "kept": self.kept}
 
-def repainted(shelf: Shelf, draws: Draws) -> Repaint:
-    """BATCH scenes with one of their objects masked out, beside others that stay."""
+
+def repainted(shelf: Shelf, draws: Draws, count: int) -> Repaint:
+    """`count` scenes with one of their objects masked out, beside others that stay."""
     rows: list[int] = []
     twins: list[int] = []
     before: list[Scene] = []
     masks: list[Tensor] = []
     alone: list[Scene] = []
-    while len(rows) < unet.BATCH:
+    while len(rows) < count:
         (row,) = shelf.known.rows(draws, 1)
         scene = shelf.scenes[row]
         thing = draws.python.choice(scene.objects)
@@ -128,53 +118,64 @@ def repainted(shelf: Shelf, draws: Draws) -> Repaint:
         before.append(without(scene, thing))
         masks.append(kept_around(draws, thing))
         alone.append(lone)
-    kept = torch.stack(masks).to(shelf.device)
-    source = shelf.encode(before)
-    clean = kept * source + (1 - kept) * shelf.latents[rows]
-    return Repaint(clean, torch.cat([source * kept, kept], dim=1), alone, twins)
+    return Repaint(shelf.latents[rows], render(before), torch.stack(masks), alone, twins)
 
 
-def show_inpaint(shelf: Shelf, draws: Draws) -> Shown:
-    """Kandinsky 2.2's inpainting."""
-    drawn = repainted(shelf, draws)
-    told = {"image_embeds": shelf.embeddings(draws, drawn.twins, dropping(draws))}
-    return Shown(drawn.clean, told, seen=drawn.seen)
-
-
-def show_controlnet(shelf: Shelf, draws: Draws) -> Shown:
-    """Kandinsky 2.2 with a depth picture: what lies where is the picture's to say."""
-    rows = shelf.known.rows(draws, unet.BATCH)
-    scenes = [shelf.scenes[row] for row in rows]
-    looks = [shelf.known.twin(draws, row) for row in rows]
-    strength = torch.rand(len(rows), 1, 1, 1, generator=draws.torch) * (1 - FAINTEST_HINT)
-    hint = render_depth(scenes).repeat(1, 3, 1, 1) * (FAINTEST_HINT + strength)
-    told = {
-        "image_embeds": shelf.embeddings(draws, looks, dropping(draws)),
-        "hint": hint.to(shelf.device),
+def prepare_repainting(model: VQModel, batch: Batch) -> Batch:
+    """What `Repaint` names, as an inpainting UNet sees it: "latents" of the picture as it is to be
+    after, and "seen" [B, 5, 16, 16], the kept latents and the mask.
+    """
+    kept = batch["kept"]
+    at_once = 2 if kept.device.type == "cpu" else len(kept)  # two fit a core's cache
+    pictures = torch.split(batch["before"], at_once)
+    source = torch.cat([movq.encode(model, few) for few in pictures])
+    others = {key: value for key, value in batch.items() if key not in ("before", "kept")}
+    return {
+        **others,
+        "latents": kept * source + (1 - kept) * batch["latents"],
+        "seen": torch.cat([source * kept, kept], dim=1),
     }
-    return Shown(shelf.latents[rows], told)
 
 
-def prompts(shelf: Shelf, draws: Draws, scenes: Sequence[Scene], dropped: Tensor) -> texts.Told:
-    """Captions of the scenes, "" where `dropped`, as 2.1's decoder reads them."""
+def show_inpaint(shelf: ToldShelf, draws: Draws, count: int) -> Batch:
+    """Kandinsky 2.2's inpainting."""
+    drawn = repainted(shelf, draws, count)
+    told = shelf.embeddings(draws, drawn.twins, dropping(draws, count))
+    return {**drawn.batch, "image_embeds": told}
+
+
+def show_controlnet(shelf: ToldShelf, draws: Draws, count: int) -> Batch:
+    """Kandinsky 2.2 with a depth picture: what lies where is the picture's to say."""
+    rows = shelf.known.rows(draws, count)
+    looks = [shelf.known.twin(draws, row) for row in rows]
+    strength = torch.rand(count, 1, 1, 1, generator=draws.torch) * (1 - FAINTEST_HINT)
+    depth = render_depth([shelf.scenes[row] for row in rows]).repeat(1, 3, 1, 1)
+    return {
+        "latents": shelf.latents[rows],
+        "image_embeds": shelf.embeddings(draws, looks, dropping(draws, count)),
+        "hint": depth * (FAINTEST_HINT + strength),
+    }
+
+
+def prompts(draws: Draws, scenes: Sequence[Scene], dropped: Tensor) -> Batch:
+    """Tokens of the scenes' captions, of "" where `dropped`, as 2.1's decoder reads them."""
     said = ["" if drop else texts.capitalised(draws, caption(draws.python, scene)[0])
             for scene, drop in zip(scenes, dropped.flatten().tolist(), strict=True)]  # fmt: skip
-    with torch.no_grad():
-        return shelf.reader.read(said, padding="max_length")
+    ids, mask = texts.MultilingualStudent.tokens(said)
+    return {"ids": ids, "mask": mask}
 
 
-def show_2_1(shelf: Shelf, draws: Draws) -> Shown:
+def show_2_1(shelf: ToldShelf, draws: Draws, count: int) -> Batch:
     """Kandinsky 2.1, which reads the prompt beside the image embedding."""
-    rows, dropped = shelf.known.rows(draws, unet.BATCH), dropping(draws)
-    read = prompts(shelf, draws, [shelf.scenes[row] for row in rows], dropped)
-    told = {"image_embeds": shelf.embeddings(draws, rows, dropped), "text_embeds": read.pooled}
-    return Shown(shelf.latents[rows], told, states=read.states)
+    rows, dropped = shelf.known.rows(draws, count), dropping(draws, count)
+    said = prompts(draws, [shelf.scenes[row] for row in rows], dropped)
+    told = shelf.embeddings(draws, rows, dropped)
+    return {"latents": shelf.latents[rows], "image_embeds": told, **said}
 
 
-def show_inpaint_2_1(shelf: Shelf, draws: Draws) -> Shown:
+def show_inpaint_2_1(shelf: ToldShelf, draws: Draws, count: int) -> Batch:
     """Kandinsky 2.1's inpainting."""
-    drawn, dropped = repainted(shelf, draws), dropping(draws)
-    read = prompts(shelf, draws, drawn.alone, dropped)
-    embeddings = shelf.embeddings(draws, drawn.twins, dropped)
-    told = {"image_embeds": embeddings, "text_embeds": read.pooled}
-    return Shown(drawn.clean, told, drawn.seen, read.states)
+    drawn, dropped = repainted(shelf, draws, count), dropping(draws, count)
+    said = prompts(draws, drawn.alone, dropped)
+    told = shelf.embeddings(draws, drawn.twins, dropped)
+    return {**drawn.batch, "image_embeds": told, **said}

@@ -19,10 +19,12 @@ from torch import Tensor, nn
 from transformers import T5Config, T5EncoderModel
 
 from training.captions import caption
-from training.loop import Budget, Draws, Losses, Run, load_ema, train
+from training.loop import Budget, Run, load_ema, train
 from training.parts import clip
 from training.scenes import sample_loosely
+from training.steps import Draws, Losses
 from training.tokenizers.unigrams import (
+    T5_TOKENS,
     XLM_ROBERTA_TOKENS,
     t5_tokenizer,
     xlm_roberta_tokenizer,
@@ -83,7 +85,16 @@ class MultilingualStudent(nn.Module):
 
     def read(self, prompts: list[str], padding: str = "longest") -> Told:
         """Prompts, padded to the longest of them, or to "max_length"."""
-        ids, mask = tokens(xlm_roberta_tokenizer(), prompts, padding, self.encoder.device)
+        ids, mask = self.tokens(prompts, padding)
+        return self.encode(ids.to(self.encoder.device), mask.to(self.encoder.device))
+
+    @staticmethod
+    def tokens(prompts: list[str], padding: str = "max_length") -> tuple[Tensor, Tensor]:
+        """Ids and attention mask [B, T], on the CPU."""
+        return tokens(xlm_roberta_tokenizer(), prompts, padding)
+
+    def encode(self, ids: Tensor, mask: Tensor) -> Told:
+        """What it makes of tokens."""
         pooled, states = self.encoder(ids, mask)
         return Told(pooled, states, mask)
 
@@ -108,19 +119,35 @@ class T5Student(nn.Module):
         )
         self.head = nn.Linear(WIDTH, clip.WIDTH)
 
-    def read(self, prompts: list[str], padding: str = "longest") -> Told:
-        """Prompts, padded to the longest of them, or to "max_length"."""
-        ids, mask = tokens(t5_tokenizer(), prompts, padding, self.encoder.device)
+    def read(self, prompts: list[str], padding: str = "longest", most: int = T5_TOKENS) -> Told:
+        """Prompts, padded to the longest of them, or to `most` tokens with "max_length"."""
+        ids, mask = self.tokens(prompts, padding, most)
+        return self.encode(ids.to(self.encoder.device), mask.to(self.encoder.device))
+
+    @staticmethod
+    def tokens(
+        prompts: list[str], padding: str = "longest", most: int = T5_TOKENS
+    ) -> tuple[Tensor, Tensor]:
+        """Ids and attention mask [B, T], on the CPU."""
+        return tokens(t5_tokenizer(), prompts, padding, most)
+
+    def encode(self, ids: Tensor, mask: Tensor) -> Told:
+        """What it makes of tokens."""
         states = self.encoder(ids, attention_mask=mask).last_hidden_state
         mean = (states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
         return Told(self.head(mean), states, mask)
 
 
 def tokens(
-    tokenizer: Any, prompts: list[str], padding: str, device: torch.device
+    tokenizer: Any,
+    prompts: list[str],
+    padding: str,
+    most: int | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Ids and attention mask [B, T]."""
-    made = tokenizer(prompts, padding=padding, truncation=True, return_tensors="pt").to(device)
+    """Ids and attention mask [B, T], on the CPU."""
+    made = tokenizer(
+        prompts, padding=padding, truncation=True, max_length=most, return_tensors="pt"
+    )
     return made.input_ids, made.attention_mask
 
 

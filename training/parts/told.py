@@ -17,9 +17,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from training.loop import Draws
 from training.parts import features
 from training.scenes import Scene
+from training.steps import Draws
 
 NOISE = 0.4
 """Strongest noise, in units of the embeddings' spread per number."""

@@ -9,10 +9,11 @@ import torch
 from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 
-from training.loop import Budget, Draws, Losses, Run, load_ema, train
+from training.loop import Budget, Run, load_ema, train
 from training.parts import clip, dataset
 from training.parts.diffusion import Diffusion, build_scheduler, stratified_times
 from training.parts.told import ToldEmbeddings
+from training.steps import Draws, Losses
 
 NAME = "unet"
 BUDGET = Budget(steps=26000, peak_lr=1e-3, cooldown=7000, checkpoint_every=200)

@@ -32,10 +32,10 @@ def xlm_roberta_tokenizer_of(pieces: Pieces) -> XLMRobertaTokenizer:
     return XLMRobertaTokenizer(vocab=vocabulary, model_max_length=XLM_ROBERTA_TOKENS)
 
 
-def t5_tokenizer_of(pieces: Pieces) -> T5Tokenizer:
-    """A tokenizer of Kandinsky 3; its unknown token must have id 2."""
+def t5_tokenizer_of(pieces: Pieces, most: int = T5_TOKENS) -> T5Tokenizer:
+    """A tokenizer of Kandinsky 3, cutting at `most` tokens; its unknown token must have id 2."""
     special = [(token, 0.0) for token in ("<pad>", "</s>", "<unk>")]
-    return T5Tokenizer(vocab=[*special, *pieces], extra_ids=0, model_max_length=T5_TOKENS)
+    return T5Tokenizer(vocab=[*special, *pieces], extra_ids=0, model_max_length=most)
 
 
 def pieces_of(words: Iterable[str], characters: Iterable[str]) -> Pieces:
@@ -58,6 +58,6 @@ def xlm_roberta_tokenizer() -> XLMRobertaTokenizer:
 
 
 @cache
-def t5_tokenizer() -> T5Tokenizer:
-    """The small family's own."""
-    return t5_tokenizer_of(pieces())
+def t5_tokenizer(most: int = T5_TOKENS) -> T5Tokenizer:
+    """The small family's own, cutting at `most` tokens."""
+    return t5_tokenizer_of(pieces(), most)

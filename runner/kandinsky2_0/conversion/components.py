@@ -12,6 +12,7 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from diffusers.pipelines.kandinsky.text_encoder import MCLIPConfig, MultilingualCLIP
 from transformers import MT5Config, MT5EncoderModel, XLMRobertaConfig
 
+from runner.catalog.kandinsky2_0 import TEXT_FOLDER, TEXT_FOLDER_2, VAE_FILE
 from runner.errors import WeightsError
 from runner.kandinsky2_0.conversion.keys import (
     Placed,
@@ -23,8 +24,6 @@ from runner.kandinsky2_0.conversion.keys import (
 from runner.kandinsky2_0.text_projection import KandinskyV20TextProjection
 from runner.weights.settings import read_json
 
-UNET_FILE, INPAINT_FILE, VAE_FILE = "Kandinsky-2-0.pt", "Kandinsky-2-0-inpainting.pt", "vae.ckpt"
-TEXT_FOLDER, TEXT_FOLDER_2 = "text_encoder1", "text_encoder2"
 DIFFUSERS_FILE, TRANSFORMERS_FILE = "diffusion_pytorch_model.safetensors", "model.safetensors"
 
 

@@ -9,7 +9,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -18,15 +18,19 @@ from pathlib import Path
 import diffusers
 import torch
 
-from runner.errors import ConfigError, RunnerError, StorageError, WeightsError, raise_all
-from runner.kandinsky2_0 import samplings
-from runner.kandinsky2_0.conversion.components import (
+from runner.catalog.kandinsky2_0 import (
+    BESIDE_UNET,
+    DECODER_2_0,
+    INPAINT_2_0,
     INPAINT_FILE,
-    RELEASED,
     TEXT_FOLDER,
     TEXT_FOLDER_2,
     UNET_FILE,
-    VAE_FILE,
+)
+from runner.errors import ConfigError, RunnerError, StorageError, WeightsError, raise_all
+from runner.kandinsky2_0 import samplings
+from runner.kandinsky2_0.conversion.components import (
+    RELEASED,
     Published,
     Sizes,
     text_file,
@@ -41,26 +45,14 @@ from runner.system.files import free_bytes
 from runner.system.text import format_bytes
 from runner.weights.safetensors_header import DamagedFileError
 
-REPOSITORY = "ai-forever/Kandinsky_2.0"
-FOLDERS = {
-    UNET_FILE: ("kandinsky-2-0", "KandinskyV20Pipeline", 4),
-    INPAINT_FILE: ("kandinsky-2-0-inpaint", "KandinskyV20InpaintPipeline", 9),
-}
-"""Published file of a UNet -> the folder that is made, its pipeline, and the UNet's channels."""
-NEEDED = (
-    VAE_FILE,
-    f"{TEXT_FOLDER}/config.json", f"{TEXT_FOLDER}/pytorch_model.bin",
-    f"{TEXT_FOLDER}/tokenizer.json",
-    f"{TEXT_FOLDER_2}/config.json", f"{TEXT_FOLDER_2}/pytorch_model.bin",
-    f"{TEXT_FOLDER_2}/spiece.model",
-)  # fmt: skip
-"""Beside a UNet."""
+FOLDERS = {UNET_FILE: (DECODER_2_0, 4), INPAINT_FILE: (INPAINT_2_0, 9)}
+"""Published file of a UNet -> what is made of it, and the UNet's channels."""
 COMPONENTS = {
     "tokenizer": ("transformers", "XLMRobertaTokenizer"),
     "text_encoder": ("kandinsky", "MultilingualCLIP"),
     "tokenizer_2": ("transformers", "T5Tokenizer"),
     "text_encoder_2": ("transformers", "MT5EncoderModel"),
-    "text_proj": ("runner.kandinsky2_0.text_projection", "KandinskyV20TextProjection"),
+    **DECODER_2_0.own_parts,
     "unet": ("diffusers", "UNet2DConditionModel"),
     "vae": ("diffusers", "AutoencoderKL"),
     "scheduler": ("diffusers", "DDIMScheduler"),
@@ -88,19 +80,24 @@ def convert(
     *,
     dtype: str = "keep",
     sizes: Sizes = RELEASED,
+    only: Sequence[str] = tuple(FOLDERS),
+    beside: Path | None = None,
     tell: Callable[[str], None] = lambda line: None,
 ) -> Conversion:
     """Make `kandinsky-2-0` and `kandinsky-2-0-inpaint`, or one of them if only its UNet is there.
 
     All files are checked before anything is written. No file is executed, one tensor at a time is
-    in memory, and a folder appears when it is whole. What both folders have is on disk once, where
-    the file system has hard links.
+    in memory, and the folders appear when all are whole. What both have is on disk once, where the
+    file system has hard links.
 
     Args:
         source: a folder with the published files.
         target: a folder in which the new ones are made.
         dtype: a key of `DTYPES`; keep: as stored.
         sizes: the configs of the models.
+        only: the files of UNets of which folders are made, if they are there.
+        beside: a whole folder that was made of the same files in the same dtype: what comes with
+            no UNet is linked from it.
         tell: called with a line on each file that is written.
 
     Raises:
@@ -109,41 +106,41 @@ def convert(
         ConfigError: the folder is there already, or there is no room on the disk.
         StorageError: it cannot be written.
     """
-    unets = [name for name in FOLDERS if (source / name).is_file()]
-    _check_files(source, unets)
-    for name in unets:
-        if (target / FOLDERS[name][0]).exists():
-            raise ConfigError("target", target / FOLDERS[name][0], "is there already", "a new one")
+    unets = [name for name in FOLDERS if name in only and (source / name).is_file()]
+    _check_files(source, unets, only)
+    folders = [target / FOLDERS[name][0].folder for name in unets]
+    for folder in folders:
+        if folder.exists():
+            raise ConfigError("target", folder, "is there already", "a new one")
     shared, own = _planned(source, unets, sizes, DTYPES[dtype])
-    _check_room(target, [*shared, *own.values()])
-    made: list[Path] = []
+    _check_room(target, [*(shared if beside is None else ()), *own.values()])
     try:
         target.mkdir(parents=True, exist_ok=True)
-        for name in unets:
-            folder, pipeline, _ = FOLDERS[name]
-            with _appearing(target / folder) as part:
-                if made:
-                    _link_shared(made[0], part)
+        with _appearing(folders) as parts:
+            for name, part in zip(unets, parts, strict=True):
+                if beside is not None:
+                    _link_shared(beside, part)
                 else:
                     _write_tokenizers(source, part, shared)
                     _write_schedulers(part)
                     _write(shared, part, tell)
                 _write([own[name]], part, tell)
-                _write_index(part, pipeline)
-            made.append(target / folder)
+                _write_index(part, FOLDERS[name][0].pipeline)
+                beside = part
     except OSError as error:
         raise StorageError(f"{target} cannot be written: {error.strerror or error}") from error
     planned = [*shared, *own.values()]
-    return Conversion(made, {each.published.name: each.dropped for each in planned})
+    return Conversion(folders, {each.published.name: each.dropped for each in planned})
 
 
-def _check_files(source: Path, unets: list[str]) -> None:
-    missing = [name for name in NEEDED if not (source / name).is_file()]
+def _check_files(source: Path, unets: list[str], only: Sequence[str]) -> None:
+    missing = [name for name in BESIDE_UNET if not (source / name).is_file()]
     if not unets:
-        missing = [f"{UNET_FILE} (or {INPAINT_FILE})", *missing]
+        first, *others = only
+        missing = [first + "".join(f" (or {other})" for other in others), *missing]
     if missing:
         said = f"has no {', '.join(missing)}"
-        raise WeightsError("source", source, said, f"the files of {REPOSITORY}")
+        raise WeightsError("source", source, said, f"the files of {DECODER_2_0.repo}")
 
 
 def _planned(
@@ -164,7 +161,7 @@ def _planned(
         plan(partial(text_file_2, source, sizes)),
         plan(partial(vae_file, sizes)),
     ]
-    own = {name: plan(partial(unet_file, name, sizes, FOLDERS[name][2])) for name in unets}
+    own = {name: plan(partial(unet_file, name, sizes, FOLDERS[name][1])) for name in unets}
     raise_all(errors)
     return [each for each in shared if each], {name: each for name, each in own.items() if each}
 
@@ -178,15 +175,27 @@ def _check_room(target: Path, planned: list[PlannedFile]) -> None:
 
 
 @contextmanager
-def _appearing(folder: Path) -> Iterator[Path]:
-    """A folder that gets its name when it is whole, and is removed when it does not become so."""
-    part = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}.part")
-    part.mkdir()
+def _appearing(folders: Sequence[Path]) -> Iterator[list[Path]]:
+    """Folders that get their names when all are whole, and are removed when one does not become
+    so.
+    """
+    parts = [each.with_name(f".{each.name}.{secrets.token_hex(8)}.part") for each in folders]
+    named: list[tuple[Path, Path]] = []
     try:
-        yield part
-        part.rename(folder)
+        for part in parts:
+            part.mkdir()
+        yield parts
+        for part, folder in zip(parts, folders, strict=True):
+            named.append((part, folder))
+            part.rename(folder)
+    except BaseException:
+        for part, folder in named:
+            if not part.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+        raise
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        for part in parts:
+            shutil.rmtree(part, ignore_errors=True)
 
 
 def _write(planned: list[PlannedFile], part: Path, tell: Callable[[str], None]) -> None:

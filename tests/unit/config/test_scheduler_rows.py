@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from types import MappingProxyType
 
 import diffusers
 import pytest
 import yaml
 
 from helpers.scheduler_cases import CHANGES, VALUES
-from runner.catalog import schedulers
 from runner.catalog.schedulers import OPTIONS, RECORDED, SCHEDULERS, Option, Scheduler
-from runner.config import resolve
 from runner.config.hydra import tree
 from unit.conftest import Compose
 
@@ -47,19 +44,9 @@ def test_the_cases_are_values_of_the_option(option: Option) -> None:
         assert values == list(option.choices)
 
 
-def test_an_option_that_came_later_is_recorded_where_it_is_taken(
-    composed: Compose, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_option_that_came_later_is_recorded_where_it_is_set(composed: Compose) -> None:
     before = {name: composed(f"scheduler={name}").composed["scheduler"] for name in ("ddim", "lcm")}
     for listed in before.values():
         assert list(listed) == ["name", *(option.name for option in RECORDED)]
-    # As if clip_sample_range had come with LCM, and DDIM did not take it.
-    later = "clip_sample_range"
-    ddim = SCHEDULERS["ddim"]
-    fewer = Scheduler("ddim", ddim.diffusers, tuple(o for o in ddim.options if o.name != later))
-    rows = MappingProxyType({**schedulers.SCHEDULERS, "ddim": fewer})
-    monkeypatch.setattr(resolve, "SCHEDULERS", rows)
-    monkeypatch.setattr(resolve, "RECORDED", tuple(o for o in RECORDED if o.name != later))
-    shorter = {key: value for key, value in before["ddim"].items() if key != later}
-    assert composed("scheduler=ddim").composed["scheduler"] == shorter
-    assert composed("scheduler=lcm").composed["scheduler"] == before["lcm"]
+    told = composed("scheduler=ddim", "scheduler.set_alpha_to_one=false").composed["scheduler"]
+    assert told == {**before["ddim"], "set_alpha_to_one": False}

@@ -18,7 +18,7 @@ from runner.weights import find
 from runner.weights.find import MINI_DIR
 from unit.conftest import Command, assert_refused
 
-CHECKPOINTS = {c.repo: c for row in CATALOG for c in row.checkpoints.values()}
+CHECKPOINTS = {c.folder: c for row in CATALOG for c in row.checkpoints.values()}
 
 
 def test_every_cell_is_shown_with_its_reason(command: Command) -> None:
@@ -39,17 +39,18 @@ def test_every_cell_is_shown_with_its_reason(command: Command) -> None:
 
 def test_every_checkpoint_is_shown_with_its_uses_and_what_is_on_disk(command: Command) -> None:
     out = command("models").out
-    for repo, checkpoint in CHECKPOINTS.items():
-        part = out.partition(f"{repo}: ")[2]
+    for name, checkpoint in CHECKPOINTS.items():
+        part = out.partition(f"{name}: ")[2]
         uses, mini, hub, *_ = part.splitlines()
         for row in CATALOG:
             assert (f"{row.version.title} {row.task.name}" in uses.split(", ")) == (
-                repo in {c.repo for c in row.checkpoints.values()}
+                name in {c.folder for c in row.checkpoints.values()}
             )
         folder = MINI_DIR / checkpoint.folder
         assert (str(folder) in mini) == folder.is_dir()
         assert ("not in the small family" in mini) != folder.is_dir()
         assert "not on disk" in hub
+        assert ("converted" in hub) == (checkpoint.original is not None)
 
 
 @pytest.mark.parametrize("checkpoint", CHECKPOINTS.values(), ids=lambda c: c.folder)
