@@ -14,8 +14,8 @@ from PIL import Image
 from runner.mini.vocabulary import COLOURS
 from training.captions import LANGUAGES
 from training.judging.family import Family
-from training.judging.held_out import everything
-from training.judging.judge import Verdict, judge
+from training.judging.held_out import everything, held_out_scenes
+from training.judging.judge import Verdict, judge, matches
 from training.judging.pipelines import SIDE
 from training.rendering import render, silhouettes
 from training.scenes import Scene, SceneObject, arrangements, lattice
@@ -97,16 +97,29 @@ def inpainted(
     image = paint(say(wanted, place), source, mask)
     verdict = judge(image)
     inside = [found for found in verdict.objects if is_white(mask, found.centre)]
-    kept = np.asarray(mask) == 0
+    stays = np.asarray(mask) == 0
     before = as_tensor(source)
     changed, lost = (
-        (picture - before).abs().mean(1)[0].numpy()[kept].mean()
+        (picture - before).abs().mean(1)[0].numpy()[stays].mean()
         for picture in (as_tensor(image), round_trip(before))
     )
     return {
         "asked": [(f.shape, f.colour) for f in inside] == [(new.shape, new.colour)],
         "kept": bool(changed <= lost + KEPT_MARGIN),
     }
+
+
+def kept(
+    family: Family, place: int, round_trip: Callable[[torch.Tensor], torch.Tensor]
+) -> dict[str, bool]:
+    """Whether painted scenes of one and of two objects are still right after a round trip."""
+    right = {}
+    for name, objects in (("one object", 1), ("two objects", 2)):
+        scene = held_out_scenes(objects, place + 1, family.known)[place]
+        back = round_trip(as_tensor(as_picture(scene)))
+        pixels = (back[0].permute(1, 2, 0).numpy() * 255).round().astype("uint8")
+        right[name] = matches(judge(pixels), everything(scene))["all"]
+    return right
 
 
 def is_white(mask: Image.Image, place: tuple[float, float]) -> bool:

@@ -33,6 +33,7 @@ from training.judging.asked import (
     as_tensor,
     held_out_object,
     inpainted,
+    kept,
     overlap,
     recoloured,
     redrawn,
@@ -161,6 +162,16 @@ def depth(family: Family, place: int) -> dict[str, bool]:
     }
 
 
+def round_trip(family: Family, place: int) -> dict[str, bool]:
+    """Painted scenes through the MoVQ and back: no decoder draws better than it."""
+    return kept(family, place, family.round_trip)
+
+
+def round_trip_2_0(family: Family, place: int) -> dict[str, bool]:
+    """The same with the autoencoder of 2.0."""
+    return kept(family, place, family.round_trip_2_0)
+
+
 @dataclass(frozen=True)
 class Task:
     """A row of the table: one picture a call, and what is right of it. `folder` is of the weights
@@ -181,6 +192,8 @@ TASKS = (
     Task("inpaint, 2.0, as released", inpaint_2_0_released, INPAINT_2_0_FOLDER),
     Task("controlnet", controlnet, CONTROLNET_FOLDER),
     Task("depth", depth, DEPTH_FOLDER),
+    Task("round trip", round_trip, DECODER_FOLDER),
+    Task("round trip, 2.0", round_trip_2_0, KANDINSKY_2_0_FOLDER),
 )
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
