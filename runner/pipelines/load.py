@@ -15,20 +15,19 @@ from runner.pipelines.transformers_models import OWN_PIPELINES
 from runner.weights.folder import CheckedFolder
 
 NEEDLESS = (
+    # The small Kandinsky 2.0 shares a file with its Kandinsky 3: both classes have the same layers.
+    "You are using a model of type `t5` to instantiate a model of type `mt5`",
     "requires torchvision",
     "Expected types for image_processor",
     "cannot run with `cpu` device",
     "The following part of your input was truncated",
     "Token indices sequence length is longer than",
     "Ignoring clean_up_tokenization_spaces",
-    "You are using a model of type `t5` to instantiate a model of type `mt5`",
 )
-"""Warnings to hide, by a part of their text. The first two are about the image processor: the one
+"""Warnings to hide, by a part of their text. The next two are about the image processor: the one
 that works without torchvision is the one that the weights name, even where torchvision is. The
 third is about half precision on a CPU: it does run, and the plan has warned that it is slow. The
-three after it are about prompts that are cut: the plan has named the words that are lost. The last
-is of the small Kandinsky 2.0, whose second text encoder is the file that its Kandinsky 3 reads
-with, too: both classes have the same layers.
+others are about prompts that are cut: the plan has named the words that are lost.
 """
 
 
