@@ -229,7 +229,7 @@ def test_the_family_is_exported_with_what_its_checkpoints_share_stored_once(
         for row in CATALOG
         for checkpoint in row.checkpoints.values()
     }
-    assert found.keys() <= {folder.name for folder in export.FOLDERS} | {export.DEPTH_FOLDER}
+    assert found.keys() == {folder.name for folder in export.FOLDERS} | {export.DEPTH_FOLDER}
     files = list(family.rglob("*.safetensors"))
     digests = [hashes.sha256(file) for file in files]
     assert len(set(digests)) == len(digests)

@@ -48,7 +48,8 @@ def test_a_few_held_out_pairs_are_drawn_right(pipelines: Pipelines) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("version", "scheduler"), [("2.2", "ddim"), ("2.2", "ddpm"), ("2.1", "ddim")]
+    ("version", "scheduler"),
+    [("2.2", "ddim"), ("2.2", "ddpm"), ("2.1", "ddim"), ("2.0", "ddim")],
 )
 def test_held_out_pairs_are_drawn_right(pipelines: Pipelines, version: str, scheduler: str) -> None:
     # `make table` draws them all.

@@ -20,12 +20,15 @@ def family() -> Family:
     return Family(MINI_DIR)
 
 
-def test_img2img_takes_its_colour_from_the_prompt(family: Family) -> None:
-    results = [tasks.img2img(family, place) for place in range(5)]
+@pytest.mark.parametrize("img2img", [tasks.img2img, tasks.img2img_2_0])
+def test_img2img_takes_its_colour_from_the_prompt(
+    family: Family, img2img: Callable[[Family, int], dict[str, bool]]
+) -> None:
+    results = [img2img(family, place) for place in range(5)]
     assert sum(result["colour"] for result in results) >= 4, results
 
 
-@pytest.mark.parametrize("inpaint", [tasks.inpaint, tasks.inpaint_2_1])
+@pytest.mark.parametrize("inpaint", [tasks.inpaint, tasks.inpaint_2_1, tasks.inpaint_2_0])
 def test_inpaint_puts_what_was_asked_for_into_the_mask(
     family: Family, inpaint: Callable[[Family, int], dict[str, bool]]
 ) -> None:
