@@ -40,7 +40,6 @@ STUDIES = [
 SINGLE = [name for name in EXPERIMENTS if name not in STUDIES]
 
 NEEDS = {
-    "model=kandinsky2_0": ("weights=random",),  # not in the small family
     **{
         f"metrics={name}": ("task=img2img", "inputs.image=a.png", f"metrics.{name}.against=image")
         for name in ("clip_similarity", "psnr", "ssim", "pixel_difference")

@@ -61,9 +61,8 @@ def test_a_prompt_is_encoded_once_for_many_pictures(random_weights: Path, tmp_pa
         (Ask("2_0", "text2img"), ["decoder.num_inference_steps=501"], "no more than 500 steps"),
         (Ask("2_0", "text2img", height=96), [], "height=96"),
         (Ask("2_0", "interpolate"), [], "no prior whose embeddings could be mixed"),
-        (Ask("2_0", "text2img"), ["weights=mini"], "the small family has no kandinsky-2-0"),
     ],
-    ids=["steps", "size", "interpolate", "mini"],
+    ids=["steps", "size", "interpolate"],
 )
 def test_what_it_cannot_do_is_refused_by_the_plan(
     ask: Ask, overrides: list[str], said: str, refused: Refused
