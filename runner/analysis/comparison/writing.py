@@ -64,22 +64,23 @@ def as_csv(comparison: Comparison) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(
-        ["metric", "better", *map(_inert, comparison.by), "n", "mean", "mean_low", "mean_high",
+        ["metric", "better", *map(inert, comparison.by), "n", "mean", "mean_low", "mean_high",
          "pairs", "difference", "low", "high", "verdict"]
     )  # fmt: skip
     for name, rows in comparison.metrics.items():
         for row in rows.rows:
-            choice = [_inert(row.choice.get(axis, "")) for axis in comparison.by]
+            choice = [inert(row.choice.get(axis, "")) for axis in comparison.by]
             numbers = [row.n, row.mean, row.mean_low, row.mean_high, row.pairs, row.difference,
                        row.low, row.high]  # fmt: skip
-            writer.writerow([_inert(name), rows.better or "", *choice, *numbers, row.verdict])
+            writer.writerow([inert(name), rows.better or "", *choice, *numbers, row.verdict])
     for name in comparison.unmeasured:
         empty = [""] * (len(comparison.by) + 8)
         writer.writerow([name, COSTS[name], *empty, NOT_MEASURED])
     return out.getvalue()
 
 
-def _inert(text: str) -> str:
+def inert(text: str) -> str:
+    """A text that no spreadsheet runs as a formula."""
     return f"'{text}" if text.startswith(FORMULA) and not _is_number(text) else text
 
 
