@@ -13,6 +13,7 @@ from runner.analysis.comparison.labels import values_of
 from runner.analysis.comparison.latex import latex
 from runner.analysis.comparison.markdown import markdown
 from runner.analysis.results import COSTS
+from runner.analysis.spreadsheet import inert
 from runner.analysis.timing import NOT_MEASURED
 from runner.errors import StorageError
 from runner.system.files import write_whole
@@ -22,9 +23,6 @@ FOLDER = "comparison"
 """Within a sweep's folder, and among the artifacts of its MLflow run."""
 JSON = "comparison.json"
 PLOT = "pareto_"
-
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""First characters that make a spreadsheet read a text as a formula."""
 
 
 def write(comparison: Comparison, out: Path) -> list[Path]:
@@ -77,19 +75,6 @@ def as_csv(comparison: Comparison) -> str:
         empty = [""] * (len(comparison.by) + 8)
         writer.writerow([name, COSTS[name], *empty, NOT_MEASURED])
     return out.getvalue()
-
-
-def inert(text: str) -> str:
-    """A text that no spreadsheet runs as a formula."""
-    return f"'{text}" if text.startswith(FORMULA) and not _is_number(text) else text
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _plots(comparison: Comparison) -> list[tuple[str, bytes]]:

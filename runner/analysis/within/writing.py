@@ -11,8 +11,9 @@ from typing import Any
 
 from runner.analysis.comparison import latex, markdown, terminal
 from runner.analysis.comparison.labels import axis_names
-from runner.analysis.comparison.writing import FOLDER, inert
+from runner.analysis.comparison.writing import FOLDER
 from runner.analysis.results import COSTS
+from runner.analysis.spreadsheet import inert
 from runner.analysis.timing import NOT_MEASURED
 from runner.analysis.within.findings import Within
 from runner.analysis.within.tables import compared_rows, heading, tables
