@@ -159,7 +159,8 @@ def table(*folders: str | Path) -> pandas.DataFrame:
     Raises:
         ConfigError: a folder is none of a sweep or a run, or none is named.
     """
-    from runner.analysis.table import read_all, table_of
+    from runner.analysis.table import table_of
+    from runner.analysis.together import read_all
 
     check_installed("table", None, ("pandas",))
     if not folders:

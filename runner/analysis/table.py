@@ -5,15 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from runner.analysis.results import CellResult, SweepResult, read_results
+from runner.analysis.results import SweepResult
 from runner.analysis.spreadsheet import inert
+from runner.analysis.together import NUMBER, labels_of, value_of
 from runner.config.measuring import SECONDS
-from runner.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas
@@ -23,9 +23,6 @@ Value: TypeAlias = str | int | float | None
 FIRST = ("sweep", "cell")
 PICTURE = ("prompt", "seed")
 LAST = (SECONDS, "file", "sha256")
-OPTION = ("name", "version", "backend", "mode", "source", "tracker")
-"""Keys of a group that say which of its options was chosen."""
-NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 WHOLE = re.compile(r"[+-]?\d{1,18}")
 
 
@@ -68,21 +65,6 @@ class Table:
         return made
 
 
-def read_all(folders: Sequence[Path]) -> list[SweepResult]:
-    """Read some folders of sweeps or runs.
-
-    Raises:
-        ConfigError: a folder is none of a sweep or a run, or is named twice.
-    """
-    known = set()
-    for folder in folders:
-        where = folder.resolve()
-        if where in known:
-            raise ConfigError("folder", folder, "is named twice", "each sweep once")
-        known.add(where)
-    return [read_results(folder.resolve()) for folder in folders]
-
-
 def table_of(sweeps: Sequence[SweepResult], name_file: Callable[[Path], str] = str) -> Table:
     """The table of some sweeps' pictures, with the axes of all of them.
 
@@ -101,11 +83,11 @@ def table_of(sweeps: Sequence[SweepResult], name_file: Callable[[Path], str] = s
         *FIRST, *named.values(), *PICTURE,
         *(f"score.{name}" if name in taken else name for name in scores), *LAST,
     )  # fmt: skip
-    labels = _labels([sweep.folder for sweep in sweeps])
+    labels = labels_of([sweep.folder for sweep in sweeps])
     rows: list[tuple[Value, ...]] = []
     for sweep, label in zip(sweeps, labels, strict=True):
         for cell in sweep.cells:
-            chosen = [_chosen(cell, axis) for axis in axes]
+            chosen = [value_of(cell, axis) for axis in axes]
             for image in cell.images:
                 own = {**cell.scores, **sweep.scores_of(image)}
                 rows.append(
@@ -118,26 +100,6 @@ def table_of(sweeps: Sequence[SweepResult], name_file: Callable[[Path], str] = s
 
 def _once(names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(names))
-
-
-def _labels(folders: Sequence[Path]) -> list[str]:
-    """The last two names of each folder; whole paths where two of these are the same."""
-    short = ["/".join(folder.parts[-2:]) for folder in folders]
-    return short if len(set(short)) == len(short) else [str(folder) for folder in folders]
-
-
-def _chosen(cell: CellResult, axis: str) -> str | None:
-    """A cell's value of an axis; of an axis of other sweeps, what its config says."""
-    if axis in cell.choice:
-        return cell.choice[axis]
-    found: Any = cell.config
-    for part in axis.lstrip("+").split("."):
-        found = found.get(part) if isinstance(found, Mapping) else None
-    if isinstance(found, Mapping):
-        found = next((found[key] for key in OPTION if key in found), None)
-    if found is None or isinstance(found, Mapping):
-        return None
-    return str(found).lower() if isinstance(found, bool) else str(found)
 
 
 def _numeric(values: Sequence[Value]) -> Sequence[Value]:

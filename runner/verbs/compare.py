@@ -22,18 +22,21 @@ def main(arguments: list[str]) -> int:
     _find_folder(options)
     if options.to:
         remember_place(absolute_uri(options.to))
-    check_installed("compare", options.folder, COMPARING)
+    check_installed("compare", " ".join(map(str, options.folders)), COMPARING)
     # Imported here, as they import scipy.
     from runner.analysis.comparison import logged, terminal, writing
     from runner.analysis.comparison.comparing import compare
     from runner.analysis.lettering import warn_of_substitutes
-    from runner.analysis.results import read_results
     from runner.analysis.selecting import select
+    from runner.analysis.together import combined, hidden_differences, labels_of, read_all
     from runner.analysis.within import writing as within_writing
     from runner.analysis.within.comparing import compare_within
 
-    folder = options.folder.absolute()
-    results = read_results(folder)
+    folder = options.folders[0].absolute()
+    sweeps = read_all([each.absolute() for each in options.folders])
+    results = sweeps[0] if len(sweeps) == 1 else combined(sweeps)
+    if hidden := hidden_differences(sweeps, results.axes):
+        print(f"warning: the sweeps differ besides in {', '.join(hidden)}", file=sys.stderr)
     where, within = options.where or [], options.within
     cells = select(results, where) if where else results
     said = {name: getattr(options, name) for name in ("by", "baseline", "confidence")}
@@ -51,25 +54,28 @@ def main(arguments: list[str]) -> int:
     for warning in comparison.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     # The sweep's own comparison is of all its cells; other questions have their own places.
-    own = within is None and not where
-    name = writing.FOLDER if own else within_writing.folder_name(shown.by, within or (), where)
+    own = within is None and not where and len(sweeps) == 1
+    others = labels_of([sweep.folder for sweep in sweeps])[1:]
+    asked_of = (shown.by, within or (), where, others)
+    name = writing.FOLDER if own else within_writing.folder_name(*asked_of)
     out = (options.out or output_below(folder, name)).absolute()
     files = write(comparison, out)
     for warning in warn_of_substitutes(texts(comparison)):
         print(f"warning: {warning}", file=sys.stderr)
     show(shown)
     print(f"{path_here(out)}/")
-    logged.log(results, files, name)
+    for sweep in sweeps:
+        logged.log(sweep, files, name)
     return 0
 
 
 def _find_folder(options: argparse.Namespace) -> None:
     """`--by scheduler FOLDER`: what stands behind several values and is a sweep's folder."""
+    behind: list[Path] = []
     for values in (options.by, options.baseline, options.metrics, options.within, options.where):
-        if values and len(values) > 1 and options.folder is None and _is_sweep(values[-1]):
-            options.folder = Path(values.pop())
-    if options.folder is None:
-        options.folder = Path("outputs", LATEST)
+        while values and len(values) > 1 and _is_sweep(values[-1]):
+            behind.insert(0, Path(values.pop()))
+    options.folders = [*options.folders, *behind] or [Path("outputs", LATEST)]
 
 
 def _is_sweep(text: str) -> bool:
@@ -85,7 +91,8 @@ def parser() -> argparse.ArgumentParser:
         "them as Markdown, CSV, LaTeX and JSON beside pictures of the trade-off.",
     )
     made.add_argument(
-        "folder", nargs="?", type=Path, help="of a sweep (default: the newest)",
+        "folders", nargs="*", type=Path, metavar="folder",
+        help="of a sweep (default: the newest); several are compared as one",
     )  # fmt: skip
     made.add_argument(
         "--by", metavar="AXIS", nargs="+", action="extend",

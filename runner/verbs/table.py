@@ -18,7 +18,8 @@ def main(arguments: list[str]) -> int:
     """Write the table into files, or print it as CSV."""
     options = parser().parse_args(arguments)
     from runner.analysis.comparison.notes import missing
-    from runner.analysis.table import read_all, table_of
+    from runner.analysis.table import table_of
+    from runner.analysis.together import read_all
 
     if options.parquet is not None:
         check_installed("parquet", options.parquet, PARQUET, "--csv FILE")

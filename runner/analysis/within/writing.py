@@ -26,10 +26,17 @@ MOST_LINES = 24
 """Of a table by prompt on the terminal; the files have all."""
 
 
-def folder_name(by: Sequence[str], within: Sequence[str], where: Sequence[str]) -> str:
-    """The folder of such a comparison: that of another question has another name."""
+def folder_name(
+    by: Sequence[str], within: Sequence[str], where: Sequence[str], others: Sequence[str]
+) -> str:
+    """The folder of such a comparison: that of another question has another name.
+
+    Args:
+        others: names of further sweeps that are compared with the first.
+    """
     parts = [*axis_names(by), *(["within", *axis_names(within)] if within else [])]
     parts += ["where", *where] if where else []
+    parts += ["with", *others] if others else []
     return fit_name("-".join([FOLDER, *(re.sub(r"[^\w.=]+", "_", part) for part in parts)]))
 
 

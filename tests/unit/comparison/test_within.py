@@ -124,6 +124,36 @@ def test_without_an_interaction_one_is_found_as_seldom_as_stated(strata: int, bl
     assert 0.02 < rate < 0.06
 
 
+def test_tests_of_several_settings_are_adjusted_together() -> None:
+    def score(choice: Choice, prompt: str, seed: int) -> dict[str, float]:
+        """Settings "c" and "d" gain a little more with "b"."""
+        more = {"c": 0.6, "d": 0.45}.get(choice["x"], 0.0) if choice["model"] == "b" else 0.0
+        return {"quality": noise(prompt, seed) + more + 0.5 * noise(prompt, *choice.values())}
+
+    axes = {"model": ("a", "b"), "x": ("a", "b", "c", "d")}
+    sweep = sweep_of(axes, score, prompts=PROMPTS, seeds=(0,))
+    tests = compare_within(sweep, ["model"], by=["x"]).metrics["quality"].interactions
+    raw = [test.p for test in tests if test.p is not None]
+    assert [test.p_adjusted for test in tests] == [min(1.0, 3 * p) for p in raw]
+    assert [test.differs for test in tests] == [3 * p <= 0.05 for p in raw]
+    assert any(0.05 / 3 < p < 0.5 for p in raw)
+
+
+def test_metrics_of_whole_cells_are_blocked_by_what_else_differs() -> None:
+    axes = {"model": ("a", "b"), "other": tuple("0123456"), "scheduler": ("ddim", "ddpm")}
+
+    def fid(choice: Choice) -> dict[str, float]:
+        gain = (choice["scheduler"] == "ddpm") * (2.0 if choice["model"] == "a" else 1.0)
+        return {"fid": 50 + 10 * int(choice["other"]) - gain + 0.01 * noise(*choice.values())}
+
+    better = {"quality": None, "fid": "lower"}
+    sweep = sweep_of(axes, gaining, prompts=PROMPTS[:1], better=better, whole=fid)
+    metric = compare_within(sweep, ["model"], by=["scheduler"], metrics=["fid"]).metrics["fid"]
+    (test,) = metric.interactions
+    assert (test.strata, test.blocks, test.differs) == (2, 7, True)
+    assert metric.prompts == ()
+
+
 @pytest.mark.slow
 def test_200_sweeps_without_a_difference_give_false_verdicts_as_seldom_as_stated() -> None:
     within = overall = depends = 0

@@ -68,7 +68,7 @@ def test_a_part_of_the_cells_has_a_place_of_its_own(sweep: Path, command: Comman
     said = command("compare", "--by", "scheduler", "--where", "negative_prompt==1+1", str(sweep))
     assert said.status == 0
     assert not (sweep / "comparison").exists()
-    (made,) = sweep.glob("comparison-*")
+    (made,) = sweep.glob("comparison-scheduler-where-negative_prompt*")
     assert (
         len(json.loads((made / "comparison.json").read_text())["metrics"]["quality"]["rows"]) == 2
     )
