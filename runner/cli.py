@@ -22,6 +22,7 @@ VERBS = {
     "models": "versions, tasks, repositories, and what is on disk",
     "doctor": "what works on this machine",
     "reproduce": "run a recorded run once more, and compare the pixels",
+    "again": "run what made a picture once more, with one thing changed",
     "grid": "the pictures of a run or a sweep on one labelled sheet",
     "report": "the page of a run or a sweep, for any browser: grid, table, plots",
     "compare": "settings of a sweep against a baseline: differences, intervals, seconds",

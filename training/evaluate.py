@@ -129,15 +129,15 @@ HEAD = "| asked and made | n | " + " | ".join(ATTRIBUTES) + " | 95% interval |"
 RULE = "|---|---|" + "---|" * (len(ATTRIBUTES) + 1)
 
 
-def line(row: Row, results: Sequence[dict[str, bool]]) -> str:
-    """A line of the Markdown table: the share of pictures in which each attribute is right, and
-    the 95% interval of all right.
+def line(name: str, results: Sequence[dict[str, bool]]) -> str:
+    """A line of the Markdown table: a name, in which share of the pictures each attribute is right,
+    and the 95% interval of all right.
     """
     count = len(results)
     right = [sum(result[attribute] for result in results) for attribute in ATTRIBUTES]
     low, high = wilson(right[-1], count)
     shares = " | ".join(f"{number / count:.2f}" for number in right)
-    return f"| {row.name} | {count} | {shares} | {low:.2f} to {high:.2f} |"
+    return f"| {name} | {count} | {shares} | {low:.2f} to {high:.2f} |"
 
 
 def contact_sheet(
@@ -173,7 +173,7 @@ def main(arguments: list[str] | None = None) -> None:
         seconds = (time.monotonic() - started) / len(images)
         verdicts = [judge(image) for image in images]
         results = [matches(v, asked) for v, (_, _, asked) in zip(verdicts, pairs, strict=True)]
-        print(line(row, results), flush=True)
+        print(line(row.name, results), flush=True)
         if options.misses:
             print(f"{seconds:.2f} s a picture")
             for (prompt, seed, _), verdict, result in zip(pairs, verdicts, results, strict=True):

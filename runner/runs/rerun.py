@@ -48,18 +48,28 @@ def as_rerun(record: RunRecord, folder: str) -> tuple[RunConfig, tuple[str, ...]
     Raises:
         ConfigError: it is no config of this version, or its input pictures are lost.
     """
+    config, taken = what_is_drawn(record)
+    alone = {"tracking": {"tracker": "none"}, "cache": {"mode": "off"}, "output_dir": folder}
+    return resolve_record({**config, **alone}), taken
+
+
+def what_is_drawn(record: RunRecord) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """What of the recorded config decides its pictures, with their prompts and seeds.
+
+    Returns:
+        as `as_rerun`.
+
+    Raises:
+        ConfigError: as there.
+    """
     prompts = list(dict.fromkeys(image.prompt for image in record.images))
     config: dict[str, Any] = {key: record.config[key] for key in DRAWN if key in record.config}
     config |= {
-        "tracking": {"tracker": "none"},
-        "cache": {"mode": "off"},
         "prompt": prompts if any(prompts) else None,
         "seeds": list(dict.fromkeys(image.seed for image in record.images)),
-        "output_dir": folder,
     }
     resolve_record(config)  # its types are what they should be
-    config, taken = with_sources(record, config)
-    return resolve_record(config), taken
+    return with_sources(record, config)
 
 
 def asks_for(run: RunConfig, images: Sequence[SavedImage]) -> Iterator[str]:

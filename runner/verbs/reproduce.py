@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.config.choices import Progress
 from runner.errors import ConfigError
 from runner.system.text import pluralize
+from runner.verbs.agree import add_yes, agree_if
 
 if TYPE_CHECKING:
     from runner.runs.reproduce import Reproduction
@@ -26,24 +27,11 @@ def main(arguments: list[str]) -> int:
     from runner.runs.reproduce import reproduce
 
     record = find_record(options.run, options.output_dir.absolute())
-    found = reproduce(record, _agree(options.yes), Progress[options.progress])
+    found = reproduce(record, agree_if(options.yes), Progress[options.progress])
     # With `json` standard output is for other programs alone.
     out = sys.stderr if options.progress == Progress.json.name else sys.stdout
     print("\n".join(_said_of(found)), file=out)
     return 0 if found.succeeded(options.tolerance) else 1
-
-
-def _agree(yes: bool) -> Callable[[Sequence[str]], bool]:
-    """Says what a record takes; asks, where somebody can answer and has not agreed yet."""
-
-    def agree(asked: Sequence[str]) -> bool:
-        print("this record takes:", *(f"  {one}" for one in asked), sep="\n", file=sys.stderr)
-        if yes or not sys.stdin.isatty():
-            return yes
-        print("go on? [y/N] ", end="", file=sys.stderr, flush=True)
-        return sys.stdin.readline().strip().lower() in ("y", "yes")
-
-    return agree
 
 
 def _said_of(found: Reproduction) -> Iterator[str]:
@@ -88,10 +76,6 @@ def parser() -> argparse.ArgumentParser:
         help="of 255, by which a pixel may differ: other devices and libraries add up in another "
         "order (%(default)s)",
     )  # fmt: skip
-    made.add_argument(
-        "--yes", action="store_true",
-        help="agree with whatever the record takes: addresses, downloads, large pictures; "
-        "otherwise that is asked for",
-    )  # fmt: skip
+    add_yes(made)
     made.add_argument("--progress", choices=[p.name for p in Progress], default="auto")
     return made

@@ -1,0 +1,77 @@
+"""`kandinsky again`: runs what made a picture, with what is said changed."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from runner.errors import ConfigError
+from runner.verbs import run
+from runner.verbs.agree import add_yes, agree_if
+
+
+def main(arguments: list[str]) -> int:
+    """A run or sweep as by `kandinsky run`, whose overrides say all that the record says."""
+    options, said = parser().parse_known_args(arguments)
+    # Imported here, as they import numpy and Hydra.
+    from runner.config.hydra.single import compose_one
+    from runner.config.overrides import overrides_of
+    from runner.config.resolve import resolve_record
+    from runner.runs.find import find_record
+    from runner.runs.rerun import asks_for, what_is_drawn
+
+    record = find_record(options.run, options.output_dir.absolute())
+    config, taken = what_is_drawn(record)
+    print(*(f"{line}\n" for line in taken), sep="", end="", file=sys.stderr)
+    asked = list(asks_for(resolve_record(config), record.images))
+    if asked and not agree_if(options.yes)(asked):
+        problem = f"takes more than a small run on what is on this disk: {'; '.join(asked)}"
+        raise ConfigError("run", options.run, problem, "--yes, to agree with that")
+    changed = dict(_changed(config, compose_one([]).composed))
+    return run.main([*_unsaid(overrides_of(changed), said), *said])
+
+
+def _changed(
+    config: Mapping[str, Any], default: Mapping[str, Any], prefix: str = ""
+) -> Iterator[tuple[str, Any]]:
+    """Keys of the record, with dots, whose values are not the default ones."""
+    for key, value in config.items():
+        usual = default.get(key)
+        if isinstance(value, Mapping) and isinstance(usual, Mapping):
+            yield from _changed(value, usual, f"{prefix}{key}.")
+        elif value != usual:
+            yield f"{prefix}{key}", value
+
+
+def _unsaid(overrides: Iterable[str], said: Iterable[str]) -> list[str]:
+    """The overrides but those of keys, and of options of groups, that are said."""
+    keys = {text.partition("=")[0].lstrip("+~").partition("@")[0] for text in said}
+
+    def is_said(key: str) -> bool:
+        return any(key == one or key.startswith(f"{one}.") for one in keys)
+
+    return [text for text in overrides if not is_said(text.partition("=")[0])]
+
+
+def parser() -> argparse.ArgumentParser:
+    """The argument parser."""
+    made = argparse.ArgumentParser(
+        prog="kandinsky again",
+        usage="kandinsky again RUN [KEY=VALUE ...] [--yes]",
+        description="Run what made a picture once more, from its kept input pictures, with the "
+        "keys that are said changed: kandinsky again picture.png seeds=[7] scheduler=ddpm. "
+        "-m sweeps, as everywhere.",
+        allow_abbrev=False,
+    )
+    made.add_argument(
+        "run", help="a picture of a run, its folder, its manifest.json, or the id of a run"
+    )
+    made.add_argument(
+        "--output-dir", default="outputs", type=Path, metavar="FOLDER",
+        help="where ids are looked for (%(default)s)",
+    )  # fmt: skip
+    add_yes(made)
+    return made
