@@ -12,7 +12,9 @@ from typing import Any
 from runner.analysis.results import CellResult, SweepResult, read_results
 from runner.config.overrides import assigned
 from runner.errors import ConfigError
+from runner.system.files import fit_name
 from runner.system.text import flatten
+from runner.tracking.status import Status
 
 SWEEP_AXIS = "sweep"
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -76,7 +78,11 @@ def combined(sweeps: Sequence[SweepResult]) -> SweepResult:
     ]
     numbered = tuple(replace(cell, number=number) for number, cell in enumerate(cells))
     name = " and ".join(labels_of([sweep.folder for sweep in sweeps]))
-    return replace(sweeps[0], name=name, axes=axes, cells=numbered)
+    status = next((s.status for s in sweeps if s.status is not Status.FINISHED), Status.FINISHED)
+    return replace(
+        sweeps[0], name=name, status=status, axes=axes,
+        cells=numbered, command="", seconds=None, runs={},
+    )  # fmt: skip
 
 
 def hidden_differences(sweeps: Sequence[SweepResult], axes: Iterable[str]) -> list[str]:
@@ -106,6 +112,11 @@ def labels_of(folders: Sequence[Path]) -> list[str]:
     """The last two names of each folder; whole paths where two of these are the same."""
     short = ["/".join(folder.parts[-2:]) for folder in folders]
     return short if len(set(short)) == len(short) else [str(folder) for folder in folders]
+
+
+def folder_named(*parts: str) -> str:
+    """A folder's name from parts that users wrote, safe and not too long."""
+    return fit_name("-".join(re.sub(r"[^\w.=]+", "_", part) for part in parts))
 
 
 def value_of(cell: CellResult, axis: str) -> str | None:

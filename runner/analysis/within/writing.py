@@ -15,10 +15,11 @@ from runner.analysis.comparison.writing import FOLDER
 from runner.analysis.results import COSTS
 from runner.analysis.spreadsheet import inert
 from runner.analysis.timing import NOT_MEASURED
+from runner.analysis.together import folder_named
 from runner.analysis.within.findings import Within
 from runner.analysis.within.tables import compared_rows, heading, tables
 from runner.errors import StorageError
-from runner.system.files import fit_name, write_whole
+from runner.system.files import write_whole
 
 PLOT = "forest_"
 LONGEST_TITLE = "by prompt"
@@ -37,7 +38,7 @@ def folder_name(
     parts = [*axis_names(by), *(["within", *axis_names(within)] if within else [])]
     parts += ["where", *where] if where else []
     parts += ["with", *others] if others else []
-    return fit_name("-".join([FOLDER, *(re.sub(r"[^\w.=]+", "_", part) for part in parts)]))
+    return folder_named(FOLDER, *parts)
 
 
 def write(found: Within, out: Path) -> list[Path]:
