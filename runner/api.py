@@ -1,6 +1,6 @@
 """The Python API: the command line's keys, returning images with their records.
 
-from runner import generate, plan, sweep
+from runner import generate, plan, sweep, table
 
 run = generate("scheduler=ddpm", prompt="a red circle", seeds=[1, 2], decoder={"guidance_scale": 3})
 run.images[0].image                      # a PIL image
@@ -8,6 +8,7 @@ run.images[0].record["sha256"]           # its manifest entry; also run.images[0
 run.manifest["config"]["scheduler"]      # the manifest as plain values; run.recorded has it typed
 plan(model="kandinsky3", weights="/models")          # checks and graph; loads nothing
 sweep("scheduler=ddim,ddpm", "decoder.guidance_scale=1,4", prompt="a red circle")
+table("outputs/one/...", "outputs/two/...")          # a pandas DataFrame, a row a picture
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
@@ -33,6 +34,10 @@ from runner.runs.execute import SUCCESS, Finished
 from runner.runs.prepare import prepare_sweep
 from runner.runs.run import execute_run
 from runner.runs.sweep import execute_sweep
+from runner.system.machine import check_installed
+
+if TYPE_CHECKING:
+    import pandas
 
 
 @dataclass(frozen=True)
@@ -139,6 +144,28 @@ def sweep(*overrides: str, **keys: Any) -> list[Run]:
     combinations = itertools.product(*map(alternatives, _texts(overrides)))
     cells = [_cell(number, [*own, *fixed]) for number, own in enumerate(combinations)]
     return [_read(cell) for cell in execute_sweep(prepare_sweep(cells)).cells]
+
+
+def table(*folders: str | Path) -> pandas.DataFrame:
+    """The pictures of sweeps and runs, a row a picture.
+
+    Columns: sweep, cell, each axis of any of them, prompt, seed, each score, seconds, file (an
+    absolute path), sha256 (of the pixels). What is missing is missing there: seconds that were not
+    measured together, scores of other sweeps.
+
+    Args:
+        folders: of sweeps or runs, as `Run.folder` is one.
+
+    Raises:
+        ConfigError: a folder is none of a sweep or a run, or none is named.
+    """
+    from runner.analysis.table import table_of
+    from runner.analysis.together import read_all
+
+    check_installed("table", None, ("pandas",))
+    if not folders:
+        raise ConfigError("folder", None, "none is named", "folders of sweeps or runs")
+    return table_of(read_all([Path(folder) for folder in folders])).as_pandas()
 
 
 def _texts(overrides: tuple[object, ...]) -> list[str]:

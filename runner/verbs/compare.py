@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from runner.recording.sweep_record import SWEEP
 from runner.system.files import LATEST, output_below
@@ -20,40 +22,60 @@ def main(arguments: list[str]) -> int:
     _find_folder(options)
     if options.to:
         remember_place(absolute_uri(options.to))
-    check_installed("compare", options.folder, COMPARING)
+    check_installed("compare", " ".join(map(str, options.folders)), COMPARING)
     # Imported here, as they import scipy.
     from runner.analysis.comparison import logged, terminal, writing
     from runner.analysis.comparison.comparing import compare
     from runner.analysis.lettering import warn_of_substitutes
-    from runner.analysis.results import read_results
+    from runner.analysis.selecting import select
+    from runner.analysis.together import combined, hidden_differences, labels_of, read_all
+    from runner.analysis.within import writing as within_writing
+    from runner.analysis.within.comparing import compare_within
 
-    folder = options.folder.absolute()
-    results = read_results(folder)
-    asked = partial(
-        compare, results, by=options.by, baseline=options.baseline, confidence=options.confidence
-    )
+    folder = options.folders[0].absolute()
+    sweeps = read_all([each.absolute() for each in options.folders])
+    results = sweeps[0] if len(sweeps) == 1 else combined(sweeps)
+    if hidden := hidden_differences(sweeps, results.axes):
+        print(f"warning: the sweeps differ besides in {', '.join(hidden)}", file=sys.stderr)
+    where, within = options.where or [], options.within
+    cells = select(results, where) if where else results
+    said = {name: getattr(options, name) for name in ("by", "baseline", "confidence")}
+    write: Callable[[Any, Path], list[Path]] = writing.write
+    texts: Callable[[Any], Iterable[str]] = writing.texts_in_plots
+    show: Callable[[Any], None] = terminal.show
+    asked: Callable[..., Any] = partial(compare, cells, **said)
+    if within is not None:
+        write, texts = within_writing.write, within_writing.texts_in_plots
+        show = within_writing.show
+        asked = partial(compare_within, cells, within, where=where, **said)
     shown = asked(metrics=options.metrics)
-    # The sweep's own has all metrics, whichever are looked at now.
+    # What is kept has all metrics, whichever are looked at now.
     comparison = shown if options.metrics is None or options.out is not None else asked()
     for warning in comparison.warnings:
         print(f"warning: {warning}", file=sys.stderr)
-    out = (options.out or output_below(folder, writing.FOLDER)).absolute()
-    files = writing.write(comparison, out)
-    for warning in warn_of_substitutes(writing.texts_in_plots(comparison)):
+    # The sweep's own comparison is of all its cells; other questions have their own places.
+    own = within is None and not where and len(sweeps) == 1
+    others = labels_of([sweep.folder for sweep in sweeps])[1:]
+    asked_of = (shown.by, within or (), where, others)
+    name = writing.FOLDER if own else within_writing.folder_name(*asked_of)
+    out = (options.out or output_below(folder, name)).absolute()
+    files = write(comparison, out)
+    for warning in warn_of_substitutes(texts(comparison)):
         print(f"warning: {warning}", file=sys.stderr)
-    terminal.show(shown)
+    show(shown)
     print(f"{path_here(out)}/")
-    logged.log(results, files)
+    for sweep in sweeps:
+        logged.log(sweep, files, name)
     return 0
 
 
 def _find_folder(options: argparse.Namespace) -> None:
     """`--by scheduler FOLDER`: what stands behind several values and is a sweep's folder."""
-    for values in (options.by, options.baseline, options.metrics):
-        if values and len(values) > 1 and options.folder is None and _is_sweep(values[-1]):
-            options.folder = Path(values.pop())
-    if options.folder is None:
-        options.folder = Path("outputs", LATEST)
+    behind: list[Path] = []
+    for values in (options.by, options.baseline, options.metrics, options.within, options.where):
+        while values and len(values) > 1 and _is_sweep(values[-1]):
+            behind.insert(0, Path(values.pop()))
+    options.folders = [*options.folders, *behind] or [Path("outputs", LATEST)]
 
 
 def _is_sweep(text: str) -> bool:
@@ -69,7 +91,8 @@ def parser() -> argparse.ArgumentParser:
         "them as Markdown, CSV, LaTeX and JSON beside pictures of the trade-off.",
     )
     made.add_argument(
-        "folder", nargs="?", type=Path, help="of a sweep (default: the newest)",
+        "folders", nargs="*", type=Path, metavar="folder",
+        help="of a sweep (default: the newest); several are compared as one",
     )  # fmt: skip
     made.add_argument(
         "--by", metavar="AXIS", nargs="+", action="extend",
@@ -79,7 +102,17 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     made.add_argument(
         "--baseline", metavar="KEY=VALUE", nargs="+", action="extend",
-        help="the setting to compare with (default: the sweep's baseline)",
+        help="the setting to compare with; a value alone is enough where one axis has it "
+        "(default: the sweep's baseline)",
+    )  # fmt: skip
+    made.add_argument(
+        "--within", metavar="AXIS", nargs="+", action="extend",
+        help="axes that make a stratum: the difference in each, over all, whether it depends on "
+        "the stratum, and by prompt; with forest plots",
+    )  # fmt: skip
+    made.add_argument(
+        "--where", metavar="KEY=VALUE", nargs="+", action="extend",
+        help="only cells with these values; several of one key mean any of them",
     )  # fmt: skip
     made.add_argument(
         "--confidence", type=float, default=0.95, metavar="SHARE",

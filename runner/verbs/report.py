@@ -16,9 +16,11 @@ def main(arguments: list[str]) -> int:
     from runner.system.files import LATEST
     from runner.system.text import command, format_bytes, path_here, pluralize
 
-    named = options.folder or Path("outputs", LATEST)
-    folder = named.resolve() if named.exists() else named.absolute()
-    made = write_report(folder, options.out and options.out.absolute())
+    folder, *others = [
+        named.resolve() if named.exists() else named.absolute()
+        for named in options.folders or [Path("outputs", LATEST)]
+    ]
+    made = write_report(folder, options.out and options.out.absolute(), others)
     images, cells = (
         pluralize(len(made.facts.images), "image"),
         pluralize(len(made.facts.cells), "cell"),
@@ -53,8 +55,9 @@ def parser() -> argparse.ArgumentParser:
         "its place is replaced.",
     )
     made.add_argument(
-        "folder", nargs="?", type=Path, help="of a run or a sweep (default: the newest)"
-    )
+        "folders", nargs="*", type=Path, metavar="folder",
+        help="of a run or a sweep (default: the newest); several are shown as one",
+    )  # fmt: skip
     made.add_argument(
         "--out", type=Path, metavar="DIR", help="the page's folder (default: report in the folder)"
     )

@@ -26,6 +26,7 @@ VERBS: Sequence[Sequence[str]] = (
     ("grid", "{}"),
     ("compare", "{}"),
     ("report", "{}"),
+    ("table", "{}"),
     ("export", "{}"),
     ("export", "{}", "--layout", "t2i_compbench"),
     ("reproduce", "{}/0000_cell"),

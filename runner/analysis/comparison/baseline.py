@@ -12,6 +12,40 @@ from runner.config.overrides import assigned
 from runner.errors import ConfigError
 
 
+def with_keys(
+    results: SweepResult, by: Sequence[str] | None, given: Sequence[str] | None
+) -> Sequence[str] | None:
+    """Overrides of what may be values alone: `ddim` is `scheduler=ddim` where one axis has it.
+
+    Args:
+        by: the axes that are looked at; None: all.
+
+    Raises:
+        ConfigError: a value is no axis's, or that of several.
+    """
+    if given is None:
+        return None
+    axes = [axis for axis in results.axes if by is None or axis in by]
+    found = []
+    for text in given:
+        having = [axis for axis in axes if text in results.axes[axis]]
+        key, equals, _ = text.partition("=")
+        if equals and (key in results.axes or not having):
+            found.append(text)
+        elif len(having) == 1:
+            found.append(f"{having[0]}={text}")
+        else:
+            problem = f"is a value of {' and '.join(having)}" if having else "is no override"
+            allowed = [
+                f"{axis}={v}"
+                for axis in having or axes
+                for v in results.axes[axis]
+                if not having or v == text
+            ]
+            raise ConfigError("baseline", text, problem, allowed)
+    return found
+
+
 def named_axes(results: SweepResult, given: Sequence[str] | None) -> tuple[str, ...]:
     """The axes that the baseline names, in the sweep's order, without prompt and seed.
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 
 from runner.analysis.comparison import notes
-from runner.analysis.comparison.baseline import baseline_among, named_axes
+from runner.analysis.comparison.baseline import baseline_among, named_axes, with_keys
 from runner.analysis.comparison.findings import Comparison, MetricRows, Row, Verdict
 from runner.analysis.comparison.pairing import (
     ENOUGH_PROMPTS,
@@ -50,6 +50,7 @@ def compare(
         problem = "has a single cell: there is nothing to compare it with"
         allowed = "the folder of a sweep; `kandinsky sweeps` lists them"
         raise ConfigError("folder", results.folder, problem, allowed)
+    baseline = with_keys(results, by, baseline)
     named = named_axes(results, baseline)
     axes = compared_axes(results, by if by is not None else named or None)
     settings = settings_of(results, axes)
@@ -58,7 +59,7 @@ def compare(
     settings = [setting for setting in settings if setting.pictures]
     prompts = len({picture.prompt for picture in chosen.pictures.values()})
     whole_prompts = prompts >= ENOUGH_PROMPTS
-    rows = _Rows(settings, chosen, whole_prompts, 1 - confidence)
+    rows = RowBuilder(settings, chosen, whole_prompts, 1 - confidence)
     found = {name: rows.of(name, results.better[name]) for name in names}
     directed = [n for n in names if results.better[n] is not None and n not in (SECONDS, SPEED)]
     said = [
@@ -101,26 +102,36 @@ def _chosen(results: SweepResult, metrics: Sequence[str] | None) -> list[str]:
     return [name for name in known if name in metrics or name.partition(".")[0] in metrics]
 
 
-class _Rows:
-    """Builds the rows of each metric against one baseline."""
+class RowBuilder:
+    """Builds the rows of each metric against one baseline; None: nothing is compared."""
 
     def __init__(
-        self, settings: Sequence[Setting], baseline: Setting, whole_prompts: bool, missing: float
+        self,
+        settings: Sequence[Setting],
+        baseline: Setting | None,
+        whole_prompts: bool,
+        missing: float,
     ) -> None:
         self._settings = settings
         self._baseline = baseline
         self._whole_prompts = whole_prompts
         self._missing = missing
 
-    def of(self, metric: str, better: Better) -> MetricRows:
-        """A row for each setting that has numbers of the metric."""
+    def of(self, metric: str, better: Better, together: int | None = None) -> MetricRows:
+        """A row for each setting that has numbers of the metric.
+
+        Args:
+            together: how many differences the intervals hold for; None: those of these rows.
+        """
         measured = [setting for setting in self._settings if having(setting, metric)]
         means = [self._blocks(numbers(setting, metric)) for setting in measured]
         paired = [
-            Sample() if setting is self._baseline else differences(setting, self._baseline, metric)
+            Sample()
+            if self._baseline is None or setting is self._baseline
+            else differences(setting, self._baseline, metric)
             for setting in measured
         ]
-        compared = sum(1 for sample in paired if sample.values)
+        compared = together or sum(1 for sample in paired if sample.values)
         # Bonferroni: all intervals together miss no more often than one alone would.
         missing = self._missing / max(1, compared)
         blocks = [self._blocks(sample) for sample in paired]
@@ -151,20 +162,23 @@ class _Rows:
         return MetricRows(better, tuple(rows))
 
     def _blocks(self, sample: Sample) -> Blocks:
-        # Also where single pictures are resampled: those of one prompt and seed, from several
-        # cells, began with the same noise.
-        seeds: Iterable[int | None] = (
-            [None] * len(sample.seeds) if self._whole_prompts else sample.seeds
-        )
-        return blocks_of(sample.values, list(zip(sample.prompts, seeds, strict=True)))
+        return blocks_of(sample.values, blocks_named(sample, self._whole_prompts))
 
     def _verdict(
         self, metric: str, better: Better, blocks: Blocks, ends: Interval | None, missing: float
     ) -> Verdict:
-        if better is None or not having(self._baseline, metric):
+        if better is None or self._baseline is None or not having(self._baseline, metric):
             return Verdict.none
         if not can_decide(len(blocks), missing):
             return Verdict.too_few
         if ends is None or ends.low <= 0 <= ends.high:
             return Verdict.undecided
         return Verdict.better if (ends.low > 0) == (better == "higher") else Verdict.worse
+
+
+def blocks_named(sample: Sample, whole_prompts: bool) -> list[Hashable]:
+    """The block that each number belongs to: its prompt, or its prompt and seed."""
+    # Also where single pictures are resampled: those of one prompt and seed, from several cells,
+    # began with the same noise.
+    seeds: Iterable[int | None] = [None] * len(sample.seeds) if whole_prompts else sample.seeds
+    return list(zip(sample.prompts, seeds, strict=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from runner.analysis.comparison.findings import Comparison
 from runner.analysis.comparison.tables import Column, Table, heading, tables
@@ -37,17 +38,18 @@ ANY = re.compile("|".join(map(re.escape, SPECIAL)))
 
 def latex(comparison: Comparison) -> str:
     """The whole file: `\\input` it, with `\\usepackage{booktabs, textcomp}`."""
+    return latex_of(tables(comparison, every_axis=True), heading(comparison), comparison.notes)
+
+
+def latex_of(tables: Sequence[Table], compared: str, notes: Sequence[str]) -> str:
+    """The file of some tables; `compared` ends each caption, the notes are comments."""
     lines = [
         r"% \usepackage{booktabs, textcomp}; with pdfLaTeX also \usepackage[T1]{fontenc}",
-        *_notes(comparison),
+        *(f"% {note}" for note in notes),
     ]
-    for table in tables(comparison, every_axis=True):
-        lines += ["", *_table(table, heading(comparison))]
+    for table in tables:
+        lines += ["", *_table(table, compared)]
     return "\n".join(lines) + "\n"
-
-
-def _notes(comparison: Comparison) -> list[str]:
-    return [f"% {note}" for note in comparison.notes]
 
 
 def _table(table: Table, compared: str) -> list[str]:

@@ -21,7 +21,7 @@ from runner.tracking.session import TrackingSession, now_ms
 from runner.tracking.spool import SPOOLS
 
 
-def log(results: SweepResult, files: Sequence[Path]) -> None:
+def log(results: SweepResult, files: Sequence[Path], folder_there: str = FOLDER) -> None:
     """Deliver the files to the sweep's MLflow run; later where its server does not answer.
 
     Does nothing where the sweep was not tracked, or where its MLflow store is gone.
@@ -48,7 +48,7 @@ def log(results: SweepResult, files: Sequence[Path]) -> None:
             # Named as a later attempt at the sweep, with a number that no attempt has: so the
             # records of earlier attempts are delivered first.
             name = f"{sweep_id}{f'-{number}' if number else ''}.{now_ms()}"
-            _log(output_dir, uri, name, runs, experiments, files)
+            _log(output_dir, uri, name, runs, experiments, files, folder_there)
 
 
 def _stores(results: SweepResult) -> dict[str | None, list[str]]:
@@ -70,6 +70,7 @@ def _log(
     runs: Sequence[str],
     experiments: Sequence[str],
     files: Sequence[Path],
+    folder_there: str,
 ) -> None:
     try:
         session = TrackingSession(output_dir, uri, name)
@@ -81,7 +82,7 @@ def _log(
         for experiment in experiments:
             session.look_up(run, experiment)
         for file in files:
-            session.file(run, file, FOLDER)
+            session.file(run, file, folder_there)
     session.close()
     if (output_dir / SPOOLS / name).exists():
         sync = for_outputs("sync", output_dir)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from runner.analysis.comparison.findings import Comparison
-from runner.analysis.comparison.tables import heading, tables
+from runner.analysis.comparison.tables import Table, heading, tables
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~&$!])")
 
@@ -15,16 +15,20 @@ def markdown(comparison: Comparison) -> str:
     """The whole file."""
     parts = [f"# {escaped(heading(comparison))}"]
     for table in tables(comparison, every_axis=True):
-        rows = [
-            _row([escaped(column.heading) for column in table.columns]),
-            _row(["---:" if column.numeric else "---" for column in table.columns]),
-            *(_row([escaped(cell) for cell in line.cells]) for line in table.lines),
-        ]
-        parts += [f"## {escaped(table.title)}", "\n".join(rows)]
-        if table.front:
-            parts.append(escaped(table.front))
+        parts += parts_of(table)
     parts += ["## Notes", *map(escaped, comparison.notes)]
     return "\n\n".join(parts) + "\n"
+
+
+def parts_of(table: Table) -> list[str]:
+    """A table's heading, the table, and the line on its front; an empty line goes between them."""
+    rows = [
+        _row([escaped(column.heading) for column in table.columns]),
+        _row(["---:" if column.numeric else "---" for column in table.columns]),
+        *(_row([escaped(cell) for cell in line.cells]) for line in table.lines),
+    ]
+    front = [escaped(table.front)] if table.front else []
+    return [f"## {escaped(table.title)}", "\n".join(rows), *front]
 
 
 def escaped(text: str) -> str:

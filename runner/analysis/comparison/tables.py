@@ -98,7 +98,7 @@ def _table(comparison: Comparison, metric: str, rows: MetricRows, every_axis: bo
         if compared:
             cells += [str(row.pairs) if row.pairs else ""] if every_axis else []
             verdict = "" if row.verdict is Verdict.none else row.verdict.value
-            cells += [*_difference(row, decimals), verdict]
+            cells += [*difference_texts(row, decimals), verdict]
         lines.append(Line(tuple(cells), row.verdict))
     direction = f" ({rows.better} is better)" if rows.better else ""
     points = comparison.pareto.get(metric, ())
@@ -124,7 +124,7 @@ def _front(points: Sequence[Point], by: Sequence[str], decimals: int | None) -> 
     return f"Worth their seconds: {'; '.join(each)}{others}"
 
 
-def _difference(row: Row, decimals: int | None) -> tuple[str, str]:
+def difference_texts(row: Row, decimals: int | None) -> tuple[str, str]:
     """A row's difference and its interval; a decided difference is never rounded to zero."""
     ends = [end for end in (row.low, row.high) if end is not None]
     if decimals is not None and row.verdict in (Verdict.better, Verdict.worse):

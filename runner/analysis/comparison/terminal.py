@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 from rich import box
 from rich.console import Console
@@ -21,16 +22,21 @@ COLOURS = {Verdict.better: "green", Verdict.worse: "red", Verdict.baseline: "bol
 
 def show(comparison: Comparison) -> None:
     """Print it. Users' texts are never read as markup."""
+    show_tables(tables(comparison, every_axis=False), heading(comparison), comparison.notes)
+
+
+def show_tables(tables: Sequence[Table], heading: str, notes: Sequence[str]) -> None:
+    """Print tables below a heading, then notes. Users' texts are never read as markup."""
     console = Console(file=for_rich(sys.stdout), highlight=False, emoji=False, markup=False)
-    console.print(Text(clean(heading(comparison)), style="bold"))
-    for table in tables(comparison, every_axis=False):
+    console.print(Text(clean(heading), style="bold"))
+    for table in tables:
         console.print()
         console.print(Text(clean(table.title), style="bold"))
         console.print(_drawn(table))
         if table.front:
             console.print(Text(clean(table.front)))
     console.print()
-    for note in comparison.notes:
+    for note in notes:
         console.print(Text(clean(note), style="dim"))
 
 

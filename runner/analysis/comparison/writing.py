@@ -13,6 +13,7 @@ from runner.analysis.comparison.labels import values_of
 from runner.analysis.comparison.latex import latex
 from runner.analysis.comparison.markdown import markdown
 from runner.analysis.results import COSTS
+from runner.analysis.spreadsheet import inert
 from runner.analysis.timing import NOT_MEASURED
 from runner.errors import StorageError
 from runner.system.files import write_whole
@@ -22,9 +23,6 @@ FOLDER = "comparison"
 """Within a sweep's folder, and among the artifacts of its MLflow run."""
 JSON = "comparison.json"
 PLOT = "pareto_"
-
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""First characters that make a spreadsheet read a text as a formula."""
 
 
 def write(comparison: Comparison, out: Path) -> list[Path]:
@@ -64,31 +62,19 @@ def as_csv(comparison: Comparison) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(
-        ["metric", "better", *map(_inert, comparison.by), "n", "mean", "mean_low", "mean_high",
+        ["metric", "better", *map(inert, comparison.by), "n", "mean", "mean_low", "mean_high",
          "pairs", "difference", "low", "high", "verdict"]
     )  # fmt: skip
     for name, rows in comparison.metrics.items():
         for row in rows.rows:
-            choice = [_inert(row.choice.get(axis, "")) for axis in comparison.by]
+            choice = [inert(row.choice.get(axis, "")) for axis in comparison.by]
             numbers = [row.n, row.mean, row.mean_low, row.mean_high, row.pairs, row.difference,
                        row.low, row.high]  # fmt: skip
-            writer.writerow([_inert(name), rows.better or "", *choice, *numbers, row.verdict])
+            writer.writerow([inert(name), rows.better or "", *choice, *numbers, row.verdict])
     for name in comparison.unmeasured:
         empty = [""] * (len(comparison.by) + 8)
         writer.writerow([name, COSTS[name], *empty, NOT_MEASURED])
     return out.getvalue()
-
-
-def _inert(text: str) -> str:
-    return f"'{text}" if text.startswith(FORMULA) and not _is_number(text) else text
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _plots(comparison: Comparison) -> list[tuple[str, bytes]]:

@@ -16,6 +16,7 @@ from runner.analysis.report.facts import Facts
 from runner.analysis.report.gather import facts_of, inputs_of
 from runner.analysis.report.pictures import Placed, Source
 from runner.analysis.results import SweepResult, read_results
+from runner.analysis.together import combined, folder_named, labels_of, read_all
 from runner.errors import ConfigError, StorageError
 from runner.system.files import output_below
 from runner.system.untrusted import UntrustedError, read_regular
@@ -44,20 +45,28 @@ class Report:
     unreadable: tuple[Path, ...]
 
 
-def write_report(folder: Path, out: Path | None = None) -> Report:
-    """Write the page of a sweep or a run.
+def write_report(folder: Path, out: Path | None = None, others: Sequence[Path] = ()) -> Report:
+    """Write the page of a sweep or a run, or of several as one.
 
     Args:
         out: the page's folder; the single file is beside it. By default `report` in `folder`.
             An earlier report there is replaced.
+        others: folders of further sweeps and runs.
 
     Raises:
         ConfigError: `folder` holds neither a sweep nor a run, or `out` is not a report.
         StorageError: it cannot be written.
     """
-    result = read_results(folder)
-    facts = facts_of(result, read_comparison(folder))
-    target = output_below(folder, NAME) if out is None else out
+    name = NAME
+    if others:
+        sweeps = read_all([folder, *others])
+        result = combined(sweeps)
+        facts = facts_of(result, None)
+        name = folder_named(NAME, "with", *labels_of([sweep.folder for sweep in sweeps])[1:])
+    else:
+        result = read_results(folder)
+        facts = facts_of(result, read_comparison(folder))
+    target = output_below(folder, name) if out is None else out
     alone = target.with_name(f"{target.name}.html")
     _check_replaceable(target, alone)
     building = target.with_name(f".{target.name}.{secrets.token_hex(8)}.building")

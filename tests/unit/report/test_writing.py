@@ -208,3 +208,20 @@ def test_what_pictures_were_made_from_is_there_once(tmp_path: Path) -> None:
     (missing,) = write_report(folder).unreadable
     assert missing.name == "mask_0123abcd.png"
     assert report.unreadable == ()
+
+
+def test_several_sweeps_are_on_one_page(swept: Path, tmp_path: Path) -> None:
+    other = write_sweep(tmp_path / "more" / "other", Made(axes={"scheduler": ("lcm",)}))
+    single = write_run(tmp_path / "more" / "single", Made())
+    before = data_in((write_report(swept).index.parent / "data.js").read_text())
+    report = write_report(swept, others=[other, single])
+    assert report.index.parent.name == "report-with-more_other-more_single"
+    data = data_in((report.index.parent / "data.js").read_text(encoding="ascii"))
+    # A command that runs one of them again would not run all.
+    assert data["command"] == ""
+    assert len(data["cells"]) == len(before["cells"]) + 2
+    assert [cell["number"] for cell in data["cells"]] == list(range(len(data["cells"])))
+    fulls = [full for _, full in data["pictures"]]
+    assert len(set(fulls)) == len(data["images"]) > len(before["images"])
+    assert "lcm" in next(axis for axis in data["axes"] if axis["name"] == "scheduler")["values"]
+    assert data_in((swept / "report" / "data.js").read_text()) == before

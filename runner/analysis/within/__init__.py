@@ -1,0 +1,1 @@
+"""Compares settings within strata: does the difference hold in each of them?"""

@@ -1,0 +1,171 @@
+"""Writes a comparison within strata to files, and prints it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from runner.analysis.comparison import latex, markdown, terminal
+from runner.analysis.comparison.labels import axis_names
+from runner.analysis.comparison.writing import FOLDER
+from runner.analysis.results import COSTS
+from runner.analysis.spreadsheet import inert
+from runner.analysis.timing import NOT_MEASURED
+from runner.analysis.together import folder_named
+from runner.analysis.within.findings import Within
+from runner.analysis.within.tables import compared_rows, heading, tables
+from runner.errors import StorageError
+from runner.system.files import write_whole
+
+PLOT = "forest_"
+LONGEST_TITLE = "by prompt"
+MOST_LINES = 24
+"""Of a table by prompt on the terminal; the files have all."""
+
+
+def folder_name(
+    by: Sequence[str], within: Sequence[str], where: Sequence[str], others: Sequence[str]
+) -> str:
+    """The folder of such a comparison: that of another question has another name.
+
+    Args:
+        others: names of further sweeps that are compared with the first.
+    """
+    parts = [*axis_names(by), *(["within", *axis_names(within)] if within else [])]
+    parts += ["where", *where] if where else []
+    parts += ["with", *others] if others else []
+    return folder_named(FOLDER, *parts)
+
+
+def write(found: Within, out: Path) -> list[Path]:
+    """Write all files into a folder, which is created; earlier forest plots there are removed.
+
+    Raises:
+        StorageError: a file cannot be written.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for old in out.glob(f"{PLOT}*"):
+            old.unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(f"cannot write into {out}: {error.strerror}") from error
+    texts: Mapping[str, Callable[[Within], str]] = {
+        "within.md": _markdown,
+        "within.csv": as_csv,
+        "within_interactions.csv": interactions_csv,
+        "within_prompts.csv": prompts_csv,
+        "within.tex": _latex,
+        "within.json": Within.as_json,
+    }
+    # Half of a surrogate pair cannot be encoded.
+    made = {name: text(found).encode("utf-8", "replace") for name, text in texts.items()}
+    made |= _plots(found)
+    for name, content in made.items():
+        write_whole(out / name, content)
+    return [out / name for name in made]
+
+
+def show(found: Within) -> None:
+    """Print it."""
+    shown = [
+        table
+        for table in tables(found, every_axis=False)
+        if not table.title.endswith(LONGEST_TITLE) or len(table.lines) <= MOST_LINES
+    ]
+    terminal.show_tables(shown, heading(found), found.notes)
+
+
+def texts_in_plots(found: Within) -> Iterator[str]:
+    """What may be written in the plots."""
+    # Only now: it imports matplotlib.
+    from runner.analysis.within.forest_plot import texts_in_forest
+
+    return texts_in_forest(found)
+
+
+def _markdown(found: Within) -> str:
+    parts = [f"# {markdown.escaped(heading(found))}"]
+    for table in tables(found, every_axis=True):
+        parts += markdown.parts_of(table)
+    return "\n\n".join([*parts, "## Notes", *map(markdown.escaped, found.notes)]) + "\n"
+
+
+def _latex(found: Within) -> str:
+    return latex.latex_of(tables(found, every_axis=True), heading(found), found.notes)
+
+
+def as_csv(found: Within) -> str:
+    """A row for each stratum and setting, and for each setting over all; with all digits."""
+    by, within = found.overall.by, found.within
+    head = ["metric", "better", "part", *within, *by, "n", "mean", "pairs", "difference", "low",
+            "high", "verdict"]  # fmt: skip
+    rows: list[Sequence[Any]] = []
+    for name, metric in found.metrics.items():
+        for values, row in compared_rows(metric):
+            stratum = {} if values is None else values
+            rows.append(
+                [name, metric.better or "", "overall" if values is None else "stratum",
+                 *(stratum.get(axis, "") for axis in within),
+                 *(row.choice.get(axis, "") for axis in by),
+                 row.n, row.mean, row.pairs, row.difference, row.low, row.high, str(row.verdict)]
+            )  # fmt: skip
+    for name in found.overall.unmeasured:
+        rows.append([name, COSTS[name], *[""] * (len(head) - 3), NOT_MEASURED])
+    return _csv(head, rows)
+
+
+def interactions_csv(found: Within) -> str:
+    """A row for each test of interaction."""
+    by = found.overall.by
+    head = ["metric", *by, "strata", "blocks", "F", "df_between", "df_within", "p", "p_adjusted",
+            "differs"]  # fmt: skip
+    return _csv(
+        head,
+        (
+            [name, *(one.choice.get(axis, "") for axis in by), one.strata, one.blocks,
+             one.statistic, one.between, one.within, one.p, one.p_adjusted, one.differs]
+            for name, metric in found.metrics.items()
+            for one in metric.interactions
+        ),
+    )  # fmt: skip
+
+
+def prompts_csv(found: Within) -> str:
+    """A row for each prompt and setting."""
+    by = found.overall.by
+    head = ["metric", "prompt", *by, "pairs", "baseline_mean", "mean", "difference"]
+    return _csv(
+        head,
+        (
+            [name, row.prompt, *(row.choice.get(axis, "") for axis in by), row.pairs,
+             row.baseline_mean, row.mean, row.difference]
+            for name, metric in found.metrics.items()
+            for row in metric.prompts
+        ),
+    )  # fmt: skip
+
+
+def _csv(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    for row in (head, *rows):
+        writer.writerow([inert(cell) if isinstance(cell, str) else cell for cell in row])
+    return out.getvalue()
+
+
+def _plots(found: Within) -> dict[str, bytes]:
+    # Only now: it imports matplotlib.
+    from runner.analysis.within.forest_plot import draw_forest
+
+    made: dict[str, bytes] = {}
+    for metric in found.metrics:
+        name = plain = PLOT + re.sub(r"[^\w.-]+", "-", metric)[:100]
+        number = 2
+        while f"{name}.png" in made:
+            name, number = f"{plain}_{number}", number + 1
+        made |= {f"{name}.{kind}": drawn for kind, drawn in draw_forest(found, metric).items()}
+    return made
