@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -11,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from runner.analysis.results import SweepResult
-from runner.analysis.spreadsheet import inert
+from runner.analysis.spreadsheet import csv_text
 from runner.analysis.together import NUMBER, labels_of, value_of
 from runner.config.measuring import SECONDS
 
@@ -41,11 +39,7 @@ class Table:
         """With a line of headings. A text that a spreadsheet would run as a formula gets an
         apostrophe in front.
         """
-        out = io.StringIO()
-        writer = csv.writer(out, lineterminator="\n")
-        for row in (self.columns, *self.rows):
-            writer.writerow([inert(cell) if isinstance(cell, str) else cell for cell in row])
-        return out.getvalue()
+        return csv_text((self.columns, *self.rows))
 
     def as_pandas(self) -> pandas.DataFrame:
         """A DataFrame. A column of numbers is one of numbers; what is missing is missing there."""

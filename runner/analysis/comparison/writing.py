@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from runner.analysis.comparison.findings import Comparison
 from runner.analysis.comparison.labels import values_of
 from runner.analysis.comparison.latex import latex
 from runner.analysis.comparison.markdown import markdown
 from runner.analysis.results import COSTS
-from runner.analysis.spreadsheet import inert
+from runner.analysis.spreadsheet import csv_text
 from runner.analysis.timing import NOT_MEASURED
 from runner.errors import StorageError
 from runner.system.files import write_whole
@@ -31,50 +30,64 @@ def write(comparison: Comparison, out: Path) -> list[Path]:
     Raises:
         StorageError: a file cannot be written.
     """
+    return write_files(out, _earlier_plots(out), _files(comparison))
+
+
+def write_files(
+    out: Path, earlier: Iterable[str], files: Iterable[tuple[str, bytes]]
+) -> list[Path]:
+    """Write files into a folder, which is created, each once it is made; `earlier` names those
+    that are removed before.
+
+    Raises:
+        StorageError: a file cannot be written.
+    """
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for name in _earlier_plots(out):
+        for name in earlier:
             (out / name).unlink(missing_ok=True)
     except OSError as error:
         raise StorageError(f"cannot write into {out}: {error.strerror}") from error
+    made = []
+    for name, content in files:
+        write_whole(out / name, content)
+        made.append(out / name)
+    return made
+
+
+def encoded(text: str) -> bytes:
+    """As a file holds it: half of a surrogate pair cannot be encoded."""
+    return text.encode("utf-8", "replace")
+
+
+def _files(comparison: Comparison) -> Iterator[tuple[str, bytes]]:
     texts: Mapping[str, Callable[[Comparison], str]] = {
         "comparison.md": markdown,
         "comparison.csv": as_csv,
         "comparison.tex": latex,
         JSON: Comparison.as_json,
     }
-    made = []
-    for name, content in texts.items():
-        # Half of a surrogate pair cannot be encoded.
-        write_whole(out / name, content(comparison).encode("utf-8", "replace"))
-        made.append(out / name)
-    for name, picture in _plots(comparison):
-        write_whole(out / name, picture)
-        made.append(out / name)
-    return made
+    for name, text in texts.items():
+        yield name, encoded(text(comparison))
+    yield from _plots(comparison)
 
 
 def as_csv(comparison: Comparison) -> str:
-    """A row for each metric and setting, with all digits.
-
-    A text that a spreadsheet would run as a formula gets an apostrophe in front.
-    """
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(
-        ["metric", "better", *map(inert, comparison.by), "n", "mean", "mean_low", "mean_high",
-         "pairs", "difference", "low", "high", "verdict"]
-    )  # fmt: skip
+    """A row for each metric and setting; see `csv_text`."""
+    by = comparison.by
+    made: list[Sequence[Any]] = [
+        ["metric", "better", *by, "n", "mean", "mean_low", "mean_high", "pairs", "difference",
+         "low", "high", "verdict"]
+    ]  # fmt: skip
     for name, rows in comparison.metrics.items():
         for row in rows.rows:
-            choice = [inert(row.choice.get(axis, "")) for axis in comparison.by]
+            choice = [row.choice.get(axis, "") for axis in by]
             numbers = [row.n, row.mean, row.mean_low, row.mean_high, row.pairs, row.difference,
                        row.low, row.high]  # fmt: skip
-            writer.writerow([inert(name), rows.better or "", *choice, *numbers, row.verdict])
+            made.append([name, rows.better or "", *choice, *numbers, row.verdict])
     for name in comparison.unmeasured:
-        empty = [""] * (len(comparison.by) + 8)
-        writer.writerow([name, COSTS[name], *empty, NOT_MEASURED])
-    return out.getvalue()
+        made.append([name, COSTS[name], *[""] * (len(by) + 8), NOT_MEASURED])
+    return csv_text(made)
 
 
 def _plots(comparison: Comparison) -> list[tuple[str, bytes]]:
@@ -106,16 +119,22 @@ def texts_in_plots(comparison: Comparison) -> Iterator[str]:
                 yield from values_of(point.choice, comparison.by)
 
 
-def _plot_files(metrics: Iterable[str]) -> dict[str, str]:
-    """Metric -> its plot's file name, safe whatever a user calls the parts of a metric."""
+def plot_stems(prefix: str, metrics: Iterable[str]) -> dict[str, str]:
+    """Metric -> its plot's file name without a suffix, safe whatever a user calls the parts of a
+    metric.
+    """
     names: dict[str, str] = {}
     for metric in metrics:
-        name = plain = PLOT + re.sub(r"[^\w.-]+", "-", metric)[:100]
+        name = plain = prefix + re.sub(r"[^\w.-]+", "-", metric)[:100]
         number = 2
-        while f"{name}.png" in names.values():
+        while name in names.values():
             name, number = f"{plain}_{number}", number + 1
-        names[metric] = f"{name}.png"
+        names[metric] = name
     return names
+
+
+def _plot_files(metrics: Iterable[str]) -> dict[str, str]:
+    return {metric: f"{stem}.png" for metric, stem in plot_stems(PLOT, metrics).items()}
 
 
 def _earlier_plots(out: Path) -> Iterable[str]:

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from runner.analysis.comparison import latex, markdown, terminal
 from runner.analysis.comparison.labels import axis_names
-from runner.analysis.comparison.writing import FOLDER
+from runner.analysis.comparison.writing import FOLDER, encoded, plot_stems, write_files
 from runner.analysis.results import COSTS
-from runner.analysis.spreadsheet import inert
+from runner.analysis.spreadsheet import csv_text
 from runner.analysis.timing import NOT_MEASURED
 from runner.analysis.together import folder_named
 from runner.analysis.within.findings import Within
 from runner.analysis.within.tables import compared_rows, heading, tables
-from runner.errors import StorageError
-from runner.system.files import write_whole
 
 PLOT = "forest_"
 LONGEST_TITLE = "by prompt"
@@ -47,12 +42,10 @@ def write(found: Within, out: Path) -> list[Path]:
     Raises:
         StorageError: a file cannot be written.
     """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        for old in out.glob(f"{PLOT}*"):
-            old.unlink(missing_ok=True)
-    except OSError as error:
-        raise StorageError(f"cannot write into {out}: {error.strerror}") from error
+    return write_files(out, (old.name for old in out.glob(f"{PLOT}*")), _files(found))
+
+
+def _files(found: Within) -> Iterator[tuple[str, bytes]]:
     texts: Mapping[str, Callable[[Within], str]] = {
         "within.md": _markdown,
         "within.csv": as_csv,
@@ -61,12 +54,9 @@ def write(found: Within, out: Path) -> list[Path]:
         "within.tex": _latex,
         "within.json": Within.as_json,
     }
-    # Half of a surrogate pair cannot be encoded.
-    made = {name: text(found).encode("utf-8", "replace") for name, text in texts.items()}
-    made |= _plots(found)
-    for name, content in made.items():
-        write_whole(out / name, content)
-    return [out / name for name in made]
+    for name, text in texts.items():
+        yield name, encoded(text(found))
+    yield from _plots(found)
 
 
 def show(found: Within) -> None:
@@ -115,7 +105,7 @@ def as_csv(found: Within) -> str:
             )  # fmt: skip
     for name in found.overall.unmeasured:
         rows.append([name, COSTS[name], *[""] * (len(head) - 3), NOT_MEASURED])
-    return _csv(head, rows)
+    return csv_text([head, *rows])
 
 
 def interactions_csv(found: Within) -> str:
@@ -123,14 +113,13 @@ def interactions_csv(found: Within) -> str:
     by = found.overall.by
     head = ["metric", *by, "strata", "blocks", "F", "df_between", "df_within", "p", "p_adjusted",
             "differs"]  # fmt: skip
-    return _csv(
-        head,
-        (
+    return csv_text(
+        [head, *(
             [name, *(one.choice.get(axis, "") for axis in by), one.strata, one.blocks,
              one.statistic, one.between, one.within, one.p, one.p_adjusted, one.differs]
             for name, metric in found.metrics.items()
             for one in metric.interactions
-        ),
+        )]
     )  # fmt: skip
 
 
@@ -138,34 +127,20 @@ def prompts_csv(found: Within) -> str:
     """A row for each prompt and setting."""
     by = found.overall.by
     head = ["metric", "prompt", *by, "pairs", "baseline_mean", "mean", "difference"]
-    return _csv(
-        head,
-        (
+    return csv_text(
+        [head, *(
             [name, row.prompt, *(row.choice.get(axis, "") for axis in by), row.pairs,
              row.baseline_mean, row.mean, row.difference]
             for name, metric in found.metrics.items()
             for row in metric.prompts
-        ),
+        )]
     )  # fmt: skip
 
 
-def _csv(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    for row in (head, *rows):
-        writer.writerow([inert(cell) if isinstance(cell, str) else cell for cell in row])
-    return out.getvalue()
-
-
-def _plots(found: Within) -> dict[str, bytes]:
+def _plots(found: Within) -> Iterator[tuple[str, bytes]]:
     # Only now: it imports matplotlib.
     from runner.analysis.within.forest_plot import draw_forest
 
-    made: dict[str, bytes] = {}
-    for metric in found.metrics:
-        name = plain = PLOT + re.sub(r"[^\w.-]+", "-", metric)[:100]
-        number = 2
-        while f"{name}.png" in made:
-            name, number = f"{plain}_{number}", number + 1
-        made |= {f"{name}.{kind}": drawn for kind, drawn in draw_forest(found, metric).items()}
-    return made
+    for metric, stem in plot_stems(PLOT, found.metrics).items():
+        for kind, drawn in draw_forest(found, metric).items():
+            yield f"{stem}.{kind}", drawn
