@@ -96,6 +96,7 @@ class Facts:
         unmeasured: that seconds were not measured, and why; None: they were.
         comparison: see `compared.describe_comparison`.
         outdated: whether pictures or numbers have changed since the comparison.
+        within: comparisons within strata, see `compared.describe_within`.
     """
 
     name: str
@@ -117,3 +118,4 @@ class Facts:
     unmeasured: str | None
     comparison: dict[str, Any] | None
     outdated: bool
+    within: tuple[dict[str, Any], ...] = ()

@@ -7,6 +7,7 @@ drawGrid();
 startTable();
 startPlots();
 drawComparison();
+drawWithin();
 drawContents();
 startViewer();
 startComparing();
