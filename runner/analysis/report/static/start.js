@@ -2,6 +2,8 @@
 
 drawHead();
 drawFailures();
+choosePlots();
+startAddress();
 drawGridPickers();
 drawGrid();
 startTable();
@@ -11,4 +13,5 @@ drawWithin();
 drawContents();
 startViewer();
 startComparing();
+showNamedPicture();
 window.addEventListener("resize", fitGrid);
