@@ -25,6 +25,7 @@ VERBS = {
     "again": "run what made a picture once more, with one thing changed",
     "grid": "the pictures of a run or a sweep on one labelled sheet",
     "report": "the page of a run or a sweep, for any browser: grid, table, plots",
+    "view": "that page on this machine, while the sweep runs",
     "compare": "settings of a sweep against a baseline: differences, intervals, seconds",
     "table": "the pictures of sweeps and runs as one table: axes, prompt, seed, scores, file",
     "export": "the pictures of a run or a sweep as scorers of benchmarks read them",

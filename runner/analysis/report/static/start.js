@@ -1,9 +1,9 @@
 // All parts, in the order of the page.
 
-drawHead();
-drawFailures();
 choosePlots();
 startAddress();
+drawHead();
+drawFailures();
 drawGridPickers();
 drawGrid();
 startTable();
@@ -11,7 +11,9 @@ startPlots();
 drawComparison();
 drawWithin();
 drawContents();
+startHead();
 startViewer();
 startComparing();
 showNamedPicture();
 window.addEventListener("resize", fitGrid);
+if (report.live) startLive();
