@@ -10,8 +10,10 @@ from runner.analysis.comparison.findings import Comparison
 from runner.analysis.report.compared import describe_comparison, describe_within
 from runner.analysis.report.facts import Axis, CellFacts, Facts, ImageFacts
 from runner.analysis.report.settings import environment
+from runner.analysis.report.voted import describe_votes
 from runner.analysis.results import Better, CellResult, ImageResult, SweepResult
 from runner.analysis.timing import NOT_MEASURED, TO_MEASURE
+from runner.analysis.votes.findings import Judged
 from runner.analysis.within.findings import StoredWithin
 from runner.config.measuring import SECONDS, baseline_of
 from runner.config.overrides import assigned
@@ -26,7 +28,10 @@ NO_PROMPT = "(no prompt)"
 
 
 def facts_of(
-    result: SweepResult, comparison: Comparison | None, within: Sequence[StoredWithin] = ()
+    result: SweepResult,
+    comparison: Comparison | None,
+    within: Sequence[StoredWithin] = (),
+    judged: Judged | None = None,
 ) -> Facts:
     """The data of the page of a sweep or a run. Images are in the order of `result.images()`."""
     # An earlier comparison may have what turns out not to have been measured.
@@ -87,6 +92,7 @@ def facts_of(
         comparison=None if comparison is None else describe_comparison(comparison, without),
         outdated=comparison is not None and comparison.of != result.digest,
         within=tuple(describe_within(each, result, without) for each in within),
+        votes=None if judged is None else describe_votes(judged, result),
     )
 
 

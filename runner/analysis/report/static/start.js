@@ -8,6 +8,7 @@ startTable();
 startPlots();
 drawComparison();
 drawWithin();
+drawVotes();
 drawContents();
 startViewer();
 startComparing();
