@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -144,20 +144,23 @@ def _question(
     whole_prompts = prompts >= ENOUGH_PROMPTS
     start = list(choices).index(baseline)
     met = sorted({start, *(place for one in counted for place in one.settings)})
-    points = points_of((_among(one.meeting, met) for one in counted), len(met))
+    all_places = _placed(met)
+    points = points_of((_among(one.meeting, all_places) for one in counted), len(met))
     linked = reached((points + points.T) > 0, met.index(start))
     among = [place for place, is_linked in zip(met, linked, strict=True) if is_linked]
     found: dict[int, Strength] = {}
     if len(among) > 1:
+        places = _placed(among)
         blocks: dict[Hashable, list[Meeting]] = {}
         for one in counted:
-            if one.settings[0] in among:
+            if one.settings[0] in places:
                 name = one.block[0] if whole_prompts else one.block
-                blocks.setdefault(name, []).append(_among(one.meeting, among))
+                blocks.setdefault(name, []).append(_among(one.meeting, places))
         own = strengths(list(blocks.values()), len(among), among.index(start), missing)
         found = dict(zip(among, own, strict=True))
+    counts = _counts(counted)
     rows = tuple(
-        _row(choices[place], _counts(counted, place), found.get(place), place == start)
+        _row(choices[place], counts.get(place, (0, 0, 0)), found.get(place), place == start)
         for place in met
     )
     agreement = _agreement(counted)
@@ -180,20 +183,25 @@ def _question(
     )
 
 
-def _among(meeting: Meeting, settings: Sequence[int]) -> Meeting:
-    """A meeting by the places among these settings."""
+def _among(meeting: Meeting, settings: Mapping[int, int]) -> Meeting:
+    """A meeting by the places among some settings."""
     one, other, won = meeting
-    return settings.index(one), settings.index(other), won
+    return settings[one], settings[other], won
 
 
-def _counts(counted: Sequence[_Counted], place: int) -> tuple[int, int, int]:
-    """How often a setting won, tied and lost."""
-    won = tied = lost = 0
+def _placed(settings: Iterable[int]) -> dict[int, int]:
+    return {setting: place for place, setting in enumerate(settings)}
+
+
+def _counts(counted: Sequence[_Counted]) -> dict[int, tuple[int, int, int]]:
+    """Setting -> how often it won, tied and lost."""
+    found: dict[int, tuple[int, int, int]] = {}
     for one in counted:
-        if place in one.settings:
-            points = one.meeting[2] if place == one.settings[0] else 1 - one.meeting[2]
-            won, tied, lost = won + (points == 1), tied + (points == 0.5), lost + (points == 0)
-    return won, tied, lost
+        left = one.meeting[2]
+        for place, points in zip(one.settings, (left, 1 - left), strict=True):
+            won, tied, lost = found.get(place, (0, 0, 0))
+            found[place] = won + (points == 1), tied + (points == 0.5), lost + (points == 0)
+    return found
 
 
 def _row(

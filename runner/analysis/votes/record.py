@@ -156,6 +156,21 @@ def read_votes(folder: Path) -> Votes:
     return Votes(tuple(kept.values()), tuple(unreadable))
 
 
+def tally(folder: Path) -> dict[tuple[Path, str], tuple[int, int, int]]:
+    """Each picture that was voted on, by its file and the hash of its pixels then -> how often it
+    won, tied and lost, whatever the question.
+    """
+    found: dict[tuple[Path, str], tuple[int, int, int]] = {}
+    for vote in read_votes(folder).votes:
+        for shown in (vote.left, vote.right):
+            place = 1 if vote.preferred is None else 0 if shown == vote.preferred else 2
+            about = (folder / shown.file, shown.sha256)
+            counts = found.get(about, (0, 0, 0))
+            won, tied, lost = (count + (number == place) for number, count in enumerate(counts))
+            found[about] = won, tied, lost
+    return found
+
+
 def digest_of(results: SweepResult, votes: Iterable[Votes]) -> str:
     """A digest of pictures and votes: it changes when any of them does."""
     ids = sorted(vote.id for each in votes for vote in each.votes)

@@ -140,3 +140,13 @@ def test_the_page_has_them_and_says_when_there_are_more(sweep: Path, command: Co
     votes = write_report(sweep).facts.votes
     assert votes is not None
     assert votes["outdated"] is True
+
+
+def test_the_table_of_pictures_has_what_each_won(sweep: Path, command: Command) -> None:
+    assert "won" not in command("table", str(sweep)).out
+    vote_on(sweep, "ann")
+    rows = list(csv.DictReader(command("table", str(sweep)).out.splitlines()))
+    of_prompt_1 = [row for row in rows if (row["prompt"], row["seed"]) == ("prompt 1", "0")]
+    counts = [(row["won"], row["tied"], row["lost"]) for row in of_prompt_1]
+    assert counts == [("0", "0", "2"), ("1", "0", "1"), ("2", "0", "0")]
+    assert (rows[0]["won"], rows[0]["tied"], rows[0]["lost"]) == ("0", "2", "0")
