@@ -28,11 +28,11 @@ BASEBALL = {
     "Baltimore": (2, 4, 1, 3, 1, 7, 0),
 }  # fmt: skip
 """Games won in the American League's eastern division in 1987; Agresti, Categorical Data Analysis
-(2002), table 10.10."""
+(2002), page 438."""
 
 PUBLISHED = (1.5814, 1.4364, 1.2945, 1.2476, 1.1077, 0.6839, 0.0)
-"""Its strengths against Baltimore: Turner and Firth, Bradley-Terry Models in R: The BradleyTerry2
-Package, Journal of Statistical Software 48(9), 2012, section 2.3."""
+"""Its strengths against Baltimore: table 10.11 there, with the digits of R's BradleyTerry2 (Turner
+and Firth 2012)."""
 
 
 def by_scipy(points: Numbers, prior: float) -> Numbers:
