@@ -20,7 +20,7 @@ from runner.config.overrides import assigned
 from runner.errors import ConfigError
 from runner.recording.manifest import SavedImage
 from runner.recording.sweep_record import is_running
-from runner.system.text import flatten
+from runner.system.text import flatten, path_here
 from runner.tracking.status import Status
 
 PROMPT, SEED, CELL, SWEPT = "prompt", "seed", "cell", "swept"
@@ -57,6 +57,7 @@ def facts_of(
                 number=cell.number,
                 label=cell.label,
                 folder=cell.folder.name,
+                path=path_here(cell.folder),
                 status=_status(cell.status, alive, result),
                 choice=tuple(_place(axis, cell.choice.get(axis.name)) for axis in swept),
                 overrides=cell.overrides,

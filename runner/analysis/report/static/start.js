@@ -2,6 +2,8 @@
 
 drawHead();
 drawFailures();
+choosePlots();
+startAddress();
 drawGridPickers();
 drawGrid();
 startTable();
@@ -12,4 +14,5 @@ drawVotes();
 drawContents();
 startViewer();
 startComparing();
+showNamedPicture();
 window.addEventListener("resize", fitGrid);
