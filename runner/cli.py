@@ -27,6 +27,7 @@ VERBS = {
     "report": "the page of a run or a sweep, for any browser: grid, table, plots",
     "view": "that page on this machine, while the sweep runs",
     "compare": "settings of a sweep against a baseline: differences, intervals, seconds",
+    "vote": "let people choose between a sweep's pictures, without telling which is which",
     "table": "the pictures of sweeps and runs as one table: axes, prompt, seed, scores, file",
     "export": "the pictures of a run or a sweep as scorers of benchmarks read them",
     "sweeps": "list the sweeps that were run, and how far each came",

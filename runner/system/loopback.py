@@ -50,12 +50,14 @@ class Reply:
     Attributes:
         kind: its media type.
         lasting: whether it is the same for ever, so that the browser may keep it.
+        policy: its Content-Security-Policy; None: that of the site.
     """
 
     content: bytes
     kind: str
     status: HTTPStatus = HTTPStatus.OK
     lasting: bool = False
+    policy: str | None = None
 
     @classmethod
     def of(cls, content: object, status: HTTPStatus = HTTPStatus.OK) -> Reply:
@@ -68,7 +70,7 @@ class Site(Protocol):
     """What is served.
 
     Attributes:
-        policy: the Content-Security-Policy of all of it.
+        policy: the Content-Security-Policy of what names none of its own.
     """
 
     policy: str
@@ -195,7 +197,7 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {
             "Content-Type": reply.kind,
             "Content-Length": str(len(reply.content)),
-            "Content-Security-Policy": self.server.site.policy,
+            "Content-Security-Policy": reply.policy or self.server.site.policy,
             "Cache-Control": "private, max-age=86400, immutable" if reply.lasting else "no-store",
             "Cross-Origin-Opener-Policy": "same-origin",
             "Cross-Origin-Resource-Policy": "same-origin",

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from runner.analysis.report.compared import read_comparison, read_within
-from runner.analysis.report.gather import facts_of, inputs_of
+from runner.analysis.report.gather import facts_of, inputs_of, read_findings
 from runner.analysis.results import SweepResult, read_results
+from runner.analysis.votes.record import VOTES
 from runner.recording.manifest import MANIFEST, Manifest
+from runner.recording.sweep_record import is_running
 from runner.system.untrusted import UntrustedError, path_below, read_regular
 
 THUMBS, IMAGES = "thumbs/", "images/"
@@ -70,7 +71,7 @@ class Feed:
 
     def _read(self) -> News:
         result = read_results(self.folder, self._manifest)
-        facts = facts_of(result, read_comparison(self.folder), read_within(self.folder))
+        facts = facts_of(result, *read_findings(self.folder))
         pictures: dict[str, Path] = {}
         urls = []
         for file, pixels in _pictures(result):
@@ -86,7 +87,7 @@ class Feed:
 
     def _state(self) -> object:
         """What changes when the folder's records do."""
-        found = []
+        found: list[object] = [is_running(self.folder)]
         for file in (self.folder, *self._records()):
             try:
                 status = file.stat()
@@ -99,7 +100,7 @@ class Feed:
         yield from self.folder.glob("*.json")
         yield from self.folder.glob(f"*/{MANIFEST}")
         yield from self.folder.glob("comparison*/*.json")
-        yield from self.folder.glob(".lock")
+        yield from self.folder.glob(VOTES)
 
     def _manifest(self, file: Path) -> Manifest:
         status = file.stat()

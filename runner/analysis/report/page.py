@@ -17,7 +17,7 @@ from pathlib import Path
 STATIC = Path(__file__).parent / "static"
 SCRIPTS = (
     "elements", "grid", "viewer", "compare_two", "table", "axes", "spread", "plots",
-    "cost_plot", "line_plot", "comparison", "within", "head", "address",
+    "cost_plot", "line_plot", "comparison", "within", "votes", "head", "address",
     "live", "start",
 )  # fmt: skip
 """Parts of the page's script, in order; joined they are one function."""

@@ -50,6 +50,7 @@ function takeNews(data) {
   drawPlots();
   drawComparison();
   drawWithin();
+  drawVotes();
   drawContents();
   sayLive();
   if (byId("viewer").open) tellPosition();

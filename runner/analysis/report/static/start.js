@@ -10,6 +10,7 @@ startTable();
 startPlots();
 drawComparison();
 drawWithin();
+drawVotes();
 drawContents();
 startHead();
 startViewer();
