@@ -9,17 +9,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from runner.recording.sweep_record import SWEEP
 from runner.system.files import LATEST, output_below
 from runner.system.machine import COMPARING, check_installed
 from runner.system.text import path_here
 from runner.tracking.places import absolute_uri, remember_place
+from runner.verbs.behind import folders_behind
 
 
 def main(arguments: list[str]) -> int:
     """Print the comparison, write its files into the folder, and print their paths."""
     options = parser().parse_args(arguments)
-    _find_folder(options)
+    several = (options.by, options.baseline, options.metrics, options.within, options.where)
+    options.folders = [*options.folders, *folders_behind(several)] or [Path("outputs", LATEST)]
     if options.to:
         remember_place(absolute_uri(options.to))
     check_installed("compare", " ".join(map(str, options.folders)), COMPARING)
@@ -67,19 +68,6 @@ def main(arguments: list[str]) -> int:
     for sweep in sweeps:
         logged.log(sweep, files, name)
     return 0
-
-
-def _find_folder(options: argparse.Namespace) -> None:
-    """`--by scheduler FOLDER`: what stands behind several values and is a sweep's folder."""
-    behind: list[Path] = []
-    for values in (options.by, options.baseline, options.metrics, options.within, options.where):
-        while values and len(values) > 1 and _is_sweep(values[-1]):
-            behind.insert(0, Path(values.pop()))
-    options.folders = [*options.folders, *behind] or [Path("outputs", LATEST)]
-
-
-def _is_sweep(text: str) -> bool:
-    return (Path(text) / SWEEP).is_file()
 
 
 def parser() -> argparse.ArgumentParser:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from runner.analysis.grids.drawing import _caption
 from runner.analysis.grids.layout import Sheet, Tile, by_axes
 from runner.analysis.grids.shots import CellShots, Shot
 from runner.errors import ConfigError
@@ -26,10 +25,12 @@ def cells() -> list[CellShots]:
 
 
 def test_what_another_axis_says_makes_no_sheets_of_its_own() -> None:
-    (sheet,) = by_axes(cells(), "seeds.0", "scheduler")
-    assert [[tile is not None for tile in row.tiles] for row in sheet.rows] == [[True, True]] * 2
-    sheets: list[Sheet] = by_axes(cells(), "scheduler", "prompt")
-    assert [sheet.name for sheet in sheets] == ["seeds.0=1", "seeds.0=2"]
+    (sheet,) = by_axes(cells(), ["seeds.0"], ["scheduler"])
+    assert [[isinstance(tile, Tile) for tile in row.tiles] for row in sheet.rows] == [
+        [True, True]
+    ] * 2
+    sheets: list[Sheet] = by_axes(cells(), ["scheduler"], ["prompt"])
+    assert [sheet.name for sheet in sheets] == ["seeds.0 = 1", "seeds.0 = 2"]
 
 
 @pytest.mark.parametrize(
@@ -45,12 +46,4 @@ def test_axes_that_would_show_nothing_are_refused(
     rows: str, columns: str, sheets: list[str], said: str
 ) -> None:
     with pytest.raises(ConfigError, match=said):
-        by_axes(cells(), rows, columns, sheets)
-
-
-def test_a_long_prompt_is_cut_before_its_seed() -> None:
-    lines = _caption(Tile(Path("x.png"), "a very long prompt " * 20 + ",", "seed 7"), 160)
-    assert len(lines) == 4
-    assert lines[-2].endswith("…")
-    assert lines[-1] == "seed 7"
-    assert _caption(Tile(Path("x.png"), "a circle,", "seed 7"), 160) == ["a circle, seed 7"]
+        by_axes(cells(), [rows], [columns], sheets)
