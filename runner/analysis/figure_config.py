@@ -7,7 +7,8 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,13 @@ from xml.sax.saxutils import unescape
 from PIL import Image
 
 import runner
+from runner.analysis.results import SweepResult
+from runner.analysis.together import labels_of
 from runner.errors import ConfigError
 from runner.images.png import DamagedPictureError, text_of_png
 from runner.images.quiet import quiet_decoders
 from runner.system.machine import versions
+from runner.system.text import path_here
 from runner.system.untrusted import UntrustedError, parse_json, read_regular
 
 KEY = "kandinsky_figure"
@@ -38,6 +42,21 @@ def config_of(kind: str, **said: Any) -> dict[str, Any]:
     """The config of a figure, with the versions of what draws it."""
     program = {"runner": runner.__version__, **versions(DRAWN_BY)}
     return {"figure": kind, **said, "versions": program}
+
+
+def asked_by(verb: str, arguments: Sequence[str], sweeps: Sequence[SweepResult]) -> dict[str, Any]:
+    """What the config of a figure says of the command that drew it, and of its sweeps."""
+    # A path below the working directory is told from there, not from the root of this machine.
+    typed = [path_here(Path(each)) if each.startswith("/") else each for each in arguments]
+    labels = labels_of([sweep.folder for sweep in sweeps])
+    return {
+        "command": shlex.join(["kandinsky", verb, *typed]),
+        "sweeps": [
+            {"name": sweep.name, "folder": label, "started": sweep.started,
+             "command": sweep.command}
+            for sweep, label in zip(sweeps, labels, strict=True)
+        ],
+    }  # fmt: skip
 
 
 def as_text(config: FigureConfig) -> str:

@@ -123,6 +123,7 @@ _folders: list[Any] = []
 """Removed when the process ends."""
 
 
+@lru_cache(maxsize=50)
 def _subset(font: Path, characters: str) -> bytes:
     """A font file with these characters alone."""
     with TTFont(font, fontNumber=0, recalcTimestamp=False) as read:

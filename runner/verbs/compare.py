@@ -27,6 +27,7 @@ def main(arguments: list[str]) -> int:
     # Imported here, as they import scipy.
     from runner.analysis.comparison import logged, terminal, writing
     from runner.analysis.comparison.comparing import compare
+    from runner.analysis.figure_config import asked_by
     from runner.analysis.lettering import warn_of_substitutes
     from runner.analysis.selecting import select
     from runner.analysis.together import combined, hidden_differences, labels_of, read_all
@@ -41,7 +42,7 @@ def main(arguments: list[str]) -> int:
     where, within = options.where or [], options.within
     cells = select(results, where) if where else results
     said = {name: getattr(options, name) for name in ("by", "baseline", "confidence")}
-    write: Callable[[Any, Path], list[Path]] = writing.write
+    write: Callable[..., list[Path]] = writing.write
     texts: Callable[[Any], Iterable[str]] = writing.texts_in_plots
     show: Callable[[Any], None] = terminal.show
     asked: Callable[..., Any] = partial(compare, cells, **said)
@@ -60,7 +61,7 @@ def main(arguments: list[str]) -> int:
     asked_of = (shown.by, within or (), where, others)
     name = writing.FOLDER if own else within_writing.folder_name(*asked_of)
     out = (options.out or output_below(folder, name)).absolute()
-    files = write(comparison, out)
+    files = write(comparison, out, {"where": where, **asked_by("compare", arguments, sweeps)})
     for warning in warn_of_substitutes(texts(comparison)):
         print(f"warning: {warning}", file=sys.stderr)
     show(shown)

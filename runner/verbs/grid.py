@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -40,11 +39,10 @@ def main(arguments: list[str]) -> int:
     if hidden := hidden_differences(sweeps, results.axes):
         print(f"warning: the sweeps differ besides in {', '.join(hidden)}", file=sys.stderr)
     asked = figures.Asked(**{name: getattr(options, name) for name in figures.ASKED})
-    command = shlex.join(["kandinsky", "grid", *arguments])
     figure = figures.lay_out(results, asked)
     out = (options.out or folders[0] / "grid.png").absolute()
     made = []
-    for file in figures.write(figure, sweeps, out, command):
+    for file in figures.write(figure, sweeps, out, arguments):
         made.append(file)
         print(path_here(file))
     if options.out is None:

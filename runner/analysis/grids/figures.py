@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from runner.analysis.figure_config import KEY, FigureConfig, as_exif, as_text, config_of
+from runner.analysis.figure_config import KEY, FigureConfig, as_exif, as_text, asked_by, config_of
 from runner.analysis.grids.canvas import Pixels
 from runner.analysis.grids.drawing import Page, Troubles, Words, draw
 from runner.analysis.grids.layout import Sheet, by_axes, by_cell, check_axes, texts_of
@@ -114,13 +114,17 @@ def warnings(laid: Laid) -> Iterator[str]:
         )
 
 
-def write(laid: Laid, sweeps: Sequence[SweepResult], out: Path, command: str) -> Iterator[Path]:
+def write(
+    laid: Laid, sweeps: Sequence[SweepResult], out: Path, arguments: Sequence[str]
+) -> Iterator[Path]:
     """Write the file, and numbered ones for more sheets or pages; each is yielded once it is there.
 
     Raises:
         StorageError: a file cannot be written.
     """
-    said = _said(laid.asked, sweeps, command)
+    said = asked_by("grid", arguments, sweeps)
+    for name in ("title", "rows", "columns", "sheets", "where", "labels"):
+        said[name] = getattr(laid.asked, name)
     for number, (page, save) in enumerate(_drawn(laid, out.suffix.lower())):
         file = out if number == 0 else out.with_name(f"{out.stem}_{number}{out.suffix}")
         pictures = [
@@ -129,18 +133,6 @@ def write(laid: Laid, sweeps: Sequence[SweepResult], out: Path, command: str) ->
         ]
         save(page, file, config_of("grid", **said, page=number, pictures=pictures))
         yield file
-
-
-def _said(asked: Asked, sweeps: Sequence[SweepResult], command: str) -> dict[str, Any]:
-    labels = labels_of([sweep.folder for sweep in sweeps])
-    made: dict[str, Any] = {"title": asked.title, "command": command}
-    made["sweeps"] = [
-        {"name": sweep.name, "folder": label, "started": sweep.started, "command": sweep.command}
-        for sweep, label in zip(sweeps, labels, strict=True)
-    ]
-    for name in ("rows", "columns", "sheets", "where", "labels"):
-        made[name] = list(getattr(asked, name))
-    return made
 
 
 def _named(file: Path, sweeps: Sequence[SweepResult]) -> str:
