@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 from runner.analysis.grids.canvas import FAINT, INK, Align, Box, Canvas
 from runner.analysis.grids.layout import Gap, Row, Sheet, Tile
 from runner.analysis.grids.measures import Measures, groups, starts_group
-from runner.analysis.grids.wrapping import length, wrapped
+from runner.analysis.grids.wrapping import ENOUGH, length, wrapped
 from runner.images.png import DamagedPictureError, pixel_sha256, read_png
 
 BASELINE = 0.83
@@ -20,7 +20,6 @@ UNREADABLE = "missing or damaged"
 """Stands in place of such a picture."""
 HATCH = 0.09
 """Of a place's width, between the lines of an empty one."""
-ENOUGH = 100_000
 
 Made = TypeVar("Made", bound=Canvas)
 
@@ -161,7 +160,7 @@ class _Drawer:
                     high = ys[last + 1] - ys[first] - lines[last].after
                     box = Box(x, ys[first], width, high)
                     self._write_label(page.canvas, labels[first][level], box)
-            x += width + max(self.sizes.gap, self.sizes.edge)
+            x += width + self.sizes.beside
         for line, y in zip(lines, ys, strict=False):
             for place, tile in enumerate(line.row.tiles):
                 box = Box(self.lefts[place], y, self.sizes.side, self.sizes.high)

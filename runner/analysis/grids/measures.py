@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from runner.analysis.grids.layout import Gap, Sheet
-from runner.analysis.grids.wrapping import length, longest_piece
+from runner.analysis.grids.wrapping import ENOUGH, length, longest_piece, wrapped
 from runner.errors import ConfigError
 
 TEXT, LEADING, GAP, LABEL_WIDTH = 13, 18, 10, 130
@@ -35,6 +35,7 @@ class Measures:
     Attributes:
         side, high: of a picture's place.
         labels: the width of each column of labels.
+        beside: between a label and what it stands beside.
         apart: added to `gap` between groups of rows and of columns.
         lines: most of a label, a heading and a caption.
         centred: whether headings stand over the middle of their pictures, and labels beside it.
@@ -45,6 +46,7 @@ class Measures:
     high: float
     labels: tuple[float, ...]
     gap: float = GAP
+    beside: float = GAP
     apart: float = GAP
     edge: float = GAP
     text: float = TEXT
@@ -56,7 +58,7 @@ class Measures:
 
     def lefts(self, columns: int, headings: Sequence[tuple[str, ...]]) -> list[float]:
         """The left edge of each column, and at the end that of the sheet's right edge."""
-        left = self.edge + sum(self.labels) + len(self.labels) * max(self.gap, self.edge)
+        left = self.edge + sum(self.labels) + len(self.labels) * self.beside
         found = []
         for place in range(columns):
             left += self.apart * (place > 0 and starts_group(headings, place))
@@ -100,7 +102,7 @@ def of_figure(width: float, text: float, sheets: Iterable[Sheet]) -> Measures:
         if not isinstance(tile, Gap)
     ]
     made = Measures(
-        side=0, high=0, labels=_label_widths(known, width, text), gap=2, apart=5, edge=1,
+        side=0, high=0, labels=_label_widths(known, width, text), gap=2, beside=4, apart=5, edge=1,
         text=text, leading=1.2 * text, lines=(60, 60, 60), centred=True, width=width,
     )  # fmt: skip
     needs = [
@@ -143,7 +145,10 @@ def _label_widths(sheets: Sequence[Sheet], width: float, text: float) -> tuple[f
         natural = max((length(one, text) for one in texts), default=0)
         words = max((longest_piece(one, text) for one in texts), default=0)
         most = MOST_LABEL * width
-        found.append(min(natural, max(min(words, 1.5 * most), most)) + 1 if natural else 0)
+        room = min(natural, max(min(words, 1.5 * most), most)) + 0.01
+        # No wider than the lines that come of it.
+        lines = (line for one in texts for line in wrapped(one, room, ENOUGH, text))
+        found.append(max((length(line, text) for line in lines), default=0) + 0.02)
     return tuple(found)
 
 

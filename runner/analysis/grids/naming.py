@@ -38,12 +38,13 @@ class Names:
                 return one_line(self.own[pair])
         key = self.own.get(axis, self.own.get(short))
         if axis == "model" and value in VERSIONS and value not in self.shared:
-            return VERSIONS[value].title
+            return f"Kandinsky {VERSIONS[value].title}"
         if key == "" or (key is None and (axis == PROMPT or names_cell(axis))):
             return one_line(value)
         if key is None and value not in self.shared and not BARE.fullmatch(value):
             return one_line(value)
-        return one_line(f"{short if key is None else key} = {value}")
+        shown = value or '""'
+        return one_line(f"{short if key is None else key} = {shown}")
 
     def renamed(self, text: str) -> str:
         """A text, or the user's own in its place."""

@@ -8,6 +8,8 @@ from math import ceil
 
 from runner.analysis.lettering import drawable, is_mark, text_length
 
+ENOUGH = 100_000
+"""Lines: a text is not cut."""
 MEASURED_AT = 64
 """Pixels: so large that the rounding of single letters does not count."""
 

@@ -21,6 +21,7 @@ import pytest
 from PIL import Image
 
 from helpers.made_sweeps import HOSTILE, Made, write_sweep
+from runner.analysis.figure_config import as_exif, config_of
 from runner.images.png import pixel_sha256, png_bytes
 from runner.recording.sweep_record import SweepRecord
 from runner.tracking.status import Status
@@ -180,6 +181,16 @@ def test_a_figure_tells_what_it_was_made_of(
     for one in told["pictures"]:
         file = swept.parents[1] / one["file"]
         assert pixel_sha256(Image.open(file).convert("RGB")) == one["sha256"]
+
+
+def test_a_long_list_of_pictures_is_a_hash_in_a_jpeg() -> None:
+    pictures = [{"file": f"{number}.png", "sha256": "0" * 64} for number in range(1000)]
+    out = io.BytesIO()
+    exif = as_exif(config_of("grid", title="", pictures=pictures))
+    Image.new("RGB", (8, 8)).save(out, format="JPEG", exif=exif)
+    text = out.getvalue().partition(b"ASCII\0\0\0")[2]
+    told, _ = json.JSONDecoder().raw_decode(text.decode("latin1"))
+    assert told["pictures"]["count"] == 1000
 
 
 def test_another_process_draws_the_same_bytes(
