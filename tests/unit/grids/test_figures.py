@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import zlib
@@ -240,6 +241,23 @@ def test_a_damaged_picture_is_told(tmp_path: Path, command: Command) -> None:
     said = command("grid", "--out", str(out), str(folder))
     assert "cannot be read as a picture" in said.err
     assert "missing or damaged" in of_pdf(out).text
+
+
+def test_the_commands_of_the_documentation_draw(swept: Path, command: Command) -> None:
+    Path("outputs").mkdir()
+    Path("outputs", "latest").symlink_to(swept)
+    page = (Path(__file__).parents[3] / "docs" / "comparison.md").read_text(encoding="utf-8")
+    typed = [line for line in page.splitlines() if line.startswith("kandinsky grid")]
+    assert len(typed) == 5
+    for line in typed:
+        said = command(*shlex.split(line)[1:])
+        assert said.status == 0, said.err
+    assert of_pdf(Path("figure.pdf")).size[0] == pytest.approx(6.9 * 72, abs=0.01)
+    assert json.loads(said.out)["command"] == typed[2]
+    text = of_svg(Path("column.svg")).text
+    assert "DDIM" in text
+    assert "circle" in text
+    assert "At guidance 4." in text
 
 
 @pytest.mark.parametrize(
