@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
@@ -10,6 +11,8 @@ from PIL import Image, ImageDraw
 from runner.analysis.lettering import ascent, draw_text, text_length
 
 Align: TypeAlias = Literal["left", "center", "right"]
+Ends: TypeAlias = tuple[float, float, float, float]
+"""Of a line: x, y, and the other end's."""
 INK, FAINT, PAPER = "#1a1a1a", "#9a9a9a", "#ffffff"
 
 
@@ -31,8 +34,8 @@ class Canvas(Protocol):
     def picture(self, file: Path, image: Image.Image, sha256: str, box: Box) -> None:
         """Draw a picture over a whole box; `image` is what `file` holds."""
 
-    def line(self, x: float, y: float, to_x: float, to_y: float, colour: str) -> None:
-        """Draw a thin line."""
+    def lines(self, ends: Sequence[Ends], colour: str) -> None:
+        """Draw thin lines."""
 
     def cover(self, box: Box) -> None:
         """Paint over a box."""
@@ -60,10 +63,11 @@ class Pixels:
         resized = image.resize(size, Image.Resampling.LANCZOS)
         self.image.paste(resized, (self._at(box.x), self._at(box.y)))
 
-    def line(self, x: float, y: float, to_x: float, to_y: float, colour: str) -> None:
-        """Draw a line of a pixel, or of half a unit."""
-        ends = (self._at(x), self._at(y), self._at(to_x), self._at(to_y))
-        self.pen.line(ends, fill=colour, width=max(1, round(self.scale / 2)))
+    def lines(self, ends: Sequence[Ends], colour: str) -> None:
+        """Draw lines of a pixel, or of half a unit."""
+        for line in ends:
+            places = [self._at(place) for place in line]
+            self.pen.line(places, fill=colour, width=max(1, round(self.scale / 2)))
 
     def cover(self, box: Box) -> None:
         """Paint over a box."""

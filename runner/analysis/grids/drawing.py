@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from runner.analysis.grids.canvas import FAINT, INK, Align, Box, Canvas
+from runner.analysis.grids.canvas import FAINT, INK, Align, Box, Canvas, Ends
 from runner.analysis.grids.layout import Gap, Row, Sheet, Tile
 from runner.analysis.grids.measures import Measures, groups, starts_group
 from runner.analysis.grids.wrapping import ENOUGH, length, wrapped
@@ -16,6 +16,8 @@ from runner.images.png import DamagedPictureError, pixel_sha256, read_png
 BASELINE = 0.83
 """Of a line's height, from its upper edge."""
 TITLE_LINES = 8
+EDGE = 0.5
+"""Units by which a frame stays within its box: a line is drawn to both sides of its place."""
 UNREADABLE = "missing or damaged"
 """Stands in place of such a picture."""
 HATCH = 0.09
@@ -145,7 +147,7 @@ class _Drawer:
                 self._write(canvas, text, x, y + down, self._align)
                 if not inner and text:
                     at = y + most * self.sizes.leading + self._rule / 2
-                    canvas.line(left, at, left + span, at, FAINT)
+                    canvas.lines([(left, at, left + span, at)], FAINT)
             y += most * self.sizes.leading + self._rule * (not inner)
 
     def _draw_rows(self, page: Page[Made], lines: Sequence[_Line], top: float) -> None:
@@ -210,7 +212,9 @@ class _Drawer:
                     heights[last] += max(0, lacks)
         between = sizes.gap if sizes.centred else 2 * sizes.gap
         after = [
-            between + sizes.apart * (place < len(rows) and starts_group(labels, place))
+            between
+            + sizes.apart * (place < len(rows) and starts_group(labels, place))
+            + sizes.leading * 0.7 * (sizes.centred and any(captions[place - 1]))
             for place in range(1, len(rows) + 1)
         ]
         return [
@@ -249,12 +253,15 @@ class _Drawer:
     def _hatch(self, canvas: Canvas, box: Box, why: str) -> None:
         """An empty place: a frame, lines from corner to corner, and a word."""
         step = max(HATCH * box.width, 2.0)
+        hatching: list[Ends] = []
         across = step
-        while across < box.width + box.height:
-            left, low = max(0.0, across - box.height), min(across, box.height)
-            right, high = min(across, box.width), max(0.0, across - box.width)
-            canvas.line(box.x + left, box.y + low, box.x + right, box.y + high, "#d9d9d9")
+        wide, high = box.width - EDGE, box.height - EDGE
+        while across < wide + high:
+            left, low = max(0.0, across - high), min(across, high)
+            right, upper = min(across, wide), max(0.0, across - wide)
+            hatching.append((box.x + left, box.y + low, box.x + right, box.y + upper))
             across += step
+        canvas.lines(hatching, "#d9d9d9")
         _frame(canvas, box, 0)
         lines = wrapped(why, 0.9 * box.width, 4, self.sizes.text)
         high = len(lines) * self.sizes.leading
@@ -283,9 +290,7 @@ class _Drawer:
 
 def _frame(canvas: Canvas, box: Box, around: float) -> None:
     left, top = box.x - around, box.y - around
-    right, low = box.x + box.width + around - 0.5, box.y + box.height + around - 0.5
-    for ends in (
-        (left, top, right, top), (right, top, right, low), (right, low, left, low),
-        (left, low, left, top),
-    ):  # fmt: skip
-        canvas.line(*ends, FAINT)
+    right, low = box.x + box.width + around - EDGE, box.y + box.height + around - EDGE
+    sides = [(left, top, right, top), (right, top, right, low), (right, low, left, low),
+             (left, low, left, top)]  # fmt: skip
+    canvas.lines(sides, FAINT)

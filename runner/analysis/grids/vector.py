@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import nan
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from runner.analysis.figure_config import FigureConfig
-from runner.analysis.grids.canvas import PAPER, Align, Box
+from runner.analysis.grids.canvas import PAPER, Align, Box, Ends
 from runner.analysis.grids.measures import POINT
 from runner.analysis.plot_files import drawing_with, save_figure
 from runner.images.png import png_bytes, read_png
@@ -83,10 +84,12 @@ class Vectors:
         one = self.known.setdefault((sha256, size), _Picture(file, size))
         self.pictures.append((one, f"picture-{sha256[:16]}-{size[0]}", box))
 
-    def line(self, x: float, y: float, to_x: float, to_y: float, colour: str) -> None:
-        """Draw a thin line."""
-        ends = [x * self.scale, to_x * self.scale], [self._up(y), self._up(to_y)]
-        self.shapes.append((*ends, colour))
+    def lines(self, ends: Sequence[Ends], colour: str) -> None:
+        """Draw thin lines."""
+        # As one path, which a missing number interrupts.
+        xs = [at for x, _, to_x, _ in ends for at in (x * self.scale, to_x * self.scale, nan)]
+        ys = [at for _, y, _, to_y in ends for at in (self._up(y), self._up(to_y), nan)]
+        self.shapes.append((xs, ys, colour))
 
     def cover(self, box: Box) -> None:
         """Paint over a box."""
