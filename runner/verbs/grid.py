@@ -101,7 +101,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--where", metavar="KEY=VALUE", **several,
         help="only pictures with these values, also of prompt and seed; several of one key mean "
-        "any of them",
+        "any of them; * in a prompt is any text",
     )  # fmt: skip
     made.add_argument(
         "--labels", metavar="WHAT=TEXT", **several,

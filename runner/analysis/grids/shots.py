@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from runner.analysis.results import CellResult, SweepResult
-from runner.analysis.selecting import select
+from runner.analysis.selecting import is_of_pictures, select
 from runner.catalog.versions import VERSIONS
 from runner.config.checks import complete_weights
 from runner.errors import ConfigError
@@ -15,7 +15,6 @@ from runner.recording.recorded import RecordedConfig, read_config
 from runner.tracking.status import Status
 
 PROMPT, SEED, CELL = "prompt", "seed", "cell"
-OF_PICTURES = (PROMPT, SEED, CELL)
 LACKS = dict.fromkeys(Status, "not drawn yet") | {
     Status.FINISHED: "", Status.FAILED: "failed"
 }  # fmt: skip
@@ -66,37 +65,21 @@ def shots_of(results: SweepResult) -> list[CellShots]:
 
 
 def chosen(results: SweepResult, where: Sequence[str]) -> list[CellShots]:
-    """The cells and pictures that have these values of the sweep's axes, of prompt and of seed.
+    """The cells and pictures that have these values; cells that lack their pictures stay, as far
+    as they have them.
 
     Args:
-        where: `key=value`; several of one key mean any of them.
+        where: `key=value`, see `select`.
 
     Raises:
         ConfigError: nothing has such values, or there is no such axis.
     """
-    own: dict[str, list[str]] = {}
-    others = []
-    for text in where:
-        axis, equals, value = text.partition("=")
-        if equals and axis in OF_PICTURES and axis not in results.axes:
-            own.setdefault(axis, []).append(value)
-        else:
-            others.append(text)
-    cells = shots_of(select(results, others) if others else results)
-    for axis, wanted in own.items():
-        known = dict.fromkeys(shot.values[axis] for cell in cells for shot in cell.shots)
-        for value in wanted:
-            if value not in known:
-                allowed = [f"{axis}={one}" for one in known]
-                raise ConfigError("where", f"{axis}={value}", "is in no picture of these", allowed)
-        cells = [
-            replace(cell, shots=tuple(s for s in cell.shots if s.values[axis] in wanted))
-            for cell in cells
-        ]
-        if not any(cell.shots for cell in cells):
-            problem = "is no picture of this sweep"
-            raise ConfigError("where", " ".join(where), problem, "values that a picture has")
-    return cells
+    if not where:
+        return shots_of(results)
+    of_cells = [text for text in where if not is_of_pictures(text, results)]
+    lacking = [cell for cell in select(results, of_cells).cells if not cell.images]
+    taken = [cell for cell in select(results, where).cells if cell.images]
+    return shots_of(replace(results, cells=(*taken, *lacking)))
 
 
 def _shots_of(cell: CellResult) -> CellShots:

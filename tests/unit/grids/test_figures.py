@@ -129,6 +129,9 @@ def test_a_long_prompt_is_whole(swept: Path, command: Command, tmp_path: Path) -
     said = command("grid", *NESTED, "--width", "3.3in", "--out", str(out), str(swept))
     assert said.err == ""
     assert " ".join(LONG.split()) in of_svg(out).text
+    # Of the pictures that are chosen the failed cell has some, which are missing.
+    command("grid", *NESTED, "--where", "seed=0", "--width", "5in", "--out", str(out), str(swept))
+    assert of_svg(out).text.count("failed") == 3
     # A sheet of pixels has less space, and says so; the seed stays.
     said = command("grid", "--out", str(out), str(swept))
     assert "cut with “…”: a very long prompt" in said.err
@@ -269,7 +272,7 @@ def test_the_commands_of_the_documentation_draw(swept: Path, command: Command) -
         (["--width", "4in", "--size", "64"], "size=64: does not go with --width"),
         (["--dpi", "300"], "dpi=300.0: says how large pixels are"),
         (["--labels", "ddmi=x"], "labels=ddmi=x: renames no axis and no value"),
-        (["--where", "seed=9"], "where=seed=9: is in no picture of these\n  allowed: seed=0"),
+        (["--where", "seed=9"], "where=seed=9: is of no picture of these cells\n  allowed: seed=0"),
         (["--where", "steps=9"], "where=steps=9: names no axis of this sweep"),
         (["--read", "nothing.pdf"], "read=nothing.pdf: cannot be read"),
         (["--read", "sweep.json"], "read=sweep.json: holds no config of a figure"),
