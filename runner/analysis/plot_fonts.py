@@ -15,7 +15,7 @@ from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.cu2quPen import Cu2QuPen
 from fontTools.pens.ttGlyphPen import TTGlyphPen
 from fontTools.subset import Options, Subsetter
-from fontTools.ttLib import TTFont
+from fontTools.ttLib import TTFont, TTLibError
 from matplotlib.font_manager import FontEntry, fontManager
 
 from runner.analysis.lettering import drawable, fonts_of
@@ -40,6 +40,8 @@ def font_faces(texts: Iterable[str]) -> str:
     rules = []
     for font in fonts_of(known):
         used = _used(font, known)
+        if not used:
+            continue
         data = base64.b64encode(_subset(_truetype(font, used), used)).decode()
         name = _family(_truetype(font, used))
         rules.append(
@@ -65,8 +67,11 @@ def _used(font: Path, texts: Iterable[str]) -> str:
 
 @cache
 def _characters(font: Path) -> frozenset[str]:
-    with _opened(font) as read:
-        return frozenset(map(chr, read.getBestCmap() or {}))
+    try:
+        with _opened(font) as read:
+            return frozenset(map(chr, read.getBestCmap() or {}))
+    except (TTLibError, OSError):  # an installed font that is damaged
+        return frozenset()
 
 
 def _opened(font: Path) -> Any:
@@ -78,6 +83,8 @@ def _truetype(font: Path, characters: str) -> Path:
     """A TrueType font of these characters in place of one with cubic curves (CFF): matplotlib
     would put that into a PDF as if it were TrueType, which not all readers take.
     """
+    if not characters:
+        return font
     with _opened(font) as read:
         if "CFF " not in read:
             return font

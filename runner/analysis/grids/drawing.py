@@ -161,7 +161,7 @@ class _Drawer:
                 if level < len(labels[first]):
                     high = ys[last + 1] - ys[first] - lines[last].after
                     box = Box(x, ys[first], width, high)
-                    self._write_label(page.canvas, labels[first][level], box)
+                    self._write_label(page.canvas, labels[first][level], box, last + 1 - first)
             x += width + self.sizes.beside
         for line, y in zip(lines, ys, strict=False):
             for place, tile in enumerate(line.row.tiles):
@@ -176,10 +176,12 @@ class _Drawer:
                     FAINT if tile.given else INK,
                 )  # fmt: skip
 
-    def _write_label(self, canvas: Canvas, label: str, box: Box) -> None:
+    def _write_label(self, canvas: Canvas, label: str, box: Box, rows: int) -> None:
         most = min(self.sizes.lines[0], max(1, int(box.height / self.sizes.leading + 0.1)))
         lines = self._wrap(label, box.width, most)
-        spare = box.height - len(lines) * self.sizes.leading
+        # Beside one row of pictures, not their captions; beside the middle of several rows.
+        high = self.sizes.high if rows == 1 else box.height
+        spare = high - len(lines) * self.sizes.leading
         down = max(0.0, spare / 2) if self.sizes.centred else 0
         self._write(canvas, lines, box.x, box.y + down, "left")
 

@@ -88,7 +88,8 @@ def by_cell(cells: Sequence[CellShots], names: Names | None = None) -> Sheet:
             for shot in cell.shots
         ]
         said = [names.said(axis, v) for axis, v in cell.choice.items() if not names_cell(axis)]
-        rows.append(Row((", ".join([cell.label, *said]),), (*given, *made)))
+        label = ", ".join(filter(None, [cell.label.strip(), *said]))
+        rows.append(Row((label,), (*given, *made)))
     return Sheet("", (), tuple(rows))
 
 

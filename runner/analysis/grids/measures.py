@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from runner.analysis.grids.layout import Gap, Sheet
-from runner.analysis.grids.wrapping import ENOUGH, length, longest_piece, wrapped
+from runner.analysis.grids.wrapping import ENOUGH, SHEET, length, longest_piece, wrapped
 from runner.errors import ConfigError
 
-TEXT, LEADING, GAP, LABEL_WIDTH = 13, 18, 10, 130
+TEXT, LEADING, GAP, LABEL_WIDTH = SHEET, 18, 10, 130
 """Of a contact sheet, in its pixels."""
 HIGHEST = 12_000
 """Most units of one page, and pixels; longer sheets continue on another."""

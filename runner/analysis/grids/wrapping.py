@@ -10,18 +10,20 @@ from runner.analysis.lettering import drawable, is_mark, text_length
 
 ENOUGH = 100_000
 """Lines: a text is not cut."""
+SHEET = 13
+"""Pixels of a contact sheet's text."""
 MEASURED_AT = 64
 """Pixels: so large that the rounding of single letters does not count."""
 
 
 def length(text: str, size: float) -> float:
     """Width of one line, in the unit of `size`."""
-    if size == int(size) < MEASURED_AT:
-        return text_length(text, int(size))
-    return text_length(text, MEASURED_AT) * size / MEASURED_AT
+    exact = text_length(text, MEASURED_AT) * size / MEASURED_AT
+    # A sheet's text is drawn at this size in pixels, where each letter's width is rounded.
+    return max(exact, text_length(text, SHEET)) if size == SHEET else exact
 
 
-def wrapped(text: str, width: float, most: int, size: float = 13) -> list[str]:
+def wrapped(text: str, width: float, most: int, size: float = SHEET) -> list[str]:
     """Text in at most `most` lines of at most `width`; a longer one ends in "…".
 
     Broken at spaces, and within a word that is too long, as in Chinese, which has no spaces.
