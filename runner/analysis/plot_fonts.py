@@ -24,6 +24,10 @@ ALWAYS = frozenset(map(chr, range(32, 127))) | frozenset("–−×…")
 """What axes may show besides the texts."""
 EPOCH = 2_082_844_800
 """1970, in seconds since 1904, as fonts count them."""
+HEIGHTS = (
+    "version", "fsSelection", "sTypoAscender", "sTypoDescender", "sTypoLineGap", "usWinAscent",
+    "usWinDescent", "sxHeight", "sCapHeight",
+)  # fmt: skip
 LARGEST_ERROR = 0.5
 """Of a quadratic curve that stands for a cubic one, in thousandths of the type size."""
 
@@ -108,10 +112,14 @@ def _truetype(font: Path, characters: str) -> Path:
             {name: (read["hmtx"][name][0], getattr(table[name], "xMin", 0)) for name in order}
         )
         head = read["hhea"]
-        made.setupHorizontalHeader(ascent=head.ascent, descent=head.descent)
+        made.setupHorizontalHeader(ascent=head.ascent, descent=head.descent, lineGap=head.lineGap)
         name = read["name"].getDebugName(6) or font.stem
         made.setupNameTable({"familyName": name, "styleName": "Regular", "psName": name})
-        made.setupOS2(sTypoAscender=head.ascent, sTypoDescender=head.descent)
+        # Lines are placed by these.
+        lines = {
+            name: getattr(read["OS/2"], name) for name in HEIGHTS if hasattr(read["OS/2"], name)
+        }
+        made.setupOS2(**lines)
         made.setupPost()
     file = _folder() / sha256(characters.encode()).hexdigest()[:8] / f"{font.stem}.ttf"
     file.parent.mkdir(exist_ok=True)
