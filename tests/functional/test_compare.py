@@ -29,8 +29,8 @@ PROMPTS = ["a red circle", "синий квадрат"]
 BASELINE = "scheduler=ddim decoder.num_inference_steps=3"
 AXES = ["scheduler", "decoder.num_inference_steps"]
 FILES = {
-    "comparison.md", "comparison.csv", "comparison.tex", "comparison.json", "pareto_clip_score.png",
-    "pareto_psnr.png",
+    "comparison.md", "comparison.csv", "comparison.tex", "comparison.json",
+    *(f"pareto_{name}.{kind}" for name in ("clip_score", "psnr") for kind in ("png", "pdf", "svg")),
 }  # fmt: skip
 
 prepare_environment()
