@@ -12,6 +12,7 @@ from runner.analysis.report.writing import write_report
 from runner.analysis.results import ImageResult, read_results
 from runner.analysis.votes.pairs import make_schedule
 from runner.analysis.votes.record import VOTES, Answer, append_vote, new_vote
+from runner.analysis.voting.ballots import Ballots
 from runner.recording.manifest import MANIFEST
 from unit.conftest import Command
 from unit.votes.conftest import SCHEDULERS
@@ -116,6 +117,22 @@ def test_votes_on_pictures_drawn_anew_do_not_count(sweep: Path, command: Command
                     .out.split())  # fmt: skip
     assert "not counted: on no pair of these settings" in flat
     assert "And now?" in flat
+
+
+def test_pictures_are_found_by_their_pixels(sweep: Path, command: Command) -> None:
+    vote_on(sweep, "ann")
+    # As in a sweep that was merged into another one.
+    record = json.loads((sweep / "sweep.json").read_text())
+    for number, cell in enumerate(record["cells"]):
+        cell["folder"] = f"{number + 7:04d}_moved"
+        (sweep / f"{number:04d}_cell").rename(sweep / cell["folder"])
+    (sweep / "sweep.json").write_text(json.dumps(record))
+    said = command("compare", str(sweep))
+    assert (said.status, said.err) == (0, "")
+    assert votes_json(sweep)["questions"][0]["votes"] == 48  # type: ignore[index]
+    results = read_results(sweep)
+    done = Ballots(results, QUESTION, make_schedule(results)).state("ann")
+    assert (done["done"], done["pairs"]) == (48, [])
 
 
 def test_without_votes_nothing_of_them_is_left(sweep: Path, command: Command) -> None:
