@@ -153,10 +153,12 @@ def test_the_page_has_them_and_says_when_there_are_more(sweep: Path, command: Co
     assert votes["outdated"] is False
     assert votes["questions"][0]["question"] == QUESTION
     assert votes["questions"][0]["rows"][2]["choice"] == (("scheduler", "lcm"),)
+    assert command("report", str(sweep)).err == ""
     vote_on(sweep, "ben")
     votes = write_report(sweep).facts.votes
     assert votes is not None
     assert votes["outdated"] is True
+    assert "changed since votes were counted; anew: " in command("report", str(sweep)).err
 
 
 def test_the_table_of_pictures_has_what_each_won(sweep: Path, command: Command) -> None:
