@@ -75,7 +75,7 @@ def table_of(sweeps: Sequence[SweepResult], name_file: Callable[[Path], str] = s
     axes = _once(axis for sweep in sweeps for axis in sweep.axes if axis not in PICTURE)
     scores = _once(name for sweep in sweeps for name in sweep.better if name != SECONDS)
     named = {axis: axis.lstrip("+") for axis in axes}
-    counts = [tally(sweep.folder) for sweep in sweeps]
+    counts = [tally(sweep) for sweep in sweeps]
     voted = VOTES if any(counts) else ()
     taken = {*FIRST, *PICTURE, *voted, *LAST, *named.values()}
     columns = (

@@ -173,9 +173,12 @@ class _Handler(BaseHTTPRequestHandler):
         if _name_of(own) not in NAMES_OF_THIS_MACHINE:
             self._refuse(HTTPStatus.FORBIDDEN, "is asked under a name that is not its own")
             return None
+        # A link to the page may stand in another one, such as a notebook's terminal.
+        opened = not posted and self.headers.get("Sec-Fetch-Dest") == "document"
+        site = self.headers.get("Sec-Fetch-Site", "none")
         if (
             origin not in ((own,) if posted else (own, None))
-            or self.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin")
+            or not (opened or site in ("none", "same-origin"))
             or (posted and self.headers.get_content_type() != "application/json")
         ):
             self._refuse(HTTPStatus.FORBIDDEN, "is asked by another page")

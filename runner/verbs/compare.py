@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> int:
     from runner.analysis.together import combined, hidden_differences, labels_of, read_all
     from runner.analysis.votes import tables as voted
     from runner.analysis.votes.judging import judge
-    from runner.analysis.votes.record import read_votes
+    from runner.analysis.votes.record import votes_on
     from runner.analysis.within.writing import folder_name
 
     folder = options.folders[0].absolute()
@@ -46,7 +46,7 @@ def main(arguments: list[str]) -> int:
     views = VIEWS[type(shown)]
     # What is kept has all metrics, whichever are looked at now.
     comparison = shown if options.metrics is None or options.out is not None else asked()
-    votes = {sweep.folder: read_votes(sweep.folder) for sweep in sweeps}
+    votes = {sweep.folder: votes_on(sweep) for sweep in sweeps}
     cells = select(results, where) if where else results
     judged = judge(cells, comparison.by, comparison.baseline, votes, options.confidence)
     for warning in (*comparison.warnings, *(judged.warnings if judged else ())):

@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> int:
     schedule = make_schedule(cells, options.by, options.limit)
     if not os.access(results.folder, os.W_OK):
         raise StorageError(f"votes are kept in {path_here(results.folder)}: it cannot be written")
-    ballots = Ballots(results.folder, question, schedule)
+    ballots = Ballots(results, question, schedule)
     server = LoopbackServer(VotingSite(ballots, voter), options.port)
     print(f"{pluralize(len(schedule), 'pair')} by {', '.join(map(one_line, schedule.by))}")
     if schedule.alike:

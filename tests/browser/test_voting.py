@@ -42,8 +42,9 @@ class Voting:
     def __init__(self, folder: Path) -> None:
         made = Made(axes={"scheduler": ("a", "b", "c")}, prompts=PROMPTS, seeds=(0,), side=48)
         self.folder = write_sweep(folder, made).resolve()
-        schedule = make_schedule(read_results(self.folder))
-        self.server = LoopbackServer(VotingSite(Ballots(self.folder, "Which is better?", schedule)))
+        results = read_results(self.folder)
+        ballots = Ballots(results, "Which is better?", make_schedule(results))
+        self.server = LoopbackServer(VotingSite(ballots))
 
     def colour(self, shown: Shown) -> tuple[int, int, int]:
         red, green, blue = read_png(self.folder / shown.file).getpixel((0, 0))  # type: ignore[misc]

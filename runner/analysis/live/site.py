@@ -85,7 +85,7 @@ class ViewSite:
         with self._lock:
             if begun not in self._votes:
                 schedule = make_schedule(news.result, [begun[0]])
-                self._votes[begun] = VotingSite(Ballots(self._feed.folder, QUESTION, schedule))
+                self._votes[begun] = VotingSite(Ballots(news.result, QUESTION, schedule))
             number = list(self._votes).index(begun)
         return Reply.of({"address": f"{VOTE}/{number}/"})
 

@@ -36,11 +36,8 @@ def strengths(rows: Sequence[VoteRow], decided: bool) -> list[str]:
         said.append("The baseline was in no vote, so there are no strengths.")
     elif apart:
         said.append(
-            f"No chain of votes leads from the baseline to {pluralize(apart, 'setting')}, which "
-            "therefore has no strength."
-            if apart == 1
-            else f"No chain of votes leads from the baseline to {apart} settings, which therefore "
-            "have no strength."
+            f"Without a strength: {pluralize(apart, 'setting')} to which no chain of votes leads "
+            "from the baseline."
         )
     return said
 

@@ -27,7 +27,7 @@ MOST = 10_000
 """Most pairs of a schedule: more than anybody votes on."""
 
 TOGETHER = 12
-"""About how many pairs are shuffled together: so voters who stop early have judged the same."""
+"""How many pairs are shuffled together: so voters who stop early have judged the same."""
 
 
 @dataclass(frozen=True)
@@ -98,41 +98,25 @@ def make_schedule(
     settings = [setting for setting in settings_of(results, axes) if setting.pictures]
     most = MOST if limit is None else min(limit, MOST)
     secret = paired_by_place(axes)
-    rounds: list[tuple[Pair, ...]] = []
-    waiting: list[Pair] = []
-    taken = alike = 0
-    left = True
-    for one in _by_turns(settings):
-        if isinstance(one, _TurnOver):
-            if len(waiting) >= TOGETHER:
-                rounds.append(tuple(waiting))
-                waiting = []
-            continue
-        pair = _pair(results, one, secret)
+    pairs: list[Pair] = []
+    alike, cut = 0, False
+    for images in _by_turns(settings):
+        pair = _pair(results, images, secret)
         if pair.shown[0].sha256 == pair.shown[1].sha256:
             alike += 1
-        elif taken == most:
+        elif len(pairs) == most:
+            cut = limit is None
             break
         else:
-            waiting.append(pair)
-            taken += 1
-    else:
-        left = False
-    if not taken:
+            pairs.append(pair)
+    if not pairs:
         problem = "all pairs have the same pixels" if alike else "no two settings have a pair yet"
         raise ConfigError("folder", results.folder, problem, "a sweep of settings that differ")
-    if waiting:
-        rounds.append(tuple(waiting))
-    return Schedule(axes, tuple(rounds), alike, left and limit is None)
+    rounds = (pairs[first : first + TOGETHER] for first in range(0, len(pairs), TOGETHER))
+    return Schedule(axes, tuple(map(tuple, rounds)), alike, cut)
 
 
-class _TurnOver:
-    """Each pair of settings has had its turn."""
-
-
-def _by_turns(
-    settings: Sequence[Setting],
-) -> Iterator[tuple[ImageResult, ImageResult] | _TurnOver]:
+def _by_turns(settings: Sequence[Setting]) -> Iterator[tuple[ImageResult, ImageResult]]:
     """Pictures of each pair of settings in turn, until none is left."""
     orders: dict[tuple[int, int], list[Hashable]] = {}
     for turn in count():
@@ -142,13 +126,12 @@ def _by_turns(
                 orders[couple] = _units(settings, couple)
             if turn < len(orders[couple]):
                 some = True
-                images = [settings[n].pictures[orders[couple][turn]].image for n in couple]
-                assert images[0] is not None
-                assert images[1] is not None
-                yield images[0], images[1]
+                one, other = (settings[n].pictures[orders[couple][turn]].image for n in couple)
+                assert one is not None
+                assert other is not None
+                yield one, other
         if not some:
             return
-        yield _TurnOver()
 
 
 def _couples(settings: int) -> Iterator[tuple[int, int]]:

@@ -12,7 +12,7 @@ import json
 import os
 import secrets
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -156,15 +156,37 @@ def read_votes(folder: Path) -> Votes:
     return Votes(tuple(kept.values()), tuple(unreadable))
 
 
-def tally(folder: Path) -> dict[tuple[Path, str], tuple[int, int, int]]:
+def votes_on(results: SweepResult) -> Votes:
+    """The votes on a sweep, with the present files of their pictures: cells and pictures of a
+    sweep that grew, or was merged with another, may have got other numbers. Pictures that are not
+    found by their pixels stay as they were named.
+
+    Raises:
+        ConfigError: as `read_votes`.
+    """
+    votes = read_votes(results.folder)
+    files: dict[str, list[str]] = {}
+    for image in results.images():
+        name = image.file.relative_to(results.folder).as_posix()
+        files.setdefault(image.record.sha256, []).append(name)
+
+    def now(shown: Shown) -> Shown:
+        found = files.get(shown.sha256, [])
+        return Shown(found[0], shown.sha256) if [shown.file] != found and len(found) == 1 else shown
+
+    placed = (replace(vote, left=now(vote.left), right=now(vote.right)) for vote in votes.votes)
+    return replace(votes, votes=tuple(placed))
+
+
+def tally(results: SweepResult) -> dict[tuple[Path, str], tuple[int, int, int]]:
     """Each picture that was voted on, by its file and the hash of its pixels then -> how often it
     won, tied and lost, whatever the question.
     """
     found: dict[tuple[Path, str], tuple[int, int, int]] = {}
-    for vote in read_votes(folder).votes:
+    for vote in votes_on(results).votes:
         for shown in (vote.left, vote.right):
             place = 1 if vote.preferred is None else 0 if shown == vote.preferred else 2
-            about = (folder / shown.file, shown.sha256)
+            about = (results.folder / shown.file, shown.sha256)
             counts = found.get(about, (0, 0, 0))
             won, tied, lost = (count + (number == place) for number, count in enumerate(counts))
             found[about] = won, tied, lost

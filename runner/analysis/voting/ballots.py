@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.analysis.comparison.labels import one_line
-from runner.analysis.results import ImageResult
+from runner.analysis.results import ImageResult, SweepResult
 from runner.analysis.votes.pairs import Pair, Schedule
 from runner.analysis.votes.record import (
     Answer,
@@ -23,7 +23,7 @@ from runner.analysis.votes.record import (
     append_vote,
     append_withdrawal,
     new_vote,
-    read_votes,
+    votes_on,
 )
 from runner.images.png import png_bytes, read_whole_picture
 from runner.system.loopback import BadRequestError
@@ -65,12 +65,12 @@ class Ballots:
         added: voter -> how many votes were given since it was made, less those taken back.
     """
 
-    def __init__(self, folder: Path, question: str, schedule: Schedule) -> None:
+    def __init__(self, results: SweepResult, question: str, schedule: Schedule) -> None:
         self.question = question
         self.added: dict[str, int] = {}
-        self._folder = folder
+        self._folder = results.folder
         self._schedule = schedule
-        self._before = [v for v in read_votes(folder).votes if v.question == question]
+        self._before = [v for v in votes_on(results).votes if v.question == question]
         self._voters: dict[str, _Voter] = {}
         self._ended = False
         self._lock = threading.RLock()

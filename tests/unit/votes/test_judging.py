@@ -12,6 +12,7 @@ from runner.analysis.report.writing import write_report
 from runner.analysis.results import ImageResult, read_results
 from runner.analysis.votes.pairs import make_schedule
 from runner.analysis.votes.record import VOTES, Answer, append_vote, new_vote
+from runner.analysis.voting.ballots import Ballots
 from runner.recording.manifest import MANIFEST
 from unit.conftest import Command
 from unit.votes.conftest import SCHEDULERS
@@ -118,6 +119,22 @@ def test_votes_on_pictures_drawn_anew_do_not_count(sweep: Path, command: Command
     assert "And now?" in flat
 
 
+def test_pictures_are_found_by_their_pixels(sweep: Path, command: Command) -> None:
+    vote_on(sweep, "ann")
+    # As in a sweep that was merged into another one.
+    record = json.loads((sweep / "sweep.json").read_text())
+    for number, cell in enumerate(record["cells"]):
+        cell["folder"] = f"{number + 7:04d}_moved"
+        (sweep / f"{number:04d}_cell").rename(sweep / cell["folder"])
+    (sweep / "sweep.json").write_text(json.dumps(record))
+    said = command("compare", str(sweep))
+    assert (said.status, said.err) == (0, "")
+    assert votes_json(sweep)["questions"][0]["votes"] == 48  # type: ignore[index]
+    results = read_results(sweep)
+    done = Ballots(results, QUESTION, make_schedule(results)).state("ann")
+    assert (done["done"], done["pairs"]) == (48, [])
+
+
 def test_without_votes_nothing_of_them_is_left(sweep: Path, command: Command) -> None:
     vote_on(sweep, "ann")
     command("compare", str(sweep))
@@ -136,10 +153,12 @@ def test_the_page_has_them_and_says_when_there_are_more(sweep: Path, command: Co
     assert votes["outdated"] is False
     assert votes["questions"][0]["question"] == QUESTION
     assert votes["questions"][0]["rows"][2]["choice"] == (("scheduler", "lcm"),)
+    assert command("report", str(sweep)).err == ""
     vote_on(sweep, "ben")
     votes = write_report(sweep).facts.votes
     assert votes is not None
     assert votes["outdated"] is True
+    assert "changed since votes were counted; anew: " in command("report", str(sweep)).err
 
 
 def test_the_table_of_pictures_has_what_each_won(sweep: Path, command: Command) -> None:

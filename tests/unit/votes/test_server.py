@@ -61,8 +61,9 @@ class Client:
 
 @contextmanager
 def serving(folder: Path, limit: int | None = None) -> Iterator[Client]:
-    schedule = make_schedule(read_results(folder), limit=limit)
-    server = LoopbackServer(VotingSite(Ballots(folder, "Which?", schedule)))
+    results = read_results(folder)
+    schedule = make_schedule(results, limit=limit)
+    server = LoopbackServer(VotingSite(Ballots(results, "Which?", schedule)))
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:
@@ -176,6 +177,12 @@ def test_others_are_not_answered(
 def test_a_port_that_is_forwarded_may_be_another_one(client: Client) -> None:
     client.host = "localhost:8123"
     assert client.post("state", voter="ann")["total"] == 48
+
+
+def test_a_link_to_it_may_stand_in_another_page(client: Client) -> None:
+    said = {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Dest": "document"}
+    assert client.ask("", **said)[0].status == 200
+    assert client.ask("state", {"voter": "ann"}, **said)[0].status == 403
 
 
 @pytest.mark.parametrize(
