@@ -21,6 +21,9 @@ from runner.analysis.timing import NOT_MEASURED, TO_MEASURE
 from runner.config.measuring import SECONDS
 from runner.system.text import pluralize
 
+TOO_FEW = "Too few pairs"
+"""How the note begins that says why there is no verdict."""
+
 
 def paired(by: Sequence[str]) -> str:
     """How a difference is computed."""
@@ -63,13 +66,17 @@ def too_few(found: Iterable[MetricRows], confidence: float, whole_prompts: bool)
     few = [rows for rows in found if any(row.verdict is Verdict.too_few for row in rows.rows)]
     if not few:
         return []
-    compared = max(rows.compared for rows in few)
+    return [fewest(max(rows.compared for rows in few), confidence, whole_prompts)]
+
+
+def fewest(compared: int, confidence: float, whole_prompts: bool) -> str:
+    """How many blocks a verdict takes if so many differences hold together."""
     needed = math.ceil(1 - math.log2((1 - confidence) / max(1, compared)))
     what = "prompts" if whole_prompts else "pairs of a prompt and seed"
-    return [
-        f"Too few pairs: with fewer than {needed} {what}, chance alone gives all of them one sign "
-        "too often."
-    ]
+    return (
+        f"{TOO_FEW}: with fewer than {needed} {what}, chance alone gives all of them one sign too "
+        "often."
+    )
 
 
 def whole_cells(settings: Sequence[Setting], metrics: Sequence[str]) -> list[str]:

@@ -62,14 +62,15 @@ def compare_within(
     """
     baseline = with_keys(results, by, baseline)
     axes = _settings_axes(results, within, by, named_axes(results, baseline))
-    within = _checked(results, within, axes)
+    within = _checked(results, within, axes, where)
     overall = compare(results, by=axes, baseline=baseline, confidence=confidence, metrics=metrics)
     settings = settings_of(results, axes)
     (chosen,) = (own for own in settings if own.choice == overall.baseline)
     prompts = len({picture.prompt for picture in chosen.pictures.values()})
+    whole_prompts = prompts >= ENOUGH_PROMPTS
     compared = _Within(
         [_part(*one, axes, overall.baseline) for one in strata_of(results, within)],
-        whole_prompts=prompts >= ENOUGH_PROMPTS,
+        whole_prompts=whole_prompts,
         missing=1 - confidence,
     )
     found = {
@@ -83,7 +84,7 @@ def compare_within(
         for name, rows in overall.metrics.items()
     }
     lacking = [part.values for part in compared.parts if part.baseline is None]
-    said = notes.of(overall, found, within, where, lacking)
+    said = notes.of(overall, found, within, where, lacking, whole_prompts)
     return Within(overall, within, tuple(where), said, found, results.sweeps)
 
 
@@ -99,7 +100,9 @@ def _settings_axes(
     return tuple(axes)
 
 
-def _checked(results: SweepResult, within: Sequence[str], by: Sequence[str]) -> tuple[str, ...]:
+def _checked(
+    results: SweepResult, within: Sequence[str], by: Sequence[str], where: Sequence[str]
+) -> tuple[str, ...]:
     """The axes of strata. Raises ConfigError."""
     allowed = [axis for axis in results.axes if axis not in (*by, *PICTURE_AXES)]
     said = allowed or "a sweep over one more key"
@@ -109,6 +112,8 @@ def _checked(results: SweepResult, within: Sequence[str], by: Sequence[str]) -> 
         if axis in PICTURE_AXES:
             problem = "is no stratum: prompts and seeds are what pictures are paired by"
             raise ConfigError("within", axis, problem, said)
+        if axis not in allowed and any(text.startswith(f"{axis}=") for text in where):
+            raise ConfigError("within", axis, "is one stratum alone: where leaves one value", said)
         if axis not in allowed:
             raise ConfigError("within", axis, "is no axis of this sweep", said)
     if not within:

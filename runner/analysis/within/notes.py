@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from runner.analysis.comparison.findings import Comparison, Verdict
 from runner.analysis.comparison.labels import format_choice, one_line, percent
+from runner.analysis.comparison.notes import TOO_FEW, fewest
 from runner.analysis.within.findings import WithinMetric
 from runner.system.text import pluralize
 
@@ -16,19 +17,28 @@ def of(
     within: Sequence[str],
     where: Sequence[str],
     lacking: Sequence[Mapping[str, str]],
+    whole_prompts: bool,
 ) -> tuple[str, ...]:
     """One or two sentences each; those of the overall comparison come first.
 
     Args:
         lacking: the strata without the baseline.
+        whole_prompts: whether whole prompts are resampled, not pairs of prompt and seed.
     """
     level = percent(overall.confidence)
     most = max(
         (sum(part.rows.compared for part in metric.strata) for metric in metrics.values()),
         default=0,
     )
+    few = any(
+        row.verdict is Verdict.too_few
+        for metric in metrics.values()
+        for part in metric.strata
+        for row in part.rows.rows
+    )
     said = [f"Only cells with {' '.join(map(one_line, where))}."] if where else []
-    said += overall.notes
+    # What is too few overall is too few for strata, which take more.
+    said += [note for note in overall.notes if not (few and note.startswith(TOO_FEW))]
     said += [
         f"A stratum is a choice of {', '.join(map(one_line, within))}. Within strata the {level} "
         f"intervals hold for {pluralize(most, 'difference')} together (Bonferroni), within a "
@@ -44,15 +54,6 @@ def of(
     if lacking:
         names = "; ".join(map(format_choice, lacking))
         said.append(f"The baseline has no picture in: {names}.")
-    few = any(
-        row.verdict is Verdict.too_few
-        for metric in metrics.values()
-        for part in metric.strata
-        for row in part.rows.rows
-    )
-    if few and not any(note.startswith("Too few pairs") for note in overall.notes):
-        said.append(
-            "Too few pairs: chance alone gives all of them one sign too often, for so many "
-            "differences together."
-        )
+    if few:
+        said.append(fewest(most, overall.confidence, whole_prompts))
     return tuple(said)

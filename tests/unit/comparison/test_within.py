@@ -253,6 +253,26 @@ def test_a_number_of_a_whole_cell_is_not_that_of_some_of_its_pictures() -> None:
     assert "fid" not in select(sweep, [f"prompt={PROMPTS[0]}"]).better
 
 
+@pytest.mark.parametrize("prompts", [6, 7, 8])
+def test_it_says_how_many_pairs_so_many_strata_take(prompts: int) -> None:
+    """Six differences that hold together take 8 pairs; one takes 6."""
+    axes = {"model": ("a", "b", "c"), "guidance": ("1", "4"), "scheduler": ("ddim", "ddpm")}
+    some = [f"prompt {number}" for number in range(prompts)]
+    sweep = sweep_of(axes, gaining, prompts=some, seeds=(0,))
+    found = compare_within(sweep, ["model", "guidance"], by=["scheduler"], baseline=["ddim"])
+    verdicts = {row.verdict for one in found.metrics["quality"].strata for row in one.rows.rows}
+    said = [note for note in found.notes if note.startswith("Too few pairs")]
+    assert ("too few pairs" in verdicts) == (prompts < 8)
+    assert len(said) == (prompts < 8)
+    assert all("fewer than 8 pairs" in note for note in said)
+
+
+def test_an_axis_of_which_one_value_is_left_makes_no_strata(results: SweepResult) -> None:
+    where = ["model=a"]
+    with pytest.raises(ConfigError, match="within=model: is one stratum alone: where leaves one"):
+        compare_within(select(results, where), ["model"], by=["scheduler"], where=where)
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
