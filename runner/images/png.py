@@ -19,9 +19,21 @@ class DamagedPictureError(Exception):
     """A file is no PNG, or its pixels cannot be read; the message is the end of a sentence."""
 
 
-def png_bytes(image: Image.Image, text: Mapping[str, str] | None = None) -> bytes:
-    """A PNG file of the image, with text entries (UTF-8, as `iTXt`)."""
+def png_bytes(
+    image: Image.Image,
+    text: Mapping[str, str] | None = None,
+    plain: Mapping[str, str] | None = None,
+) -> bytes:
+    """A PNG file of the image.
+
+    Args:
+        text: text entries, as `iTXt` (UTF-8).
+        plain: further ones for other programs, of which some read `tEXt` alone (Latin-1): as that
+            where it can hold them, else as `iTXt`.
+    """
     info = PngImagePlugin.PngInfo()
+    for key, value in (plain or {}).items():
+        info.add_text(key, value)
     for key, value in (text or {}).items():
         info.add_itxt(key, value)
     buffer = io.BytesIO()

@@ -21,6 +21,7 @@ from runner.graph.values import Scores
 from runner.images.png import pixel_sha256, png_bytes
 from runner.planning.plan import Plan
 from runner.planning.request import ImageRequest
+from runner.recording.infotext import PARAMETERS, infotext
 from runner.recording.manifest import (
     Manifest,
     SavedCut,
@@ -196,7 +197,8 @@ class RunFolder(Observer):
             corrected=list(self._plan.corrected),
             left_as_in_diffusers=list(self._plan.left),
         )
-        write_whole(self.path / name, png_bytes(image, self._text(saved)))
+        plain = {PARAMETERS: infotext(self._plan, saved)}
+        write_whole(self.path / name, png_bytes(image, self._text(saved), plain))
         return saved
 
     def _saved_inputs(self, result: NodeResult) -> dict[str, str]:
