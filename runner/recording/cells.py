@@ -47,16 +47,22 @@ class CellRecord(Observer):
         again: bool = False,
         attempt: str | None = None,
     ) -> None:
-        self.folder = RunFolder(plan, run_id, path, attempt or run_id, self._file_saved)
+        self.folder = RunFolder(
+            plan, run_id, path, attempt or run_id, self._image_saved, self._input_saved
+        )
         self._log: RunLog | None = None
         if session is not None:
             session.begin(run_id, run_name, experiment_of(plan), parent=parent, again=again)
             self._log = RunLog(session, run_id)
             self._log.describe(plan, self.folder.environment)
 
-    def _file_saved(self, path: Path, folder: str) -> None:
+    def _image_saved(self, index: int, path: Path) -> None:
         if self._log is not None:
-            self._log.file_saved(path, folder)
+            self._log.image_saved(index, path)
+
+    def _input_saved(self, path: Path) -> None:
+        if self._log is not None:
+            self._log.input_saved(path)
 
     def workers_begun(self, workers: int, how: str) -> None:
         self.folder.workers_begun(workers, how)

@@ -35,8 +35,8 @@ from runner.system.files import below, make_folder, slug, write_whole
 from runner.system.signals import hold_back
 from runner.tracking.status import Status
 
-IMAGES, INPUTS = "images", "inputs"
-"""Folders of a run's artifacts; `INPUTS` is a folder of the run folder too."""
+INPUTS = "inputs"
+"""Folder of the run folder, and of the artifacts of its MLflow run."""
 SECONDS_BETWEEN_MANIFESTS = 1.0
 
 
@@ -47,8 +47,8 @@ class RunFolder(Observer):
         run_id: the runner's own id of this run; part of every image's PNG text.
         path: the folder, which may exist already.
         attempt: names the process that runs it: this run, or an attempt at its sweep.
-        on_saved: called with the complete file of each image and of each input picture, and the
-            folder of artifacts that it belongs in.
+        on_image: called with the number and the complete file of each image.
+        on_input: called with the complete file of each input picture.
     """
 
     def __init__(
@@ -57,14 +57,15 @@ class RunFolder(Observer):
         run_id: str,
         path: Path,
         attempt: str,
-        on_saved: Callable[[Path, str], None],
+        on_image: Callable[[int, Path], None],
+        on_input: Callable[[Path], None],
     ) -> None:
         self._plan = plan
         self.environment = describe(plan)
         self._run_id = run_id
         self._attempt = attempt
         self._workers = 0
-        self._on_saved = on_saved
+        self._on_image, self._on_input = on_image, on_input
         # Key of a measuring node -> names of metrics, and numbers of images.
         self._measured: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
         self._scores: defaultdict[int, dict[str, float]] = defaultdict(dict)
@@ -114,7 +115,7 @@ class RunFolder(Observer):
             with hold_back():  # no file without its entry in manifest and log
                 image = self._save(result, request, picture)
                 self._saved[request.index] = image
-                self._on_saved(self.path / image.file, IMAGES)
+                self._on_image(request.index, self.path / image.file)
             if time.monotonic() - self._written > SECONDS_BETWEEN_MANIFESTS:
                 self.save_manifest(Status.RUNNING)
 
@@ -212,7 +213,7 @@ class RunFolder(Observer):
                 assert isinstance(image, Image.Image)
                 write_whole(self.path / file, encode(ResultKind.image, picture).content)
                 self._inputs[file] = pixel_sha256(image)
-                self._on_saved(self.path / file, INPUTS)
+                self._on_input(self.path / file)
         return files
 
     def _text(self, image: SavedImage) -> Mapping[str, str]:

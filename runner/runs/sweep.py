@@ -166,16 +166,18 @@ class _SweepRun:
 
     def _begin(self, entry: CellEntry, plan: Plan) -> CellRecord:
         tracking = self._tracking
-        return CellRecord(
+        record = CellRecord(
             plan,
             tracking.run_id(entry),
             self._folder.folder(entry),
             tracking.session(plan),
-            run_name=f"{entry.number} {self._labels[entry.number]}".strip()[:200],
+            run_name=self._tracking.name(entry),
             parent=tracking.parent(plan),
             again=tracking.again,
             attempt=f"{self._folder.record.sweep_id}.{self._folder.record.attempts}",
         )
+        tracking.number(entry, plan)
+        return record
 
     def _tell(self, display: Display, cell: CellAtWork) -> None:
         assert cell.status is not None

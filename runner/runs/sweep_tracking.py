@@ -9,9 +9,12 @@ from runner.planning.sweep import SweepPlan
 from runner.recording.cells import experiment_of
 from runner.recording.sessions import close_session, open_session
 from runner.recording.sweep_record import CellEntry, SweepRecord
+from runner.runs.names import cell_name, sweep_name
 from runner.system.text import pluralize
 from runner.tracking.session import TrackingSession, now_ms
 from runner.tracking.status import Status
+
+CELL_TAG = "runner.cell"
 
 
 class SweepTracking:
@@ -34,6 +37,16 @@ class SweepTracking:
     def run_id(self, cell: CellEntry) -> str:
         """The runner's own id of a cell's run: the same in each attempt."""
         return f"{self._record.sweep_id}-{cell.number:04d}"
+
+    def name(self, cell: CellEntry) -> str:
+        """The name of a cell's run."""
+        return cell_name(cell.overrides, self._sweep.axes) or self._record.name
+
+    def number(self, cell: CellEntry, plan: Plan) -> None:
+        """Tell the number of a cell, by which its folder and the page name it."""
+        session = self.session(plan)
+        if session is not None:
+            session.append("tags", self.run_id(cell), tags={CELL_TAG: str(cell.number)})
 
     @property
     def parents(self) -> Iterable[str]:
@@ -59,7 +72,8 @@ class SweepTracking:
         if where not in self._parents:
             number = len(self._parents)
             parent = self._record.sweep_id + (f"-sweep{number}" if number else "")
-            session.begin(parent, f"{self._record.name} sweep", experiment, again=self.again)
+            name = sweep_name(self._record.name, self._sweep.axes)
+            session.begin(parent, name, experiment, again=self.again)
             axes = {f"axis.{key}": ", ".join(v) for key, v in self._sweep.axes.items()}
             session.append("params", parent, params=axes)
             session.append("tags", parent, tags={"mlflow.note.content": self._note()})

@@ -154,6 +154,13 @@ class MLflow:
     def artifacts(self, run: Any, folder: str | None = None) -> set[str]:
         return {file.path for file in self.client.list_artifacts(run.info.run_id, folder)}
 
+    def pictures(self, run: Any) -> set[str]:
+        """Keys of the pictures that the image charts show, each with its thumbnail."""
+        names = {Path(path).stem for path in self.artifacts(run, "images")}
+        full = {name for name in names if not name.endswith("+compressed")}
+        assert names == full | {f"{name}+compressed" for name in full}
+        return {name.partition("+")[0].replace("~", "/") for name in full}
+
     def values(self, run: Any, metric: str) -> list[float]:
         """Every value that was ever recorded of a metric."""
         return [m.value for m in self.client.get_metric_history(run.info.run_id, metric)]

@@ -193,7 +193,7 @@ def test_a_server_that_comes_later_gets_everything_once(left: dict[str, Left], l
         late, direct = sorted(mlflow.runs(), key=lambda run: -run.data.metrics["images"])
         for run, images in ((late, 2), (direct, 1)):
             assert run.info.status == "FINISHED"
-            assert len(mlflow.artifacts(run, "images")) == images
+            assert len(mlflow.pictures(run)) == images
             assert "config.json" in mlflow.artifacts(run)
             assert len(mlflow.values(run, "seconds_total")) == 1
         assert late.info.start_time < direct.info.start_time
@@ -226,7 +226,7 @@ def test_a_server_that_goes_away_during_a_sweep_gets_everything_once(
         children = [run for run in runs if "mlflow.parentRunId" in run.data.tags]
         assert len(children) == 6
         for run in children:
-            assert len(mlflow.artifacts(run, "images")) == 2
+            assert len(mlflow.pictures(run)) == 2
             assert len(mlflow.values(run, "images")) == 1
     assert place.spools == []
 
