@@ -32,6 +32,8 @@ from runner.system.signals import StopBetweenStages, signals
 from runner.system.text import path_here, pluralize
 from runner.tracking.status import Status
 
+SECONDS_BETWEEN_TOTALS = 2.0
+
 
 @dataclass(frozen=True)
 class FinishedSweep:
@@ -88,7 +90,8 @@ class _SweepRun:
         self._to_do = self._folder.to_do(self._run.retry)
         self._tracking = SweepTracking(sweep, self._folder.record)
         self._ended: Counter[Status] = Counter()
-        self._totals = Totals()
+        self._totals = Totals(self._keep_totals)
+        self._kept = time.monotonic()
         self._started, self._began = time.perf_counter(), time.time()
         self._seconds = 0.0
 
@@ -187,6 +190,13 @@ class _SweepRun:
         display.cell_ended(
             CellEnded(cell.number, label, cell.status, cell.images, done, of, cell.reused)
         )
+
+    def _keep_totals(self) -> None:
+        """Record the counts so far, now and then: a kill leaves no time for it."""
+        if time.monotonic() - self._kept > SECONDS_BETWEEN_TOTALS:
+            seconds = time.perf_counter() - self._started
+            self._folder.keep(seconds, self._totals.added_to(self._folder.record.totals))
+            self._kept = time.monotonic()
 
     def _status(self) -> Status:
         """The status of the whole sweep, with earlier attempts."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -88,6 +89,16 @@ class SweepFolder:
     def save(self) -> None:
         """Write `sweep.json`. Raises StorageError where it cannot be written."""
         self.record.write(self.path)
+
+    def keep(self, seconds: float, totals: Mapping[str, float]) -> None:
+        """Record what this attempt has done so far, should it be killed; skipped on a full disk.
+
+        Args:
+            totals: with those of earlier attempts.
+        """
+        with contextlib.suppress(StorageError):
+            done = replace(self.record, seconds=self.record.seconds + seconds, totals=totals)
+            done.write(self.path)
 
     def end(
         self, status: Status, seconds: float, runs: Mapping[str, str], totals: Mapping[str, float]

@@ -1,4 +1,4 @@
-"""Logs a comparison's files as artifacts of the sweep's MLflow run, whose status stays."""
+"""Logs files on a sweep as artifacts of its MLflow run, whose status stays."""
 
 from __future__ import annotations
 
@@ -21,16 +21,24 @@ from runner.tracking.session import TrackingSession, now_ms
 from runner.tracking.spool import SPOOLS
 
 
-def log(results: SweepResult, files: Sequence[Path], folder_there: str = FOLDER) -> None:
+def log(
+    results: SweepResult,
+    files: Sequence[Path],
+    folder_there: str = FOLDER,
+    what: str = "comparison",
+) -> None:
     """Deliver the files to the sweep's MLflow run; later where its server does not answer.
 
     Does nothing where the sweep was not tracked, or where its MLflow store is gone.
+
+    Args:
+        what: the files, for messages.
     """
     folder = results.folder.resolve()
     if is_running(folder):  # its records are still being delivered
         return
     if (problem := text_problem(str(folder))) is not None:
-        print(f"warning: the comparison is not in MLflow: {folder} {problem}", file=sys.stderr)
+        print(f"warning: the {what} is not in MLflow: {folder} {problem}", file=sys.stderr)
         return
     sweep_id = SweepRecord.read(folder).sweep_id
     # Where the run's MLflow ids are not known yet: the runner's own id is the sweep's.
@@ -40,7 +48,7 @@ def log(results: SweepResult, files: Sequence[Path], folder_there: str = FOLDER)
         if uri is not None and not is_named(absolute_uri(uri)):
             # The record may come from anyone, and MLflow would send the user's token there.
             print(
-                f"warning: the comparison is not in MLflow: the runs are at {uri}, which no "
+                f"warning: the {what} is not in MLflow: the runs are at {uri}, which no "
                 f"command of yours has named on this machine; if you trust it: --to {uri}",
                 file=sys.stderr,
             )
@@ -48,7 +56,7 @@ def log(results: SweepResult, files: Sequence[Path], folder_there: str = FOLDER)
             # Named as a later attempt at the sweep, with a number that no attempt has: so the
             # records of earlier attempts are delivered first.
             name = f"{sweep_id}{f'-{number}' if number else ''}.{now_ms()}"
-            _log(output_dir, uri, name, runs, experiments, files, folder_there)
+            _log(output_dir, uri, name, runs, experiments, files, folder_there, what)
 
 
 def _stores(results: SweepResult) -> dict[str | None, list[str]]:
@@ -71,11 +79,12 @@ def _log(
     experiments: Sequence[str],
     files: Sequence[Path],
     folder_there: str,
+    what: str,
 ) -> None:
     try:
         session = TrackingSession(output_dir, uri, name)
     except TrackingError as error:
-        print(f"warning: {error}; the comparison is not in MLflow", file=sys.stderr)
+        print(f"warning: {error}; the {what} is not in MLflow", file=sys.stderr)
         return
     for run in runs:
         # Looked up, not begun again: the run keeps its status and times.
@@ -86,7 +95,7 @@ def _log(
     session.close()
     if (output_dir / SPOOLS / name).exists():
         sync = for_outputs("sync", output_dir)
-        print(f"MLflow: the comparison is kept; deliver it with: {sync}", file=sys.stderr)
+        print(f"MLflow: the {what} is kept; deliver it with: {sync}", file=sys.stderr)
         if session.problem:
             print(f"  {format_value(session.problem)}", file=sys.stderr)
 
