@@ -207,9 +207,8 @@ class TrackingConfig:
     images: LoggedImages = key(
         LoggedImages.charts,
         "How pictures are logged. `charts`: each by its prompt and seed, with a thumbnail, so that "
-        "MLflow's image charts show the same picture of each run side by side; `files`: as they "
-        "are named in the run's folder, which is half as many files; `none`: they are in that "
-        "folder alone.",
+        "MLflow's image charts show the same picture of each run side by side; `files`: under the "
+        "names that the run gave them, half as many; `none`: not at all.",
     )
 
 

@@ -27,8 +27,8 @@ def cell_name(overrides: Sequence[str], axes: Iterable[str]) -> str:
 def run_name(name: str, overrides: Sequence[str], run_id: str) -> str:
     """Name of a run that is no cell: with what was asked of it, else the end of its id."""
     keys = [key for key in assigned(overrides) if key.partition(".")[0] not in NOT_NAMED]
-    said = _named(overrides, keys) or run_id[-8:]
-    return f"{name} {said}"[:LONGEST]
+    said = _named(overrides, keys)
+    return f"{name} {said}"[:LONGEST] if said else f"{name}-{run_id[-8:]}"
 
 
 def sweep_name(name: str, axes: Iterable[str]) -> str:

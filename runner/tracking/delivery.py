@@ -31,7 +31,10 @@ ATTEMPTS = 2
 
 FILES = ("file", "table", "picture")
 TOGETHER = ("params", "tags", "metrics", *FILES)
-MOST_TOGETHER = 100
+MOST_TOGETHER, MOST_PICTURES = 100, 20
+"""Records of a portion, and pictures among them, which may take a tenth of a second each: who waits
+for the delivery sees how far it is after each portion.
+"""
 
 ENDING_TAGS = {"runner.ended", "runner.error", "runner.incomplete"}
 """Tags on how an earlier attempt at a run ended: removed when it begins again."""
@@ -244,13 +247,15 @@ def together(
     A portion belongs to one run; its begin and end records are portions by themselves.
     """
     some: list[Mapping[str, Any]] = []
-    end = 0
+    end = pictures = 0
     for record, offset in records:
         fits = record["kind"] in TOGETHER and some and some[0]["kind"] in TOGETHER
-        if some and not (fits and some[0]["run"] == record["run"] and len(some) < MOST_TOGETHER):
+        fits = fits and pictures < MOST_PICTURES and len(some) < MOST_TOGETHER
+        if some and not (fits and some[0]["run"] == record["run"]):
             yield some, end
-            some = []
+            some, pictures = [], 0
         some.append(record)
+        pictures += record["kind"] == "picture"
         end = offset
     if some:
         yield some, end

@@ -18,6 +18,7 @@ from helpers.manifests import hashes, read_manifest
 from runner.analysis.results import read_results
 from runner.cli import main
 from runner.recording.sweep_record import SweepRecord
+from runner.runs.sweep_folder import SweepFolder
 from runner.runs.totals import metrics_of
 from runner.tracking.status import Status
 
@@ -100,6 +101,30 @@ def test_totals_are_of_all_attempts(
     assert record.totals["seconds_in_stages"] == before.totals["seconds_in_stages"]
     found = metrics_of(Counter({Status.FINISHED: 2}), record.totals, record.seconds)
     assert (found["cells_finished"], found["seconds_total"]) == (2, record.seconds)
+
+
+def test_totals_of_a_killed_attempt_are_kept(
+    sweep: Callable[..., list[dict[str, Any]]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as killed:
+        killed.setattr("runner.runs.sweep.SECONDS_BETWEEN_TOTALS", -1.0)
+        # What a kill leaves: the folder is not held any more, and no end is recorded.
+        killed.setattr(SweepFolder, "end", lambda self, *_: self._lock.close())
+        sweep("scheduler=ddim,ddpm")
+    folder = tmp_path / "sweeps" / "latest"
+    before = SweepRecord.read(folder)
+    assert before.status is Status.RUNNING
+    assert before.totals["stages_run"] == 3
+    (folder / before.cells[1].folder / "manifest.json").unlink()
+    sweep("scheduler=ddim,ddpm")
+    record = SweepRecord.read(folder)
+    assert (record.attempts, record.totals["stages_run"], record.totals["stages_reused"]) == (
+        2,
+        3,
+        1,
+    )
+    assert record.totals["seconds_in_stages"] == before.totals["seconds_in_stages"] > 0
+    assert record.seconds > before.seconds > 0
 
 
 def test_cells_alike_in_everything_are_both_made(

@@ -6,11 +6,14 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.error import URLError
+from urllib.request import urlopen
 
 import pytest
 
@@ -85,6 +88,20 @@ def ended(process: Forked) -> tuple[int, str]:
     status = process.poll()
     assert status is not None
     return status, output
+
+
+def free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return int(listening.getsockname()[1])
+
+
+def answers(uri: str) -> bool:
+    try:
+        with urlopen(f"{uri}/health", timeout=2) as response:
+            return bool(response.status == 200)
+    except (URLError, OSError):
+        return False
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 120.0) -> None:

@@ -15,31 +15,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import pytest
 
 from helpers.manifests import read_manifest
-from tracking.processes import MLflow, Workplace, ended, wait_until, writers_of
+from tracking.processes import (
+    MLflow,
+    Workplace,
+    answers,
+    ended,
+    free_port,
+    wait_until,
+    writers_of,
+)
 
 pytestmark = pytest.mark.slow
 
 PASSWORD = "hunter2-is-secret"
-
-
-def free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])
-
-
-def answers(uri: str) -> bool:
-    try:
-        with urlopen(f"{uri}/health", timeout=2) as response:
-            return bool(response.status == 200)
-    except (URLError, OSError):
-        return False
 
 
 class Line:

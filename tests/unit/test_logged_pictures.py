@@ -111,4 +111,4 @@ def test_sweeps_and_runs_are_named_by_what_was_asked() -> None:
     assert sweep_name("study", []) == "study sweep"
     asked = ["scheduler=ddim", "output_dir=/tmp/x", "tracking.uri=http://a"]
     assert run_name("study", asked, "20260101T000000-abcdef01") == "study ddim"
-    assert run_name("study", [], "20260101T000000-abcdef01") == "study abcdef01"
+    assert run_name("study", [], "20260101T000000-abcdef01") == "study-abcdef01"
