@@ -23,6 +23,7 @@ def png_bytes(
     image: Image.Image,
     text: Mapping[str, str] | None = None,
     plain: Mapping[str, str] | None = None,
+    dpi: tuple[float, float] | None = None,
 ) -> bytes:
     """A PNG file of the image.
 
@@ -30,6 +31,7 @@ def png_bytes(
         text: text entries, as `iTXt` (UTF-8).
         plain: further ones for other programs, of which some read `tEXt` alone (Latin-1): as that
             where it can hold them, else as `iTXt`.
+        dpi: its resolution.
     """
     info = PngImagePlugin.PngInfo()
     for key, value in (plain or {}).items():
@@ -37,7 +39,8 @@ def png_bytes(
     for key, value in (text or {}).items():
         info.add_itxt(key, value)
     buffer = io.BytesIO()
-    image.save(buffer, format="PNG", pnginfo=info)
+    said = {} if dpi is None else {"dpi": dpi}
+    image.save(buffer, format="PNG", pnginfo=info, **said)
     return buffer.getvalue()
 
 

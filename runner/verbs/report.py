@@ -40,6 +40,12 @@ def main(arguments: list[str]) -> int:
             f"warning: the comparison is of before the sweep went on; anew: {again}",
             file=sys.stderr,
         )
+    if made.facts.votes is not None and made.facts.votes["outdated"]:
+        again = command("compare", path_here(folder))
+        print(
+            f"warning: pictures or votes changed since votes were counted; anew: {again}",
+            file=sys.stderr,
+        )
     if made.alone is not None and options.out is None and not others:
         _log(folder, made.alone)
     if options.open and not webbrowser.open(made.index.as_uri()):

@@ -1,5 +1,7 @@
 // All parts, in the order of the page.
 
+choosePlots();
+startAddress();
 drawHead();
 drawFailures();
 drawGridPickers();
@@ -8,7 +10,11 @@ startTable();
 startPlots();
 drawComparison();
 drawWithin();
+drawVotes();
 drawContents();
+startHead();
 startViewer();
 startComparing();
+showNamedPicture();
 window.addEventListener("resize", fitGrid);
+if (report.live) startLive();
