@@ -198,11 +198,11 @@ class RunLog(Observer):
         pictures = {image.file: cell for image in images if (cell := self._picture(image))}
         measured = sorted({name for image in images for name in image.scores})
         content = {
-            "columns": [*columns, *measured, *(["picture"] if pictures else [])],
+            "columns": [*(["picture"] if pictures else []), *columns, *measured],
             "data": [
-                [getattr(image, column) for column in columns]
+                ([pictures.get(image.file)] if pictures else [])
+                + [getattr(image, column) for column in columns]
                 + [image.scores.get(name) for name in measured]
-                + ([pictures.get(image.file)] if pictures else [])
                 for image in images
             ],
         }

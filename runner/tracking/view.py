@@ -49,11 +49,12 @@ def pages_of(store: Path) -> Pages:
     lists each run's parameters above its picture, and folds a sweep's cells, unless a view says
     otherwise.
     """
+    runs = ""
     try:
         with closing(sqlite3.connect(store, timeout=BUSY_SECONDS)) as there:
             newest = there.execute(NEWEST).fetchone()
             if newest is None:
-                return Pages("")
+                return Pages(runs)
             sweep, experiment = newest
             runs = f"#/experiments/{int(experiment)}/runs"
             cells = [cell for (cell,) in there.execute(CELLS, (sweep,))]
@@ -64,7 +65,7 @@ def pages_of(store: Path) -> Pages:
                 there.execute(SAVE, (SHARED, _view(sweep, keys), experiment))
             return Pages(runs, f"{runs}?viewStateShareKey={VIEW}&compareRunsMode=CHART")
     except sqlite3.Error:  # read-only, perhaps, or of another MLflow
-        return Pages("")
+        return Pages(runs)
 
 
 def _keys(artifacts: Path, cells: Iterable[str]) -> list[str]:
