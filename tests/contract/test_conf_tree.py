@@ -59,6 +59,10 @@ NEEDS = {
         "task=img2img", "inputs.image=a.png", "metrics.ms_ssim.against=image", "height=256",
         "width=256",
     ),
+    **{
+        f"metrics={name}": ("weights=hub",)
+        for name in ("pick_score", "hps_v2", "hps_v2_1", "image_reward", "aesthetic_score")
+    },
     **{f"task={task}": needed for task, needed in cases.NEEDS.items()},
 }  # fmt: skip
 """What an option cannot do without."""
