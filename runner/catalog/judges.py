@@ -67,7 +67,7 @@ class Judge:
         )
 
 
-def _tokenizer(repo: str) -> Part:
+def _tokenizer(repo: str | None) -> Part:
     return Part(TOKENIZER, repo, TOKENIZER, settings=TOKENIZER_FILES)
 
 
@@ -104,7 +104,7 @@ JUDGES: Mapping[str, Judge] = {
                     "visual_projection.weight": 2, "text_projection.weight": 2, "logit_scale": 0,
                 },
             ),
-            _tokenizer(CLIP_H),
+            _tokenizer(None),
         ),
         (Tokens(77, TOKENIZER, "PickScore"),),
     ),
@@ -114,7 +114,7 @@ JUDGES: Mapping[str, Judge] = {
         "ImageReward",
         (
             Part(
-                MODEL, "THUDM/ImageReward", ".",
+                MODEL, "zai-org/ImageReward", ".",  # once THUDM/ImageReward
                 weights=("ImageReward.safetensors", "ImageReward.pt"),
                 settings=(("med_config.json",),),
                 tensors={

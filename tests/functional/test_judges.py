@@ -87,6 +87,7 @@ def expected(folder: Path, image: Image.Image, prompt: str) -> dict[str, float]:
         }
 
 
+@pytest.mark.slow
 def test_scores_are_those_of_the_judges_own_code(
     repositories: Path, kandinsky: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -56,7 +56,7 @@ def hps(folder: Path, name: str = "HPS_v2.1_compressed.pt") -> Path:
 
 
 def image_reward(folder: Path) -> Path:
-    """THUDM/ImageReward: the tensors of its own classes."""
+    """zai-org/ImageReward: the tensors of its own classes."""
     folder.mkdir(parents=True, exist_ok=True)
     torch.save(reward(), folder / "ImageReward.pt")
     write_json(

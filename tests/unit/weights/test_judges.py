@@ -7,10 +7,14 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from safetensors.numpy import save_file
 
+from runner.catalog.judges import JUDGES
 from runner.planning.planner import make_plan
+from runner.weights.find import MINI_DIR
 from unit.conftest import Command, Compose, assert_refused
 
 MODEL = "metrics.pick_score.arguments.model"
@@ -20,18 +24,25 @@ HPS = "metrics.hps_v2_1.arguments.model"
 
 @pytest.fixture(scope="session")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Small copies of the repositories; read them only."""
-    # Here, not above: transformers' imports take seconds, which most tests here do not need.
-    from judges import published
-
+    """What is read of judges before they run: names, shapes, a tokenizer. Read it only."""
     folder = tmp_path_factory.mktemp("published")
-    published.clip_tokenizer(folder / "clip-h")
-    published.pick_score(folder / "pick")
-    published.hps(folder / "hps")
-    published.aesthetic_layers(folder / "layers")
+    shutil.copytree(MINI_DIR / "kandinsky-2-2-prior" / "tokenizer", folder / "clip-h")
+    for name in ("pick", "hps", "layers"):
+        (folder / name).mkdir()
+    shapes = JUDGES["pick_score"].parts[0].tensors
+    tensors = {name: np.zeros([1] * dimensions) for name, dimensions in shapes.items()}
+    save_file(tensors, folder / "pick" / "model.safetensors")
+    (folder / "pick" / "config.json").write_text("{}")
     # One folder with all that the judge reads.
     shutil.copytree(folder / "pick", folder / "whole")
     shutil.copytree(folder / "clip-h", folder / "whole", dirs_exist_ok=True)
+    for name, file, judge in (
+        ("hps", "HPS_v2.1_compressed.pt", "hps_v2_1"),
+        ("layers", "sac+logos+ava1-l14-linearMSE.pth", "aesthetic_score"),
+    ):
+        shapes = JUDGES[judge].parts[0].tensors
+        state = {one: torch.zeros([1] * dimensions) for one, dimensions in shapes.items()}
+        torch.save({"epoch": 1, "state_dict": state}, folder / name / file)
     return folder
 
 
@@ -57,8 +68,8 @@ def test_what_counts_is_what_is_in_the_files_not_where_they_are(
     assert keys(composed, f"{MODEL}={moved}") == together
     (Path(moved) / "README.md").write_text("Nobody reads it.")
     assert keys(composed, f"{MODEL}={moved}") == together
-    merges = Path(moved) / "merges.txt"
-    merges.write_text(merges.read_text() + "z z\n")
+    tokenizer = Path(moved) / "tokenizer.json"
+    tokenizer.write_text(tokenizer.read_text() + "\n")
     assert keys(composed, f"{MODEL}={moved}") != together
     half = keys(composed, f"{MODEL}={published / 'whole'}", "precision.metrics=fp16")
     assert half != together
@@ -69,11 +80,10 @@ def test_a_repository_of_the_cache_counts_like_a_folder(
 ) -> None:
     """As `hf download` leaves it; the hub is not asked, although weights=mini may not download."""
     commit = "0123456789" * 4
-    for repo in ("someone--PickScore", "laion--CLIP-ViT-H-14-laion2B-s32B-b79K"):
-        home = tmp_path / "hub" / f"models--{repo}"
-        shutil.copytree(pick, home / "snapshots" / commit)
-        (home / "refs").mkdir()
-        (home / "refs" / "main").write_text(commit)
+    home = tmp_path / "hub" / "models--someone--PickScore"
+    shutil.copytree(pick, home / "snapshots" / commit)
+    (home / "refs").mkdir()
+    (home / "refs" / "main").write_text(commit)
     cached = keys(composed, f"{MODEL}=someone/PickScore")
     assert cached == keys(composed, f"{MODEL}={pick}")
     assert cached == keys(composed, f"{MODEL}=someone/PickScore@{commit}")
@@ -95,7 +105,7 @@ def text(name: str, content: str) -> Damage:
 
 def cut(folder: Path) -> None:
     whole = (folder / "model.safetensors").read_bytes()
-    (folder / "model.safetensors").write_bytes(whole[:-100])
+    (folder / "model.safetensors").write_bytes(whole[:-10])
 
 
 def another(folder: Path) -> None:
@@ -158,7 +168,10 @@ def test_places_that_are_none_are_refused(command: Command, published: Path) -> 
         refused = command("plan", "metrics=[pick_score]", f"{MODEL}={told}")
         assert_refused(refused, MODEL, *said)
     alone = command("plan", "metrics=[pick_score]", f"{MODEL}={published / 'pick'}")
-    assert_refused(alone, TOKENIZER, "laion/CLIP-ViT-H-14-laion2B-s32B-b79K", "hf download")
+    assert_refused(alone, TOKENIZER, "has not tokenizer.json or vocab.json with merges.txt")
+    alone = command("plan", "metrics=[hps_v2_1]", f"{HPS}={published / 'hps'}")
+    tokenizer = HPS.replace("model", "tokenizer")
+    assert_refused(alone, tokenizer, "laion/CLIP-ViT-H-14-laion2B-s32B-b79K", "hf download")
     other = command("plan", "metrics=[hps_v2_1]", f"{HPS}={published / 'pick'}")
     assert_refused(other, HPS, "has not HPS_v2.1_compressed.safetensors or HPS_v2.1_compressed.pt")
     name = "metrics.aesthetic_score.arguments"
