@@ -16,6 +16,11 @@ MODEL, TOKENIZER, CLIP = "model", "tokenizer", "clip"
 
 CLIP_H = "laion/CLIP-ViT-H-14-laion2B-s32B-b79K"
 TOKENIZER_FILES = (("tokenizer.json",), ("vocab.json", "merges.txt"), ("vocab.txt",))
+BERT_SHAPE = (
+    "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
+    "max_position_embeddings", "hidden_act", "layer_norm_eps",
+)  # fmt: skip
+"""What med_config.json says of ImageReward's text encoder."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,7 @@ class Part:
         weights: names of the file of its weights, in the order in which they are taken; none: no
             weights are read.
         settings: sets of other files; the first set that is whole is read. No sets: none is needed.
+        says: keys that its settings, a JSON file, must have.
         tensors: names that the weights must have -> number of dimensions.
     """
 
@@ -37,6 +43,7 @@ class Part:
     folder: str
     weights: tuple[str, ...] = ()
     settings: tuple[tuple[str, ...], ...] = ()
+    says: tuple[str, ...] = ()
     tensors: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -117,6 +124,7 @@ JUDGES: Mapping[str, Judge] = {
                 MODEL, "zai-org/ImageReward", ".",  # once THUDM/ImageReward
                 weights=("ImageReward.safetensors", "ImageReward.pt"),
                 settings=(("med_config.json",),),
+                says=BERT_SHAPE,
                 tensors={
                     "blip.visual_encoder.patch_embed.proj.weight": 4,
                     "blip.visual_encoder.pos_embed": 3,

@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from runner.catalog.judges import BERT_SHAPE
 from runner.pipelines import judge_layouts as layouts
 from runner.pipelines.judged_pictures import cropped, filled
 from runner.pipelines.transformers_models import OFFLINE, OwnPipeline
@@ -161,15 +162,12 @@ class ImageReward(Judge):
         )
         told = _read(folder / "med_config.json")
         text = BlipTextConfig(
-            **{name: told[name] for name in (
-                "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers",
-                "num_attention_heads", "max_position_embeddings", "hidden_act", "layer_norm_eps",
-            )},
+            **{name: told[name] for name in BERT_SHAPE},
             encoder_hidden_size=width,
             bos_token_id=None,
             # It builds the layers that attend to the picture; it decodes nothing.
             is_decoder=True,
-        )  # fmt: skip
+        )
 
         def blip_text() -> Any:
             return BlipTextModel(text, add_pooling_layer=False)

@@ -186,7 +186,9 @@ def _check(
         if not (folder / name).is_file():
             raise WeightsError(key, folder / name, "is no regular file", "a whole folder")
         if name.endswith("config.json"):
-            read_json(folder / name, key)
+            told = read_json(folder / name, key)
+            if absent := [one for one in part.says if one not in told]:
+                raise WeightsError(key, folder / name, f"does not say {', '.join(absent)}", WHERE)
     inner = "" if part.folder == "." else f"{part.folder}/"
     sha256 = {f"{inner}{name}": hashes.sha256(folder / name) for name in chosen}
     weights, converted, header = {}, {}, None
@@ -204,7 +206,7 @@ def _check(
         converted=converted,
         fingerprint=fingerprint(sha256.items()),
         sizes=dict(_sizes(part, header)),
-        bytes=header.bytes if header is not None else 0,
+        bytes=sum((folder / name).stat().st_size for name in chosen),
         native_size=None,
         embedding_size=None,
         channels=0,

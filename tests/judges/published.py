@@ -42,8 +42,18 @@ def bert_tokenizer(folder: Path) -> Path:
 
 
 def pick_score(folder: Path) -> Path:
-    """yuvalkirstain/PickScore_v1: transformers' CLIPModel."""
-    clip_model("pick_score").save_pretrained(folder)
+    """yuvalkirstain/PickScore_v1: transformers' CLIPModel, its config as of 2023."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model = clip_model("pick_score")
+    save_file({**model.state_dict(), **positions()}, folder / "model.safetensors")
+    told = model.config.to_dict()
+    for part in ("text_config", "vision_config"):
+        told[part] |= {"bad_words_ids": None, "pruned_heads": {}, "torch_dtype": None,
+                       "transformers_version": "4.27.0.dev0", "use_bfloat16": False}  # fmt: skip
+    told |= {"_commit_hash": "0", "_name_or_path": "laion/CLIP-ViT-H-14-laion2B-s32B-b79K",
+             "text_config_dict": None, "torch_dtype": "float32", "vision_config_dict": None,
+             "transformers_version": None}  # fmt: skip
+    write_json(folder / "config.json", told)
     return folder
 
 
@@ -99,12 +109,16 @@ def clip(folder: Path) -> Path:
     """openai/clip-vit-large-patch14: as pickles and with positions, as of 2022."""
     model = clip_model("aesthetic")
     model.config.save_pretrained(folder)
-    places = {
+    torch.save({**model.state_dict(), **positions()}, folder / "pytorch_model.bin")
+    return folder
+
+
+def positions() -> dict[str, Tensor]:
+    """The numbers that transformers kept among the weights until 2023."""
+    return {
         "text_model.embeddings.position_ids": torch.arange(77)[None],
         "vision_model.embeddings.position_ids": torch.arange(PLACES)[None],
     }
-    torch.save({**model.state_dict(), **places}, folder / "pytorch_model.bin")
-    return folder
 
 
 def clip_model(name: str) -> CLIPModel:

@@ -36,7 +36,10 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # One folder with all that the judge reads.
     shutil.copytree(folder / "pick", folder / "whole")
     shutil.copytree(folder / "clip-h", folder / "whole", dirs_exist_ok=True)
+    (folder / "reward").mkdir()
+    (folder / "reward" / "med_config.json").write_text('{"vocab_size": 30524}')
     for name, file, judge in (
+        ("reward", "ImageReward.pt", "image_reward"),
         ("hps", "HPS_v2.1_compressed.pt", "hps_v2_1"),
         ("layers", "sac+logos+ava1-l14-linearMSE.pth", "aesthetic_score"),
     ):
@@ -174,6 +177,9 @@ def test_places_that_are_none_are_refused(command: Command, published: Path) -> 
     assert_refused(alone, tokenizer, "laion/CLIP-ViT-H-14-laion2B-s32B-b79K", "hf download")
     other = command("plan", "metrics=[hps_v2_1]", f"{HPS}={published / 'pick'}")
     assert_refused(other, HPS, "has not HPS_v2.1_compressed.safetensors or HPS_v2.1_compressed.pt")
+    reward = f"metrics.image_reward.arguments.model={published / 'reward'}"
+    other = command("plan", "metrics=[image_reward]", reward)
+    assert_refused(other, reward, "med_config.json", "does not say hidden_size")
     name = "metrics.aesthetic_score.arguments"
     bare = command("plan", "metrics=[aesthetic_score]", f"{name}.model={published / 'layers'}")
     assert_refused(bare, f"{name}.clip", "has not model.safetensors", "config.json")
