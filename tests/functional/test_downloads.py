@@ -123,34 +123,6 @@ def test_all_that_is_wrong_is_told_at_once_before_large_files(hub: Hub, said: Sa
     assert not weights_sent(hub)
 
 
-@pytest.mark.slow
-def test_judges_come_from_the_hub_where_it_is_allowed_and_then_from_its_cache(
-    hub: Hub, said: Say, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from judges import published
-
-    model, tokenizer = "zai-org/ImageReward", "google-bert/bert-base-uncased"
-    folder = published.image_reward(tmp_path / "reward")
-    (folder / "test_images.zip").write_bytes(b"Nobody asks for it.")
-    hub.add(model, folder)
-    hub.add(tokenizer, published.bert_tokenizer(tmp_path / "bert"))
-    judged = ("metrics=[image_reward]", "tracking=none", "progress=quiet", *RUN[4:])
-    refused(
-        said("run", *judged), f"metrics.image_reward.arguments.model={model}",
-        "is no folder and not in the hub's cache", f"hf download {model}", "weights=hub",
-    )  # fmt: skip
-    assert not hub.requests
-    planned = said("plan", "weights=hub", *judged)
-    assert f"judge_image_reward {model}" in planned.out
-    assert "2 files not on disk" in planned.out
-    assert said("download", "weights=hub", *judged).status == 0
-    assert {one.name for one in snapshot(model).iterdir()} == {"ImageReward.pt", "med_config.json"}
-    hub.requests.clear()
-    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    assert said("run", *judged).status == 0
-    assert not hub.requests
-
-
 def test_a_disk_that_is_too_small_is_told_before_large_files(
     hub: Hub, said: Say, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,10 +11,12 @@ import torch
 from PIL import Image
 from transformers import BertTokenizer, CLIPImageProcessorPil, CLIPTokenizer
 
-from functional.made import Made
+from functional.made import STEPS, Made
+from hub_stand_in import Hub
 from judges import as_published, published
 from judges.published import SIDE
 from runner.catalog.judges import JUDGES
+from runner.cli import main
 from runner.pipelines.assemble import assembled
 from runner.pipelines.judge_layouts import clip_of_open_clip
 from runner.pipelines.judged_pictures import DEVIATION, MEAN, cropped, filled
@@ -105,6 +107,38 @@ def test_scores_are_those_of_the_judges_own_code(
     assert weights["judge_hps_v2_1"]["pickled"] == ["."]
     assert weights["judge_pick_score"]["repo"] == "yuvalkirstain/PickScore_v1"
     assert all(weights[f"judge_{name}"]["sha256"] for name in NAMES)
+
+
+@pytest.mark.slow
+def test_judges_come_from_the_hub_where_it_is_allowed_and_then_from_its_cache(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KANDINSKY_CACHE", str(tmp_path / "own"))
+    monkeypatch.setenv("KANDINSKY_HUB_PATIENCE", "0")
+    model = "zai-org/ImageReward"
+    folder = published.image_reward(tmp_path / "reward")
+    (folder / "test_images.zip").write_bytes(b"Nobody asks for it.")
+    hub.add(model, folder)
+    hub.add("google-bert/bert-base-uncased", published.bert_tokenizer(tmp_path / "bert"))
+    judged = ("metrics=[image_reward]", "tracking=none", "progress=quiet", "height=64", *STEPS)
+    assert main([*judged]) == 2
+    said = capsys.readouterr().err
+    assert f"metrics.image_reward.arguments.model={model}: is no folder and not in" in said
+    assert f"hf download {model}` before; or weights=hub" in said
+    assert not hub.requests
+    assert main(["plan", "weights=hub", *judged]) == 0
+    planned = capsys.readouterr().out
+    assert f"judge_image_reward {model}" in planned
+    assert "2 files not on disk" in planned
+    assert main(["download", "weights=hub", *judged]) == 0
+    home = tmp_path / "hf_home" / "hub" / "models--zai-org--ImageReward"
+    fetched = {file.name for file in home.glob("snapshots/*/*")}
+    assert fetched == {"ImageReward.pt", "med_config.json"}
+    hub.requests.clear()
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    assert main([*judged]) == 0
+    assert not hub.requests
 
 
 def test_the_layers_and_the_clip_of_the_first_release_score_alike(
