@@ -67,6 +67,7 @@ def test_pictures_come_as_they_are_made(viewed: Page, running: Path) -> None:
     assert len(tiles(viewed)) == 13
     loaded(viewed, "#grid img")
     assert texts(viewed, "#live-said") == ["6 cells: 3 finished, 1 running, 2 left"]
+    assert viewed.locator("#failed, #failures").evaluate_all("all => all.every(e => e.hidden)")
     go_on(running)
     expect(viewed.locator("#live-said")).to_have_text("6 cells: 5 finished, 1 left")
     assert len(tiles(viewed)) == 20
