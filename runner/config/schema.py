@@ -106,10 +106,13 @@ class Config:
         "decoder is guided away from a black image, as without a negative prompt. `decoder`: the "
         "decoder alone, guided away from the negative prompt's embedding.",
     )
-    seeds: list[int] = key(
+    seeds: Any = key(
         lambda: [0],
-        "Seeds of the noise, each once. torch reads their lowest 32 bits.",
-        takes="a list of whole numbers, 0 to 9223372036854775807",
+        "Seeds of the noise, each once: a list; `8` for 0 to 7; `range(0,8)` for the same; "
+        "`random(8)` for eight that are drawn once, kept in `seeds.json` beside the runs of this "
+        "`name`, and taken from there again. torch reads their lowest 32 bits.",
+        takes="a list of whole numbers, 0 to 9223372036854775807; a number of seeds; "
+        "range(first,end[,step]); random(count)",
     )
     seeding: Seeding = key(
         Seeding.per_stage,

@@ -21,6 +21,11 @@ from runner.errors import ConfigError
 
 TEXTS = ("prompt", "negative_prompt", "question")
 TEXT = re.compile(rf"(?P<key>\+{{0,2}}({'|'.join(TEXTS)}))=(?P<value>.*)", re.DOTALL)
+SEEDS = re.compile(r"(?P<key>\+{0,2}seeds)=(?P<value>.*)")
+OUTSIDE = re.compile(r",(?![^()]*\))(?![^\[\]]*\])")
+"""A comma that is in no brackets."""
+SEED_FUNCTION = re.compile(r"\s*(?:range|random)\([^()]*\)\s*")
+COUNT = re.compile(r"\s*\d+\s*")
 CHOICE = re.compile(r"[~+]{0,2}(?P<group>[\w/]+)(@[\w.]*)?=.*", re.DOTALL)
 MEANT_FOR_HYDRA = re.compile(r"""\s*(["'\[{]|\w+\()|.*\$\{""", re.DOTALL)
 """Quoted texts, lists, mappings, functions of its grammar; interpolations."""
@@ -34,7 +39,7 @@ def prepare(arguments: Sequence[str]) -> list[str]:
     Raises:
         ConfigError: what is chosen of a group is no name, such as `scheduler=null`.
     """
-    prepared = [_readable(argument) for argument in arguments]
+    prepared = [_with_seeds(_readable(argument)) for argument in arguments]
     for argument in prepared:
         found = CHOICE.fullmatch(argument)
         if found is not None and (config_dir() / found["group"]).is_dir():
@@ -44,6 +49,26 @@ def prepare(arguments: Sequence[str]) -> list[str]:
                 continue  # reported where it is composed
             check_choice(override)
     return prepared
+
+
+def _with_seeds(argument: str) -> str:
+    """The argument; where it says seeds by a function, with that as text: `seeds=range(0,8)` are
+    eight seeds of one cell, as in a config file.
+    """
+    found = SEEDS.fullmatch(argument)
+    if found is None:
+        return argument
+    values = OUTSIDE.split(found["value"])
+    if len(values) > 1 and any(map(COUNT.fullmatch, values)):
+        listed = found["value"]
+        raise ConfigError(
+            "seeds", listed, "may be meant as seeds or as numbers of seeds",
+            f"seeds=[{listed}]; with -m a list for each cell: seeds=[0,1],[2,3]",
+        )  # fmt: skip
+    functions = [
+        quoted(value.strip()) if SEED_FUNCTION.fullmatch(value) else value for value in values
+    ]
+    return f"{found['key']}={','.join(functions)}"
 
 
 def check_choice(override: Override) -> None:

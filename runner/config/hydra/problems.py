@@ -49,7 +49,7 @@ def config_problem(error: Exception) -> str:
         return f"{said}\n  allowed: - override /{group}: {option}"
     if match := MANY.search(text):
         key, value = match["key"].lstrip("+"), match["value"]
-        ways = [f"{key}=[0,1,2], a list" if key == "seeds" else "one value", "-m, a cell for each"]
+        ways = ["one value", "-m, a cell for each"]
         return str(ConfigError(key, value, "is several values, and this is one run", ways))
     if match := SEVERAL.search(text):
         key, value = match["key"].lstrip("+"), match["value"]
