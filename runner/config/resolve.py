@@ -44,6 +44,8 @@ from runner.system.credentials import strip_credentials, strip_override
 from runner.system.files import fit_name
 
 DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+OF_THE_SWEEP = ("axes", "skip_invalid")
+"""Keys that say which cells there are, and nothing of a cell."""
 LONGEST_EXPERIMENT = 500
 """Letters of an experiment's name that MLflow takes."""
 
@@ -64,7 +66,11 @@ def resolve(
     Raises:
         ConfigError: a key, type or value is wrong.
     """
-    return freeze(read(composed), experiment=experiment, overrides=overrides)
+    found = read(composed)
+    if found.config.axes is not None:
+        problem = "says several cells, and this is one run"
+        raise ConfigError("axes", found.config.axes, problem, "null, or a sweep of them")
+    return freeze(found, experiment=experiment, overrides=overrides)
 
 
 def resolve_record(config: Mapping[str, Any]) -> RunConfig:
@@ -259,7 +265,8 @@ def _recorded(plain: Mapping[str, Any], corrections: bool) -> Mapping[str, Any]:
     section, uri = plain["scheduler"], plain["tracking"]["uri"]
     newer = OPTIONS.keys() - {option.name for option in RECORDED}
     kept = {key: value for key, value in section.items() if key not in newer or value is not None}
-    plain = {**plain, "scheduler": kept}
+    plain = {key: value for key, value in plain.items() if key not in OF_THE_SWEEP}
+    plain["scheduler"] = kept
     if section["name"] in NAMED:
         kept = {key: value for key, value in plain["weights"].items() if key != "scheduler"}
         plain = {**plain, "weights": kept}

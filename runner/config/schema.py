@@ -68,6 +68,22 @@ class Config:
         dict, "What is measured: a list of options, such as `metrics=[clip_score,psnr]`."
     )
 
+    axes: Any = key(
+        None,
+        "The cells of a sweep that are not all combinations of some values: pairs, unions, a value "
+        "only where another holds, the rows of a file (docs/axes.md). A config with `axes` is a "
+        "sweep, with or without -m.",
+        takes="{key: [value, ...]}, or a list of these: their union; a file of records",
+        path=True,
+        identity=False,
+    )
+    skip_invalid: bool = key(
+        False,
+        "Leave out those cells of a sweep that cannot be (an option that the scheduler does not "
+        "take, a task that the version does not have), and say which.",
+        identity=False,
+    )
+
     name: str | None = key(
         None,
         "Folder of the outputs and MLflow experiment. null: the name of the `experiment` option, "

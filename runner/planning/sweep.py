@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from runner.planning.alike import tell_same_cells
 from runner.planning.baseline import compare_with_baselines
 from runner.planning.plan import Plan
 from runner.planning.planner import Planner
+from runner.planning.sweep_command import command_of
 from runner.system.machine import COMPARING, check_installed
 from runner.system.text import pluralize
 from runner.weights.found import FoundCheckpoint, distinct
@@ -90,11 +90,9 @@ class SweepPlan:
 
     @property
     def command(self) -> str:
-        """The command that runs the sweep, if its cells are all combinations of the axes."""
-        axes = self.axes
-        fixed = [o for o in self.cells[0].overrides if o.partition("=")[0] not in axes]
-        swept = [f"{key}={','.join(values)}" for key, values in axes.items()]
-        return shlex.join(["kandinsky", "run", *self.runs[0].flags, "-m", *fixed, *swept])
+        """The command that runs the sweep."""
+        overrides = [cell.overrides for cell in self.cells]
+        return command_of(overrides, self.axes, self.runs[0].flags)
 
     @property
     def checkpoints(self) -> list[FoundCheckpoint]:

@@ -21,11 +21,16 @@ from runner.errors import ConfigError
 
 TEXTS = ("prompt", "negative_prompt", "question")
 TEXT = re.compile(rf"(?P<key>\+{{0,2}}({'|'.join(TEXTS)}))=(?P<value>.*)", re.DOTALL)
+AXES = re.compile(r"(?P<key>\+{0,2}axes)=(?P<value>.*)", re.DOTALL)
+TOGETHER = re.compile(r"[A-Za-z_][\w./@]*(\s*,\s*[A-Za-z_][\w./@]*)+=.*", re.DOTALL)
+"""Several keys that change together: `height,width=[64,128],[128,64]`."""
 SEEDS = re.compile(r"(?P<key>\+{0,2}seeds)=(?P<value>.*)")
 OUTSIDE = re.compile(r",(?![^()]*\))(?![^\[\]]*\])")
 """A comma that is in no brackets."""
 SEED_FUNCTION = re.compile(r"\s*(?:range|random)\([^()]*\)\s*")
 COUNT = re.compile(r"\s*\d+\s*")
+PAIRS = "hydra.sweeper.together"
+"""Where Hydra carries these arguments to the sweeper: they are none of its own grammar."""
 CHOICE = re.compile(r"[~+]{0,2}(?P<group>[\w/]+)(@[\w.]*)?=.*", re.DOTALL)
 MEANT_FOR_HYDRA = re.compile(r"""\s*(["'\[{]|\w+\()|.*\$\{""", re.DOTALL)
 """Quoted texts, lists, mappings, functions of its grammar; interpolations."""
@@ -39,7 +44,13 @@ def prepare(arguments: Sequence[str]) -> list[str]:
     Raises:
         ConfigError: what is chosen of a group is no name, such as `scheduler=null`.
     """
-    prepared = [_with_seeds(_readable(argument)) for argument in arguments]
+    prepared = [
+        _with_axes(_with_seeds(_readable(argument)))
+        for argument in arguments
+        if not is_together(argument)
+    ]
+    if several := [quoted(argument) for argument in arguments if is_together(argument)]:
+        prepared.append(f"{PAIRS}=[{','.join(several)}]")
     for argument in prepared:
         found = CHOICE.fullmatch(argument)
         if found is not None and (config_dir() / found["group"]).is_dir():
@@ -49,6 +60,19 @@ def prepare(arguments: Sequence[str]) -> list[str]:
                 continue  # reported where it is composed
             check_choice(override)
     return prepared
+
+
+def is_together(argument: str) -> bool:
+    """Whether it sets several keys that change together."""
+    return TOGETHER.fullmatch(argument) is not None
+
+
+def _with_axes(argument: str) -> str:
+    """The argument; `axes` as a text, which is YAML as in a file, and not Hydra's grammar."""
+    found = AXES.fullmatch(argument)
+    if found is None or found["value"].strip() == "null" or found["value"][:1] in ("'", '"'):
+        return argument
+    return f"{found['key']}={quoted(found['value'])}"
 
 
 def _with_seeds(argument: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from hydra.errors import OverrideParseException
 
 from runner.config.files import config_dir
+from runner.config.hydra.arguments import PAIRS
 from runner.config.texts import text_problem
 from runner.config.words import in_plain_words, no_such_key
 from runner.errors import ConfigError
@@ -57,6 +58,8 @@ def config_problem(error: Exception) -> str:
     if match := BAD_VALUE.search(text):
         problem = _lines(text.replace(match[0], ""))
         return str(ConfigError(match["key"].lstrip("+"), match["value"], problem))
+    if f"{PAIRS}'" in text:
+        return "several keys with one value each, as in a,b=[1,2],[3,4], need hydra/sweeper=cells"
     if match := NO_KEY.search(text):
         key, inner = match["key"], KEY_NOT_IN.search(text)
         if inner is not None and inner["key"] != key.rpartition(".")[2]:
