@@ -130,6 +130,7 @@ def sweep_text(sweep: SweepPlan) -> str:
         for cell in sweep.cells:
             apart = [text for text in cell.overrides if text.partition("=")[0] in axes]
             lines.append(f"  {cell.number:<4} {' '.join(apart)}")
+    lines += sweep.left_out_lines()
     changed = Counter(plan.scheduler.changed for plan in sweep.plans if plan.scheduler.changed)
     lines += [f"  {pluralize(n, 'cell')}, {what}" for what, n in changed.items()]
     noted = Counter(warning for plan in sweep.plans for warning in plan.warnings)
