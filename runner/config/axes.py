@@ -23,6 +23,8 @@ from omegaconf._utils import get_yaml_loader
 
 from runner.config.overrides import DEEPEST, NAME
 from runner.config.record_files import read_records
+from runner.config.templates import KEY as TEMPLATE
+from runner.config.templates import REPLACE, prompts_of_template, replacements
 from runner.errors import ConfigError
 
 Settings: TypeAlias = "Mapping[str, Any]"
@@ -92,7 +94,7 @@ def _flat(entry: Mapping[Any, Any], before: str = "") -> Iterator[tuple[str, Any
     """Sections within an entry are as keys with dots."""
     for key, value in entry.items():
         name = f"{before}{key}"
-        if isinstance(value, Mapping) and value and name.count(".") < DEEPEST:
+        if isinstance(value, Mapping) and value and name != REPLACE and name.count(".") < DEEPEST:
             yield from _flat(value, f"{name}.")
         else:
             yield name, value
@@ -103,6 +105,10 @@ def _values(written: str, value: Any) -> list[dict[str, Any]]:
     values = value if isinstance(value, list) else [value]
     if not values:
         raise ConfigError(KEY, f"{written}: []", "has no value", ALLOWED)
+    if written == TEMPLATE:
+        return [{"prompt": text} for text in prompts_of_template(value)]
+    if written == REPLACE and isinstance(value, Mapping):
+        return [{REPLACE: pair} for pair in replacements(value)]
     keys = [key.strip() for key in written.split(",")]
     if len(keys) == 1:
         return [{written: _one(written, own)} for own in values]

@@ -15,7 +15,7 @@ from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
 from runner.catalog.offload import OFFLOAD
 from runner.catalog.schedulers import NAMED, OPTIONS, RECORDED
-from runner.catalog.tasks import TASKS, Task
+from runner.catalog.tasks import TASKS
 from runner.catalog.versions import VERSIONS
 from runner.config.checks import (
     check_count,
@@ -33,7 +33,7 @@ from runner.config.measuring import (
 )
 from runner.config.output_dir import check_output_dir, run_name
 from runner.config.overrides import INTERPOLATION
-from runner.config.prompts import check_images, check_text, prompts_of
+from runner.config.prompts import check_images, check_text, prompts_of_config
 from runner.config.run_config import RunConfig
 from runner.config.schema import Config
 from runner.config.seeds import seeds_of, with_drawn
@@ -46,6 +46,8 @@ from runner.system.files import fit_name
 DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 OF_THE_SWEEP = ("axes", "skip_invalid")
 """Keys that say which cells there are, and nothing of a cell."""
+LATER_KEYS = ("prompt_template", "prompt_replace")
+"""Recorded where they are set: so what was recorded before them stays the same."""
 LONGEST_EXPERIMENT = 500
 """Letters of an experiment's name that MLflow takes."""
 
@@ -190,7 +192,7 @@ def freeze(
         "metrics": check_metrics(config.metrics),
         "baseline": baseline_of(config.baseline),
         "objective": check_objective(config),
-        "prompts": check_images(_prompts(config, task), seeds, config.prompt_file),
+        "prompts": check_images(prompts_of_config(config, task), seeds, config.prompt_file),
         "seeds": seeds,
         "interpolate": check_items(config.interpolate.items, task, any_sum=not config.corrections),
         "threads": check_count("threads", config.threads, 1024),
@@ -265,7 +267,8 @@ def _recorded(plain: Mapping[str, Any], corrections: bool) -> Mapping[str, Any]:
     section, uri = plain["scheduler"], plain["tracking"]["uri"]
     newer = OPTIONS.keys() - {option.name for option in RECORDED}
     kept = {key: value for key, value in section.items() if key not in newer or value is not None}
-    plain = {key: value for key, value in plain.items() if key not in OF_THE_SWEEP}
+    left_out = {key for key in LATER_KEYS if plain.get(key) is None}
+    plain = {k: value for k, value in plain.items() if k not in (*OF_THE_SWEEP, *left_out)}
     plain["scheduler"] = kept
     if section["name"] in NAMED:
         kept = {key: value for key, value in plain["weights"].items() if key != "scheduler"}
@@ -273,17 +276,6 @@ def _recorded(plain: Mapping[str, Any], corrections: bool) -> Mapping[str, Any]:
     if uri is None:
         return plain
     return {**plain, "tracking": {**plain["tracking"], "uri": strip_credentials(uri)}}
-
-
-def _prompts(config: Config, task: Task) -> tuple[str, ...]:
-    if task.mixes and config.prompt is config.prompt_file is None:
-        return ("",)
-    if config.prompt_file is not None and config.prompt not in (None, config.task.prompt):
-        raise ConfigError(
-            "prompt", config.prompt, f"prompt_file={config.prompt_file} is set too",
-            "one of both: prompt=null, or prompt_file=null",
-        )  # fmt: skip
-    return prompts_of(config.prompt, config.prompt_file)
 
 
 def _check_address(uri: str | None) -> None:

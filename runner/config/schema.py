@@ -115,6 +115,18 @@ class Config:
         "column `prompt`, `Prompt` or `Prompts`).",
         path=True,
     )
+    prompt_template: Any = key(
+        None,
+        "Prompts instead of `prompt`: `a {red|blue} {circle|square}` is four. `\\{`, `\\|`, `\\}` "
+        "are the characters themselves. In `axes` each of them is a cell.",
+        takes="a text or a list of texts",
+    )
+    prompt_replace: Any = key(
+        None,
+        "Texts to replace in the prompts, wherever these come from. In `axes` "
+        "`{circle: [square, cross]}` replaces it by each of them.",
+        takes="{text: other text, ...}, [text, other text], or a list of such pairs",
+    )
     negative_prompt: str | None = key(None, "What the images should not show.")
     negative_prompt_for: NegativeFor = key(
         NegativeFor.both,

@@ -21,7 +21,7 @@ from runner.errors import ConfigError
 
 TEXTS = ("prompt", "negative_prompt", "question")
 TEXT = re.compile(rf"(?P<key>\+{{0,2}}({'|'.join(TEXTS)}))=(?P<value>.*)", re.DOTALL)
-AXES = re.compile(r"(?P<key>\+{0,2}axes)=(?P<value>.*)", re.DOTALL)
+AS_TEXT = re.compile(r"(?P<key>\+{0,2}(axes|prompt_template))=(?P<value>.*)", re.DOTALL)
 TOGETHER = re.compile(r"[A-Za-z_][\w./@]*(\s*,\s*[A-Za-z_][\w./@]*)+=.*", re.DOTALL)
 """Several keys that change together: `height,width=[64,128],[128,64]`."""
 SEEDS = re.compile(r"(?P<key>\+{0,2}seeds)=(?P<value>.*)")
@@ -45,7 +45,7 @@ def prepare(arguments: Sequence[str]) -> list[str]:
         ConfigError: what is chosen of a group is no name, such as `scheduler=null`.
     """
     prepared = [
-        _with_axes(_with_seeds(_readable(argument)))
+        _as_text(_with_seeds(_readable(argument)))
         for argument in arguments
         if not is_together(argument)
     ]
@@ -67,11 +67,15 @@ def is_together(argument: str) -> bool:
     return TOGETHER.fullmatch(argument) is not None
 
 
-def _with_axes(argument: str) -> str:
-    """The argument; `axes` as a text, which is YAML as in a file, and not Hydra's grammar."""
-    found = AXES.fullmatch(argument)
+def _as_text(argument: str) -> str:
+    """The argument; `axes` as a text, which is YAML as in a file, and not Hydra's grammar; and a
+    template, whose braces and commas are its own.
+    """
+    found = AS_TEXT.fullmatch(argument)
     if found is None or found["value"].strip() == "null" or found["value"][:1] in ("'", '"'):
         return argument
+    if found["value"][:1] == "[" and "axes" not in found["key"]:
+        return argument  # a list of templates
     return f"{found['key']}={quoted(found['value'])}"
 
 

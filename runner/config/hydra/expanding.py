@@ -22,11 +22,11 @@ def overrides_of_settings(settings: Settings) -> list[str]:
 
 
 def override(key: str, value: Any) -> str:
-    """An override of a value; a text without quotes where that reads the same."""
+    """An override of a value; texts without quotes where that reads the same."""
     if isinstance(value, bool) and (config_dir() / key.lstrip("+")).is_dir():
         value = "on" if value else "off"  # YAML reads the options of these names as truth values
-    if isinstance(value, str) and value:
-        plain = f"{key}={value}"
+    if isinstance(value, str | list) and value:
+        plain = f"{key}={_plain(value, key)}"
         try:
             parsed = PARSER.parse_override(plain)
         except HydraException:
@@ -35,6 +35,13 @@ def override(key: str, value: Any) -> str:
             if not parsed.is_sweep_override() and parsed.value() == value:
                 return plain
     return f"{key}={as_override(value, key)}"
+
+
+def _plain(value: Any, key: str) -> str:
+    """A value without quotes, which may read as another one."""
+    if isinstance(value, list):
+        return f"[{','.join(_plain(one, key) for one in value)}]"
+    return value if isinstance(value, str) else as_override(value, key)
 
 
 def check_apart(parts: Iterable[Sequence[Sequence[str]]]) -> None:
