@@ -13,7 +13,6 @@ table("outputs/one/...", "outputs/two/...")          # a pandas DataFrame, a row
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -130,7 +129,7 @@ def sweep(*overrides: str, **keys: Any) -> list[Run]:
 
     Args:
         overrides: several values are separated by commas: "scheduler=ddim,ddpm".
-        keys: the same for all runs, as Python values.
+        keys: the same for all runs, as Python values; but `axes`, which says the runs.
 
     Runs that an earlier call of the same sweep finished are not repeated, unless `resume=False`.
 
@@ -138,11 +137,12 @@ def sweep(*overrides: str, **keys: Any) -> list[Run]:
         SweepError: some of the configs are wrong; names them all; nothing ran.
         RunFailedError: a stage failed; those that do not depend on it ran and are stored.
     """
-    from runner.config.hydra.single import alternatives
+    from runner.config.hydra.single import combinations, complete
 
+    axes = keys.pop("axes", None)
     fixed = overrides_of(keys)
-    combinations = itertools.product(*map(alternatives, _texts(overrides)))
-    cells = [_cell(number, [*own, *fixed]) for number, own in enumerate(combinations)]
+    chosen = combinations(_texts(overrides), axes)
+    cells = complete([_cell(number, [*own, *fixed]) for number, own in enumerate(chosen)])
     return [_read(cell) for cell in execute_sweep(prepare_sweep(cells)).cells]
 
 

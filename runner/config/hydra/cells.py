@@ -20,8 +20,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from runner.config.hydra.composing import CellComposer
-from runner.config.hydra.expanding import leaf_of
-from runner.config.hydra.expanding import override as override_of
+from runner.config.hydra.expanding import own_values
 from runner.config.resolve import Read, freeze, read, read_changed, section_of, with_plain
 from runner.config.run_config import RunConfig
 from runner.errors import ConfigError
@@ -75,25 +74,10 @@ class CellResolver:
             flags=self._composer.flags,
         )
 
-    def lacking(self, overrides: Sequence[str], run: RunConfig, keys: Sequence[str]) -> list[str]:
-        """Overrides of a cell for keys that only other cells set: with its own values.
-
-        Raises:
-            ConfigError: what it has there is no value that could be set.
-        """
-        choices, _ = self._composer.split(self._composer.parsed(overrides))
-        chosen = self._composer.base(choices).hydra.runtime.choices
-        found = []
-        for key in keys:
-            try:
-                value = chosen[key] if key in chosen else leaf_of(run.recorded, key)
-                if (key in chosen and value is None) or isinstance(value, Mapping):
-                    raise KeyError(key)
-            except KeyError as error:
-                problem = "is set in some of the cells alone, and the others have no such value"
-                raise ConfigError(key, "...", problem, "a value in each entry of axes") from error
-            found.append(override_of(key, value))
-        return found
+    def lacking(self, run: RunConfig, keys: Sequence[str]) -> list[str]:
+        """Overrides of a cell for keys that only other cells set. Raises ConfigError."""
+        choices, _ = self._composer.split(self._composer.parsed(run.overrides))
+        return own_values(run, self._composer.base(choices).hydra.runtime.choices, keys)
 
     def _from_base(self, choices: tuple[str, ...], values: Sequence[Override]) -> _Base | None:
         if not all(map(_is_plain, values)):

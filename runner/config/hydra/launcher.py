@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -22,10 +21,9 @@ from runner.config.hydra.arguments import one_value
 from runner.config.hydra.cells import CellResolver
 from runner.config.hydra.composing import CellComposer
 from runner.config.hydra.elsewhere import PLUGINS
-from runner.config.hydra.expanding import in_one_order
+from runner.config.hydra.expanding import completed
 from runner.config.hydra.problems import config_problem
 from runner.config.hydra.sweeper import axes_of
-from runner.config.overrides import assigned
 from runner.config.run_config import RunConfig
 from runner.errors import ComposeError, ConfigError, RunnerError
 
@@ -144,28 +142,4 @@ def _composed(
         # A config's own overrides hold no credentials.
         shown = config.overrides if isinstance(config, RunConfig) else tuple(overrides)
         cells.append(Cell(number, shown, config))
-    return _completed(cells, resolver)
-
-
-def _completed(cells: Sequence[Cell], resolver: CellResolver) -> list[Cell]:
-    """The cells, each with the keys of all: where only others set one, with its own value.
-
-    So all that looks at cells by the values of keys (labels, comparisons, baselines) sees what
-    differs between two cells, also where one of them says nothing of it.
-    """
-    if len({tuple(assigned(cell.overrides)) for cell in cells}) < 2:
-        return list(cells)
-    order = in_one_order([cell.overrides for cell in cells])
-    found = []
-    for cell in cells:
-        own = {text.partition("=")[0]: text for text in cell.overrides}
-        lacking = [key for key in order if key not in own]
-        run = cell.config
-        if isinstance(run, RunConfig) and lacking:
-            try:
-                added = resolver.lacking(run.overrides, run, lacking)
-                own |= dict(zip(lacking, added, strict=True))
-            except RunnerError as error:
-                cell = replace(cell, config=error)
-        found.append(replace(cell, overrides=tuple(own[key] for key in order if key in own)))
-    return found
+    return completed(cells, resolver.lacking)
