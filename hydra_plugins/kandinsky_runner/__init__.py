@@ -180,6 +180,8 @@ class CellSweeper(Sweeper):
         done: list[Sequence[JobReturn]] = []
         for batch in batches:
             if not isinstance(self.launcher, CellLauncher):
+                # Its jobs compose the config once more, each for itself.
+                batch = batch if axes is None else [[*cell, "axes=null"] for cell in batch]
                 self.validate_batch_is_legal(batch)
             results = self.launcher.launch(batch, initial_job_idx=sum(map(len, done)))
             for result in results:

@@ -88,6 +88,8 @@ def check_key(key: str, where: str) -> None:
     own = key.lstrip("+")
     if own.partition(".")[0].partition("/")[0] in ("hydra", KEY, "skip_invalid"):
         raise ConfigError(where, key, "is the same for all cells of a sweep", "keys of a cell")
+    if own == "tracking.uri":  # it may hold a password, and what is told of axes is told whole
+        raise ConfigError(where, key, "is set beside axes", "-m tracking.uri=...,...")
 
 
 def _flat(entry: Mapping[Any, Any], before: str = "") -> Iterator[tuple[str, Any]]:

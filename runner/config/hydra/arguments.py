@@ -45,7 +45,7 @@ def prepare(arguments: Sequence[str]) -> list[str]:
         ConfigError: what is chosen of a group is no name, such as `scheduler=null`.
     """
     prepared = [
-        _as_text(_with_seeds(_readable(argument)))
+        _as_text(with_seeds(_readable(argument)))
         for argument in arguments
         if not is_together(argument)
     ]
@@ -79,7 +79,7 @@ def _as_text(argument: str) -> str:
     return f"{found['key']}={quoted(found['value'])}"
 
 
-def _with_seeds(argument: str) -> str:
+def with_seeds(argument: str) -> str:
     """The argument; where it says seeds by a function, with that as text: `seeds=range(0,8)` are
     eight seeds of one cell, as in a config file.
     """
@@ -87,16 +87,24 @@ def _with_seeds(argument: str) -> str:
     if found is None:
         return argument
     values = OUTSIDE.split(found["value"])
-    if len(values) > 1 and any(map(COUNT.fullmatch, values)):
-        listed = found["value"]
-        raise ConfigError(
-            "seeds", listed, "may be meant as seeds or as numbers of seeds",
-            f"seeds=[{listed}]; with -m a list for each cell: seeds=[0,1],[2,3]",
-        )  # fmt: skip
+    if len(values) > 1:
+        check_no_counts(values, found["value"])
     functions = [
         quoted(value.strip()) if SEED_FUNCTION.fullmatch(value) else value for value in values
     ]
     return f"{found['key']}={','.join(functions)}"
+
+
+def check_no_counts(values: Sequence[str], written: str) -> None:
+    """Raise ConfigError where one of several values of `seeds` is a bare number: `1,2` may be
+    meant as seeds, and is read as numbers of seeds.
+    """
+    if any(map(COUNT.fullmatch, values)):
+        listed = ",".join(values)
+        raise ConfigError(
+            "seeds", written, "may be meant as seeds or as numbers of seeds",
+            f"seeds=[{listed}]; with -m a list for each cell: seeds=[0,1],[2,3]",
+        )  # fmt: skip
 
 
 def check_choice(override: Override) -> None:

@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from runner.config.axes import KEY as AXES
 from runner.config.axes import settings_of, together
-from runner.config.hydra.arguments import is_together, prepare
+from runner.config.hydra.arguments import check_no_counts, is_together, prepare, with_seeds
 from runner.config.hydra.expanding import check_apart, overrides_of_settings
 from runner.config.hydra.globs import matching_options
 from runner.errors import ConfigError
@@ -49,7 +49,7 @@ def batches(
             "hydra.sweeper.max_batch_size", size, "is no number of cells", "1, 2, ..."
         )
     pairs = {text.partition("=")[0]: text for text in arguments if is_together(text)}
-    own = [text for text in arguments if not is_together(text)]
+    own = [with_seeds(text) for text in arguments if not is_together(text)]
     parsed = OverridesParser.create(config_loader=loader).parse_overrides(own)
     alone = {
         override.get_key_element(): [[text] for text in _alternatives(override)]
@@ -109,5 +109,7 @@ def _alternatives(override: Override) -> list[str]:
         assert override.value_type is not None
         kind = override.value_type.name
         raise HydraException(f"hydra/sweeper=cells does not support sweep type : {kind}")
-    values = matching_options(override) or override.sweep_string_iterator()
+    values = list(map(str, matching_options(override) or override.sweep_string_iterator()))
+    if override.key_or_group == "seeds":
+        check_no_counts(values, str(override.input_line).partition("=")[2])
     return [f"{key}={value}" for value in values]

@@ -48,6 +48,7 @@ def test_a_list_among_the_values_is_one_value() -> None:
         ("{'height,width': [[64, 128, 1]]}", "is no list of 2 values"),
         ("{hydra.mode: [RUN]}", "is the same for all cells"),
         ("{axes: [1]}", "is the same for all cells"),
+        ("{tracking.uri: ['http://user:pa55@host']}", "axes=tracking.uri: is set beside axes"),
         ("{'a b': [1]}", "is no name of a key"),
         ("{height:64}", "a space after the colon"),
     ],

@@ -9,8 +9,8 @@ import pytest
 
 from runner.config.hydra.single import compose_one
 from runner.config.seeds import seeds_of
-from runner.errors import RunnerError, StorageError
-from unit.conftest import Command
+from runner.errors import StorageError
+from unit.conftest import Command, assert_refused
 
 
 @pytest.mark.parametrize(
@@ -74,6 +74,18 @@ def test_ranges_may_be_the_values_of_an_axis(command: Command) -> None:
     assert said.out.startswith("2 cells, 5 images\n"), said
 
 
-def test_a_bare_number_among_several_is_refused() -> None:
-    with pytest.raises(RunnerError, match=r"seeds=\[4,8\]"):
-        compose_one(["seeds=4,8"])
+@pytest.mark.parametrize("written", ["4,8", "[1],2", "choice(4,8)", "shuffle(range(1,3))"])
+def test_a_bare_number_among_several_is_refused(command: Command, written: str) -> None:
+    said = command("plan", "-m", f"seeds={written}")
+    assert_refused(said, f"seeds={written}: may be meant as seeds or as numbers of seeds")
+
+
+def test_seeds_in_the_params_of_a_file_mean_the_same(command: Command, tmp_path: Path) -> None:
+    file = tmp_path / "own" / "experiment" / "mine.yaml"
+    file.parent.mkdir(parents=True)
+    params = "{seeds: 'range(0,3)', height: '64,128'}"
+    file.write_text(
+        f"# @package _global_\nhydra: {{mode: MULTIRUN, sweeper: {{params: {params}}}}}"
+    )
+    said = command("plan", "--config-dir", str(tmp_path / "own"), "experiment=mine")
+    assert said.out.startswith("2 cells, 6 images\n"), said

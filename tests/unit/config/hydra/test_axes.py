@@ -59,6 +59,21 @@ def test_a_file_says_the_same_in_yaml_and_is_a_sweep(command: Command, tmp_path:
     assert_refused(among_others, "is part of one", "an experiment by itself")
 
 
+def test_launchers_of_other_packages_run_each_cell(command: Command, tmp_path: Path) -> None:
+    file = tmp_path / "own" / "experiment" / "mine.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text("# @package _global_\naxes: [{scheduler: ddpm}, {height: 64}]\n")
+    basic = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
+    said = command(
+        "plan", "--config-dir", str(tmp_path / "own"), "experiment=mine",
+        f"hydra.launcher._target_={basic}",
+    )  # fmt: skip
+    assert said.status == 0, said.err
+    assert [line.split(",")[1] for line in said.out.splitlines() if line.startswith("mine:")] == [
+        " 128 x 128", " 128 x 64"
+    ]  # fmt: skip
+
+
 def test_an_option_that_yaml_reads_as_a_truth_value_is_an_option(command: Command) -> None:
     said = command("plan", "axes={cache: [off, use], corrections: [on, off]}")
     assert cells_of(said.out)[0] == "cache=off corrections=true"
