@@ -82,6 +82,7 @@ def test_an_option_that_yaml_reads_as_a_truth_value_is_an_option(command: Comman
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
+        ((ONLY_WHERE, "baseline='scheduler=ddpm'"), ("such as scheduler=ddpm scheduler.eta=null",)),
         ((ONLY_WHERE, "scheduler=ddpm"), ("scheduler=...: is in two axes", "axes=null")),
         (("-m", ONLY_WHERE, "scheduler.eta,height=[0,64]"), ("scheduler.eta=...: is in two axes",)),
         (("axes={schedular: [ddim]}",), ("schedular", "no such key")),
