@@ -12,7 +12,7 @@ from runner.config.files import config_dir
 from runner.config.hydra.arguments import PAIRS
 from runner.config.texts import text_problem
 from runner.config.words import in_plain_words, no_such_key
-from runner.errors import ConfigError
+from runner.errors import ConfigError, RunnerError
 from runner.system.credentials import strip_credentials
 
 NO_OPTION = re.compile(r"Could not (?:find|load) '(?P<group>hydra/\w+|.+?)/(?P<option>.*)'")
@@ -35,6 +35,8 @@ WITHOUT_PACKAGE = "begins without the line '# @package _global_', so its keys ar
 
 def config_problem(error: Exception) -> str:
     """The message of an error while composing, without tracebacks and Hydra's internals."""
+    if isinstance(error, RunnerError):
+        return str(error)  # what caused it is told in it
     if isinstance(error, OverrideParseException):
         return _unreadable_override(error)
     if isinstance(error, UnicodeDecodeError):

@@ -84,5 +84,9 @@ def test_rows_are_planned_and_checked_like_any_cell(command: Command, tmp_path: 
     assert said.status == 0, said.err
     assert said.out.startswith("4 cells, 4 images\n")
     assert "axes (4 of 64 combinations)" in said.out
+    file.write_text("prompt,hight\na red circle,64\n")
+    refused = command("plan", f"axes={file}")
+    assert_refused(refused, "column 'hight': no such key (near: ")
+    assert refused.err.count("hight") == 1
     file.write_text("prompt,height\na red circle,65\n")
     assert_refused(command("plan", f"axes={file}"), "cell 0 (prompt=a red circle height=65)")
