@@ -114,6 +114,7 @@ class RunConfig:
     output_dir: Path
     progress: Progress
     report: bool
+    skip_invalid: bool
     resume: bool
     retry: Retry
     debug: bool

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from runner.config.cell import Cell
 from runner.config.choices import CacheMode
 from runner.config.overrides import assigned
 from runner.config.run_config import RunConfig
-from runner.errors import RunnerError, SweepError
+from runner.errors import ConfigError, RunnerError, SeveralError, SweepError
 from runner.graph.graph import Graph
 from runner.graph.node import Node
 from runner.graph.stage_table import is_external
@@ -20,6 +19,7 @@ from runner.planning.alike import tell_same_cells
 from runner.planning.baseline import compare_with_baselines
 from runner.planning.plan import Plan
 from runner.planning.planner import Planner
+from runner.planning.sweep_command import command_of
 from runner.system.machine import COMPARING, check_installed
 from runner.system.text import pluralize
 from runner.weights.found import FoundCheckpoint, distinct
@@ -34,11 +34,14 @@ class SweepPlan:
 
     Attributes:
         baselines: number of a compared cell -> number of its baseline.
+        left_out: what is wrong -> the cells that are left out for that (`skip_invalid`); `cells`
+            are the others, with their numbers among all.
     """
 
     cells: tuple[Cell, ...]
     plans: tuple[Plan, ...]
     baselines: Mapping[int, int]
+    left_out: Mapping[str, Sequence[Cell]] = field(default_factory=dict)
 
     @property
     def runs(self) -> list[RunConfig]:
@@ -81,20 +84,26 @@ class SweepPlan:
         ]
         baselines = {own: other for own, other in self.baselines.items() if other in numbers}
         cells, plans = (cell for cell, _ in kept), (plan for _, plan in kept)
-        return SweepPlan(tuple(cells), tuple(plans), baselines)
+        return SweepPlan(tuple(cells), tuple(plans), baselines, self.left_out)
 
     def label(self, cell: Cell) -> str:
         """The values that distinguish a cell from the others."""
         axes = self.axes
         return " ".join(o for o in cell.overrides if o.partition("=")[0] in axes)
 
+    def left_out_lines(self) -> list[str]:
+        """Which cells are left out, and why; empty where none is."""
+        if not self.left_out:
+            return []
+        count = sum(map(len, self.left_out.values()))
+        of = pluralize(count + len(self.cells), "cell")
+        return [f"{count} of {of} left out, as they cannot be", *_fault_lines(self.left_out)]
+
     @property
     def command(self) -> str:
-        """The command that runs the sweep, if its cells are all combinations of the axes."""
-        axes = self.axes
-        fixed = [o for o in self.cells[0].overrides if o.partition("=")[0] not in axes]
-        swept = [f"{key}={','.join(values)}" for key, values in axes.items()]
-        return shlex.join(["kandinsky", "run", *self.runs[0].flags, "-m", *fixed, *swept])
+        """The command that runs the sweep."""
+        overrides = [cell.overrides for cell in self.cells]
+        return command_of(overrides, self.axes, self.runs[0].flags)
 
     @property
     def checkpoints(self) -> list[FoundCheckpoint]:
@@ -129,34 +138,46 @@ def plan_sweep(cells: Sequence[Cell], *, download: bool = False) -> SweepPlan:
         download: fetch pictures that are not on disk.
 
     Raises:
-        SweepError: some cells cannot be run; it names them all.
+        SweepError: some cells cannot be run, and `skip_invalid` does not leave them out; it names
+            them all.
     """
     planner = Planner(download=download)
-    plans: list[Plan] = []
+    planned: list[tuple[Cell, Plan]] = []
     faults: dict[str, list[Cell]] = {}
+    slips = False
     for cell in cells:
         try:
             if isinstance(cell.config, RunnerError):
                 raise cell.config
             if cell.config.report:
                 check_installed("report", "true", COMPARING, "report=false")
-            plans.append(planner.plan(cell.config))
+            planned.append((cell, planner.plan(cell.config)))
         except RunnerError as error:
             faults.setdefault(str(error), []).append(cell)
+            # What else there is: names that do not exist.
+            slips = slips or not isinstance(error, ConfigError | SeveralError)
+    left, plans = [cell for cell, _ in planned], [plan for _, plan in planned]
+    left_out: dict[str, list[Cell]] = {}
+    if left and not slips and all(plan.run.skip_invalid for plan in plans):
+        left_out, faults = faults, {}
     baselines: dict[int, int] = {}
     if not faults:
-        plans, baselines, faults = compare_with_baselines(cells, plans, planner.nodes_of)
+        plans, baselines, faults = compare_with_baselines(left, plans, planner.nodes_of)
     if faults:
         raise _sweep_error(faults, len(cells))
-    return SweepPlan(tuple(cells), tuple(tell_same_cells(cells, plans)), baselines)
+    return SweepPlan(tuple(left), tuple(tell_same_cells(left, plans)), baselines, left_out)
 
 
 def _sweep_error(faults: Mapping[str, Sequence[Cell]], cells: int) -> SweepError:
     wrong = sum(map(len, faults.values()))
-    lines = [f"{wrong} of {pluralize(cells, 'cell')} cannot be run, so none was begun"]
+    first = f"{wrong} of {pluralize(cells, 'cell')} cannot be run, so none was begun"
+    return SweepError("\n".join([first, *_fault_lines(faults)]))
+
+
+def _fault_lines(faults: Mapping[str, Sequence[Cell]]) -> Iterator[str]:
     for message, having in faults.items():
-        lines += [f"  {_named(having)}", *(f"    {line}" for line in message.splitlines())]
-    return SweepError("\n".join(lines))
+        yield f"  {_named(having)}"
+        yield from (f"    {line}" for line in message.splitlines())
 
 
 def _named(cells: Sequence[Cell]) -> str:

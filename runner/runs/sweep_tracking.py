@@ -119,7 +119,11 @@ class SweepTracking:
             for stage, distinct in sweep.distinct_stages.items()
         )
         cells = pluralize(len(sweep.cells), "cell")
-        return f"{question}{cells}, each distinct stage once: {stages}\n\n    {sweep.command}\n"
+        left_out = "".join(f"\n\n    {line}" for line in sweep.left_out_lines()[:1])
+        return (
+            f"{question}{cells}, each distinct stage once: {stages}{left_out}"
+            f"\n\n    {sweep.command}\n"
+        )
 
 
 def _address(plan: Plan) -> str:
