@@ -253,6 +253,7 @@ def _recorded(plain: Mapping[str, Any], corrections: bool) -> Mapping[str, Any]:
     `scheduler=checkpoint`, `corrections=on`.
     """
     plain = {**plain, "corrections": False}  # also where a record says "off"
+    plain.pop("into", None)  # says where a cell goes, and nothing of the cell
     if corrections:
         del plain["corrections"]
     section, uri = plain["scheduler"], plain["tracking"]["uri"]

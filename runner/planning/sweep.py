@@ -5,8 +5,9 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 
 from runner.config.cell import Cell
 from runner.config.choices import CacheMode
@@ -29,16 +30,35 @@ SHOWN_CELLS = 3
 
 
 @dataclass(frozen=True)
+class Joined:
+    """The sweep that cells join.
+
+    Attributes:
+        path: its folder.
+        attempts: by its record when the cells got their numbers: another number says that another
+            command has changed it meanwhile.
+        axes, command: of the cells that join, as they were typed. "": a batch of a command.
+    """
+
+    path: Path
+    attempts: int
+    axes: Mapping[str, tuple[str, ...]]
+    command: str
+
+
+@dataclass(frozen=True)
 class SweepPlan:
     """All that a sweep will do, known before it starts: a plan for each cell, in order.
 
     Attributes:
         baselines: number of a compared cell -> number of its baseline.
+        joined: the sweep that the cells join, whose numbers they have; None: one of their own.
     """
 
     cells: tuple[Cell, ...]
     plans: tuple[Plan, ...]
     baselines: Mapping[int, int]
+    joined: Joined | None = None
 
     @property
     def runs(self) -> list[RunConfig]:
@@ -66,11 +86,7 @@ class SweepPlan:
     @cached_property
     def axes(self) -> dict[str, tuple[str, ...]]:
         """Config key that differs between cells -> its values, in order of first appearance."""
-        values: dict[str, dict[str, None]] = {}
-        for cell in self.cells:
-            for key, value in assigned(cell.overrides).items():
-                values.setdefault(key, {})[value] = None
-        return {key: tuple(found) for key, found in values.items() if len(found) > 1}
+        return dict(self.joined.axes) if self.joined else axes_of(self.cells)
 
     def part(self, numbers: Collection[int]) -> SweepPlan:
         """The plan of only some of the cells, by their numbers."""
@@ -81,7 +97,14 @@ class SweepPlan:
         ]
         baselines = {own: other for own, other in self.baselines.items() if other in numbers}
         cells, plans = (cell for cell, _ in kept), (plan for _, plan in kept)
-        return SweepPlan(tuple(cells), tuple(plans), baselines)
+        return SweepPlan(tuple(cells), tuple(plans), baselines, self.joined)
+
+    def numbered(self, numbers: Sequence[int]) -> SweepPlan:
+        """The same with other numbers of the cells."""
+        new = dict(zip((cell.number for cell in self.cells), numbers, strict=True))
+        cells = tuple(replace(cell, number=new[cell.number]) for cell in self.cells)
+        baselines = {new[own]: new[other] for own, other in self.baselines.items()}
+        return replace(self, cells=cells, baselines=baselines)
 
     def label(self, cell: Cell) -> str:
         """The values that distinguish a cell from the others."""
@@ -91,10 +114,7 @@ class SweepPlan:
     @property
     def command(self) -> str:
         """The command that runs the sweep, if its cells are all combinations of the axes."""
-        axes = self.axes
-        fixed = [o for o in self.cells[0].overrides if o.partition("=")[0] not in axes]
-        swept = [f"{key}={','.join(values)}" for key, values in axes.items()]
-        return shlex.join(["kandinsky", "run", *self.runs[0].flags, "-m", *fixed, *swept])
+        return self.joined.command if self.joined else command_of(self.cells)
 
     @property
     def checkpoints(self) -> list[FoundCheckpoint]:
@@ -117,15 +137,36 @@ class SweepPlan:
         return Counter(node.stage for node in self.work)
 
 
+def axes_of(cells: Iterable[Cell]) -> dict[str, tuple[str, ...]]:
+    """Config key that differs between cells -> its values, in order of first appearance."""
+    values: dict[str, dict[str, None]] = {}
+    for cell in cells:
+        for key, value in assigned(cell.overrides).items():
+            values.setdefault(key, {})[value] = None
+    return {key: tuple(found) for key, found in values.items() if len(found) > 1}
+
+
+def command_of(cells: Sequence[Cell]) -> str:
+    """The command that runs a sweep, if its cells are all combinations of the axes."""
+    axes, first = axes_of(cells), cells[0]
+    fixed = [o for o in first.overrides if o.partition("=")[0] not in axes]
+    swept = [f"{key}={','.join(values)}" for key, values in axes.items()]
+    flags = first.config.flags if isinstance(first.config, RunConfig) else ()
+    return shlex.join(["kandinsky", "run", *flags, "-m", *fixed, *swept])
+
+
 def _run(graphs: Iterable[Graph]) -> Iterator[Node]:
     """The nodes of graphs that are run: all but external ones."""
     return (node for graph in graphs for node in graph if not is_external(node))
 
 
-def plan_sweep(cells: Sequence[Cell], *, download: bool = False) -> SweepPlan:
+def plan_sweep(
+    cells: Sequence[Cell], joined: Joined | None = None, *, download: bool = False
+) -> SweepPlan:
     """Plan every cell.
 
     Args:
+        joined: the sweep that the cells join.
         download: fetch pictures that are not on disk.
 
     Raises:
@@ -148,7 +189,7 @@ def plan_sweep(cells: Sequence[Cell], *, download: bool = False) -> SweepPlan:
         plans, baselines, faults = compare_with_baselines(cells, plans, planner.nodes_of)
     if faults:
         raise _sweep_error(faults, len(cells))
-    return SweepPlan(tuple(cells), tuple(tell_same_cells(cells, plans)), baselines)
+    return SweepPlan(tuple(cells), tuple(tell_same_cells(cells, plans)), baselines, joined)
 
 
 def _sweep_error(faults: Mapping[str, Sequence[Cell]], cells: int) -> SweepError:

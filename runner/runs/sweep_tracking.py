@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from runner.planning.plan import Plan
 from runner.planning.sweep import SweepPlan
@@ -23,9 +23,10 @@ class SweepTracking:
         again: an earlier attempt may have begun the same runs.
     """
 
-    def __init__(self, sweep: SweepPlan, record: SweepRecord) -> None:
+    def __init__(self, sweep: SweepPlan, record: SweepRecord, run_ids: Mapping[int, str]) -> None:
         self._sweep = sweep
         self._record = record
+        self._run_ids = run_ids
         self._run = sweep.plans[0].run
         self._sessions: dict[str, TrackingSession | None] = {}
         self._parents: dict[tuple[str, str], str] = {}
@@ -33,7 +34,8 @@ class SweepTracking:
 
     def run_id(self, cell: CellEntry) -> str:
         """The runner's own id of a cell's run: the same in each attempt."""
-        return f"{self._record.sweep_id}-{cell.number:04d}"
+        own = f"{self._record.sweep_id}-{cell.number:04d}"
+        return self._run_ids.get(cell.number, own)
 
     @property
     def parents(self) -> Iterable[str]:
@@ -60,11 +62,15 @@ class SweepTracking:
             number = len(self._parents)
             parent = self._record.sweep_id + (f"-sweep{number}" if number else "")
             session.begin(parent, f"{self._record.name} sweep", experiment, again=self.again)
-            axes = {f"axis.{key}": ", ".join(v) for key, v in self._sweep.axes.items()}
+            axes = {f"axis.{key}": ", ".join(v) for key, v in self._axes.items()}
             session.append("params", parent, params=axes)
             session.append("tags", parent, tags={"mlflow.note.content": self._note()})
             self._parents[where] = parent
         return self._parents[where]
+
+    @property
+    def _axes(self) -> Mapping[str, Sequence[str]]:
+        return self._record.axes if self._record.parts else self._sweep.axes
 
     def begin_all(self) -> None:
         """Begin the parent runs in all experiments of the cells."""
@@ -104,8 +110,12 @@ class SweepTracking:
             f"{distinct} {stage} (of {sweep.stages[stage]})"
             for stage, distinct in sweep.distinct_stages.items()
         )
-        cells = pluralize(len(sweep.cells), "cell")
-        return f"{question}{cells}, each distinct stage once: {stages}\n\n    {sweep.command}\n"
+        cells, commands = pluralize(len(sweep.cells), "cell"), [sweep.command]
+        if self._record.parts:
+            commands = self._record.commands
+            cells = f"{pluralize(len(self._record.cells), 'cell')}, {cells} of the last command"
+        lines = "".join(f"    {command}\n" for command in commands)
+        return f"{question}{cells}, each distinct stage once: {stages}\n\n{lines}"
 
 
 def _address(plan: Plan) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
 
@@ -11,6 +12,7 @@ from runner.workers import host
 
 def main(arguments: list[str]) -> int:
     """Run a composed config, or all of a sweep's."""
+    arguments = joining(arguments)
     if _needs_workers(arguments):
         host.stand_by()
     try:
@@ -21,6 +23,19 @@ def main(arguments: list[str]) -> int:
         return run_with_hydra(run_one, arguments, "kandinsky", run_sweep)
     finally:
         host.stand_down()
+
+
+def joining(arguments: list[str]) -> list[str]:
+    """The arguments of a command that joins a sweep, with what it leaves unsaid of that."""
+    if not any(argument.startswith("into=") for argument in arguments):
+        return arguments
+    # Imported here, as only these commands need it.
+    from runner.runs.unsaid import with_unsaid
+
+    found, taken = with_unsaid(arguments)
+    if taken and "progress=quiet" not in arguments:
+        print(f"as in the sweep: {shlex.join(taken)}", file=sys.stderr)
+    return found
 
 
 def _needs_workers(arguments: Sequence[str]) -> bool:

@@ -155,6 +155,7 @@ DOES_NOT: dict[str, list[Any]] = {
     "progress": list(Progress),
     "report": [True],
     "resume": [False],
+    "into": ["last"],
     "retry": list(Retry),
     "debug": [True],
     "composed": [{}],
