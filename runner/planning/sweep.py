@@ -53,12 +53,14 @@ class SweepPlan:
     Attributes:
         baselines: number of a compared cell -> number of its baseline.
         joined: the sweep that the cells join, whose numbers they have; None: one of their own.
+        typed: the command, where its cells tell less than it does: of a search.
     """
 
     cells: tuple[Cell, ...]
     plans: tuple[Plan, ...]
     baselines: Mapping[int, int]
     joined: Joined | None = None
+    typed: str | None = None
 
     @property
     def runs(self) -> list[RunConfig]:
@@ -97,7 +99,7 @@ class SweepPlan:
         ]
         baselines = {own: other for own, other in self.baselines.items() if other in numbers}
         cells, plans = (cell for cell, _ in kept), (plan for _, plan in kept)
-        return SweepPlan(tuple(cells), tuple(plans), baselines, self.joined)
+        return SweepPlan(tuple(cells), tuple(plans), baselines, self.joined, self.typed)
 
     def numbered(self, numbers: Sequence[int]) -> SweepPlan:
         """The same with other numbers of the cells."""
@@ -114,7 +116,9 @@ class SweepPlan:
     @property
     def command(self) -> str:
         """The command that runs the sweep, if its cells are all combinations of the axes."""
-        return self.joined.command if self.joined else command_of(self.cells)
+        if self.joined:
+            return self.joined.command
+        return self.typed or command_of(self.cells)
 
     @property
     def checkpoints(self) -> list[FoundCheckpoint]:

@@ -52,7 +52,8 @@ def joined(
     output_dir = runs[0].output_dir
     if batch_of is not None:
         path, record = batch_of, SweepRecord.read(batch_of)
-        return _Join(path, record, cells, NOT_IDENTITY).cells(), _joined(path, record, cells, "")
+        typed = [_without_into(cell) for cell in cells]
+        return _Join(path, record, typed, NOT_IDENTITY).cells(), _joined(path, record, typed, "")
     assert named is not None
     if any(run.into != named or run.output_dir != output_dir for run in runs):
         raise ConfigError("into", named, "is not that of all cells", "one sweep, one output_dir")

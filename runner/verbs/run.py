@@ -18,9 +18,12 @@ def main(arguments: list[str]) -> int:
     try:
         # Imported here, so that the host starts before Hydra's imports.
         from runner.config.hydra.app import run_with_hydra
-        from runner.verbs.jobs import run_one, run_sweep
+        from runner.verbs.jobs import SweepJob, run_one
 
-        return run_with_hydra(run_one, arguments, "kandinsky", run_sweep)
+        sweep = SweepJob(arguments)
+        status = run_with_hydra(run_one, arguments, "kandinsky", sweep)
+        sweep.tell_best()
+        return status
     finally:
         host.stand_down()
 

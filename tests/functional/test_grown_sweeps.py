@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -67,12 +66,12 @@ def made(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Outputs:
 
 
 @pytest.fixture
-def outputs(made: Outputs, tmp_path: Path) -> Iterator[Outputs]:
+def outputs(made: Outputs, tmp_path: Path) -> Outputs:
     """A copy for one test, without stored results."""
     shutil.copytree(made.folder, tmp_path / "outputs", symlinks=True)
     outputs = Outputs(made.weights, tmp_path / "outputs")
     outputs.forget()
-    yield outputs
+    return outputs
 
 
 def drawn(capsys: pytest.CaptureFixture[str]) -> str:
