@@ -48,12 +48,8 @@ def grown_record(sweep: SweepPlan, path: Path, record: SweepRecord, name_of: Nam
     if record.attempts != joined.attempts:
         raise RunnerError(f"another command has changed {path} meanwhile; the same one goes on")
     manifests = manifests_of(path, record.cells)
-    said = [cell.overrides for cell in sweep.cells] + [entry.overrides for entry in record.cells]
-    keys = dict.fromkeys(
-        key
-        for key in (*record.axes, *joined.axes, *(key for one in said for key in assigned(one)))
-        if key in record.axes or key in joined.axes or head_of(key) not in APART
-    )
+    said = [*(cell.overrides for cell in sweep.cells), *(e.overrides for e in record.cells)]
+    keys = axis_keys([record.axes, joined.axes], said)
     entries = {entry.number: entry for entry in record.cells}
     configs = {number: manifest.config for number, manifest in manifests.items()}
     own = [fingerprint(plan, keys) for plan in sweep.plans]
@@ -65,16 +61,13 @@ def grown_record(sweep: SweepPlan, path: Path, record: SweepRecord, name_of: Nam
         elif manifest is None or lacking(plan, manifest):
             _check_alike(plan, manifest, cell.number)
             entries[cell.number] = replace(entry, overrides=cell.overrides, fingerprint=mark)
-    cells, axes = _with_axes(list(entries.values()), configs, keys)
+    cells, axes = with_axes(list(entries.values()), configs, keys)
     cells = tuple(
         c if c.folder else replace(c, folder=name_of(c.number, c.overrides, axes)) for c in cells
     )
     now = datetime.now().astimezone().isoformat(timespec="seconds")
     part = Part(joined.command, hash_of(own), now, tuple(cell.number for cell in sweep.cells))
-    first = Part(
-        record.command, record.fingerprint, record.started, tuple(c.number for c in record.cells)
-    )
-    parts = record.parts or (first,)
+    parts = parts_of(record)
     # A batch that repeats an earlier one, and a command that was stopped and goes on, add nothing.
     known = any((one.command, one.cells) == (part.command, part.cells) for one in parts)
     return replace(
@@ -86,6 +79,12 @@ def grown_record(sweep: SweepPlan, path: Path, record: SweepRecord, name_of: Nam
         cells=cells,
         parts=parts if known else (*parts, part),
     )
+
+
+def parts_of(record: SweepRecord) -> tuple[Part, ...]:
+    """The parts of a sweep, also of one of a single command."""
+    numbers = tuple(cell.number for cell in record.cells)
+    return record.parts or (Part(record.command, record.fingerprint, record.started, numbers),)
 
 
 def lacking(plan: Plan, manifest: Manifest) -> list[PlannedImage]:
@@ -151,7 +150,18 @@ def _check_alike(plan: Plan, manifest: Manifest | None, number: int) -> None:
         )  # fmt: skip
 
 
-def _with_axes(
+def axis_keys(axes: Iterable[Iterable[str]], overrides: Iterable[Iterable[str]]) -> tuple[str, ...]:
+    """The keys that may be axes: those that are, and all that were typed which make another cell.
+
+    Args:
+        axes: of the parts of a sweep; `overrides`: of its cells.
+    """
+    known = dict.fromkeys(key for one in axes for key in one)
+    typed = (key for one in overrides for key in assigned(one))
+    return tuple(known | dict.fromkeys(key for key in typed if head_of(key) not in APART))
+
+
+def with_axes(
     cells: Sequence[CellEntry], configs: Mapping[int, Mapping[str, Any]], keys: Iterable[str]
 ) -> tuple[tuple[CellEntry, ...], dict[str, tuple[str, ...]]]:
     """The cells, each with its value of every axis, and the axes: keys in which they differ.
