@@ -37,7 +37,8 @@ class Joined:
         path: its folder.
         attempts: by its record when the cells got their numbers: another number says that another
             command has changed it meanwhile.
-        axes, command: of the cells that join, as they were typed. "": a batch of a command.
+        axes: its own, with the values of the cells that join as they were typed, and theirs.
+        command: the one that was typed; "": a further batch of the same.
     """
 
     path: Path

@@ -68,7 +68,12 @@ def joined(
 
 
 def _joined(path: Path, record: SweepRecord, cells: Sequence[Cell], command: str) -> Joined:
-    return Joined(path, record.attempts, axes_of(cells), command)
+    typed, pairs = axes_of(cells), [assigned(cell.overrides) for cell in cells]
+    axes = {
+        key: tuple(dict.fromkeys([*record.axes.get(key, ()), *(p[key] for p in pairs if key in p)]))
+        for key in dict.fromkeys([*record.axes, *typed])
+    }
+    return Joined(path, record.attempts, axes, command)
 
 
 def _without_into(cell: Cell) -> Cell:

@@ -84,7 +84,7 @@ class _SweepRun:
         self._folder = SweepFolder.open(sweep, self._run.output_dir, self._run.resume)
         self._sweep = sweep = sweep.numbered(self._folder.numbers)
         self._plans = dict(zip(self._folder.numbers, sweep.plans, strict=True))
-        self._labels = {cell.number: sweep.label(cell) for cell in sweep.cells}
+        self._labels = self._folder.labels()
         self._to_do = self._folder.to_do(self._plans, self._run.retry)
         self._tracking = SweepTracking(sweep, self._folder.record, self._folder.run_ids())
         self._ended: Counter[Status] = Counter()

@@ -176,6 +176,14 @@ class SweepFolder:
         found = manifests_of(self.path, self.record.cells) if self.record.parts else {}
         return {number: manifest.run_id for number, manifest in found.items()}
 
+    def labels(self) -> dict[int, str]:
+        """By number, the values that distinguish a cell from the others."""
+        axes = self.record.axes
+        return {
+            cell.number: " ".join(o for o in cell.overrides if o.partition("=")[0] in axes)
+            for cell in self.record.cells
+        }
+
     def recorded_status(self, cell: CellEntry) -> Status:
         """A cell's status by its manifest alone."""
         return cell_status(self.folder(cell))
