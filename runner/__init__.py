@@ -8,15 +8,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from runner.api import generate, plan, sweep, table
+    from runner.api import Run, Sweep, generate, plan, sweep, table
 
 __version__ = "0.2.0.dev0"
-__all__ = ["__version__", "generate", "plan", "sweep", "table"]
+__all__ = ["Run", "Sweep", "__version__", "generate", "plan", "sweep", "table"]
 
 
 def __getattr__(name: str) -> Any:
     # Imported at first use, so that `import runner` stays fast.
-    if name in ("generate", "plan", "sweep", "table"):
+    if name in __all__:
         from runner import api
 
         return getattr(api, name)

@@ -124,10 +124,13 @@ class NonFiniteError(StageError):
 
 
 class RunFailedError(StageError):
-    """A stage failed; `run` (a `runner.api.Run`) has the finished images."""
+    """A stage failed; `run` (a `runner.api.Run`) has the finished images, and `sweep` (a
+    `runner.api.Sweep`, or None) all runs of its sweep.
+    """
 
-    def __init__(self, message: str, run: Any) -> None:
+    def __init__(self, message: str, run: Any, sweep: Any = None) -> None:
         self.run = run
+        self.sweep = sweep
         super().__init__(message)
 
 

@@ -128,6 +128,7 @@ class SweepResult:
         seconds: wall time of the sweep; None of a single run.
         runs: MLflow runs of the sweep itself, by experiment.
         started: when it first began, as ISO 8601; "" if unknown.
+        sweeps: how many were read as this one.
     """
 
     folder: Path
@@ -139,6 +140,7 @@ class SweepResult:
     seconds: float | None
     runs: Mapping[str, str]
     started: str = ""
+    sweeps: int = 1
 
     @property
     def question(self) -> str | None:

@@ -1,42 +1,96 @@
-"""Takes those cells of a sweep that have given values: `--where key=value`."""
+"""Takes those cells of a sweep that have given values, and those pictures: `--where key=value`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from fnmatch import fnmatchcase
 
-from runner.analysis.results import CellResult, SweepResult
+from runner.analysis.results import CellResult, ImageResult, SweepResult
 from runner.errors import ConfigError
+
+OF_PICTURES: Mapping[str, Callable[[ImageResult], str]] = {
+    "prompt": lambda image: image.prompt,
+    "seed": lambda image: str(image.seed),
+}
+"""What each picture has of its own, whether or not an axis says it of its cell."""
 
 
 def select(results: SweepResult, where: Sequence[str]) -> SweepResult:
-    """The cells that have these values; axes of which one value is left are axes no more.
+    """The cells and pictures that have these values; axes of which one value is left are axes no
+    more. Cells without such a picture are left out, and so are numbers of whole cells where only
+    some of their pictures are taken.
 
     Args:
-        where: `key=value`; several of one key mean any of them.
+        where: `key=value`; several of one key mean any of them. A prompt may be a pattern: `*` is
+            any text.
 
     Raises:
         ConfigError: there is no such axis, no such value, or no cell that has all of them.
     """
+    pictures = [text for text in where if _is_of_pictures(text, results)]
+    cells = _cells(results, [text for text in where if text not in pictures])
+    if pictures:
+        cells = _with_pictures(cells, pictures)
+    if not cells:
+        problem = "is no cell of this sweep"
+        raise ConfigError("where", " ".join(where), problem, "values that a cell has together")
+    return replace(results, axes=_axes_of(results, cells), cells=cells)
+
+
+def _cells(results: SweepResult, where: Iterable[str]) -> tuple[CellResult, ...]:
     wanted: dict[str, list[str]] = {}
     for text in where:
         axis, equals, value = text.partition("=")
         if axis not in results.axes:
-            allowed = [f"{name}=..." for name in results.axes] or "a sweep over some key"
+            known = dict.fromkeys([*results.axes, *OF_PICTURES])
+            allowed = [f"{name}=..." for name in known]
             raise ConfigError("where", text, "names no axis of this sweep", allowed)
         if not equals or value not in results.axes[axis]:
             allowed = [f"{axis}={one}" for one in results.axes[axis]]
             raise ConfigError("where", text, "is in no cell of this sweep", allowed)
         wanted.setdefault(axis, []).append(value)
-    cells = tuple(
+    return tuple(
         cell
         for cell in results.cells
         if all(cell.choice.get(axis) in values for axis, values in wanted.items())
     )
-    if not cells:
-        problem = "is no cell of this sweep"
-        raise ConfigError("where", " ".join(where), problem, "values that a cell has together")
-    return replace(results, axes=_axes_of(results, cells), cells=cells)
+
+
+def _is_of_pictures(text: str, results: SweepResult) -> bool:
+    """A value of an axis is one of cells, as it was typed there."""
+    key, equals, value = text.partition("=")
+    return bool(equals) and key in OF_PICTURES and value not in results.axes.get(key, ())
+
+
+def _with_pictures(cells: Sequence[CellResult], where: Sequence[str]) -> tuple[CellResult, ...]:
+    wanted: dict[str, list[str]] = {}
+    for text in where:
+        key, _, value = text.partition("=")
+        said = dict.fromkeys(OF_PICTURES[key](image) for cell in cells for image in cell.images)
+        found = [one for one in said if one == value or (key == "prompt" and _is_like(one, value))]
+        if not found:
+            allowed = [f"{key}={one}" for one in said]
+            raise ConfigError("where", text, "is of no picture of these cells", allowed)
+        wanted.setdefault(key, []).extend(found)
+
+    def is_taken(image: ImageResult) -> bool:
+        return all(OF_PICTURES[key](image) in values for key, values in wanted.items())
+
+    kept = (_with_some(cell, is_taken) for cell in cells)
+    return tuple(cell for cell in kept if cell.images)
+
+
+def _is_like(prompt: str, pattern: str) -> bool:
+    """`*` alone means anything: a prompt may well have brackets and question marks."""
+    return fnmatchcase(prompt, pattern.replace("[", "[[]").replace("?", "[?]"))
+
+
+def _with_some(cell: CellResult, is_taken: Callable[[ImageResult], bool]) -> CellResult:
+    if cell.manifest is None or all(map(is_taken, cell.images)):
+        return cell
+    images = [image.record for image in cell.images if is_taken(image)]
+    return replace(cell, manifest=replace(cell.manifest, images=images, scores={}))
 
 
 def strata_of(

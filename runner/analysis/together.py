@@ -81,7 +81,7 @@ def combined(sweeps: Sequence[SweepResult]) -> SweepResult:
     status = next((s.status for s in sweeps if s.status is not Status.FINISHED), Status.FINISHED)
     return replace(
         sweeps[0], name=name, status=status, axes=axes,
-        cells=numbered, command="", seconds=None, runs={},
+        cells=numbered, command="", seconds=None, runs={}, sweeps=len(sweeps),
     )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from runner.planning.metrics import against_baseline
 from runner.planning.profile import ExecutionProfile
 from runner.planning.request import ImageRequest
 from runner.planning.scheduling import SettledScheduler, settle_scheduler
+from runner.system.text import pluralize
 from runner.weights.find import FoundWeights
 
 if TYPE_CHECKING:
@@ -64,6 +65,12 @@ class Plan:
     batch_size: int
     warnings: tuple[str, ...]
     cut_texts: tuple[CutText, ...] = ()
+
+    def __repr__(self) -> str:
+        what = f"Kandinsky {self.run.version.title} {self.run.task.name}"
+        images = pluralize(len(self.images), "image")
+        made = f"{images} of {self.width} x {self.height}, {pluralize(len(self.graph), 'stage')}"
+        return f"<Plan {self.run.name}: {what}, {made}, device {self.device}>"
 
     @cached_property
     def graph(self) -> Graph:

@@ -112,7 +112,8 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     made.add_argument(
         "--where", metavar="KEY=VALUE", nargs="+", action="extend",
-        help="only cells with these values; several of one key mean any of them",
+        help="only cells with these values; several of one key mean any of them; prompt and seed "
+        "take pictures, 'prompt=*circle*' by pattern",
     )  # fmt: skip
     made.add_argument(
         "--confidence", type=float, default=0.95, metavar="SHARE",

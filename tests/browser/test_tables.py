@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from playwright.sync_api import Page
 
@@ -103,12 +104,22 @@ def test_a_number_along_an_axis(page: Page) -> None:
     said = "[...document.querySelectorAll('#lines .mark')].map(m => m.ariaLabel)"
     assert len(page.evaluate(said)) == 6
     assert page.locator("#lines polyline").count() == 2
-    second = "scheduler=ddim, decoder.steps=10: ssim 0.5650, mean of 4 images"
+    # The means of its prompts are 0.555 and 0.575.
+    second = (
+        "scheduler=ddim, decoder.steps=10: ssim 0.5650 ± 0.0100 (standard error over 2 prompts), "
+        "mean of 4 images"
+    )
     assert page.evaluate(said)[1] == second
+    assert page.locator("#lines .spread").count() == 3 * 6
     pick(page, "#lines", "A line each", "all together")
     assert page.locator("#lines polyline").count() == 1
-    assert page.evaluate(said)[0] == "decoder.steps=5: ssim 0.5900, mean of 8 images"
+    assert page.evaluate(said)[0] == (
+        "decoder.steps=5: ssim 0.5900 ± 0.0100 (standard error over 2 prompts), mean of 8 images"
+    )
     pick(page, "#lines", "A line each", "prompt")
+    # Of one prompt it is that of the images: 0.5, 0.51, 0.65 and 0.66.
+    error = np.std([0.5, 0.51, 0.65, 0.66], ddof=1) / 2
+    assert f"ssim 0.5800 ± {error:.4f} (standard error over 4 images)" in page.evaluate(said)[0]
     assert texts(page, "#lines .legend li") == ["a red circle", "синий квадрат"]
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -193,4 +195,18 @@ def test_what_a_picture_was_made_from_is_beside_it(page_of: PageOf) -> None:
 def test_without_one_nothing_is_said_of_it(page: Page) -> None:
     page.click(".tile")
     assert texts(page, ".inputs") == []
+    page.keyboard.press("Escape")
+
+
+def test_the_viewer_has_the_command_that_makes_a_picture_again(page: Page, report: Report) -> None:
+    page.click('.tile[data-image="5"]')
+    (said,) = texts(page, "#record code")
+    program, verb, file = shlex.split(said)
+    assert (program, verb) == ("kandinsky", "again")
+    assert Path(file).is_file()
+    assert Path(file).parent == report.index.parents[1] / "0001_cell"
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.click("#record .command button")
+    expect(page.locator("#record .command button")).to_have_text("Copied")
+    assert page.evaluate("navigator.clipboard.readText()") == said
     page.keyboard.press("Escape")

@@ -27,7 +27,9 @@ def show(comparison: Comparison) -> None:
 
 def show_tables(tables: Sequence[Table], heading: str, notes: Sequence[str]) -> None:
     """Print tables below a heading, then notes. Users' texts are never read as markup."""
-    console = Console(file=for_rich(sys.stdout), highlight=False, emoji=False, markup=False)
+    console = Console(
+        file=for_rich(sys.stdout), force_jupyter=False, highlight=False, emoji=False, markup=False
+    )
     console.print(Text(clean(heading), style="bold"))
     for table in tables:
         console.print()

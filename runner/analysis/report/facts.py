@@ -60,6 +60,7 @@ class CellFacts:
     """A cell.
 
     Attributes:
+        path: of its folder, relative to the working directory where it is below it.
         choice: position in the values of each of the page's `swept`.
         means: of each of the page's metrics, over the pictures that have it, or the number of
             a metric of the whole cell.
@@ -71,6 +72,7 @@ class CellFacts:
     number: int
     label: str
     folder: str
+    path: str
     status: str
     choice: tuple[int | None, ...]
     overrides: tuple[str, ...]
@@ -96,6 +98,7 @@ class Facts:
         unmeasured: that seconds were not measured, and why; None: they were.
         comparison: see `compared.describe_comparison`.
         outdated: whether pictures or numbers have changed since the comparison.
+        within: comparisons within strata, see `compared.describe_within`.
     """
 
     name: str
@@ -117,3 +120,4 @@ class Facts:
     unmeasured: str | None
     comparison: dict[str, Any] | None
     outdated: bool
+    within: tuple[dict[str, Any], ...] = ()

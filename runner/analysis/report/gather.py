@@ -7,25 +7,30 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from runner.analysis.comparison.findings import Comparison
-from runner.analysis.report.compared import describe_comparison
+from runner.analysis.report.compared import describe_comparison, describe_within
 from runner.analysis.report.facts import Axis, CellFacts, Facts, ImageFacts
 from runner.analysis.report.settings import environment
 from runner.analysis.results import Better, CellResult, ImageResult, SweepResult
 from runner.analysis.timing import NOT_MEASURED, TO_MEASURE
+from runner.analysis.within.findings import StoredWithin
 from runner.config.measuring import SECONDS, baseline_of
 from runner.config.overrides import assigned
 from runner.errors import ConfigError
 from runner.recording.manifest import SavedImage
 from runner.recording.sweep_record import is_running
-from runner.system.text import flatten
+from runner.system.text import flatten, path_here
 from runner.tracking.status import Status
 
 PROMPT, SEED, CELL, SWEPT = "prompt", "seed", "cell", "swept"
 NO_PROMPT = "(no prompt)"
 
 
-def facts_of(result: SweepResult, comparison: Comparison | None) -> Facts:
+def facts_of(
+    result: SweepResult, comparison: Comparison | None, within: Sequence[StoredWithin] = ()
+) -> Facts:
     """The data of the page of a sweep or a run. Images are in the order of `result.images()`."""
+    # An earlier comparison may have what turns out not to have been measured.
+    without = [SECONDS] if result.unmeasured else []
     swept = tuple(_swept(result))
     axes = (*(axis for axis in swept if axis.name != PROMPT), *_others(result))
     metrics = tuple(result.better.items())
@@ -47,6 +52,7 @@ def facts_of(result: SweepResult, comparison: Comparison | None) -> Facts:
                 number=cell.number,
                 label=cell.label,
                 folder=cell.folder.name,
+                path=path_here(cell.folder),
                 status=_status(cell.status, alive, result),
                 choice=tuple(_place(axis, cell.choice.get(axis.name)) for axis in swept),
                 overrides=cell.overrides,
@@ -79,10 +85,9 @@ def facts_of(result: SweepResult, comparison: Comparison | None) -> Facts:
         environment=tuple(environment(result.cells)),
         runs=tuple(result.runs.items()),
         unmeasured=result.unmeasured and f"{NOT_MEASURED}: {result.unmeasured}. {TO_MEASURE}.",
-        comparison=None
-        if comparison is None
-        else describe_comparison(comparison, [SECONDS] if result.unmeasured else []),
+        comparison=None if comparison is None else describe_comparison(comparison, without),
         outdated=comparison is not None and comparison.of != result.digest,
+        within=tuple(describe_within(each, result, without) for each in within),
     )
 
 

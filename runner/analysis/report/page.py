@@ -16,8 +16,8 @@ from pathlib import Path
 
 STATIC = Path(__file__).parent / "static"
 SCRIPTS = (
-    "elements", "grid", "viewer", "compare_two", "table", "axes", "plots", "cost_plot",
-    "line_plot", "comparison", "head",
+    "elements", "grid", "viewer", "compare_two", "table", "axes", "spread", "plots",
+    "cost_plot", "line_plot", "comparison", "within", "head", "address",
     "start",
 )  # fmt: skip
 """Parts of the page's script, in order; joined they are one function."""

@@ -84,7 +84,7 @@ def compare_within(
     }
     lacking = [part.values for part in compared.parts if part.baseline is None]
     said = notes.of(overall, found, within, where, lacking)
-    return Within(overall, within, tuple(where), said, found)
+    return Within(overall, within, tuple(where), said, found, results.sweeps)
 
 
 def _settings_axes(

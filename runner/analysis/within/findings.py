@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from runner.analysis.comparison.findings import Comparison, MetricRows
 from runner.analysis.results import Better
+from runner.system.typed_json import FieldError, read_as, read_json
 
 VERSION = 1
 
@@ -76,6 +78,7 @@ class Within:
         within: the axes that make a stratum.
         where: which cells were taken, as `key=value`.
         notes: how to read it.
+        sweeps: how many were compared as one.
     """
 
     overall: Comparison
@@ -83,6 +86,7 @@ class Within:
     where: tuple[str, ...]
     notes: tuple[str, ...]
     metrics: Mapping[str, WithinMetric]
+    sweeps: int = 1
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -108,5 +112,35 @@ class Within:
             "notes": list(self.notes),
             "metrics": {name: asdict(metric) for name, metric in self.metrics.items()},
             "unmeasured": dict(whole.unmeasured),
+            "sweeps": self.sweeps,
         }
         return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+@dataclass(frozen=True)
+class StoredWithin:
+    """What `Within.as_json` wrote: its fields, for who shows it afterwards."""
+
+    of: str
+    by: tuple[str, ...]
+    within: tuple[str, ...]
+    where: tuple[str, ...]
+    baseline: Mapping[str, str]
+    confidence: float
+    notes: tuple[str, ...]
+    metrics: Mapping[str, WithinMetric]
+    sweeps: int = 1
+
+    @classmethod
+    def read(cls, file: Path) -> StoredWithin:
+        """Read it.
+
+        Raises:
+            OSError: it does not exist or cannot be read.
+            FieldError: it is no JSON, or of another version; a field is missing, or of another
+                type.
+        """
+        content = read_json(file, finite=True)
+        if isinstance(content, dict) and content.get("version", VERSION) != VERSION:
+            raise FieldError(f"'version' is another one: {content['version']!r:.100}", file)
+        return read_as(cls, content, file)

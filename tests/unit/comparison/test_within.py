@@ -219,6 +219,40 @@ def test_cells_are_taken_by_their_values(results: SweepResult) -> None:
     assert both.cells == results.cells
 
 
+def test_pictures_are_taken_by_prompt_and_seed(results: SweepResult) -> None:
+    some = select(results, ["model=a", f"prompt={PROMPTS[0]}", "seed=0"])
+    assert {(i.prompt, i.seed) for i in some.images()} == {(PROMPTS[0], 0)}
+    assert len(some.cells) == 4
+    compared = compare(some, by=["scheduler"], baseline=["ddim"])
+    assert {row.n for row in compared.metrics["quality"].rows} == {2}
+    both = select(results, [f"prompt={PROMPTS[0]}", f"prompt={PROMPTS[1]}"])
+    assert {image.prompt for image in both.images()} == set(PROMPTS[:2])
+
+
+def test_a_prompt_may_be_a_pattern_and_brackets_are_brackets() -> None:
+    prompts = ("a [red] circle?", "a red circle!", "a blue square")
+    axes = {"scheduler": ("ddim", "ddpm"), "model": ("a",)}
+    sweep = sweep_of(axes, gaining, prompts=prompts, seeds=(0,))
+
+    def taken(text: str) -> set[str]:
+        return {image.prompt for image in select(sweep, [f"prompt={text}"]).images()}
+
+    assert taken("*circle*") == set(prompts[:2])
+    assert taken("a [red] *") == {prompts[0]}
+    assert taken("a [red] circle?") == {prompts[0]}
+    with pytest.raises(ConfigError, match=r"(?s)is of no picture.*prompt=a blue square"):
+        taken("a re? circle!")
+
+
+def test_a_number_of_a_whole_cell_is_not_that_of_some_of_its_pictures() -> None:
+    sweep = sweep_of(
+        {"scheduler": ("ddim", "ddpm"), "model": ("a",)}, gaining, prompts=PROMPTS[:2], seeds=(0,),
+        better={"quality": "higher", "fid": "lower"}, whole=lambda choice: {"fid": 3.0},
+    )  # fmt: skip
+    assert "fid" in select(sweep, ["seed=0"]).better
+    assert "fid" not in select(sweep, [f"prompt={PROMPTS[0]}"]).better
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from runner.analysis.report.pictures import SIDE, Placed, Source, place
+from runner.analysis.report.pictures import Placed, Source, place
 from runner.images.png import png_bytes
+from runner.images.thumbnails import SIDE
 
 
 def source(folder: Path, name: str, size: tuple[int, int], colour: str = "red") -> Source:

@@ -6,19 +6,34 @@ function drawComparison() {
   const found = report.comparison;
   byId("comparison").hidden = found === null;
   if (found === null) return;
-  const baseline = found.baseline.map(([axis, value]) => `${axis}=${value}`).join(" ");
-  const outdated = "Pictures or numbers changed after this comparison: kandinsky compare makes it anew.";
-  if (report.outdated) byId("comparison").append(make("p", { class: "outdated" }, outdated));
-  const facts = [baseline ? `The baseline is ${baseline}.` : "", found.note].filter(Boolean);
   byId("comparison").append(
-    ...facts.map((text) => make("p", { dir: "auto" }, text)),
+    ...comparisonFacts(found, report.outdated),
     ...found.metrics.flatMap((metric) => comparedMetric(metric, found)),
   );
 }
 
+function comparisonFacts({ baseline, note }, isOutdated) {
+  const said = "Pictures or numbers changed after this comparison: kandinsky compare makes it anew.";
+  const named = choiceName(baseline);
+  const facts = [named ? `The baseline is ${named}.` : "", note].filter(Boolean);
+  return [
+    isOutdated ? make("p", { class: "outdated" }, said) : null,
+    ...facts.map((text) => make("p", { dir: "auto" }, text)),
+  ].filter((part) => part !== null);
+}
+
+const choiceName = (choice) => choice.map(([axis, value]) => `${axis}=${value}`).join(" ");
+const valueOf = (choice, axis) => choice.find(([name]) => name === axis)?.[1] ?? NONE;
+
 function comparedMetric(metric, { by, confidence }) {
-  const arrow = { higher: "↑ higher is better", lower: "↓ lower is better" }[metric.better] ?? "";
   const columns = comparedColumns(metric, by, confidence);
+  const marked = (row) => (row.verdict === "baseline" ? "marked" : null);
+  return metricTable(metric, columns, `Comparison by ${metric.name}`, marked);
+}
+
+/** A table of one metric below its name; `look` is the class of a row. */
+function metricTable(metric, columns, label, look) {
+  const arrow = { higher: "↑ higher is better", lower: "↓ lower is better" }[metric.better] ?? "";
   const heads = columns.map(({ name, numeric }) =>
     name ? make("th", { scope: "col", class: numeric ? "number" : null }, name) : make("td"),
   );
@@ -26,7 +41,7 @@ function comparedMetric(metric, { by, confidence }) {
     const cells = columns.map(({ show, numeric }) =>
       make("td", { dir: "auto", class: numeric ? "number" : null }, show(row)),
     );
-    return make("tr", { class: row.verdict === "baseline" ? "marked" : null }, ...cells);
+    return make("tr", { class: look(row) }, ...cells);
   });
   const made = make(
     "table",
@@ -35,7 +50,6 @@ function comparedMetric(metric, { by, confidence }) {
     make("thead", {}, make("tr", {}, ...heads)),
     make("tbody", {}, ...rows),
   );
-  const label = `Comparison by ${metric.name}`;
   return [
     make("h3", {}, metric.name, " ", make("small", {}, arrow)),
     make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label }, made),
@@ -62,7 +76,7 @@ function comparedColumns({ rows }, by, confidence) {
   return [
     ...by.map((axis) => ({
       name: axis,
-      show: ({ choice }) => choice.find(([name]) => name === axis)?.[1] ?? NONE,
+      show: ({ choice }) => valueOf(choice, axis),
     })),
     { name: "images", numeric: true, show: (row) => String(row.n) },
     { name: "mean", numeric: true, show: (row) => plain(row.mean) },

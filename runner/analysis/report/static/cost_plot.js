@@ -13,7 +13,7 @@ function drawCost() {
   const plot = frame(
     plotWidth(box),
     points.map((point) => point.x),
-    points.map((point) => point.y),
+    points.flatMap(reach),
     {
       all: `${name} against seconds, a point a cell; the numbers are in the table of cells`,
       x: "seconds per image",
@@ -32,9 +32,24 @@ function drawCost() {
 }
 
 function costPoints(metric) {
+  const samples = samplesByCell(metric);
   return report.cells
-    .map((cell, place) => ({ place, x: cell.means[seconds], y: cell.means[metric] }))
+    .map((cell, place) => ({
+      place,
+      x: cell.means[seconds],
+      y: cell.means[metric],
+      error: standardError(samples[place]),
+    }))
     .filter(({ x, y }) => x !== null && y !== null);
+}
+
+function samplesByCell(metric) {
+  const prompt = axisOf("prompt");
+  const found = report.cells.map(() => []);
+  for (const { cell, at, scores } of report.images) {
+    if (scores[metric] !== null) found[cell].push({ score: scores[metric], prompt: at[prompt] });
+  }
+  return found;
 }
 
 /** Who cannot be beaten: nothing is at least as good and as quick, and better in one of them. */
@@ -66,11 +81,12 @@ function costMark(point, onFront, named, { x, y }) {
   const label = draw("text", { x: x(point.x) + 9, y: y(point.y) - 7, "aria-hidden": "true" });
   label.textContent = onFront || named ? String(cell.number) : "";
   const said = [
-    `${cellName(cell)}. ${metricName(plots.quality)} ${number(point.y)}`,
+    `${cellName(cell)}. ${metricName(plots.quality)} ${number(point.y)}${errorText(point)}`,
     `${number(point.x)} s per image${onFront ? "; on the Pareto front" : ""}`,
   ].join(", ");
   const circle = draw("circle", { cx: x(point.x), cy: y(point.y), r: 6, class: shape });
-  return { place: point.place, said, element: draw("g", { class: "mark" }, circle, label) };
+  const bar = errorBar(point, colour(at), { x, y });
+  return { place: point.place, said, element: draw("g", { class: "mark" }, bar, circle, label) };
 }
 
 function colouredValues() {

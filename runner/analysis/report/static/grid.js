@@ -107,6 +107,7 @@ function sizePicker() {
   range.addEventListener("input", () => {
     grid.side = Number(range.value);
     fitGrid();
+    writeAddress();
   });
   return make("label", { class: "picker" }, make("span", {}, "Size"), range);
 }
@@ -171,6 +172,7 @@ function drawGrid() {
       : `${images.length} of ${counted(all, "picture")}`;
   fitGrid();
   markChosen();
+  writeAddress();
 }
 
 /** Rows are boxes of their own, so what each element is in the table has to be said. */

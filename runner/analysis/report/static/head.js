@@ -9,7 +9,7 @@ function drawHead() {
   byId("counts").textContent = countsLine();
   byId("command").textContent = report.command;
   byId("command").parentElement.hidden = !report.command;
-  byId("copy").addEventListener("click", copyCommand);
+  byId("copy").addEventListener("click", () => copyText(byId("command"), byId("copy")));
   byId("unmeasured").textContent = `Seconds per image: ${report.unmeasured}`;
   byId("unmeasured").hidden = report.unmeasured === null;
   const groups = report.environment.map(({ name, rows }) =>
@@ -57,11 +57,11 @@ function moment(text) {
   return text.slice(0, 16).replace("T", " ");
 }
 
-async function copyCommand() {
-  const [code, copy] = [byId("command"), byId("copy")];
+/** Copy what an element says; the button tells how that went. */
+async function copyText(code, copy) {
   let copied = true;
   try {
-    await navigator.clipboard.writeText(report.command);
+    await navigator.clipboard.writeText(code.textContent);
   } catch {
     // Older browsers, and pages that may not: by way of the selection.
     getSelection().selectAllChildren(code);

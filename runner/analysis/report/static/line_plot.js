@@ -1,5 +1,7 @@
 // A number along an axis of numbers, a line for each value of another axis.
 
+const BARS = "Bars are a standard error up and down.";
+
 function drawLines() {
   const box = byId("lines");
   const lines = linesOf(plots.along, plots.value, plots.line);
@@ -13,7 +15,7 @@ function drawLines() {
   const plot = frame(
     plotWidth(box),
     points.map((point) => point.x),
-    points.map((point) => point.y),
+    points.flatMap(reach),
     {
       all: `${name} along ${along.name}, means`,
       x: along.name,
@@ -23,9 +25,11 @@ function drawLines() {
   for (const [n, line] of lines.entries()) {
     const path = line.points.map((point) => `${plot.x(point.x)},${plot.y(point.y)}`).join(" ");
     plot.svg.append(draw("polyline", { class: `line ${colour(n)}`, points: path }));
+    plot.svg.append(...line.points.flatMap((point) => errorBar(point, colour(n), plot) ?? []));
   }
   const told = make("p", { class: "point", role: "status" });
-  told.textContent = "Hover or focus a point for its numbers.";
+  const bars = points.some(({ error }) => error !== null);
+  told.textContent = `Hover or focus a point for its numbers.${bars ? ` ${BARS}` : ""}`;
   const marks = lines.flatMap((line, n) =>
     line.points.map((point) => lineMark(line, point, colour(n), plot)),
   );
@@ -39,7 +43,7 @@ function lineMark(line, point, shape, { x, y }) {
   const said = [
     line.name ? `${line.name}, ` : "",
     `${along.name}=${along.values[point.place]}: `,
-    `${metricName(plots.value)} ${number(point.y)}, mean of ${of}`,
+    `${metricName(plots.value)} ${number(point.y)}${errorText(point)}, mean of ${of}`,
   ].join("");
   const circle = draw("circle", { cx: x(point.x), cy: y(point.y), r: 4.5, class: `best ${shape}` });
   return { said, element: draw("g", { class: "mark" }, circle) };
@@ -48,16 +52,15 @@ function lineMark(line, point, shape, { x, y }) {
 /** A line for each value of an axis: means over what stands at the same number. */
 function linesOf(along, metric, line) {
   const found = new Map();
-  for (const { at, score } of samples(metric)) {
+  for (const { at, score, prompt } of samples(metric)) {
     const x = at(along) === null ? null : report.axes[along].numbers[at(along)];
     if (x === null || score === null) continue;
     const name = line === null ? "" : placeName(report.axes[line], at(line));
     const key = line === null ? -1 : (at(line) ?? Infinity);
     if (!found.has(key)) found.set(key, { key, name, sums: new Map() });
     const sums = found.get(key).sums;
-    const sum = sums.get(at(along)) ?? { place: at(along), x, total: 0, count: 0 };
-    sum.total += score;
-    sum.count += 1;
+    const sum = sums.get(at(along)) ?? { place: at(along), x, measured: [] };
+    sum.measured.push({ score, prompt });
     sums.set(at(along), sum);
   }
   return [...found.values()]
@@ -65,7 +68,12 @@ function linesOf(along, metric, line) {
     .map(({ name, sums }) => ({
       name,
       points: [...sums.values()]
-        .map((sum) => ({ ...sum, y: sum.total / sum.count }))
+        .map(({ measured, ...sum }) => ({
+          ...sum,
+          count: measured.length,
+          y: mean(measured.map(({ score }) => score)),
+          error: standardError(measured),
+        }))
         .sort((a, b) => a.x - b.x),
     }));
 }
@@ -76,11 +84,13 @@ function samples(metric) {
     return report.images.map(({ at, scores }) => ({
       at: (axis) => at[axis],
       score: scores[metric],
+      prompt: at[axisOf("prompt")],
     }));
   return report.cells.map((cell) => ({
     at: (axis) =>
       cell.choice[report.swept.findIndex(({ name }) => name === report.axes[axis].name)] ?? null,
     score: cell.means[metric],
+    prompt: null,
   }));
 }
 

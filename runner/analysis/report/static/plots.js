@@ -2,7 +2,7 @@
 
 const seconds = report.metrics.findIndex(([name]) => name === "seconds");
 const measured = report.metrics.map((_, metric) => metric).filter((metric) => metric !== seconds);
-const plots = { quality: 0, colour: null, along: null, value: 0, line: null };
+const plots = { quality: 0, colour: null, along: null, value: 0, line: null, drawings: [] };
 
 const plotWidth = (box) => Math.max(260, Math.floor(box.clientWidth));
 
@@ -12,9 +12,11 @@ function fillPlot(box, pickers, ...parts) {
   const row = make("div", { class: "pickers" }, ...pickers);
   box.replaceChildren(box.querySelector("h3"), row, ...parts.filter((part) => part !== null));
   if (inHand >= 0) box.querySelectorAll("select")[inHand].focus();
+  writeAddress();
 }
 
-function startPlots() {
+/** Which plots there are, and what they show at first. */
+function choosePlots() {
   const numeric = report.axes
     .map((_, axis) => axis)
     .filter((axis) => report.axes[axis].numbers.length > 0);
@@ -24,12 +26,10 @@ function startPlots() {
   byId("cost").hidden = !costs;
   byId("lines").hidden = !runs;
   const good = measured.find((metric) => report.metrics[metric][1] !== null) ?? measured[0];
-  const widths = new Map();
-  const drawings = [];
   if (costs) {
     plots.quality = good;
     plots.colour = report.swept.length ? 0 : null;
-    drawings.push([byId("cost"), drawCost]);
+    plots.drawings.push([byId("cost"), drawCost]);
   }
   if (runs) {
     plots.along = numeric.at(-1);
@@ -38,16 +38,24 @@ function startPlots() {
       (axis, n) => axis.kind === "swept" && n !== plots.along && several(n),
     );
     if (plots.line < 0) plots.line = null;
-    drawings.push([byId("lines"), drawLines]);
+    plots.drawings.push([byId("lines"), drawLines]);
   }
+}
+
+function drawPlots() {
+  for (const [, drawing] of plots.drawings) drawing();
+}
+
+function startPlots() {
+  const widths = new Map();
   // Drawn to its width, so that letters have the same size on a telephone.
   const observer = new ResizeObserver(() => {
-    for (const [box, drawing] of drawings) {
+    for (const [box, drawing] of plots.drawings) {
       if (widths.get(box) !== box.clientWidth) {
         widths.set(box, box.clientWidth);
         drawing();
       }
     }
   });
-  for (const [box] of drawings) observer.observe(box);
+  for (const [box] of plots.drawings) observer.observe(box);
 }

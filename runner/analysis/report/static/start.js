@@ -2,12 +2,16 @@
 
 drawHead();
 drawFailures();
+choosePlots();
+startAddress();
 drawGridPickers();
 drawGrid();
 startTable();
 startPlots();
 drawComparison();
+drawWithin();
 drawContents();
 startViewer();
 startComparing();
+showNamedPicture();
 window.addEventListener("resize", fitGrid);

@@ -86,7 +86,10 @@ function drawCells() {
   const all = report.cells.length;
   byId("cells-count").textContent =
     cells.length === all ? counted(all, "cell") : `${cells.length} of ${counted(all, "cell")}`;
+  writeAddress();
 }
+
+const wordsOf = (text) => text.toLowerCase().split(/\s+/).filter(Boolean);
 
 function sortedCells() {
   const { sort } = cellColumns[table.by];
@@ -167,7 +170,7 @@ function statusClass(status) {
 
 function startTable() {
   byId("filter").addEventListener("input", () => {
-    table.words = byId("filter").value.toLowerCase().split(/\s+/).filter(Boolean);
+    table.words = wordsOf(byId("filter").value);
     drawCells();
   });
   drawCells();

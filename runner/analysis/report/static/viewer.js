@@ -38,6 +38,7 @@ function showViewed() {
   byId("stage").replaceChildren(...(comparing ? compared(image, other) : [figure(image)]));
   byId("record").replaceChildren(...(comparing ? [recordOfTwo(image, other)] : recordOf(image)));
   byId("record").scrollTop = 0;
+  writeAddress();
 }
 
 /** A picture of its own shape, as large as its place allows; small ones by whole pixels. */
@@ -71,7 +72,7 @@ function figure(image, name = null) {
 function recordOf(image) {
   const facts = report.images[image];
   const cell = report.cells[facts.cell];
-  const sections = [pairsTable(basics(image))];
+  const sections = [pairsTable(basics(image)), make("h3", {}, "Again"), againOf(image)];
   if (facts.inputs.length) sections.push(make("h3", {}, "Made from"), madeFrom(facts));
   if (facts.scores.some((score) => score !== null)) {
     sections.push(make("h3", {}, "Numbers"), pairsTable(scorePairs(image)));
@@ -89,6 +90,19 @@ function recordOf(image) {
   sections.push(configOf(cell));
   return sections;
 }
+
+/** The command that makes it once more; keys behind it change what they say. */
+function againOf(image) {
+  const { cell, file } = report.images[image];
+  const path = shellQuoted(`${report.cells[cell].path}/${file}`);
+  const code = make("code", { tabindex: "0" }, `kandinsky again ${path}`);
+  const copy = button("Copy", () => copyText(code, copy));
+  return make("div", { class: "command" }, code, copy);
+}
+
+/** A word of a POSIX shell. */
+const shellQuoted = (text) =>
+  /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'"'"'`)}'`;
 
 /** The pictures that were given, as the model saw them, or that were made of those. */
 function madeFrom({ inputs }) {
@@ -173,5 +187,7 @@ function startViewer() {
   dialog.addEventListener("close", () => {
     byId("stage").replaceChildren();
     tileOf(viewer.image)?.focus();
+    [viewer.image, viewer.other] = [null, null];
+    writeAddress();
   });
 }

@@ -1,0 +1,61 @@
+"""Pictures in memory as input pictures: written to files, which is what a config names."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping
+from typing import Any
+
+from PIL import Image
+
+from runner.errors import ConfigError, StorageError
+from runner.system.files import write_whole
+from runner.system.user_cache import user_cache_dir
+
+FOLDER = "pictures"
+"""In the user's cache. A run keeps its input pictures itself, so none is needed afterwards."""
+AS_RGB = ("CMYK", "YCbCr", "LAB", "HSV", "RGBX")
+"""Modes of 8 bits a channel that a PNG does not have."""
+
+
+def with_files(keys: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys with a file's path in place of each PIL image, however deep.
+
+    Raises:
+        ConfigError: a picture's pixels have no defined range of brightness (mode "F").
+        StorageError: the file cannot be written.
+    """
+    return {name: _with_files(value, str(name)) for name, value in keys.items()}
+
+
+def _with_files(value: Any, key: str) -> Any:
+    if isinstance(value, Image.Image):
+        return _file_of(value, key)
+    if isinstance(value, Mapping):
+        return {name: _with_files(own, f"{key}.{name}") for name, own in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_files(own, f"{key}[{place}]") for place, own in enumerate(value)]
+    return value
+
+
+def _file_of(picture: Image.Image, key: str) -> str:
+    """The path of a PNG of the picture, named by its content."""
+    shown = picture.convert("RGB") if picture.mode in AS_RGB else picture
+    written = io.BytesIO()
+    try:
+        shown.save(written, format="PNG")
+    except OSError as error:
+        raise ConfigError(
+            key, picture, f"has pixels of mode {picture.mode}, which no PNG holds",
+            "a picture of mode RGB, RGBA, L or another of whole numbers",
+        ) from error  # fmt: skip
+    content = written.getvalue()
+    file = user_cache_dir() / FOLDER / f"{hashlib.sha256(content).hexdigest()[:32]}.png"
+    if not file.is_file():
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"{file.parent} cannot be made: {error.strerror}") from error
+        write_whole(file, content)
+    return str(file)
