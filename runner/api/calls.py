@@ -22,6 +22,7 @@ from runner.runs.execute import SUCCESS
 from runner.runs.prepare import prepare_sweep
 from runner.runs.run import execute_run
 from runner.runs.sweep import execute_sweep
+from runner.runs.unsaid import with_unsaid
 
 
 def generate(*overrides: str, **keys: Any) -> Run:
@@ -62,6 +63,7 @@ def sweep(*overrides: str, **keys: Any) -> Sweep:
         keys: the same for all runs, as Python values.
 
     Runs that an earlier call of the same sweep finished are not repeated, unless `resume=False`.
+    With `into="last"` they join an earlier sweep, and what is not said is as there.
 
     Raises:
         SweepError: some of the configs are wrong; names them all; nothing ran.
@@ -71,7 +73,9 @@ def sweep(*overrides: str, **keys: Any) -> Sweep:
     from runner.config.hydra.single import alternatives
 
     fixed = _fixed(keys)
-    combinations = itertools.product(*map(alternatives, _texts(overrides)))
+    typed = _texts(overrides)
+    _, unsaid = with_unsaid([*typed, *fixed])
+    combinations = itertools.product(*map(alternatives, [*typed, *unsaid]))
     cells = [_cell(number, [*own, *fixed]) for number, own in enumerate(combinations)]
     with _without_tqdm_warning():
         finished = execute_sweep(prepare_sweep(cells)).cells

@@ -32,7 +32,7 @@ from runner.config.measuring import (
     check_objective,
     settle_cache,
 )
-from runner.config.output_dir import check_output_dir
+from runner.config.output_dir import check_output_dir, run_name
 from runner.config.overrides import INTERPOLATION
 from runner.config.prompts import check_images, check_text, prompts_of
 from runner.config.run_config import RunConfig
@@ -43,12 +43,8 @@ from runner.errors import ConfigError
 from runner.system.credentials import strip_credentials, strip_override
 
 DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
-TAKEN_NAMES = ("latest", "mlartifacts", "mlflow.db")
-"""What else lies in the output folder: a run's folder of that name would end up inside it."""
 LONGEST_EXPERIMENT = 500
 """Letters of an experiment's name that MLflow takes."""
-
-RUN_NAME = re.compile(r"[\w][\w .-]*")
 
 
 def resolve(
@@ -176,7 +172,7 @@ def freeze(
             f"at most {LONGEST_EXPERIMENT} letters",
         )  # fmt: skip
     settled: dict[str, Any] = {
-        "name": _run_name(config.name, experiment),
+        "name": run_name(config.name, experiment),
         "version": version,
         "task": task,
         "offload": row_named("offload.mode", config.offload.mode, OFFLOAD),
@@ -285,20 +281,3 @@ def _check_address(uri: str | None) -> None:
     except ValueError as error:
         shown = strip_credentials(uri or "")
         raise ConfigError("tracking.uri", shown, f"is no address: {error}") from error
-
-
-def _run_name(name: str | None, experiment: str | None) -> str:
-    chosen = name if name is not None else experiment or "default"
-    # An experiment of a user's own may lie in a folder: experiment=mine/steps.
-    return check_name(chosen.replace("/", "-") if name is None else chosen)
-
-
-def check_name(chosen: str) -> str:
-    """Check the name of a run or sweep. Raises ConfigError where no folder may have it."""
-    if not RUN_NAME.fullmatch(chosen):
-        raise ConfigError(
-            "name", chosen, "cannot be the name of a folder", "letters, digits, _ - ."
-        )
-    if chosen in TAKEN_NAMES:
-        raise ConfigError("name", chosen, "is the name of something else in the output folder")
-    return chosen

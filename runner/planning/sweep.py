@@ -105,7 +105,7 @@ class SweepPlan:
     def numbered(self, numbers: Sequence[int]) -> SweepPlan:
         """The same with other numbers of the cells."""
         new = dict(zip((cell.number for cell in self.cells), numbers, strict=True))
-        cells = tuple(replace(cell, number=new[cell.number]) for cell in self.cells)
+        cells = tuple(cell.numbered(new[cell.number]) for cell in self.cells)
         baselines = {new[own]: new[other] for own, other in self.baselines.items()}
         return replace(self, cells=cells, baselines=baselines)
 

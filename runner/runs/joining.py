@@ -37,7 +37,7 @@ def joined(
     cells: Sequence[Cell], batch_of: Path | None = None
 ) -> tuple[Sequence[Cell], Joined | None]:
     """The cells with the numbers, prompts, seeds and metrics that they have in the sweep that they
-    join; as they are where they join none, or where some are wrong.
+    join; as they are where they join none. Those whose configs are wrong stay as they are.
 
     Args:
         batch_of: the sweep that an earlier batch of the same command began.
@@ -47,13 +47,14 @@ def joined(
     """
     runs = [cell.config for cell in cells if isinstance(cell.config, RunConfig)]
     named = next((run.into for run in runs if run.into is not None), None)
-    if len(runs) < len(cells) or (named is None and batch_of is None):
+    if not runs or (named is None and batch_of is None):
         return cells, None
     output_dir = runs[0].output_dir
+    right = [_without_into(cell) for cell in cells if isinstance(cell.config, RunConfig)]
     if batch_of is not None:
         path, record = batch_of, SweepRecord.read(batch_of)
-        typed = [_without_into(cell) for cell in cells]
-        return _Join(path, record, typed, NOT_IDENTITY).cells(), _joined(path, record, typed, "")
+        found = _Join(path, record, right, NOT_IDENTITY).cells()
+        return _in_place(cells, found), _joined(path, record, right, "")
     assert named is not None
     if any(run.into != named or run.output_dir != output_dir for run in runs):
         raise ConfigError("into", named, "is not that of all cells", "one sweep, one output_dir")
@@ -62,9 +63,14 @@ def joined(
             "resume", "false", f"into={named} goes on with a sweep", "resume=true, or into=null"
         )
     path, record = named_sweep(output_dir, named, "into")
-    typed = [_without_into(cell) for cell in cells]
-    found = _Join(path, record, typed, APART).cells()
-    return found, _joined(path, record, typed, command_of(typed))
+    found = _Join(path, record, right, APART).cells()
+    return _in_place(cells, found), _joined(path, record, right, command_of(right))
+
+
+def _in_place(cells: Sequence[Cell], found: Sequence[Cell]) -> list[Cell]:
+    """All cells, with those that were found in the place of the right ones."""
+    rest = iter(found)
+    return [next(rest) if isinstance(cell.config, RunConfig) else cell for cell in cells]
 
 
 def _joined(path: Path, record: SweepRecord, cells: Sequence[Cell], command: str) -> Joined:
@@ -119,7 +125,7 @@ class _Join:
                     found.append(self._there(cell, run, entry))
                     break
             else:
-                found.append(self._as_of_sweep(replace(cell, number=free), run))
+                found.append(self._as_of_sweep(cell.numbered(free), run))
                 free += 1
         return found
 
@@ -139,7 +145,7 @@ class _Join:
 
     def _there(self, cell: Cell, run: RunConfig, entry: CellEntry) -> Cell:
         manifest = self._manifests.get(entry.number)
-        cell = replace(cell, number=entry.number)
+        cell = cell.numbered(entry.number)
         if manifest is None or not self._grows:
             return cell
         grown = _grown(run, manifest, self._grows, entry.number)

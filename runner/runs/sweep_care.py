@@ -12,7 +12,7 @@ from pathlib import Path
 
 from runner.catalog.tracking import STORE, sqlite_path
 from runner.config.choices import Tracker
-from runner.config.resolve import check_name
+from runner.config.output_dir import check_name
 from runner.errors import ConfigError, StorageError, TrackingError
 from runner.recording.recorded import read_config
 from runner.recording.sweep_record import LOCK, SWEEP, SweepRecord, list_sweeps, named_sweep

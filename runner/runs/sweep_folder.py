@@ -60,7 +60,8 @@ class SweepFolder:
         """
         if sweep.joined is not None:
             path = sweep.joined.path
-            lock, record = _locked(path), SweepRecord.read(path)
+            lock = _locked(path, "once that has ended it can be joined")
+            record = SweepRecord.read(path)
             return cls(sweep, path, grown_record(sweep, path, record, _name), lock, record.status)
         fingerprints = [fingerprint(plan, sweep.axes.keys()) for plan in sweep.plans]
         whole = hash_of(fingerprints)
@@ -193,13 +194,12 @@ class SweepFolder:
         return below(self.path, cell.folder)
 
 
-def _locked(path: Path) -> IO[str]:
+def _locked(path: Path, instead: str = "resume=false begins another one") -> IO[str]:
     try:
         return hold(path / LOCK)
     except BlockingIOError:
         raise RunnerError(
-            f"this very sweep is being run by another process, in {path}; resume=false begins "
-            "another one"
+            f"this very sweep is being run by another process, in {path}; {instead}"
         ) from None
     except OSError as error:
         raise StorageError(f"cannot write {path / LOCK}: {error.strerror}") from error

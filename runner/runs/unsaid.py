@@ -41,14 +41,15 @@ def with_unsaid(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
         return list(arguments), []
     output_dir = Path(expand_home(said.get("output_dir", "outputs"))).absolute()
     _, record = named_sweep(output_dir, named, "into")
-    keys = {key.lstrip("+~").partition("@")[0] for key in said}
-    taken = list(_taken(record, keys, named))
+    plain = {key.lstrip("+~").partition("@")[0]: value for key, value in said.items()}
+    taken = list(_taken(record, plain, named))
     many = [] if {*arguments} & {*MULTIRUN} else ["-m"]
     return [*many, *arguments, *taken], taken
 
 
-def _taken(record: SweepRecord, said: set[str], named: str) -> Iterator[str]:
-    cells = [assigned(cell.overrides) for cell in record.cells]
+def _taken(record: SweepRecord, pairs: Mapping[str, str], named: str) -> Iterator[str]:
+    said = set(pairs)
+    cells = _concerned([assigned(cell.overrides) for cell in record.cells], record, pairs)
     values: dict[str, dict[str, None]] = {}
     for cell in cells:
         for key, value in cell.items():
@@ -65,6 +66,17 @@ def _taken(record: SweepRecord, said: set[str], named: str) -> Iterator[str]:
             )  # fmt: skip
         swept = own if key in record.axes else list(own)[:1]
         yield f"{key}={','.join(swept)}"
+
+
+def _concerned(
+    cells: Sequence[Mapping[str, str]], record: SweepRecord, said: Mapping[str, str]
+) -> Sequence[Mapping[str, str]]:
+    """The cells that have one of the said values of each axis; all, where the values are new."""
+    wanted = {axis: said[axis].split(",") for axis in record.axes if axis in said}
+    found = [
+        cell for cell in cells if all(cell.get(axis) in values for axis, values in wanted.items())
+    ]
+    return found or cells
 
 
 def _is_said(key: str, said: set[str]) -> bool:

@@ -63,8 +63,8 @@ class SweepJob:
                 _tell(folder, run.progress)
         # By the numbers of the command: in a sweep that is joined the cells have others.
         objectives: Mapping[int, Objective] = {
-            cell.number: _objective(own.objective, folder)
-            for cell, own, folder in zip(cells, sweep.runs, folders, strict=True)
+            cell.number_asked: _objective(own.objective, folder)
+            for cell, own, folder in zip(sweep.cells, sweep.runs, folders, strict=True)
             if own.objective
         }
         return Swept(finished.status, objectives)

@@ -10,6 +10,7 @@ import pytest
 
 from functional.made import STEPS
 from helpers.manifests import hashes, read_manifest
+from runner import sweep
 from runner.analysis.results import read_results
 from runner.analysis.table import table_of
 from runner.cli import main
@@ -117,8 +118,13 @@ def test_a_further_value_is_a_further_cell(
     record = outputs.run("into=last", "scheduler=ddim", "decoder.guidance_scale=2")
     assert record.axes["decoder.guidance_scale"] == ["4.0", "2"]  # the others have it, too
     assert len(record.cells) == 4
+    sweep(
+        "scheduler=lcm", into="last", seeds=[0, 1], tracking="none", workers=1,
+        weights=outputs.weights, output_dir=outputs.folder,
+    )  # fmt: skip
+    assert outputs.hashes()[2].keys() == {("a red circle", 0), ("a red circle", 1)}
     table = table_of([read_results(outputs.sweep)])
-    assert len(table.rows) == 4
+    assert len(table.rows) == 5
     assert {path: outputs.pictures()[path] for path in before} == before
 
 
@@ -180,6 +186,18 @@ def test_what_cannot_be_joined_is_told(
     assert (outputs.sweep / "sweep.json").read_bytes() == before
 
 
+def test_no_record_names_code_to_run(
+    outputs: Outputs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "theirs.py").write_text("raise SystemExit('run')\n")
+    file = outputs.cells()[0] / "manifest.json"
+    manifest = json.loads(file.read_text())
+    manifest["config"]["metrics"] = {"theirs": {"function": f"{tmp_path}/theirs.py:steal"}}
+    file.write_text(json.dumps(manifest))
+    outputs.run("into=last", "seeds=[1]", status=2)
+    assert f"the sweep has theirs, of {tmp_path}/theirs.py:steal, too" in capsys.readouterr().err
+
+
 def test_pictures_of_other_weights_are_not_mixed_with_its_own(
     outputs: Outputs, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -196,5 +214,7 @@ def test_two_commands_do_not_change_one_sweep_at_once(
 ) -> None:
     with hold(outputs.sweep / ".lock"):
         outputs.run("into=last", "seeds=[1]", status=1)
-    assert "is being run by another process" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "is being run by another process" in said
+    assert "once that has ended it can be joined" in said
     assert not outputs.record.parts
