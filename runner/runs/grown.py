@@ -60,7 +60,7 @@ def grown_record(sweep: SweepPlan, path: Path, record: SweepRecord, name_of: Nam
             entries[cell.number] = CellEntry(cell.number, cell.overrides, "", mark)
         elif manifest is None or lacking(plan, manifest):
             _check_alike(plan, manifest, cell.number)
-            entries[cell.number] = replace(entry, overrides=cell.overrides, fingerprint=mark)
+            entries[cell.number] = replace(entry, overrides=plan.run.overrides, fingerprint=mark)
     cells, axes = with_axes(list(entries.values()), configs, keys)
     cells = tuple(
         c if c.folder else replace(c, folder=name_of(c.number, c.overrides, axes)) for c in cells

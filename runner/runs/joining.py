@@ -149,8 +149,8 @@ class _Join:
         if manifest is None or not self._grows:
             return cell
         grown = _grown(run, manifest, self._grows, entry.number)
-        overrides = _overrides(entry, cell, run, grown)
-        return replace(cell, overrides=overrides, config=replace(grown, overrides=overrides))
+        # The cell keeps what was typed, by which its baseline is found.
+        return replace(cell, config=replace(grown, overrides=_overrides(entry, cell, run, grown)))
 
 
 def manifests_of(path: Path, entries: Iterable[CellEntry]) -> dict[int, Manifest]:

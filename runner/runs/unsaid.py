@@ -10,10 +10,11 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from runner.config.measuring import baseline_of
 from runner.config.overrides import assigned
 from runner.errors import ConfigError
 from runner.recording.sweep_record import SweepRecord, named_sweep
-from runner.runs.joining import GROWS, head_of
+from runner.runs.joining import GROWS, head_of, manifests_of
 from runner.runs.rerun import DRAWN
 from runner.system.files import expand_home
 from runner.tracking.places import absolute_uri, is_named
@@ -29,7 +30,7 @@ def with_unsaid(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     """The arguments with what they leave unsaid of the sweep that `into` names.
 
     Returns:
-        all arguments; and those of them that the sweep says.
+        all arguments; and those of them that the sweep says, or adds its baseline to.
 
     Raises:
         ConfigError: there is no such sweep; or its cells differ in what is unsaid, and are not all
@@ -40,11 +41,29 @@ def with_unsaid(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     if named == "null":
         return list(arguments), []
     output_dir = Path(expand_home(said.get("output_dir", "outputs"))).absolute()
-    _, record = named_sweep(output_dir, named, "into")
+    path, record = named_sweep(output_dir, named, "into")
     plain = {key.lstrip("+~").partition("@")[0]: value for key, value in said.items()}
     taken = list(_taken(record, plain, named))
     many = [] if {*arguments} & {*MULTIRUN} else ["-m"]
-    return [*many, *arguments, *taken], taken
+    compared = {} if "baseline" in plain else _baseline(path, record)
+    given = [_with_baseline(argument, compared) for argument in arguments]
+    return [*many, *given, *taken], [*(one for one in given if one not in arguments), *taken]
+
+
+def _baseline(path: Path, record: SweepRecord) -> Mapping[str, str]:
+    """By axis, the value of the cell that the others of the sweep are compared with."""
+    first = next(iter(manifests_of(path, record.cells[:1]).values()), None)
+    found = assigned(baseline_of(first.config.get("baseline") if first else None))
+    return {key: value for key, value in found.items() if key in record.axes}
+
+
+def _with_baseline(argument: str, baseline: Mapping[str, str]) -> str:
+    """A new value of an axis, and the baseline's beside it: that cell is there, and left alone."""
+    key, _, value = argument.partition("=")
+    other = baseline.get(key)
+    if other is None or other in value.split(","):
+        return argument
+    return f"{argument},{other}"
 
 
 def _taken(record: SweepRecord, pairs: Mapping[str, str], named: str) -> Iterator[str]:

@@ -134,11 +134,20 @@ def test_a_further_metric_measures_what_is_there(
     before = outputs.pictures()
     outputs.run("into=last", "metrics=[sharpness]")
     assert "2 stages run" in drawn(capsys)
-    outputs.run("into=last", "metrics=[blank]")
-    results = read_results(outputs.sweep)
-    for image in results.images():
-        assert set(image.scores) == {"sharpness", "blank"}
+    outputs.run("into=last", "metrics=[pixel_difference]", "baseline='scheduler=ddim'")
     assert outputs.pictures() == before
+    # A new cell is measured as the others are, against the one that is there.
+    capsys.readouterr()
+    outputs.run("into=last", "scheduler=lcm")
+    assert "scheduler=lcm,ddim" in capsys.readouterr().err
+    ddim, *others = read_results(outputs.sweep).cells
+    assert len(others) == 2
+    assert set(ddim.images[0].scores) == {"sharpness"}
+    for cell in others:
+        scores = cell.images[0].scores
+        assert scores["sharpness"] > 0
+        assert scores["pixel_difference.max"] > 0
+    assert {path: outputs.pictures()[path] for path in before} == before
 
 
 def test_one_that_was_stopped_keeps_what_it_had_and_each_command_goes_on(
