@@ -144,13 +144,23 @@ class _Join:
         return replace(cell, config=_named(run, manifest))
 
     def _there(self, cell: Cell, run: RunConfig, entry: CellEntry) -> Cell:
-        manifest = self._manifests.get(entry.number)
+        manifest = self._manifests.get(entry.number) or self._alike(entry)
         cell = cell.numbered(entry.number)
         if manifest is None or not self._grows:
             return cell
         grown = _grown(run, manifest, self._grows, entry.number)
         # The cell keeps what was typed, by which its baseline is found.
         return replace(cell, config=replace(grown, overrides=_overrides(entry, cell, run, grown)))
+
+    def _alike(self, entry: CellEntry) -> Manifest | None:
+        """For a cell that has not begun, one that was to have the same prompts and seeds."""
+        own = self._growing(entry)
+        same = (e for e in self._record.cells if self._growing(e) == own)
+        return next((self._manifests[e.number] for e in same if e.number in self._manifests), None)
+
+    def _growing(self, entry: CellEntry) -> Mapping[str, str]:
+        said = assigned(entry.overrides).items()
+        return {key: value for key, value in said if head_of(key) in self._grows}
 
 
 def manifests_of(path: Path, entries: Iterable[CellEntry]) -> dict[int, Manifest]:

@@ -53,10 +53,12 @@ def merge(into: KeptSweep, other: KeptSweep) -> tuple[int, int]:
         configs: dict[int, Mapping[str, Any]] = {n: m.config for n, m in mine.items()}
         configs |= {numbers[n]: its[n].config for n in new if n in its}
         record = _record(into.record, other.record, entries, configs, numbers)
-        moved = {entry.number for entry in entries}
-        ids = [m.run_id for n, m in its.items() if numbers[n] in moved]
         parent = next(iter(into.record.runs.values()), None)
         record.write(into.path)
+        here = manifests_of(into.path, record.cells)
+        # Also those that a merge moved which was stopped here.
+        known = {manifest.run_id for manifest in here.values()}
+        ids = [manifest.run_id for manifest in its.values() if manifest.run_id in known]
         if parent is not None:
             with_mlflow(other, ids, lambda session, run: _under(session, run, parent))
         with_mlflow(other, other.run_ids()[0], lambda session, run: session.append("delete", run))
@@ -150,10 +152,11 @@ def _record(
     all_cells = [*into.cells, *entries]
     keys = axis_keys([into.axes, other.axes], [cell.overrides for cell in all_cells])
     cells, axes = with_axes(all_cells, configs, keys)
-    parts = (
+    mine = parts_of(into)
+    its = [
         replace(part, cells=tuple(numbers[number] for number in part.cells))
         for part in parts_of(other)
-    )
+    ]
     statuses = {into.status, other.status}
     return replace(
         into,
@@ -164,7 +167,7 @@ def _record(
         axes=axes,
         cells=cells,
         totals=own_totals(into, other),
-        parts=(*parts_of(into), *parts),
+        parts=(*mine, *(part for part in its if part not in mine)),
     )
 
 

@@ -195,6 +195,14 @@ def test_what_cannot_be_joined_is_told(
     assert (outputs.sweep / "sweep.json").read_bytes() == before
 
 
+def test_a_cell_that_has_not_begun_grows_too(outputs: Outputs) -> None:
+    shutil.rmtree(outputs.cells()[1])
+    outputs.run("into=last", "seeds=[1]")
+    pairs = {("a red circle", 0), ("a red circle", 1)}
+    assert [set(own) for own in outputs.hashes()] == [pairs, pairs]
+    assert "seeds=[0,1]" in outputs.record.cells[1].overrides
+
+
 def test_no_record_names_code_to_run(
     outputs: Outputs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

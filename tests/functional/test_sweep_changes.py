@@ -52,10 +52,16 @@ def test_merged_sweeps_are_one(outputs: Path, capsys: pytest.CaptureFixture[str]
     (first, _), (second, _), _ = list_sweeps(outputs)
     lcm = next(read_results(second / "0001_lcm").images()).record.sha256
     (second / "own.txt").write_text("a note")
+    # The first merge is stopped once its cells are there.
+    shutil.copytree(second, outputs / "kept")
+    changed(outputs, "merge", one, two)
+    (outputs / "kept").rename(second)
+    before = SweepRecord.read(first)
     capsys.readouterr()
     changed(outputs, "merge", one, two)
-    assert "1 cell moved into" in capsys.readouterr().out
+    assert "0 cells moved into" in capsys.readouterr().out
     assert not second.exists()
+    assert SweepRecord.read(first).parts == before.parts
     record = SweepRecord.read(first)
     assert [cell.folder for cell in record.cells] == ["0000_ddim", "0001_ddpm", "0002_lcm"]
     assert record.axes == {"scheduler": ["ddim", "ddpm", "lcm"]}
