@@ -28,7 +28,7 @@ class Views:
     tables: Callable[..., list[tables.Table]]
     as_csv: Callable[[Any], str]
     show: Callable[[Any], None]
-    write: Callable[[Any, Path], list[Path]]
+    write: Callable[..., list[Path]]
     texts_in_plots: Callable[[Any], Iterable[str]]
 
 

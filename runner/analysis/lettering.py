@@ -60,11 +60,16 @@ def text_length(text: str, size: int) -> float:
     return sum(_face(font, size).getlength(part) for font, part in _runs(text))
 
 
+def ascent(size: int) -> int:
+    """Pixels from a line's upper edge to its baseline."""
+    return int(_face(FONT, size).getmetrics()[0])
+
+
 def draw_text(
     pen: ImageDraw.ImageDraw, corner: tuple[int, int], text: str, colour: str, size: int
 ) -> None:
     """Draw one line that `drawable` made, on a common baseline; corner: the upper left one."""
-    x, y = float(corner[0]), corner[1] + _face(FONT, size).getmetrics()[0]
+    x, y = float(corner[0]), float(corner[1] + ascent(size))
     for font, part in _runs(text):
         face = _face(font, size)
         pen.text((x, y), part, colour, face, anchor="ls")

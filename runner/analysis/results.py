@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -22,6 +22,7 @@ from runner.system.typed_json import FieldError
 from runner.system.untrusted import UntrustedError, path_below
 from runner.tracking.status import Status
 
+ReadManifest: TypeAlias = Callable[[Path], Manifest]
 Better: TypeAlias = str | None
 """Which numbers are better: "higher", "lower", or neither."""
 
@@ -209,25 +210,28 @@ class SweepResult:
             yield from cell.images
 
 
-def read_results(folder: Path) -> SweepResult:
+def read_results(folder: Path, read: ReadManifest = Manifest.read_file) -> SweepResult:
     """Read the folder of a sweep or of a single run.
+
+    Args:
+        read: reads a manifest's file; one that remembers reads those that changed.
 
     Raises:
         ConfigError: it is neither of them, or cannot be read.
     """
     try:
         if (folder / SWEEP).is_file():
-            return _sweep(folder)
+            return _sweep(folder, read)
         if (folder / MANIFEST).is_file():
-            return _run(folder)
+            return _run(folder, read)
     except (OSError, FieldError) as error:
         raise ConfigError("folder", folder, f"cannot be read: {error}") from error
     problem = f"is no folder of a run or a sweep: no {MANIFEST}, no {SWEEP}"
     raise ConfigError("folder", folder, problem)
 
 
-def _run(folder: Path) -> SweepResult:
-    manifest = Manifest.read(folder)
+def _run(folder: Path, read: ReadManifest) -> SweepResult:
+    manifest = read(folder / MANIFEST)
     _check_files(folder, manifest)
     cell = CellResult(0, folder, tuple(manifest.overrides), {}, manifest)
     command = shlex.join(["kandinsky", "run", *manifest.flags, *cell.overrides])
@@ -243,14 +247,14 @@ def _begun(run_id: str) -> str:
         return ""
 
 
-def _sweep(folder: Path) -> SweepResult:
+def _sweep(folder: Path, read: ReadManifest) -> SweepResult:
     record = SweepRecord.read(folder)
     axes = {axis: values for axis, values in record.axes.items() if len(values) > 1}
     cells = []
     for entry in record.cells:
         pairs = assigned(entry.overrides)
         choice = {axis: pairs[axis] for axis in axes if axis in pairs}
-        cells.append(_cell(folder, entry, choice))
+        cells.append(_cell(folder, entry, choice, read))
     return SweepResult(
         folder=folder,
         name=record.name,
@@ -264,13 +268,15 @@ def _sweep(folder: Path) -> SweepResult:
     )
 
 
-def _cell(sweep: Path, entry: CellEntry, choice: Mapping[str, str]) -> CellResult:
+def _cell(
+    sweep: Path, entry: CellEntry, choice: Mapping[str, str], read: ReadManifest
+) -> CellResult:
     try:
         folder = path_below(sweep, entry.folder)
         file = path_below(folder, MANIFEST)
     except UntrustedError as error:
         raise FieldError(f"the folder {entry.folder!r} {error}", sweep / SWEEP) from error
-    manifest = Manifest.read_file(file) if file.is_file() else None
+    manifest = read(file) if file.is_file() else None
     if manifest is not None:
         _check_files(folder, manifest)
     own = entry.overrides or tuple(manifest.overrides if manifest else ())

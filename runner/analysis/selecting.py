@@ -28,7 +28,7 @@ def select(results: SweepResult, where: Sequence[str]) -> SweepResult:
     Raises:
         ConfigError: there is no such axis, no such value, or no cell that has all of them.
     """
-    pictures = [text for text in where if _is_of_pictures(text, results)]
+    pictures = [text for text in where if is_of_pictures(text, results)]
     cells = _cells(results, [text for text in where if text not in pictures])
     if pictures:
         cells = _with_pictures(cells, pictures)
@@ -57,7 +57,7 @@ def _cells(results: SweepResult, where: Iterable[str]) -> tuple[CellResult, ...]
     )
 
 
-def _is_of_pictures(text: str, results: SweepResult) -> bool:
+def is_of_pictures(text: str, results: SweepResult) -> bool:
     """A value of an axis is one of cells, as it was typed there."""
     key, equals, value = text.partition("=")
     return bool(equals) and key in OF_PICTURES and value not in results.axes.get(key, ())

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from runner.analysis.results import SweepResult
+from runner.analysis.results import ImageResult, SweepResult
 from runner.analysis.spreadsheet import csv_text
 from runner.analysis.together import NUMBER, labels_of, value_of
+from runner.analysis.votes.record import tally
 from runner.config.measuring import SECONDS
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ Value: TypeAlias = str | int | float | None
 
 FIRST = ("sweep", "cell")
 PICTURE = ("prompt", "seed")
+VOTES = ("won", "tied", "lost")
 LAST = (SECONDS, "file", "sha256")
 WHOLE = re.compile(r"[+-]?\d{1,18}")
 
@@ -29,7 +31,8 @@ class Table:
     """Rows of equal length, in the order of the sweeps, cells and pictures.
 
     Attributes:
-        columns: sweep, cell, each axis, prompt, seed, each score, seconds, file, sha256.
+        columns: sweep, cell, each axis, prompt, seed, each score, seconds, file, sha256; before
+            seconds how often a picture won, tied and lost, where there are votes.
     """
 
     columns: tuple[str, ...]
@@ -72,24 +75,32 @@ def table_of(sweeps: Sequence[SweepResult], name_file: Callable[[Path], str] = s
     axes = _once(axis for sweep in sweeps for axis in sweep.axes if axis not in PICTURE)
     scores = _once(name for sweep in sweeps for name in sweep.better if name != SECONDS)
     named = {axis: axis.lstrip("+") for axis in axes}
-    taken = {*FIRST, *PICTURE, *LAST, *named.values()}
+    counts = [tally(sweep) for sweep in sweeps]
+    voted = VOTES if any(counts) else ()
+    taken = {*FIRST, *PICTURE, *voted, *LAST, *named.values()}
     columns = (
         *FIRST, *named.values(), *PICTURE,
-        *(f"score.{name}" if name in taken else name for name in scores), *LAST,
+        *(f"score.{name}" if name in taken else name for name in scores), *voted,
+        *LAST,
     )  # fmt: skip
     labels = labels_of([sweep.folder for sweep in sweeps])
     rows: list[tuple[Value, ...]] = []
-    for sweep, label in zip(sweeps, labels, strict=True):
+    for sweep, label, tallied in zip(sweeps, labels, counts, strict=True):
         for cell in sweep.cells:
             chosen = [value_of(cell, axis) for axis in axes]
             for image in cell.images:
                 own = {**cell.scores, **sweep.scores_of(image)}
                 rows.append(
                     (label, cell.number, *chosen, image.prompt, image.seed,
-                     *(own.get(name) for name in scores), own.get(SECONDS),
+                     *(own.get(name) for name in scores),
+                     *(_votes(tallied, image) if voted else ()), own.get(SECONDS),
                      name_file(image.file), image.record.sha256)
                 )  # fmt: skip
     return Table(columns, tuple(rows))
+
+
+def _votes(tallied: Mapping[tuple[Path, str], Sequence[int]], image: ImageResult) -> list[Value]:
+    return list(tallied.get((image.file, image.record.sha256), (None,) * len(VOTES)))
 
 
 def _once(names: Iterable[str]) -> list[str]:

@@ -19,13 +19,18 @@ class DamagedPictureError(Exception):
     """A file is no PNG, or its pixels cannot be read; the message is the end of a sentence."""
 
 
-def png_bytes(image: Image.Image, text: Mapping[str, str] | None = None) -> bytes:
-    """A PNG file of the image, with text entries (UTF-8, as `iTXt`)."""
+def png_bytes(
+    image: Image.Image,
+    text: Mapping[str, str] | None = None,
+    dpi: tuple[float, float] | None = None,
+) -> bytes:
+    """A PNG file of the image, with text entries (UTF-8, as `iTXt`) and its resolution."""
     info = PngImagePlugin.PngInfo()
     for key, value in (text or {}).items():
         info.add_itxt(key, value)
     buffer = io.BytesIO()
-    image.save(buffer, format="PNG", pnginfo=info)
+    said = {} if dpi is None else {"dpi": dpi}
+    image.save(buffer, format="PNG", pnginfo=info, **said)
     return buffer.getvalue()
 
 

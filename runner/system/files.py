@@ -10,8 +10,10 @@ import re
 import secrets
 import shutil
 import unicodedata
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import BinaryIO
 
 from runner.errors import ConfigError, StorageError
 from runner.system.untrusted import UntrustedError, path_below
@@ -102,12 +104,17 @@ def _point_latest(output_dir: Path, target: Path) -> None:
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file atomically, whoever else writes it, too. Raises StorageError."""
+    write_by(path, lambda file: file.write(content))
+
+
+def write_by(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Have a file written part by part, and put it there atomically. Raises StorageError."""
     # A name that nobody can guess, and a file that did not exist: so nothing is written through a
     # link that somebody put there.
     temporary = path.with_name(f".{secrets.token_hex(16)}.part")
     try:
         with temporary.open("xb") as file:
-            file.write(content)
+            write(file)
         temporary.replace(path)
     except OSError as error:
         full = " (what was made before is kept)" if error.errno == errno.ENOSPC else ""

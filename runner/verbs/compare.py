@@ -4,82 +4,72 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from runner.recording.sweep_record import SWEEP
 from runner.system.files import LATEST, output_below
 from runner.system.machine import COMPARING, check_installed
 from runner.system.text import path_here
 from runner.tracking.places import absolute_uri, remember_place
+from runner.verbs.behind import folders_behind
 
 
 def main(arguments: list[str]) -> int:
     """Print the comparison, write its files into the folder, and print their paths."""
     options = parser().parse_args(arguments)
-    _find_folder(options)
+    several = (options.by, options.baseline, options.metrics, options.within, options.where)
+    options.folders = [*options.folders, *folders_behind(several)] or [Path("outputs", LATEST)]
     if options.to:
         remember_place(absolute_uri(options.to))
     check_installed("compare", " ".join(map(str, options.folders)), COMPARING)
     # Imported here, as they import scipy.
+    from runner.analysis.asking import VIEWS, ask
     from runner.analysis.comparison import logged, terminal, writing
-    from runner.analysis.comparison.comparing import compare
+    from runner.analysis.figure_config import asked_by
     from runner.analysis.lettering import warn_of_substitutes
     from runner.analysis.selecting import select
     from runner.analysis.together import combined, hidden_differences, labels_of, read_all
-    from runner.analysis.within import writing as within_writing
-    from runner.analysis.within.comparing import compare_within
+    from runner.analysis.votes import tables as voted
+    from runner.analysis.votes.judging import judge
+    from runner.analysis.votes.record import votes_on
+    from runner.analysis.within.writing import folder_name
 
     folder = options.folders[0].absolute()
     sweeps = read_all([each.absolute() for each in options.folders])
     results = sweeps[0] if len(sweeps) == 1 else combined(sweeps)
     if hidden := hidden_differences(sweeps, results.axes):
         print(f"warning: the sweeps differ besides in {', '.join(hidden)}", file=sys.stderr)
-    where, within = options.where or [], options.within
-    cells = select(results, where) if where else results
-    said = {name: getattr(options, name) for name in ("by", "baseline", "confidence")}
-    write: Callable[[Any, Path], list[Path]] = writing.write
-    texts: Callable[[Any], Iterable[str]] = writing.texts_in_plots
-    show: Callable[[Any], None] = terminal.show
-    asked: Callable[..., Any] = partial(compare, cells, **said)
-    if within is not None:
-        write, texts = within_writing.write, within_writing.texts_in_plots
-        show = within_writing.show
-        asked = partial(compare_within, cells, within, where=where, **said)
+    where = options.where or []
+    said = {name: getattr(options, name) for name in ("by", "baseline", "confidence", "within")}
+    asked = partial(ask, results, where=where, **said)
     shown = asked(metrics=options.metrics)
+    views = VIEWS[type(shown)]
     # What is kept has all metrics, whichever are looked at now.
     comparison = shown if options.metrics is None or options.out is not None else asked()
-    for warning in comparison.warnings:
+    votes = {sweep.folder: votes_on(sweep) for sweep in sweeps}
+    cells = select(results, where) if where else results
+    judged = judge(cells, comparison.by, comparison.baseline, votes, options.confidence)
+    for warning in (*comparison.warnings, *(judged.warnings if judged else ())):
         print(f"warning: {warning}", file=sys.stderr)
     # The sweep's own comparison is of all its cells; other questions have their own places.
-    own = within is None and not where and len(sweeps) == 1
+    own = options.within is None and not where and len(sweeps) == 1
     others = labels_of([sweep.folder for sweep in sweeps])[1:]
-    asked_of = (shown.by, within or (), where, others)
-    name = writing.FOLDER if own else within_writing.folder_name(*asked_of)
+    name = writing.FOLDER if own else folder_name(shown.by, options.within or (), where, others)
     out = (options.out or output_below(folder, name)).absolute()
-    files = write(comparison, out)
-    for warning in warn_of_substitutes(texts(comparison)):
+    config = {"where": where, **asked_by("compare", arguments, sweeps)}
+    files = [*views.write(comparison, out, config), *voted.write(judged, out)]
+    for warning in warn_of_substitutes(views.texts_in_plots(comparison)):
         print(f"warning: {warning}", file=sys.stderr)
-    show(shown)
+    views.show(shown)
+    if judged is not None and options.metrics is None:
+        print()
+        terminal.show_tables(
+            voted.tables(judged, every_axis=False), voted.heading(judged), voted.all_notes(judged)
+        )
     print(f"{path_here(out)}/")
     for sweep in sweeps:
         logged.log(sweep, files, name)
     return 0
-
-
-def _find_folder(options: argparse.Namespace) -> None:
-    """`--by scheduler FOLDER`: what stands behind several values and is a sweep's folder."""
-    behind: list[Path] = []
-    for values in (options.by, options.baseline, options.metrics, options.within, options.where):
-        while values and len(values) > 1 and _is_sweep(values[-1]):
-            behind.insert(0, Path(values.pop()))
-    options.folders = [*options.folders, *behind] or [Path("outputs", LATEST)]
-
-
-def _is_sweep(text: str) -> bool:
-    return (Path(text) / SWEEP).is_file()
 
 
 def parser() -> argparse.ArgumentParser:
@@ -87,8 +77,9 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="kandinsky compare",
         description="Settings of a sweep against a baseline, picture by picture: differences of "
-        "each metric with their intervals, and quality against seconds. Prints tables, and writes "
-        "them as Markdown, CSV, LaTeX and JSON beside pictures of the trade-off.",
+        "each metric with their intervals, and quality against seconds; and what people voted "
+        "(`kandinsky vote`). Prints tables, and writes them as Markdown, CSV, LaTeX and JSON "
+        "beside pictures of the trade-off.",
     )
     made.add_argument(
         "folders", nargs="*", type=Path, metavar="folder",

@@ -1,83 +1,130 @@
-"""`kandinsky grid`: the pictures of a run or a sweep on one labelled sheet."""
+"""`kandinsky grid`: the pictures of runs and sweeps as a labelled sheet, or a figure of a paper."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from runner.errors import ConfigError
-from runner.images.png import png_bytes
-from runner.system.files import LATEST, write_whole
+from runner.system.files import LATEST
+from runner.system.machine import check_installed
 from runner.system.text import path_here
+from runner.verbs.behind import folders_behind
+
+VECTORS = (".pdf", ".svg")
+PIXELS = (".png", ".jpg", ".jpeg")
 
 
 def main(arguments: list[str]) -> int:
     """Draw the sheet(s) into the folder, and print their paths."""
     options = parser().parse_args(arguments)
-    from runner.analysis.grids import drawing, layout, shots
-    from runner.analysis.lettering import warn_of_substitutes
+    several = (options.rows, options.columns, options.sheets, options.where, options.labels)
+    named = [*options.folders, *folders_behind(several)] or [Path("outputs", LATEST)]
+    if options.read is not None:
+        from runner.analysis.figure_config import read_figure
 
-    if options.out is not None and options.out.suffix.lower() != ".png":
-        raise ConfigError("out", options.out, "sheets are PNG files", "a name that ends in .png")
-    if options.size < 32:
-        raise ConfigError("size", options.size, "is too small to see a picture", "32 or more")
-    folder = options.folder.absolute()
-    cells = shots.read_cells(folder)
-    taken = [shot for cell in cells for shot in cell.shots]
-    layout.check_axes(taken, options.rows, options.columns, options.sheets)
-    if (options.rows is None) != (options.columns is None):
-        given, other = ("rows", "columns") if options.columns is None else ("columns", "rows")
-        named = getattr(options, given)
-        others = [axis for axis in layout.axes(taken) if axis != named]
-        raise ConfigError(given, named, f"needs --{other} beside it", others)
-    if options.sheets and options.rows is None:
-        raise ConfigError("sheets", options.sheets, "goes with rows and columns")
-    if options.rows is None:
-        sheets = [layout.by_cell(cells)]
-    else:
-        sheets = layout.by_axes(cells, options.rows, options.columns, options.sheets)
-    widest = max(len(row.tiles) for sheet in sheets for row in sheet.rows)
-    if widest > drawing.most_columns(options.size):
-        raise ConfigError(
-            "size", options.size, f"is too large for {widest} pictures beside each other"
-        )
-    out = options.out or folder / "grid.png"
-    unreadable: list[Path] = []
-    pages = (page for sheet in sheets for page in drawing.draw(sheet, options.size, unreadable))
-    for number, page in enumerate(pages):
-        file = out if number == 0 else out.with_name(f"{out.stem}_{number}{out.suffix}")
-        write_whole(file, png_bytes(page))
+        print(json.dumps(read_figure(options.read), indent=1, ensure_ascii=True))
+        return 0
+    _check(options)
+    # Imported here, as they import Pillow.
+    from runner.analysis.grids import figures
+    from runner.analysis.lettering import warn_of_substitutes
+    from runner.analysis.together import hidden_differences
+
+    folders = [folder.absolute() for folder in named]
+    results, sweeps = figures.read(folders)
+    if hidden := hidden_differences(sweeps, results.axes):
+        print(f"warning: the sweeps differ besides in {', '.join(hidden)}", file=sys.stderr)
+    asked = figures.Asked(**{name: getattr(options, name) for name in figures.ASKED})
+    figure = figures.lay_out(results, asked)
+    out = (options.out or folders[0] / "grid.png").absolute()
+    made = []
+    for file in figures.write(figure, sweeps, out, arguments):
+        made.append(file)
         print(path_here(file))
     if options.out is None:
-        for file in folder.glob("grid_*.png"):  # left by an earlier, longer sheet
-            if file.stem.removeprefix("grid_").isdecimal() and int(file.stem[5:]) > number:
+        for file in out.parent.glob("grid_*.png"):  # left by an earlier, longer sheet
+            if file.stem.removeprefix("grid_").isdecimal() and int(file.stem[5:]) >= len(made):
                 file.unlink()
-    for warning in warn_of_substitutes(text for sheet in sheets for text in layout.texts_of(sheet)):
+    for warning in [*warn_of_substitutes(figures.texts(figure)), *figures.warnings(figure)]:
         print(f"warning: {warning}", file=sys.stderr)
-    for file in unreadable:
-        print(f"warning: {path_here(file)} cannot be read as a picture", file=sys.stderr)
     return 0
+
+
+def _check(options: argparse.Namespace) -> None:
+    suffix = ".png" if options.out is None else options.out.suffix.lower()
+    if suffix not in (*VECTORS, *PIXELS):
+        allowed = "a name that ends in .png, .jpg, .pdf or .svg"
+        raise ConfigError("out", options.out, "is of no format that grids are drawn in", allowed)
+    if suffix in VECTORS:
+        check_installed("out", options.out, ("matplotlib",), "a PNG or a JPEG")
+    if options.size is not None and options.size < 32:
+        raise ConfigError("size", options.size, "is too small to see a picture", "32 or more")
+    if options.size is not None and options.width is not None:
+        allowed = "--size, or --width of the whole figure"
+        raise ConfigError("size", options.size, "does not go with --width", allowed)
+    if options.dpi is not None and not 20 <= options.dpi <= 2400:
+        raise ConfigError("dpi", options.dpi, "is no resolution of a figure", "20 to 2400")
+    if options.width is None and options.dpi is not None and suffix in PIXELS:
+        raise ConfigError("dpi", options.dpi, "says how large pixels are", "--width beside it")
+    if options.font_size is not None and options.width is None:
+        raise ConfigError("font-size", options.font_size, "is of a figure", "--width beside it")
+    if options.font_size is not None and not 3 <= options.font_size <= 72:
+        raise ConfigError("font-size", options.font_size, "is no size of text", "3 to 72 points")
 
 
 def parser() -> argparse.ArgumentParser:
     """The argument parser."""
     made = argparse.ArgumentParser(
         prog="kandinsky grid",
-        description="The pictures of a run or a sweep on labelled sheets: a row a cell with its "
+        description="The pictures of runs and sweeps on labelled sheets: a row a cell with its "
         "prompts as captions, or any axes as rows, columns and sheets. An axis is a key that the "
-        "sweep varies, or prompt, seed, cell.",
+        "sweep varies, or prompt, seed, cell. With --width it is a figure for a paper.",
     )
     made.add_argument(
-        "folder", nargs="?", type=Path, default=Path("outputs", LATEST),
-        help="of a run or a sweep (default: the newest)",
+        "folders", nargs="*", type=Path, metavar="folder",
+        help="of a run or a sweep (default: the newest); several are shown as one",
     )  # fmt: skip
-    made.add_argument("--rows", metavar="AXIS", help="what rows differ in")
-    made.add_argument("--columns", metavar="AXIS", help="what columns differ in")
+    several: dict[str, Any] = {"nargs": "+", "action": "extend", "default": []}
     made.add_argument(
-        "--sheets", metavar="AXIS", action="append", default=[],
+        "--rows", metavar="AXIS", **several,
+        help="what rows differ in; the values of several axes are nested, the first outside",
+    )  # fmt: skip
+    made.add_argument("--columns", "--cols", metavar="AXIS", **several, help="the same of columns")
+    made.add_argument(
+        "--sheets", metavar="AXIS", **several,
         help="what sheets differ in; what varies besides is added",
     )  # fmt: skip
-    made.add_argument("--size", type=int, default=160, help="of each picture, px (%(default)s)")
-    made.add_argument("--out", type=Path, help="default: grid.png in the folder")
+    made.add_argument(
+        "--where", metavar="KEY=VALUE", **several,
+        help="only pictures with these values, also of prompt and seed; several of one key mean "
+        "any of them; * in a prompt is any text",
+    )  # fmt: skip
+    made.add_argument(
+        "--labels", metavar="WHAT=TEXT", **several,
+        help="texts in place of keys and values: ddim=DDIM guidance_scale=w; key= leaves it out",
+    )  # fmt: skip
+    made.add_argument("--title", default="", metavar="TEXT", help="above the pictures")
+    made.add_argument("--caption", default="", metavar="TEXT", help="below the pictures")
+    made.add_argument("--size", type=int, metavar="PX", help="of each picture, px (160)")
+    made.add_argument(
+        "--width", metavar="LENGTH", help="of a figure: 6.9in, 17.5cm, 397pt (TeX's points)"
+    )
+    made.add_argument(
+        "--dpi", type=float, metavar="N",
+        help="pixels to the inch of a PNG or JPEG figure (300); in PDF and SVG pictures with more "
+        "are made smaller (default: all pixels are kept)",
+    )  # fmt: skip
+    made.add_argument("--font-size", type=float, metavar="PT", help="of a figure's text (8)")
+    made.add_argument(
+        "--out", type=Path, metavar="FILE",
+        help="a .png, .jpg, .pdf or .svg (default: grid.png in the folder)",
+    )  # fmt: skip
+    made.add_argument(
+        "--read", type=Path, metavar="FIGURE",
+        help="print the config that a figure or a plot holds, and draw nothing",
+    )  # fmt: skip
     return made

@@ -40,6 +40,12 @@ def main(arguments: list[str]) -> int:
             f"warning: the comparison is of before the sweep went on; anew: {again}",
             file=sys.stderr,
         )
+    if made.facts.votes is not None and made.facts.votes["outdated"]:
+        again = command("compare", path_here(folder))
+        print(
+            f"warning: pictures or votes changed since votes were counted; anew: {again}",
+            file=sys.stderr,
+        )
     if options.open and not webbrowser.open(made.index.as_uri()):
         print("no browser was found to open it in", file=sys.stderr)
     return 0

@@ -47,8 +47,8 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="kandinsky table",
         description="One table of the pictures of sweeps and runs, a row a picture: sweep, cell, "
-        "each axis of any of them, prompt, seed, scores, seconds where they were measured, file, "
-        "SHA-256 of the pixels. Printed as CSV where no file is named.",
+        "each axis of any of them, prompt, seed, scores, votes, seconds where they were measured, "
+        "file, SHA-256 of the pixels. Printed as CSV where no file is named.",
     )
     made.add_argument(
         "folders", nargs="*", type=Path, metavar="folder",

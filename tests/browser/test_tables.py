@@ -1,4 +1,4 @@
-"""Cells, plots and comparisons."""
+"""Cells, plots, comparisons and votes."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ from browser.looks import (
     texts,
     tiles,
 )
-from helpers.made_sweeps import Made, comparison, write_sweep
+from helpers.made_sweeps import HOSTILE, Made, comparison, write_sweep
+from runner.analysis.comparison.findings import Verdict
 from runner.analysis.report.compared import FILE
 from runner.analysis.report.writing import write_report
+from runner.analysis.votes.findings import Agreement, Judged, Question, VoteRow
 
 pytestmark = pytest.mark.slow
 
@@ -156,6 +158,34 @@ def test_without_pairs_the_means_are_compared(page: Page) -> None:
     ]  # fmt: skip
     assert compared(page, 2)[0] == ["ddim", "5", "4", "0.6000", "0.5000 to 0.7000", ""]
     assert page.locator("#comparison .scroll:last-child .whisker").count() == 2
+
+
+def test_votes_are_shown(tab: Page, tmp_path: Path) -> None:
+    folder = write_sweep(tmp_path / "sweep", Made()).resolve()
+    choices = [{"scheduler": name, "<b>": "1"} for name in ("ddim", "ddpm", "lcm")]
+    rows = (
+        VoteRow(choices[0], 2, 1, 30, 0.0, None, None, 0.5, Verdict.baseline),
+        VoteRow(choices[1], 30, 1, 2, 2.5, 1.25, None, 0.92, Verdict.better),
+        VoteRow(choices[2], 0, 0, 0, None, None, None, None, Verdict.none),
+    )
+    agreement = Agreement(0, None, None, None, None, None)
+    asked = Question(HOSTILE, 33, 1, 33, rows, agreement, ("33 blind votes.", "Read so."))
+    judged = Judged("made", "", ("scheduler", "<b>"), choices[0], 0.95, ("1 vote not",), (asked,))
+    (folder / "comparison").mkdir()
+    (folder / "comparison" / "votes.json").write_text(judged.as_json(), encoding="utf-8")
+    show(tab, write_report(folder).index)
+    assert "Votes" in texts(tab, "nav a")
+    assert texts(tab, "#votes h3") == [HOSTILE]
+    assert texts(tab, "#votes thead th") == [
+        "scheduler", "<b>", "won", "tied", "lost", "strength", "95% interval", "preferred",
+        "verdict",
+    ]  # fmt: skip
+    assert texts(tab, "#votes tbody tr:nth-child(2) td") == [
+        "ddpm", "1", "30", "1", "2", "+2.50", "above +1.25", "", "0.92", "better",
+    ]  # fmt: skip
+    assert texts(tab, "#votes tbody tr:nth-child(3) td")[5:] == ["–", "–", "", "–", "–"]
+    assert tab.locator("#votes .whisker").count() == 1
+    assert "kandinsky compare counts anew" in texts(tab, "#votes .outdated")[0]
 
 
 def test_a_comparison_of_other_pictures_says_so(tab: Page, tmp_path: Path) -> None:

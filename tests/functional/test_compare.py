@@ -17,6 +17,8 @@ from PIL import Image
 
 from functional.made import STEPS
 from helpers.manifests import read_manifest
+from runner.analysis.results import read_results
+from runner.analysis.votes.record import VOTES, Answer, Shown, append_vote, new_vote
 from runner.cli import main
 from runner.recording.manifest import MANIFEST
 from runner.recording.sweep_record import SweepRecord
@@ -27,8 +29,8 @@ PROMPTS = ["a red circle", "синий квадрат"]
 BASELINE = "scheduler=ddim decoder.num_inference_steps=3"
 AXES = ["scheduler", "decoder.num_inference_steps"]
 FILES = {
-    "comparison.md", "comparison.csv", "comparison.tex", "comparison.json", "pareto_clip_score.png",
-    "pareto_psnr.png",
+    "comparison.md", "comparison.csv", "comparison.tex", "comparison.json",
+    *(f"pareto_{name}.{kind}" for name in ("clip_score", "psnr") for kind in ("png", "pdf", "svg")),
 }  # fmt: skip
 
 prepare_environment()
@@ -113,6 +115,18 @@ def test_from_a_sweep_to_tables_files_and_mlflow(
     assert all(kept[name].read_bytes() == (folder / name).read_bytes() for name in FILES)
     assert runs(swept) == before
     assert not list((swept.parents[1] / ".spool").glob("*"))
+
+    # Votes of people go there, too.
+    shown = [
+        Shown(f"{cell.folder.name}/{image.file.name}", image.record.sha256)
+        for cell in read_results(swept).cells[:2]
+        for image in cell.images[:1]
+    ]
+    append_vote(swept, new_vote("ann", "Which?", "p", 0, (shown[0], shown[1]), Answer.left))
+    assert main(["compare"]) == 0
+    assert "1 blind vote of 1 voter on 1 pair" in capsys.readouterr().out
+    assert set(artifacts(swept)) == FILES | {"votes.md", "votes.csv", "votes.tex", "votes.json"}
+    (swept / VOTES).unlink()
 
 
 @pytest.mark.slow

@@ -12,8 +12,10 @@ from PIL import Image
 from functional.made import STEPS
 from helpers.manifests import read_manifest
 from runner import sweep
-from runner.analysis.grids.drawing import GAP, LABEL_WIDTH, draw
+from runner.analysis.grids.canvas import Pixels
+from runner.analysis.grids.drawing import draw
 from runner.analysis.grids.layout import Row, Sheet, Tile
+from runner.analysis.grids.measures import GAP, LABEL_WIDTH, of_sheet
 from runner.cli import main
 from runner.images.png import png_bytes
 from runner.recording.sweep_record import SweepRecord
@@ -105,8 +107,9 @@ def test_the_newest_run_is_drawn_into_its_own_folder(
 def test_pictures_of_other_shapes_keep_them(tmp_path: Path) -> None:
     wide = tmp_path / "wide.png"
     wide.write_bytes(png_bytes(Image.new("RGB", (64, 32), "red"), {}))
-    (page,) = draw(Sheet("", (), (Row("", (Tile(wide),)),)), SIDE)
-    red = (np.asarray(page) == (255, 0, 0)).all(axis=2)
+    sheet = Sheet("", (), (Row(("",), (Tile(wide),)),))
+    (page,) = draw(sheet, of_sheet(SIDE, [sheet]), Pixels)
+    red = (np.asarray(page.canvas.image) == (255, 0, 0)).all(axis=2)
     assert red.sum() == SIDE * SIDE // 2
 
 

@@ -13,6 +13,17 @@ from typing import Any
 from hypothesis import strategies as st
 
 from helpers.made_sweeps import Made, write_sweep
+from runner.analysis.results import read_results
+from runner.analysis.votes.judging import judge
+from runner.analysis.votes.record import (
+    VOTES,
+    Answer,
+    Shown,
+    append_vote,
+    new_vote,
+    read_votes,
+)
+from runner.analysis.votes.tables import write
 from runner.images.png import png_bytes
 
 SWEEP_DEPTH = 3
@@ -25,18 +36,29 @@ VALUES: tuple[Any, ...] = (
     {"a": {"b": []}}, [None], "=", "a=b=c", '"', "~root", "file:///etc/passwd", "C:\\x",
 )  # fmt: skip
 
-FILES = ("sweep.json", "0000_cell/manifest.json", "comparison/comparison.json")
+FILES = (
+    "sweep.json", "0000_cell/manifest.json", "comparison/comparison.json", "comparison/votes.json",
+    VOTES,
+)  # fmt: skip
 PICTURE = "0000_cell/0000_picture_seed0.png"
 INPUT = "0000_cell/inputs/image_0123abcd.png"
 
 
 def sweep_folder(folder: Path) -> Path:
-    """A sweep of two cells with two pictures each, and an input picture."""
+    """A sweep of two cells with two pictures each, an input picture, and a vote."""
     made = Made(
         axes={"scheduler": ("ddim", "ddpm")}, prompts=("a red circle",), baseline="scheduler=ddim",
         inputs=("image",),
     )  # fmt: skip
-    return write_sweep(folder, made)
+    write_sweep(folder, made)
+    results = read_results(folder)
+    one, other = (Shown(f"000{n}_cell/{results.cells[n].images[0].file.name}",
+                        results.cells[n].images[0].record.sha256) for n in range(2))  # fmt: skip
+    append_vote(folder, new_vote("ann", "Which?", "a red circle", 0, (one, other), Answer.left))
+    judged = judge(results, ["scheduler"], {"scheduler": "ddim"}, {folder: read_votes(folder)})
+    assert judged is not None
+    write(judged, folder / "comparison")
+    return folder
 
 
 Alteration = Callable[[Path, Path], None]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw, features
 
 from runner.analysis import lettering
-from runner.analysis.grids.drawing import wrapped
+from runner.analysis.grids.wrapping import wrapped
 from runner.analysis.lettering import draw_text, drawable, text_length, warn_of_substitutes
 from runner.system.fonts import FONT, MORE, installed
 from runner.system.fonts.coverage import has_character

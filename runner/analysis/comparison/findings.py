@@ -96,6 +96,16 @@ class Comparison:
     pareto: Mapping[str, tuple[Point, ...]]
     unmeasured: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def asked(self) -> dict[str, Any]:
+        """What was compared, and the digest of all pictures and numbers, for a plot's config."""
+        return {
+            "by": self.by,
+            "baseline": dict(self.baseline),
+            "confidence": self.confidence,
+            "of": self.of,
+        }
+
     def as_json(self) -> str:
         """Plain values for other programs and for the page; without NaN."""
         content = {

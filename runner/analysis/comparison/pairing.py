@@ -26,11 +26,16 @@ With fewer, pairs of prompt and seed are, and results hold for these prompts onl
 
 @dataclass(frozen=True)
 class Measured:
-    """The finite numbers of a picture, with its prompt and seed; or of a cell as a whole."""
+    """The finite numbers of a picture, with its prompt and seed; or of a cell as a whole.
+
+    Attributes:
+        image: the picture; None: a whole cell.
+    """
 
     prompt: str
     seed: int
     scores: Mapping[str, float]
+    image: ImageResult | None = None
 
 
 @dataclass(frozen=True)
@@ -94,7 +99,7 @@ def settings_of(results: SweepResult, by: Sequence[str]) -> list[Setting]:
             scores = _finite(results.scores_of(image), setting)
             # The same prompt twice in a cell is one picture.
             unit = (apart, *_which(image, places))
-            setting.pictures[unit] = Measured(image.prompt, image.seed, scores)
+            setting.pictures[unit] = Measured(image.prompt, image.seed, scores, image)
         if cell.scores:
             # Where numbers are resampled, it counts as a prompt of its own.
             rest = tuple(cell.choice.get(axis) for axis in results.axes if axis not in by)

@@ -1,24 +1,22 @@
-"""The plot of quality against seconds. The only module here that imports matplotlib."""
+"""The plot of quality against seconds. Imports matplotlib."""
 
 from __future__ import annotations
 
-import io
 import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
-import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
-from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 from runner.analysis.comparison.labels import axis_names, one_line, shorten, values_of
 from runner.analysis.comparison.pareto import Point
+from runner.analysis.figure_config import FigureConfig, config_of
 from runner.analysis.lettering import drawable
-from runner.analysis.plot_fonts import families
+from runner.analysis.plot_files import drawing_with, plot_files
 from runner.analysis.results import Better
 
 SIZE = (9.0, 6.0)
@@ -42,19 +40,24 @@ Axes: TypeAlias = Any
 
 
 def draw_plot(
-    points: Sequence[Point], by: Sequence[str], baseline: object, metric: str, better: Better
-) -> bytes:
-    """A PNG: seconds on the x axis, the metric on the y axis, the front as steps.
+    points: Sequence[Point],
+    by: Sequence[str],
+    baseline: object,
+    metric: str,
+    better: Better,
+    asked: FigureConfig,
+) -> dict[str, bytes]:
+    """By format: seconds on the x axis, the metric on the y axis, the front as steps.
 
     Args:
         baseline: the setting that is drawn as a diamond.
+        asked: what the plot's config says besides.
     """
     names = [
         drawable(shorten(", ".join(values_of(point.choice, by)), LONGEST_NAME)) for point in points
     ]
-    with matplotlib.rc_context(matplotlib.rcParamsDefault):
-        words = [*names, metric, *axis_names(by)]
-        matplotlib.rcParams["font.family"] = [*families(words), *matplotlib.rcParams["font.family"]]
+    words = [*names, metric, *axis_names(by)]
+    with drawing_with(words):
         with_key = len(points) > MOST_NAMED
         figure = Figure((SIZE[0] + KEY_WIDTH * with_key, SIZE[1]), dpi=DOTS, layout="constrained")
         FigureCanvasAgg(figure)
@@ -73,10 +76,9 @@ def draw_plot(
         figure.draw_without_rendering()
         # Labels are placed by their size, which needs the final layout.
         figure.set_layout_engine("none")
+        _fix_legend(axes)
         _label(figure, axes, points, [points[place] for place in named], texts)
-        out = io.BytesIO()
-        figure.savefig(out, format="png", metadata={"Software": None})
-    return out.getvalue()
+        return plot_files(figure, words, config_of("trade-off plot", metric=metric, **asked))
 
 
 def _font(size: float) -> FontProperties:
@@ -127,6 +129,13 @@ def _draw_points(axes: Axes, points: Sequence[Point], baseline: object) -> None:
     axes.legend(prop=_font(8), frameon=False, loc="best")
 
 
+def _fix_legend(axes: Axes) -> None:
+    """Leave the legend where it is: the best place is sought at each of many drawings."""
+    legend = axes.get_legend()
+    box = legend.get_window_extent().transformed(axes.transAxes.inverted())
+    legend.set_loc((box.x0, box.y0))
+
+
 def _draw_key(axes: Axes, lines: Sequence[str]) -> None:
     axes.annotate(
         "\n".join(lines),
@@ -162,7 +171,8 @@ def _label(
             color=FRONT if point.on_front else INK,
             parse_math=False,
             annotation_clip=False,
-            path_effects=[withStroke(linewidth=2.5, foreground="white")],
+            # No outline around letters: that would make them curves in PDF and SVG.
+            bbox={"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 0.6},
             arrowprops={"arrowstyle": "-", "color": OTHER, "linewidth": 0.7, "shrinkA": 0},
         )
         best: tuple[float, Bbox] | None = None

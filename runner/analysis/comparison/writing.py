@@ -11,6 +11,7 @@ from runner.analysis.comparison.findings import Comparison
 from runner.analysis.comparison.labels import values_of
 from runner.analysis.comparison.latex import latex
 from runner.analysis.comparison.markdown import markdown
+from runner.analysis.figure_config import FigureConfig
 from runner.analysis.results import COSTS
 from runner.analysis.spreadsheet import csv_text
 from runner.analysis.timing import NOT_MEASURED
@@ -22,15 +23,19 @@ FOLDER = "comparison"
 """Within a sweep's folder, and among the artifacts of its MLflow run."""
 JSON = "comparison.json"
 PLOT = "pareto_"
+PLOT_KINDS = ("png", "pdf", "svg")
 
 
-def write(comparison: Comparison, out: Path) -> list[Path]:
+def write(comparison: Comparison, out: Path, asked: FigureConfig | None = None) -> list[Path]:
     """Write all files into a folder, which is created; plots of an earlier comparison are removed.
+
+    Args:
+        asked: what the config of a plot says besides: the command, the sweeps.
 
     Raises:
         StorageError: a file cannot be written.
     """
-    return write_files(out, _earlier_plots(out), _files(comparison))
+    return write_files(out, _earlier_plots(out), _files(comparison, asked or {}))
 
 
 def write_files(
@@ -60,7 +65,7 @@ def encoded(text: str) -> bytes:
     return text.encode("utf-8", "replace")
 
 
-def _files(comparison: Comparison) -> Iterator[tuple[str, bytes]]:
+def _files(comparison: Comparison, asked: FigureConfig) -> Iterator[tuple[str, bytes]]:
     texts: Mapping[str, Callable[[Comparison], str]] = {
         "comparison.md": markdown,
         "comparison.csv": as_csv,
@@ -69,7 +74,7 @@ def _files(comparison: Comparison) -> Iterator[tuple[str, bytes]]:
     }
     for name, text in texts.items():
         yield name, encoded(text(comparison))
-    yield from _plots(comparison)
+    yield from _plots(comparison, asked)
 
 
 def as_csv(comparison: Comparison) -> str:
@@ -90,23 +95,20 @@ def as_csv(comparison: Comparison) -> str:
     return csv_text(made)
 
 
-def _plots(comparison: Comparison) -> list[tuple[str, bytes]]:
+def _plots(comparison: Comparison, asked: FigureConfig) -> Iterator[tuple[str, bytes]]:
     wanted = {name: points for name, points in comparison.pareto.items() if points}
     if not wanted:
-        return []
+        return
     # Only now: it imports matplotlib.
     from runner.analysis.comparison.pareto_plot import draw_plot
 
-    return [
-        (
-            file,
-            draw_plot(
-                wanted[metric], comparison.by, comparison.baseline, metric,
-                comparison.metrics[metric].better,
-            ),
-        )
-        for metric, file in _plot_files(wanted).items()
-    ]  # fmt: skip
+    for metric, stem in plot_stems(PLOT, wanted).items():
+        drawn = draw_plot(
+            wanted[metric], comparison.by, comparison.baseline, metric,
+            comparison.metrics[metric].better, {**comparison.asked, **asked},
+        )  # fmt: skip
+        for kind, content in drawn.items():
+            yield f"{stem}.{kind}", content
 
 
 def texts_in_plots(comparison: Comparison) -> Iterator[str]:
@@ -133,13 +135,11 @@ def plot_stems(prefix: str, metrics: Iterable[str]) -> dict[str, str]:
     return names
 
 
-def _plot_files(metrics: Iterable[str]) -> dict[str, str]:
-    return {metric: f"{stem}.png" for metric, stem in plot_stems(PLOT, metrics).items()}
-
-
 def _earlier_plots(out: Path) -> Iterable[str]:
     try:
         pareto = parse_json(read_regular(out / JSON))["pareto"]
-        return _plot_files(metric for metric, points in pareto.items() if points).values()
+        drawn = [metric for metric, points in pareto.items() if points]
+        stems = plot_stems(PLOT, drawn).values()
+        return [f"{stem}.{kind}" for stem in stems for kind in PLOT_KINDS]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return ()  # there is none, or the file was not written by the runner

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from runner.analysis.results import CellResult, read_results
+from runner.analysis.results import CellResult, SweepResult
+from runner.analysis.selecting import is_of_pictures, select
 from runner.catalog.versions import VERSIONS
 from runner.config.checks import complete_weights
 from runner.errors import ConfigError
 from runner.recording.recorded import RecordedConfig, read_config
+from runner.tracking.status import Status
 
 PROMPT, SEED, CELL = "prompt", "seed", "cell"
+LACKS = dict.fromkeys(Status, "not drawn yet") | {
+    Status.FINISHED: "", Status.FAILED: "failed"
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -21,10 +26,12 @@ class Shot:
 
     Attributes:
         values: axis -> its value here: each key that the sweep varies, and prompt, seed and cell.
+        shape: height over width.
     """
 
     file: Path
     values: Mapping[str, str]
+    shape: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -32,36 +39,59 @@ class CellShots:
     """The pictures of one cell.
 
     Attributes:
-        label: task and version, and other values that differ between cells.
+        label: task and version.
         inputs: names and files of the input pictures, as the model saw them.
+        choice: the sweep's axes, each with this cell's value.
+        lacks: why there may be no picture: it failed, or has not ended; "" where it is whole.
     """
 
     label: str
     inputs: Mapping[str, Path]
     shots: tuple[Shot, ...]
+    choice: Mapping[str, str] = field(default_factory=dict)
+    lacks: str = ""
 
 
-def read_cells(folder: Path) -> list[CellShots]:
-    """The cells of a sweep's folder, or the one of a run's, that have pictures.
+def shots_of(results: SweepResult) -> list[CellShots]:
+    """The cells of a sweep or a run; those without pictures say only what they lack.
 
     Raises:
-        ConfigError: it is not the folder of a run or a sweep, or has no picture.
+        ConfigError: there is no picture.
     """
-    found = [_shots_of(cell) for cell in read_results(folder).cells if cell.images]
-    if not found:
-        raise ConfigError("folder", folder, "has no picture yet")
+    found = [_shots_of(cell) for cell in results.cells]
+    if not any(cell.shots for cell in found):
+        raise ConfigError("folder", results.folder, "has no picture yet")
     return found
 
 
+def chosen(results: SweepResult, where: Sequence[str]) -> list[CellShots]:
+    """The cells and pictures that have these values; cells that lack their pictures stay, as far
+    as they have them.
+
+    Args:
+        where: `key=value`, see `select`.
+
+    Raises:
+        ConfigError: nothing has such values, or there is no such axis.
+    """
+    if not where:
+        return shots_of(results)
+    of_cells = [text for text in where if not is_of_pictures(text, results)]
+    lacking = [cell for cell in select(results, of_cells).cells if not cell.images]
+    taken = [cell for cell in select(results, where).cells if cell.images]
+    return shots_of(replace(results, cells=(*taken, *lacking)))
+
+
 def _shots_of(cell: CellResult) -> CellShots:
+    lacks = LACKS[cell.status]
+    if not cell.images:
+        return CellShots("", {}, (), cell.choice, lacks)
     config = read_config(cell.config)
     version = config.model.version
     title = VERSIONS[version].title if version in VERSIONS else version
-    named = f"{config.task.name} {title}"
-    said = [f"{key}={value}" for key, value in cell.choice.items() if not names_cell(key)]
     images = sorted(cell.images, key=lambda image: image.file.name)
     return CellShots(
-        label=", ".join([named, *said]),
+        label=f"{config.task.name} {title}",
         inputs={name: file for name, file in images[0].inputs.items() if file.is_file()},
         shots=tuple(
             Shot(
@@ -72,9 +102,12 @@ def _shots_of(cell: CellResult) -> CellShots:
                     PROMPT: image.prompt or _mixed(config),
                     SEED: str(image.seed),
                 },
+                image.record.height / max(1, image.record.width),
             )
             for image in images
         ),
+        choice=cell.choice,
+        lacks=lacks,
     )
 
 

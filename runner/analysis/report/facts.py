@@ -99,6 +99,7 @@ class Facts:
         comparison: see `compared.describe_comparison`.
         outdated: whether pictures or numbers have changed since the comparison.
         within: comparisons within strata, see `compared.describe_within`.
+        votes: see `voted.describe_votes`.
     """
 
     name: str
@@ -121,3 +122,4 @@ class Facts:
     comparison: dict[str, Any] | None
     outdated: bool
     within: tuple[dict[str, Any], ...] = ()
+    votes: dict[str, Any] | None = None

@@ -5,13 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from runner.analysis.comparison.findings import Comparison
-from runner.analysis.report.compared import describe_comparison, describe_within
+from runner.analysis.report.compared import (
+    describe_comparison,
+    describe_within,
+    read_comparison,
+    read_within,
+)
 from runner.analysis.report.facts import Axis, CellFacts, Facts, ImageFacts
 from runner.analysis.report.settings import environment
+from runner.analysis.report.voted import describe_votes, read_judged
 from runner.analysis.results import Better, CellResult, ImageResult, SweepResult
 from runner.analysis.timing import NOT_MEASURED, TO_MEASURE
+from runner.analysis.votes.findings import Judged
 from runner.analysis.within.findings import StoredWithin
 from runner.config.measuring import SECONDS, baseline_of
 from runner.config.overrides import assigned
@@ -25,8 +33,24 @@ PROMPT, SEED, CELL, SWEPT = "prompt", "seed", "cell", "swept"
 NO_PROMPT = "(no prompt)"
 
 
+class Findings(NamedTuple):
+    """What comparisons in a sweep's folder found: the last arguments of `facts_of`."""
+
+    comparison: Comparison | None
+    within: Sequence[StoredWithin]
+    judged: Judged | None
+
+
+def read_findings(folder: Path) -> Findings:
+    """All that was found. Raises ConfigError: something there cannot be read."""
+    return Findings(read_comparison(folder), read_within(folder), read_judged(folder))
+
+
 def facts_of(
-    result: SweepResult, comparison: Comparison | None, within: Sequence[StoredWithin] = ()
+    result: SweepResult,
+    comparison: Comparison | None,
+    within: Sequence[StoredWithin] = (),
+    judged: Judged | None = None,
 ) -> Facts:
     """The data of the page of a sweep or a run. Images are in the order of `result.images()`."""
     # An earlier comparison may have what turns out not to have been measured.
@@ -88,6 +112,7 @@ def facts_of(
         comparison=None if comparison is None else describe_comparison(comparison, without),
         outdated=comparison is not None and comparison.of != result.digest,
         within=tuple(describe_within(each, result, without) for each in within),
+        votes=None if judged is None else describe_votes(judged, result),
     )
 
 

@@ -17,8 +17,8 @@ from pathlib import Path
 STATIC = Path(__file__).parent / "static"
 SCRIPTS = (
     "elements", "grid", "viewer", "compare_two", "table", "axes", "spread", "plots",
-    "cost_plot", "line_plot", "comparison", "within", "head", "address",
-    "start",
+    "cost_plot", "line_plot", "comparison", "within", "votes", "head", "address",
+    "live", "start",
 )  # fmt: skip
 """Parts of the page's script, in order; joined they are one function."""
 
@@ -57,12 +57,17 @@ def page_alone(title: str, data: str) -> str:
     return _page(title, f"<script>{data}</script>", [data], "")
 
 
+def page_served(title: str) -> str:
+    """The page as `kandinsky view` serves it: it asks its server for news."""
+    return _page(title, f'<script src="{DATA_FILE}"></script>', [], "'self'", "'self'")
+
+
 def data_uri(kind: str, content: bytes) -> str:
     """A file within a page; `kind`: its media type."""
     return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 
-def _page(title: str, data: str, scripts: list[str], beside: str) -> str:
+def _page(title: str, data: str, scripts: list[str], beside: str, asked: str = "'none'") -> str:
     style = "\n".join(_static(f"{name}.css") for name in STYLES)
     script = _script()
     hashes = " ".join(_hash(text) for text in [*scripts, script])
@@ -73,6 +78,7 @@ def _page(title: str, data: str, scripts: list[str], beside: str) -> str:
             f"script-src {beside} {hashes}",
             f"style-src {_hash(style)}",
             f"img-src {beside} data:",
+            f"connect-src {asked}",
             "base-uri 'none'",
             "form-action 'none'",
             "require-trusted-types-for 'script'",

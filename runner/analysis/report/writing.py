@@ -11,9 +11,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from runner.analysis.report import page, pictures
-from runner.analysis.report.compared import read_comparison, read_within
 from runner.analysis.report.facts import Facts
-from runner.analysis.report.gather import facts_of, inputs_of
+from runner.analysis.report.gather import facts_of, inputs_of, read_findings
 from runner.analysis.report.pictures import Placed, Source
 from runner.analysis.results import SweepResult, read_results
 from runner.analysis.together import combined, folder_named, labels_of, read_all
@@ -65,7 +64,7 @@ def write_report(folder: Path, out: Path | None = None, others: Sequence[Path] =
         name = folder_named(NAME, "with", *labels_of([sweep.folder for sweep in sweeps])[1:])
     else:
         result = read_results(folder)
-        facts = facts_of(result, read_comparison(folder), read_within(folder))
+        facts = facts_of(result, *read_findings(folder))
     target = output_below(folder, name) if out is None else out
     alone = target.with_name(f"{target.name}.html")
     _check_replaceable(target, alone)

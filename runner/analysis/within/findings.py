@@ -98,6 +98,11 @@ class Within:
         """The axes that make a setting."""
         return self.overall.by
 
+    @property
+    def baseline(self) -> Mapping[str, str]:
+        """The setting that the others are compared with."""
+        return self.overall.baseline
+
     def as_json(self) -> str:
         """Plain values for other programs; without NaN."""
         whole = self.overall

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
@@ -20,14 +18,12 @@ from runner.analysis.comparison.labels import (
     shorten,
     values_of,
 )
+from runner.analysis.figure_config import FigureConfig, config_of
 from runner.analysis.lettering import drawable
-from runner.analysis.plot_fonts import families
+from runner.analysis.plot_files import drawing_with, plot_files
 from runner.analysis.within.findings import Within, WithinMetric
 from runner.analysis.within.tables import ALL, compared_rows
 
-FORMATS = ("png", "pdf", "svg")
-UNDATED = {"png": {"Software": None}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}
-"""Metadata that would change a file from one run to the next."""
 WIDTH, ROW_HEIGHT, ENDS = 7.0, 0.26, 1.3
 """Inches: of the plot, of a row, of title and axis together."""
 DOTS = 150
@@ -50,25 +46,28 @@ class _Mark:
     overall: bool = False
 
 
-def draw_forest(within: Within, name: str) -> dict[str, bytes]:
-    """The plot of a metric, by format; none where it has no row or more than MOST_ROWS."""
+def draw_forest(within: Within, name: str, asked: FigureConfig) -> dict[str, bytes]:
+    """The plot of a metric, by format; none where it has no row or more than MOST_ROWS.
+
+    Args:
+        asked: what the plot's config says besides.
+    """
     metric = within.metrics[name]
     marks = list(_marks(within, metric))
     if not 0 < len(marks) <= MOST_ROWS:
         return {}
-    with matplotlib.rc_context(matplotlib.rcParamsDefault):
-        words = [*(mark.label for mark in marks), *_words(within, name)]
-        matplotlib.rcParams["font.family"] = [*families(words), *matplotlib.rcParams["font.family"]]
-        # Else each run of the same comparison would give other ids.
-        matplotlib.rcParams["svg.hashsalt"] = "kandinsky"
-        matplotlib.rcParams["pdf.fonttype"] = 42
+    words = [*(mark.label for mark in marks), *_words(within, name)]
+    config = config_of(
+        "forest plot", metric=name, within=within.within, **within.overall.asked, **asked
+    )
+    with drawing_with(words):
         height = ENDS + ROW_HEIGHT * len(marks)
         figure = Figure((WIDTH, height), dpi=DOTS, layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.add_subplot()
         _draw(axes, marks)
         _label(axes, marks, within, name, metric)
-        return {kind: _saved(figure, kind) for kind in FORMATS}
+        return plot_files(figure, words, config)
 
 
 def texts_in_forest(within: Within) -> Iterator[str]:
@@ -144,9 +143,3 @@ def _label(
     axes.margins(x=0.06)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
-
-
-def _saved(figure: Figure, kind: str) -> bytes:
-    out = io.BytesIO()
-    figure.savefig(out, format=kind, metadata=UNDATED[kind])
-    return out.getvalue()

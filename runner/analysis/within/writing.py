@@ -9,6 +9,7 @@ from typing import Any
 from runner.analysis.comparison import latex, markdown, terminal
 from runner.analysis.comparison.labels import axis_names
 from runner.analysis.comparison.writing import FOLDER, encoded, plot_stems, write_files
+from runner.analysis.figure_config import FigureConfig
 from runner.analysis.results import COSTS
 from runner.analysis.spreadsheet import csv_text
 from runner.analysis.timing import NOT_MEASURED
@@ -36,16 +37,19 @@ def folder_name(
     return folder_named(FOLDER, *parts)
 
 
-def write(found: Within, out: Path) -> list[Path]:
+def write(found: Within, out: Path, asked: FigureConfig | None = None) -> list[Path]:
     """Write all files into a folder, which is created; earlier forest plots there are removed.
+
+    Args:
+        asked: what the config of a plot says besides: the command, the sweeps.
 
     Raises:
         StorageError: a file cannot be written.
     """
-    return write_files(out, (old.name for old in out.glob(f"{PLOT}*")), _files(found))
+    return write_files(out, (old.name for old in out.glob(f"{PLOT}*")), _files(found, asked or {}))
 
 
-def _files(found: Within) -> Iterator[tuple[str, bytes]]:
+def _files(found: Within, asked: FigureConfig) -> Iterator[tuple[str, bytes]]:
     texts: Mapping[str, Callable[[Within], str]] = {
         "within.md": _markdown,
         "within.csv": as_csv,
@@ -56,7 +60,7 @@ def _files(found: Within) -> Iterator[tuple[str, bytes]]:
     }
     for name, text in texts.items():
         yield name, encoded(text(found))
-    yield from _plots(found)
+    yield from _plots(found, asked)
 
 
 def show(found: Within) -> None:
@@ -137,10 +141,10 @@ def prompts_csv(found: Within) -> str:
     )  # fmt: skip
 
 
-def _plots(found: Within) -> Iterator[tuple[str, bytes]]:
+def _plots(found: Within, asked: FigureConfig) -> Iterator[tuple[str, bytes]]:
     # Only now: it imports matplotlib.
     from runner.analysis.within.forest_plot import draw_forest
 
     for metric, stem in plot_stems(PLOT, found.metrics).items():
-        for kind, drawn in draw_forest(found, metric).items():
+        for kind, drawn in draw_forest(found, metric, asked).items():
             yield f"{stem}.{kind}", drawn

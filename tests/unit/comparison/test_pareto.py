@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import re
+from pathlib import Path
 
 import numpy as np
+import pypdfium2
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
@@ -13,6 +16,7 @@ from helpers.fake_sweeps import Choice, sweep_of
 from runner.analysis.comparison.comparing import compare
 from runner.analysis.comparison.pareto import Point, on_front
 from runner.analysis.comparison.pareto_plot import FRONT, draw_plot
+from runner.analysis.figure_config import read_figure
 
 
 def beaten(one: tuple[float, float], others: list[tuple[float, float]], sign: int) -> bool:
@@ -64,9 +68,27 @@ def made(count: int, values: tuple[str, ...] = ("ddim", "ddpm", "lcm")) -> list[
 
 def pixels(points: list[Point]) -> NDArray[np.uint8]:
     by = ("scheduler", "steps")
-    png = draw_plot(points, by, points[0].choice, "clip_score", "higher")
-    with Image.open(io.BytesIO(png)) as image:
+    drawn = draw_plot(points, by, points[0].choice, "clip_score", "higher", {})
+    with Image.open(io.BytesIO(drawn["png"])) as image:
         return np.asarray(image.convert("RGB"))
+
+
+@pytest.mark.parametrize("kind", ["png", "pdf", "svg"])
+def test_each_format_has_its_text_and_its_config(kind: str, tmp_path: Path) -> None:
+    points, by = made(5, ("ddim", "синий")), ("scheduler", "steps")
+    asked = {"command": "kandinsky compare --by scheduler", "by": by}
+    drawn = draw_plot(points, by, points[0].choice, "clip_score", "higher", asked)[kind]
+    file = tmp_path / f"plot.{kind}"
+    file.write_bytes(drawn)
+    told = read_figure(file)
+    assert (told["figure"], told["command"]) == ("trade-off plot", asked["command"])
+    if kind == "pdf":
+        text = pypdfium2.PdfDocument(file)[0].get_textpage().get_text_range()
+        assert b"/Type3" not in drawn
+    else:
+        text = " ".join(re.findall(r"<text[^>]*>([^<]*)", drawn.decode(errors="replace")))
+    for wanted in ("ddim, 2", "синий, 3", "seconds an image", "clip_score (higher is better)"):
+        assert kind == "png" or wanted in text
 
 
 def blue(picture: NDArray[np.uint8]) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from helpers.fake_sweeps import Choice, sweep_of, write_results
+from runner.analysis.figure_config import read_figure
 from unit.conftest import Command, assert_refused
 
 PROMPTS = tuple(f"prompt {number}" for number in range(8))
@@ -62,6 +63,11 @@ def test_the_same_plots_are_drawn_again(sweep: Path, command: Command) -> None:
         command("compare", *ASKED, str(sweep))
         drawn.append({file.name: file.read_bytes() for file in out.iterdir()})
     assert drawn[0] == drawn[1]
+    for kind in ("png", "pdf", "svg"):
+        told = read_figure(out / f"forest_quality.{kind}")
+        assert told["figure"] == "forest plot"
+        assert told["within"] == ["negative_prompt"]
+        assert told["command"].startswith("kandinsky compare --by scheduler --within")
 
 
 def test_a_part_of_the_cells_has_a_place_of_its_own(sweep: Path, command: Command) -> None:

@@ -167,7 +167,7 @@ def test_all_files_are_written_and_old_pictures_go(hostile: Comparison, tmp_path
     files = write(hostile, tmp_path / "made" / "here")
     assert {file.name for file in files} == {
         "comparison.md", "comparison.csv", "comparison.tex", "comparison.json",
-        "pareto_quality.png",
+        "pareto_quality.png", "pareto_quality.pdf", "pareto_quality.svg",
     }  # fmt: skip
     assert {file.name for file in (tmp_path / "made" / "here").iterdir()} == {f.name for f in files}
 

@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from runner.analysis.grids.drawing import HIGHEST, TEXT, draw, wrapped
+from runner.analysis.grids.canvas import Pixels
+from runner.analysis.grids.drawing import Troubles, draw
 from runner.analysis.grids.layout import Row, Sheet, Tile
+from runner.analysis.grids.measures import HIGHEST, TEXT, of_sheet
+from runner.analysis.grids.wrapping import wrapped
 from runner.mini.known import read_known
 from runner.system.fonts import FONT
 from runner.weights.find import MINI_DIR
@@ -55,11 +58,16 @@ def test_every_word_of_the_small_family_has_its_glyphs() -> None:
     assert not [letter for letter in letters if glyph(letter) == missing]
 
 
+def pages_of(sheet: Sheet, troubles: Troubles | None = None) -> list[Image.Image]:
+    drawn = draw(sheet, of_sheet(64, [sheet]), Pixels, troubles)
+    return [page.canvas.image for page in drawn]
+
+
 def test_a_long_sheet_goes_on_to_another_page(tmp_path: Path) -> None:
     file = tmp_path / "red.png"
     Image.new("RGB", (64, 64), "red").save(file)
-    rows = tuple(Row(f"row {n}", (Tile(file),)) for n in range(200))
-    pages = list(draw(Sheet("", (), rows), 64))
+    rows = tuple(Row((f"row {n}",), (Tile(file),)) for n in range(200))
+    pages = pages_of(Sheet("", (), rows))
     assert len(pages) == 2
     assert all(page.height <= HIGHEST for page in pages)
     assert sum(map(count_red, pages)) == 200 * 64 * 64

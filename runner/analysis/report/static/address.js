@@ -21,21 +21,23 @@ function writeAddress() {
 
 /** What is otherwise than at first. */
 function writeAddressNow() {
-  const said = new URLSearchParams();
-  for (const [name, value] of readLooks()) {
-    if (value !== usual.get(name)) said.set(name, value);
-  }
-  const text = said.toString();
+  const text = new URLSearchParams([...changedLooks()]).toString();
   if (text === location.hash.slice(1)) return;
   // Not a step to go back to: that would be one for each picture looked at.
   history.replaceState(null, "", text ? `#${text}` : location.pathname + location.search);
 }
 
-/** Take what the address says; what it does not name, or names wrongly, is as at first. */
-function takeAddress() {
-  const said = new URLSearchParams(location.hash.slice(1));
+/** What is looked at otherwise than at first. */
+function changedLooks() {
+  return new Map([...readLooks()].filter(([name, value]) => value !== usual.get(name)));
+}
+
+/** Take what an address says; what it does not name, or names wrongly, is as at first. */
+function takeLooks(said) {
   for (const [name, { set }] of looks) set(said.get(name) ?? usual.get(name));
 }
+
+const takeAddress = () => takeLooks(new URLSearchParams(location.hash.slice(1)));
 
 const placeNamed = (list, name) => {
   const found = list.findIndex((own) => own.name === name);
@@ -61,6 +63,7 @@ function imageNamed(key) {
 }
 
 function keepLooks() {
+  looks.clear();
   keepLook("rows", () => axisName(grid.rows), (name) => {
     grid.rows = axisNamed(name);
   });

@@ -110,18 +110,19 @@ function recordPairs(image) {
   const facts = report.images[image];
   const cell = report.cells[facts.cell];
   const file = (value) => (typeof value === "string" ? value : facts.file);
+  const keys = changing();
   return new Map([
     ...basics(image).map(([key, value]) => [key, file(value)]),
     ...scorePairs(image),
     ...facts.took.map(([stage, took]) => [`${stage}: seconds`, took]),
     ...facts.stage_keys.map(([stage, key]) => [`${stage}: key`, key]),
-    ...report.config.filter(([key]) => changing.has(key)),
+    ...report.config.filter(([key]) => keys.has(key)),
     ...cell.changes,
   ]);
 }
 
 /** Keys of the config that differ between some cells. */
-const changing = new Set(report.cells.flatMap((cell) => cell.changes.map(([key]) => key)));
+const changing = () => new Set(report.cells.flatMap((cell) => cell.changes.map(([key]) => key)));
 
 /** Shift-click: the first is kept until there is a second. */
 function choose(image) {

@@ -6,7 +6,8 @@ function drawComparison() {
   const found = report.comparison;
   byId("comparison").hidden = found === null;
   if (found === null) return;
-  byId("comparison").append(
+  byId("comparison").replaceChildren(
+    byId("comparison-title"),
     ...comparisonFacts(found, report.outdated),
     ...found.metrics.flatMap((metric) => comparedMetric(metric, found)),
   );

@@ -1,6 +1,6 @@
 // Elements, numbers and words. What users wrote only ever becomes text, or an attribute's value.
 
-const report = window.kandinskyReport;
+let report = window.kandinskyReport;
 const SVG = "http://www.w3.org/2000/svg";
 const NONE = "–";
 

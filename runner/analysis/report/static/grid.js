@@ -1,5 +1,8 @@
 // The grid: which axis is rows, which columns, what is left out.
 
+/** By their addresses: a picture that is shown again is not loaded again. */
+const thumbs = new Map();
+
 /** A block is as many rows as have about this many pictures: some screens hold that many. */
 const TILES_OF_A_BLOCK = 60;
 
@@ -273,8 +276,7 @@ function tile(image, captions) {
           { class: "missing", role: "img", "aria-label": `${name}: its file cannot be read` },
           "no file",
         )
-      : // The address last: until it is known that this one may wait, it would be loaded at once.
-        make("img", { loading: "lazy", decoding: "async", alt: name, width, height, src: thumb }),
+      : thumbImage(thumb, name, width, height),
     ...lines.map((line) => make("span", { class: "caption", dir: "auto" }, line)),
   );
   made.addEventListener("click", (event) => {
@@ -282,6 +284,15 @@ function tile(image, captions) {
     else openViewer(image);
   });
   return made;
+}
+
+function thumbImage(src, alt, width, height) {
+  // The address last: until it is known that this one may wait, it would be loaded at once.
+  const made = { loading: "lazy", decoding: "async", alt, width, height, src };
+  if (!thumbs.has(src)) thumbs.set(src, make("img", made));
+  const found = thumbs.get(src);
+  found.alt = alt; // a sweep that grows names its cells anew
+  return found;
 }
 
 const tileOf = (image) => byId("grid").querySelector(`[data-image="${image}"]`);

@@ -3,13 +3,12 @@
 function drawHead() {
   byId("name").textContent = report.name;
   byId("status").textContent = report.status.toLowerCase();
-  byId("status").classList.add(statusClass(report.status));
+  byId("status").className = `status ${statusClass(report.status)}`;
   byId("question").textContent = report.question ?? "";
   byId("question").hidden = !report.question;
   byId("counts").textContent = countsLine();
   byId("command").textContent = report.command;
   byId("command").parentElement.hidden = !report.command;
-  byId("copy").addEventListener("click", () => copyText(byId("command"), byId("copy")));
   byId("unmeasured").textContent = `Seconds per image: ${report.unmeasured}`;
   byId("unmeasured").hidden = report.unmeasured === null;
   const groups = report.environment.map(({ name, rows }) =>
@@ -29,6 +28,10 @@ function drawHead() {
     .querySelector(".groups")
     .replaceChildren(...groups);
   byId("environment").hidden = groups.length === 0;
+}
+
+function startHead() {
+  byId("copy").addEventListener("click", () => copyText(byId("command"), byId("copy")));
 }
 
 const severalValues = (rows, key) =>
@@ -95,9 +98,9 @@ function drawFailures() {
   const found = [...groups.values()];
   const count = found.flat().length;
   byId("failures").hidden = count === 0;
-  byId("failures").append(...found.map(failure));
+  byId("failures").replaceChildren(byId("failures-title"), ...found.map(failure));
   byId("failed").hidden = count === 0 || report.cells.length === 1;
-  byId("failed").append(
+  byId("failed").replaceChildren(
     make(
       "a",
       { href: "#failures" },

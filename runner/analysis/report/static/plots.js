@@ -1,7 +1,7 @@
 // Both plots: what is chosen in them, where they stand, when they are drawn anew.
 
-const seconds = report.metrics.findIndex(([name]) => name === "seconds");
-const measured = report.metrics.map((_, metric) => metric).filter((metric) => metric !== seconds);
+let seconds = -1;
+let measured = [];
 const plots = { quality: 0, colour: null, along: null, value: 0, line: null, drawings: [] };
 
 const plotWidth = (box) => Math.max(260, Math.floor(box.clientWidth));
@@ -17,6 +17,9 @@ function fillPlot(box, pickers, ...parts) {
 
 /** Which plots there are, and what they show at first. */
 function choosePlots() {
+  seconds = report.metrics.findIndex(([name]) => name === "seconds");
+  measured = report.metrics.map((_, metric) => metric).filter((metric) => metric !== seconds);
+  plots.drawings = [];
   const numeric = report.axes
     .map((_, axis) => axis)
     .filter((axis) => report.axes[axis].numbers.length > 0);
@@ -57,5 +60,5 @@ function startPlots() {
       }
     }
   });
-  for (const [box] of plots.drawings) observer.observe(box);
+  for (const box of [byId("cost"), byId("lines")]) observer.observe(box);
 }

@@ -1,17 +1,20 @@
 // All parts, in the order of the page.
 
-drawHead();
-drawFailures();
 choosePlots();
 startAddress();
+drawHead();
+drawFailures();
 drawGridPickers();
 drawGrid();
 startTable();
 startPlots();
 drawComparison();
 drawWithin();
+drawVotes();
 drawContents();
+startHead();
 startViewer();
 startComparing();
 showNamedPicture();
 window.addEventListener("resize", fitGrid);
+if (report.live) startLive();

@@ -1,7 +1,7 @@
 // The table of cells: sorted by any column, filtered by words.
 
 const table = { by: 0, down: false, words: [] };
-const cellColumns = columnsOfCells();
+let cellColumns = columnsOfCells();
 
 /** Columns: what they are called, what is sorted by and what is shown. */
 function columnsOfCells() {

@@ -23,15 +23,20 @@ function turn(by) {
   showViewed();
 }
 
+/** Which of how many is shown. */
+function tellPosition() {
+  const last = viewer.other ?? viewer.image;
+  const order = grid.order.includes(last) ? grid.order : report.images.map((_, i) => i);
+  byId("viewer-position").textContent =
+    `${viewer.other === null ? "" : "B: "}${order.indexOf(last) + 1} of ${order.length}`;
+}
+
 function showViewed() {
   const { image, other } = viewer;
   const comparing = other !== null;
-  const last = comparing ? other : image;
-  const order = grid.order.includes(last) ? grid.order : report.images.map((_, i) => i);
   byId("viewer").classList.toggle("comparing", comparing);
   byId("viewer-title").textContent = comparing ? "Two pictures" : imageName(image);
-  byId("viewer-position").textContent =
-    `${comparing ? "B: " : ""}${order.indexOf(last) + 1} of ${order.length}`;
+  tellPosition();
   byId("viewer-compare").setAttribute("aria-pressed", String(comparing));
   byId("viewer-compare").hidden = report.images.length < 2;
   byId("modes").hidden = !comparing;

@@ -4,16 +4,18 @@ const OVERALL = "all";
 
 function drawWithin() {
   byId("within").hidden = report.within.length === 0;
-  for (const found of report.within) {
-    const where = found.where.length ? `, where ${found.where.join(" ")}` : "";
-    const title = `${found.by.join(", ")} within ${found.within.join(", ")}${where}`;
-    byId("within").append(
-      make("h3", { dir: "auto" }, title),
-      ...comparisonFacts({ ...found, note: "" }, found.outdated),
-      ...found.metrics.flatMap((metric) => metricWithin(metric, found, title)),
-      make("details", {}, make("summary", {}, "How to read it"), make("p", {}, found.note)),
-    );
-  }
+  byId("within").replaceChildren(byId("within-title"), ...report.within.flatMap(partWithin));
+}
+
+function partWithin(found) {
+  const where = found.where.length ? `, where ${found.where.join(" ")}` : "";
+  const title = `${found.by.join(", ")} within ${found.within.join(", ")}${where}`;
+  return [
+    make("h3", { dir: "auto" }, title),
+    ...comparisonFacts({ ...found, note: "" }, found.outdated),
+    ...found.metrics.flatMap((metric) => metricWithin(metric, found, title)),
+    make("details", {}, make("summary", {}, "How to read it"), make("p", {}, found.note)),
+  ];
 }
 
 function metricWithin(metric, found, title) {

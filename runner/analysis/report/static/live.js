@@ -1,0 +1,94 @@
+// The page of `kandinsky view`: it fills while the sweep runs, and what is looked at stays.
+
+const SOONEST = 2000; // milliseconds between two questions
+let followed = "";
+
+function startLive() {
+  followed = report.live.version;
+  byId("live").hidden = false;
+  sayLive();
+  startVoting();
+  setTimeout(follow, SOONEST);
+}
+
+/** Ask for news, again and again; while nobody looks, or a list is open, it can wait. */
+async function follow() {
+  const began = Date.now();
+  if (!document.hidden && document.activeElement?.tagName !== "SELECT") {
+    try {
+      const answer = await fetch(`facts.json?after=${followed}`, { cache: "no-store" });
+      if (answer.status === 200) takeNews(await answer.json());
+      else if (answer.status === 503) byId("live-said").textContent = (await answer.json()).problem;
+      else if (answer.status !== 204) throw new Error();
+    } catch {
+      byId("live-said").textContent = "The server has ended: this page stays as it is.";
+      return;
+    }
+  }
+  setTimeout(follow, Math.max(SOONEST, 4 * (Date.now() - began)));
+}
+
+function takeNews(data) {
+  const looked = changedLooks();
+  const chosen = pair.chosen.map(imageKey);
+  const inHand = document.activeElement?.dataset?.image;
+  const focused = inHand === undefined ? null : imageKey(Number(inHand));
+  report = data;
+  followed = report.live.version;
+  Object.assign(grid, startingGrid());
+  cellColumns = columnsOfCells();
+  choosePlots();
+  keepLooks();
+  usual = readLooks();
+  takeLooks(looked);
+  pair.chosen = chosen.map(imageNamed).filter((image) => image !== null);
+  drawHead();
+  drawFailures();
+  drawGridPickers();
+  drawGrid();
+  drawCells();
+  drawPlots();
+  drawComparison();
+  drawWithin();
+  drawVotes();
+  drawContents();
+  sayLive();
+  if (byId("viewer").open) tellPosition();
+  if (focused !== null) tileOf(imageNamed(focused))?.focus({ preventScroll: true });
+}
+
+/** What is running, failing and left. */
+function sayLive() {
+  const count = (...statuses) =>
+    report.cells.filter(({ status }) => statuses.includes(status)).length;
+  const parts = [
+    [count("FINISHED"), "finished"],
+    [count("RUNNING"), "running"],
+    [count("FAILED", "KILLED"), "failed or stopped"],
+    [count("PENDING"), "left"],
+  ].filter(([cells]) => cells > 0);
+  const said = parts.map(([cells, how]) => `${cells} ${how}`).join(", ");
+  byId("live-said").textContent =
+    report.cells.length > 1 ? `${counted(report.cells.length, "cell")}: ${said}` : said;
+}
+
+/** Voting opens beside this page; which settings are compared is asked here. */
+function startVoting() {
+  const axes = report.live.vote;
+  byId("vote").hidden = axes.length === 0;
+  const by = picker("Vote on", axes.map((name) => [name, name]), axes[0] ?? "", () => {});
+  const begin = button("Vote", async () => {
+    const said = { by: by.querySelector("select").value };
+    const answer = await fetch("vote", {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(said),
+    }).then((got) => got.json(), () => ({ problem: "The server has ended." }));
+    byId("vote-said").replaceChildren(
+      answer.address
+        ? make("a", { href: answer.address, target: "_blank", rel: "noopener" }, "Open the voting page")
+        : answer.problem,
+    );
+  });
+  byId("vote").replaceChildren(by, begin, make("span", { id: "vote-said", role: "status" }));
+}

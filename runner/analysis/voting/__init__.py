@@ -1,0 +1,1 @@
+"""The page on which people vote, and its server on this machine."""

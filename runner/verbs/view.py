@@ -1,0 +1,50 @@
+"""`kandinsky view`: the page of a sweep, which fills while the sweep runs."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import webbrowser
+from pathlib import Path
+
+from runner.system.files import LATEST
+
+
+def main(arguments: list[str]) -> int:
+    """Serve the page on loopback until Ctrl-C."""
+    options = parser().parse_args(arguments)
+    # Imported here: --help needs no Pillow.
+    from runner.analysis.live.feed import Feed
+    from runner.analysis.live.site import ViewSite
+    from runner.system.loopback import LoopbackServer
+
+    folder = options.folder or Path("outputs", LATEST)
+    feed = Feed(folder.resolve() if folder.exists() else folder.absolute())
+    feed.news()  # what is wrong with the folder is told before anything is served
+    server = LoopbackServer(ViewSite(feed), options.port)
+    print(f"{server.address}   (Ctrl-C to end)", flush=True)
+    if options.open and not webbrowser.open(server.address):
+        print("no browser was found to open it in", file=sys.stderr)
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        print()
+    finally:
+        server.server_close()
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The argument parser."""
+    made = argparse.ArgumentParser(
+        prog="kandinsky view",
+        description="The page of `kandinsky report`, served on this machine while the sweep runs: "
+        "pictures come as they are made, with what is running, failing and left. Ctrl-C ends it; "
+        "`kandinsky report` makes a page to keep and to share.",
+    )
+    made.add_argument(
+        "folder", nargs="?", type=Path, help="of a sweep or a run (default: the newest)"
+    )
+    made.add_argument("--port", type=int, default=0, help="of the page (default: a free one)")
+    made.add_argument("--open", action="store_true", help="in a browser")
+    return made
