@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,9 +18,12 @@ from runner.runs.grown import axis_keys, parts_of, with_axes
 from runner.runs.joining import APART, head_of, manifests_of
 from runner.runs.sweep_care import KeptSweep, held, own_totals, remove, with_mlflow
 from runner.system.files import below
+from runner.system.untrusted import read_regular
 from runner.tracking.session import TrackingSession
 from runner.tracking.status import Status
 
+LINES = ".jsonl"
+"""Files of records that are only ever appended to, such as votes; pictures are found by pixels."""
 MERGED = "merged"
 """Folder, in a sweep, of what else the sweeps had that were merged into it."""
 
@@ -176,11 +181,30 @@ def _under(session: TrackingSession, run: str, parent: str) -> None:
 
 
 def _keep_rest(into: Path, other: KeptSweep) -> None:
-    """Keep what users made in the other's folder, such as comparisons and votes."""
+    """Keep what users made in the other's folder: votes with those of the first, all else apart."""
     own = {SWEEP, LOCK, *(cell.folder for cell in other.record.cells)}
     rest = [path for path in other.path.iterdir() if path.name not in own]
+    for path in [path for path in rest if path.suffix == LINES]:
+        _append(path, below(into, path.name))
+        rest.remove(path)
     if rest:
         target = into / MERGED / other.record.sweep_id
         target.mkdir(parents=True, exist_ok=True)
         for path in rest:
             path.rename(target / path.name)
+
+
+def _append(source: Path, target: Path) -> None:
+    """Append the lines that are not there yet; whoever else appends holds the same lock."""
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        lines = read_regular(source).splitlines()
+        with os.fdopen(os.open(target, flags, 0o666), "r+b", buffering=0) as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            there = file.read()
+            known = {*there.splitlines()}
+            new = [b""] if there and not there.endswith(b"\n") else []
+            new += [line for line in lines if line not in known]
+            file.write(b"".join(line + b"\n" for line in new))
+    except OSError as error:
+        raise StorageError(f"cannot write {target}: {error.strerror}") from error

@@ -62,7 +62,9 @@ class SweepFolder:
             path = sweep.joined.path
             lock = _locked(path, "once that has ended it can be joined")
             record = SweepRecord.read(path)
-            return cls(sweep, path, grown_record(sweep, path, record, _name), lock, record.status)
+            return cls(
+                sweep, path, grown_record(sweep, path, record, _folder_name), lock, record.status
+            )
         fingerprints = [fingerprint(plan, sweep.axes.keys()) for plan in sweep.plans]
         whole = hash_of(fingerprints)
         if resume and (found := find_sweep(output_dir, whole)) is not None:
@@ -82,7 +84,9 @@ class SweepFolder:
         path = new_folder(output_dir, name)
         axes = sweep.axes
         entries = [
-            CellEntry(cell.number, cell.overrides, _name(cell.number, cell.overrides, axes), own)
+            CellEntry(
+                cell.number, cell.overrides, _folder_name(cell.number, cell.overrides, axes), own
+            )
             for cell, own in zip(sweep.cells, fingerprints, strict=True)
         ]
         started = datetime.now().astimezone()
@@ -205,7 +209,7 @@ def _locked(path: Path, instead: str = "resume=false begins another one") -> IO[
         raise StorageError(f"cannot write {path / LOCK}: {error.strerror}") from error
 
 
-def _name(number: int, overrides: Sequence[str], axes: Mapping[str, Sequence[str]]) -> str:
+def _folder_name(number: int, overrides: Sequence[str], axes: Mapping[str, Sequence[str]]) -> str:
     """A cell's number and its overrides, shortened: 0003_ddpm_guidance_scale-4."""
     said = []
     for override in overrides:

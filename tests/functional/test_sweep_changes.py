@@ -52,6 +52,8 @@ def test_merged_sweeps_are_one(outputs: Path, capsys: pytest.CaptureFixture[str]
     (first, _), (second, _), _ = list_sweeps(outputs)
     lcm = next(read_results(second / "0001_lcm").images()).record.sha256
     (second / "own.txt").write_text("a note")
+    (first / "votes.jsonl").write_text('{"id": 1}\n{"id"')
+    (second / "votes.jsonl").write_text('{"id": 2}\n')
     # The first merge is stopped once its cells are there.
     shutil.copytree(second, outputs / "kept")
     changed(outputs, "merge", one, two)
@@ -68,6 +70,7 @@ def test_merged_sweeps_are_one(outputs: Path, capsys: pytest.CaptureFixture[str]
     results = read_results(first)
     assert [image.record.sha256 for image in results.images()][2] == lcm
     assert (first / "merged" / two / "own.txt").read_text() == "a note"
+    assert (first / "votes.jsonl").read_text() == '{"id": 1}\n{"id"\n{"id": 2}\n'
     assert [part.cells for part in record.parts] == [(0, 1), (1, 2)]
     assert main(["compare", str(first), "--by", "scheduler", "--metrics", "sharpness"]) == 0
 
