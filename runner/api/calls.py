@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -60,7 +59,7 @@ def sweep(*overrides: str, **keys: Any) -> Sweep:
 
     Args:
         overrides: several values are separated by commas: "scheduler=ddim,ddpm".
-        keys: the same for all runs, as Python values.
+        keys: the same for all runs, as Python values; but `axes`, which says the runs.
 
     Runs that an earlier call of the same sweep finished are not repeated, unless `resume=False`.
     With `into="last"` they join an earlier sweep, and what is not said is as there.
@@ -70,13 +69,14 @@ def sweep(*overrides: str, **keys: Any) -> Sweep:
         RunFailedError: a stage failed; those that do not depend on it ran and are stored. `sweep`
             of the error has all runs, `run` the first that failed.
     """
-    from runner.config.hydra.single import alternatives
+    from runner.config.hydra.single import combinations, complete
 
+    axes = keys.pop("axes", None)
     fixed = _fixed(keys)
     typed = _texts(overrides)
-    _, unsaid = with_unsaid([*typed, *fixed])
-    combinations = itertools.product(*map(alternatives, [*typed, *unsaid]))
-    cells = [_cell(number, [*own, *fixed]) for number, own in enumerate(combinations)]
+    _, unsaid = with_unsaid([*typed, *fixed, *([] if axes is None else [f"axes={axes}"])])
+    chosen = combinations([*typed, *unsaid], axes)
+    cells = complete([_cell(number, [*own, *fixed]) for number, own in enumerate(chosen)])
     with _without_tqdm_warning():
         finished = execute_sweep(prepare_sweep(cells)).cells
     made = Sweep.of([cell.folder for cell in finished])

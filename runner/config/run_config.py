@@ -115,6 +115,7 @@ class RunConfig:
     output_dir: Path
     progress: Progress
     report: bool
+    skip_invalid: bool
     resume: bool
     into: str | None
     retry: Retry

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from runner.config.cell import Cell
 from runner.config.choices import CacheMode
 from runner.config.overrides import assigned
 from runner.config.run_config import RunConfig
-from runner.errors import RunnerError, SweepError
+from runner.errors import ConfigError, RunnerError, SeveralError, SweepError
 from runner.graph.graph import Graph
 from runner.graph.node import Node
 from runner.graph.stage_table import is_external
@@ -21,6 +20,7 @@ from runner.planning.alike import tell_same_cells
 from runner.planning.baseline import compare_with_baselines
 from runner.planning.plan import Plan
 from runner.planning.planner import Planner
+from runner.planning.sweep_command import command_of
 from runner.system.machine import COMPARING, check_installed
 from runner.system.text import pluralize
 from runner.weights.found import FoundCheckpoint, distinct
@@ -53,6 +53,8 @@ class SweepPlan:
 
     Attributes:
         baselines: number of a compared cell -> number of its baseline.
+        left_out: what is wrong -> the cells that are left out for that (`skip_invalid`); `cells`
+            are the others, with their numbers among all.
         joined: the sweep that the cells join, whose numbers they have; None: one of their own.
         typed: the command, where its cells tell less than it does: of a search.
     """
@@ -60,6 +62,7 @@ class SweepPlan:
     cells: tuple[Cell, ...]
     plans: tuple[Plan, ...]
     baselines: Mapping[int, int]
+    left_out: Mapping[str, Sequence[Cell]] = field(default_factory=dict)
     joined: Joined | None = None
     typed: str | None = None
 
@@ -100,7 +103,7 @@ class SweepPlan:
         ]
         baselines = {own: other for own, other in self.baselines.items() if other in numbers}
         cells, plans = (cell for cell, _ in kept), (plan for _, plan in kept)
-        return SweepPlan(tuple(cells), tuple(plans), baselines, self.joined, self.typed)
+        return replace(self, cells=tuple(cells), plans=tuple(plans), baselines=baselines)
 
     def numbered(self, numbers: Sequence[int]) -> SweepPlan:
         """The same with other numbers of the cells."""
@@ -114,12 +117,20 @@ class SweepPlan:
         axes = self.axes
         return " ".join(o for o in cell.overrides if o.partition("=")[0] in axes)
 
+    def left_out_lines(self) -> list[str]:
+        """Which cells are left out, and why; empty where none is."""
+        if not self.left_out:
+            return []
+        count = sum(map(len, self.left_out.values()))
+        of = pluralize(count + len(self.cells), "cell")
+        return [f"{count} of {of} left out, as they cannot be", *_fault_lines(self.left_out)]
+
     @property
     def command(self) -> str:
-        """The command that runs the sweep, if its cells are all combinations of the axes."""
+        """The command that runs the sweep."""
         if self.joined:
             return self.joined.command
-        return self.typed or command_of(self.cells)
+        return self.typed or command_of_cells(self.cells)
 
     @property
     def checkpoints(self) -> list[FoundCheckpoint]:
@@ -151,13 +162,11 @@ def axes_of(cells: Iterable[Cell]) -> dict[str, tuple[str, ...]]:
     return {key: tuple(found) for key, found in values.items() if len(found) > 1}
 
 
-def command_of(cells: Sequence[Cell]) -> str:
-    """The command that runs a sweep, if its cells are all combinations of the axes."""
-    axes, first = axes_of(cells), cells[0]
-    fixed = [o for o in first.overrides if o.partition("=")[0] not in axes]
-    swept = [f"{key}={','.join(values)}" for key, values in axes.items()]
-    flags = first.config.flags if isinstance(first.config, RunConfig) else ()
-    return shlex.join(["kandinsky", "run", *flags, "-m", *fixed, *swept])
+def command_of_cells(cells: Sequence[Cell]) -> str:
+    """The command that runs a sweep of these cells."""
+    first = cells[0].config
+    flags = first.flags if isinstance(first, RunConfig) else ()
+    return command_of([cell.overrides for cell in cells], axes_of(cells), flags)
 
 
 def _run(graphs: Iterable[Graph]) -> Iterator[Node]:
@@ -175,34 +184,47 @@ def plan_sweep(
         download: fetch pictures that are not on disk.
 
     Raises:
-        SweepError: some cells cannot be run; it names them all.
+        SweepError: some cells cannot be run, and `skip_invalid` does not leave them out; it names
+            them all.
     """
     planner = Planner(download=download)
-    plans: list[Plan] = []
+    planned: list[tuple[Cell, Plan]] = []
     faults: dict[str, list[Cell]] = {}
+    slips = False
     for cell in cells:
         try:
             if isinstance(cell.config, RunnerError):
                 raise cell.config
             if cell.config.report:
                 check_installed("report", "true", COMPARING, "report=false")
-            plans.append(planner.plan(cell.config))
+            planned.append((cell, planner.plan(cell.config)))
         except RunnerError as error:
             faults.setdefault(str(error), []).append(cell)
+            # What else there is: names that do not exist.
+            slips = slips or not isinstance(error, ConfigError | SeveralError)
+    left, plans = [cell for cell, _ in planned], [plan for _, plan in planned]
+    left_out: dict[str, list[Cell]] = {}
+    if left and not slips and all(plan.run.skip_invalid for plan in plans):
+        left_out, faults = faults, {}
     baselines: dict[int, int] = {}
     if not faults:
-        plans, baselines, faults = compare_with_baselines(cells, plans, planner.nodes_of)
+        plans, baselines, faults = compare_with_baselines(left, plans, planner.nodes_of)
     if faults:
         raise _sweep_error(faults, len(cells))
-    return SweepPlan(tuple(cells), tuple(tell_same_cells(cells, plans)), baselines, joined)
+    told = tuple(tell_same_cells(left, plans))
+    return SweepPlan(tuple(left), told, baselines, left_out, joined)
 
 
 def _sweep_error(faults: Mapping[str, Sequence[Cell]], cells: int) -> SweepError:
     wrong = sum(map(len, faults.values()))
-    lines = [f"{wrong} of {pluralize(cells, 'cell')} cannot be run, so none was begun"]
+    first = f"{wrong} of {pluralize(cells, 'cell')} cannot be run, so none was begun"
+    return SweepError("\n".join([first, *_fault_lines(faults)]))
+
+
+def _fault_lines(faults: Mapping[str, Sequence[Cell]]) -> Iterator[str]:
     for message, having in faults.items():
-        lines += [f"  {_named(having)}", *(f"    {line}" for line in message.splitlines())]
-    return SweepError("\n".join(lines))
+        yield f"  {_named(having)}"
+        yield from (f"    {line}" for line in message.splitlines())
 
 
 def _named(cells: Sequence[Cell]) -> str:

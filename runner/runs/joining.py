@@ -17,7 +17,7 @@ from runner.config.overrides import as_override, assigned
 from runner.config.resolve import resolve_record
 from runner.config.run_config import RunConfig
 from runner.errors import ConfigError
-from runner.planning.sweep import Joined, axes_of, command_of
+from runner.planning.sweep import Joined, axes_of, command_of_cells
 from runner.recording.manifest import Manifest
 from runner.recording.sweep_record import CellEntry, SweepRecord, named_sweep
 from runner.runs.fingerprint import NOT_IDENTITY, hash_of
@@ -25,7 +25,7 @@ from runner.system.files import below
 from runner.system.text import pluralize
 from runner.tracking.status import Status
 
-PICTURES = ("prompt", "prompt_file", "seeds")
+PICTURES = ("prompt", "prompt_file", "prompt_template", "seeds")
 GROWS = {*PICTURES, "metrics"}
 APART = NOT_IDENTITY | GROWS | {"name", "question", "baseline", "objective", "tracking", "cache"}
 """Keys by which cells are no others; unless they are axes."""
@@ -64,7 +64,7 @@ def joined(
         )
     path, record = named_sweep(output_dir, named, "into")
     found = _Join(path, record, right, APART).cells()
-    return _in_place(cells, found), _joined(path, record, right, command_of(right))
+    return _in_place(cells, found), _joined(path, record, right, command_of_cells(right))
 
 
 def _in_place(cells: Sequence[Cell], found: Sequence[Cell]) -> list[Cell]:
@@ -188,7 +188,8 @@ def _with(run: RunConfig, changed: Mapping[str, Any]) -> RunConfig:
     """The run with other values of some keys, checked."""
     read = resolve_record({**run.composed, **changed})
     names = ("question", "baseline", "objective", "prompts", "seeds", "metrics", "composed")
-    composed = {**run.composed, **{key: read.composed[key] for key in changed}}
+    composed = {key: value for key, value in run.composed.items() if key not in changed}
+    composed |= {key: read.composed[key] for key in changed if key in read.composed}
     return replace(run, **{n: getattr(read, n) for n in names[:-1]}, composed=composed)
 
 
@@ -208,13 +209,19 @@ def _grown(run: RunConfig, manifest: Manifest, grows: Collection[str], number: i
     changed: dict[str, Any] = {}
     if set(prompts) != set(run.prompts) and "prompt" in grows:
         changed |= {"prompt": list(prompts), "prompt_file": None}
+        if run.composed.get("prompt_template") is not None:
+            changed["prompt_template"] = None
     if set(seeds) != set(run.seeds):
         changed["seeds"] = list(seeds)
     had: Mapping[str, Any] = manifest.config.get("metrics") or {}
     if "metrics" in grows and had.keys() - run.metrics.keys():
         changed["metrics"] = {**_trusted(had, run), **run.composed["metrics"]}
     run = _named(run, manifest)
-    return _with(run, changed) if changed else run
+    grown = _with(run, changed) if changed else run
+    if set(grown.prompts) != set(prompts):
+        problem = "changes prompts once more that it has changed in the sweep already"
+        raise ConfigError("prompt_replace", run.composed.get("prompt_replace"), problem, "null")
+    return grown
 
 
 def _pictures(manifest: Manifest) -> list[tuple[str, int]]:
@@ -242,7 +249,8 @@ def _overrides(entry: CellEntry, cell: Cell, run: RunConfig, grown: RunConfig) -
     """What was typed for the cell then and now, with all its prompts and seeds."""
     said = {**assigned(entry.overrides), **assigned(cell.overrides)}
     if set(grown.prompts) != set(run.prompts):
-        said.pop("prompt_file", None)
+        for key in ("prompt_file", "prompt_template"):
+            said.pop(key, None)
         said["prompt"] = as_override(list(grown.prompts))
     if set(grown.seeds) != set(run.seeds):
         said["seeds"] = as_override(list(grown.seeds))

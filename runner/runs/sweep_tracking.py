@@ -114,8 +114,9 @@ class SweepTracking:
         if self._record.parts:
             commands = self._record.commands
             cells = f"{pluralize(len(self._record.cells), 'cell')}, {cells} of the last command"
+        left_out = "".join(f"\n\n    {line}" for line in sweep.left_out_lines()[:1])
         lines = "".join(f"    {command}\n" for command in commands)
-        return f"{question}{cells}, each distinct stage once: {stages}\n\n{lines}"
+        return f"{question}{cells}, each distinct stage once: {stages}{left_out}\n\n{lines}"
 
 
 def _address(plan: Plan) -> str:

@@ -20,9 +20,11 @@ from runner.system.files import expand_home
 from runner.tracking.places import absolute_uri, is_named
 
 TAKEN = {
-    *DRAWN, *GROWS, "experiment", "question", "baseline", "objective", "bench", "warmup",
-    "repeats", "cache", "tracking",
+    *DRAWN, *GROWS, "prompt_replace", "experiment", "question", "baseline", "objective", "bench",
+    "warmup", "repeats", "cache", "tracking",
 }  # fmt: skip
+PROMPTS = {"prompt", "prompt_file", "prompt_template"}
+"""Of which one says the prompts."""
 MULTIRUN = ("-m", "--multirun")
 
 
@@ -42,7 +44,11 @@ def with_unsaid(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
         return list(arguments), []
     output_dir = Path(expand_home(said.get("output_dir", "outputs"))).absolute()
     path, record = named_sweep(output_dir, named, "into")
-    plain = {key.lstrip("+~").partition("@")[0]: value for key, value in said.items()}
+    plain = {
+        key.lstrip("+~").partition("@")[0]: value
+        for keys, value in said.items()
+        for key in keys.split(",")  # of values that change together
+    }
     taken = list(_taken(record, plain, named))
     many = [] if {*arguments} & {*MULTIRUN} else ["-m"]
     compared = {} if "baseline" in plain else _baseline(path, record)
@@ -74,8 +80,14 @@ def _taken(record: SweepRecord, pairs: Mapping[str, str], named: str) -> Iterato
         for key, value in cell.items():
             if _may_be_taken(key, value) and not _is_said(key.lstrip("+"), said):
                 values.setdefault(key, {})[value] = None
-    if said & {"prompt", "prompt_file"}:
-        values = {key: own for key, own in values.items() if not key.startswith("prompt")}
+    if said & PROMPTS:
+        values = {key: own for key, own in values.items() if key not in PROMPTS}
+    if "axes" in said:  # which keys it has, its reader finds out
+        values = {
+            key: own
+            for key, own in values.items()
+            if key not in record.axes and key not in pairs["axes"]
+        }
     _check_product(cells, {key: own for key, own in values.items() if key in record.axes}, named)
     for key, own in values.items():
         if len(own) > 1 and key not in record.axes and head_of(key) in GROWS:

@@ -16,7 +16,8 @@ COMPOSED = ("run", "plan", "download")
 
 FLAGS_OF_PATHS = ("--config-dir", "-cd", "--config-path", "-cp", "--graph")
 KEYS_OF_PATHS = (
-    "inputs.image", "inputs.mask", "inputs.hint", "prompt_file", "output_dir", "tracking.uri",
+    "inputs.image", "inputs.mask", "inputs.hint", "prompt_file", "axes", "output_dir",
+    "tracking.uri",
 )  # fmt: skip
 
 

@@ -22,6 +22,7 @@ from runner.planning.memory import reckoned, weights_bytes
 from runner.planning.plan import Plan
 from runner.planning.planner import results_dir
 from runner.planning.sweep import SweepPlan
+from runner.planning.sweep_command import combinations
 from runner.runs.grown import joined_lines
 from runner.runs.prepare import look_up_run, look_up_sweep
 from runner.system.machine import check_installed, device_memory
@@ -123,12 +124,15 @@ def sweep_text(sweep: SweepPlan) -> str:
     lines = [f"{pluralize(len(sweep.cells), 'cell')}, {pluralize(images, 'image')}"]
     lines += [f"  {pluralize(n, 'cell')}: {what}" for what, n in made.items()]
     axes = sweep.axes
-    lines += ["axes", *(f"  {key:<28} {', '.join(values)}" for key, values in axes.items())]
+    whole = combinations(axes)
+    some = f" ({len(sweep.cells)} of {whole} combinations)" if whole > len(sweep.cells) else ""
+    lines += [f"axes{some}", *(f"  {key:<28} {', '.join(values)}" for key, values in axes.items())]
     if len(sweep.cells) <= LISTED_CELLS:
         lines.append("cells")
         for cell in sweep.cells:
             apart = [text for text in cell.overrides if text.partition("=")[0] in axes]
             lines.append(f"  {cell.number:<4} {' '.join(apart)}")
+    lines += sweep.left_out_lines()
     changed = Counter(plan.scheduler.changed for plan in sweep.plans if plan.scheduler.changed)
     lines += [f"  {pluralize(n, 'cell')}, {what}" for what, n in changed.items()]
     noted = Counter(warning for plan in sweep.plans for warning in plan.warnings)

@@ -45,7 +45,7 @@ def _needs_workers(arguments: Sequence[str]) -> bool:
     """Whether several workers of this machine are likely, so that their imports can start now."""
     keys = {argument.partition("=")[0].lstrip("+") for argument in arguments}
     return (
-        not keys.isdisjoint({"-m", "--multirun"})
+        not keys.isdisjoint({"-m", "--multirun", "axes"})
         and keys.isdisjoint({"workers", "device", "bench", "hydra/launcher"})
         and sys.platform.startswith("linux")
         and cpu_cores() > 1

@@ -154,6 +154,7 @@ DOES_NOT: dict[str, list[Any]] = {
     "output_dir": [Path("elsewhere").absolute()],
     "progress": list(Progress),
     "report": [True],
+    "skip_invalid": [True],
     "resume": [False],
     "into": ["last"],
     "retry": list(Retry),

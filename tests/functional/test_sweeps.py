@@ -86,6 +86,24 @@ def test_its_command_finds_the_configs_that_it_was_made_with(
     assert main(["plan", *shlex.split(command)[2:]]) == 0
 
 
+def test_cells_that_are_no_product_are_gone_on_with_by_their_command(
+    sweep: Callable[..., list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    """With drawn seeds, which the record holds as numbers, and one cell that cannot be."""
+    entries = "[{scheduler: ddpm, scheduler.eta: [null, 0.5]}, {scheduler: ddim}]"
+    cells = sweep(f"axes={entries}", "seeds=random(1)", "skip_invalid=true")
+    folder = tmp_path / "sweeps" / "latest"
+    record = SweepRecord.read(folder)
+    drawn = json.loads((tmp_path / "sweeps" / "default" / "seeds.json").read_text())["drawn"]
+    assert [[image["seed"] for image in cell["images"]] for cell in cells] == [drawn, drawn]
+    assert [cell.folder for cell in record.cells] == ["0000_ddpm", "0002_ddim"]
+    assert f"seeds=[{drawn[0]}]" in record.command
+    assert main(shlex.split(record.command)[1:]) == 0
+    again = SweepRecord.read(folder)
+    assert (again.attempts, again.fingerprint) == (2, record.fingerprint)
+    assert again.totals["stages_run"] == record.totals["stages_run"]
+
+
 def test_totals_are_of_all_attempts(
     sweep: Callable[..., list[dict[str, Any]]], tmp_path: Path
 ) -> None:

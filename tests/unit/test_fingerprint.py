@@ -19,6 +19,7 @@ Composed = Callable[..., RunConfig]
 
 CHANGEABLE = {
     "report", "resume", "into", "retry", "workers", "progress", "debug", "output_dir", "threads",
+    "axes", "skip_invalid",
 }  # fmt: skip
 
 

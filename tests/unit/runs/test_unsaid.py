@@ -57,6 +57,15 @@ def test_what_is_said_is_not_taken(tmp_path: Path) -> None:
     assert arguments.count("-m") == 1
 
 
+def test_axes_and_pairs_say_their_keys(tmp_path: Path) -> None:
+    write(tmp_path, ALL)
+    given = ["into=last", f"output_dir={tmp_path}"]
+    axes = "axes=[{scheduler: lcm, seeds: [[2]]}]"
+    assert sorted(with_unsaid([*given, axes])[1]) == sorted(TAKEN)
+    pairs = "scheduler,decoder.guidance_scale=[lcm,ddim],[1,2]"
+    assert sorted(with_unsaid([*given, pairs])[1]) == sorted([*TAKEN, "seeds=[0,1]"])
+
+
 def test_cells_that_are_no_product_need_their_axes_said(tmp_path: Path) -> None:
     write(tmp_path, [*ALL, ("lcm", "1")])
     given = ["into=last", f"output_dir={tmp_path}", "seeds=[2]"]
