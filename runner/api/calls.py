@@ -21,6 +21,7 @@ from runner.runs.execute import SUCCESS
 from runner.runs.prepare import prepare_sweep
 from runner.runs.run import execute_run
 from runner.runs.sweep import execute_sweep
+from runner.runs.unsaid import with_unsaid
 
 
 def generate(*overrides: str, **keys: Any) -> Run:
@@ -61,6 +62,7 @@ def sweep(*overrides: str, **keys: Any) -> Sweep:
         keys: the same for all runs, as Python values; but `axes`, which says the runs.
 
     Runs that an earlier call of the same sweep finished are not repeated, unless `resume=False`.
+    With `into="last"` they join an earlier sweep, and what is not said is as there.
 
     Raises:
         SweepError: some of the configs are wrong; names them all; nothing ran.
@@ -71,7 +73,9 @@ def sweep(*overrides: str, **keys: Any) -> Sweep:
 
     axes = keys.pop("axes", None)
     fixed = _fixed(keys)
-    chosen = combinations(_texts(overrides), axes)
+    typed = _texts(overrides)
+    _, unsaid = with_unsaid([*typed, *fixed, *([] if axes is None else [f"axes={axes}"])])
+    chosen = combinations([*typed, *unsaid], axes)
     cells = complete([_cell(number, [*own, *fixed]) for number, own in enumerate(chosen)])
     with _without_tqdm_warning():
         finished = execute_sweep(prepare_sweep(cells)).cells

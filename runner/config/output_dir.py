@@ -53,7 +53,11 @@ def run_name(name: str | None, experiment: str | None) -> str:
     """The name of the folder of a config's runs. Raises ConfigError where it cannot be one."""
     chosen = name if name is not None else experiment or "default"
     # An experiment of a user's own may lie in a folder: experiment=mine/steps.
-    chosen = chosen.replace("/", "-") if name is None else chosen
+    return check_name(chosen.replace("/", "-") if name is None else chosen)
+
+
+def check_name(chosen: str) -> str:
+    """Check the name of a run or sweep. Raises ConfigError where no folder may have it."""
     if not RUN_NAME.fullmatch(chosen):
         raise ConfigError(
             "name", chosen, "cannot be the name of a folder", "letters, digits, _ - ."

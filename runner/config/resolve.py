@@ -44,8 +44,8 @@ from runner.system.credentials import strip_credentials, strip_override
 from runner.system.files import fit_name
 
 DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
-OF_THE_SWEEP = ("axes", "skip_invalid")
-"""Keys that say which cells there are, and nothing of a cell."""
+OF_THE_SWEEP = ("axes", "skip_invalid", "into")
+"""Keys that say which cells there are and where they go, and nothing of a cell."""
 LATER_KEYS = ("prompt_template", "prompt_replace")
 """Recorded where they are set: so what was recorded before them stays the same."""
 LONGEST_EXPERIMENT = 500

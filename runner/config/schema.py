@@ -243,6 +243,14 @@ class Config:
         "are reused either way.",
         identity=False,
     )
+    into: str | None = key(
+        None,
+        "The sweep that the cells of this one join: further values, prompts, seeds and metrics. "
+        "What it has is left alone, and nothing is drawn anew. null: a sweep of its own.",
+        takes="`last`, or a sweep's id, name or folder in `output_dir`",
+        identity=False,
+        path=True,
+    )
     retry: Retry = key(
         Retry.missing,
         "Cells that a resumed sweep runs. `missing`: those without all their images; `failed`: "

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 
 from runner.config.cell import Cell
 from runner.config.choices import CacheMode
@@ -29,6 +30,24 @@ SHOWN_CELLS = 3
 
 
 @dataclass(frozen=True)
+class Joined:
+    """The sweep that cells join.
+
+    Attributes:
+        path: its folder.
+        attempts: by its record when the cells got their numbers: another number says that another
+            command has changed it meanwhile.
+        axes: its own, with the values of the cells that join as they were typed, and theirs.
+        command: the one that was typed; "": a further batch of the same.
+    """
+
+    path: Path
+    attempts: int
+    axes: Mapping[str, tuple[str, ...]]
+    command: str
+
+
+@dataclass(frozen=True)
 class SweepPlan:
     """All that a sweep will do, known before it starts: a plan for each cell, in order.
 
@@ -36,12 +55,16 @@ class SweepPlan:
         baselines: number of a compared cell -> number of its baseline.
         left_out: what is wrong -> the cells that are left out for that (`skip_invalid`); `cells`
             are the others, with their numbers among all.
+        joined: the sweep that the cells join, whose numbers they have; None: one of their own.
+        typed: the command, where its cells tell less than it does: of a search.
     """
 
     cells: tuple[Cell, ...]
     plans: tuple[Plan, ...]
     baselines: Mapping[int, int]
     left_out: Mapping[str, Sequence[Cell]] = field(default_factory=dict)
+    joined: Joined | None = None
+    typed: str | None = None
 
     @property
     def runs(self) -> list[RunConfig]:
@@ -69,11 +92,7 @@ class SweepPlan:
     @cached_property
     def axes(self) -> dict[str, tuple[str, ...]]:
         """Config key that differs between cells -> its values, in order of first appearance."""
-        values: dict[str, dict[str, None]] = {}
-        for cell in self.cells:
-            for key, value in assigned(cell.overrides).items():
-                values.setdefault(key, {})[value] = None
-        return {key: tuple(found) for key, found in values.items() if len(found) > 1}
+        return dict(self.joined.axes) if self.joined else axes_of(self.cells)
 
     def part(self, numbers: Collection[int]) -> SweepPlan:
         """The plan of only some of the cells, by their numbers."""
@@ -84,7 +103,14 @@ class SweepPlan:
         ]
         baselines = {own: other for own, other in self.baselines.items() if other in numbers}
         cells, plans = (cell for cell, _ in kept), (plan for _, plan in kept)
-        return SweepPlan(tuple(cells), tuple(plans), baselines, self.left_out)
+        return replace(self, cells=tuple(cells), plans=tuple(plans), baselines=baselines)
+
+    def numbered(self, numbers: Sequence[int]) -> SweepPlan:
+        """The same with other numbers of the cells."""
+        new = dict(zip((cell.number for cell in self.cells), numbers, strict=True))
+        cells = tuple(cell.numbered(new[cell.number]) for cell in self.cells)
+        baselines = {new[own]: new[other] for own, other in self.baselines.items()}
+        return replace(self, cells=cells, baselines=baselines)
 
     def label(self, cell: Cell) -> str:
         """The values that distinguish a cell from the others."""
@@ -102,8 +128,9 @@ class SweepPlan:
     @property
     def command(self) -> str:
         """The command that runs the sweep."""
-        overrides = [cell.overrides for cell in self.cells]
-        return command_of(overrides, self.axes, self.runs[0].flags)
+        if self.joined:
+            return self.joined.command
+        return self.typed or command_of_cells(self.cells)
 
     @property
     def checkpoints(self) -> list[FoundCheckpoint]:
@@ -126,15 +153,34 @@ class SweepPlan:
         return Counter(node.stage for node in self.work)
 
 
+def axes_of(cells: Iterable[Cell]) -> dict[str, tuple[str, ...]]:
+    """Config key that differs between cells -> its values, in order of first appearance."""
+    values: dict[str, dict[str, None]] = {}
+    for cell in cells:
+        for key, value in assigned(cell.overrides).items():
+            values.setdefault(key, {})[value] = None
+    return {key: tuple(found) for key, found in values.items() if len(found) > 1}
+
+
+def command_of_cells(cells: Sequence[Cell]) -> str:
+    """The command that runs a sweep of these cells."""
+    first = cells[0].config
+    flags = first.flags if isinstance(first, RunConfig) else ()
+    return command_of([cell.overrides for cell in cells], axes_of(cells), flags)
+
+
 def _run(graphs: Iterable[Graph]) -> Iterator[Node]:
     """The nodes of graphs that are run: all but external ones."""
     return (node for graph in graphs for node in graph if not is_external(node))
 
 
-def plan_sweep(cells: Sequence[Cell], *, download: bool = False) -> SweepPlan:
+def plan_sweep(
+    cells: Sequence[Cell], joined: Joined | None = None, *, download: bool = False
+) -> SweepPlan:
     """Plan every cell.
 
     Args:
+        joined: the sweep that the cells join.
         download: fetch pictures that are not on disk.
 
     Raises:
@@ -165,7 +211,8 @@ def plan_sweep(cells: Sequence[Cell], *, download: bool = False) -> SweepPlan:
         plans, baselines, faults = compare_with_baselines(left, plans, planner.nodes_of)
     if faults:
         raise _sweep_error(faults, len(cells))
-    return SweepPlan(tuple(left), tuple(tell_same_cells(left, plans)), baselines, left_out)
+    told = tuple(tell_same_cells(left, plans))
+    return SweepPlan(tuple(left), told, baselines, left_out, joined)
 
 
 def _sweep_error(faults: Mapping[str, Sequence[Cell]], cells: int) -> SweepError:

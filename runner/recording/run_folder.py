@@ -49,6 +49,7 @@ class RunFolder(Observer):
         attempt: names the process that runs it: this run, or an attempt at its sweep.
         on_image: called with the number and the complete file of each image.
         on_input: called with the complete file of each input picture.
+        kept: pictures of an earlier attempt that stay, with their names.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class RunFolder(Observer):
         attempt: str,
         on_image: Callable[[int, Path], None],
         on_input: Callable[[Path], None],
+        kept: Sequence[SavedImage] = (),
     ) -> None:
         self._plan = plan
         self.environment = describe(plan)
@@ -83,6 +85,17 @@ class RunFolder(Observer):
         # By number: workers finish them in any order.
         self._saved: dict[int, SavedImage] = {}
         self._inputs: dict[str, str] = {}  # by file: the hash of its pixels
+        there = {(one.prompt, one.seed): one for one in kept}
+        for planned in plan.images:
+            index = planned.request.index
+            if own := there.get((planned.request.prompt, planned.request.seed)):
+                self._saved[index] = own
+                self._scores[index] |= own.scores
+                self._inputs |= {file: own.inputs_sha256[name] for name, file in own.inputs.items()}
+        self._kept = frozenset(self._saved)
+        numbers = [int(own.file.partition("_")[0]) for own in kept]
+        new = (one.request.index for one in plan.images if one.request.index not in self._kept)
+        self._numbers = {index: n for n, index in enumerate(new, max(numbers, default=-1) + 1)}
         self.failures: list[SavedFailure] = []
         self.mlflow_run_id: str | None = None
         self.path = path
@@ -113,7 +126,8 @@ class RunFolder(Observer):
         assert isinstance(picture, Image.Image)
         for request in requests:
             with hold_back():  # no file without its entry in manifest and log
-                image = self._save(result, request, picture)
+                kept = self._saved[request.index] if request.index in self._kept else None
+                image = kept or self._save(result, request, picture)
                 self._saved[request.index] = image
                 self._on_image(request.index, self.path / image.file)
             if time.monotonic() - self._written > SECONDS_BETWEEN_MANIFESTS:
@@ -133,7 +147,8 @@ class RunFolder(Observer):
     def _ordered(self, index: int) -> dict[str, float]:
         """An image's scores, the metrics in the config's order."""
         order = [metric.name for metric in self._plan.metrics]
-        found = self._scores[index].items()
+        every = self._scores[index].items()
+        found = [(name, value) for name, value in every if name.partition(".")[0] in order]
         return dict(sorted(found, key=lambda one: order.index(one[0].partition(".")[0])))
 
     def node_failed(self, node: Node, error: RunnerError) -> None:
@@ -161,7 +176,7 @@ class RunFolder(Observer):
         self._written = time.monotonic()
 
     def _save(self, result: NodeResult, request: ImageRequest, image: Image.Image) -> SavedImage:
-        name = f"{request.index:04d}_{slug(request.prompt)}_seed{request.seed}.png"
+        name = f"{self._numbers[request.index]:04d}_{slug(request.prompt)}_seed{request.seed}.png"
         nodes, inputs = result.node.lineage(), self._saved_inputs(result)
         saved = SavedImage(
             file=name,

@@ -135,6 +135,9 @@ class Delivery:
                 self._on_run(first["run"], self._runs[first["run"]])
             else:
                 self._missed.add(first["run"])
+        elif kind == "delete":
+            if first["run"] in self._runs:  # in MLflow's sense: it can be restored there
+                self._client.delete_run(self._runs[first["run"]])
         elif kind == "end":
             run = self._runs[first["run"]]
             self._client.set_terminated(run, first["status"], end_time=first["time_ms"])

@@ -23,11 +23,13 @@ from runner.planning.plan import Plan
 from runner.planning.planner import results_dir
 from runner.planning.sweep import SweepPlan
 from runner.planning.sweep_command import combinations
+from runner.runs.grown import joined_lines
 from runner.runs.prepare import look_up_run, look_up_sweep
 from runner.system.machine import check_installed, device_memory
 from runner.system.signals import leave, signals
 from runner.system.text import format_bytes, pluralize
 from runner.verbs.plan_weights import weights_lines
+from runner.verbs.run import joining
 
 LISTED_CELLS = 30
 """Up to so many cells are listed one by one."""
@@ -54,7 +56,7 @@ def main(arguments: list[str]) -> int:
     if {"-h", "--help"} & set(arguments):
         print(USAGE)
         return 0
-    others, file = split_graph_option(arguments)
+    others, file = split_graph_option(joining(arguments))
 
     def job(run: RunConfig) -> int:
         plan, unreached = look_up_run(run)
@@ -65,7 +67,7 @@ def main(arguments: list[str]) -> int:
 
     def sweep_job(cells: Sequence[Cell], _: Cluster | None) -> Swept:
         sweep, unreached = look_up_sweep(cells)
-        print(sweep_text(sweep))
+        print(sweep_text(sweep), *joined_lines(sweep), sep="\n")
         _tell(unreached)
         _draw(sweep.graph, file)
         return Swept(0)

@@ -156,6 +156,7 @@ DOES_NOT: dict[str, list[Any]] = {
     "report": [True],
     "skip_invalid": [True],
     "resume": [False],
+    "into": ["last"],
     "retry": list(Retry),
     "debug": [True],
     "composed": [{}],

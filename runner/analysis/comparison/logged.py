@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from runner.analysis.comparison.writing import FOLDER
 from runner.analysis.results import SweepResult
@@ -26,8 +27,12 @@ def log(
     files: Sequence[Path],
     folder_there: str = FOLDER,
     what: str = "comparison",
+    *,
+    tags: Mapping[str, str] | None = None,
+    metrics: Mapping[str, float] | None = None,
 ) -> None:
-    """Deliver the files to the sweep's MLflow run; later where its server does not answer.
+    """Deliver the files, tags and metrics to the sweep's MLflow run; later where its server does
+    not answer.
 
     Does nothing where the sweep was not tracked, or where its MLflow store is gone.
 
@@ -56,7 +61,13 @@ def log(
             # Named as a later attempt at the sweep, with a number that no attempt has: so the
             # records of earlier attempts are delivered first.
             name = f"{sweep_id}{f'-{number}' if number else ''}.{now_ms()}"
-            _log(output_dir, uri, name, runs, experiments, files, folder_there, what)
+            records: list[tuple[str, Mapping[str, Any]]] = []
+            if tags:
+                records.append(("tags", {"tags": dict(tags)}))
+            if metrics:
+                values = {"metrics": dict(metrics), "time_ms": now_ms(), "step": 0}
+                records.append(("metrics", values))
+            _log(output_dir, uri, name, runs, experiments, files, folder_there, what, records)
 
 
 def _stores(results: SweepResult) -> dict[str | None, list[str]]:
@@ -80,6 +91,7 @@ def _log(
     files: Sequence[Path],
     folder_there: str,
     what: str,
+    records: Sequence[tuple[str, Mapping[str, Any]]],
 ) -> None:
     try:
         session = TrackingSession(output_dir, uri, name)
@@ -92,6 +104,8 @@ def _log(
             session.look_up(run, experiment)
         for file in files:
             session.file(run, file, folder_there)
+        for kind, content in records:
+            session.append(kind, run, **content)
     session.close()
     if (output_dir / SPOOLS / name).exists():
         sync = for_outputs("sync", output_dir)
