@@ -17,6 +17,7 @@ from runner.runs.fingerprint import hash_of
 from runner.runs.grown import axis_keys, parts_of, with_axes
 from runner.runs.joining import APART, head_of, manifests_of
 from runner.runs.sweep_care import KeptSweep, held, own_totals, remove, with_mlflow
+from runner.runs.sweep_tracking import CELL_TAG
 from runner.system.files import below
 from runner.system.untrusted import read_regular
 from runner.tracking.session import TrackingSession
@@ -62,10 +63,10 @@ def merge(into: KeptSweep, other: KeptSweep) -> tuple[int, int]:
         record.write(into.path)
         here = manifests_of(into.path, record.cells)
         # Also those that a merge moved which was stopped here.
-        known = {manifest.run_id for manifest in here.values()}
-        ids = [manifest.run_id for manifest in its.values() if manifest.run_id in known]
+        cells = {manifest.run_id: number for number, manifest in here.items()}
+        ids = [manifest.run_id for manifest in its.values() if manifest.run_id in cells]
         if parent is not None:
-            with_mlflow(other, ids, lambda session, run: _under(session, run, parent))
+            with_mlflow(other, ids, lambda session, run: _under(session, run, parent, cells[run]))
         with_mlflow(other, other.run_ids()[0], lambda session, run: session.append("delete", run))
         _keep_rest(into.path, other)
         remove(other)
@@ -176,8 +177,9 @@ def _record(
     )
 
 
-def _under(session: TrackingSession, run: str, parent: str) -> None:
-    session.append("tags", run, tags={"mlflow.parentRunId": parent})
+def _under(session: TrackingSession, run: str, parent: str, cell: int) -> None:
+    tags = {"mlflow.parentRunId": parent, CELL_TAG: str(cell)}
+    session.append("tags", run, tags=tags)
 
 
 def _keep_rest(into: Path, other: KeptSweep) -> None:

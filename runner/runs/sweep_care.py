@@ -17,6 +17,7 @@ from runner.errors import ConfigError, StorageError, TrackingError
 from runner.recording.recorded import read_config
 from runner.recording.sweep_record import LOCK, SWEEP, SweepRecord, list_sweeps, named_sweep
 from runner.runs.joining import manifests_of
+from runner.runs.names import sweep_name
 from runner.system.files import LATEST, fit_name
 from runner.system.locks import hold
 from runner.tracking.session import TrackingSession, now_ms
@@ -107,9 +108,8 @@ def rename(sweep: KeptSweep, name: str) -> Path:
         raise ConfigError("name", name, f"{target} is there already")
     with held(sweep):
         parents, _ = sweep.run_ids()
-        with_mlflow(sweep, parents, lambda session, run: session.append(
-            "tags", run, tags={"mlflow.runName": f"{name} sweep"}
-        ))  # fmt: skip
+        tags = {"mlflow.runName": sweep_name(name, sweep.record.axes)}
+        with_mlflow(sweep, parents, lambda session, run: session.append("tags", run, tags=tags))
         replace(sweep.record, name=name).write(sweep.path)
         if target != sweep.path:
             try:

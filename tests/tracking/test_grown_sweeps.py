@@ -49,7 +49,7 @@ def test_its_life(place: Workplace) -> None:
         assert run.info.status == "FINISHED"
         if run is not parent:
             assert run.data.metrics["images"] == 3
-            assert len(mlflow.artifacts(run, "images")) == 3
+            assert len(mlflow.pictures(run)) == 3
             assert "[0, 1, 2]" in run.data.tags["runner.resumed_with"]
     assert "into=last" in parent.data.tags["mlflow.note.content"]
 
@@ -65,6 +65,7 @@ def test_its_life(place: Workplace) -> None:
     for cell in cells(place):
         run = runs[read_manifest(cell)["mlflow_run_id"]]
         assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
+        assert run.data.tags["runner.cell"] == str(int(cell.name[:4]))
     status, output = place.run("into=last", "scheduler=lcm", "seeds=[0,1]", "workers=1")
     assert status == 0, output
     assert "1 of 1 cell" in output
@@ -73,7 +74,7 @@ def test_its_life(place: Workplace) -> None:
     did(place, "sweeps", "rename", "last", "named")
     ((renamed, record),) = list_sweeps(place.outputs)
     assert (renamed.parent.name, record.name) == ("named", "named")
-    assert mlflow.client.get_run(parent.info.run_id).info.run_name == "named sweep"
+    assert mlflow.client.get_run(parent.info.run_id).info.run_name == "named: scheduler"
     status, output = ended(place.start("sweeps", "delete", "named"))
     assert status == 2
     assert "4 cells, 9 pictures" in output
