@@ -30,7 +30,7 @@ VERBS = {
     "vote": "let people choose between a sweep's pictures, without telling which is which",
     "table": "the pictures of sweeps and runs as one table: axes, prompt, seed, scores, file",
     "export": "the pictures of a run or a sweep as scorers of benchmarks read them",
-    "sweeps": "list the sweeps that were run, and how far each came",
+    "sweeps": "list the sweeps and how far each came; merge, delete and rename them",
     "cache": "show, check and trim the store of stage results",
     "ui": "open the MLflow pages of what was made",
     "sync": "deliver records that a tracking server did not take yet",

@@ -134,23 +134,31 @@ class SubmititLauncher(CellLauncher):
 class CellSweeper(Sweeper):
     """`hydra/sweeper=cells`: each combination of the overrides' values is a cell.
 
-    It differs from Hydra's basic sweeper in three ways: its multirun.yaml holds no credentials,
-    patterns reach into subfolders of options, and it does not compose every cell in advance to
-    validate it: `CellLauncher` reports all invalid cells.
+    It differs from Hydra's basic sweeper in four ways: it knows `axes` and keys that change
+    together, its multirun.yaml holds no credentials, patterns reach into subfolders of options, and
+    it does not compose every cell in advance to validate it: `CellLauncher` reports all invalid
+    cells.
 
     Args:
         max_batch_size: how many cells are launched together; None: all.
         params: further overrides, by key.
+        together: arguments with several keys, which change together.
     """
 
     hydra_context: HydraContext
     launcher: Launcher
     config: DictConfig
 
-    def __init__(self, max_batch_size: int | None, params: DictConfig | None) -> None:
+    def __init__(
+        self,
+        max_batch_size: int | None,
+        params: DictConfig | None,
+        together: Sequence[str] | None = None,
+    ) -> None:
         super().__init__()
         self.max_batch_size = max_batch_size
         self.params = params
+        self.together = together or ()
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -166,11 +174,14 @@ class CellSweeper(Sweeper):
 
         params = [f"{key!s}={value}" for key, value in (self.params or {}).items()]
         loader = self.hydra_context.config_loader
-        batches = sweeper.batches([*params, *arguments], loader, self.max_batch_size)
+        given, axes = [*params, *self.together, *arguments], sweeper.axes_of(self.config)
+        batches = sweeper.batches(given, loader, self.max_batch_size, axes)
         sweeper.write_multirun(self.config)
         done: list[Sequence[JobReturn]] = []
         for batch in batches:
             if not isinstance(self.launcher, CellLauncher):
+                # Its jobs compose the config once more, each for itself.
+                batch = batch if axes is None else [[*cell, "axes=null"] for cell in batch]
                 self.validate_batch_is_legal(batch)
             results = self.launcher.launch(batch, initial_job_idx=sum(map(len, done)))
             for result in results:

@@ -124,7 +124,7 @@ class SweepResult:
 
     Attributes:
         axes: keys that differ between cells, each with its values in order.
-        command: what runs it again.
+        command: what runs it again; of a sweep that has grown, a line for each command.
         status: of the whole sweep.
         seconds: wall time of the sweep; None of a single run.
         runs: MLflow runs of the sweep itself, by experiment.
@@ -261,7 +261,7 @@ def _sweep(folder: Path, read: ReadManifest) -> SweepResult:
         status=record.status,
         axes=axes,
         cells=tuple(cells),
-        command=record.command,
+        command="\n".join(record.commands),
         seconds=record.seconds,
         runs=record.runs,
         started=record.started,

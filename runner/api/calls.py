@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from runner.runs.execute import SUCCESS
 from runner.runs.prepare import prepare_sweep
 from runner.runs.run import execute_run
 from runner.runs.sweep import execute_sweep
+from runner.runs.unsaid import with_unsaid
 
 
 def generate(*overrides: str, **keys: Any) -> Run:
@@ -59,20 +59,24 @@ def sweep(*overrides: str, **keys: Any) -> Sweep:
 
     Args:
         overrides: several values are separated by commas: "scheduler=ddim,ddpm".
-        keys: the same for all runs, as Python values.
+        keys: the same for all runs, as Python values; but `axes`, which says the runs.
 
     Runs that an earlier call of the same sweep finished are not repeated, unless `resume=False`.
+    With `into="last"` they join an earlier sweep, and what is not said is as there.
 
     Raises:
         SweepError: some of the configs are wrong; names them all; nothing ran.
         RunFailedError: a stage failed; those that do not depend on it ran and are stored. `sweep`
             of the error has all runs, `run` the first that failed.
     """
-    from runner.config.hydra.single import alternatives
+    from runner.config.hydra.single import combinations, complete
 
+    axes = keys.pop("axes", None)
     fixed = _fixed(keys)
-    combinations = itertools.product(*map(alternatives, _texts(overrides)))
-    cells = [_cell(number, [*own, *fixed]) for number, own in enumerate(combinations)]
+    typed = _texts(overrides)
+    _, unsaid = with_unsaid([*typed, *fixed, *([] if axes is None else [f"axes={axes}"])])
+    chosen = combinations([*typed, *unsaid], axes)
+    cells = complete([_cell(number, [*own, *fixed]) for number, own in enumerate(chosen)])
     with _without_tqdm_warning():
         finished = execute_sweep(prepare_sweep(cells)).cells
     made = Sweep.of([cell.folder for cell in finished])

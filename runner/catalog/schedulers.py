@@ -81,6 +81,7 @@ class Scheduler:
             scheduler can use that half of the denoiser's output.
         flow: True: for weights trained by flow matching; False: for weights trained on noise
             levels given by betas.
+        title: its name in tools for pictures, such as stable-diffusion-webui.
     """
 
     name: str
@@ -89,6 +90,7 @@ class Scheduler:
     schedule: OwnSchedule | None = None
     keeps_variance: bool = False
     flow: bool = False
+    title: str = ""
 
     @property
     def option_names(self) -> tuple[str, ...]:
@@ -202,14 +204,20 @@ ROWS = (
         "ddim",
         "DDIMScheduler",
         (SPACING, ETA, FROM_CLIPPED, TO_ONE, *CLIPPING, *THRESHOLDING),
+        title="DDIM",
     ),
     Scheduler(
-        "ddpm", "DDPMScheduler", (SPACING, VARIANCE, *CLIPPING, *THRESHOLDING), keeps_variance=True
+        "ddpm",
+        "DDPMScheduler",
+        (SPACING, VARIANCE, *CLIPPING, *THRESHOLDING),
+        keeps_variance=True,
+        title="DDPM",
     ),
     Scheduler(
         "dpmpp_2m",
         "DPMSolverMultistepScheduler",
         (SPACING, ALGORITHM, ORDER, KARRAS, *THRESHOLDING),
+        title="DPM++ 2M",
     ),
     # Its timesteps are fixed by distillation: it takes no spacing.
     Scheduler(
@@ -217,6 +225,7 @@ ROWS = (
         "LCMScheduler",
         (LCM_LENGTH, *CLIPPING, *THRESHOLDING),
         schedule=OwnSchedule("LCM", LCM_LENGTH.name, 50, 4),
+        title="LCM",
     ),
 )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import TypeVar
 
@@ -19,9 +18,6 @@ from runner.config.schema import Config
 from runner.config.sections import InputsConfig, ItemConfig
 from runner.config.weights import check_weights
 from runner.errors import ConfigError
-
-MAX_SEED = 2**63 - 1
-"""The largest seed that torch.Generator.manual_seed accepts."""
 
 WEIGHTS_TOLERANCE = 1e-3
 
@@ -114,26 +110,6 @@ def complete_weights(weights: Sequence[float | None]) -> list[float]:
     given = [weight for weight in weights if weight is not None]
     share = (1 - math.fsum(given)) / max(1, len(weights) - len(given))
     return [share if weight is None else weight for weight in weights]
-
-
-def check_seeds(seeds: Sequence[object]) -> tuple[int, ...]:
-    """Check that seeds are distinct whole numbers and that torch accepts them.
-
-    OmegaConf lets lists and mappings pass in a list of numbers.
-    """
-    if not seeds:
-        raise ConfigError("seeds", "[]", "no image would be made", "at least one number")
-    checked: list[int] = []
-    for seed in seeds:
-        if not isinstance(seed, int):
-            raise ConfigError("seeds", seed, "is no whole number", f"0 to {MAX_SEED}")
-        if not 0 <= seed <= MAX_SEED:
-            raise ConfigError("seeds", seed, "is out of range", f"0 to {MAX_SEED}")
-        checked.append(seed)
-    repeated = sorted(seed for seed, times in Counter(checked).items() if times > 1)
-    if repeated:
-        raise ConfigError("seeds", checked, f"{repeated[0]} is there twice", "each seed once")
-    return tuple(checked)
 
 
 def check_count(key: str, value: object, most: int) -> int | None:

@@ -100,6 +100,14 @@ class Tracker(Choice):
     none = "none"
 
 
+class LoggedImages(Choice):
+    """How pictures are logged in MLflow."""
+
+    charts = "charts"
+    files = "files"
+    none = "none"
+
+
 class Progress(Choice):
     """How progress is shown during a run."""
 

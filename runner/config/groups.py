@@ -19,6 +19,7 @@ from runner.config.choices import (
     Against,
     CacheMode,
     CompileMode,
+    LoggedImages,
     Precision,
     Tracker,
     WeightsSource,
@@ -203,6 +204,12 @@ class TrackingConfig:
         path=True,
     )
     experiment: str | None = key(None, "MLflow experiment. null: the run's `name`.")
+    images: LoggedImages = key(
+        LoggedImages.charts,
+        "How pictures are logged. `charts`: each by its prompt and seed, with a thumbnail, so that "
+        "MLflow's image charts show the same picture of each run side by side; `files`: under the "
+        "names that the run gave them, half as many; `none`: not at all.",
+    )
 
 
 @dataclass

@@ -1,8 +1,9 @@
-"""Checks of the output folder, before anything is written to it."""
+"""Checks of the output folder and of the folder in it, before anything is written there."""
 
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from runner.config.choices import Tracker
@@ -17,6 +18,10 @@ ROOM = 1024
 """Bytes that are left for what lies in the folder: a run, a cell, a picture, an artifact."""
 
 KEY = "output_dir"
+
+TAKEN_NAMES = ("latest", "mlartifacts", "mlflow.db")
+"""What else lies in the output folder: a run's folder of that name would end up inside it."""
+RUN_NAME = re.compile(r"[\w][\w .-]*")
 
 
 def check_output_dir(named: str, tracking: TrackingConfig) -> Path:
@@ -42,6 +47,24 @@ def check_output_dir(named: str, tracking: TrackingConfig) -> Path:
             "another folder, or tracking=none",
         )  # fmt: skip
     return path
+
+
+def run_name(name: str | None, experiment: str | None) -> str:
+    """The name of the folder of a config's runs. Raises ConfigError where it cannot be one."""
+    chosen = name if name is not None else experiment or "default"
+    # An experiment of a user's own may lie in a folder: experiment=mine/steps.
+    return check_name(chosen.replace("/", "-") if name is None else chosen)
+
+
+def check_name(chosen: str) -> str:
+    """Check the name of a run or sweep. Raises ConfigError where no folder may have it."""
+    if not RUN_NAME.fullmatch(chosen):
+        raise ConfigError(
+            "name", chosen, "cannot be the name of a folder", "letters, digits, _ - ."
+        )
+    if chosen in TAKEN_NAMES:
+        raise ConfigError("name", chosen, "is the name of something else in the output folder")
+    return chosen
 
 
 def _is_something_else(path: Path) -> bool:

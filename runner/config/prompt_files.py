@@ -23,7 +23,7 @@ SETTINGS = (
 """Columns that a user could take for settings of each prompt; compared without case."""
 
 
-class _UnreadableError(Exception):
+class UnreadableError(Exception):
     """Why a file cannot be read, and what is allowed."""
 
     def __init__(self, problem: str, allowed: Sequence[str] | str | None = None) -> None:
@@ -60,32 +60,32 @@ def read_prompt_file(path: Path) -> PromptFile:
     try:
         read = READERS.get(path.suffix.lower())
         if read is None:
-            raise _UnreadableError("not a kind of prompt file", tuple(READERS))
-        found = read(_text(path))
+            raise UnreadableError("not a kind of prompt file", tuple(READERS))
+        found = read(text_of(path))
         if not found.prompts:
-            raise _UnreadableError("holds no prompt")
-    except _UnreadableError as error:
+            raise UnreadableError("holds no prompt")
+    except UnreadableError as error:
         raise ConfigError("prompt_file", path, error.problem, error.allowed) from error
     return found
 
 
-def _text(path: Path) -> str:
-    """The file as text; line ends become "\\n"."""
+def text_of(path: Path) -> str:
+    """The file as text; line ends become "\\n". Raises UnreadableError."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise _UnreadableError(f"is not UTF-8 text ({error.reason})") from error
+        raise UnreadableError(f"is not UTF-8 text ({error.reason})") from error
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
-        raise _UnreadableError(
+        raise UnreadableError(
             f"cannot be read: {getattr(error, 'strerror', None) or error}"
         ) from error
     if "\0" in text:  # also UTF-16 without its mark
         line = text[: text.index("\0")].count("\n") + 1
-        raise _UnreadableError(f"is not UTF-8 text (line {line} holds a zero byte)")
+        raise UnreadableError(f"is not UTF-8 text (line {line} holds a zero byte)")
     return text
 
 
-def _lines(text: str) -> Iterator[tuple[int, str]]:
+def lines_of(text: str) -> Iterator[tuple[int, str]]:
     """The lines that are not empty, by number.
 
     Not splitlines(): that also splits at U+2028 and the like, which may stand in a prompt.
@@ -96,7 +96,7 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _read_lines(text: str) -> PromptFile:
-    return PromptFile(tuple(_lines(text)))
+    return PromptFile(tuple(lines_of(text)))
 
 
 def _read_csv(text: str) -> PromptFile:
@@ -124,14 +124,14 @@ def _read_table(reader: Any, with_delimiter: str) -> PromptFile:
                 column = _prompt_column(names)
                 continue
             if len(row) > len(names):
-                raise _UnreadableError(
+                raise UnreadableError(
                     f"line {first} has {len(row)} cells, and the header {len(names)}",
                     f"as many as the header; a cell that holds the delimiter: {with_delimiter}",
                 )
             # Trailing cells may be missing: editors strip what is empty at the end of a line.
             prompts.append((first, row[column] if column < len(row) else ""))
     except csv.Error as error:
-        raise _UnreadableError(f"from line {begun}: {error}") from error
+        raise UnreadableError(f"from line {begun}: {error}") from error
     if column < 0:
         raise _no_column(names)
     return PromptFile(tuple(prompts), names)
@@ -142,51 +142,52 @@ def _prompt_column(names: Sequence[str]) -> int:
     named = [name for name in names if name]  # a spreadsheet's empty columns have no names
     if len(set(named)) < len(named):
         repeated = next(name for name in named if named.count(name) > 1)
-        raise _UnreadableError(f"has two columns named {repeated!r}")
+        raise UnreadableError(f"has two columns named {repeated!r}")
     alike = [name for name in names if name.lower() in PROMPT_COLUMNS]
     if not alike:
         raise _no_column(names)
     if PROMPT_COLUMN in alike:
         return names.index(PROMPT_COLUMN)
     if len(alike) > 1:
-        raise _UnreadableError(
+        raise UnreadableError(
             f"has {' and '.join(map(repr, alike))}", f"one column {PROMPT_COLUMN!r}"
         )
     return names.index(alike[0])
 
 
-def _no_column(names: Sequence[str]) -> _UnreadableError:
+def _no_column(names: Sequence[str]) -> UnreadableError:
     found = ", ".join(names) or "none"
-    return _UnreadableError(f"has no column named {PROMPT_COLUMN!r}; its columns: {found}")
+    return UnreadableError(f"has no column named {PROMPT_COLUMN!r}; its columns: {found}")
 
 
 def _read_json_lines(text: str) -> PromptFile:
     names: dict[str, None] = {}
     prompts: list[tuple[int, object]] = []
-    for number, line in _lines(text):
+    for number, line in lines_of(text):
         try:
-            row = json.loads(line, object_pairs_hook=_row)
+            row = json.loads(line, object_pairs_hook=row_of)
             if not isinstance(row, dict):
-                raise _UnreadableError("is no object with names and values")
+                raise UnreadableError("is no object with names and values")
             keys = tuple(row)
             prompts.append((number, row[keys[_prompt_column([key.strip() for key in keys])]]))
-        except _UnreadableError as error:
-            raise _UnreadableError(f"line {number} {error.problem}", error.allowed) from error
+        except UnreadableError as error:
+            raise UnreadableError(f"line {number} {error.problem}", error.allowed) from error
         except json.JSONDecodeError as error:
-            raise _UnreadableError(f"line {number} is not JSON: {error.msg}") from error
+            raise UnreadableError(f"line {number} is not JSON: {error.msg}") from error
         except RecursionError as error:
-            raise _UnreadableError(f"line {number} is nested too deeply") from error
+            raise UnreadableError(f"line {number} is nested too deeply") from error
         except ValueError as error:  # a number of thousands of digits
-            raise _UnreadableError(f"line {number} cannot be read: {error}") from error
+            raise UnreadableError(f"line {number} cannot be read: {error}") from error
         names |= dict.fromkeys(keys)
     return PromptFile(tuple(prompts), tuple(names))
 
 
-def _row(pairs: list[tuple[str, object]]) -> Mapping[str, object]:
+def row_of(pairs: list[tuple[str, object]]) -> Mapping[str, object]:
+    """An object of JSON; a name that is there twice is an error."""
     row: dict[str, object] = {}
     for name, value in pairs:
         if name in row:
-            raise _UnreadableError(f"has two values named {name!r}")
+            raise UnreadableError(f"has two values named {name!r}")
         row[name] = value
     return row
 

@@ -5,12 +5,40 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from runner.catalog.tasks import Task
 from runner.config.prompt_files import read_prompt_file
+from runner.config.schema import Config
+from runner.config.templates import prompts_of_template, replaced
 from runner.config.texts import text_problem
 from runner.errors import ConfigError, format_value
 
 MOST_IMAGES = 200_000
 """Of one cell. Each takes 0.2 ms and 5 kB to plan, so a slip of a file is told within seconds."""
+
+
+def prompts_of_config(config: Config, task: Task) -> tuple[str, ...]:
+    """The prompts of a cell, wherever its config says them, with words replaced.
+
+    Raises:
+        ConfigError: two keys say them, or what they say is no prompt.
+    """
+    if task.mixes and config.prompt is config.prompt_file is config.prompt_template is None:
+        return ("",)
+    others = {key: getattr(config, key) for key in ("prompt_file", "prompt_template")}
+    given = {key: value for key, value in others.items() if value is not None}
+    if config.prompt not in (None, config.task.prompt):
+        given = {**given, "prompt": config.prompt}
+    if len(given) > 1:
+        one, other = list(given)[:2]
+        raise ConfigError(
+            other, given[other], f"{one}={format_value(given[one])} is set too",
+            f"one of both: {other}=null, or {one}=null",
+        )  # fmt: skip
+    if config.prompt_template is not None:
+        prompt: object = list(prompts_of_template(config.prompt_template))
+    else:
+        prompt = config.prompt
+    return replaced(prompts_of(prompt, config.prompt_file), config.prompt_replace)
 
 
 def prompts_of(prompt: object, prompt_file: str | None) -> tuple[str, ...]:

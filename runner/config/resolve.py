@@ -15,12 +15,11 @@ from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
 from runner.catalog.offload import OFFLOAD
 from runner.catalog.schedulers import NAMED, OPTIONS, RECORDED
-from runner.catalog.tasks import TASKS, Task
+from runner.catalog.tasks import TASKS
 from runner.catalog.versions import VERSIONS
 from runner.config.checks import (
     check_count,
     check_items,
-    check_seeds,
     check_values,
     row_named,
 )
@@ -32,23 +31,25 @@ from runner.config.measuring import (
     check_objective,
     settle_cache,
 )
-from runner.config.output_dir import check_output_dir
+from runner.config.output_dir import check_output_dir, run_name
 from runner.config.overrides import INTERPOLATION
-from runner.config.prompts import check_images, check_text, prompts_of
+from runner.config.prompts import check_images, check_text, prompts_of_config
 from runner.config.run_config import RunConfig
 from runner.config.schema import Config
+from runner.config.seeds import seeds_of, with_drawn
 from runner.config.texts import check_no_text, check_texts
 from runner.config.words import in_plain_words, no_such_key
 from runner.errors import ConfigError
 from runner.system.credentials import strip_credentials, strip_override
+from runner.system.files import fit_name
 
 DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
-TAKEN_NAMES = ("latest", "mlartifacts", "mlflow.db")
-"""What else lies in the output folder: a run's folder of that name would end up inside it."""
+OF_THE_SWEEP = ("axes", "skip_invalid", "into")
+"""Keys that say which cells there are and where they go, and nothing of a cell."""
+LATER_KEYS = ("prompt_template", "prompt_replace")
+"""Recorded where they are set: so what was recorded before them stays the same."""
 LONGEST_EXPERIMENT = 500
 """Letters of an experiment's name that MLflow takes."""
-
-RUN_NAME = re.compile(r"[\w][\w .-]*")
 
 
 def resolve(
@@ -67,7 +68,11 @@ def resolve(
     Raises:
         ConfigError: a key, type or value is wrong.
     """
-    return freeze(read(composed), experiment=experiment, overrides=overrides)
+    found = read(composed)
+    if found.config.axes is not None:
+        problem = "says several cells, and this is one run"
+        raise ConfigError("axes", found.config.axes, problem, "null, or a sweep of them")
+    return freeze(found, experiment=experiment, overrides=overrides)
 
 
 def resolve_record(config: Mapping[str, Any]) -> RunConfig:
@@ -175,8 +180,10 @@ def freeze(
             "tracking.experiment", config.tracking.experiment, "is too long for MLflow",
             f"at most {LONGEST_EXPERIMENT} letters",
         )  # fmt: skip
+    name = run_name(config.name, experiment)
+    seeds = seeds_of(config.seeds, output_dir / fit_name(name))
     settled: dict[str, Any] = {
-        "name": _run_name(config.name, experiment),
+        "name": name,
         "version": version,
         "task": task,
         "offload": row_named("offload.mode", config.offload.mode, OFFLOAD),
@@ -185,17 +192,19 @@ def freeze(
         "metrics": check_metrics(config.metrics),
         "baseline": baseline_of(config.baseline),
         "objective": check_objective(config),
-        "prompts": check_images(_prompts(config, task), config.seeds, config.prompt_file),
-        "seeds": check_seeds(config.seeds),
+        "prompts": check_images(prompts_of_config(config, task), seeds, config.prompt_file),
+        "seeds": seeds,
         "interpolate": check_items(config.interpolate.items, task, any_sum=not config.corrections),
         "threads": check_count("threads", config.threads, 1024),
         "workers": 1 if config.bench else check_count("workers", config.workers, 256),
         "batch_size": check_count("batch_size", config.batch_size, 256),
         "bench": check_bench(config),
         "output_dir": output_dir,
-        "composed": _recorded(found.plain, config.corrections),
+        "composed": _recorded({**found.plain, "seeds": list(seeds)}, config.corrections),
         "flags": tuple(flags),
-        "overrides": tuple(strip_override(one, config.tracking.uri) for one in overrides),
+        "overrides": tuple(
+            strip_override(one, config.tracking.uri) for one in with_drawn(overrides, seeds)
+        ),
     }
     # All other keys are carried as they are.
     carried = {f.name: getattr(config, f.name) for f in fields(RunConfig) if f.name not in settled}
@@ -258,7 +267,9 @@ def _recorded(plain: Mapping[str, Any], corrections: bool) -> Mapping[str, Any]:
     section, uri = plain["scheduler"], plain["tracking"]["uri"]
     newer = OPTIONS.keys() - {option.name for option in RECORDED}
     kept = {key: value for key, value in section.items() if key not in newer or value is not None}
-    plain = {**plain, "scheduler": kept}
+    left_out = {key for key in LATER_KEYS if plain.get(key) is None}
+    plain = {k: value for k, value in plain.items() if k not in (*OF_THE_SWEEP, *left_out)}
+    plain["scheduler"] = kept
     if section["name"] in NAMED:
         kept = {key: value for key, value in plain["weights"].items() if key != "scheduler"}
         plain = {**plain, "weights": kept}
@@ -267,33 +278,9 @@ def _recorded(plain: Mapping[str, Any], corrections: bool) -> Mapping[str, Any]:
     return {**plain, "tracking": {**plain["tracking"], "uri": strip_credentials(uri)}}
 
 
-def _prompts(config: Config, task: Task) -> tuple[str, ...]:
-    if task.mixes and config.prompt is config.prompt_file is None:
-        return ("",)
-    if config.prompt_file is not None and config.prompt not in (None, config.task.prompt):
-        raise ConfigError(
-            "prompt", config.prompt, f"prompt_file={config.prompt_file} is set too",
-            "one of both: prompt=null, or prompt_file=null",
-        )  # fmt: skip
-    return prompts_of(config.prompt, config.prompt_file)
-
-
 def _check_address(uri: str | None) -> None:
     try:
         urlsplit(uri or "")
     except ValueError as error:
         shown = strip_credentials(uri or "")
         raise ConfigError("tracking.uri", shown, f"is no address: {error}") from error
-
-
-def _run_name(name: str | None, experiment: str | None) -> str:
-    chosen = name if name is not None else experiment or "default"
-    # An experiment of a user's own may lie in a folder: experiment=mine/steps.
-    chosen = chosen.replace("/", "-") if name is None else chosen
-    if not RUN_NAME.fullmatch(chosen):
-        raise ConfigError(
-            "name", chosen, "cannot be the name of a folder", "letters, digits, _ - ."
-        )
-    if chosen in TAKEN_NAMES:
-        raise ConfigError("name", chosen, "is the name of something else in the output folder")
-    return chosen

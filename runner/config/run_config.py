@@ -69,6 +69,7 @@ class RunConfig:
         bench: how often each stage runs to be measured; None: once, without measuring.
         output_dir: absolute.
         composed: the composed config with interpolations resolved, as it is logged.
+        into: names the sweep to join; None: a sweep of its own. Records do not list it.
         overrides: the command line's own overrides.
         flags: where else configs were looked for, as on the command line: --config-dir DIR.
         metrics: the metrics, by name.
@@ -114,7 +115,9 @@ class RunConfig:
     output_dir: Path
     progress: Progress
     report: bool
+    skip_invalid: bool
     resume: bool
+    into: str | None
     retry: Retry
     debug: bool
     composed: Mapping[str, Any]

@@ -68,6 +68,22 @@ class Config:
         dict, "What is measured: a list of options, such as `metrics=[clip_score,psnr]`."
     )
 
+    axes: Any = key(
+        None,
+        "The cells of a sweep that are not all combinations of some values: pairs, unions, a value "
+        "only where another holds, the rows of a file (docs/axes.md). A config with `axes` is a "
+        "sweep, with or without -m.",
+        takes="{key: [value, ...]}, or a list of these: their union; a file of records",
+        path=True,
+        identity=False,
+    )
+    skip_invalid: bool = key(
+        False,
+        "Leave out those cells of a sweep that cannot be (an option that the scheduler does not "
+        "take, a task that the version does not have), and say which.",
+        identity=False,
+    )
+
     name: str | None = key(
         None,
         "Folder of the outputs and MLflow experiment. null: the name of the `experiment` option, "
@@ -99,6 +115,18 @@ class Config:
         "column `prompt`, `Prompt` or `Prompts`).",
         path=True,
     )
+    prompt_template: Any = key(
+        None,
+        "Prompts instead of `prompt`: `a {red|blue} {circle|square}` is four. `\\{`, `\\|`, `\\}` "
+        "are the characters themselves. In `axes` each of them is a cell.",
+        takes="a text or a list of texts",
+    )
+    prompt_replace: Any = key(
+        None,
+        "Texts to replace in the prompts, wherever these come from. In `axes` "
+        "`{circle: [square, cross]}` replaces it by each of them.",
+        takes="{text: other text, ...}, [text, other text], or a list of such pairs",
+    )
     negative_prompt: str | None = key(None, "What the images should not show.")
     negative_prompt_for: NegativeFor = key(
         NegativeFor.both,
@@ -106,10 +134,13 @@ class Config:
         "decoder is guided away from a black image, as without a negative prompt. `decoder`: the "
         "decoder alone, guided away from the negative prompt's embedding.",
     )
-    seeds: list[int] = key(
+    seeds: Any = key(
         lambda: [0],
-        "Seeds of the noise, each once. torch reads their lowest 32 bits.",
-        takes="a list of whole numbers, 0 to 9223372036854775807",
+        "Seeds of the noise, each once: a list; `8` for 0 to 7; `range(0,8)` for the same; "
+        "`random(8)` for eight that are drawn once, kept in `seeds.json` beside the runs of this "
+        "`name`, and taken from there again. torch reads their lowest 32 bits.",
+        takes="a list of whole numbers, 0 to 9223372036854775807; a number of seeds; "
+        "range(first,end[,step]); random(count)",
     )
     seeding: Seeding = key(
         Seeding.per_stage,
@@ -211,6 +242,14 @@ class Config:
         "Go on with an earlier sweep of the same command. false: begin a new one; stored results "
         "are reused either way.",
         identity=False,
+    )
+    into: str | None = key(
+        None,
+        "The sweep that the cells of this one join: further values, prompts, seeds and metrics. "
+        "What it has is left alone, and nothing is drawn anew. null: a sweep of its own.",
+        takes="`last`, or a sweep's id, name or folder in `output_dir`",
+        identity=False,
+        path=True,
     )
     retry: Retry = key(
         Retry.missing,

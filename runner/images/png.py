@@ -22,10 +22,20 @@ class DamagedPictureError(Exception):
 def png_bytes(
     image: Image.Image,
     text: Mapping[str, str] | None = None,
+    plain: Mapping[str, str] | None = None,
     dpi: tuple[float, float] | None = None,
 ) -> bytes:
-    """A PNG file of the image, with text entries (UTF-8, as `iTXt`) and its resolution."""
+    """A PNG file of the image.
+
+    Args:
+        text: text entries, as `iTXt` (UTF-8).
+        plain: further ones for other programs, of which some read `tEXt` alone (Latin-1): as that
+            where it can hold them, else as `iTXt`.
+        dpi: its resolution.
+    """
     info = PngImagePlugin.PngInfo()
+    for key, value in (plain or {}).items():
+        info.add_text(key, value)
     for key, value in (text or {}).items():
         info.add_itxt(key, value)
     buffer = io.BytesIO()

@@ -15,6 +15,7 @@ The names of its parameters decide what the runner passes to it:
 | prompt | the prompt of the picture |
 | images | all pictures of the cell, instead of one: then it is measured once a cell |
 | clip | the `Clip` of a Kandinsky prior |
+| judge | the `Judge` that `@metric(judge=...)` names, a row of `runner.catalog.judges` |
 
 All other parameters come from `arguments` in the config. It returns a finite number, or several by
 name. A metric runs as a stage: once for each picture; results are stored and reused.
@@ -58,6 +59,14 @@ class Clip(Protocol):
         ...
 
 
+class Judge(Protocol):
+    """A published model that scores pictures."""
+
+    def score(self, image: Image.Image, prompt: str = "") -> float:
+        """Its score of a picture; judges that read no prompt leave it aside."""
+        ...
+
+
 @dataclass(frozen=True)
 class Metric:
     """The description of a metric, which `@metric` attaches to its function.
@@ -71,6 +80,8 @@ class Metric:
             key.
         check: takes its arguments and returns what is wrong with them or missing on this machine;
             None: nothing.
+        judge: name of the judge that it uses. `arguments` then also say where the judge's parts
+            are.
     """
 
     better: Better
@@ -80,6 +91,7 @@ class Metric:
     fewest: int
     files: Sequence[str]
     check: Check | None
+    judge: str | None
 
 
 def metric(
@@ -91,11 +103,14 @@ def metric(
     fewest: int = 1,
     files: Sequence[str] = (),
     check: Check | None = None,
+    judge: str | None = None,
 ) -> Callable[[_Decorated], _Decorated]:
     """Marks a function as a metric; see `Metric`."""
 
     def mark(function: _Decorated) -> _Decorated:
-        described = Metric(better, version, tuple(needs), smallest, fewest, tuple(files), check)
+        described = Metric(
+            better, version, tuple(needs), smallest, fewest, tuple(files), check, judge
+        )
         setattr(function, MARK, described)
         return function
 

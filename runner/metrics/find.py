@@ -12,12 +12,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from runner.catalog.judges import JUDGES, Judge
 from runner.errors import ConfigError
 from runner.metrics import Metric, MetricFunction, description_of
 from runner.system.hashes import file_sha256
 from runner.system.machine import check_installed
 
-GIVEN = ("image", "images", "reference", "prompt", "clip")
+GIVEN = ("image", "images", "reference", "prompt", "clip", "judge")
 """Parameters that the runner fills in."""
 
 OWN = "runner.metrics."
@@ -42,6 +43,16 @@ class FoundMetric:
     content: Mapping[str, str]
 
     @property
+    def judge(self) -> Judge | None:
+        """The judge that it uses."""
+        return JUDGES[self.description.judge] if self.description.judge is not None else None
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Those arguments that say where the parts of its judge are."""
+        return _places(self.description)
+
+    @property
     def of_cell(self) -> bool:
         """Whether the metric measures all pictures of a cell together."""
         return "images" in self.takes
@@ -63,11 +74,18 @@ def find_metric(name: str, function: str, arguments: Mapping[str, Any]) -> Found
         raise ConfigError(f"{key}.function", function, "is no metric", "a function with @metric")
     parameters = inspect.signature(found).parameters
     own = [parameter for parameter in parameters if parameter not in GIVEN]
+    takes_judge = "judge" in parameters
+    if takes_judge != (description.judge in JUDGES):
+        raise ConfigError(
+            f"{key}.function", function, f"names no judge that it takes: {description.judge}",
+            f"a parameter `judge`, and @metric(judge=...) with {', '.join(JUDGES)}",
+        )  # fmt: skip
+    allowed = [*own, *_places(description)]
     for argument in arguments:
-        if argument not in own:
+        if argument not in allowed:
             raise ConfigError(
                 f"{key}.arguments.{argument}", arguments[argument], f"{function} takes no such",
-                own or "no arguments",
+                allowed or "no arguments",
             )  # fmt: skip
     for parameter in own:
         if parameters[parameter].default is inspect.Parameter.empty and parameter not in arguments:
@@ -87,6 +105,12 @@ def find_metric(name: str, function: str, arguments: Mapping[str, Any]) -> Found
         if arguments.get(parameter) is not None
     }
     return FoundMetric(name, found, description, takes, _source(found, function), content)
+
+
+def _places(description: Metric) -> tuple[str, ...]:
+    if description.judge is None:
+        return ()
+    return tuple(part.argument for part in JUDGES[description.judge].parts)
 
 
 def load_function(name: str, function: str) -> MetricFunction:

@@ -6,15 +6,19 @@ They mean little below a thousand pictures, and are comparable only for equal nu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from PIL import Image
 
 from runner.images.decode import formats
 from runner.images.quiet import quiet_decoders
 from runner.metrics import Clip, metric
+from runner.system.text import pluralize
 
 if TYPE_CHECKING:
     import torch
@@ -25,8 +29,45 @@ SIGMA, SCALE = 10.0, 1000.0
 
 KID_SUBSETS, KID_SUBSET_SIZE = 100, 1000
 
+REAL_FEATURES: WeakKeyDictionary[object, tuple[object, torch.Tensor]] = WeakKeyDictionary()
+"""Model -> the state of the folder of real pictures that it saw last, and their features: these
+are the same for all cells of a sweep.
+"""
 
-@metric(better="lower", needs=("torchmetrics",), files=("real", "network"), fewest=2)
+
+def _check_real(arguments: Mapping[str, Any]) -> str | None:
+    folder = Path(str(arguments["real"])).expanduser()
+    if folder.is_file():
+        return f"arguments.real={folder} is no folder"
+    if folder.is_dir() and any(folder.iterdir()) and (count := len(_pictures_in(folder))) < 2:
+        kinds = ", ".join(SUFFIXES)
+        has = pluralize(count, "picture")
+        return f"arguments.real={folder} holds {has} ({kinds}); two or more are needed"
+    return None
+
+
+def _check_real_and_network(arguments: Mapping[str, Any]) -> str | None:
+    network = Path(str(arguments["network"])).expanduser()
+    if network.exists() and not _is_torchscript(network):
+        return f"arguments.network={network} is no TorchScript file (torch.jit.save)"
+    return _check_real(arguments)
+
+
+def _is_torchscript(file: Path) -> bool:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return any("/code/" in name for name in archive.namelist())
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
+@metric(
+    better="lower",
+    needs=("torchmetrics",),
+    files=("real", "network"),
+    fewest=2,
+    check=_check_real_and_network,
+)
 def fid(images: Sequence[Image.Image], *, real: str, network: str) -> float:
     """Fréchet distance of the features of a network (Heusel et al. 2017).
 
@@ -38,7 +79,13 @@ def fid(images: Sequence[Image.Image], *, real: str, network: str) -> float:
     return _frechet(*_by_network(images, real, network))
 
 
-@metric(better="lower", needs=("torchmetrics",), files=("real", "network"), fewest=2)
+@metric(
+    better="lower",
+    needs=("torchmetrics",),
+    files=("real", "network"),
+    fewest=2,
+    check=_check_real_and_network,
+)
 def kid(images: Sequence[Image.Image], *, real: str, network: str) -> float:
     """Squared MMD of the features of a network, cubic kernel (Binkowski et al. 2018): the mean
     over 100 draws of up to 1000 pictures. `real`, `network`: as for FID.
@@ -60,13 +107,13 @@ def kid(images: Sequence[Image.Image], *, real: str, network: str) -> float:
     return float(mean)
 
 
-@metric(better="lower", needs=("torchmetrics",), files=("real",), fewest=2)
+@metric(better="lower", needs=("torchmetrics",), files=("real",), fewest=2, check=_check_real)
 def clip_fid(images: Sequence[Image.Image], clip: Clip, *, real: str) -> float:
     """Fréchet distance of CLIP's image embeddings (Kynkäänniemi et al. 2023)."""
     return _frechet(*_by_clip(images, real, clip))
 
 
-@metric(better="lower", files=("real",), fewest=2)
+@metric(better="lower", files=("real",), fewest=2, check=_check_real)
 def cmmd(images: Sequence[Image.Image], clip: Clip, *, real: str) -> float:
     """1000 times the squared MMD of CLIP's normalised image embeddings, with a Gaussian kernel of
     width 10 (Jayasumana et al. 2024).
@@ -112,7 +159,7 @@ def _by_network(
     import numpy as np
     import torch
 
-    module = torch.jit.load(network, map_location="cpu").eval()  # type: ignore[no-untyped-call]
+    module = _network(network, Path(network).stat().st_mtime_ns)
 
     def features(picture: Image.Image) -> torch.Tensor:
         pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None]
@@ -120,7 +167,16 @@ def _by_network(
         return found.float()
 
     with torch.inference_mode():
-        return _stacked(features, images), _stacked(features, pictures_of(real))
+        return _stacked(features, images), _of_real(features, real, module)
+
+
+@lru_cache(maxsize=1)
+def _network(file: str, changed: int) -> torch.nn.Module:
+    """A TorchScript network; `changed` is when the file was."""
+    import torch
+
+    module: torch.nn.Module = torch.jit.load(file, map_location="cpu")  # type: ignore[no-untyped-call]
+    return module.eval()
 
 
 def _by_clip(
@@ -129,7 +185,19 @@ def _by_clip(
     def features(picture: Image.Image) -> torch.Tensor:
         return clip.embed_image(picture)[None]
 
-    return _stacked(features, images), _stacked(features, pictures_of(real))
+    return _stacked(features, images), _of_real(features, real, clip)
+
+
+def _of_real(
+    features: Callable[[Image.Image], torch.Tensor], real: str, model: object
+) -> torch.Tensor:
+    """The features of the real pictures by a model, computed once while neither changes."""
+    files = [(file, file.stat()) for file in _pictures_in(Path(real))]
+    state = [(file, status.st_size, status.st_mtime_ns) for file, status in files]
+    kept = REAL_FEATURES.get(model)
+    if kept is None or kept[0] != state:
+        kept = REAL_FEATURES[model] = state, _stacked(features, pictures_of(real))
+    return kept[1]
 
 
 def _stacked(
@@ -140,13 +208,17 @@ def _stacked(
     return torch.cat([features(picture) for picture in pictures])
 
 
+def _pictures_in(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES)
+
+
 def pictures_of(folder: str) -> Iterator[Image.Image]:
     """The pictures in a folder, RGB, in the order of their names.
 
     Raises:
         ValueError: it has fewer than two.
     """
-    files = sorted(f for f in Path(folder).iterdir() if f.suffix.lower() in SUFFIXES)
+    files = _pictures_in(Path(folder))
     if len(files) < 2:
         raise ValueError(f"{folder} holds {len(files)} pictures; two or more are needed")
     for file in files:

@@ -12,6 +12,7 @@ from runner.catalog.checkpoint import Checkpoint
 from runner.errors import RunnerError, StageError
 from runner.graph.node import PipelineSpec
 from runner.pipelines.assemble import assembled
+from runner.pipelines.judges import JUDGES
 from runner.pipelines.transformers_models import OWN_PIPELINES
 from runner.weights.folder import CheckedFolder
 
@@ -61,9 +62,10 @@ def load(spec: PipelineSpec, checkpoint: Checkpoint, checked: CheckedFolder) -> 
     """
     dtype = getattr(torch, spec.dtype)
     try:
-        if checkpoint.pipeline in OWN_PIPELINES:
+        own: Any = {**OWN_PIPELINES, **JUDGES}.get(checkpoint.pipeline)
+        if own is not None:
             with assembled(checked) as path:
-                return OWN_PIPELINES[checkpoint.pipeline].from_folder(path, dtype)
+                return own.from_folder(path, dtype)
         with assembled(checked) as path:
             pipeline = pipeline_class(checkpoint).from_pretrained(
                 str(path),

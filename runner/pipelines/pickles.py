@@ -14,7 +14,7 @@ from typing import Any
 
 from runner.errors import StorageError
 from runner.system.locks import lock_file
-from runner.weights.pickled import is_converted, keep_hash
+from runner.weights.pickled import STATE, is_converted, keep_hash
 
 
 def convert(pickles: Sequence[Path], target: Path) -> None:
@@ -62,7 +62,7 @@ def _write(target: Path, pickles: Sequence[Path]) -> None:
         content: Mapping[str, Any] = torch.load(
             path, map_location="cpu", weights_only=True, mmap=True
         )
-        tensors |= content
+        tensors |= content.get(STATE, content)
     # safetensors takes no two tensors that share their numbers: the second one is copied.
     seen: set[int] = set()
     for name, tensor in tensors.items():

@@ -47,7 +47,7 @@ def compare_with_baselines(
                 wanted = assigned(plan.run.baseline)
                 place = by_choice.get(frozenset({**own, **wanted}.items()))
                 if place is None:
-                    raise _no_such_cell(plan, wanted, chosen)
+                    raise _no_such_cell(plan, wanted, own, chosen)
                 baseline = plans[place]
                 # The baseline itself is not compared.
                 if baseline is plan or not plan.compared:
@@ -65,18 +65,30 @@ def compare_with_baselines(
 
 
 def _no_such_cell(
-    plan: Plan, wanted: Mapping[str, str], chosen: Sequence[Mapping[str, str]]
+    plan: Plan,
+    wanted: Mapping[str, str],
+    own: Mapping[str, str],
+    chosen: Sequence[Mapping[str, str]],
 ) -> ConfigError:
     for key, value in wanted.items():
-        values = list(dict.fromkeys(own[key] for own in chosen if key in own))
+        values = list(dict.fromkeys(other[key] for other in chosen if key in other))
         if value not in values:
             return ConfigError(
                 "baseline", f"{key}={value}", "is in no cell of this sweep",
                 [f"{key}={value}" for value in values] or "a key that the sweep varies",
             )  # fmt: skip
+    allowed = "overrides that lead from every cell to one of them"
+    ways: list[list[str]] = [
+        [f"{key}={value}" for key, value in other.items() if key in wanted or own.get(key) != value]
+        for other in chosen
+        if wanted.items() <= other.items()
+    ]
+    if ways:  # in a sweep that is no product of its axes
+        shortest = min(ways, key=len)
+        allowed += f", such as {' '.join(shortest)}"
     return ConfigError(
         "baseline", " ".join(plan.run.baseline), "leads from this cell to none of the sweep",
-        "overrides that lead from every cell to one of them",
+        allowed,
     )  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from runner.config.run_config import RunConfig
 from runner.errors import ConfigError
 from runner.metrics.find import FoundMetric
 from runner.planning.as_in_diffusers import size_in_diffusers
-from runner.planning.metrics import FindMetric, add_clips, check_smallest, find_metrics
+from runner.planning.metrics import FindMetric, add_models, check_smallest, find_metrics
 from runner.planning.pictures import check_pictures, check_repainted, localize_pictures
 from runner.planning.scheduling import setting
 from runner.planning.sizes import check_size
@@ -48,7 +48,7 @@ class CheckedConfig:
         run: the config, with a local file in place of each picture's URL.
         device: "cpu", "cuda", "cuda:N" or "mps".
         pictures: the input pictures, by config key ("inputs.image").
-        roles: those roles of `row.checkpoints`, with the metrics' CLIPs, that this run uses.
+        roles: those roles of `row.checkpoints`, with the metrics' models, that this run uses.
     """
 
     run: RunConfig
@@ -93,7 +93,7 @@ def check_config(
     run = localize_pictures(run, folder, download=download)
     pictures = check_pictures(run)
     metrics = find_metrics(run, find_metric)
-    row = add_clips(row, run, metrics)
+    row = add_models(row, run, metrics)
     return CheckedConfig(run, row, device, pictures, metrics, needed_roles(run, row))
 
 

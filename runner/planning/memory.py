@@ -8,7 +8,7 @@ from runner.catalog.memory import Footprint, peak_bytes
 from runner.catalog.offload import OFFLOAD
 from runner.config.choices import RandomSize
 from runner.planning.plan import Plan
-from runner.planning.specs import precision_of
+from runner.planning.specs import JUDGE_ROLE, precision_of
 from runner.weights.found import FoundCheckpoint
 from runner.weights.random_weights import random_checkpoint
 
@@ -23,6 +23,8 @@ def footprints_of(plan: Plan, images: int) -> list[Footprint]:
     return [
         _sized(found).footprint(precision_of(plan.run, found.role), pixels)
         for found in plan.weights.checkpoints.values()
+        # There are no random judges, by whose sizes those not on this disk could be told.
+        if found.checked is not None or not found.role.startswith(JUDGE_ROLE)
     ]
 
 

@@ -12,8 +12,9 @@ from runner.config.groups import MetricConfig
 from runner.config.run_config import RunConfig
 from runner.errors import ConfigError
 from runner.metrics.find import FoundMetric
-from runner.planning.specs import clip_role
+from runner.planning.specs import clip_role, judge_role
 from runner.system.text import pluralize
+from runner.weights.judges import WHERE, AskedJudge
 
 FindMetric: TypeAlias = Callable[[str, MetricConfig], FoundMetric]
 
@@ -47,13 +48,32 @@ def check_smallest(metrics: Sequence[FoundMetric], height: int, width: int) -> N
             )  # fmt: skip
 
 
-def add_clips(row: Row, run: RunConfig, metrics: Sequence[FoundMetric]) -> Row:
-    """The row, with the CLIP checkpoints that the metrics use."""
+def asked_judges(run: RunConfig, metrics: Sequence[FoundMetric]) -> tuple[AskedJudge, ...]:
+    """The judges that the metrics use."""
+    return tuple(
+        AskedJudge(
+            judge_role(metric.name),
+            metric.judge,
+            f"metrics.{metric.name}.arguments",
+            {name: run.metrics[metric.name].arguments.get(name) for name in metric.places},
+        )
+        for metric in metrics
+        if metric.judge is not None
+    )
+
+
+def add_models(row: Row, run: RunConfig, metrics: Sequence[FoundMetric]) -> Row:
+    """The row, with the checkpoints that the metrics use: CLIPs, and parts of judges."""
     configs = [run.metrics[metric.name] for metric in metrics if "clip" in metric.takes]
     clips = {
         clip_role(run, config): VERSIONS[config.clip or run.version.name].clip for config in configs
     }
-    return replace(row, checkpoints={**row.checkpoints, **clips})
+    judges = {
+        asked.role_of(part): asked.judge.checkpoint(part)
+        for asked in asked_judges(run, metrics)
+        for part in asked.judge.parts
+    }
+    return replace(row, checkpoints={**row.checkpoints, **clips, **judges})
 
 
 def _check_number(run: RunConfig, metric: FoundMetric) -> None:
@@ -70,6 +90,10 @@ def _check(run: RunConfig, metric: FoundMetric, config: MetricConfig) -> None:
     key = f"metrics.{metric.name}"
     if config.clip is not None and "clip" not in metric.takes:
         raise ConfigError(f"{key}.clip", config.clip, f"{metric.name} uses no CLIP", ["null"])
+    for place in metric.places:
+        told = config.arguments.get(place)
+        if not isinstance(told, str | None):
+            raise ConfigError(f"{key}.arguments.{place}", told, "says no place", WHERE)
     if config.against is not None and "reference" not in metric.takes:
         raise ConfigError(
             f"{key}.against", config.against.name, f"{metric.name} compares with nothing", ["null"]

@@ -15,7 +15,13 @@ from runner.graph.stage_table import DRAWN_ELSEWHERE, MEASURE, OF_MANY, STAGES
 from runner.metrics.find import FoundMetric
 from runner.planning.request import ImageRequest
 from runner.planning.scheduling import settle_scheduler
-from runner.planning.specs import CLIP_ROLE, _compile_spec, clip_role, precision_of
+from runner.planning.specs import (
+    OF_METRICS,
+    _compile_spec,
+    clip_role,
+    judge_role,
+    precision_of,
+)
 from runner.system.machine import versions
 from runner.weights.find import FoundWeights
 
@@ -68,7 +74,9 @@ class NodeMaker:
         inputs: Mapping[str, Node],
     ) -> Node:
         config = self.run.metrics[metric.name]
-        arguments = json.loads(json.dumps(config.arguments))
+        # Where a judge is does not count: the spec of its pipeline has the hash of its files.
+        own = {k: v for k, v in config.arguments.items() if k not in metric.places}
+        arguments = json.loads(json.dumps(own))
         params: dict[str, Plain] = {
             "function": config.function,
             "version": metric.description.version,
@@ -82,6 +90,8 @@ class NodeMaker:
         spec = None
         if "clip" in metric.takes:
             spec = self._pipeline(clip_role(self.run, config))
+        elif metric.judge is not None:
+            spec = self._pipeline(judge_role(metric.name))
         return self._node(MEASURE, params, spec, f"{metric.name} · {label}", inputs)
 
     def external_image(self, node: Node, way: str) -> Node:
@@ -114,7 +124,7 @@ class NodeMaker:
         run = self.run
         found = self.weights.checkpoints[role]
         is_denoiser = role in ("prior", "decoder")
-        is_drawn = not role.startswith(CLIP_ROLE)  # CLIPs of metrics are set up alike in all cells
+        is_drawn = not role.startswith(OF_METRICS)
         return PipelineSpec(
             pipeline=found.checkpoint.pipeline,
             weights=found.identity,

@@ -25,8 +25,9 @@ from runner.planning.corrections import find_faults
 from runner.planning.cut_texts import TextCutter
 from runner.planning.metrics import (
     FindMetric,
-    add_clips,
+    add_models,
     against_baseline,
+    asked_judges,
     find_metrics,
 )
 from runner.planning.nodes import NodeFactory
@@ -105,7 +106,7 @@ class Planner:
             self._find_metric,
             download=self._download,
         )
-        weights = self._find_weights(asked.run, asked.row, asked.roles)
+        weights = self._find_weights(asked.run, asked.row, asked.roles, asked.metrics)
         height, width = check_with_weights(asked, weights)
         return self._lay_out(asked, weights, height, width)
 
@@ -206,18 +207,23 @@ class Planner:
             ConfigError: the version cannot do the task, or its weights are not what they should be.
         """
         metrics = find_metrics(run, self._find_metric)
-        row = add_clips(row_of(run.version, run.task), run, metrics)
-        return self._find_weights(run, row, needed_roles(run, row))
+        row = add_models(row_of(run.version, run.task), run, metrics)
+        return self._find_weights(run, row, needed_roles(run, row), metrics)
 
-    def _find_weights(self, run: RunConfig, row: Row, roles: Sequence[str]) -> FoundWeights:
+    def _find_weights(
+        self, run: RunConfig, row: Row, roles: Sequence[str], metrics: Sequence[FoundMetric]
+    ) -> FoundWeights:
         cell = row.version.name, row.task.name
         precisions = {role: precision_of(run, role) for role in roles}
-        same = repr((*cell, sorted(precisions.items()), run.weights, run.depth))
+        judges = asked_judges(run, metrics)
+        told = [(judge.role, sorted(judge.places.items())) for judge in judges]
+        same = repr((*cell, sorted(precisions.items()), run.weights, run.depth, told))
         if same not in self._weights:
             self._weights[same] = find_weights(
                 row,
                 run.weights,
                 run.depth,
+                judges,
                 precisions=precisions,
                 hashes=FileHashes(hash_memory()),
             )

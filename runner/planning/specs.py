@@ -7,7 +7,9 @@ from runner.config.groups import MetricConfig
 from runner.config.run_config import RunConfig
 from runner.graph.node import CompileSpec
 
-CLIP_ROLE = "clip_"
+CLIP_ROLE, JUDGE_ROLE = "clip_", "judge_"
+OF_METRICS = (CLIP_ROLE, JUDGE_ROLE)
+"""Beginnings of the roles of models that metrics use: they are set up alike in all cells."""
 
 
 def clip_role(run: RunConfig, metric: MetricConfig) -> str:
@@ -15,9 +17,14 @@ def clip_role(run: RunConfig, metric: MetricConfig) -> str:
     return f"{CLIP_ROLE}{metric.clip or run.version.name}"
 
 
+def judge_role(metric: str) -> str:
+    """The role of a metric's judge."""
+    return f"{JUDGE_ROLE}{metric}"
+
+
 def precision_of(run: RunConfig, role: str) -> Precision:
     """The precision in which a role computes."""
-    name = "metrics" if role.startswith(CLIP_ROLE) else role
+    name = "metrics" if role.startswith(OF_METRICS) else role
     precision: Precision = getattr(run.precision, name)
     return precision
 

@@ -95,7 +95,7 @@ def _unread_columns(run: RunConfig) -> Iterator[str]:
         )
         yield (
             f"prompt_file={file}: {named} not read, prompts alone are; the config's settings "
-            "hold for all of them"
+            f"hold for all of them (axes={file} would make a cell of each row)"
         )
 
 

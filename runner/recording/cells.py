@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from operator import methodcaller
 from pathlib import Path
@@ -15,6 +15,7 @@ from runner.engine.observer import Loaded, NodeResult, Observer
 from runner.errors import RunnerError, StorageError
 from runner.graph.node import Node, PipelineSpec
 from runner.planning.plan import Plan
+from runner.recording.manifest import SavedImage
 from runner.recording.mlflow_log import RunLog
 from runner.recording.run_folder import RunFolder
 from runner.system.files import fit_name
@@ -33,6 +34,7 @@ class CellRecord(Observer):
         parent: the runner's own id of the sweep's run.
         again: an earlier attempt may have begun the same run.
         attempt: names this one, for the record of how stages were timed; None: the run's id.
+        kept: pictures of an earlier attempt that stay.
     """
 
     def __init__(
@@ -46,17 +48,24 @@ class CellRecord(Observer):
         parent: str | None = None,
         again: bool = False,
         attempt: str | None = None,
+        kept: Sequence[SavedImage] = (),
     ) -> None:
-        self.folder = RunFolder(plan, run_id, path, attempt or run_id, self._file_saved)
         self._log: RunLog | None = None
+        self.folder = RunFolder(
+            plan, run_id, path, attempt or run_id, self._image_saved, self._input_saved, kept
+        )
         if session is not None:
             session.begin(run_id, run_name, experiment_of(plan), parent=parent, again=again)
             self._log = RunLog(session, run_id)
             self._log.describe(plan, self.folder.environment)
 
-    def _file_saved(self, path: Path, folder: str) -> None:
+    def _image_saved(self, index: int, path: Path) -> None:
         if self._log is not None:
-            self._log.file_saved(path, folder)
+            self._log.image_saved(index, path)
+
+    def _input_saved(self, path: Path) -> None:
+        if self._log is not None:
+            self._log.input_saved(path)
 
     def workers_begun(self, workers: int, how: str) -> None:
         self.folder.workers_begun(workers, how)

@@ -6,20 +6,25 @@ import json
 import shlex
 import traceback
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from runner.config.choices import LoggedImages
 from runner.engine.observer import Loaded, NodeResult, Observer
 from runner.errors import RunnerError
 from runner.graph.node import Node
 from runner.planning.plan import Plan
 from runner.recording.manifest import SavedCut, SavedImage
+from runner.recording.run_folder import INPUTS
 from runner.system.text import flatten, pluralize
+from runner.tracking.pictures import IMAGES, chart_files, moment_of, picture_keys
 from runner.tracking.session import TrackingSession, now_ms
 from runner.tracking.status import Status
 
 TABLE = "images.json"
+BY_IMAGE = "image/"
+"""Prefix of scores that are a series over the images: apart from their mean, which MLflow shows."""
 
 
 class RunLog(Observer):
@@ -39,10 +44,17 @@ class RunLog(Observer):
         self._relieved: list[str] = []
         self._tracebacks: list[str] = []
         self._unsettled: dict[str, str] = {}
+        self._logged_images = LoggedImages.files
+        self._keys: Sequence[str] = ()
+        self._numbers: dict[str, int] = {}  # of images, by file
+        self._moment = moment_of(run_id)
 
     def describe(self, plan: Plan, environment: Mapping[str, Any]) -> None:
         """Record everything that is known before the first stage runs."""
         self._unsettled = unsettled_of(plan)
+        self._logged_images = plan.run.tracking.images
+        requests = (image.request for image in plan.images)
+        self._keys = picture_keys((request.prompt, request.seed) for request in requests)
         self._append("params", params=params_of(plan, environment))
         tags = {"mlflow.note.content": run_note(plan)}
         if environment["git_commit"]:
@@ -93,9 +105,17 @@ class RunLog(Observer):
             metrics[f"peak_device_mb_{stage}"] = result.ran.peak_memory_bytes / 2**20
         self._metrics(metrics, step=len(self._stage_seconds[stage]) - 1)
 
-    def file_saved(self, path: Path, folder: str) -> None:
-        """Record a picture's complete file; `folder`: of the artifacts."""
-        self._session.file(self._run_id, path, folder)
+    def image_saved(self, index: int, path: Path) -> None:
+        """Record an image's complete file; `index`: its number among the plan's images."""
+        self._numbers[path.name] = index
+        if self._logged_images is LoggedImages.charts:
+            self._session.picture(self._run_id, path, self._keys[index], self._moment)
+        elif self._logged_images is LoggedImages.files:
+            self._session.file(self._run_id, path, IMAGES)
+
+    def input_saved(self, path: Path) -> None:
+        """Record an input picture's complete file."""
+        self._session.file(self._run_id, path, INPUTS)
 
     def memory_relieved(self, node: Node, how: str) -> None:
         self._relieved.append(f"{node.stage} ({node.label}): {how}")
@@ -144,6 +164,10 @@ class RunLog(Observer):
             totals["peak_process_mb"] = peak_process_bytes / 2**20
         if self._peak_device_bytes:
             totals["peak_device_mb"] = self._peak_device_bytes / 2**20
+        for image in images:
+            if image.scores:
+                each = {f"{BY_IMAGE}{name}": score for name, score in image.scores.items()}
+                self._metrics(each, step=self._numbers.get(image.file, 0))
         self._metrics(totals, step=0)
         for key, asked in dict(self._unsettled).items():
             self._settle(key, asked)  # nothing ran, so nothing was chosen
@@ -156,7 +180,7 @@ class RunLog(Observer):
     def _settle(self, key: str, value: str) -> None:
         """Log the settled value of a key. Once: MLflow takes no second value."""
         asked = self._unsettled.pop(key, None)
-        if asked is not None:
+        if asked is not None and value != NULL:
             self._append("params", params=add_asked({key: asked}, {key: value}))
 
     def _append(self, kind: str, **content: Any) -> None:
@@ -171,30 +195,47 @@ class RunLog(Observer):
     def _table(self, images: Sequence[SavedImage]) -> None:
         columns = ["file", "prompt", "negative_prompt", "seed", "sha256", "seconds", "reused"]
         columns.append("seconds_measured")
+        pictures = {image.file: cell for image in images if (cell := self._picture(image))}
         measured = sorted({name for image in images for name in image.scores})
         content = {
-            "columns": [*columns, *measured],
+            "columns": [*(["picture"] if pictures else []), *columns, *measured],
             "data": [
-                [getattr(image, column) for column in columns]
+                ([pictures.get(image.file)] if pictures else [])
+                + [getattr(image, column) for column in columns]
                 + [image.scores.get(name) for name in measured]
                 for image in images
             ],
         }
         self._session.table(self._run_id, TABLE, json.dumps(content, ensure_ascii=False))
 
+    def _picture(self, image: SavedImage) -> Mapping[str, str] | None:
+        """A cell that MLflow shows as the picture; None: it was not logged."""
+        if image.file not in self._numbers or self._logged_images is LoggedImages.none:
+            return None
+        full = small = image.file
+        if self._logged_images is LoggedImages.charts:
+            key = self._keys[self._numbers[image.file]]
+            files = chart_files(key, self._moment, image.width, image.height)
+            full, small = files.full, files.small
+        shown = {"filepath": f"{IMAGES}/{full}", "compressed_filepath": f"{IMAGES}/{small}"}
+        return {"type": "image", **shown}
 
+
+NULL = "null"
 ASKED = "asked."
 """Prefix of a key: the value in the config, where the runner chose another one."""
 
 
 def params_of(plan: Plan, environment: Mapping[str, Any]) -> dict[str, str]:
     """The config flattened to dotted keys, with the plan's values in place of `auto` and
-    `null`, and the asked ones beside them. Without keys that are settled only once work begins.
+    `null`, and the asked ones beside them. Without keys that are settled only once work begins,
+    and without those that are not set.
     """
-    asked = flatten(plan.run.recorded)
-    settled = {key: value for key, value in plan.settled.items() if value is not None}
-    later = unsettled_of(plan)
-    params = {key: value for key, value in asked.items() if key not in later}
+    recorded = plan.run.recorded
+    asked, later = flatten(recorded), unsettled_of(plan)
+    settled = {key: value for key, value in plan.settled.items() if value not in (None, NULL)}
+    left_out = {*later, *_unset(recorded)}
+    params = {key: value for key, value in asked.items() if key not in left_out}
     params |= add_asked(asked, settled)
     for role, found in environment["weights"].items():
         params[f"weights.{role}.sha256"] = str(found["sha256"])
@@ -212,9 +253,18 @@ def add_asked(asked: Mapping[str, str], settled: Mapping[str, str]) -> dict[str,
     differing = {
         f"{ASKED}{key}": asked[key]
         for key, value in settled.items()
-        if asked.get(key, value) != value
+        if asked.get(key, value) not in (value, NULL)
     }
     return {**settled, **differing}
+
+
+def _unset(values: Mapping[str, Any], before: str = "") -> Iterator[str]:
+    """The dotted keys of a config whose value is null; a text "null" is none."""
+    for name, value in values.items():
+        if value is None:
+            yield f"{before}{name}"
+        elif isinstance(value, Mapping):
+            yield from _unset(value, f"{before}{name}.")
 
 
 def mean_scores(images: Sequence[SavedImage]) -> dict[str, float]:

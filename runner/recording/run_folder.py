@@ -21,6 +21,7 @@ from runner.graph.values import Scores
 from runner.images.png import pixel_sha256, png_bytes
 from runner.planning.plan import Plan
 from runner.planning.request import ImageRequest
+from runner.recording.infotext import PARAMETERS, infotext
 from runner.recording.manifest import (
     Manifest,
     SavedCut,
@@ -34,8 +35,8 @@ from runner.system.files import below, make_folder, slug, write_whole
 from runner.system.signals import hold_back
 from runner.tracking.status import Status
 
-IMAGES, INPUTS = "images", "inputs"
-"""Folders of a run's artifacts; `INPUTS` is a folder of the run folder too."""
+INPUTS = "inputs"
+"""Folder of the run folder, and of the artifacts of its MLflow run."""
 SECONDS_BETWEEN_MANIFESTS = 1.0
 
 
@@ -46,8 +47,9 @@ class RunFolder(Observer):
         run_id: the runner's own id of this run; part of every image's PNG text.
         path: the folder, which may exist already.
         attempt: names the process that runs it: this run, or an attempt at its sweep.
-        on_saved: called with the complete file of each image and of each input picture, and the
-            folder of artifacts that it belongs in.
+        on_image: called with the number and the complete file of each image.
+        on_input: called with the complete file of each input picture.
+        kept: pictures of an earlier attempt that stay, with their names.
     """
 
     def __init__(
@@ -56,14 +58,16 @@ class RunFolder(Observer):
         run_id: str,
         path: Path,
         attempt: str,
-        on_saved: Callable[[Path, str], None],
+        on_image: Callable[[int, Path], None],
+        on_input: Callable[[Path], None],
+        kept: Sequence[SavedImage] = (),
     ) -> None:
         self._plan = plan
         self.environment = describe(plan)
         self._run_id = run_id
         self._attempt = attempt
         self._workers = 0
-        self._on_saved = on_saved
+        self._on_image, self._on_input = on_image, on_input
         # Key of a measuring node -> names of metrics, and numbers of images.
         self._measured: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
         self._scores: defaultdict[int, dict[str, float]] = defaultdict(dict)
@@ -81,6 +85,17 @@ class RunFolder(Observer):
         # By number: workers finish them in any order.
         self._saved: dict[int, SavedImage] = {}
         self._inputs: dict[str, str] = {}  # by file: the hash of its pixels
+        there = {(one.prompt, one.seed): one for one in kept}
+        for planned in plan.images:
+            index = planned.request.index
+            if own := there.get((planned.request.prompt, planned.request.seed)):
+                self._saved[index] = own
+                self._scores[index] |= own.scores
+                self._inputs |= {file: own.inputs_sha256[name] for name, file in own.inputs.items()}
+        self._kept = frozenset(self._saved)
+        numbers = [int(own.file.partition("_")[0]) for own in kept]
+        new = (one.request.index for one in plan.images if one.request.index not in self._kept)
+        self._numbers = {index: n for n, index in enumerate(new, max(numbers, default=-1) + 1)}
         self.failures: list[SavedFailure] = []
         self.mlflow_run_id: str | None = None
         self.path = path
@@ -111,9 +126,10 @@ class RunFolder(Observer):
         assert isinstance(picture, Image.Image)
         for request in requests:
             with hold_back():  # no file without its entry in manifest and log
-                image = self._save(result, request, picture)
+                kept = self._saved[request.index] if request.index in self._kept else None
+                image = kept or self._save(result, request, picture)
                 self._saved[request.index] = image
-                self._on_saved(self.path / image.file, IMAGES)
+                self._on_image(request.index, self.path / image.file)
             if time.monotonic() - self._written > SECONDS_BETWEEN_MANIFESTS:
                 self.save_manifest(Status.RUNNING)
 
@@ -131,7 +147,8 @@ class RunFolder(Observer):
     def _ordered(self, index: int) -> dict[str, float]:
         """An image's scores, the metrics in the config's order."""
         order = [metric.name for metric in self._plan.metrics]
-        found = self._scores[index].items()
+        every = self._scores[index].items()
+        found = [(name, value) for name, value in every if name.partition(".")[0] in order]
         return dict(sorted(found, key=lambda one: order.index(one[0].partition(".")[0])))
 
     def node_failed(self, node: Node, error: RunnerError) -> None:
@@ -159,7 +176,7 @@ class RunFolder(Observer):
         self._written = time.monotonic()
 
     def _save(self, result: NodeResult, request: ImageRequest, image: Image.Image) -> SavedImage:
-        name = f"{request.index:04d}_{slug(request.prompt)}_seed{request.seed}.png"
+        name = f"{self._numbers[request.index]:04d}_{slug(request.prompt)}_seed{request.seed}.png"
         nodes, inputs = result.node.lineage(), self._saved_inputs(result)
         saved = SavedImage(
             file=name,
@@ -196,7 +213,8 @@ class RunFolder(Observer):
             corrected=list(self._plan.corrected),
             left_as_in_diffusers=list(self._plan.left),
         )
-        write_whole(self.path / name, png_bytes(image, self._text(saved)))
+        plain = {PARAMETERS: infotext(self._plan, saved)}
+        write_whole(self.path / name, png_bytes(image, self._text(saved), plain))
         return saved
 
     def _saved_inputs(self, result: NodeResult) -> dict[str, str]:
@@ -210,7 +228,7 @@ class RunFolder(Observer):
                 assert isinstance(image, Image.Image)
                 write_whole(self.path / file, encode(ResultKind.image, picture).content)
                 self._inputs[file] = pixel_sha256(image)
-                self._on_saved(self.path / file, INPUTS)
+                self._on_input(self.path / file)
         return files
 
     def _text(self, image: SavedImage) -> Mapping[str, str]:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
 
+from runner.errors import ConfigError
 from runner.system.files import write_whole
 from runner.system.locks import is_held
 from runner.system.typed_json import FieldError, read_as, read_json
@@ -18,6 +19,10 @@ from runner.tracking.status import Status
 SWEEP = "sweep.json"
 LOCK = ".lock"
 VERSION = 1
+LAST = "last"
+"""Names the newest sweep."""
+SHOWN = 5
+"""How many sweeps an error names."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,22 @@ class CellEntry:
     overrides: tuple[str, ...]
     folder: PlainName
     fingerprint: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one command added to a sweep.
+
+    Attributes:
+        command: as typed, but for its name; "" of a further batch of the same command.
+        fingerprint: of its cells, in order.
+        cells: their numbers.
+    """
+
+    command: str
+    fingerprint: str
+    started: str
+    cells: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -43,6 +64,8 @@ class SweepRecord:
         command: runs the sweep again; "" in older records, which lack it.
         totals: counts and seconds of the attempts that have ended; not in the file before one has,
             nor in older records.
+        parts: the commands whose cells it has, the first one's too; not in the file where that is
+            all.
     """
 
     sweep_id: Identifier
@@ -57,6 +80,17 @@ class SweepRecord:
     cells: tuple[CellEntry, ...]
     command: str = ""
     totals: Mapping[str, Finite] = field(default_factory=dict)
+    parts: tuple[Part, ...] = ()
+
+    @property
+    def commands(self) -> list[str]:
+        """The commands that make it, one after the other."""
+        first, *more = [part.command for part in self.parts if part.command] or [self.command]
+        return [first, *(f"{command} into=last" for command in more)]
+
+    def part(self, fingerprint: str) -> Part | None:
+        """The part of a command by the fingerprint of its cells."""
+        return next((part for part in self.parts if part.fingerprint == fingerprint), None)
 
     @classmethod
     def read(cls, folder: Path) -> SweepRecord:
@@ -81,18 +115,44 @@ class SweepRecord:
     def write(self, folder: Path) -> None:
         """Write it atomically. Raises StorageError where it cannot be written."""
         content = {"version": VERSION, **asdict(self)}
-        if not self.totals:
-            del content["totals"]
+        for name in ("totals", "parts"):
+            if not content[name]:
+                del content[name]
         text = json.dumps(content, indent=1, ensure_ascii=False)
         write_whole(folder / SWEEP, f"{text}\n".encode())
 
 
 def find_sweep(output_dir: Path, fingerprint: str) -> tuple[Path, SweepRecord] | None:
-    """The newest sweep with a fingerprint."""
+    """The newest sweep with a fingerprint, or with a part that has it."""
     for path, record in reversed(list_sweeps(output_dir)):
-        if record.fingerprint == fingerprint:
+        if record.fingerprint == fingerprint or record.part(fingerprint) is not None:
             return path, record
     return None
+
+
+def named_sweep(output_dir: Path, named: str, key: str) -> tuple[Path, SweepRecord]:
+    """The sweep of an output folder by its id, its name, its folder, or as the `last` one.
+
+    Args:
+        key: what names it, for the error.
+
+    Raises:
+        ConfigError: there is none, or several have the name.
+    """
+    found = list_sweeps(output_dir)
+    if named == LAST and found:
+        return found[-1]
+    for path, record in found:
+        if named == record.sweep_id or path in (output_dir / named, Path(named).resolve()):
+            return path, record
+    alike = [(path, record) for path, record in found if record.name == named]
+    if len(alike) == 1:
+        return alike[0]
+    ids = [record.sweep_id for _, record in (alike or found)[-SHOWN:]]
+    if alike:
+        raise ConfigError(key, named, "is the name of several sweeps", ids)
+    problem = f"is no sweep in {output_dir}"
+    raise ConfigError(key, named, problem, [LAST, *ids] if ids else None)
 
 
 def list_sweeps(output_dir: Path) -> list[tuple[Path, SweepRecord]]:

@@ -17,10 +17,10 @@ from runner.images.png import (
 )
 from runner.recording.manifest import MANIFEST, Manifest, SavedImage
 from runner.recording.recorded import check_recorded
-from runner.recording.run_folder import IMAGES
 from runner.recording.sweep_record import SWEEP
 from runner.system.typed_json import FieldError, read_as
 from runner.system.untrusted import FileName, UntrustedError, parse_json, path_below
+from runner.tracking.pictures import IMAGES
 
 JSON_TEXTS = ("seed", "config", "environment", "inputs")
 """Text entries of a picture that are JSON; pictures of earlier versions lack the last."""

@@ -23,6 +23,8 @@ def fingerprint(plan: Plan, axes: Collection[str] = ()) -> str:
     """
     left_out = NOT_IDENTITY.difference(axes)
     config = {k: v for k, v in _as_settled(plan, axes).items() if k not in left_out}
+    if "tracking.images" not in axes:
+        config["tracking"] = _without_images(config["tracking"])
     images = [(image.node.key, image.request.prompt, image.request.seed) for image in plan.images]
     return hash_of([config, images])
 
@@ -39,6 +41,15 @@ def _as_settled(plan: Plan, axes: Collection[str]) -> Mapping[str, Any]:
     weights = {key: value for key, value in config["weights"].items() if key != "scheduler"}
     scheduler = {**config["scheduler"], "name": settled.name}
     return {**config, "weights": weights, "scheduler": scheduler}
+
+
+def _without_images(tracking: Any) -> Any:
+    """Where records go, without how pictures do: a sweep goes on with another way, also one that
+    was begun before there was a choice.
+    """
+    if not isinstance(tracking, Mapping):
+        return tracking
+    return {name: value for name, value in tracking.items() if name != "images"}
 
 
 def hash_of(content: object) -> str:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 from runner.config.cell import Cell
 from runner.config.choices import Progress
 from runner.config.run_config import RunConfig
+from runner.errors import ConfigError
 from runner.pipelines.pickles import convert
 from runner.pipelines.published import make_folder
 from runner.planning.plan import Plan
 from runner.planning.planner import Planner, make_plan
 from runner.planning.sweep import SweepPlan, plan_sweep
 from runner.recording.downloads import QuietDownload, download_display
+from runner.runs.joining import joined
 from runner.system.signals import interrupt, signals
 from runner.weights.complete import ask_about, fetch_missing, missing_files, raise_unfetched
 from runner.weights.found import FoundCheckpoint, distinct
@@ -37,14 +40,21 @@ def prepare_run(run: RunConfig, *, may_ask_hub: bool = True) -> Plan:
         ConfigError: as for `make_plan`; or weights cannot be had.
         StorageError: they cannot be kept.
     """
+    if run.into is not None:
+        raise ConfigError("into", run.into, "is for sweeps, and this is one run", "-m, or null")
     return _prepared(lambda: make_plan(run, download=True), _of_run, run.progress, may_ask_hub)
 
 
-def prepare_sweep(cells: Sequence[Cell]) -> SweepPlan:
-    """The plan of a sweep, with all its weights on this disk; see `prepare_run`."""
+def prepare_sweep(cells: Sequence[Cell], batch_of: Path | None = None) -> SweepPlan:
+    """The plan of a sweep, with all its weights on this disk; see `prepare_run`.
+
+    Args:
+        batch_of: the folder of the sweep that an earlier batch of the same command began.
+    """
+    cells, sweep = joined(cells, batch_of)
     runs = (cell.config for cell in cells if isinstance(cell.config, RunConfig))
     progress = next((run.progress for run in runs), Progress.auto)
-    return _prepared(lambda: plan_sweep(cells, download=True), _of_sweep, progress)
+    return _prepared(lambda: plan_sweep(cells, sweep, download=True), _of_sweep, progress)
 
 
 def download(runs: Sequence[RunConfig], *, newest: bool) -> list[FoundCheckpoint]:
@@ -81,7 +91,8 @@ def look_up_run(run: RunConfig) -> tuple[Plan, str | None]:
 
 def look_up_sweep(cells: Sequence[Cell]) -> tuple[SweepPlan, str | None]:
     """The plan of a sweep; see `look_up_run`."""
-    return _looked_up(lambda: plan_sweep(cells), _of_sweep)
+    cells, sweep = joined(cells)
+    return _looked_up(lambda: plan_sweep(cells, sweep), _of_sweep)
 
 
 def _of_run(plan: Plan) -> Found:

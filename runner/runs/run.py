@@ -13,6 +13,7 @@ from runner.recording.cells import CellRecord
 from runner.recording.progress import display_for
 from runner.recording.sessions import close_session, open_session
 from runner.runs.execute import FAILURE, SUCCESS, Finished, execute_plans
+from runner.runs.names import run_name
 from runner.runs.prepare import prepare_run
 from runner.runs.summary import announce_run, summary_of_run
 from runner.system.files import new_folder
@@ -39,7 +40,8 @@ def execute_run(run: RunConfig) -> Finished:
     with signals(interrupt):
         try:
             session = open_session(plan, run_id)
-            record = CellRecord(plan, run_id, path, session, run_name=f"{run.name}-{run_id[-8:]}")
+            named = run_name(run.name, run.overrides, run_id)
+            record = CellRecord(plan, run_id, path, session, run_name=named)
             with display_for(run.progress) as display:
                 outcome = execute_plans([plan], [record, display])
             status = Status.FINISHED if outcome.succeeded else Status.FAILED

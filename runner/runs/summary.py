@@ -39,6 +39,8 @@ def announce_sweep(sweep: SweepPlan, to_do: int, folder: Path) -> None:
     for warning, n in Counter(w for plan in sweep.plans for w in plan.warnings).items():
         of = f" ({n} of {pluralize(len(sweep.cells), 'cell')})" if len(sweep.cells) > 1 else ""
         print(f"warning: {warning}{of}", file=sys.stderr)
+    if left_out := sweep.left_out_lines():
+        print("\n".join(["warning: " + left_out[0], *left_out[1:]]), file=sys.stderr)
     if sweep.plans[0].run.progress is Progress.quiet:
         return
     done = len(sweep.cells) - to_do

@@ -32,6 +32,8 @@ from runner.system.signals import StopBetweenStages, signals
 from runner.system.text import path_here, pluralize
 from runner.tracking.status import Status
 
+SECONDS_BETWEEN_TOTALS = 2.0
+
 
 @dataclass(frozen=True)
 class FinishedSweep:
@@ -68,7 +70,7 @@ def execute_sweep(sweep: SweepPlan, cluster: Cluster | None = None) -> FinishedS
     summaries = []
     for numbers in folders.values():
         part = _SweepRun(sweep.part(numbers), cluster)
-        cells |= part.execute()
+        cells |= dict(zip(numbers, part.execute(), strict=True))
         summaries.append(part.summary())
     worst = max((cell.status for cell in cells.values()), default=SUCCESS)
     in_order = tuple(cells[cell.number] for cell in sweep.cells)
@@ -79,21 +81,22 @@ class _SweepRun:
     """One attempt at a sweep: its cells, folder, tracking and progress."""
 
     def __init__(self, sweep: SweepPlan, cluster: Cluster | None) -> None:
-        self._sweep = sweep
         self._cluster = cluster
-        self._plans = dict(zip((cell.number for cell in sweep.cells), sweep.plans, strict=True))
-        self._labels = {cell.number: sweep.label(cell) for cell in sweep.cells}
         self._run = sweep.plans[0].run
         self._folder = SweepFolder.open(sweep, self._run.output_dir, self._run.resume)
-        self._to_do = self._folder.to_do(self._run.retry)
-        self._tracking = SweepTracking(sweep, self._folder.record)
+        self._sweep = sweep = sweep.numbered(self._folder.numbers)
+        self._plans = dict(zip(self._folder.numbers, sweep.plans, strict=True))
+        self._labels = self._folder.labels()
+        self._to_do = self._folder.to_do(self._plans, self._run.retry)
+        self._tracking = SweepTracking(sweep, self._folder.record, self._folder.run_ids())
         self._ended: Counter[Status] = Counter()
-        self._totals = Totals()
+        self._totals = Totals(self._keep_totals)
+        self._kept = time.monotonic()
         self._started, self._began = time.perf_counter(), time.time()
         self._seconds = 0.0
 
-    def execute(self) -> dict[int, Finished]:
-        """Run the unfinished cells. Returns all cells by number."""
+    def execute(self) -> list[Finished]:
+        """Run the unfinished cells. Returns all cells, in order."""
         announce_sweep(self._sweep, len(self._to_do), self._folder.path)
         stop = StopBetweenStages()
         status = Status.FAILED
@@ -158,7 +161,7 @@ class _SweepRun:
         for entry in self._folder.record.cells if borrowers else ():
             if entry.number in borrowers:
                 found |= drawn_in(self._folder.folder(entry), borrowers[entry.number])
-        return found
+        return found | self._folder.given(self._plans)
 
     def _cell_at_work(self, entry: CellEntry) -> CellAtWork:
         plan = self._plans[entry.number]
@@ -166,16 +169,19 @@ class _SweepRun:
 
     def _begin(self, entry: CellEntry, plan: Plan) -> CellRecord:
         tracking = self._tracking
-        return CellRecord(
+        record = CellRecord(
             plan,
             tracking.run_id(entry),
             self._folder.folder(entry),
             tracking.session(plan),
-            run_name=f"{entry.number} {self._labels[entry.number]}".strip()[:200],
+            run_name=self._tracking.name(entry),
             parent=tracking.parent(plan),
             again=tracking.again,
             attempt=f"{self._folder.record.sweep_id}.{self._folder.record.attempts}",
+            kept=self._folder.kept(entry, plan),
         )
+        tracking.number(entry, plan)
+        return record
 
     def _tell(self, display: Display, cell: CellAtWork) -> None:
         assert cell.status is not None
@@ -185,6 +191,13 @@ class _SweepRun:
         display.cell_ended(
             CellEnded(cell.number, label, cell.status, cell.images, done, of, cell.reused)
         )
+
+    def _keep_totals(self) -> None:
+        """Record the counts so far, now and then: a kill leaves no time for it."""
+        if time.monotonic() - self._kept > SECONDS_BETWEEN_TOTALS:
+            seconds = time.perf_counter() - self._started
+            self._folder.keep(seconds, self._totals.added_to(self._folder.record.totals))
+            self._kept = time.monotonic()
 
     def _status(self) -> Status:
         """The status of the whole sweep, with earlier attempts."""
@@ -226,18 +239,20 @@ class _SweepRun:
         return [
             cell
             for cell in self._folder.record.cells
-            if cell.number not in doing and lacks_mlflow_run(self._folder.folder(cell))
+            if cell.number in self._plans
+            and cell.number not in doing
+            and lacks_mlflow_run(self._folder.folder(cell))
         ]
 
-    def _finished(self) -> dict[int, Finished]:
-        folder = self._folder
-        return {
-            cell.number: Finished(
-                SUCCESS if folder.recorded_status(cell) == Status.FINISHED else FAILURE,
-                folder.folder(cell),
+    def _finished(self) -> list[Finished]:
+        folder, entries = self._folder, {cell.number: cell for cell in self._folder.record.cells}
+        return [
+            Finished(
+                SUCCESS if folder.recorded_status(entries[number]) == Status.FINISHED else FAILURE,
+                folder.folder(entries[number]),
             )
-            for cell in folder.record.cells
-        }
+            for number in folder.numbers
+        ]
 
     def summary(self) -> str:
         """The summary of `execute`, for the user."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from runner.planning.plan import Plan
 from runner.planning.sweep import SweepPlan
 from runner.recording.cells import experiment_of
 from runner.recording.sessions import close_session, open_session
 from runner.recording.sweep_record import CellEntry, SweepRecord
+from runner.runs.names import cell_name, sweep_name
 from runner.system.text import pluralize
 from runner.tracking.session import TrackingSession, now_ms
 from runner.tracking.status import Status
+
+CELL_TAG = "runner.cell"
 
 
 class SweepTracking:
@@ -23,9 +26,10 @@ class SweepTracking:
         again: an earlier attempt may have begun the same runs.
     """
 
-    def __init__(self, sweep: SweepPlan, record: SweepRecord) -> None:
+    def __init__(self, sweep: SweepPlan, record: SweepRecord, run_ids: Mapping[int, str]) -> None:
         self._sweep = sweep
         self._record = record
+        self._run_ids = run_ids
         self._run = sweep.plans[0].run
         self._sessions: dict[str, TrackingSession | None] = {}
         self._parents: dict[tuple[str, str], str] = {}
@@ -33,7 +37,18 @@ class SweepTracking:
 
     def run_id(self, cell: CellEntry) -> str:
         """The runner's own id of a cell's run: the same in each attempt."""
-        return f"{self._record.sweep_id}-{cell.number:04d}"
+        own = f"{self._record.sweep_id}-{cell.number:04d}"
+        return self._run_ids.get(cell.number, own)
+
+    def name(self, cell: CellEntry) -> str:
+        """The name of a cell's run."""
+        return cell_name(cell.overrides, self._axes) or self._record.name
+
+    def number(self, cell: CellEntry, plan: Plan) -> None:
+        """Tell the number of a cell, by which its folder and the page name it."""
+        session = self.session(plan)
+        if session is not None:
+            session.append("tags", self.run_id(cell), tags={CELL_TAG: str(cell.number)})
 
     @property
     def parents(self) -> Iterable[str]:
@@ -59,12 +74,17 @@ class SweepTracking:
         if where not in self._parents:
             number = len(self._parents)
             parent = self._record.sweep_id + (f"-sweep{number}" if number else "")
-            session.begin(parent, f"{self._record.name} sweep", experiment, again=self.again)
-            axes = {f"axis.{key}": ", ".join(v) for key, v in self._sweep.axes.items()}
+            name = sweep_name(self._record.name, self._axes)
+            session.begin(parent, name, experiment, again=self.again)
+            axes = {f"axis.{key}": ", ".join(v) for key, v in self._axes.items()}
             session.append("params", parent, params=axes)
             session.append("tags", parent, tags={"mlflow.note.content": self._note()})
             self._parents[where] = parent
         return self._parents[where]
+
+    @property
+    def _axes(self) -> Mapping[str, Sequence[str]]:
+        return self._record.axes if self._record.parts else self._sweep.axes
 
     def begin_all(self) -> None:
         """Begin the parent runs in all experiments of the cells."""
@@ -104,8 +124,13 @@ class SweepTracking:
             f"{distinct} {stage} (of {sweep.stages[stage]})"
             for stage, distinct in sweep.distinct_stages.items()
         )
-        cells = pluralize(len(sweep.cells), "cell")
-        return f"{question}{cells}, each distinct stage once: {stages}\n\n    {sweep.command}\n"
+        cells, commands = pluralize(len(sweep.cells), "cell"), [sweep.command]
+        if self._record.parts:
+            commands = self._record.commands
+            cells = f"{pluralize(len(self._record.cells), 'cell')}, {cells} of the last command"
+        left_out = "".join(f"\n\n    {line}" for line in sweep.left_out_lines()[:1])
+        lines = "".join(f"    {command}\n" for command in commands)
+        return f"{question}{cells}, each distinct stage once: {stages}{left_out}\n\n{lines}"
 
 
 def _address(plan: Plan) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from runner.engine.observer import Loaded, NodeResult, Observer
 from runner.errors import RunnerError
@@ -13,9 +13,14 @@ from runner.tracking.status import Status
 
 
 class Totals(Observer):
-    """Counts of the distinct stages."""
+    """Counts of the distinct stages.
 
-    def __init__(self) -> None:
+    Args:
+        on_change: called after each stage.
+    """
+
+    def __init__(self, on_change: Callable[[], None] = lambda: None) -> None:
+        self._on_change = on_change
         self.run = self.reused = self.failed = self.workers = 0
         self.seconds_in_stages = self.seconds_loading = 0.0
 
@@ -31,6 +36,7 @@ class Totals(Observer):
         else:
             self.run += 1
             self.seconds_in_stages += result.ran.seconds
+        self._on_change()
 
     def node_failed(self, node: Node, error: RunnerError) -> None:
         self.failed += 1

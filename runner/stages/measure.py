@@ -23,7 +23,8 @@ def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep)
     """
     function = load_function(node.label, node.text("function"))
     images = [inputs[name] for name in sorted(inputs) if name.startswith(OF_MANY)]
-    given = {**inputs, "images": images, "prompt": node.params.get("prompt"), "clip": pipeline}
+    models = {"clip": pipeline, "judge": pipeline}
+    given = {**inputs, **models, "images": images, "prompt": node.params.get("prompt")}
     taken = inspect.signature(function).parameters
     arguments = node.params["arguments"]
     content = node.params.get("content", {})

@@ -11,9 +11,11 @@ from typing import Any
 from runner.catalog.tracking import STORE, sqlite_path
 from runner.errors import StoreGoneError, TrackingError
 from runner.system.imports import pause_collection
-from runner.tracking.artifacts import check_artifact, experiment_location, follow_artifacts
+from runner.tracking.artifacts import experiment_location, follow_artifacts
 from runner.tracking.database import file_id, make_database
-from runner.tracking.spool import Target, file_of_record
+from runner.tracking.files import ArtifactFiles
+from runner.tracking.pictures import CHARTED
+from runner.tracking.spool import Target
 from runner.tracking.status import Status
 from runner.tracking.stores import is_own_store
 
@@ -27,8 +29,12 @@ MOST_METRICS = 500
 ATTEMPTS = 2
 """How often MLflow tries to connect to a database before it says why it cannot."""
 
-TOGETHER = ("params", "tags", "metrics", "file", "table")
-MOST_TOGETHER = 100
+FILES = ("file", "table", "picture")
+TOGETHER = ("params", "tags", "metrics", *FILES)
+MOST_TOGETHER, MOST_PICTURES = 100, 20
+"""Records of a portion, and pictures among them, which may take a tenth of a second each: who waits
+for the delivery sees how far it is after each portion.
+"""
 
 ENDING_TAGS = {"runner.ended", "runner.error", "runner.incomplete"}
 """Tags on how an earlier attempt at a run ended: removed when it begins again."""
@@ -79,20 +85,18 @@ class Delivery:
         # The writer tries again itself; MLflow would say nothing for 100 seconds.
         utils.MAX_RETRY_COUNT = ATTEMPTS
         self._target = target
-        self._output_dir = output_dir
         make_database(target)
         self._file_id = file_id(target)
-        # Where all artifacts must lie; None: MLflow's server, or a store of the user's, decides.
-        self._own_artifacts: Path | None = None
+        own_artifacts: Path | None = None
         if target.artifact_root is not None and is_own_store(target.uri, target.artifact_root):
-            self._own_artifacts = Path(target.artifact_root)
-            follow_artifacts(self._own_artifacts.with_name(STORE))
+            own_artifacts = Path(target.artifact_root)
+            follow_artifacts(own_artifacts.with_name(STORE))
         self._client = MlflowClient(tracking_uri=target.uri)
+        self._files = ArtifactFiles(self._client, output_dir, own_artifacts)
         self._runs = dict(runs)
         self._again: set[str] = set()
         self._missed: set[str] = set()
         self._experiments: dict[str, str] = {}
-        self._locations: dict[str, str] = {}  # of runs' artifacts
         self._on_run = on_run
         self.doubtful = doubtful
 
@@ -131,6 +135,9 @@ class Delivery:
                 self._on_run(first["run"], self._runs[first["run"]])
             else:
                 self._missed.add(first["run"])
+        elif kind == "delete":
+            if first["run"] in self._runs:  # in MLflow's sense: it can be restored there
+                self._client.delete_run(self._runs[first["run"]])
         elif kind == "end":
             run = self._runs[first["run"]]
             self._client.set_terminated(run, first["status"], end_time=first["time_ms"])
@@ -138,9 +145,8 @@ class Delivery:
             # A run that was deleted in MLflow meanwhile takes no records.
             self._values(self._runs[first["run"]], records)
             for record in records:
-                if record["kind"] in ("file", "table"):
-                    folder = record.get("folder")
-                    self._file(self._runs[first["run"]], record["path"], folder)
+                if record["kind"] in FILES:
+                    self._files.put(self._runs[first["run"]], record)
 
     def forget_connections(self) -> None:
         """Have the next delivery of this process open the file that is there now."""
@@ -187,6 +193,8 @@ class Delivery:
             if record["kind"] == "table":
                 table = {"path": Path(record["path"]).name, "type": "table"}
                 tags["mlflow.loggedArtifacts"] = json.dumps([table])
+            elif record["kind"] == "picture":
+                tags |= CHARTED
         if params and run in self._again:
             # A resumed run may find another device or number of threads; the first value stays.
             data = self._client.get_run(run).data
@@ -206,19 +214,6 @@ class Delivery:
                 run, metrics=metrics[:MOST_METRICS], params=entries[:BATCH], tags=named[:BATCH]
             )
             metrics, entries, named = metrics[MOST_METRICS:], entries[BATCH:], named[BATCH:]
-
-    def _file(self, run: str, named: str, folder: str | None) -> None:
-        path = file_of_record(self._output_dir, named)
-        if path is not None and path.is_file():
-            if self._own_artifacts is not None:
-                if run not in self._locations:
-                    self._locations[run] = self._client.get_run(run).info.artifact_uri
-                name = f"{folder or '.'}/{path.name}"
-                check_artifact(self._locations[run], self._own_artifacts, name)
-            self._client.log_artifact(run, str(path), folder)
-        else:
-            # Deleted by the user meanwhile: later records are delivered all the same.
-            self._client.set_tag(run, "runner.missing_file", Path(named).name)
 
     def _experiment(self, name: str) -> str:
         if name not in self._experiments:
@@ -255,13 +250,15 @@ def together(
     A portion belongs to one run; its begin and end records are portions by themselves.
     """
     some: list[Mapping[str, Any]] = []
-    end = 0
+    end = pictures = 0
     for record, offset in records:
         fits = record["kind"] in TOGETHER and some and some[0]["kind"] in TOGETHER
-        if some and not (fits and some[0]["run"] == record["run"] and len(some) < MOST_TOGETHER):
+        fits = fits and pictures < MOST_PICTURES and len(some) < MOST_TOGETHER
+        if some and not (fits and some[0]["run"] == record["run"]):
             yield some, end
-            some = []
+            some, pictures = [], 0
         some.append(record)
+        pictures += record["kind"] == "picture"
         end = offset
     if some:
         yield some, end

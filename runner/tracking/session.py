@@ -124,6 +124,12 @@ class TrackingSession:
             place = self._spool.place_of(run, path)
             self._spool.append("file", run, path=place, folder=folder)
 
+    def picture(self, run: str, path: Path, key: str, time_ms: int) -> None:
+        """Add a PNG that MLflow's image charts show, see `runner.tracking.pictures`."""
+        with self._telling():
+            place = self._spool.place_of(run, path)
+            self._spool.append("picture", run, path=place, key=key, time_ms=time_ms)
+
     def table(self, run: str, name: str, text: str) -> None:
         """Add a file that MLflow shows as a table."""
         with self._telling():

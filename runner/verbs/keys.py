@@ -98,7 +98,7 @@ def _table(listed: Iterable[Key]) -> str:
     rows = ["| key | takes | default | meaning |", "|---|---|---|---|"]
     for key in listed:
         default = _default(key, mark="`")
-        meaning = f"{key.explanation}{_only_with(key)}"
+        meaning = f"{key.explanation}{_only_with(key)}".replace("|", "\\|")
         rows.append(f"| `{key.name}` | {key.takes} | {default} | {meaning} |")
     return "\n".join(rows)
 

@@ -22,11 +22,14 @@ from runner.planning.memory import reckoned, weights_bytes
 from runner.planning.plan import Plan
 from runner.planning.planner import results_dir
 from runner.planning.sweep import SweepPlan
+from runner.planning.sweep_command import combinations
+from runner.runs.grown import joined_lines
 from runner.runs.prepare import look_up_run, look_up_sweep
 from runner.system.machine import check_installed, device_memory
 from runner.system.signals import leave, signals
 from runner.system.text import format_bytes, pluralize
 from runner.verbs.plan_weights import weights_lines
+from runner.verbs.run import joining
 
 LISTED_CELLS = 30
 """Up to so many cells are listed one by one."""
@@ -53,7 +56,7 @@ def main(arguments: list[str]) -> int:
     if {"-h", "--help"} & set(arguments):
         print(USAGE)
         return 0
-    others, file = split_graph_option(arguments)
+    others, file = split_graph_option(joining(arguments))
 
     def job(run: RunConfig) -> int:
         plan, unreached = look_up_run(run)
@@ -64,7 +67,7 @@ def main(arguments: list[str]) -> int:
 
     def sweep_job(cells: Sequence[Cell], _: Cluster | None) -> Swept:
         sweep, unreached = look_up_sweep(cells)
-        print(sweep_text(sweep))
+        print(sweep_text(sweep), *joined_lines(sweep), sep="\n")
         _tell(unreached)
         _draw(sweep.graph, file)
         return Swept(0)
@@ -121,12 +124,15 @@ def sweep_text(sweep: SweepPlan) -> str:
     lines = [f"{pluralize(len(sweep.cells), 'cell')}, {pluralize(images, 'image')}"]
     lines += [f"  {pluralize(n, 'cell')}: {what}" for what, n in made.items()]
     axes = sweep.axes
-    lines += ["axes", *(f"  {key:<28} {', '.join(values)}" for key, values in axes.items())]
+    whole = combinations(axes)
+    some = f" ({len(sweep.cells)} of {whole} combinations)" if whole > len(sweep.cells) else ""
+    lines += [f"axes{some}", *(f"  {key:<28} {', '.join(values)}" for key, values in axes.items())]
     if len(sweep.cells) <= LISTED_CELLS:
         lines.append("cells")
         for cell in sweep.cells:
             apart = [text for text in cell.overrides if text.partition("=")[0] in axes]
             lines.append(f"  {cell.number:<4} {' '.join(apart)}")
+    lines += sweep.left_out_lines()
     changed = Counter(plan.scheduler.changed for plan in sweep.plans if plan.scheduler.changed)
     lines += [f"  {pluralize(n, 'cell')}, {what}" for what, n in changed.items()]
     noted = Counter(warning for plan in sweep.plans for warning in plan.warnings)

@@ -46,9 +46,22 @@ def main(arguments: list[str]) -> int:
             f"warning: pictures or votes changed since votes were counted; anew: {again}",
             file=sys.stderr,
         )
+    if made.alone is not None and options.out is None and not others:
+        _log(folder, made.alone)
     if options.open and not webbrowser.open(made.index.as_uri()):
         print("no browser was found to open it in", file=sys.stderr)
     return 0
+
+
+def _log(folder: Path, page: Path) -> None:
+    """Put a sweep's page into its MLflow run."""
+    from runner.analysis.comparison import logged
+    from runner.analysis.report.writing import NAME
+    from runner.analysis.results import read_results
+    from runner.recording.sweep_record import SWEEP
+
+    if (folder / SWEEP).is_file():
+        logged.log(read_results(folder), [page], NAME, "report")
 
 
 def parser() -> argparse.ArgumentParser:

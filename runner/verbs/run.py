@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
 
@@ -11,23 +12,40 @@ from runner.workers import host
 
 def main(arguments: list[str]) -> int:
     """Run a composed config, or all of a sweep's."""
+    arguments = joining(arguments)
     if _needs_workers(arguments):
         host.stand_by()
     try:
         # Imported here, so that the host starts before Hydra's imports.
         from runner.config.hydra.app import run_with_hydra
-        from runner.verbs.jobs import run_one, run_sweep
+        from runner.verbs.jobs import SweepJob, run_one
 
-        return run_with_hydra(run_one, arguments, "kandinsky", run_sweep)
+        sweep = SweepJob(arguments)
+        status = run_with_hydra(run_one, arguments, "kandinsky", sweep)
+        sweep.tell_best()
+        return status
     finally:
         host.stand_down()
+
+
+def joining(arguments: list[str]) -> list[str]:
+    """The arguments of a command that joins a sweep, with what it leaves unsaid of that."""
+    if not any(argument.startswith("into=") for argument in arguments):
+        return arguments
+    # Imported here, as only these commands need it.
+    from runner.runs.unsaid import with_unsaid
+
+    found, taken = with_unsaid(arguments)
+    if taken and "progress=quiet" not in arguments:
+        print(f"as in the sweep: {shlex.join(taken)}", file=sys.stderr)
+    return found
 
 
 def _needs_workers(arguments: Sequence[str]) -> bool:
     """Whether several workers of this machine are likely, so that their imports can start now."""
     keys = {argument.partition("=")[0].lstrip("+") for argument in arguments}
     return (
-        not keys.isdisjoint({"-m", "--multirun"})
+        not keys.isdisjoint({"-m", "--multirun", "axes"})
         and keys.isdisjoint({"workers", "device", "bench", "hydra/launcher"})
         and sys.platform.startswith("linux")
         and cpu_cores() > 1

@@ -1,4 +1,11 @@
-"""`kandinsky sweeps`: the sweeps of an output folder, and how far each came."""
+"""`kandinsky sweeps`: the sweeps of an output folder, and how far each came; merge, delete, rename.
+
+kandinsky sweeps merge A B       the cells of B go into A
+kandinsky sweeps delete A        its folder and its runs in MLflow
+kandinsky sweeps rename A NAME
+
+A sweep is named by its id (--json shows it), its name, its folder, or as the last one.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +18,20 @@ from runner.recording.sweep_record import SweepRecord, is_running, list_sweeps
 from runner.system.terminal import to_json
 from runner.system.text import path_here
 from runner.tracking.status import Status
+from runner.verbs.completing import CHANGES
 
 
 def main(arguments: list[str]) -> int:
-    """List them, newest last."""
-    parser = argparse.ArgumentParser(prog="kandinsky sweeps", description=__doc__)
+    """List them, newest last; or change one."""
+    if arguments[:1] and arguments[0] in CHANGES:
+        # Imported here: the list needs none of it.
+        from runner.verbs.sweep_changes import change
+
+        return change(arguments)
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        prog="kandinsky sweeps", description=__doc__, formatter_class=raw
+    )
     parser.add_argument(
         "output_dir", nargs="?", default="outputs", type=Path, help="as in the runs (%(default)s)"
     )
@@ -37,6 +53,7 @@ def _row(path: Path, record: SweepRecord) -> dict[str, object]:
     if not running and Status.RUNNING in statuses:  # its process was killed
         statuses[Status.KILLED] += statuses.pop(Status.RUNNING)
     return {
+        "id": record.sweep_id,
         "name": record.name,
         "started": record.started,
         "status": _status(record.status, running),

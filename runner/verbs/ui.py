@@ -10,6 +10,7 @@ from pathlib import Path
 from runner.catalog.tracking import ARTIFACTS, STORE, sqlite_uri
 from runner.errors import ConfigError, TrackingError
 from runner.tracking.artifacts import follow_artifacts
+from runner.tracking.view import pages_of
 
 
 def main(arguments: list[str]) -> int:
@@ -31,7 +32,10 @@ def main(arguments: list[str]) -> int:
     # Less than a fifth of the default's processes and memory: no job runners, one worker.
     os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    print(f"MLflow: http://127.0.0.1:{options.port}   (Ctrl-C to stop)", flush=True)
+    address, pages = f"http://127.0.0.1:{options.port}/", pages_of(database)
+    print(f"MLflow: {address}{pages.runs}   (Ctrl-C to stop)", flush=True)
+    if pages.pictures is not None:
+        print(f"  the newest sweep's pictures: {address}{pages.pictures}", flush=True)
     command = [
         sys.executable, "-P", "-m", "mlflow", "server",
         "--backend-store-uri", sqlite_uri(database),

@@ -131,6 +131,8 @@ def explain(found: FoundCheckpoint, error: HubError) -> WeightsError:
             what = f"{error.name} of it is not on this disk"
         problem = f"{what}, and {error}"
     instead = f"weights=<folder that holds {found.checkpoint.folder}>"
+    if found.key.startswith("metrics."):
+        instead = f"{found.key}=<folder>"
     if mini_folder(found.checkpoint) is not None:
         instead += ", or weights=mini"
     if error.kind in ("no_space", "disk"):

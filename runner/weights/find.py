@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from runner.weights.found import FoundCheckpoint
 from runner.weights.hashes import FileHashes
 from runner.weights.hub_find import find_on_hub
 from runner.weights.hub_original import find_original
+from runner.weights.judges import AskedJudge, find_judge
 from runner.weights.random_weights import RELEASE_DIR, random_checkpoint
 
 MINI_DIR = Path(__file__).resolve().parents[1] / "mini" / "weights"
@@ -40,6 +41,7 @@ def find_weights(
     row: Row,
     config: WeightsConfig,
     depth: CheckpointConfig,
+    judges: Sequence[AskedJudge] = (),
     *,
     precisions: Mapping[str, Precision],
     hashes: FileHashes,
@@ -48,6 +50,7 @@ def find_weights(
 
     Args:
         depth: the depth-estimation model.
+        judges: those of the metrics; their roles are among the row's.
         precisions: those roles of the row that are needed -> the precision they compute in.
 
     Raises:
@@ -56,12 +59,18 @@ def find_weights(
     """
     found: dict[str, FoundCheckpoint] = {}
     errors: list[RunnerError] = []
+    judging = {judge.role_of(part) for judge in judges for part in judge.judge.parts}
     for role, checkpoint in row.checkpoints.items():
-        if role in precisions:
+        if role in precisions and role not in judging:
             try:
                 found[role] = _find(role, checkpoint, config, depth, hashes, precisions[role])
             except WeightsError as error:
                 errors.append(error)
+    for judge in judges:
+        try:
+            found |= find_judge(judge, hashes, may_download=config.source is WeightsSource.hub)
+        except WeightsError as error:
+            errors.append(error)
     hashes.save()
     raise_all(errors)
     _check_same_embedding(config, found)

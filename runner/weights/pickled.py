@@ -20,6 +20,9 @@ from runner.system.user_cache import user_cache_dir
 from runner.weights.hashes import FileHashes
 from runner.weights.safetensors_header import MAX_HEADER_BYTES, DamagedFileError, Header
 
+STATE = "state_dict"
+"""Key of a training's checkpoint that holds its tensors, beside numbers such as its epoch."""
+
 STORAGES = {
     "FloatStorage": 4, "HalfStorage": 2, "BFloat16Storage": 2, "DoubleStorage": 8,
     "LongStorage": 8, "IntStorage": 4, "ShortStorage": 2, "CharStorage": 1, "ByteStorage": 1,
@@ -129,7 +132,8 @@ def read_pickled(path: Path, *, within: str | None = None) -> Pickled:
 
     Args:
         within: the key of the file's content that holds the tensors. Whatever the others hold is
-            passed over: objects of any class are stood for by idle ones.
+            passed over: objects of any class are stood for by idle ones. None: the content is the
+            tensors, or has them under `STATE` beside plain values.
 
     Raises:
         DamagedFileError: it is no such file, is cut off, or holds more than tensors.
@@ -148,6 +152,8 @@ def read_pickled(path: Path, *, within: str | None = None) -> Pickled:
             if within not in content:
                 raise DamagedFileError(f"has no {within}")
             content = content[within]
+        elif isinstance(content.get(STATE), Mapping):
+            content = content[STATE]
         for value in content.values():
             if stored.get(f"{folder}data/{value.file}", -1) < value.bytes:
                 raise DamagedFileError("is damaged: numbers of a tensor are missing")

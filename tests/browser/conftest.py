@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import ConsoleMessage, Dialog, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, expect, sync_playwright
 
 from browser.looks import show
 from helpers.made_sweeps import Made, comparison, write_sweep
@@ -23,7 +23,7 @@ PATIENCE = 60_000
 """Milliseconds for whatever the page is waited for: other programs may keep the cores busy."""
 
 NOWHERE = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
-"""What the browser asks the network for itself goes nowhere."""
+"""What the browser asks the network for itself goes nowhere; a test may serve a page here."""
 
 FILES = ("file:", "data:")
 
@@ -83,6 +83,14 @@ def _opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Page, Ev
         events = Events()
         events.listen(tab)
         yield tab, events
+
+
+@pytest.fixture
+def browser(_opened: tuple[Page, Events]) -> Browser:
+    """The browser, for a tab of a test's own."""
+    found = _opened[0].context.browser
+    assert found is not None
+    return found
 
 
 @pytest.fixture

@@ -67,12 +67,28 @@ def test_pictures_come_as_they_are_made(viewed: Page, running: Path) -> None:
     assert len(tiles(viewed)) == 13
     loaded(viewed, "#grid img")
     assert texts(viewed, "#live-said") == ["6 cells: 3 finished, 1 running, 2 left"]
+    assert viewed.locator("#failed, #failures").evaluate_all("all => all.every(e => e.hidden)")
     go_on(running)
     expect(viewed.locator("#live-said")).to_have_text("6 cells: 5 finished, 1 left")
     assert len(tiles(viewed)) == 20
     loaded(viewed, "#grid img")
     assert column(viewed, 0) == [str(number) for number in range(6)]
     assert viewed.locator("#lines .mark").count() == 5
+
+
+def test_a_sweep_that_has_made_nothing_yet_is_looked_at(viewed: Page, running: Path) -> None:
+    manifests = {file: Manifest.read_file(file) for file in running.glob(f"*/{MANIFEST}")}
+    for file, manifest in manifests.items():
+        replace(manifest, images=[], metrics={}, status=Status.RUNNING).write(file.parent)
+    viewed.reload()
+    drawn(viewed)
+    assert tiles(viewed) == []
+    assert texts(viewed, "#live-said") == ["6 cells: 4 running, 2 left"]
+    for file, manifest in manifests.items():
+        manifest.write(file.parent)
+    expect(viewed.locator("#grid .tile").first).to_be_visible()
+    assert len(tiles(viewed)) == 13
+    expect(viewed.locator("#lines .mark").first).to_be_visible()
 
 
 def test_what_is_looked_at_stays(viewed: Page, running: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -50,7 +51,8 @@ NEEDS = {
     },
     **{
         f"metrics={name}": (
-            f"metrics.{name}.arguments.real=pictures", f"metrics.{name}.arguments.network=a.png",
+            f"metrics.{name}.arguments.real=pictures",
+            f"metrics.{name}.arguments.network=network.pt",
             "seeds=[0,1]",
         )
         for name in ("fid", "kid")
@@ -59,6 +61,10 @@ NEEDS = {
         "task=img2img", "inputs.image=a.png", "metrics.ms_ssim.against=image", "height=256",
         "width=256",
     ),
+    **{
+        f"metrics={name}": ("weights=hub",)
+        for name in ("pick_score", "hps_v2", "hps_v2_1", "image_reward", "aesthetic_score")
+    },
     **{f"task={task}": needed for task, needed in cases.NEEDS.items()},
 }  # fmt: skip
 """What an option cannot do without."""
@@ -74,6 +80,8 @@ def _everything_is_there(
     pictures(tmp_path)
     (tmp_path / "pictures").mkdir()
     pictures(tmp_path / "pictures")
+    with zipfile.ZipFile(tmp_path / "network.pt", "w") as network:
+        network.writestr("network/code/__torch__.py", "")
 
 
 def test_there_are_options_and_experiments() -> None:

@@ -159,8 +159,9 @@ def test_a_config_may_say_itself_that_it_is_a_multirun(
     if how == "the tree itself":
         copied = tmp_path / "conf"
         shutil.copytree(tree.config_dir(), copied)
-        with (copied / "config.yaml").open("a") as file:
-            file.write("  mode: MULTIRUN\n  sweeper: {params: {scheduler: 'ddim,ddpm'}}\n")
+        file = copied / "config.yaml"
+        own = file.read_text().replace("mode: ${multirun_if:${axes}}", "mode: MULTIRUN")
+        file.write_text(f"{own}  sweeper: {{params: {{scheduler: 'ddim,ddpm'}}}}\n")
         monkeypatch.setattr(tree, "config_dir", lambda: copied)
     said = command("plan", "prompt=a red circle", *given[how])
     assert said.status == 0, said.err

@@ -71,6 +71,16 @@ def artifacts(swept: Path) -> dict[str, Path]:
 
 
 @pytest.mark.slow
+def test_the_page_is_in_mlflow_too(swept: Path) -> None:
+    before = runs(swept)
+    assert main(["report", str(swept)]) == 0
+    (run,) = SweepRecord.read(swept).runs.values()
+    (page,) = swept.parents[1].glob(f"mlartifacts/*/{run}/artifacts/report/report.html")
+    assert page.read_bytes() == (swept / "report.html").read_bytes()
+    assert runs(swept) == before
+
+
+@pytest.mark.slow
 def test_from_a_sweep_to_tables_files_and_mlflow(
     swept: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

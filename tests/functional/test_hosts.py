@@ -105,7 +105,8 @@ def test_none_stands_by_where_none_is_likely_to_be_needed(
 def test_none_outlives_a_runner_that_is_stopped_while_it_plans(
     stopping: signal.Signals, tmp_path: Path
 ) -> None:
-    command = [sys.executable, "-m", "runner", "-m", "scheduler=ddim,ddpm", "seeds=range(1,90)"]
+    many = ("scheduler=ddim,ddpm", "prior.num_inference_steps=range(2,90)")
+    command = [sys.executable, "-m", "runner", "-m", *many]
     began = time.monotonic()
     # What a shell starts in the background ignores SIGINT, and so do the processes it starts.
     heard = signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +18,7 @@ from functional.made import STEPS, Made
 from helpers.manifests import read_manifest
 from runner.cli import main
 from runner.metrics.likeness import psnr, ssim
+from runner.metrics.sets import fid
 
 PROMPTS = ["a red circle on a white background", "зелёный крест на сером фоне"]
 
@@ -147,6 +150,39 @@ def test_kandinsky_3_is_seen_with_the_clip_of_2_2(kandinsky: Any) -> None:
     assert repo == "kandinsky-community/kandinsky-2-2-prior"
     (image,) = made.manifest["images"]
     assert -1 <= image["scores"]["clip_score"] <= 1
+
+
+class Colours(torch.nn.Module):
+    """Stands for the Inception of the paper."""
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        return pixels.float().mean(dim=(2, 3))
+
+
+@pytest.mark.slow
+def test_the_documents_commands_measure_against_a_folder(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("photos").mkdir()
+    for number in range(3):
+        Image.effect_noise((64, 64), 20 * number).convert("RGB").save(f"photos/{number}.jpg")
+    network = "inception-2015-12-05.pt"
+    torch.jit.trace(Colours(), torch.zeros(1, 3, 8, 8, dtype=torch.uint8)).save(network)
+    page = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
+    section = page.partition("## Distances from real pictures")[2]
+    block = re.search(r"```sh\n(.*?)```", section, re.DOTALL)
+    assert block is not None
+    one, several = (shlex.split(line)[1:] for line in block[1].splitlines())
+    given = (f"weights={weights}", "tracking=none", "progress=quiet", *STEPS)
+    assert main([*one, *given]) == 0
+    assert read_manifest(Path("outputs/latest"))["scores"]["clip_fid"] > 0
+    assert main([*several, *given, "workers=1"]) == 0
+    folder = Path("outputs/latest")
+    for cell in json.loads((folder / "sweep.json").read_text())["cells"]:
+        manifest = {**read_manifest(folder / cell["folder"]), "folder": folder / cell["folder"]}
+        wanted = fid(pictures(manifest), real="photos", network=network)
+        assert manifest["scores"] == {"fid": pytest.approx(wanted)}
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -34,16 +35,21 @@ def test_the_best_cell_is_found(
     given = (f"weights={weights}", f"output_dir={outputs}", "tracking=none", "progress=quiet")
     asked = ("metrics=[sharpness]", "objective=sharpness", f"hydra.sweeper.direction={direction}")
     assert main([*OPTUNA, *given, *STEPS, *asked, "seeds=[0,1]"]) == 0
-    sweeps = [read_results(file.parent) for file in outputs.glob("*/*/sweep.json")]
-    means = {
-        cell.overrides: sweep.mean(cell, "sharpness") for sweep in sweeps for cell in sweep.cells
-    }
+    (file,) = outputs.glob("*/*/sweep.json")  # two batches of trials, one sweep
+    sweep = read_results(file.parent)
+    means = {cell.overrides: sweep.mean(cell, "sharpness") for cell in sweep.cells}
+    assert shlex.split(sweep.command)[:3] == ["kandinsky", "run", "-m"]
+    assert "decoder.guidance_scale=interval(1,8)" in sweep.command
     assert len(means) == 4
     value = (max if direction == "maximize" else min)(m for m in means.values() if m is not None)
     found = best(outputs)
     assert found["best_value"] == pytest.approx(value)
-    assert f"best: {found['best_value']:.6g} with " in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"best: {found['best_value']:.6g} with " in said
     (overrides,) = (own for own, mean in means.items() if mean == value)
+    (best_cell,) = (cell for cell in sweep.cells if cell.overrides == overrides)
+    assert f"  cell {best_cell.number}: " in said
+    assert f"/{best_cell.folder.name}/" in said
     params = found["best_params"]
     assert isinstance(params, dict)
     assert {f"{key}={value}" for key, value in params.items()} <= set(overrides)
@@ -85,6 +91,7 @@ def test_a_failed_cell_ends_no_search(weights: Path, tmp_path: Path) -> None:
     more = ("hydra.sweeper.n_trials=12", "hydra.sweeper.direction=maximize")
     status = main([*asked[:1], *OPTUNA, *given, *STEPS, *asked[1:], *more])
     sweeps = [read_results(file.parent) for file in outputs.glob("*/*/sweep.json")]
+    assert len(sweeps) == 1
     cells = [(sweep, cell) for sweep in sweeps for cell in sweep.cells]
     statuses = {cell.status for _, cell in cells}
     assert len(cells) == 12

@@ -18,6 +18,7 @@ from helpers.manifests import hashes, read_manifest
 from runner.analysis.results import read_results
 from runner.cli import main
 from runner.recording.sweep_record import SweepRecord
+from runner.runs.sweep_folder import SweepFolder
 from runner.runs.totals import metrics_of
 from runner.tracking.status import Status
 
@@ -86,6 +87,24 @@ def test_its_command_finds_the_configs_that_it_was_made_with(
     assert main(["plan", *shlex.split(command)[2:]]) == 0
 
 
+def test_cells_that_are_no_product_are_gone_on_with_by_their_command(
+    sweep: Callable[..., list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    """With drawn seeds, which the record holds as numbers, and one cell that cannot be."""
+    entries = "[{scheduler: ddpm, scheduler.eta: [null, 0.5]}, {scheduler: ddim}]"
+    cells = sweep(f"axes={entries}", "seeds=random(1)", "skip_invalid=true")
+    folder = tmp_path / "sweeps" / "latest"
+    record = SweepRecord.read(folder)
+    drawn = json.loads((tmp_path / "sweeps" / "default" / "seeds.json").read_text())["drawn"]
+    assert [[image["seed"] for image in cell["images"]] for cell in cells] == [drawn, drawn]
+    assert [cell.folder for cell in record.cells] == ["0000_ddpm", "0002_ddim"]
+    assert f"seeds=[{drawn[0]}]" in record.command
+    assert main(shlex.split(record.command)[1:]) == 0
+    again = SweepRecord.read(folder)
+    assert (again.attempts, again.fingerprint) == (2, record.fingerprint)
+    assert again.totals["stages_run"] == record.totals["stages_run"]
+
+
 def test_totals_are_of_all_attempts(
     sweep: Callable[..., list[dict[str, Any]]], tmp_path: Path
 ) -> None:
@@ -100,6 +119,30 @@ def test_totals_are_of_all_attempts(
     assert record.totals["seconds_in_stages"] == before.totals["seconds_in_stages"]
     found = metrics_of(Counter({Status.FINISHED: 2}), record.totals, record.seconds)
     assert (found["cells_finished"], found["seconds_total"]) == (2, record.seconds)
+
+
+def test_totals_of_a_killed_attempt_are_kept(
+    sweep: Callable[..., list[dict[str, Any]]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as killed:
+        killed.setattr("runner.runs.sweep.SECONDS_BETWEEN_TOTALS", -1.0)
+        # What a kill leaves: the folder is not held any more, and no end is recorded.
+        killed.setattr(SweepFolder, "end", lambda self, *_: self._lock.close())
+        sweep("scheduler=ddim,ddpm")
+    folder = tmp_path / "sweeps" / "latest"
+    before = SweepRecord.read(folder)
+    assert before.status is Status.RUNNING
+    assert before.totals["stages_run"] == 3
+    (folder / before.cells[1].folder / "manifest.json").unlink()
+    sweep("scheduler=ddim,ddpm")
+    record = SweepRecord.read(folder)
+    assert (record.attempts, record.totals["stages_run"], record.totals["stages_reused"]) == (
+        2,
+        3,
+        1,
+    )
+    assert record.totals["seconds_in_stages"] == before.totals["seconds_in_stages"] > 0
+    assert record.seconds > before.seconds > 0
 
 
 def test_cells_alike_in_everything_are_both_made(

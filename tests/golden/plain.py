@@ -21,6 +21,7 @@ REPLACED = (
     (re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d(_\d+)?"), "<time>"),
     (re.compile(r"\d{8}T\d{6}-[0-9a-f-]+"), "<run>"),
     (re.compile(r"\b\d+\.\d+ s\b"), "<seconds> s"),
+    (re.compile(r"\+timestamp\+\d+\+"), "+timestamp+<time>+"),
     (re.compile(r"open it with: .*"), "open it with: <command>"),
     (re.compile(r"(?m)^(  MLflow    )(?!run ).*"), r"\1<command>"),
     (re.compile(r"\b[0-9a-f]{32}(?=;|/artifacts)"), "<mlflow run>"),

@@ -123,7 +123,8 @@ def test_every_key_is_either_drawn_or_not_taken() -> None:
     not_taken = {
         "tracking", "cache", "metrics", "name", "question", "baseline", "objective", "prompt",
         "prompt_file", "seeds", "workers", "bench", "warmup", "repeats", "output_dir", "progress",
-        "report", "resume", "retry", "debug",
+        "report", "resume", "into", "retry", "debug", "axes", "skip_invalid",
+        "prompt_template", "prompt_replace",
     }  # fmt: skip
     assert set(Config.__dataclass_fields__) == not_taken | set(DRAWN)
 

@@ -6,11 +6,14 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.error import URLError
+from urllib.request import urlopen
 
 import pytest
 
@@ -87,6 +90,20 @@ def ended(process: Forked) -> tuple[int, str]:
     return status, output
 
 
+def free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return int(listening.getsockname()[1])
+
+
+def answers(uri: str) -> bool:
+    try:
+        with urlopen(f"{uri}/health", timeout=2) as response:
+            return bool(response.status == 200)
+    except (URLError, OSError):
+        return False
+
+
 def wait_until(condition: Callable[[], object], seconds: float = 120.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
@@ -153,6 +170,13 @@ class MLflow:
 
     def artifacts(self, run: Any, folder: str | None = None) -> set[str]:
         return {file.path for file in self.client.list_artifacts(run.info.run_id, folder)}
+
+    def pictures(self, run: Any) -> set[str]:
+        """Keys of the pictures that the image charts show, each with its thumbnail."""
+        names = {Path(path).stem for path in self.artifacts(run, "images")}
+        full = {name for name in names if not name.endswith("+compressed")}
+        assert names == full | {f"{name}+compressed" for name in full}
+        return {name.partition("+")[0].replace("~", "/") for name in full}
 
     def values(self, run: Any, metric: str) -> list[float]:
         """Every value that was ever recorded of a metric."""

@@ -109,7 +109,7 @@ def test_mlflow_has_a_parent_with_the_axes_and_a_child_a_cell(whole: Workplace) 
         metrics["seconds_loading"]
     )
     for run in children:
-        assert len(mlflow.artifacts(run, "images")) == 2
+        assert len(mlflow.pictures(run)) == 2
         assert "pipelines.json" in mlflow.artifacts(run)
 
 

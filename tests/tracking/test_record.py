@@ -47,9 +47,9 @@ def test_it_is_finished_and_the_manifest_names_it(place: Workplace, run: Any) ->
 
 SETTLED = {
     # key: (what became of it, what was asked for; None: the same)
-    "name": ("default", "null"),
-    "height": ("128", "null"),
-    "width": ("128", "null"),
+    "name": ("default", None),
+    "height": ("128", None),
+    "width": ("128", None),
     "scheduler.name": ("ddpm", "checkpoint"),
     "device": ("cpu", "auto"),
     "threads": ("1", "auto"),
@@ -57,17 +57,15 @@ SETTLED = {
     "batch_size": ("1", None),
     "cache.mode": ("use", "auto"),
     "offload.mode": ("none", None),
-    "weights.prior.revision": ("null", None),
-    "weights.decoder.revision": ("null", None),
 }
 
 
 def leaves(config: Any, before: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
-    """Every value of a nested config with its dotted key; an empty mapping has none."""
+    """Every value that is set of a nested config with its dotted key."""
     if isinstance(config, dict):
         for key, value in config.items():
             yield from leaves(value, (*before, key))
-    else:
+    elif config is not None:
         yield ".".join(before), config
 
 
@@ -92,14 +90,18 @@ def test_artifacts_are_complete(mlflow: MLflow, run: Any, place: Workplace) -> N
         "config.json", "overrides.txt", "environment.json", "graph.mmd", "graph.json",
         "pipelines.json", "images.json", "images",
     }  # fmt: skip
-    files = {f"images/{image['file']}" for image in place.manifest["images"]}
-    assert mlflow.artifacts(run, "images") == files
+    assert mlflow.pictures(run) == {f"{prompt}/seed 0" for prompt in PROMPTS}
+    assert run.data.tags["mlflow.loggedImages"] == "True"
 
 
 def test_images_are_the_files_of_the_run_folder(artifacts: Path, place: Workplace) -> None:
+    """No picture takes space twice: it has several names."""
     for image in place.manifest["images"]:
-        copy, original = artifacts / "images" / image["file"], place.outputs / "latest"
-        assert copy.read_bytes() == (original / image["file"]).read_bytes()
+        original = place.outputs / "latest" / image["file"]
+        key = f"{image['prompt']}~seed {image['seed']}+step+0+timestamp+"
+        found = [path for path in (artifacts / "images").iterdir() if path.name.startswith(key)]
+        assert len(found) == 2
+        assert all(path.samefile(original) for path in found)
 
 
 def test_config_and_overrides(artifacts: Path, place: Workplace) -> None:
@@ -148,6 +150,10 @@ def test_the_table_of_images(artifacts: Path, run: Any, place: Workplace) -> Non
     table = json.loads((artifacts / "images.json").read_text())
     rows = [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
     measured = [row.pop("seconds_measured") for row in rows]
+    shown = [row.pop("picture") for row in rows]
+    assert {picture["type"] for picture in shown} == {"image"}
+    for name in ("filepath", "compressed_filepath"):
+        assert [(artifacts / picture[name]).is_file() for picture in shown] == [True, True]
     assert rows == [{column: image[column] for column in row} for row, image in zip(
         rows, place.manifest["images"], strict=True
     )]  # fmt: skip

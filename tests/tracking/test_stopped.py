@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Iterable
 
 import pytest
 
@@ -43,15 +44,21 @@ def test_a_stopped_run_keeps_what_it_made(
     run = mlflow.run()
     assert run.info.status == "KILLED"
     assert run.info.run_id == place.manifest["mlflow_run_id"]
-    assert mlflow.artifacts(run, "images") == {f"images/{file}" for file in files}
+    assert mlflow.pictures(run) == keys_of(files)
     assert run.data.metrics["images"] == len(files)
     assert place.spools == []
     assert not list(place.outputs.rglob("*.part"))
 
 
+def keys_of(files: Iterable[str]) -> set[str]:
+    """Keys of pictures in MLflow, by the names of their files in the run's folder."""
+    seeds = (name.rpartition("_seed")[2].removesuffix(".png") for name in files)
+    return {f"a red circle on a white background/seed {seed}" for seed in seeds}
+
+
 def test_a_killed_runner_is_noticed_by_its_writer(place: Workplace) -> None:
     process, _ = started_and_half_way(place)
-    made = {path.name for path in place.images}
+    made = keys_of(path.name for path in place.images)
     process.kill()
     ended(process)
     wait_until(lambda: not writers_of(place.outputs))
@@ -60,7 +67,7 @@ def test_a_killed_runner_is_noticed_by_its_writer(place: Workplace) -> None:
     run = mlflow.run()
     assert run.info.status == "KILLED"
     assert run.data.tags["runner.ended"]
-    assert {f"images/{name}" for name in made} <= mlflow.artifacts(run, "images")
+    assert made <= mlflow.pictures(run)
     assert "config.json" in mlflow.artifacts(run)
 
 
@@ -79,7 +86,7 @@ def test_killed_with_its_writer_it_is_delivered_by_the_next(
         """
         records = (spool / "records.jsonl").read_text()
         named = sorted(path.name for path in place.images if path.name in records)
-        return {f"images/{name}" for name in named[: records.count('"seconds_decode":')]}
+        return keys_of(named[: records.count('"seconds_decode":')])
 
     wait_until(lambda: len(recorded()) > before)  # records that no writer has seen
     process.kill()
@@ -97,7 +104,7 @@ def test_killed_with_its_writer_it_is_delivered_by_the_next(
     runs = mlflow.runs()
     (killed,) = [run for run in runs if run.info.status == "KILLED"]
     assert sorted(run.info.status for run in runs) == ["FINISHED", "KILLED"][by_hand:]
-    assert made <= mlflow.artifacts(killed, "images")
+    assert made <= mlflow.pictures(killed)
     assert len(mlflow.values(killed, "seconds_prior")) == 12
     steps = [m.step for m in mlflow.client.get_metric_history(killed.info.run_id, "seconds_decode")]
     assert steps == list(range(len(steps)))
@@ -119,7 +126,7 @@ def test_a_run_goes_on_without_its_writer(place: Workplace) -> None:
     mlflow = MLflow(place.outputs / "mlflow.db")
     run = mlflow.run()
     assert run.info.status == "FINISHED"
-    assert len(mlflow.artifacts(run, "images")) == 12
+    assert len(mlflow.pictures(run)) == 12
     assert len(mlflow.values(run, "seconds_decode")) == 12
     assert len(mlflow.values(run, "seconds_total")) == 1
     assert place.spools == []

@@ -10,6 +10,7 @@ import pytest
 from unit.conftest import Command, assert_refused
 
 STEPS = "decoder.num_inference_steps=3,4"
+PICTURES = Path(__file__).parents[2] / "docs"
 
 
 @pytest.mark.parametrize(
@@ -25,7 +26,8 @@ STEPS = "decoder.num_inference_steps=3,4"
             ["metrics=[sharpness]", "+metrics.sharpness.arguments.level=1"],
             ["metrics.sharpness.arguments.level", "takes no such"],
         ),
-        (["metrics=[cmmd]", f"metrics.cmmd.arguments.real={__file__}"], ["a cell of 1 image"]),
+        (["metrics=[cmmd]", f"metrics.cmmd.arguments.real={PICTURES}"], ["a cell of 1 image"]),
+        (["metrics=[cmmd]", f"metrics.cmmd.arguments.real={__file__}"], ["is no folder"]),
         (["metrics=[cmmd]", "seeds=[0,1]"], ["metrics.cmmd.arguments.real", "not set"]),
         (["metrics=[sharpnes]"], ["metrics", "sharpnes", "sharpness"]),
         (["metrics=sharpnes"], ["metrics", "sharpnes", "sharpness"]),

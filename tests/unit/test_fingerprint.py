@@ -18,7 +18,8 @@ from runner.runs.fingerprint import fingerprint
 Composed = Callable[..., RunConfig]
 
 CHANGEABLE = {
-    "report", "resume", "retry", "workers", "progress", "debug", "output_dir", "threads",
+    "report", "resume", "into", "retry", "workers", "progress", "debug", "output_dir", "threads",
+    "axes", "skip_invalid",
 }  # fmt: skip
 
 

@@ -11,8 +11,6 @@ from helpers.made_sweeps import Made, write_run, write_sweep
 from runner.analysis.comparison.logged import log
 from runner.analysis.results import read_results
 from runner.catalog.tracking import STORE
-from runner.config.cell import Cell
-from runner.errors import RunnerError
 from runner.runs.sweep_folder import _folder_name
 from runner.system.files import LATEST, new_folder
 from runner.tracking.spool import SPOOLS
@@ -107,8 +105,7 @@ def test_long_names_become_folders_apart_from_each_other(tmp_path: Path) -> None
 def test_cells_of_long_values_get_folders_apart_from_each_other(tmp_path: Path) -> None:
     values = ["𐐷" * 100, "𐐷" * 100 + "x"]
     axes = {"prompt": values, "name": values}
-    cells = [Cell(n, (f"prompt={v}", f"name={v}"), RunnerError()) for n, v in enumerate(values)]
-    names = [_folder_name(cell, axes) for cell in cells]
+    names = [_folder_name(n, (f"prompt={v}", f"name={v}"), axes) for n, v in enumerate(values)]
     assert len({*names}) == 2
     for name in names:
         (tmp_path / name).mkdir()

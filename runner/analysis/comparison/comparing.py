@@ -70,6 +70,7 @@ def compare(
         *notes.too_few(found.values(), confidence, whole_prompts),
         *notes.whole_cells(settings, names),
         *notes.unlike(settings, names),
+        *notes.never_paired(results, axes, settings, chosen),
         *notes.seconds(results),
     ]
     warnings = (*notes.missing(results), *notes.left_out(settings))

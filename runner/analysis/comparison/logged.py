@@ -1,10 +1,11 @@
-"""Logs a comparison's files as artifacts of the sweep's MLflow run, whose status stays."""
+"""Logs files on a sweep as artifacts of its MLflow run, whose status stays."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from runner.analysis.comparison.writing import FOLDER
 from runner.analysis.results import SweepResult
@@ -21,16 +22,28 @@ from runner.tracking.session import TrackingSession, now_ms
 from runner.tracking.spool import SPOOLS
 
 
-def log(results: SweepResult, files: Sequence[Path], folder_there: str = FOLDER) -> None:
-    """Deliver the files to the sweep's MLflow run; later where its server does not answer.
+def log(
+    results: SweepResult,
+    files: Sequence[Path],
+    folder_there: str = FOLDER,
+    what: str = "comparison",
+    *,
+    tags: Mapping[str, str] | None = None,
+    metrics: Mapping[str, float] | None = None,
+) -> None:
+    """Deliver the files, tags and metrics to the sweep's MLflow run; later where its server does
+    not answer.
 
     Does nothing where the sweep was not tracked, or where its MLflow store is gone.
+
+    Args:
+        what: the files, for messages.
     """
     folder = results.folder.resolve()
     if is_running(folder):  # its records are still being delivered
         return
     if (problem := text_problem(str(folder))) is not None:
-        print(f"warning: the comparison is not in MLflow: {folder} {problem}", file=sys.stderr)
+        print(f"warning: the {what} is not in MLflow: {folder} {problem}", file=sys.stderr)
         return
     sweep_id = SweepRecord.read(folder).sweep_id
     # Where the run's MLflow ids are not known yet: the runner's own id is the sweep's.
@@ -40,7 +53,7 @@ def log(results: SweepResult, files: Sequence[Path], folder_there: str = FOLDER)
         if uri is not None and not is_named(absolute_uri(uri)):
             # The record may come from anyone, and MLflow would send the user's token there.
             print(
-                f"warning: the comparison is not in MLflow: the runs are at {uri}, which no "
+                f"warning: the {what} is not in MLflow: the runs are at {uri}, which no "
                 f"command of yours has named on this machine; if you trust it: --to {uri}",
                 file=sys.stderr,
             )
@@ -48,7 +61,13 @@ def log(results: SweepResult, files: Sequence[Path], folder_there: str = FOLDER)
             # Named as a later attempt at the sweep, with a number that no attempt has: so the
             # records of earlier attempts are delivered first.
             name = f"{sweep_id}{f'-{number}' if number else ''}.{now_ms()}"
-            _log(output_dir, uri, name, runs, experiments, files, folder_there)
+            records: list[tuple[str, Mapping[str, Any]]] = []
+            if tags:
+                records.append(("tags", {"tags": dict(tags)}))
+            if metrics:
+                values = {"metrics": dict(metrics), "time_ms": now_ms(), "step": 0}
+                records.append(("metrics", values))
+            _log(output_dir, uri, name, runs, experiments, files, folder_there, what, records)
 
 
 def _stores(results: SweepResult) -> dict[str | None, list[str]]:
@@ -71,11 +90,13 @@ def _log(
     experiments: Sequence[str],
     files: Sequence[Path],
     folder_there: str,
+    what: str,
+    records: Sequence[tuple[str, Mapping[str, Any]]],
 ) -> None:
     try:
         session = TrackingSession(output_dir, uri, name)
     except TrackingError as error:
-        print(f"warning: {error}; the comparison is not in MLflow", file=sys.stderr)
+        print(f"warning: {error}; the {what} is not in MLflow", file=sys.stderr)
         return
     for run in runs:
         # Looked up, not begun again: the run keeps its status and times.
@@ -83,10 +104,12 @@ def _log(
             session.look_up(run, experiment)
         for file in files:
             session.file(run, file, folder_there)
+        for kind, content in records:
+            session.append(kind, run, **content)
     session.close()
     if (output_dir / SPOOLS / name).exists():
         sync = for_outputs("sync", output_dir)
-        print(f"MLflow: the comparison is kept; deliver it with: {sync}", file=sys.stderr)
+        print(f"MLflow: the {what} is kept; deliver it with: {sync}", file=sys.stderr)
         if session.problem:
             print(f"  {format_value(session.problem)}", file=sys.stderr)
 

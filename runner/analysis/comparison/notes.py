@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from runner.analysis.comparison.findings import MetricRows, Verdict
-from runner.analysis.comparison.labels import one_line, percent
+from runner.analysis.comparison.labels import format_choice, one_line, percent
 from runner.analysis.comparison.pairing import (
     ENOUGH_PROMPTS,
     PICTURE_AXES,
@@ -104,6 +104,38 @@ def unlike(settings: Sequence[Setting], metrics: Sequence[str]) -> list[str]:
         f"Not every setting has the same pictures measured ({', '.join(unlike)}): their means are "
         "of different ones, the differences of those that are the same."
     ]
+
+
+def never_paired(
+    results: SweepResult, by: Sequence[str], settings: Sequence[Setting], baseline: Setting
+) -> list[str]:
+    """Which settings have no pair with the baseline, in a sweep that is no product of its axes."""
+    said = []
+    for setting in settings:
+        if setting is baseline or setting.pictures.keys() & baseline.pictures.keys():
+            continue
+        apart = [
+            axis
+            for axis in results.axes
+            if axis not in (*by, *PICTURE_AXES)
+            and not _values(results, axis, setting) & _values(results, axis, baseline)
+        ]
+        if apart:
+            said.append(
+                f"{format_choice(setting.choice)} has no pair with the baseline: no cell of it has "
+                f"the same {' and '.join(map(one_line, apart))}. To compare them all the same: "
+                f"--by {' '.join(map(one_line, (*by, *apart)))}."
+            )
+    return said
+
+
+def _values(results: SweepResult, axis: str, setting: Setting) -> set[str | None]:
+    """An axis's values in the cells of a setting."""
+    return {
+        cell.choice.get(axis)
+        for cell in results.cells
+        if setting.choice.items() <= cell.choice.items()
+    }
 
 
 def seconds(results: SweepResult) -> list[str]:

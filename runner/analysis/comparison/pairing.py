@@ -15,7 +15,7 @@ from runner.analysis.results import CellResult, ImageResult, SweepResult
 from runner.errors import ConfigError
 from runner.tracking.status import Status
 
-PICTURE_AXES = ("prompt", "prompt_file", "seeds")
+PICTURE_AXES = ("prompt", "prompt_file", "prompt_template", "prompt_replace", "seeds")
 """Axes given by each picture's own prompt and seed; compared only where they are named."""
 
 

@@ -50,7 +50,9 @@ def _drawn(table: Table) -> Drawn:
             justify="right" if column.numeric else "left",
             overflow="fold",
             no_wrap=False,
-            min_width=None if place == 0 else max(len(line.cells[place]) for line in table.lines),
+            min_width=None
+            if place == 0
+            else max((len(line.cells[place]) for line in table.lines), default=0),
         )
     for line in table.lines:
         style = COLOURS.get(line.verdict, "")

@@ -25,6 +25,7 @@ from runner.config.hydra.single import composed_with_hydra, resolve_composed
 from runner.config.overrides import quote_home
 from runner.config.resolve import resolve
 from runner.config.run_config import RunConfig
+from runner.errors import ConfigError
 from runner.system.exit import report_errors
 
 if TYPE_CHECKING:
@@ -114,6 +115,10 @@ def _resolved(composed: DictConfig, hydra_config: Any) -> RunConfig:
     # Unresolved: overrides may hold interpolations of keys that Hydra's own config lacks.
     overrides = OmegaConf.to_container(hydra_config.overrides.task, resolve=False)
     assert isinstance(overrides, list)
+    if hydra_config.sweeper.get("together"):
+        pair = str(hydra_config.sweeper.together[0])
+        key, _, value = pair.partition("=")
+        raise ConfigError(key, value, "is several values, and this is one run", "-m")
     run = resolve(composed, experiment=experiment, overrides=overrides)
     return replace(run, flags=flags_of(hydra_config))
 

@@ -21,6 +21,16 @@ from runner.errors import ConfigError
 
 TEXTS = ("prompt", "negative_prompt", "question")
 TEXT = re.compile(rf"(?P<key>\+{{0,2}}({'|'.join(TEXTS)}))=(?P<value>.*)", re.DOTALL)
+AS_TEXT = re.compile(r"(?P<key>\+{0,2}(axes|prompt_template))=(?P<value>.*)", re.DOTALL)
+TOGETHER = re.compile(r"[A-Za-z_][\w./@]*(\s*,\s*[A-Za-z_][\w./@]*)+=.*", re.DOTALL)
+"""Several keys that change together: `height,width=[64,128],[128,64]`."""
+SEEDS = re.compile(r"(?P<key>\+{0,2}seeds)=(?P<value>.*)")
+OUTSIDE = re.compile(r",(?![^()]*\))(?![^\[\]]*\])")
+"""A comma that is in no brackets."""
+SEED_FUNCTION = re.compile(r"\s*(?:range|random)\([^()]*\)\s*")
+COUNT = re.compile(r"\s*\d+\s*")
+PAIRS = "hydra.sweeper.together"
+"""Where Hydra carries these arguments to the sweeper: they are none of its own grammar."""
 CHOICE = re.compile(r"[~+]{0,2}(?P<group>[\w/]+)(@[\w.]*)?=.*", re.DOTALL)
 MEANT_FOR_HYDRA = re.compile(r"""\s*(["'\[{]|\w+\()|.*\$\{""", re.DOTALL)
 """Quoted texts, lists, mappings, functions of its grammar; interpolations."""
@@ -34,7 +44,13 @@ def prepare(arguments: Sequence[str]) -> list[str]:
     Raises:
         ConfigError: what is chosen of a group is no name, such as `scheduler=null`.
     """
-    prepared = [_readable(argument) for argument in arguments]
+    prepared = [
+        _as_text(with_seeds(_readable(argument)))
+        for argument in arguments
+        if not is_together(argument)
+    ]
+    if several := [quoted(argument) for argument in arguments if is_together(argument)]:
+        prepared.append(f"{PAIRS}=[{','.join(several)}]")
     for argument in prepared:
         found = CHOICE.fullmatch(argument)
         if found is not None and (config_dir() / found["group"]).is_dir():
@@ -44,6 +60,51 @@ def prepare(arguments: Sequence[str]) -> list[str]:
                 continue  # reported where it is composed
             check_choice(override)
     return prepared
+
+
+def is_together(argument: str) -> bool:
+    """Whether it sets several keys that change together."""
+    return TOGETHER.fullmatch(argument) is not None
+
+
+def _as_text(argument: str) -> str:
+    """The argument; `axes` as a text, which is YAML as in a file, and not Hydra's grammar; and a
+    template, whose braces and commas are its own.
+    """
+    found = AS_TEXT.fullmatch(argument)
+    if found is None or found["value"].strip() == "null" or found["value"][:1] in ("'", '"'):
+        return argument
+    if found["value"][:1] == "[" and "axes" not in found["key"]:
+        return argument  # a list of templates
+    return f"{found['key']}={quoted(found['value'])}"
+
+
+def with_seeds(argument: str) -> str:
+    """The argument; where it says seeds by a function, with that as text: `seeds=range(0,8)` are
+    eight seeds of one cell, as in a config file.
+    """
+    found = SEEDS.fullmatch(argument)
+    if found is None:
+        return argument
+    values = OUTSIDE.split(found["value"])
+    if len(values) > 1:
+        check_no_counts(values, found["value"])
+    functions = [
+        quoted(value.strip()) if SEED_FUNCTION.fullmatch(value) else value for value in values
+    ]
+    return f"{found['key']}={','.join(functions)}"
+
+
+def check_no_counts(values: Sequence[str], written: str) -> None:
+    """Raise ConfigError where one of several values of `seeds` is a bare number: `1,2` may be
+    meant as seeds, and is read as numbers of seeds.
+    """
+    if any(map(COUNT.fullmatch, values)):
+        listed = ",".join(values)
+        raise ConfigError(
+            "seeds", written, "may be meant as seeds or as numbers of seeds",
+            f"seeds=[{listed}]; with -m a list for each cell: seeds=[0,1],[2,3]",
+        )  # fmt: skip
 
 
 def check_choice(override: Override) -> None:

@@ -20,6 +20,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from runner.config.hydra.composing import CellComposer
+from runner.config.hydra.expanding import own_values
 from runner.config.resolve import Read, freeze, read, read_changed, section_of, with_plain
 from runner.config.run_config import RunConfig
 from runner.errors import ConfigError
@@ -49,6 +50,7 @@ class CellResolver:
 
     def __init__(self, composer: CellComposer) -> None:
         self._composer = composer
+        self._axes = composer.axes
         self._bases: dict[tuple[str, ...], _Base | None] = {}
         self._leaves: dict[tuple[tuple[str, ...], str], tuple[Any, Any]] = {}
 
@@ -62,12 +64,20 @@ class CellResolver:
         parsed = self._composer.parsed(overrides)
         choices, values = self._composer.split(parsed)
         found = self._from_base(choices, values) or self._read(overrides, number)
+        if (own := found.found.config.axes) not in (None, self._axes):
+            problem = "says several cells, and is part of one: that of an experiment, among several"
+            raise ConfigError("axes", own, problem, "such an experiment by itself")
         return freeze(
             found.found,
             experiment=found.experiment,
             overrides=[str(override.input_line) for override in parsed],
             flags=self._composer.flags,
         )
+
+    def lacking(self, run: RunConfig, keys: Sequence[str]) -> list[str]:
+        """Overrides of a cell for keys that only other cells set. Raises ConfigError."""
+        choices, _ = self._composer.split(self._composer.parsed(run.overrides))
+        return own_values(run, self._composer.base(choices).hydra.runtime.choices, keys)
 
     def _from_base(self, choices: tuple[str, ...], values: Sequence[Override]) -> _Base | None:
         if not all(map(_is_plain, values)):

@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from runner.config.hydra.arguments import check_choice, flags_of
+from runner.config.hydra.sweeper import axes_of
 
 
 class CellComposer:
@@ -31,6 +32,7 @@ class CellComposer:
         self._loader = loader
         self._master = master
         self.flags = flags_of(master.hydra)
+        self.axes = axes_of(master)
         self._parser = OverridesParser.create()
         self._groups: dict[str, bool] = {}
         self._parsed: dict[str, Override] = {}

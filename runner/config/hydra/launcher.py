@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -20,7 +20,10 @@ from runner.config.cluster import Cluster
 from runner.config.hydra.arguments import one_value
 from runner.config.hydra.cells import CellResolver
 from runner.config.hydra.composing import CellComposer
+from runner.config.hydra.elsewhere import PLUGINS
+from runner.config.hydra.expanding import completed
 from runner.config.hydra.problems import config_problem
+from runner.config.hydra.sweeper import axes_of
 from runner.config.run_config import RunConfig
 from runner.errors import ComposeError, ConfigError, RunnerError
 
@@ -60,7 +63,8 @@ def launch_cells(
     setattr(task_function, SWEEP_DIR, folder)
     before = HydraConfig.instance().cfg
     try:
-        cells = list(_composed(loader, master, job_overrides, first))
+        _check_axes(master)
+        cells = _composed(loader, master, job_overrides, first)
         _check_objectives(cells, master)
         objectives = dict(sweep_job(cells, cluster))
         if _directions(master) and not objectives and len(cells) > 1:
@@ -112,19 +116,30 @@ def _check_objectives(cells: Sequence[Cell], master: DictConfig) -> None:
             raise ConfigError("objective", names, problem, "a metric, or a list of them")
 
 
+def _check_axes(master: DictConfig) -> None:
+    """Raise ConfigError where there are `axes`, and another sweeper chooses the cells."""
+    sweeper = str(OmegaConf.select(master, "hydra.sweeper._target_"))
+    if axes_of(master) is not None and not sweeper.startswith(PLUGINS):
+        chosen = master.hydra.runtime.choices.get("hydra/sweeper")
+        problem = f"says the cells, and hydra/sweeper={chosen} chooses them by itself"
+        raise ConfigError("axes", "...", problem, "axes=null, or hydra/sweeper=cells")
+
+
 def _composed(
     loader: ConfigLoader, master: DictConfig, job_overrides: Sequence[Sequence[str]], first: int
-) -> Iterator[Cell]:
-    cells = CellResolver(CellComposer(loader, master))
+) -> list[Cell]:
+    resolver = CellResolver(CellComposer(loader, master))
+    cells = []
     for number, given in enumerate(job_overrides, start=first):
         overrides = [one_value(override) for override in given]
         config: RunConfig | RunnerError
         try:
-            config = cells.resolve(overrides, number)
+            config = resolver.resolve(overrides, number)
         except (HydraException, OmegaConfBaseException) as error:
             config = ComposeError(config_problem(error))
         except RunnerError as error:
             config = error
         # A config's own overrides hold no credentials.
         shown = config.overrides if isinstance(config, RunConfig) else tuple(overrides)
-        yield Cell(number, shown, config)
+        cells.append(Cell(number, shown, config))
+    return completed(cells, resolver.lacking)

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from hydra.errors import OverrideParseException
 
 from runner.config.files import config_dir
+from runner.config.hydra.arguments import PAIRS
 from runner.config.texts import text_problem
 from runner.config.words import in_plain_words, no_such_key
-from runner.errors import ConfigError
+from runner.errors import ConfigError, RunnerError
 from runner.system.credentials import strip_credentials
 
 NO_OPTION = re.compile(r"Could not (?:find|load) '(?P<group>hydra/\w+|.+?)/(?P<option>.*)'")
@@ -34,6 +35,8 @@ WITHOUT_PACKAGE = "begins without the line '# @package _global_', so its keys ar
 
 def config_problem(error: Exception) -> str:
     """The message of an error while composing, without tracebacks and Hydra's internals."""
+    if isinstance(error, RunnerError):
+        return str(error)  # what caused it is told in it
     if isinstance(error, OverrideParseException):
         return _unreadable_override(error)
     if isinstance(error, UnicodeDecodeError):
@@ -49,7 +52,7 @@ def config_problem(error: Exception) -> str:
         return f"{said}\n  allowed: - override /{group}: {option}"
     if match := MANY.search(text):
         key, value = match["key"].lstrip("+"), match["value"]
-        ways = [f"{key}=[0,1,2], a list" if key == "seeds" else "one value", "-m, a cell for each"]
+        ways = ["one value", "-m, a cell for each"]
         return str(ConfigError(key, value, "is several values, and this is one run", ways))
     if match := SEVERAL.search(text):
         key, value = match["key"].lstrip("+"), match["value"]
@@ -57,6 +60,8 @@ def config_problem(error: Exception) -> str:
     if match := BAD_VALUE.search(text):
         problem = _lines(text.replace(match[0], ""))
         return str(ConfigError(match["key"].lstrip("+"), match["value"], problem))
+    if f"{PAIRS}'" in text:
+        return "several keys with one value each, as in a,b=[1,2],[3,4], need hydra/sweeper=cells"
     if match := NO_KEY.search(text):
         key, inner = match["key"], KEY_NOT_IN.search(text)
         if inner is not None and inner["key"] != key.rpartition(".")[2]:

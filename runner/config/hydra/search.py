@@ -18,20 +18,27 @@ def best_of_search(folder: Path, since: float) -> str | None:
         folder: `hydra.sweep.dir`.
         since: seconds since the epoch; an older file is of another search.
     """
+    lines = [
+        f"best: {', '.join(f'{value:.6g}' for value in values)} with "
+        f"{' '.join(f'{key}={value}' for key, value in params.items())}"
+        for values, params in best_params(folder, since)
+    ]
+    return "\n".join([*lines, f"  kept in {folder / RESULTS}"]) if lines else None
+
+
+def best_params(folder: Path, since: float) -> list[tuple[list[float], dict[str, Any]]]:
+    """The best trials of a search, each with its objectives and values; see `best_of_search`."""
     file = folder / RESULTS
     try:
         if file.stat().st_mtime < since:
-            return None
+            return []
         found = yaml.safe_load(file.read_text(encoding="utf-8"))
-        best = found.get("solutions", [found])
-        lines = [_line(one) for one in best]
+        return [_read(one) for one in found.get("solutions", [found])]
     except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError, AttributeError):
-        return None
-    return "\n".join([*lines, f"  kept in {file}"])
+        return []
 
 
-def _line(found: Mapping[str, Any]) -> str:
+def _read(found: Mapping[str, Any]) -> tuple[list[float], dict[str, Any]]:
     values = found["values"] if "values" in found else [found["best_value"]]
     params = found["params"] if "params" in found else found["best_params"]
-    said = " ".join(f"{key}={value}" for key, value in params.items())
-    return f"best: {', '.join(f'{value:.6g}' for value in values)} with {said}"
+    return [float(value) for value in values], dict(params.items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -10,8 +11,17 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from runner.config.axes import KEY as AXES
+from runner.config.axes import settings_of, together
+from runner.config.cell import Cell
 from runner.config.hydra import tree
-from runner.config.hydra.arguments import prepare
+from runner.config.hydra.arguments import is_together, prepare
+from runner.config.hydra.expanding import (
+    check_apart,
+    completed,
+    overrides_of_settings,
+    own_values,
+)
 from runner.config.hydra.problems import config_problem
 from runner.config.hydra.sweeper import sweep_of
 from runner.config.resolve import resolve
@@ -37,6 +47,43 @@ def compose_one(overrides: Sequence[str]) -> RunConfig:
     except Exception as error:  # Hydra's, its parser's, those of files that it reads
         raise ComposeError(config_problem(error)) from error
     return resolve_composed(composed, overrides)
+
+
+def combinations(overrides: Sequence[str], axes: object = None) -> list[list[str]]:
+    """The overrides of each cell of a sweep.
+
+    Args:
+        overrides: each with one value or several, or several keys that change together.
+        axes: as the key `axes`.
+
+    Raises:
+        ConfigError, ComposeError: one of them cannot be read.
+    """
+    joined: list[list[list[str]]] = []
+    alone: list[list[list[str]]] = []
+    if axes is not None:
+        joined.append(list(map(overrides_of_settings, settings_of(axes))))
+    for text in overrides:
+        if text.startswith(f"{AXES}="):
+            found = settings_of(text.partition("=")[2])
+            joined.append(list(map(overrides_of_settings, found)))
+        elif is_together(text):
+            joined.append(list(map(overrides_of_settings, together(text))))
+        else:
+            alone.append([[one] for one in alternatives(text)])
+    if joined:
+        check_apart([*joined, *alone])
+    return [[t for part in cell for t in part] for cell in itertools.product(*joined, *alone)]
+
+
+def complete(cells: Sequence[Cell]) -> list[Cell]:
+    """The cells, each with the keys of all; see `expanding.completed`."""
+
+    def lacking(run: RunConfig, keys: Sequence[str]) -> list[str]:
+        composed = composed_with_hydra(run.overrides)
+        return own_values(run, composed.hydra.runtime.choices, keys)
+
+    return completed(cells, lacking)
 
 
 def alternatives(override: str) -> list[str]:

@@ -1,4 +1,8 @@
-"""Expands a multirun's overrides into cells: each combination of their values."""
+"""Expands a multirun's overrides into cells: each combination of their values.
+
+First come the cells of `axes`, then keys that change together, then each key by itself; the last
+axis changes fastest.
+"""
 
 from __future__ import annotations
 
@@ -12,35 +16,63 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from runner.config.hydra.arguments import prepare
+from runner.config.axes import KEY as AXES
+from runner.config.axes import settings_of, together
+from runner.config.hydra.arguments import check_no_counts, is_together, prepare, with_seeds
+from runner.config.hydra.expanding import check_apart, overrides_of_settings
 from runner.config.hydra.globs import matching_options
 from runner.errors import ConfigError
 from runner.system.credentials import strip_credentials, strip_override
 
 
 def batches(
-    arguments: Sequence[str], loader: ConfigLoader, size: int | None
+    arguments: Sequence[str],
+    loader: ConfigLoader,
+    size: int | None,
+    axes: object = None,
 ) -> list[list[list[str]]]:
     """The overrides of each cell, in batches to launch together.
 
     Args:
-        arguments: overrides; of several with the same key the last one counts.
+        arguments: overrides; of several with the same key the last one counts. Several keys in
+            one, `height,width=[64,128],[128,64]`, change together.
         size: of a batch; None: all cells in one.
+        axes: the config's `axes`.
 
     Raises:
         HydraException: an override cannot be read, or its values cannot be listed.
-        ConfigError: a pattern matches nothing, or the size is not a number of cells.
+        ConfigError: a pattern matches nothing, axes have a key in common, or the size is not a
+            number of cells.
     """
     if size is not None and size < 1:
         raise ConfigError(
             "hydra.sweeper.max_batch_size", size, "is no number of cells", "1, 2, ..."
         )
-    parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(arguments))
-    axes = {override.get_key_element(): _alternatives(override) for override in parsed}
-    cells = [list(cell) for cell in itertools.product(*axes.values())]
+    pairs = {text.partition("=")[0]: text for text in arguments if is_together(text)}
+    own = [with_seeds(text) for text in arguments if not is_together(text)]
+    parsed = OverridesParser.create(config_loader=loader).parse_overrides(own)
+    alone = {
+        override.get_key_element(): [[text] for text in _alternatives(override)]
+        for override in parsed
+        if override.key_or_group != AXES
+    }
+    listed = [[] if axes is None else settings_of(axes), *map(together, pairs.values())]
+    joined = [[overrides_of_settings(one) for one in settings] for settings in listed if settings]
+    dimensions = [*joined, *alone.values()]
+    if joined:
+        check_apart(dimensions)
+    cells = [[text for part in cell for text in part] for cell in itertools.product(*dimensions)]
     if size is None:
         return [cells]
     return [cells[start : start + size] for start in range(0, len(cells), size)]
+
+
+def axes_of(config: DictConfig) -> object:
+    """The `axes` of a sweep's own config, as plain values."""
+    if OmegaConf.is_missing(config, AXES):
+        return None
+    found = OmegaConf.select(config, AXES)
+    return OmegaConf.to_container(found, resolve=True) if OmegaConf.is_config(found) else found
 
 
 def sweep_of(override: str) -> list[str]:
@@ -77,5 +109,7 @@ def _alternatives(override: Override) -> list[str]:
         assert override.value_type is not None
         kind = override.value_type.name
         raise HydraException(f"hydra/sweeper=cells does not support sweep type : {kind}")
-    values = matching_options(override) or override.sweep_string_iterator()
+    values = list(map(str, matching_options(override) or override.sweep_string_iterator()))
+    if override.key_or_group == "seeds":
+        check_no_counts(values, str(override.input_line).partition("=")[2])
     return [f"{key}={value}" for value in values]

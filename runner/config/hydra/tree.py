@@ -35,17 +35,20 @@ class CellSweeperConfig:
     Attributes:
         max_batch_size: how many cells to plan and run together; null: all.
         params: further overrides, by key.
+        together: arguments with several keys: `height,width=[64,128],[128,64]`.
     """
 
     _target_: str = f"{PLUGINS}.CellSweeper"
     max_batch_size: int | None = None
     params: dict[str, str] | None = None
+    together: list[str] | None = None
 
 
 def register() -> None:
     """Register schema, resolvers, launchers and sweeper with Hydra. May be called again."""
     OmegaConf.register_new_resolver("example", _example, replace=True)
     OmegaConf.register_new_resolver("when", _when, replace=True)
+    OmegaConf.register_new_resolver("multirun_if", _multirun_if, replace=True)
     OmegaConf.register_new_resolver("expand_home", expand_home, replace=True)
     _store_options(ConfigStore.instance())
 
@@ -72,3 +75,8 @@ def _example(name: str) -> str:
 def _when(value: object, is_this: object, then: object) -> object:
     """`${when:${task.name},inpaint,mask.png}`: a value for one choice, null for all others."""
     return then if str(value) == str(is_this) else None
+
+
+def _multirun_if(axes: object) -> str | None:
+    """`${multirun_if:${axes}}`: a config with `axes` is a sweep, also without -m."""
+    return None if axes is None else "MULTIRUN"

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from helpers.fake_sweeps import Choice, sweep_of
+from runner.analysis.comparison.comparing import compare
 from runner.analysis.comparison.pairing import (
     Setting,
     compared_axes,
@@ -121,3 +122,18 @@ def test_axes_that_are_none_are_refused(
     with pytest.raises(ConfigError, match=said) as refused:
         compared_axes(sweep_of(axes, quality), by)
     assert all(axis in str(refused.value) for axis in axes)
+
+
+def test_settings_without_a_pair_are_told_with_what_keeps_them_apart() -> None:
+    whole = sweep_of({"scheduler": ("ddpm", "ddim"), "scheduler.eta": ("null", "0")}, quality)
+    # Only ddim has an eta.
+    cells = [c for c in whole.cells if (c.choice["scheduler"] == "ddim") == (
+        c.choice["scheduler.eta"] == "0")]  # fmt: skip
+    some = replace(whole, cells=tuple(cells))
+    told = [note for note in compare(some, by=["scheduler"]).notes if "no pair" in note]
+    assert told == [
+        "scheduler=ddim has no pair with the baseline: no cell of it has the same scheduler.eta. "
+        "To compare them all the same: --by scheduler scheduler.eta."
+    ]
+    for results, by in ((whole, ["scheduler"]), (some, ["scheduler", "scheduler.eta"])):
+        assert not [note for note in compare(results, by=by).notes if "no pair" in note]

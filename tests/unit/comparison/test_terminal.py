@@ -33,6 +33,17 @@ def hostile(tmp_path: Path) -> Path:
     return folder
 
 
+def test_settings_without_a_picture_yet_are_no_error(tmp_path: Path, command: Command) -> None:
+    axes = {"negative_prompt": HOSTILE[:2], "decoder.num_inference_steps": ("5", "10")}
+    folder = tmp_path / "outputs" / "made" / "two"
+    write_results(sweep_of(axes, score, seeds=range(12), folder=folder, pending=[2, 3]))
+    asked = ("--by", "negative_prompt", "--baseline", "plain")
+    within = ("--within", "decoder.num_inference_steps")
+    said = command("compare", str(folder), *asked, *within)
+    assert said.status == 0, said.err
+    assert "2 of 4 cells" in said.err
+
+
 def test_it_fits_80_columns_and_is_only_text(hostile: Path, command: Command) -> None:
     said = command("compare", str(hostile))
     assert said.status == 0

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from runner.config.checks import MAX_SEED
 from runner.config.choices import Precision, Seeding
+from runner.config.seeds import MAX_SEED
 from runner.errors import ConfigError
 from unit.conftest import Command, Compose, assert_refused
 
@@ -40,12 +40,20 @@ REFUSED = [
     ("decoder.guidance_scale=much", "decoder.guidance_scale=much", "Float"),
     ("height=true", "height=true", "Integer"),
     ("debug=maybe", "debug=maybe", "neither on nor off"),
-    ("seeds=3", "seeds=3", "no list", "[1,2]"),
-    ("seeds=[a]", "seeds=[a]", "Integer"),
-    ("seeds=[null]", "seeds=[null]", "no int"),
+    ("seeds=0", "seeds=0", "no image would be made", "1 or more"),
+    ("seeds=many", "seeds=many", "says no seeds", "a number of seeds, a list, range(first,end"),
+    ("seeds=2.5", "seeds=2.5", "says no seeds"),
+    ("seeds=true", "seeds=True", "says no seeds"),
+    ("seeds=1,2", "seeds=1,2", "seeds or as numbers of seeds", "seeds=[1,2]", "seeds=[0,1],[2,3]"),
+    ("seeds=range(4,4)", "seeds=range(4,4)", "no image would be made"),
+    ("seeds=range(0,4,0)", "seeds=range(0,4,0)", "steps by 0"),
+    ("seeds=random(1,2)", "seeds=random(1,2)", "cannot be read", "random(count)"),
+    ("seeds=random(200001)", "seeds=random(200001)", "too many", "200,000"),
+    ("seeds=[a]", "seeds=a", "is no whole number"),
+    ("seeds=[null]", "seeds=null", "is no whole number"),
     ("seeds=[[1]]", "seeds=[1]", "is no whole number"),
     ("seeds=[{a:1}]", "seeds={'a': 1}", "is no whole number"),
-    ("seeds=null", "seeds=null", "cannot be null"),
+    ("seeds=null", "seeds=null", "says no seeds"),
     ("prior=null", "prior=null", "cannot be null"),
     ("prior=3", "prior=3", "no section of keys"),
     # unreadable overrides

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import linalg
 
+from runner.errors import ConfigError
+from runner.metrics.find import find_metric
 from runner.metrics.sets import clip_fid, cmmd, fid, kid
 
 Floats = NDArray[np.float64]
@@ -135,3 +138,49 @@ def test_a_folder_without_pictures(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no picture")
     with pytest.raises(ValueError, match="holds 0 pictures"):
         cmmd(pictures(1, 2), Means(), real=str(tmp_path))  # type: ignore[arg-type]
+
+
+def test_real_pictures_are_embedded_once_until_they_change(real: str) -> None:
+    class Counting(Means):
+        seen = 0
+
+        def embed_image(self, image: Image.Image) -> torch.Tensor:
+            self.seen += 1
+            return super().embed_image(image)
+
+    clip: Any = Counting()
+    images = pictures(1, 3)
+    first = cmmd(images, clip, real=real)
+    assert clip.seen == 43
+    assert cmmd(images, clip, real=real) == first
+    assert clip.seen == 46
+    pictures(2, 1)[0].save(Path(real) / "one_more.png")
+    assert cmmd(images, clip, real=real) != first
+    assert clip.seen == 46 + 44
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"a.png": b"", "b.txt": b""}, "holds 1 picture ("),
+        ({"real": None}, "is no folder"),
+        ({"a.png": b"", "b.JPG": b"", "no.pt": b"PK"}, "no.pt is no TorchScript file"),
+    ],
+)
+def test_what_cannot_be_compared_with_is_refused_before_anything_is_drawn(
+    tmp_path: Path, network: str, files: dict[str, bytes | None], said: str
+) -> None:
+    folder = tmp_path / "real"
+    if None in files.values():
+        folder.write_bytes(b"no folder")
+    else:
+        folder.mkdir()
+    for name, content in files.items():
+        if content is not None:
+            (folder / name).write_bytes(content)
+    given = {"real": str(folder), "network": network}
+    if "no.pt" in files:
+        given["network"] = str(folder / "no.pt")
+    with pytest.raises(ConfigError) as refused:
+        find_metric("fid", "runner.metrics.sets:fid", given)
+    assert said in str(refused.value)

@@ -49,7 +49,8 @@ const metricNamed = (name) => {
   const found = report.metrics.findIndex(([own]) => own === name);
   return found < 0 ? null : found;
 };
-const metricKey = (metric) => (metric === null ? "" : report.metrics[metric][0]);
+/** "" where nothing is measured, or nothing yet. */
+const metricKey = (metric) => report.metrics[metric]?.[0] ?? "";
 
 function imageKey(image) {
   if (image === null) return "";
@@ -98,7 +99,7 @@ function keepLooks() {
   });
   keepLook("quality", () => metricKey(plots.quality), (name) => {
     const metric = metricNamed(name);
-    if (measured.includes(metric)) plots.quality = metric;
+    if (metric !== null && measured.includes(metric)) plots.quality = metric;
   });
   keepLook("colour", () => (plots.colour === null ? "" : report.swept[plots.colour].name), (name) => {
     plots.colour = placeNamed(report.swept, name);

@@ -87,11 +87,15 @@ function drawContents() {
   );
 }
 
+const OPEN = ["PENDING", "RUNNING"];
+
 /** Cells that are not finished, together where they failed in the same way. */
 function drawFailures() {
   const groups = new Map();
   for (const cell of report.cells) {
-    if (cell.status === "FINISHED") continue;
+    // While it goes on, what is running or left has not failed.
+    const ended = report.status === "RUNNING" ? ["FAILED", "KILLED"] : ["FAILED", "KILLED", ...OPEN];
+    if (!ended.includes(cell.status)) continue;
     const key = JSON.stringify([cell.status, cell.failures]);
     groups.set(key, [...(groups.get(key) ?? []), cell]);
   }

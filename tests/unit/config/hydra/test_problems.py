@@ -21,7 +21,7 @@ DAMAGED = [
     ("decoder: {steps: 3}", "experiment/mine", "decoder.steps", "decoder.num_inference_steps"),
     ("decoder: {num_inference_steps: many}", "experiment/mine", "num_inference_steps", "'many'"),
     ("seeding: both", "experiment/mine", "seeding", "per_stage, shared"),
-    ("seeds: 3", "experiment/mine", "seeds", "no list"),
+    ("seeds: few", "seeds=few", "says no seeds", "random(count)"),
     ("prior: null", "experiment/mine", "prior", "cannot be null"),
     ("prior: 3", "experiment/mine", "3 is no section"),
     ("- a", "experiment/mine"),
@@ -128,7 +128,7 @@ def test_an_override_that_cannot_be_read_shows_its_key_only() -> None:
 
 
 def test_several_values_without_a_sweep_are_told(command: Command) -> None:
-    said = command("plan", "seeds=range(0,8)")
+    said = command("plan", "height=range(64,256,64)")
     assert said.status == 2
-    assert "seeds=range(0,8): is several values, and this is one run" in said.err
-    assert "seeds=[0,1,2], a list" in said.err
+    assert "height=range(64,256,64): is several values, and this is one run" in said.err
+    assert "one value, -m, a cell for each" in said.err

@@ -1,0 +1,197 @@
+"""Reads files of records: each row names keys with the values of one cell."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeAlias, get_args, get_type_hints
+
+import yaml
+from omegaconf._utils import get_yaml_loader
+
+from runner.config.files import config_dir
+from runner.config.keys import PATH, walk_keys
+from runner.config.prompt_files import UnreadableError, lines_of, row_of, text_of
+from runner.config.schema import Config
+from runner.config.words import no_such_key
+from runner.errors import ConfigError
+
+Row: TypeAlias = "Mapping[str, Any]"
+Rows: TypeAlias = "Iterator[tuple[str, Row]]"
+"""Each with its place in the file, for messages."""
+
+SHORT = {"seed": "seeds", "image": "inputs.image", "mask": "inputs.mask", "hint": "inputs.hint"}
+"""Short names of columns."""
+NOT_OF_A_CELL = ("axes", "skip_invalid", "hydra")
+
+
+def read_records(path: Path) -> list[Row]:
+    """The rows of a .csv, .tsv, .jsonl, .yaml or .yml file as keys with values.
+
+    A column is a key; or `seed`, `image`, `mask`, `hint`. An empty cell of a table says nothing of
+    its key. Relative paths are relative to the file.
+
+    Raises:
+        ConfigError: the file cannot be read, holds no row, or a column that is no key.
+    """
+    try:
+        read = READERS.get(path.suffix.lower())
+        if read is None:
+            raise UnreadableError("not a kind of file with records", tuple(READERS))
+        rows: list[Row] = [_settings(place, row, path) for place, row in read(text_of(path))]
+        if not rows:
+            raise UnreadableError("holds no row")
+    except UnreadableError as error:
+        raise ConfigError("axes", path, error.problem, error.allowed) from error
+    return rows
+
+
+def _settings(place: str, row: Row, path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for column, value in row.items():
+        key = SHORT.get(column, column)
+        _check_column(place, column, key)
+        if key in found:
+            raise UnreadableError(f"{place}: column {column!r} says {key} a second time")
+        if column == "seed":
+            value = [_seed(place, value)]
+        elif isinstance(value, str) and key in _keys(path=True):
+            value = _beside(path, value)
+        found[key] = value
+    if not found:
+        raise UnreadableError(f"{place} says nothing")
+    return found
+
+
+def _check_column(place: str, column: str, key: str) -> None:
+    first = key.partition(".")[0]
+    if first in NOT_OF_A_CELL:
+        raise UnreadableError(f"{place}: column {column!r} is the same for all cells of a sweep")
+    # Metrics are named by their options, which may be a user's own.
+    if key not in _keys() and first != "metrics":
+        raise UnreadableError(
+            f"{place}: column {column!r}: {no_such_key(key)}", f"keys, or {', '.join(SHORT)}"
+        )
+
+
+def _seed(place: str, value: object) -> int:
+    if isinstance(value, str) and value.strip().isdecimal():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        problem = f"{place}: column 'seed': {value!r} is no whole number"
+        raise UnreadableError(problem, "one seed; several of a row: a column seeds")
+    return value
+
+
+def _beside(file: Path, value: str) -> str:
+    """A path as seen from the file's folder; addresses and absolute ones stay."""
+    if "://" in value or value.startswith(("~", "/")) or not value.strip():
+        return value
+    return str(file.absolute().parent / value)
+
+
+@cache
+def _keys(*, path: bool = False) -> frozenset[str]:
+    """The keys of the config; or those alone that are paths."""
+    found = walk_keys(Config)
+    return frozenset(name for name, one in found if not path or one.metadata.get(PATH))
+
+
+@cache
+def _texts() -> frozenset[str]:
+    """Keys whose values are texts, whatever they look like: `3` may be a prompt."""
+    found = {"prompt", "weights"}
+    for name in _keys():
+        section: Any = Config
+        *parts, leaf = name.split(".")
+        for part in parts:
+            section = get_type_hints(section)[part]
+        hint = get_type_hints(section)[leaf]
+        if str in (hint, *get_args(hint)) or (config_dir() / name).is_dir():
+            found.add(name)
+    return frozenset(found)
+
+
+def _typed(key: str, text: str) -> Any:
+    """What a cell of a table says: a text, or a value as in a config file."""
+    if SHORT.get(key, key) in _texts():
+        return text
+    try:
+        return yaml.load(text, Loader=get_yaml_loader())
+    except yaml.YAMLError:
+        return text
+
+
+def _of_csv(text: str) -> Rows:
+    # strict: a file cut off within quotes is an error, not a short text
+    return _of_table(csv.reader(io.StringIO(text, newline=""), strict=True))
+
+
+def _of_tsv(text: str) -> Rows:
+    lines = io.StringIO(text, newline="")
+    return _of_table(csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE, strict=True))
+
+
+def _of_table(reader: Any) -> Rows:
+    names: list[str] = []
+    begun = 1
+    try:
+        for row in reader:
+            first, begun = begun, reader.line_num + 1
+            if not row or not any(map(str.strip, row)):
+                continue
+            if not names:
+                names = [name.strip() for name in row]
+                if repeated := [name for name in names if names.count(name) > 1]:
+                    raise UnreadableError(f"has two columns named {repeated[0]!r}")
+                continue
+            if len(row) > len(names):
+                problem = f"line {first} has {len(row)} cells, and the header {len(names)}"
+                raise UnreadableError(problem, "as many as the header")
+            said = zip(names, row, strict=False)
+            yield f"line {first}", {key: _typed(key, own) for key, own in said if own.strip()}
+    except csv.Error as error:
+        raise UnreadableError(f"from line {begun}: {error}") from error
+
+
+def _of_json_lines(text: str) -> Rows:
+    for number, line in lines_of(text):
+        place = f"line {number}"
+        try:
+            row = json.loads(line, object_pairs_hook=row_of)
+        except UnreadableError as error:
+            raise UnreadableError(f"{place} {error.problem}", error.allowed) from error
+        except (ValueError, RecursionError) as error:
+            raise UnreadableError(f"{place} is not JSON: {error}") from error
+        yield place, _mapping(place, row)
+
+
+def _of_yaml(text: str) -> Rows:
+    try:
+        rows = yaml.load(text, Loader=get_yaml_loader())
+    except (yaml.YAMLError, RecursionError) as error:
+        raise UnreadableError(f"is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(rows, list):
+        raise UnreadableError("is no list of records", "- prompt: ...")
+    for number, row in enumerate(rows, start=1):
+        yield f"record {number}", _mapping(f"record {number}", row)
+
+
+def _mapping(place: str, row: object) -> Row:
+    if not isinstance(row, Mapping):
+        raise UnreadableError(f"{place} is no mapping of keys to values")
+    return {str(key): value for key, value in row.items()}
+
+
+READERS: Mapping[str, Callable[[str], Rows]] = {
+    ".csv": _of_csv,
+    ".tsv": _of_tsv,
+    ".jsonl": _of_json_lines,
+    ".yaml": _of_yaml,
+    ".yml": _of_yaml,
+}
+"""By the end of the file's name."""

@@ -1,0 +1,70 @@
+"""Writes the command of a sweep from its cells, whether they are all combinations or not."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from runner.config.overrides import assigned
+
+
+def combinations(axes: Mapping[str, Sequence[str]]) -> int:
+    """How many cells all combinations of the axes' values would be."""
+    count = 1
+    for values in axes.values():
+        count *= len(values)
+    return count
+
+
+def command_of(
+    cells: Sequence[Sequence[str]], axes: Mapping[str, Sequence[str]], flags: Sequence[str]
+) -> str:
+    """The command that runs a sweep again, with its cells in the same order.
+
+    Args:
+        cells: the overrides of each.
+        axes: keys that differ between cells, with their values in order.
+        flags: --config-dir and its like.
+    """
+    chosen = [assigned(overrides) for overrides in cells]
+    fixed = [text for text in cells[0] if text.partition("=")[0] not in axes]
+    keys = list(axes)
+    # As few keys as possible in `axes`, which come first: the others are all combined with them.
+    for count in range(len(keys) + 1):
+        listed = list(dict.fromkeys(tuple(own.get(key) for key in keys[:count]) for own in chosen))
+        free = [axes[key] for key in keys[count:]]
+        expected = [(*one, *others) for one in listed for others in itertools.product(*free)]
+        if expected == [tuple(own.get(key) for key in keys) for own in chosen]:
+            break
+    swept = [f"{key}={','.join(axes[key])}" for key in keys[count:]]
+    if count:
+        entries = [_entry(dict(zip(keys, values, strict=False))) for values in listed]
+        swept.insert(0, f"axes={json.dumps(entries, ensure_ascii=False)}")
+    return shlex.join(["kandinsky", "run", *flags, "-m", *fixed, *swept])
+
+
+def _entry(overrides: Mapping[str, str | None]) -> dict[str, Any]:
+    """The values of overrides as `axes` takes them: a list among them is one value."""
+    values = {key: _value(text) for key, text in overrides.items() if text is not None}
+    return {key: [own] if isinstance(own, list | dict) else own for key, own in values.items()}
+
+
+def _value(text: str) -> Any:
+    """What an override's text means: it is YAML, but for its quotes."""
+    if text[:1] in ("'", '"') and text[-1:] == text[:1] and len(text) > 1:
+        quote = text[0]
+        return text[1:-1].replace(f"\\{quote}", quote)
+    if text[:1] in "[{":
+        try:
+            return yaml.safe_load(text)
+        except yaml.YAMLError:
+            return text
+    try:
+        return json.loads(text)  # numbers, true, false, null
+    except ValueError:
+        return text

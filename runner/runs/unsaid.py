@@ -1,0 +1,133 @@
+"""What a command that joins a sweep leaves unsaid is as in the sweep.
+
+A record may have come from somebody else. So what is taken from it are names and values of what is
+drawn and measured: no address that this machine's user has not named, and no code.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from runner.config.measuring import baseline_of
+from runner.config.overrides import assigned
+from runner.errors import ConfigError
+from runner.recording.sweep_record import SweepRecord, named_sweep
+from runner.runs.joining import GROWS, head_of, manifests_of
+from runner.runs.rerun import DRAWN
+from runner.system.files import expand_home
+from runner.tracking.places import absolute_uri, is_named
+
+TAKEN = {
+    *DRAWN, *GROWS, "prompt_replace", "experiment", "question", "baseline", "objective", "bench",
+    "warmup", "repeats", "cache", "tracking",
+}  # fmt: skip
+PROMPTS = {"prompt", "prompt_file", "prompt_template"}
+"""Of which one says the prompts."""
+MULTIRUN = ("-m", "--multirun")
+
+
+def with_unsaid(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The arguments with what they leave unsaid of the sweep that `into` names.
+
+    Returns:
+        all arguments; and those of them that the sweep says, or adds its baseline to.
+
+    Raises:
+        ConfigError: there is no such sweep; or its cells differ in what is unsaid, and are not all
+            combinations of that.
+    """
+    said = {key: value.strip("'\"") for key, value in assigned(arguments).items()}
+    named = said.get("into", "null")
+    if named == "null":
+        return list(arguments), []
+    output_dir = Path(expand_home(said.get("output_dir", "outputs"))).absolute()
+    path, record = named_sweep(output_dir, named, "into")
+    plain = {
+        key.lstrip("+~").partition("@")[0]: value
+        for keys, value in said.items()
+        for key in keys.split(",")  # of values that change together
+    }
+    taken = list(_taken(record, plain, named))
+    many = [] if {*arguments} & {*MULTIRUN} else ["-m"]
+    compared = {} if "baseline" in plain else _baseline(path, record)
+    given = [_with_baseline(argument, compared) for argument in arguments]
+    return [*many, *given, *taken], [*(one for one in given if one not in arguments), *taken]
+
+
+def _baseline(path: Path, record: SweepRecord) -> Mapping[str, str]:
+    """By axis, the value of the cell that the others of the sweep are compared with."""
+    first = next(iter(manifests_of(path, record.cells[:1]).values()), None)
+    found = assigned(baseline_of(first.config.get("baseline") if first else None))
+    return {key: value for key, value in found.items() if key in record.axes}
+
+
+def _with_baseline(argument: str, baseline: Mapping[str, str]) -> str:
+    """A new value of an axis, and the baseline's beside it: that cell is there, and left alone."""
+    key, _, value = argument.partition("=")
+    other = baseline.get(key)
+    if other is None or other in value.split(","):
+        return argument
+    return f"{argument},{other}"
+
+
+def _taken(record: SweepRecord, pairs: Mapping[str, str], named: str) -> Iterator[str]:
+    said = set(pairs)
+    cells = _concerned([assigned(cell.overrides) for cell in record.cells], record, pairs)
+    values: dict[str, dict[str, None]] = {}
+    for cell in cells:
+        for key, value in cell.items():
+            if _may_be_taken(key, value) and not _is_said(key.lstrip("+"), said):
+                values.setdefault(key, {})[value] = None
+    if said & PROMPTS:
+        values = {key: own for key, own in values.items() if key not in PROMPTS}
+    if "axes" in said:  # which keys it has, its reader finds out
+        values = {
+            key: own
+            for key, own in values.items()
+            if key not in record.axes and key not in pairs["axes"]
+        }
+    _check_product(cells, {key: own for key, own in values.items() if key in record.axes}, named)
+    for key, own in values.items():
+        if len(own) > 1 and key not in record.axes and head_of(key) in GROWS:
+            raise ConfigError(
+                "into", named, f"its cells have several {key}, and this command says none",
+                [f"{key}={value}" for value in own],
+            )  # fmt: skip
+        swept = own if key in record.axes else list(own)[:1]
+        yield f"{key}={','.join(swept)}"
+
+
+def _concerned(
+    cells: Sequence[Mapping[str, str]], record: SweepRecord, said: Mapping[str, str]
+) -> Sequence[Mapping[str, str]]:
+    """The cells that have one of the said values of each axis; all, where the values are new."""
+    wanted = {axis: said[axis].split(",") for axis in record.axes if axis in said}
+    found = [
+        cell for cell in cells if all(cell.get(axis) in values for axis, values in wanted.items())
+    ]
+    return found or cells
+
+
+def _is_said(key: str, said: set[str]) -> bool:
+    """Whether a key, or the choice of the group that it is in, is said."""
+    return any(key == one or key.startswith(f"{one}.") for one in said)
+
+
+def _may_be_taken(key: str, value: str) -> bool:
+    if key == "tracking.uri":
+        return is_named(absolute_uri(value.strip("'\"")))
+    plain = "://" not in value and not key.endswith(".function")
+    return head_of(key) in TAKEN and plain and not key.startswith("~")
+
+
+def _check_product(
+    cells: Sequence[Mapping[str, str]], axes: Mapping[str, Mapping[str, None]], named: str
+) -> None:
+    there = {tuple(cell.get(axis) for axis in axes) for cell in cells}
+    if there < set(itertools.product(*axes.values())):
+        raise ConfigError(
+            "into", named, "its cells are not all combinations of what this command leaves unsaid",
+            f"values of {', '.join(axes)}",
+        )  # fmt: skip

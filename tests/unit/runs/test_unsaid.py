@@ -1,0 +1,86 @@
+"""What a command with `into` takes of the sweep that it joins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from helpers.fake_sweeps import SWEEP
+from runner.errors import ConfigError
+from runner.recording.sweep_record import CellEntry
+from runner.runs.unsaid import with_unsaid
+
+FIXED = (
+    "prompt='a, b'", "seeds=[0,1]", "experiment=mine", "+decoder.num_inference_steps=9",
+    "workers=2", "output_dir=elsewhere", "tracking.uri=http://theirs", "inputs.image=http://theirs",
+    "metrics.own.function=/theirs.py:steal", "debug=true",
+)  # fmt: skip
+
+
+def write(folder: Path, cells: Sequence[tuple[str, str]], fixed: Sequence[str] = FIXED) -> None:
+    """A sweep of schedulers and guidance scales."""
+    entries = [
+        CellEntry(n, (f"scheduler={one}", f"decoder.guidance_scale={other}", *fixed), f"{n}", "f")
+        for n, (one, other) in enumerate(cells)
+    ]
+    axes = {
+        "scheduler": list(dict.fromkeys(one for one, _ in cells)),
+        "decoder.guidance_scale": list(dict.fromkeys(other for _, other in cells)),
+    }
+    (folder / "made" / "one").mkdir(parents=True)
+    replace(SWEEP, axes=axes, cells=tuple(entries)).write(folder / "made" / "one")
+
+
+ALL = [("ddim", "1"), ("ddim", "4"), ("ddpm", "1"), ("ddpm", "4")]
+TAKEN = ["prompt='a, b'", "experiment=mine", "+decoder.num_inference_steps=9"]
+
+
+def test_what_is_drawn_is_taken_and_nothing_else(tmp_path: Path) -> None:
+    write(tmp_path, ALL)
+    said = ["into=last", f"output_dir={tmp_path}", "seeds=[2]"]
+    arguments, taken = with_unsaid(said)
+    swept = ["scheduler=ddim,ddpm", "decoder.guidance_scale=1,4"]
+    assert sorted(taken) == sorted([*swept, *TAKEN])
+    assert arguments == ["-m", *said, *taken]
+    assert with_unsaid(["seeds=[2]"]) == (["seeds=[2]"], [])
+
+
+def test_what_is_said_is_not_taken(tmp_path: Path) -> None:
+    write(tmp_path, ALL)
+    said = ["-m", "into=made", f"output_dir={tmp_path}", "scheduler=lcm", "prompt_file=x.txt"]
+    arguments, taken = with_unsaid(said)
+    assert "decoder.guidance_scale=1,4" in taken
+    assert not any(one.startswith(("scheduler", "prompt")) for one in taken)
+    assert arguments.count("-m") == 1
+
+
+def test_axes_and_pairs_say_their_keys(tmp_path: Path) -> None:
+    write(tmp_path, ALL)
+    given = ["into=last", f"output_dir={tmp_path}"]
+    axes = "axes=[{scheduler: lcm, seeds: [[2]]}]"
+    assert sorted(with_unsaid([*given, axes])[1]) == sorted(TAKEN)
+    pairs = "scheduler,decoder.guidance_scale=[lcm,ddim],[1,2]"
+    assert sorted(with_unsaid([*given, pairs])[1]) == sorted([*TAKEN, "seeds=[0,1]"])
+
+
+def test_cells_that_are_no_product_need_their_axes_said(tmp_path: Path) -> None:
+    write(tmp_path, [*ALL, ("lcm", "1")])
+    given = ["into=last", f"output_dir={tmp_path}", "seeds=[2]"]
+    with pytest.raises(
+        ConfigError, match="not all combinations of what this command leaves unsaid"
+    ):
+        with_unsaid(given)
+    # Of a value that is there, its cells alone; of a new one, all.
+    assert "decoder.guidance_scale=1" in with_unsaid([*given, "scheduler=lcm"])[1]
+    assert "decoder.guidance_scale=1,4" in with_unsaid([*given, "scheduler=dpmpp_2m"])[1]
+
+
+def test_cells_of_several_seeds_need_them_said(tmp_path: Path) -> None:
+    write(tmp_path, ALL[:2], ["seeds=[0]"])
+    file = tmp_path / "made" / "one" / "sweep.json"
+    file.write_text(file.read_text().replace("seeds=[0]", "seeds=[1]", 1))
+    with pytest.raises(ConfigError, match="its cells have several seeds"):
+        with_unsaid(["into=last", f"output_dir={tmp_path}", "scheduler=lcm"])
