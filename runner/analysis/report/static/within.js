@@ -36,7 +36,7 @@ function withinColumns({ rows }, { by, within, confidence }) {
   return [
     ...axes(within, ({ stratum }, axis) => (stratum === null ? OVERALL : valueOf(stratum, axis))),
     ...axes(by, ({ choice }, axis) => valueOf(choice, axis)),
-    ...differenceColumns(digits, `${number(100 * confidence, 0)}% interval`),
+    ...differenceColumns(digits, `joint ${number(100 * confidence, 0)}% interval`),
     { name: "", show: (row) => whiskers(dots[rows.indexOf(row)], span, true, row.verdict) },
     { name: "verdict", show: ({ verdict }) => verdictBadge(verdict) },
   ];
