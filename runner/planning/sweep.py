@@ -101,7 +101,8 @@ class SweepPlan:
             for cell, plan in zip(self.cells, self.plans, strict=True)
             if cell.number in numbers
         ]
-        baselines = {own: other for own, other in self.baselines.items() if other in numbers}
+        here = set(numbers)
+        baselines = {n: other for n, other in self.baselines.items() if {n, other} <= here}
         cells, plans = (cell for cell, _ in kept), (plan for _, plan in kept)
         return replace(self, cells=tuple(cells), plans=tuple(plans), baselines=baselines)
 
