@@ -28,7 +28,7 @@ def select(results: SweepResult, where: Sequence[str]) -> SweepResult:
     Raises:
         ConfigError: there is no such axis, no such value, or no cell that has all of them.
     """
-    pictures = [text for text in where if is_of_pictures(text, results)]
+    pictures = of_pictures(where, results)
     cells = _cells(results, [text for text in where if text not in pictures])
     if pictures:
         cells = _with_pictures(cells, pictures)
@@ -57,10 +57,17 @@ def _cells(results: SweepResult, where: Iterable[str]) -> tuple[CellResult, ...]
     )
 
 
-def is_of_pictures(text: str, results: SweepResult) -> bool:
-    """A value of an axis is one of cells, as it was typed there."""
-    key, equals, value = text.partition("=")
-    return bool(equals) and key in OF_PICTURES and value not in results.axes.get(key, ())
+def of_pictures(where: Iterable[str], results: SweepResult) -> list[str]:
+    """Those that take pictures. A value of an axis, as it was typed there, is one of cells; but
+    beside another of its key that is not, as a pattern, all of them take pictures.
+    """
+    pairs = [text.partition("=") for text in where]
+    keys = {
+        key
+        for key, equals, value in pairs
+        if equals and key in OF_PICTURES and value not in results.axes.get(key, ())
+    }
+    return ["".join(pair) for pair in pairs if pair[0] in keys]
 
 
 def _with_pictures(cells: Sequence[CellResult], where: Sequence[str]) -> tuple[CellResult, ...]:

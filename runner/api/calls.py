@@ -74,7 +74,9 @@ def sweep(*overrides: str, **keys: Any) -> Sweep:
     axes = keys.pop("axes", None)
     fixed = _fixed(keys)
     typed = _texts(overrides)
-    _, unsaid = with_unsaid([*typed, *fixed, *([] if axes is None else [f"axes={axes}"])])
+    given, unsaid = with_unsaid([*typed, *fixed, *([] if axes is None else [f"axes={axes}"])])
+    # Where the baseline's value is added to one, it is among `unsaid` instead.
+    typed, fixed = ([one for one in said if one in given] for said in (typed, fixed))
     chosen = combinations([*typed, *unsaid], axes)
     cells = complete([_cell(number, [*own, *fixed]) for number, own in enumerate(chosen)])
     with _without_tqdm_warning():

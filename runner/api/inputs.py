@@ -7,7 +7,7 @@ import io
 from collections.abc import Mapping
 from typing import Any
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 from runner.errors import ConfigError, StorageError
 from runner.system.files import write_whole
@@ -41,14 +41,16 @@ def _with_files(value: Any, key: str) -> Any:
 
 def _file_of(picture: Image.Image, key: str) -> str:
     """The path of a PNG of the picture, named by its content."""
-    shown = picture.convert("RGB") if picture.mode in AS_RGB else picture
     written = io.BytesIO()
     try:
+        # As the same file would be shown if its path were given. A PNG says nothing of its turn.
+        upright = ImageOps.exif_transpose(picture)
+        shown = upright.convert("RGB") if upright.mode in AS_RGB else upright
         shown.save(written, format="PNG")
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: of no pixels
         raise ConfigError(
-            key, picture, f"has pixels of mode {picture.mode}, which no PNG holds",
-            "a picture of mode RGB, RGBA, L or another of whole numbers",
+            key, picture, f"has pixels of mode {picture.mode}, which no PNG holds, or none",
+            "a picture of mode RGB, RGBA or L",
         ) from error  # fmt: skip
     content = written.getvalue()
     file = user_cache_dir() / FOLDER / f"{hashlib.sha256(content).hexdigest()[:32]}.png"

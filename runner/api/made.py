@@ -82,7 +82,7 @@ class Run:
         """The run in a folder, made now or earlier. Raises ConfigError: there is none."""
         from runner.analysis.results import read_results
 
-        path = Path(folder).absolute()
+        path = Path(folder).resolve()  # outputs/latest points elsewhere after the next run
         if (path / SWEEP).is_file():
             raise ConfigError("folder", folder, "is a sweep, no run", "runner.Sweep.read(folder)")
         (cell,) = read_results(path).cells
@@ -126,7 +126,7 @@ class Sweep(Sequence[Run]):
         """The sweep in a folder, whoever made it. Raises ConfigError: there is none."""
         from runner.analysis.results import read_results
 
-        path = Path(folder).absolute()
+        path = Path(folder).resolve()
         cells = read_results(path).cells
         if not (path / SWEEP).is_file():
             raise ConfigError("folder", folder, "is a run, no sweep", "runner.Run.read(folder)")
@@ -136,7 +136,7 @@ class Sweep(Sequence[Run]):
     @classmethod
     def of(cls, folders: Iterable[Path]) -> Sweep:
         """The sweep whose cells have these folders."""
-        cells = list(folders)
+        cells = [folder.resolve() for folder in folders]
         return cls(
             tuple(dict.fromkeys(cell.parent for cell in cells)),
             tuple(Run(cell, Manifest.read(cell)) for cell in cells),

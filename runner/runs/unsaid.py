@@ -7,6 +7,7 @@ drawn and measured: no address that this machine's user has not named, and no co
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -25,6 +26,7 @@ TAKEN = {
 }  # fmt: skip
 PROMPTS = {"prompt", "prompt_file", "prompt_template"}
 """Of which one says the prompts."""
+PLAIN = re.compile(r"^'([\w.-]+)'$")
 MULTIRUN = ("-m", "--multirun")
 
 
@@ -67,9 +69,10 @@ def _with_baseline(argument: str, baseline: Mapping[str, str]) -> str:
     """A new value of an axis, and the baseline's beside it: that cell is there, and left alone."""
     key, _, value = argument.partition("=")
     other = baseline.get(key)
+    value = PLAIN.sub(r"\1", value)  # from Python a text has quotes, which no option has
     if other is None or other in value.split(","):
         return argument
-    return f"{argument},{other}"
+    return f"{key}={value},{other}"
 
 
 def _taken(record: SweepRecord, pairs: Mapping[str, str], named: str) -> Iterator[str]:

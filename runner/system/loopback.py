@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import secrets
 import socketserver
+import sys
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -117,6 +118,11 @@ class LoopbackServer(ThreadingHTTPServer):
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = HOST, self.server_address[1]
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a browser that has gone: a tab was closed while pictures came."""
+        if not isinstance(sys.exc_info()[1], ConnectionError | TimeoutError):
+            super().handle_error(request, client_address)
+
     @property
     def address(self) -> str:
         """The page's address, with its secret."""
@@ -145,7 +151,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self._body()
-        asked = self._asked(posted=True)
+        asked = None if body is None else self._asked(posted=True)
         if asked is None or body is None:
             return
         try:
@@ -160,7 +166,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _body(self) -> bytes | None:
         """The body; None where it was refused. Read first, so that the connection can go on."""
         length = self.headers.get("Content-Length", "")
-        if not (length.isascii() and length.isdigit()) or int(length) > LONGEST_REQUEST:
+        known = length.isascii() and length.isdigit() and len(length) < 10
+        if not known or int(length) > LONGEST_REQUEST:
             self.close_connection = True
             self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "is too long")
             return None

@@ -45,6 +45,17 @@ def test_it_opens_from_files_with_all_its_pictures(tab: Page, report: Report, fo
     tab.keyboard.press("Escape")
 
 
+def test_pictures_of_the_same_pixels_are_all_there(tab: Page, tmp_path: Path) -> None:
+    folder = write_sweep(tmp_path / "sweep", Made())
+    one, *others = sorted(folder.glob("*/0000_*.png"))
+    for other in others:
+        other.write_bytes(one.read_bytes())
+    alone = write_report(folder).alone
+    assert alone is not None
+    show(tab, alone)
+    assert tab.locator("#grid .tile img").count() == 24
+
+
 def test_without_a_network_and_without_markup_from_texts(page: Page, events: Events) -> None:
     got = page.evaluate("fetch('http://127.0.0.1:9/').then(() => 'got', e => e.name)")
     assert got == "TypeError"

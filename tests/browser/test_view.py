@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -96,16 +97,25 @@ def test_what_is_looked_at_stays(viewed: Page, running: Path) -> None:
     pick(viewed, "#grid-layout", "Columns", "seed")
     pick(viewed, "#grid-only", "prompt", "a red circle")
     viewed.fill("#filter", "ddpm")
+    viewed.locator("#cells-table th button").nth(0).click()
     viewed.focus('#grid .tile[data-image="0"]')
     first = viewed.evaluate("window.kept = document.querySelector('#grid .tile img')")
     go_on(running)
     expect(viewed.locator("#live-said")).to_have_text("6 cells: 5 finished, 1 left")
     assert len(tiles(viewed)) == 10
-    assert column(viewed, 0) == ["3", "4", "5"]
+    assert column(viewed, 0) == ["5", "4", "3"]
     assert viewed.locator("#grid .tile[data-image='0']").evaluate(
         "tile => tile === document.activeElement && tile.contains(window.kept)"
     ), first
-    assert "rows=scheduler" in viewed.url
+    # Once more: what was looked at before the first news is not what is usual after it.
+    (running.parent / "later" / "5").rename(running / "0005_cell" / MANIFEST)
+    expect(viewed.locator("#live-said")).to_have_text("6 cells: 6 finished")
+    viewed.wait_for_timeout(400)
+    said = dict(parse_qsl(viewed.url.partition("#")[2]))
+    assert said == {
+        "rows": "scheduler", "columns": "seed", "only.prompt": "a red circle",
+        "filter": "ddpm", "sort": "-cell",
+    }  # fmt: skip
 
 
 def test_an_open_picture_stays_open(viewed: Page, running: Path) -> None:
@@ -115,7 +125,11 @@ def test_an_open_picture_stays_open(viewed: Page, running: Path) -> None:
     expect(viewed.locator("#viewer-position")).to_have_text("13 of 20")
     assert viewed.evaluate(SHOWN)
     assert texts(viewed, "#viewer-title") == title
-    viewed.keyboard.press("Escape")
+    # The cell begins anew: it has no such picture any more.
+    cell = running / "0003_cell"
+    replace(Manifest.read(cell), images=[]).write(cell)
+    expect(viewed.locator("#viewer")).to_be_hidden()
+    assert len(tiles(viewed)) == 16
 
 
 def test_a_vote_begins_from_the_page(viewed: Page, running: Path) -> None:

@@ -148,6 +148,14 @@ def test_a_further_metric_measures_what_is_there(
         assert scores["sharpness"] > 0
         assert scores["pixel_difference.max"] > 0
     assert {path: outputs.pictures()[path] for path in before} == before
+    # From Python, too, where a text has quotes.
+    sweep(
+        scheduler="dpmpp_2m", into="last", tracking="none", workers=1,
+        weights=outputs.weights, output_dir=outputs.folder,
+    )  # fmt: skip
+    *_, new = read_results(outputs.sweep).cells
+    assert [text for text in new.overrides if "scheduler" in text] == ["scheduler=dpmpp_2m"]
+    assert new.images[0].scores["pixel_difference.max"] > 0
 
 
 def test_one_that_was_stopped_keeps_what_it_had_and_each_command_goes_on(

@@ -106,6 +106,19 @@ def test_what_was_made_earlier_is_read_again(made: Sweep) -> None:
         Run.read(made.folder.parent)
 
 
+def test_what_is_read_stays_what_it_was(made: Sweep, tmp_path: Path) -> None:
+    (tmp_path / "latest").symlink_to(made.folder)
+    (tmp_path / "run").symlink_to(made[1].folder)
+    again, run = Sweep.read(tmp_path / "latest"), Run.read(tmp_path / "run")
+    for link in ("latest", "run"):
+        (tmp_path / link).unlink()
+        (tmp_path / link).symlink_to(tmp_path)
+    assert again == made
+    assert run == made[1]
+    assert again[0].images[0].image.size == made[0].images[0].image.size
+    assert "scheduler=ddpm decoder.guidance_scale=4" in again._repr_html_()
+
+
 def test_reprs_fit_a_line_or_two(made: Sweep, few: dict[str, Any]) -> None:
     for shown in (made, made[0], made[0].images[0], plan(prompt="a blue square", **few)):
         assert len(repr(shown)) < 120 + len(str(made[0].images[0].file))
@@ -159,6 +172,19 @@ def test_a_picture_in_memory_is_an_input_picture(
     assert ours.images[0].saved.sha256 == direct.images[0].saved.sha256
     named = Path(read_manifest(ours.folder)["config"]["inputs"]["image"])
     assert named.parent == tmp_path / "cache" / "pictures"
+
+
+def test_a_photo_is_turned_upright(few: dict[str, Any], tmp_path: Path) -> None:
+    photo = Image.new("RGB", (64, 64), "white")
+    photo.paste((200, 30, 30), (0, 0, 64, 16))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    photo.save(tmp_path / "photo.jpg", exif=exif)
+    asked = {"task": "img2img", "prompt": "a blue square", "strength": 0.5, **few}
+    by_path = generate(inputs={"image": tmp_path / "photo.jpg"}, **asked)
+    with Image.open(tmp_path / "photo.jpg") as opened:
+        in_memory = generate(inputs={"image": opened}, **asked)
+    assert in_memory.images[0].saved.sha256 == by_path.images[0].saved.sha256
 
 
 def test_a_picture_of_undefined_brightness_is_refused(few: dict[str, Any]) -> None:

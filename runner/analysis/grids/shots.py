@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from runner.analysis.results import CellResult, SweepResult
-from runner.analysis.selecting import is_of_pictures, select
+from runner.analysis.selecting import of_pictures, select
 from runner.catalog.versions import VERSIONS
 from runner.config.checks import complete_weights
 from runner.errors import ConfigError
@@ -76,7 +76,8 @@ def chosen(results: SweepResult, where: Sequence[str]) -> list[CellShots]:
     """
     if not where:
         return shots_of(results)
-    of_cells = [text for text in where if not is_of_pictures(text, results)]
+    pictures = of_pictures(where, results)
+    of_cells = [text for text in where if text not in pictures]
     lacking = [cell for cell in select(results, of_cells).cells if not cell.images]
     taken = [cell for cell in select(results, where).cells if cell.images]
     return shots_of(replace(results, cells=(*taken, *lacking)))

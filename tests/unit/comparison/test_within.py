@@ -244,6 +244,13 @@ def test_a_prompt_may_be_a_pattern_and_brackets_are_brackets() -> None:
         taken("a re? circle!")
 
 
+def test_a_pattern_beside_a_value_of_an_axis_means_either() -> None:
+    axes = {"scheduler": ("ddim", "ddpm"), "model": ("a",), "prompt": ("a circle", "a square", "x")}
+    sweep = sweep_of(axes, gaining, seeds=(0,))
+    taken = select(sweep, ["prompt=a circle", "prompt=*sq*"])
+    assert {image.prompt for image in taken.images()} == {"a circle", "a square"}
+
+
 def test_a_number_of_a_whole_cell_is_not_that_of_some_of_its_pictures() -> None:
     sweep = sweep_of(
         {"scheduler": ("ddim", "ddpm"), "model": ("a",)}, gaining, prompts=PROMPTS[:2], seeds=(0,),

@@ -91,7 +91,9 @@ function keepLooks() {
   });
   keepLook("filter", () => table.words.join(" "), (text) => {
     table.words = wordsOf(text);
-    byId("filter").value = table.words.join(" ");
+    // Not while it says the same: somebody may be typing there.
+    if (table.words.join(" ") !== wordsOf(byId("filter").value).join(" "))
+      byId("filter").value = table.words.join(" ");
   });
   keepLook("sort", () => `${table.down ? "-" : ""}${cellColumns[table.by].name}`, (text) => {
     table.down = text.startsWith("-");

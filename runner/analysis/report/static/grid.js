@@ -1,6 +1,6 @@
 // The grid: which axis is rows, which columns, what is left out.
 
-/** By their addresses: a picture that is shown again is not loaded again. */
+/** By their addresses: a picture that news shows again is not loaded again. */
 const thumbs = new Map();
 
 /** A block is as many rows as have about this many pictures: some screens hold that many. */
@@ -289,6 +289,8 @@ function tile(image, captions) {
 function thumbImage(src, alt, width, height) {
   // The address last: until it is known that this one may wait, it would be loaded at once.
   const made = { loading: "lazy", decoding: "async", alt, width, height, src };
+  // On a page of one file pictures of the same pixels have the same address.
+  if (!report.live) return make("img", made);
   if (!thumbs.has(src)) thumbs.set(src, make("img", made));
   const found = thumbs.get(src);
   found.alt = alt; // a sweep that grows names its cells anew

@@ -1,6 +1,7 @@
 // The page of `kandinsky view`: it fills while the sweep runs, and what is looked at stays.
 
 const SOONEST = 2000; // milliseconds between two questions
+const NO_ANSWER = "The server does not answer: this page stays as it is.";
 let followed = "";
 
 function startLive() {
@@ -11,22 +12,27 @@ function startLive() {
   setTimeout(follow, SOONEST);
 }
 
-/** Ask for news, again and again; while nobody looks, or a list is open, it can wait. */
+/** Ask for news, again and again; while nobody looks, or something is in hand, it can wait. */
 async function follow() {
   const began = Date.now();
-  if (!document.hidden && document.activeElement?.tagName !== "SELECT") {
-    try {
-      const answer = await fetch(`facts.json?after=${followed}`, { cache: "no-store" });
-      if (answer.status === 200) takeNews(await answer.json());
-      else if (answer.status === 503) byId("live-said").textContent = (await answer.json()).problem;
-      else if (answer.status !== 204) throw new Error();
-    } catch {
-      byId("live-said").textContent = "The server has ended: this page stays as it is.";
-      return;
-    }
+  const { tagName, type } = document.activeElement ?? {};
+  if (!document.hidden && tagName !== "SELECT" && type !== "range") {
+    const { status, data } = await askForNews();
+    if (status === 200) takeNews(data);
+    else if (status !== 204) byId("live-said").textContent = data?.problem ?? NO_ANSWER;
+    else if (byId("live-said").textContent === NO_ANSWER) sayLive();
   }
   // Reading a large sweep takes time of the machine that draws it: a tenth of a core at most.
   setTimeout(follow, Math.max(SOONEST, 9 * (Date.now() - began)));
+}
+
+async function askForNews() {
+  try {
+    const answer = await fetch(`facts.json?after=${followed}`, { cache: "no-store" });
+    return { status: answer.status, data: answer.status === 204 ? null : await answer.json() };
+  } catch {
+    return { status: 0, data: null };
+  }
 }
 
 function takeNews(data) {
@@ -34,9 +40,14 @@ function takeNews(data) {
   const chosen = pair.chosen.map(imageKey);
   const inHand = document.activeElement?.dataset?.image;
   const focused = inHand === undefined ? null : imageKey(Number(inHand));
+  const votes = String(report.live.vote);
   report = data;
   followed = report.live.version;
+  // All as at first, so that what is usual is told from what is looked at.
   Object.assign(grid, startingGrid());
+  Object.assign(table, { by: 0, down: false, words: [] });
+  Object.assign(viewer, { image: null, other: null });
+  pair.mode = "side";
   cellColumns = columnsOfCells();
   choosePlots();
   keepLooks();
@@ -54,7 +65,9 @@ function takeNews(data) {
   drawVotes();
   drawContents();
   sayLive();
-  if (byId("viewer").open) tellPosition();
+  if (String(report.live.vote) !== votes) startVoting();
+  if (byId("viewer").open && viewer.image === null) byId("viewer").close();
+  else if (byId("viewer").open) tellPosition();
   if (focused !== null) tileOf(imageNamed(focused))?.focus({ preventScroll: true });
 }
 
