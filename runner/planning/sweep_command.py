@@ -37,6 +37,8 @@ def command_of(
     # As few keys as possible in `axes`, which come first: the others are all combined with them.
     for count in range(len(keys) + 1):
         listed = list(dict.fromkeys(tuple(own.get(key) for key in keys[:count]) for own in chosen))
+        if len(listed) * combinations({key: axes[key] for key in keys[count:]}) != len(cells):
+            continue  # and they may be more than there is memory for
         free = [axes[key] for key in keys[count:]]
         expected = [(*one, *others) for one in listed for others in itertools.product(*free)]
         if expected == [tuple(own.get(key) for key in keys) for own in chosen]:

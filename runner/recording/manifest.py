@@ -97,6 +97,12 @@ class SavedImage:
     left_as_in_diffusers: Sequence[str] = field(default_factory=list)
 
     @property
+    def number(self) -> int:
+        """The number that its file's name begins with; -1: it has none."""
+        first = self.file.partition("_")[0]
+        return int(first) if first.isascii() and first.isdecimal() else -1
+
+    @property
     def seconds_measured(self) -> float | None:
         """Seconds of all its stages, where they tell how long it takes: each ran in this attempt,
         with nothing of the runner beside it, and not as its pipeline's first call; or with

@@ -167,7 +167,8 @@ class RunLog(Observer):
         for image in images:
             if image.scores:
                 each = {f"{BY_IMAGE}{name}": score for name, score in image.scores.items()}
-                self._metrics(each, step=self._numbers.get(image.file, 0))
+                # The number in the folder stays, whatever prompts and seeds a cell gains.
+                self._metrics(each, step=max(0, image.number))
         self._metrics(totals, step=0)
         for key, asked in dict(self._unsettled).items():
             self._settle(key, asked)  # nothing ran, so nothing was chosen

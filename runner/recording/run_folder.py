@@ -91,9 +91,12 @@ class RunFolder(Observer):
             if own := there.get((planned.request.prompt, planned.request.seed)):
                 self._saved[index] = own
                 self._scores[index] |= own.scores
-                self._inputs |= {file: own.inputs_sha256[name] for name, file in own.inputs.items()}
+                # Older records lack them; the picture is then written once more.
+                hashes = own.inputs_sha256
+                files = {f: hashes[n] for n, f in own.inputs.items() if n in hashes}
+                self._inputs |= files
         self._kept = frozenset(self._saved)
-        numbers = [int(own.file.partition("_")[0]) for own in kept]
+        numbers = [own.number for own in kept]
         new = (one.request.index for one in plan.images if one.request.index not in self._kept)
         self._numbers = {index: n for n, index in enumerate(new, max(numbers, default=-1) + 1)}
         self.failures: list[SavedFailure] = []

@@ -193,13 +193,16 @@ def with_axes(
 
 
 def _of_config(config: Mapping[str, Any], key: str) -> str | None:
+    """A config's value of a key, as it is typed: of one that is open, null. None: it has none."""
     found: Any = config
     for part in key.lstrip("+").split("."):
-        found = found.get(part) if isinstance(found, Mapping) else None
+        if not isinstance(found, Mapping) or part not in found:
+            return None
+        found = found[part]
     if isinstance(found, Mapping):
         found = next((found[name] for name in OPTION if name in found), None)
         return None if found is None else str(found)
-    return None if found is None else as_override(found)
+    return as_override(found)
 
 
 def _same(one: str, other: str) -> bool:

@@ -53,7 +53,8 @@ def joined(
     right = [_without_into(cell) for cell in cells if isinstance(cell.config, RunConfig)]
     if batch_of is not None:
         path, record = batch_of, SweepRecord.read(batch_of)
-        found = _Join(path, record, right, NOT_IDENTITY).cells()
+        # A trial of a search of its own has the identity of its cell; what joins by name grows.
+        found = _Join(path, record, right, NOT_IDENTITY if named is None else APART).cells()
         return _in_place(cells, found), _joined(path, record, right, "")
     assert named is not None
     if any(run.into != named or run.output_dir != output_dir for run in runs):
@@ -196,6 +197,13 @@ def _with(run: RunConfig, changed: Mapping[str, Any]) -> RunConfig:
 def _grown(run: RunConfig, manifest: Manifest, grows: Collection[str], number: int) -> RunConfig:
     """The run with the prompts, seeds and metrics of the cell that is there, and its own."""
     before = _pictures(manifest)
+    # Where prompts or seeds are an axis, another cell's record may stand for one not begun.
+    if "prompt" not in grows:
+        had = dict.fromkeys(seed for _, seed in before)
+        before = [(prompt, seed) for prompt in run.prompts for seed in had]
+    if "seeds" not in grows:
+        drawn = dict.fromkeys(prompt for prompt, _ in before)
+        before = [(prompt, seed) for prompt in drawn for seed in run.seeds]
     prompts = tuple(dict.fromkeys([*(prompt for prompt, _ in before), *run.prompts]))
     seeds = tuple(dict.fromkeys([*(seed for _, seed in before), *run.seeds]))
     every = set(before) | {(prompt, seed) for prompt in run.prompts for seed in run.seeds}
@@ -213,9 +221,9 @@ def _grown(run: RunConfig, manifest: Manifest, grows: Collection[str], number: i
             changed["prompt_template"] = None
     if set(seeds) != set(run.seeds):
         changed["seeds"] = list(seeds)
-    had: Mapping[str, Any] = manifest.config.get("metrics") or {}
-    if "metrics" in grows and had.keys() - run.metrics.keys():
-        changed["metrics"] = {**_trusted(had, run), **run.composed["metrics"]}
+    metrics: Mapping[str, Any] = manifest.config.get("metrics") or {}
+    if "metrics" in grows and metrics.keys() - run.metrics.keys():
+        changed["metrics"] = {**_trusted(metrics, run), **run.composed["metrics"]}
     run = _named(run, manifest)
     grown = _with(run, changed) if changed else run
     if set(grown.prompts) != set(prompts):
@@ -225,7 +233,9 @@ def _grown(run: RunConfig, manifest: Manifest, grows: Collection[str], number: i
 
 
 def _pictures(manifest: Manifest) -> list[tuple[str, int]]:
-    if manifest.status == Status.FINISHED:
+    # A record holds the seeds that were drawn: one that has any drawn now is none of ours.
+    listed = isinstance(manifest.config.get("seeds"), list)
+    if manifest.status == Status.FINISHED or not listed:
         return [(image.prompt, image.seed) for image in manifest.images]
     asked = resolve_record(manifest.config)
     return [(prompt, seed) for prompt in asked.prompts for seed in asked.seeds]

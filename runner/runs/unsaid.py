@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from runner.config.measuring import baseline_of
+from runner.config.output_dir import check_name
 from runner.config.overrides import assigned
 from runner.errors import ConfigError
 from runner.recording.sweep_record import SweepRecord, named_sweep
@@ -26,6 +27,7 @@ TAKEN = {
 }  # fmt: skip
 PROMPTS = {"prompt", "prompt_file", "prompt_template"}
 """Of which one says the prompts."""
+RANDOM = re.compile(r"\s*random\(")
 PLAIN = re.compile(r"^'([\w.-]+)'$")
 MULTIRUN = ("-m", "--multirun")
 
@@ -52,10 +54,18 @@ def with_unsaid(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
         for key in keys.split(",")  # of values that change together
     }
     taken = list(_taken(record, plain, named))
+    if RANDOM.match(plain.get("seeds", "")) and "name" not in plain:
+        taken += _name(path, record)
     many = [] if {*arguments} & {*MULTIRUN} else ["-m"]
     compared = {} if "baseline" in plain else _baseline(path, record)
     given = [_with_baseline(argument, compared) for argument in arguments]
     return [*many, *given, *taken], [*(one for one in given if one not in arguments), *taken]
+
+
+def _name(path: Path, record: SweepRecord) -> list[str]:
+    """The name by which the sweep's random seeds were drawn and kept."""
+    first = next(iter(manifests_of(path, record.cells).values()), None)
+    return [] if first is None else [f"name={check_name(first.name)}"]
 
 
 def _baseline(path: Path, record: SweepRecord) -> Mapping[str, str]:

@@ -68,6 +68,7 @@ class ArtifactFiles:
             thumbnail = thumbnail_webp(path) if files.is_thumbnail else None
         except DamagedPictureError:  # as it is: it is what the run has
             files = chart_files(key, time_ms, 1, 1)
+        self._drop_plain(run, path.name)
         self._put(run, path, IMAGES, files.full)
         if thumbnail is None:
             self._put(run, path, IMAGES, files.small)
@@ -77,12 +78,25 @@ class ArtifactFiles:
             made.write_bytes(thumbnail)
             self._put(run, made, IMAGES, files.small, link=False)
 
+    def _drop_plain(self, run: str, name: str) -> None:
+        """Remove a picture that was logged as a file before: MLflow's pages show no picture of a
+        run that has both kinds.
+        """
+        parts = urlsplit(self._location(run))
+        if parts.scheme == "file" and not parts.netloc:
+            if self._own_artifacts is not None:
+                check_artifact(self._location(run), self._own_artifacts, f"{IMAGES}/{name}")
+            Path(unquote(parts.path), IMAGES, name).unlink(missing_ok=True)
+
+    def _location(self, run: str) -> str:
+        if run not in self._locations:
+            self._locations[run] = self._client.get_run(run).info.artifact_uri
+        return self._locations[run]
+
     def _put(
         self, run: str, path: Path, folder: str | None, name: str, *, link: bool = True
     ) -> None:
-        if run not in self._locations:
-            self._locations[run] = self._client.get_run(run).info.artifact_uri
-        location = self._locations[run]
+        location = self._location(run)
         if self._own_artifacts is not None:
             check_artifact(location, self._own_artifacts, f"{folder or '.'}/{name}")
         parts = urlsplit(location)

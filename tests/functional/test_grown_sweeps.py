@@ -243,3 +243,29 @@ def test_two_commands_do_not_change_one_sweep_at_once(
     assert "is being run by another process" in said
     assert "once that has ended it can be joined" in said
     assert not outputs.record.parts
+
+
+def test_a_key_that_was_open_becomes_an_axis(outputs: Outputs) -> None:
+    record = outputs.run("into=last", "negative_prompt=a blue square")
+    assert record.axes["negative_prompt"] == ["null", "'a blue square'"]
+    assert len(record.cells) == 4
+    labels = [cell.label for cell in read_results(outputs.sweep).cells]
+    assert len(set(labels)) == 4
+
+
+def test_each_batch_lets_cells_grow(outputs: Outputs) -> None:
+    record = outputs.run("into=last", "seeds=[1]", "hydra.sweeper.max_batch_size=1")
+    assert [cell.folder for cell in record.cells] == ["0000_ddim", "0001_ddpm"]
+    assert [len(pictures) for pictures in outputs.hashes()] == [2, 2]
+
+
+def test_cells_that_have_not_begun_are_joined_by_their_own_prompts(
+    outputs: Outputs, tmp_path: Path
+) -> None:
+    other = Outputs(outputs.weights, tmp_path / "prompts")
+    other.run("scheduler=ddim", "seeds=[0]", "prompt=a red circle,a blue square")
+    shutil.rmtree(other.cells()[1])
+    record = other.run("into=last", "scheduler=ddim,ddpm")
+    drawn_ones = [sorted(pictures) for pictures in other.hashes()]
+    assert drawn_ones == [[("a red circle", 0)], [("a blue square", 0)]] * 2
+    assert len(record.cells) == 4

@@ -98,7 +98,7 @@ def settings_of(results: SweepResult, by: Sequence[str]) -> list[Setting]:
         for image in cell.images:
             scores = _finite(results.scores_of(image), setting)
             # The same prompt twice in a cell is one picture.
-            unit = (apart, *_which(image, places))
+            unit = (apart, *_which(image, cell, places))
             setting.pictures[unit] = Measured(image.prompt, image.seed, scores, image)
         if cell.scores:
             # Where numbers are resampled, it counts as a prompt of its own.
@@ -112,9 +112,20 @@ def paired_by_place(by: Sequence[str]) -> bool:
     return any(axis in PICTURE_AXES for axis in by)
 
 
-def _which(image: ImageResult, places: bool) -> tuple[Hashable, ...]:
-    # Files are numbered by the cell's list of prompts and seeds, even where some are missing.
-    return (image.file.name.partition("_")[0],) if places else (image.prompt, image.seed)
+def _which(image: ImageResult, cell: CellResult, places: bool) -> tuple[Hashable, ...]:
+    """What tells a picture from others of its cell, and its counterparts from other cells'."""
+    if not places:
+        return (image.prompt, image.seed)
+    number, seeds = image.record.number, list(cell.config.get("seeds") or ())
+    if image.seed not in seeds:
+        return (number,)
+    numbers = [own.record.number for own in cell.images]
+    if numbers == sorted(numbers):
+        # By the cell's list of prompts and seeds, even where some are missing.
+        return divmod(number, len(seeds))
+    # A cell that has grown has numbers in the order in which its pictures came.
+    prompts = list(dict.fromkeys(own.prompt for own in cell.images))
+    return (prompts.index(image.prompt), seeds.index(image.seed))
 
 
 def _finite(scores: Mapping[str, float], setting: Setting) -> dict[str, float]:

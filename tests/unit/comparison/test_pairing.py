@@ -86,6 +86,37 @@ def test_prompts_are_paired_by_their_places() -> None:
     assert set(sample.prompts) == {"a red circle"}
 
 
+def test_prompts_are_paired_by_their_places_where_a_cell_has_grown() -> None:
+    """Its new pictures have the next free numbers; the manifest is in order of prompts, seeds."""
+    prompts = {"circle": ("a circle", "b circle"), "square": ("a square", "b square")}
+
+    def cell(name: str, files: Sequence[int]) -> SweepResult:
+        def score(choice: Choice, prompt: str, seed: int) -> dict[str, float]:
+            return {"quality": 100.0 * ord(prompt[0]) + 10 * seed + (name == "square")}
+
+        made = sweep_of({"by": (name,)}, score, prompts=prompts[name], seeds=(0, 1))
+        (only,) = made.cells
+        assert only.manifest is not None
+        images = [
+            replace(image, file=f"{number:04d}_x.png")
+            for number, image in zip(files, only.manifest.images, strict=True)
+        ]
+        config = {**only.config, "seeds": [0, 1]}
+        grown = replace(only.manifest, images=images, config=config)
+        return replace(made, cells=(replace(only, manifest=grown),))
+
+    # Begun with seed 0 alone: 0000 and 0001 are the prompts, 0002 and 0003 those of seed 1.
+    grown, whole = cell("circle", (0, 2, 1, 3)), cell("square", (0, 1, 2, 3))
+    both = replace(grown, axes={"by": ("circle", "square")}, cells=(*grown.cells, *whole.cells))
+    by_prompt = replace(
+        both,
+        axes={"prompt": ("circle", "square")},
+        cells=tuple(replace(c, choice={"prompt": c.choice["by"]}) for c in both.cells),
+    )
+    one, other = settings(by_prompt, "prompt").values()
+    assert set(differences(other, one, "quality").values) == {1.0}
+
+
 def test_a_prompt_that_comes_twice_is_one_picture() -> None:
     results = sweep_of(AXES, quality, prompts=("a red circle", "a red circle"))
     found = settings(results, "scheduler", "steps")

@@ -126,3 +126,11 @@ def test_the_command_of_a_sweep_gives_its_cells_again(command: Command) -> None:
         assert [c.translate(quotes) for c in cells_of(said.out)] == [
             c.translate(quotes) for c in shown
         ]
+
+
+def test_the_command_of_many_rows_is_there_at_once() -> None:
+    keys = ("prompt", "negative_prompt", "seeds", "height", "width")
+    cells = [tuple(f"{key}={key[0]}{row}" for key in keys) for row in range(300)]
+    axes = {key: [f"{key[0]}{row}" for row in range(300)] for key in keys}
+    written = command_of(cells, axes, ())  # all combinations would be 300 ** 5
+    assert written.count("n17") == 1
