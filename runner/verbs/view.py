@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
-import webbrowser
 from pathlib import Path
 
 from runner.system.files import LATEST
@@ -17,20 +15,13 @@ def main(arguments: list[str]) -> int:
     from runner.analysis.live.feed import Feed
     from runner.analysis.live.site import ViewSite
     from runner.system.loopback import LoopbackServer
+    from runner.verbs.serving import serve
 
     folder = options.folder or Path("outputs", LATEST)
     feed = Feed(folder.resolve() if folder.exists() else folder.absolute())
     feed.news()  # what is wrong with the folder is told before anything is served
     server = LoopbackServer(ViewSite(feed), options.port)
-    print(f"{server.address}   (Ctrl-C to end)", flush=True)
-    if options.open and not webbrowser.open(server.address):
-        print("no browser was found to open it in", file=sys.stderr)
-    try:
-        server.serve_forever()
-    except KeyboardInterrupt:
-        print()
-    finally:
-        server.server_close()
+    serve(server, is_opened=options.open)
     return 0
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
-import webbrowser
 from pathlib import Path
 
 from runner.errors import ConfigError, StorageError
@@ -27,6 +25,7 @@ def main(arguments: list[str]) -> int:
     from runner.analysis.voting.ballots import QUESTION, BallotError, Ballots, voter_named
     from runner.analysis.voting.site import VotingSite
     from runner.system.loopback import LoopbackServer
+    from runner.verbs.serving import serve
 
     question = one_line(QUESTION if options.question is None else options.question)
     if not 0 < len(question) <= LONGEST_QUESTION:
@@ -52,17 +51,10 @@ def main(arguments: list[str]) -> int:
         print(f"{pluralize(schedule.alike, 'pair')} not shown: both have the same pixels")
     if schedule.cut:
         print(f"the first {len(schedule)} pairs; there are more")
-    print(f"{server.address}   (Ctrl-C to end)", flush=True)
-    if options.open and not webbrowser.open(server.address):
-        print("no browser was found to open it in", file=sys.stderr)
     try:
-        server.serve_forever()
-    except KeyboardInterrupt:
-        pass
+        serve(server, is_opened=options.open)
     finally:
         done = ballots.finish()
-        server.server_close()
-    print()
     for name, (added, judged, of_all) in done.items():
         votes = pluralize(added, "vote")
         print(f"{name}: {votes} now; {judged} of {of_all} pairs judged")

@@ -8,7 +8,7 @@ seeds, a picture's place in its cell says which prompts and seeds belong togethe
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from runner.analysis.results import CellResult, ImageResult, SweepResult
@@ -95,10 +95,11 @@ def settings_of(results: SweepResult, by: Sequence[str]) -> list[Setting]:
         choice = {axis: cell.choice[axis] for axis in by if axis in cell.choice}
         setting = found.setdefault(own, Setting(choice))
         apart = tuple(cell.choice.get(axis) for axis in others)
+        which = _places(cell) if places else _pictures
         for image in cell.images:
             scores = _finite(results.scores_of(image), setting)
             # The same prompt twice in a cell is one picture.
-            unit = (apart, *_which(image, cell, places))
+            unit = (apart, *which(image))
             setting.pictures[unit] = Measured(image.prompt, image.seed, scores, image)
         if cell.scores:
             # Where numbers are resampled, it counts as a prompt of its own.
@@ -112,20 +113,29 @@ def paired_by_place(by: Sequence[str]) -> bool:
     return any(axis in PICTURE_AXES for axis in by)
 
 
-def _which(image: ImageResult, cell: CellResult, places: bool) -> tuple[Hashable, ...]:
-    """What tells a picture from others of its cell, and its counterparts from other cells'."""
-    if not places:
-        return (image.prompt, image.seed)
-    number, seeds = image.record.number, list(cell.config.get("seeds") or ())
-    if image.seed not in seeds:
-        return (number,)
-    numbers = [own.record.number for own in cell.images]
-    if numbers == sorted(numbers):
-        # By the cell's list of prompts and seeds, even where some are missing.
-        return divmod(number, len(seeds))
-    # A cell that has grown has numbers in the order in which its pictures came.
-    prompts = list(dict.fromkeys(own.prompt for own in cell.images))
-    return (prompts.index(image.prompt), seeds.index(image.seed))
+def _pictures(image: ImageResult) -> tuple[Hashable, ...]:
+    return (image.prompt, image.seed)
+
+
+def _places(cell: CellResult) -> Callable[[ImageResult], tuple[Hashable, ...]]:
+    """What tells a cell's pictures from each other, and is the same of their counterparts: the
+    places of prompt and seed.
+    """
+    seeds = list(cell.config.get("seeds") or ())
+    prompts = list(dict.fromkeys(image.prompt for image in cell.images))
+    numbers = [image.record.number for image in cell.images]
+    # Numbers are by the lists of prompts and seeds, even where some pictures are missing; but in a
+    # cell that has grown, in the order in which the pictures came.
+    has_grown = numbers != sorted(numbers)
+
+    def place(image: ImageResult) -> tuple[Hashable, ...]:
+        if image.seed not in seeds:
+            return (image.record.number,)
+        if has_grown:
+            return (prompts.index(image.prompt), seeds.index(image.seed))
+        return divmod(image.record.number, len(seeds))
+
+    return place
 
 
 def _finite(scores: Mapping[str, float], setting: Setting) -> dict[str, float]:

@@ -30,7 +30,7 @@ def read_comparison(folder: Path) -> Comparison | None:
     except FileNotFoundError:
         return None
     except (OSError, FieldError, UntrustedError) as error:
-        raise _unreadable(folder / FILE, error) from error
+        raise unreadable("comparison", folder / FILE, error) from error
 
 
 def read_within(folder: Path) -> list[StoredWithin]:
@@ -44,14 +44,14 @@ def read_within(folder: Path) -> list[StoredWithin]:
         try:
             found.append(StoredWithin.read(path_below(folder, str(file.relative_to(folder)))))
         except (OSError, FieldError, UntrustedError) as error:
-            raise _unreadable(file, error) from error
+            raise unreadable("comparison", file, error) from error
     return [each for each in found if each.sweeps == 1]
 
 
-def _unreadable(file: Path, error: Exception) -> ConfigError:
-    said = f"cannot be read: {error}"
+def unreadable(key: str, file: Path, error: Exception) -> ConfigError:
+    """The error of a file of `kandinsky compare` that cannot be shown."""
     allowed = "one that this version of `kandinsky compare` wrote, or none"
-    return ConfigError("comparison", file, said, allowed)
+    return ConfigError(key, file, f"cannot be read: {error}", allowed)
 
 
 def describe_comparison(comparison: Comparison, without: Collection[str] = ()) -> dict[str, Any]:

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from runner.analysis.comparison.writing import FOLDER
+from runner.analysis.report.compared import unreadable
 from runner.analysis.results import SweepResult
 from runner.analysis.votes.findings import Judged
 from runner.analysis.votes.record import digest_of, read_votes
-from runner.errors import ConfigError
 from runner.system.typed_json import FieldError
 from runner.system.untrusted import UntrustedError, path_below
 
@@ -27,8 +27,7 @@ def read_judged(folder: Path) -> Judged | None:
     except FileNotFoundError:
         return None
     except (OSError, FieldError, UntrustedError) as error:
-        allowed = "one that this version of `kandinsky compare` wrote, or none"
-        raise ConfigError("votes", folder / FILE, f"cannot be read: {error}", allowed) from error
+        raise unreadable("votes", folder / FILE, error) from error
 
 
 def describe_votes(judged: Judged, result: SweepResult) -> dict[str, Any]:
