@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from runner.system.machine import cpu_cores, guess_device
+from runner.tracking import writers
 from runner.workers import host
 
 
@@ -15,6 +16,8 @@ def main(arguments: list[str]) -> int:
     arguments = joining(arguments)
     if _needs_workers(arguments):
         host.stand_by()
+    if _needs_writer(arguments):
+        writers.stand_by()
     try:
         # Imported here, so that the host starts before Hydra's imports.
         from runner.config.hydra.app import run_with_hydra
@@ -26,6 +29,7 @@ def main(arguments: list[str]) -> int:
         return status
     finally:
         host.stand_down()
+        writers.stand_down()
 
 
 def joining(arguments: list[str]) -> list[str]:
@@ -39,6 +43,15 @@ def joining(arguments: list[str]) -> list[str]:
     if taken and "progress=quiet" not in arguments:
         print(f"as in the sweep: {shlex.join(taken)}", file=sys.stderr)
     return found
+
+
+def _needs_writer(arguments: Sequence[str]) -> bool:
+    """Whether this is likely one run that is tracked, whose end waits for MLflow. In a sweep
+    MLflow's imports would hold up those of the workers.
+    """
+    return cpu_cores() > 1 and not any(
+        argument.startswith(("-", "axes", "tracking=none", "hydra")) for argument in arguments
+    )
 
 
 def _needs_workers(arguments: Sequence[str]) -> bool:

@@ -16,6 +16,7 @@ from functional.made import STEPS
 from helpers.manifests import read_manifest
 from runner.cli import main
 from runner.config.hydra import app
+from runner.tracking import writers
 from runner.verbs import run
 from runner.workers import host
 from tracking.processes import commands, parent_of, wait_until
@@ -91,6 +92,7 @@ def test_none_stands_by_where_none_is_likely_to_be_needed(
 ) -> None:
     begun: list[bool] = []
     monkeypatch.setattr(host, "stand_by", lambda: begun.append(True))
+    monkeypatch.setattr(writers, "stand_by", lambda: None)
     monkeypatch.setattr(app, "run_with_hydra", lambda *_: 0)
     assert main(arguments) == 0
     assert begun == []
