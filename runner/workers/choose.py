@@ -44,7 +44,9 @@ def open_workers(plans: Sequence[Plan], cluster: Cluster | None = None) -> OpenW
         # Imported here: most runs do not need it.
         from runner.workers.pool import Pool
 
-        return Pool(opening, specs_of(nodes), count, observer)
+        pool = Pool(opening, specs_of(nodes), count, observer)
+        host.stand_down()  # those beyond the number that has enough to do
+        return pool
 
     return opened
 
