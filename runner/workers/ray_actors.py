@@ -32,8 +32,8 @@ from runner.weights.find import packaged_folder
 from runner.weights.found import FoundCheckpoint
 from runner.workers import ray_private
 from runner.workers.connected import RETRIES, Teller, given_up, result_of
+from runner.workers.loop import Messenger, run_node
 from runner.workers.messages import Failed, Happened, Run
-from runner.workers.process import Messenger, run_node
 from runner.workers.setup import WorkerSetup, open_pipelines
 
 
