@@ -9,42 +9,22 @@ import heapq
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TypeVar
 
 from runner.engine.batching import Batch, Batching, split_result
 from runner.engine.needs import count_uses, is_image, needed_and_missing, pictures_of
 from runner.engine.observer import NodeResult, Observer, Observers, Ran
+from runner.engine.outcome import Outcome
+from runner.engine.results import encode
 from runner.engine.store import Store
 from runner.engine.workers import OpenWorkers, Workers
 from runner.errors import RunnerError, StageError, StorageError
 from runner.graph.graph import Graph
 from runner.graph.node import Node
-from runner.graph.stage_table import is_external
+from runner.graph.stage_table import STAGES, is_external
 
 T = TypeVar("T")
-
-
-@dataclass
-class Outcome:
-    """The state of a graph's nodes, by key. Nodes that were not needed are in none of the sets."""
-
-    finished: set[str] = field(default_factory=set)
-    failed: dict[str, RunnerError] = field(default_factory=dict)
-    blocked: set[str] = field(default_factory=set)
-
-    @property
-    def succeeded(self) -> bool:
-        """Whether every node has its result."""
-        return not self.failed and not self.blocked
-
-    def is_over(self, node: Node) -> bool:
-        """Whether a node has finished, failed or is blocked."""
-        return node.key in self.finished or self.is_lost(node)
-
-    def is_lost(self, node: Node) -> bool:
-        """Whether a node has failed or is blocked."""
-        return node.key in self.failed or node.key in self.blocked
 
 
 def execute(
@@ -252,6 +232,8 @@ class _GraphRun:
             self._observers.node_failed(node, done)
             self._over(node)
             return
+        # Here, once: store, files and observers have the same bytes.
+        done = replace(done, made=encode(STAGES[node.stage].result, done.made))
         self._store.put(node, done.made, done.seconds)
         self._first_calls[node.key] = done.first_call
         self._finished(NodeResult(node, done, reused=False))

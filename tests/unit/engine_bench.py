@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from runner.config.choices import CacheMode
-from runner.engine.execute import Outcome, execute
+from runner.engine.execute import execute
 from runner.engine.observer import Loaded, NodeResult, Observer
+from runner.engine.outcome import Outcome
 from runner.engine.store import Store
 from runner.engine.workers import in_process
 from runner.errors import Interrupted, RunnerError, StageError

@@ -13,7 +13,8 @@ from PIL import Image
 
 from runner.config.choices import CacheMode
 from runner.engine.batching import batch_of, group_of
-from runner.engine.execute import Outcome, execute
+from runner.engine.execute import execute
+from runner.engine.outcome import Outcome
 from runner.engine.store import Store
 from runner.engine.workers import in_process
 from runner.graph.graph import Graph
