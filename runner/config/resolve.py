@@ -23,6 +23,7 @@ from runner.config.checks import (
     check_values,
     row_named,
 )
+from runner.config.keeping import apart, check_keep
 from runner.config.keys import expand_paths
 from runner.config.measuring import (
     baseline_of,
@@ -44,8 +45,9 @@ from runner.system.credentials import strip_credentials, strip_override
 from runner.system.files import fit_name
 
 DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
-OF_THE_SWEEP = ("axes", "skip_invalid", "into")
-"""Keys that say which cells there are and where they go, and nothing of a cell."""
+OF_THE_COMMAND = ("axes", "skip_invalid", "into", "workers_keep")
+"""Keys that say which cells there are, where they go and what stays after them, and nothing of a
+cell."""
 LATER_KEYS = ("prompt_template", "prompt_replace")
 """Recorded where they are set: so what was recorded before them stays the same."""
 LONGEST_EXPERIMENT = 500
@@ -104,7 +106,7 @@ def read(composed: DictConfig) -> Read:
         missing = sorted(OmegaConf.missing_keys(composed))
         if missing:
             raise ConfigError(missing[0], "???", "is not set and has no default")
-        plain = _plain(composed)
+        plain = apart(_plain(composed))
         check_texts(plain)
         check_no_text(plain)
         return Read(_to_dataclass(plain), plain)
@@ -197,6 +199,7 @@ def freeze(
         "interpolate": check_items(config.interpolate.items, task, any_sum=not config.corrections),
         "threads": check_count("threads", config.threads, 1024),
         "workers": 1 if config.bench else check_count("workers", config.workers, 256),
+        "workers_keep": check_keep(config),
         "batch_size": check_count("batch_size", config.batch_size, 256),
         "bench": check_bench(config),
         "output_dir": output_dir,
@@ -268,7 +271,7 @@ def _recorded(plain: Mapping[str, Any], corrections: bool) -> Mapping[str, Any]:
     newer = OPTIONS.keys() - {option.name for option in RECORDED}
     kept = {key: value for key, value in section.items() if key not in newer or value is not None}
     left_out = {key for key in LATER_KEYS if plain.get(key) is None}
-    plain = {k: value for k, value in plain.items() if k not in (*OF_THE_SWEEP, *left_out)}
+    plain = {k: value for k, value in plain.items() if k not in (*OF_THE_COMMAND, *left_out)}
     plain["scheduler"] = kept
     if section["name"] in NAMED:
         kept = {key: value for key, value in plain["weights"].items() if key != "scheduler"}

@@ -64,6 +64,7 @@ class RunConfig:
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         threads: CPU threads, or None to choose by the size of the model.
         workers: processes that run stages, or None to choose by machine and work.
+        workers_keep: seconds that these stay after a command; None: they end with it.
         cache: never `auto`.
         batch_size: most images per call; None to choose by the device.
         bench: how often each stage runs to be measured; None: once, without measuring.
@@ -110,6 +111,7 @@ class RunConfig:
     device: str
     threads: int | None
     workers: int | None
+    workers_keep: float | None
     batch_size: int | None
     bench: Bench | None
     output_dir: Path

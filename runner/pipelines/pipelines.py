@@ -54,21 +54,26 @@ class Pipelines:
             started = time.perf_counter()
             pipeline = self._assembled(spec)
             place(pipeline, self._device, self._offload.mode)
-            found = read_back(pipeline)
-            found["scheduler_changes"] = self._scheduler_changes(spec, pipeline)
-            found["offload"] = {
-                "mode": self._offload.mode.name,
-                "reason": self._offload.reason,
-                "prefetched": prefetches(pipeline),
-            }
-            check(spec, pipeline, self._offload.mode, found)
+            found = self._checked(spec, pipeline)
             self._live[spec] = pipeline
             self._loaded.append(Loaded(spec, time.perf_counter() - started, found))
         return self._live[spec]
 
+    def _checked(self, spec: PipelineSpec, pipeline: Any) -> dict[str, Any]:
+        """What is read back of a live pipeline. Raises StageError where it is not as requested."""
+        found = read_back(pipeline)
+        found["scheduler_changes"] = self._scheduler_changes(spec, pipeline)
+        found["offload"] = {
+            "mode": self._offload.mode.name,
+            "reason": self._offload.reason,
+            "prefetched": prefetches(pipeline),
+        }
+        check(spec, pipeline, self._offload.mode, found)
+        return found
+
     def evict_except(self, specs: Collection[PipelineSpec]) -> None:
         """Unload all pipelines but these: a 10B text encoder is freed before the UNet is loaded."""
-        bases = {_base_of(spec) for spec in specs}
+        bases = {base_of(spec) for spec in specs}
         dropped = [spec for spec in self._live if spec not in specs]
         self._live = {spec: live for spec, live in self._live.items() if spec in specs}
         self._bases = {spec: base for spec, base in self._bases.items() if spec in bases}
@@ -131,7 +136,7 @@ class Pipelines:
         return scheduler_changes(published, pipeline.scheduler)
 
     def _base(self, spec: PipelineSpec, found: FoundCheckpoint) -> Any:
-        key = _base_of(spec)
+        key = base_of(spec)
         if key not in self._bases:
             assert found.checked is not None, "weights are fetched before anything runs"
             base = self._read(spec, found, found.checked)
@@ -154,7 +159,7 @@ class Pipelines:
         return build(spec, found.checkpoint, checked, found.random, held=held, drawn=self._device)
 
 
-def _base_of(spec: PipelineSpec) -> PipelineSpec:
+def base_of(spec: PipelineSpec) -> PipelineSpec:
     """The part of a spec that decides the modules: all but the pipeline's class and scheduler."""
     return replace(spec, pipeline="", scheduler=None)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from runner.catalog.memory import Footprint
+from runner.catalog.memory import Footprint, peak_bytes
 from runner.planning.memory import footprints_of
 from runner.planning.plan import Plan
 from runner.planning.profile import ExecutionProfile, profile_of
@@ -15,6 +15,8 @@ from runner.system.imports import import_sparing_scipy, pause_collection
 from runner.weights.found import FoundCheckpoint
 
 if TYPE_CHECKING:
+    from runner.pipelines.kept import KeptPipelines
+    from runner.pipelines.offload import OffloadChoice
     from runner.pipelines.pipelines import Pipelines
 
 
@@ -51,10 +53,32 @@ def open_pipelines(opening: WorkerSetup) -> Pipelines:
     """The pipelines; each is loaded when it is first requested."""
     # Here and not above: this imports torch, which a run from the store does not need.
     import_libraries()
+    from runner.pipelines.pipelines import Pipelines
+
+    return Pipelines(*_settings(opening))
+
+
+def open_kept(opening: WorkerSetup, before: KeptPipelines | None) -> KeptPipelines:
+    """The pipelines of a worker that stays, with what it has loaded for the command before."""
+    import_libraries()
+    from runner.pipelines.kept import KeptPipelines
+    from runner.pipelines.offload import MARGIN
+
+    settings = _settings(opening)
+    pipelines = KeptPipelines(*settings)
+    pipelines.needed = int(peak_bytes(settings[2].mode, opening.footprints) * MARGIN)
+    if before is not None:
+        pipelines.adopt(before)
+    return pipelines
+
+
+def _settings(
+    opening: WorkerSetup,
+) -> tuple[tuple[FoundCheckpoint, ...], str, OffloadChoice]:
+    """What `Pipelines` takes, once the libraries are imported."""
     import_pipelines(found.checkpoint.pipeline for found in opening.checkpoints)
     from runner.pipelines.device import check_device, set_threads
     from runner.pipelines.offload import choose_offload, free_bytes
-    from runner.pipelines.pipelines import Pipelines
 
     device = opening.profile.device
     check_device(device)
@@ -65,7 +89,7 @@ def open_pipelines(opening: WorkerSetup) -> Pipelines:
         opening.footprints,
         free_bytes(device),
     )
-    return Pipelines(opening.checkpoints, device, offload)
+    return opening.checkpoints, device, offload
 
 
 def import_libraries() -> None:
