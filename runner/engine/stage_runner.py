@@ -10,7 +10,7 @@ from functools import cached_property, partial
 from typing import Any, Protocol
 
 from runner.config.run_config import Bench
-from runner.engine.observer import Loaded, Observer, Ran
+from runner.engine.observer import GraphsHeld, Loaded, Observer, Ran
 from runner.errors import RunnerError, StageError
 from runner.graph.node import Node, PipelineSpec
 from runner.graph.stage_table import MEASURE, STAGES, StageFunction
@@ -38,6 +38,10 @@ class PipelineSource(Protocol):
 
     def check_used(self, spec: PipelineSpec) -> None:
         """After a run: raises StageError where a requested setting did not take effect."""
+        ...
+
+    def pop_graphs(self, spec: PipelineSpec) -> GraphsHeld | None:
+        """The CUDA graphs of a pipeline, where they have changed since the last call."""
         ...
 
     def evict_except(self, specs: Collection[PipelineSpec]) -> None:
@@ -128,7 +132,8 @@ class StageRunner:
         self._pipelines.check_used(spec)
         first = spec not in self._called
         self._called.add(spec)
-        return Ran(value, seconds, first, self._pipelines.peak_memory_bytes())
+        peak, graphs = self._pipelines.peak_memory_bytes(), self._pipelines.pop_graphs(spec)
+        return Ran(value, seconds, first, peak, graphs=graphs)
 
     def _measured(self, spec: PipelineSpec, call: Callable[[], Value], bench: Bench) -> Ran:
         for _ in range(bench.warmup):
@@ -141,8 +146,8 @@ class StageRunner:
             repeats.append(time.perf_counter() - started)
         self._pipelines.check_used(spec)
         self._called.add(spec)
-        peak = self._pipelines.peak_memory_bytes()
-        return Ran(value, statistics.median(repeats), False, peak, tuple(repeats))
+        peak, graphs = self._pipelines.peak_memory_bytes(), self._pipelines.pop_graphs(spec)
+        return Ran(value, statistics.median(repeats), False, peak, tuple(repeats), graphs)
 
 
 def _failed(node: Node, error: Exception, advice: str = "") -> StageError:

@@ -18,6 +18,7 @@ from runner.engine.store import Store
 from runner.errors import ConfigError
 from runner.graph.graph import Graph
 from runner.graph.node import Node
+from runner.planning.graphs import graphs_problem, graphs_settled
 from runner.planning.memory import reckoned, weights_bytes
 from runner.planning.plan import Plan
 from runner.planning.planner import results_dir
@@ -139,6 +140,8 @@ def sweep_text(sweep: SweepPlan) -> str:
     lines += [f"  warning, {pluralize(n, 'cell')}: {warning}" for warning, n in noted.items()]
     said = Counter(line for plan in sweep.plans for line in _correction_lines(plan))
     lines += [f"  {pluralize(n, 'cell')}: {line}" for line, n in said.items()]
+    said = Counter(line for plan in sweep.plans for line in _graphs_lines(plan))
+    lines += [f"  {pluralize(n, 'cell')}: {line}" for line, n in said.items()]
     lines.append("models")
     lines += weights_lines(sweep.checkpoints)
     lines += _memory_of_largest(sweep.plans)
@@ -204,6 +207,7 @@ def plan_text(plan: Plan) -> str:
         f"offload {run.offload.name}, device {plan.device}, "
         f"{pluralize(plan.threads, 'CPU thread')} ({plan.threads_reason})",
     ]
+    lines += [f"  {line}" for line in _graphs_lines(plan)]
     lines += [f"  {changed}" for changed in [plan.scheduler.changed] if changed]
     lines += [f"  {line}" for line in _correction_lines(plan)]
     lines += [f"  warning: {warning}" for warning in plan.warnings]
@@ -213,6 +217,14 @@ def plan_text(plan: Plan) -> str:
     lines.append("graph")
     lines += [f"  {line}" for line in _graph_lines(plan)]
     return "\n".join(lines)
+
+
+def _graphs_lines(plan: Plan) -> list[str]:
+    """Whether denoisers run as CUDA graphs, where that is a question."""
+    if graphs_problem(plan.device):
+        return []
+    used, why = graphs_settled(plan.run, plan.device)
+    return [f"CUDA graphs {'on' if used else 'off'} ({why})"]
 
 
 def _correction_lines(plan: Plan) -> list[str]:

@@ -13,7 +13,7 @@ import torch
 
 from runner.config.choices import CacheMode
 from runner.engine.execute import Outcome, execute
-from runner.engine.observer import Loaded, NodeResult, Observer
+from runner.engine.observer import GraphsHeld, Loaded, NodeResult, Observer
 from runner.engine.store import Store
 from runner.engine.workers import in_process
 from runner.errors import Interrupted, RunnerError, StageError
@@ -59,6 +59,9 @@ class Source:
 
     def check_used(self, spec: PipelineSpec) -> None:
         self.log.append(("check", spec.pipeline))
+
+    def pop_graphs(self, spec: PipelineSpec) -> GraphsHeld | None:
+        return None
 
     def evict_except(self, specs: Collection[PipelineSpec]) -> None:
         self.log.append(("keep", {spec.pipeline for spec in specs}))
