@@ -39,6 +39,21 @@ class GraphsHeld:
 
 
 @dataclass(frozen=True)
+class Compiled:
+    """What torch.compile did during a call.
+
+    Attributes:
+        made: graphs that were compiled.
+        taken: graphs that an earlier process had compiled.
+        kept: whether they are kept by this program for later processes.
+    """
+
+    made: int
+    taken: int
+    kept: bool
+
+
+@dataclass(frozen=True)
 class Ran:
     """The result of a node that was run, and its cost.
 
@@ -50,6 +65,7 @@ class Ran:
         peak_memory_bytes: of the device during the run; None without an accelerator.
         repeats: with `bench=true`, the seconds of each repetition; `seconds` is their median.
         graphs: the CUDA graphs, where the run has changed them.
+        compiled: what was compiled meanwhile, where anything was.
     """
 
     made: Made
@@ -58,6 +74,7 @@ class Ran:
     peak_memory_bytes: int | None = None
     repeats: tuple[float, ...] = ()
     graphs: GraphsHeld | None = None
+    compiled: Compiled | None = None
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import inspect
 import time
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from runner.catalog.offload import Moves
 from runner.catalog.schedulers import SCHEDULERS
 from runner.config.choices import Graphs
-from runner.engine.observer import GraphsHeld, Loaded
-from runner.graph.node import PipelineSpec
+from runner.engine.first_calls import note_first_call
+from runner.engine.observer import Compiled, GraphsHeld, Loaded
+from runner.graph.node import Node, PipelineSpec
 from runner.pipelines import compilation
 from runner.pipelines.attention import set_attention
 from runner.pipelines.cuda_graphs import (
@@ -56,6 +59,8 @@ class Pipelines:
         self._offload = offload
         self._graphs = graphs or GraphChoice(Graphs.off, False, "as configured")
         self._graph_memory = PoolMemory()
+        self._code: Path | None = None
+        self._code_counts = Counter[str]()
         self._graphs_told: dict[PipelineSpec, GraphsHeld] = {}
         self._bases: dict[PipelineSpec, Any] = {}
         self._live: dict[PipelineSpec, Any] = {}
@@ -142,6 +147,18 @@ class Pipelines:
         self._graphs_told[_base_of(spec)] = found
         return found
 
+    def pop_compiled(self, node: Node, seconds: float) -> Compiled | None:
+        """What was compiled since the last call, in which the node took so long."""
+        if node.pipeline is None or not _is_compiled(node.pipeline):
+            return None
+        before, self._code_counts = self._code_counts, compilation.code_counts()
+        new = self._code_counts - before
+        if not new:
+            return None
+        if self._code is not None:
+            note_first_call(self._code, node, seconds, compiled=new["made"] > 0)
+        return Compiled(new["made"], new["taken"], self._code is not None)
+
     def _assembled(self, spec: PipelineSpec) -> Any:
         """The spec's pipeline class and scheduler, with modules shared between pipelines."""
         found = self._checkpoints[spec.weights, spec.pipeline]
@@ -174,6 +191,9 @@ class Pipelines:
             assert found.checked is not None, "weights are fetched before anything runs"
             base = self._read(spec, found, found.checked)
             set_attention(base, spec.attention, spec.slice_size)
+            if _is_compiled(spec):
+                self._code = compilation.keep_code(self._device)
+                self._code_counts = compilation.code_counts()
             if spec.compile is not None:
                 module = getattr(base, found.checkpoint.denoiser)
                 compilation.compile_module(module, spec.compile)

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 
 from runner.config.choices import Progress
-from runner.engine.observer import GraphsHeld, Loaded, NodeResult, Observer
+from runner.engine.observer import Compiled, GraphsHeld, Loaded, NodeResult, Observer
 from runner.system.terminal import to_json
 from runner.system.text import format_bytes, pluralize
 from runner.tracking.status import Status
@@ -42,6 +42,8 @@ class Display(Observer):
         graphs = result.ran.graphs
         if graphs is not None and graphs.failure is not None:
             self.message(f"{result.node.stage}: {graphs_text(graphs)}")
+        if result.ran.compiled is not None:
+            self.message(f"{result.node.stage}: {compiled_text(result.ran.compiled)}")
 
     def cell_ended(self, cell: CellEnded) -> None:
         """A cell of a sweep is over."""
@@ -73,6 +75,13 @@ def graphs_text(graphs: GraphsHeld) -> str:
         return f"no CUDA graphs, runs kernel by kernel: {graphs.failure}"
     held = format_bytes(graphs.held_bytes)
     return f"{pluralize(graphs.captured, 'CUDA graph')} captured, {graphs.kept} kept, {held}"
+
+
+def compiled_text(compiled: Compiled) -> str:
+    """One line on what torch.compile did."""
+    made = f"{pluralize(compiled.made, 'graph')} compiled"
+    kept = "" if compiled.kept else ", in the folder that the environment names"
+    return f"{made}, {compiled.taken} taken from earlier runs{kept}"
 
 
 def loaded_text(loaded: Loaded) -> str:

@@ -15,7 +15,7 @@ from runner.engine.observer import Loaded, NodeResult, Observer
 from runner.errors import RunnerError
 from runner.graph.node import Node
 from runner.planning.plan import Plan
-from runner.recording.display import graphs_text
+from runner.recording.display import compiled_text, graphs_text
 from runner.recording.manifest import SavedCut, SavedImage
 from runner.recording.run_folder import INPUTS
 from runner.system.text import flatten, pluralize
@@ -44,6 +44,7 @@ class RunLog(Observer):
         self._loaded: list[dict[str, Any]] = []
         self._relieved: list[str] = []
         self._graphs: dict[str, str] = {}
+        self._compiled: dict[str, str] = {}
         self._tracebacks: list[str] = []
         self._unsettled: dict[str, str] = {}
         self._logged_images = LoggedImages.files
@@ -103,6 +104,9 @@ class RunLog(Observer):
         if result.ran.first_call:
             # The first call pays for compiling and warm-up: kept apart from later calls.
             metrics[f"seconds_{stage}_first_call"] = result.ran.seconds
+        if result.ran.compiled is not None:
+            self._compiled[stage] = f"{stage}: {compiled_text(result.ran.compiled)}"
+            self._append("tags", tags={"runner.compiled": "\n".join(self._compiled.values())})
         if result.ran.graphs is not None:
             metrics[f"graphs_mb_{stage}"] = result.ran.graphs.held_bytes / 2**20
             self._graphs[stage] = f"{stage}: {graphs_text(result.ran.graphs)}"

@@ -130,6 +130,8 @@ class Json(Quiet):
         cost: dict[str, Any] = {"seconds": result.ran.seconds, "reused": result.reused}
         if result.ran.graphs is not None:
             cost["graphs"] = asdict(result.ran.graphs)
+        if result.ran.compiled is not None:
+            cost["compiled"] = asdict(result.ran.compiled)
         self._write("stage_finished", **_of(result.node), **cost)
 
     def node_failed(self, node: Node, error: RunnerError) -> None:

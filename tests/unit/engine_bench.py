@@ -13,7 +13,7 @@ import torch
 
 from runner.config.choices import CacheMode
 from runner.engine.execute import Outcome, execute
-from runner.engine.observer import GraphsHeld, Loaded, NodeResult, Observer
+from runner.engine.observer import Compiled, GraphsHeld, Loaded, NodeResult, Observer
 from runner.engine.store import Store
 from runner.engine.workers import in_process
 from runner.errors import Interrupted, RunnerError, StageError
@@ -61,6 +61,9 @@ class Source:
         self.log.append(("check", spec.pipeline))
 
     def pop_graphs(self, spec: PipelineSpec) -> GraphsHeld | None:
+        return None
+
+    def pop_compiled(self, node: Node, seconds: float) -> Compiled | None:
         return None
 
     def evict_except(self, specs: Collection[PipelineSpec]) -> None:
