@@ -213,9 +213,12 @@ class Pipelines:
         return {"used": used, "reason": reason}
 
     def _read(self, spec: PipelineSpec, found: FoundCheckpoint, checked: CheckedFolder) -> Any:
-        if found.random is None:
-            return load(spec, found.checkpoint, checked)
         whole = self._offload.mode.moves is Moves.PIPELINE
+        if found.random is None:
+            # Not on a CPU, where weights are mapped, and all processes share their pages.
+            direct = whole and self._device.startswith("cuda")
+            held = self._device if direct else None
+            return load(spec, found.checkpoint, checked, held=held)
         held = self._device if whole else "cpu"
         return build(spec, found.checkpoint, checked, found.random, held=held, drawn=self._device)
 

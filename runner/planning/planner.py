@@ -57,7 +57,7 @@ CACHE = ".cache"
 
 
 def cache_dir(run: RunConfig) -> Path:
-    """The folder of cached pictures and file hashes, beside the stage results."""
+    """The folder of cached pictures, beside the stage results."""
     return run.output_dir / CACHE
 
 

@@ -18,7 +18,6 @@ from runner.engine.store import Store
 from runner.errors import ConfigError
 from runner.graph.graph import Graph
 from runner.graph.node import Node
-from runner.planning.graphs import graphs_problem, graphs_settled
 from runner.planning.memory import reckoned, weights_bytes
 from runner.planning.plan import Plan
 from runner.planning.planner import results_dir
@@ -29,9 +28,10 @@ from runner.runs.prepare import look_up_run, look_up_sweep
 from runner.system.machine import check_installed, device_memory
 from runner.system.signals import leave, signals
 from runner.system.text import duration, format_bytes, pluralize
-from runner.verbs.plan_compile import compile_lines
+from runner.verbs.plan_compile import compile_lines, graphs_lines
 from runner.verbs.plan_weights import weights_lines
 from runner.verbs.run import joining
+from runner.workers.choose import worker_count
 
 LISTED_CELLS = 30
 """Up to so many cells are listed one by one."""
@@ -141,7 +141,7 @@ def sweep_text(sweep: SweepPlan) -> str:
     lines += [f"  warning, {pluralize(n, 'cell')}: {warning}" for warning, n in noted.items()]
     said = Counter(line for plan in sweep.plans for line in _correction_lines(plan))
     lines += [f"  {pluralize(n, 'cell')}: {line}" for line, n in said.items()]
-    said = Counter(line for plan in sweep.plans for line in _graphs_lines(plan))
+    said = Counter(line for plan in sweep.plans for line in graphs_lines(plan))
     lines += [f"  {pluralize(n, 'cell')}: {line}" for line, n in said.items()]
     lines.append("models")
     lines += weights_lines(sweep.checkpoints)
@@ -156,18 +156,30 @@ def sweep_text(sweep: SweepPlan) -> str:
     missing = [node for node in sweep.work if node.key not in have]
     first = sweep.plans[0].run
     estimate = Estimator(results_dir(first.output_dir)).estimate(missing, first.bench)
-    lines += ["time", f"  {estimate_text(estimate)}"]
+    lines += ["time", f"  {estimate_text(estimate, _workers(sweep.plans, missing))}"]
     lines += [f"  {line}" for line in compile_lines(sweep.plans)]
     return "\n".join(lines)
 
 
-def estimate_text(estimate: Estimate) -> str:
+def _workers(plans: Sequence[Plan], nodes: Sequence[Node]) -> int:
+    """How many workers will share the nodes; 1 where plans are run in several ways, one after the
+    other.
+    """
+    if len({plan.profile for plan in plans}) > 1:
+        return 1
+    return worker_count(plans, nodes)[0]
+
+
+def estimate_text(estimate: Estimate, workers: int = 1) -> str:
     """One line on the estimated time of stages."""
     if not estimate.nodes:
         return "all stages are stored"
     if estimate.unknown == estimate.nodes:
         return "unknown: no stage of these kinds was run here before"
-    about = f"about {duration(estimate.seconds)} of stages, by earlier runs; models load besides"
+    about = f"about {duration(estimate.seconds)} of stages, by earlier runs"
+    if workers > 1:
+        about += f", in {workers} workers: about {duration(estimate.seconds / workers)}"
+    about += "; models load besides"
     if estimate.unknown:
         about += f"; {pluralize(estimate.unknown, 'stage')} of kinds that were never run here"
     return about
@@ -202,7 +214,7 @@ def plan_text(plan: Plan) -> str:
         f"offload {run.offload.name}, device {plan.device}, "
         f"{pluralize(plan.threads, 'CPU thread')} ({plan.threads_reason})",
     ]
-    lines += [f"  {line}" for line in (*_graphs_lines(plan), *compile_lines([plan]))]
+    lines += [f"  {line}" for line in (*graphs_lines(plan), *compile_lines([plan]))]
     lines += [f"  {changed}" for changed in [plan.scheduler.changed] if changed]
     lines += [f"  {line}" for line in _correction_lines(plan)]
     lines += [f"  warning: {warning}" for warning in plan.warnings]
@@ -212,14 +224,6 @@ def plan_text(plan: Plan) -> str:
     lines.append("graph")
     lines += [f"  {line}" for line in _graph_lines(plan)]
     return "\n".join(lines)
-
-
-def _graphs_lines(plan: Plan) -> list[str]:
-    """Whether denoisers run as CUDA graphs, where that is a question."""
-    if graphs_problem(plan.device):
-        return []
-    used, why = graphs_settled(plan.run, plan.device)
-    return [f"CUDA graphs {'on' if used else 'off'} ({why})"]
 
 
 def _correction_lines(plan: Plan) -> list[str]:

@@ -1,4 +1,4 @@
-"""The part of `kandinsky plan` that says what torch.compile costs and from when on it pays."""
+"""The part of `kandinsky plan` on CUDA graphs, and on what torch.compile costs and gains."""
 
 from __future__ import annotations
 
@@ -7,9 +7,18 @@ from collections.abc import Sequence
 from runner.config.choices import CompileMode
 from runner.engine.estimates import Estimator
 from runner.engine.first_calls import Paying, first_calls, paying
+from runner.planning.graphs import graphs_problem, graphs_settled
 from runner.planning.plan import Plan
 from runner.planning.planner import results_dir
 from runner.system.text import duration
+
+
+def graphs_lines(plan: Plan) -> list[str]:
+    """Whether denoisers run as CUDA graphs, where that is a question."""
+    if graphs_problem(plan.device):
+        return []
+    used, why = graphs_settled(plan.run, plan.device)
+    return [f"CUDA graphs {'on' if used else 'off'} ({why})"]
 
 
 def compile_lines(plans: Sequence[Plan]) -> list[str]:

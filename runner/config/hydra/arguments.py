@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -119,6 +120,7 @@ def check_choice(override: Override) -> None:
             raise ConfigError(group, shown, "is no name of an option", allowed_options(group))
 
 
+@cache
 def one_value(override: str) -> str:
     """A cell's override, with its value in quotes where it can be read only so: other sweepers than
     the runner's hand texts on without theirs.

@@ -1,0 +1,31 @@
+"""What is said while many cells are prepared."""
+
+from __future__ import annotations
+
+import pytest
+
+from runner.cli import main
+from runner.system import preparing
+
+AXIS = "decoder.num_inference_steps=2,3,4"
+
+
+@pytest.mark.parametrize(
+    ("progress", "seconds", "said"),
+    [
+        ("lines", 0.0, ["reading configs: 1 of 3 cells", "planning: 1 of 3 cells"]),
+        ("lines", 600.0, []),
+        ("json", 0.0, []),
+        ("quiet", 0.0, []),
+    ],
+)
+def test_what_takes_long_says_how_far_it_is(
+    progress: str,
+    seconds: float,
+    said: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(preparing, "SECONDS_UNTOLD", seconds)
+    assert main(["plan", "-m", AXIS, f"progress={progress}"]) == 0
+    assert capsys.readouterr().err.splitlines() == said
