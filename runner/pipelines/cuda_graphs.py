@@ -184,10 +184,19 @@ def _replay(graph: torch.cuda.CUDAGraph, device: torch.device) -> None:
 
 
 def capture_calls(module: Any, device: str, memory: PoolMemory, *, required: bool) -> None:
-    """Have a module that is or will be on the device run as CUDA graphs."""
+    """Have a module that is or will be on the device run as CUDA graphs. Where hooks take its calls
+    it stays without, or raises StageError where graphs are required.
+    """
+    if is_hooked(module) and not required:
+        return
     index = torch.device(device).index
     place = torch.device("cuda", torch.cuda.current_device() if index is None else index)
     replay(module, CudaRecorder(place, memory), required=required)
+
+
+def is_hooked(module: Any) -> bool:
+    """Whether another library has taken the place of its `forward`."""
+    return "forward" in vars(module) and replaying_of(module) is None
 
 
 def drop_graphs(pipeline: Any) -> None:

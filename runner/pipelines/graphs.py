@@ -207,8 +207,13 @@ class Replaying:
 
 
 def replay(module: torch.nn.Module, recorder: Recorder, *, required: bool) -> Replaying:
-    """Have a module's calls recorded and replayed from now on."""
-    assert "forward" not in vars(module), "something else calls it already"
+    """Have a module's calls recorded and replayed from now on.
+
+    Raises:
+        StageError: a hook of another library has taken the place of its `forward`.
+    """
+    if "forward" in vars(module):
+        raise StageError(f"graphs: a hook takes the calls of {type(module).__name__}")
     replaying = Replaying(module, recorder, required=required)
     module.forward = replaying
     return replaying

@@ -208,8 +208,11 @@ class Pipelines:
     def _graphs_read_back(self, spec: PipelineSpec, pipeline: Any) -> dict[str, Any]:
         used, reason = held_graphs(pipeline) is not None, self._graphs.reason
         if self._graphs.used and not used:
-            compiled = _is_compiled(spec)
-            reason = "it is compiled" if compiled else "nothing is called at each step"
+            reason = "nothing is called at each step"
+            if _is_compiled(spec):
+                reason = "it is compiled"
+            elif self._checkpoints[spec.weights, spec.pipeline].denoises:
+                reason = "hooks take its calls"
         return {"used": used, "reason": reason}
 
     def _read(self, spec: PipelineSpec, found: FoundCheckpoint, checked: CheckedFolder) -> Any:

@@ -208,3 +208,11 @@ def test_a_module_and_its_recordings_are_freed_without_garbage_collection() -> N
         assert gone() is None
     finally:
         gc.enable()
+
+
+def test_hooks_of_others_are_left_alone() -> None:
+    module = Denoiser()
+    vars(module)["forward"] = module.forward  # as accelerate does
+    with pytest.raises(StageError, match="a hook takes the calls of Denoiser"):
+        recorded(module)
+    assert replaying_of(module) is None
