@@ -226,13 +226,13 @@ def read_results(folder: Path, read: ReadManifest = Manifest.read_file) -> Sweep
             return _run(folder, read)
     except (OSError, FieldError) as error:
         raise ConfigError("folder", folder, f"cannot be read: {error}") from error
-    problem = f"is no folder of a run or a sweep: no {MANIFEST}, no {SWEEP}"
+    problem = f"is no folder of a run or a sweep (no {MANIFEST}, no {SWEEP}), nor a sweep here"
     raise ConfigError("folder", folder, problem)
 
 
 def _run(folder: Path, read: ReadManifest) -> SweepResult:
     manifest = read(folder / MANIFEST)
-    _check_files(folder, manifest)
+    _check_manifest(folder, manifest)
     cell = CellResult(0, folder, tuple(manifest.overrides), {}, manifest)
     command = shlex.join(["kandinsky", "run", *manifest.flags, *cell.overrides])
     begun = _begun(manifest.run_id)
@@ -278,13 +278,20 @@ def _cell(
         raise FieldError(f"the folder {entry.folder!r} {error}", sweep / SWEEP) from error
     manifest = read(file) if file.is_file() else None
     if manifest is not None:
-        _check_files(folder, manifest)
+        _check_manifest(folder, manifest)
     own = entry.overrides or tuple(manifest.overrides if manifest else ())
     return CellResult(entry.number, folder, own, choice, manifest)
 
 
-def _check_files(folder: Path, manifest: Manifest) -> None:
-    """Check that the pictures lie in the folder; they need not exist. Raises FieldError."""
+def _check_manifest(folder: Path, manifest: Manifest) -> None:
+    """Check that the pictures lie in the folder (they need not exist), and that scores are of its
+    metrics. Raises FieldError.
+    """
+    known = {*manifest.metrics, *COSTS}
+    for scores in (manifest.scores, *(image.scores for image in manifest.images)):
+        for name in scores:
+            if name.partition(".")[0] not in known:
+                raise FieldError(f"{name!r} is none of its metrics", folder / MANIFEST)
     inputs = dict.fromkeys(file for image in manifest.images for file in image.inputs.values())
     for name in [*(image.file for image in manifest.images), *inputs]:
         try:

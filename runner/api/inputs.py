@@ -15,8 +15,10 @@ from runner.system.user_cache import user_cache_dir
 
 FOLDER = "pictures"
 """In the user's cache. A run keeps its input pictures itself, so none is needed afterwards."""
-AS_RGB = ("CMYK", "YCbCr", "LAB", "HSV", "RGBX")
+AS_RGB = ("YCbCr", "HSV", "RGBX")
 """Modes of 8 bits a channel that a PNG does not have."""
+AS_TIFF = ("CMYK", "LAB")
+"""Modes of which a profile tells the colours, or none may: as RGB that would be lost."""
 
 
 def with_files(keys: Mapping[str, Any]) -> dict[str, Any]:
@@ -40,20 +42,21 @@ def _with_files(value: Any, key: str) -> Any:
 
 
 def _file_of(picture: Image.Image, key: str) -> str:
-    """The path of a PNG of the picture, named by its content."""
+    """The path of a file of the picture, without loss, named by its content."""
     written = io.BytesIO()
     try:
         # As the same file would be shown if its path were given. A PNG says nothing of its turn.
         upright = ImageOps.exif_transpose(picture)
         shown = upright.convert("RGB") if upright.mode in AS_RGB else upright
-        shown.save(written, format="PNG")
+        kind = "tiff" if shown.mode in AS_TIFF else "png"
+        shown.save(written, format=kind)
     except (OSError, ValueError) as error:  # ValueError: of no pixels
         raise ConfigError(
             key, picture, f"has pixels of mode {picture.mode}, which no PNG holds, or none",
             "a picture of mode RGB, RGBA or L",
         ) from error  # fmt: skip
     content = written.getvalue()
-    file = user_cache_dir() / FOLDER / f"{hashlib.sha256(content).hexdigest()[:32]}.png"
+    file = user_cache_dir() / FOLDER / f"{hashlib.sha256(content).hexdigest()[:32]}.{kind}"
     if not file.is_file():
         try:
             file.parent.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -31,6 +31,8 @@ Settings: TypeAlias = "Mapping[str, Any]"
 """Keys with the values that they have together."""
 
 KEY = "axes"
+PROMPTS = {"prompt", "prompt_file", "prompt_template"}
+"""Of which one says the prompts."""
 ALLOWED = "{key: [value, value]}, or a list of these; {key,key: [[value, value], ...]}"
 
 
@@ -54,6 +56,27 @@ def settings_of(value: object) -> list[Settings]:
     if not found:
         raise ConfigError(KEY, "[]", "says no cell", ALLOWED)
     return list(found.values())
+
+
+def without(settings: Iterable[Settings], said: Collection[str]) -> list[Settings]:
+    """The settings of a file without the keys that are said beside it, which wins as everywhere;
+    each once.
+
+    Args:
+        said: keys, and groups, whose option takes their keys with it.
+    """
+    kept = [{k: own for k, own in one.items() if not is_said(k, said)} for one in settings]
+    return list({json.dumps(one, sort_keys=True, default=str): one for one in kept if one}.values())
+
+
+def is_said(key: str, said: Collection[str]) -> bool:
+    """Whether a key, the option of the group that it is in, or another way to say the prompts is
+    among those that are said.
+    """
+    own = key.lstrip("+").partition("@")[0]
+    if own in PROMPTS and not PROMPTS.isdisjoint(said):
+        return True
+    return any(own == one or own.startswith(f"{one}.") for one in said)
 
 
 def together(argument: str) -> list[Settings]:

@@ -85,6 +85,10 @@ class Batching:
                 found.append(other)
         return found
 
+    def is_full(self, members: Sequence[Node]) -> bool:
+        """Whether no further node could be run in one batch with these."""
+        return len(members) == self._size or self._group(members[0]) is None
+
     def begin(self, members: Sequence[Node]) -> Node:
         """The node to run for these members; `end` takes it back."""
         if len(members) == 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -45,9 +45,13 @@ def command_of(
             break
     swept = [f"{key}={','.join(axes[key])}" for key in keys[count:]]
     if count:
-        entries = [_entry(dict(zip(keys, values, strict=False))) for values in listed]
-        swept.insert(0, f"axes={json.dumps(entries, ensure_ascii=False)}")
+        swept.insert(0, as_axes([dict(zip(keys, values, strict=False)) for values in listed]))
     return shlex.join(["kandinsky", "run", *flags, "-m", *fixed, *swept])
+
+
+def as_axes(cells: Iterable[Mapping[str, str | None]]) -> str:
+    """The argument `axes=...` that says cells by their overrides, by key."""
+    return f"axes={json.dumps([_entry(cell) for cell in cells], ensure_ascii=False)}"
 
 
 def _entry(overrides: Mapping[str, str | None]) -> dict[str, Any]:

@@ -12,8 +12,9 @@ from pathlib import Path
 from runner.config.choices import CacheMode, Progress
 from runner.config.cluster import Cluster
 from runner.config.run_config import RunConfig
-from runner.engine.execute import Outcome, execute
+from runner.engine.execute import execute
 from runner.engine.observer import Observer
+from runner.engine.outcome import Outcome
 from runner.engine.results import Made
 from runner.engine.store import Store
 from runner.engine.store_care import trim

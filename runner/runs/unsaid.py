@@ -6,15 +6,18 @@ drawn and measured: no address that this machine's user has not named, and no co
 
 from __future__ import annotations
 
-import itertools
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from runner.config.axes import KEY as AXES
+from runner.config.axes import is_said
 from runner.config.measuring import baseline_of
 from runner.config.output_dir import check_name
 from runner.config.overrides import assigned
 from runner.errors import ConfigError
+from runner.planning.sweep_command import as_axes
 from runner.recording.sweep_record import SweepRecord, named_sweep
 from runner.runs.joining import GROWS, head_of, manifests_of
 from runner.runs.rerun import DRAWN
@@ -25,8 +28,6 @@ TAKEN = {
     *DRAWN, *GROWS, "prompt_replace", "experiment", "question", "baseline", "objective", "bench",
     "warmup", "repeats", "cache", "tracking",
 }  # fmt: skip
-PROMPTS = {"prompt", "prompt_file", "prompt_template"}
-"""Of which one says the prompts."""
 RANDOM = re.compile(r"\s*random\(")
 PLAIN = re.compile(r"^'([\w.-]+)'$")
 MULTIRUN = ("-m", "--multirun")
@@ -39,8 +40,8 @@ def with_unsaid(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
         all arguments; and those of them that the sweep says, or adds its baseline to.
 
     Raises:
-        ConfigError: there is no such sweep; or its cells differ in what is unsaid, and are not all
-            combinations of that.
+        ConfigError: there is no such sweep; or its cells differ in prompts or seeds, and none are
+            said.
     """
     said = {key: value.strip("'\"") for key, value in assigned(arguments).items()}
     named = said.get("into", "null")
@@ -86,30 +87,31 @@ def _with_baseline(argument: str, baseline: Mapping[str, str]) -> str:
 
 
 def _taken(record: SweepRecord, pairs: Mapping[str, str], named: str) -> Iterator[str]:
-    said = set(pairs)
+    said = {key for key, value in pairs.items() if (key, value) != (AXES, "null")}
     cells = _concerned([assigned(cell.overrides) for cell in record.cells], record, pairs)
-    values: dict[str, dict[str, None]] = {}
-    for cell in cells:
+    own = [{k: v for k, v in cell.items() if _may_be_taken(k, v, said)} for cell in cells]
+    # Which keys are in `axes` that are said, their reader finds out.
+    axes = [key for key in record.axes if AXES not in said and any(key in cell for cell in own)]
+    fixed: dict[str, dict[str, None]] = {}
+    for cell in own:
         for key, value in cell.items():
-            if _may_be_taken(key, value) and not _is_said(key.lstrip("+"), said):
-                values.setdefault(key, {})[value] = None
-    if said & PROMPTS:
-        values = {key: own for key, own in values.items() if key not in PROMPTS}
-    if "axes" in said:  # which keys it has, its reader finds out
-        values = {
-            key: own
-            for key, own in values.items()
-            if key not in record.axes and key not in pairs["axes"]
-        }
-    _check_product(cells, {key: own for key, own in values.items() if key in record.axes}, named)
-    for key, own in values.items():
-        if len(own) > 1 and key not in record.axes and head_of(key) in GROWS:
+            if key not in record.axes and not (AXES in said and key in pairs[AXES]):
+                fixed.setdefault(key, {})[value] = None
+    for key, values in fixed.items():
+        if len(values) > 1 and head_of(key) in GROWS:
             raise ConfigError(
                 "into", named, f"its cells have several {key}, and this command says none",
-                [f"{key}={value}" for value in own],
+                [f"{key}={value}" for value in values],
             )  # fmt: skip
-        swept = own if key in record.axes else list(own)[:1]
-        yield f"{key}={','.join(swept)}"
+        yield f"{key}={next(iter(values))}"
+    there = list(dict.fromkeys(tuple(cell.get(key) for key in axes) for cell in own))
+    columns = [list(dict.fromkeys(column)) for column in zip(*there, strict=True)]
+    is_product = math.prod(map(len, columns)) == len(there)
+    if not is_product or any(None in column for column in columns):
+        yield as_axes(dict(zip(axes, values, strict=True)) for values in there)
+        return
+    for key, column in zip(axes, columns, strict=True):
+        yield f"{key}={','.join(map(str, column))}"
 
 
 def _concerned(
@@ -123,24 +125,10 @@ def _concerned(
     return found or cells
 
 
-def _is_said(key: str, said: set[str]) -> bool:
-    """Whether a key, or the choice of the group that it is in, is said."""
-    return any(key == one or key.startswith(f"{one}.") for one in said)
-
-
-def _may_be_taken(key: str, value: str) -> bool:
+def _may_be_taken(key: str, value: str, said: set[str]) -> bool:
+    if is_said(key, said):
+        return False
     if key == "tracking.uri":
         return is_named(absolute_uri(value.strip("'\"")))
     plain = "://" not in value and not key.endswith(".function")
     return head_of(key) in TAKEN and plain and not key.startswith("~")
-
-
-def _check_product(
-    cells: Sequence[Mapping[str, str]], axes: Mapping[str, Mapping[str, None]], named: str
-) -> None:
-    there = {tuple(cell.get(axis) for axis in axes) for cell in cells}
-    if there < set(itertools.product(*axes.values())):
-        raise ConfigError(
-            "into", named, "its cells are not all combinations of what this command leaves unsaid",
-            f"values of {', '.join(axes)}",
-        )  # fmt: skip

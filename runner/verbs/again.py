@@ -30,6 +30,8 @@ def main(arguments: list[str]) -> int:
     if asked and not agree_if(options.yes)(asked):
         problem = f"takes more than a small run on what is on this disk: {'; '.join(asked)}"
         raise ConfigError("run", options.run, problem, "--yes, to agree with that")
+    if (measured := record.config.get("metrics")) and _unsaid(["metrics"], said):
+        print(f"not measured, unless that is said: metrics=[{','.join(measured)}]", file=sys.stderr)
     changed = dict(_changed(config, compose_one([]).composed))
     return run.main([*_unsaid(overrides_of(changed), said), *said])
 

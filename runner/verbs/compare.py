@@ -11,7 +11,7 @@ from runner.system.files import LATEST, output_below
 from runner.system.machine import COMPARING, check_installed
 from runner.system.text import path_here
 from runner.tracking.places import absolute_uri, remember_place
-from runner.verbs.behind import folders_behind
+from runner.verbs.folders import folders_behind, kept_folder
 
 
 def main(arguments: list[str]) -> int:
@@ -82,8 +82,8 @@ def parser() -> argparse.ArgumentParser:
         "beside pictures of the trade-off.",
     )
     made.add_argument(
-        "folders", nargs="*", type=Path, metavar="folder",
-        help="of a sweep (default: the newest); several are compared as one",
+        "folders", nargs="*", type=kept_folder, metavar="folder",
+        help="of a sweep, or its id or name (default: the newest); several are compared as one",
     )  # fmt: skip
     made.add_argument(
         "--by", metavar="AXIS", nargs="+", action="extend",

@@ -13,6 +13,8 @@ CHANGES = ("merge", "delete", "rename")
 """What `kandinsky sweeps` does besides listing."""
 COMPOSED = ("run", "plan", "download")
 """Verbs that take overrides."""
+OF_SWEEPS = ("compare", "report", "table", "grid", "vote", "view", "export")
+"""Verbs that take a sweep."""
 
 FLAGS_OF_PATHS = ("--config-dir", "-cd", "--config-path", "-cp", "--graph")
 KEYS_OF_PATHS = (
@@ -34,6 +36,8 @@ def completions(line: str, verbs: Iterable[str]) -> tuple[list[str], bool]:
         return found, True
     if before[:1] == ["sweeps"]:
         return [*_changes(before, last), *_sweeps(before, last), *_paths(last)], False
+    if before and before[0] in OF_SWEEPS and not before[-1].startswith("-"):
+        return [*_sweeps(before, last), *_paths(last)], False
     if before and (before[0] in set(verbs) - set(COMPOSED) or before[-1] in FLAGS_OF_PATHS):
         return list(_paths(last)), False
     key, equals, value = last.partition("=")

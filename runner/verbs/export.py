@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from runner.recording.recorded import read_config
 from runner.system.files import LATEST, output_below
 from runner.system.text import path_here
+from runner.verbs.folders import kept_folder
 
 if TYPE_CHECKING:
     from runner.analysis.results import CellResult
@@ -52,8 +53,8 @@ def parser() -> argparse.ArgumentParser:
         "t2i_compbench: named by prompts.",
     )
     made.add_argument(
-        "folder", nargs="?", type=Path, default=Path("outputs", LATEST),
-        help="of a run or a sweep (default: the newest)",
+        "folder", nargs="?", type=kept_folder, default=Path("outputs", LATEST),
+        help="of a run or a sweep, or its id or name (default: the newest)",
     )  # fmt: skip
     made.add_argument("--layout", choices=LAYOUTS, default=LAYOUTS[0], help="%(default)s")
     made.add_argument(

@@ -12,7 +12,7 @@ from runner.errors import ConfigError
 from runner.system.files import LATEST
 from runner.system.machine import check_installed
 from runner.system.text import path_here
-from runner.verbs.behind import folders_behind
+from runner.verbs.folders import folders_behind, kept_folder
 
 VECTORS = (".pdf", ".svg")
 PIXELS = (".png", ".jpg", ".jpeg")
@@ -85,8 +85,9 @@ def parser() -> argparse.ArgumentParser:
         "sweep varies, or prompt, seed, cell. With --width it is a figure for a paper.",
     )
     made.add_argument(
-        "folders", nargs="*", type=Path, metavar="folder",
-        help="of a run or a sweep (default: the newest); several are shown as one",
+        "folders", nargs="*", type=kept_folder, metavar="folder",
+        help="of a run or a sweep, or its id or name (default: the newest); several are shown "
+        "as one",
     )  # fmt: skip
     several: dict[str, Any] = {"nargs": "+", "action": "extend", "default": []}
     made.add_argument(

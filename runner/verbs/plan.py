@@ -30,6 +30,7 @@ from runner.system.signals import leave, signals
 from runner.system.text import format_bytes, pluralize
 from runner.verbs.plan_weights import weights_lines
 from runner.verbs.run import joining
+from runner.workers.choose import worker_count
 
 LISTED_CELLS = 30
 """Up to so many cells are listed one by one."""
@@ -152,17 +153,29 @@ def sweep_text(sweep: SweepPlan) -> str:
     missing = [node for node in sweep.work if node.key not in have]
     first = sweep.plans[0].run
     estimate = Estimator(results_dir(first.output_dir)).estimate(missing, first.bench)
-    lines += ["time", f"  {estimate_text(estimate)}"]
+    lines += ["time", f"  {estimate_text(estimate, _workers(sweep.plans, missing))}"]
     return "\n".join(lines)
 
 
-def estimate_text(estimate: Estimate) -> str:
+def _workers(plans: Sequence[Plan], nodes: Sequence[Node]) -> int:
+    """How many workers will share the nodes; 1 where plans are run in several ways, one after the
+    other.
+    """
+    if len({plan.profile for plan in plans}) > 1:
+        return 1
+    return worker_count(plans, nodes)[0]
+
+
+def estimate_text(estimate: Estimate, workers: int = 1) -> str:
     """One line on the estimated time of stages."""
     if not estimate.nodes:
         return "all stages are stored"
     if estimate.unknown == estimate.nodes:
         return "unknown: no stage of these kinds was run here before"
-    about = f"about {duration(estimate.seconds)} of stages, by earlier runs; models load besides"
+    about = f"about {duration(estimate.seconds)} of stages, by earlier runs"
+    if workers > 1:
+        about += f", in {workers} workers: about {duration(estimate.seconds / workers)}"
+    about += "; models load besides"
     if estimate.unknown:
         about += f"; {pluralize(estimate.unknown, 'stage')} of kinds that were never run here"
     return about

@@ -7,6 +7,8 @@ import sys
 import webbrowser
 from pathlib import Path
 
+from runner.verbs.folders import kept_folder
+
 
 def main(arguments: list[str]) -> int:
     """Write the page, and print its path."""
@@ -74,8 +76,9 @@ def parser() -> argparse.ArgumentParser:
         "its place is replaced.",
     )
     made.add_argument(
-        "folders", nargs="*", type=Path, metavar="folder",
-        help="of a run or a sweep (default: the newest); several are shown as one",
+        "folders", nargs="*", type=kept_folder, metavar="folder",
+        help="of a run or a sweep, or its id or name (default: the newest); several are shown "
+        "as one",
     )  # fmt: skip
     made.add_argument(
         "--out", type=Path, metavar="DIR", help="the page's folder (default: report in the folder)"

@@ -9,6 +9,7 @@ from pathlib import Path
 from runner.system.files import LATEST, write_whole
 from runner.system.machine import check_installed
 from runner.system.text import path_here
+from runner.verbs.folders import kept_folder
 
 PARQUET = ("pandas", "pyarrow")
 """Packages that Parquet needs; mlflow brings them, its small edition does not."""
@@ -51,8 +52,8 @@ def parser() -> argparse.ArgumentParser:
         "file, SHA-256 of the pixels. Printed as CSV where no file is named.",
     )
     made.add_argument(
-        "folders", nargs="*", type=Path, metavar="folder",
-        help="of a run or a sweep (default: the newest)",
+        "folders", nargs="*", type=kept_folder, metavar="folder",
+        help="of a run or a sweep, or its id or name (default: the newest)",
     )  # fmt: skip
     made.add_argument("--csv", type=Path, metavar="FILE", help="write it as CSV")
     made.add_argument("--parquet", type=Path, metavar="FILE", help="write it as Parquet")

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from runner.system.files import LATEST
+from runner.verbs.folders import kept_folder
 
 
 def main(arguments: list[str]) -> int:
@@ -34,7 +35,10 @@ def parser() -> argparse.ArgumentParser:
         "`kandinsky report` makes a page to keep and to share.",
     )
     made.add_argument(
-        "folder", nargs="?", type=Path, help="of a sweep or a run (default: the newest)"
+        "folder",
+        nargs="?",
+        type=kept_folder,
+        help="of a sweep or a run, or its id or name (default: the newest)",
     )
     made.add_argument("--port", type=int, default=0, help="of the page (default: a free one)")
     made.add_argument("--open", action="store_true", help="in a browser")

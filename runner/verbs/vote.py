@@ -9,7 +9,7 @@ from pathlib import Path
 from runner.errors import ConfigError, StorageError
 from runner.system.files import LATEST
 from runner.system.text import command, path_here, pluralize
-from runner.verbs.behind import folders_behind
+from runner.verbs.folders import folders_behind, kept_folder
 
 LONGEST_QUESTION = 200
 
@@ -71,7 +71,12 @@ def parser() -> argparse.ArgumentParser:
         "`kandinsky compare` shows what they say. Ctrl-C ends it, and it goes on where a voter "
         "stopped.",
     )
-    made.add_argument("folder", nargs="?", type=Path, help="of a sweep (default: the newest)")
+    made.add_argument(
+        "folder",
+        nargs="?",
+        type=kept_folder,
+        help="of a sweep, or its id or name (default: the newest)",
+    )
     made.add_argument(
         "--by", metavar="AXIS", nargs="+", action="extend",
         help="axes that make a setting, as in `compare` (default: those that the baseline names, "

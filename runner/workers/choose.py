@@ -36,7 +36,7 @@ def open_workers(plans: Sequence[Plan], cluster: Cluster | None = None) -> OpenW
             return _elsewhere(cluster, opening, nodes, observer, cache_dir(plans[0].run))
         count, reason = worker_count(plans, nodes)
         observer.workers_begun(count, f"{pluralize(count, 'worker')} ({reason})")
-        if count == 1:
+        if count == 1 and not needs_own_process(opening.profile.device):
             host.stand_down()
             return in_process(lambda: open_pipelines(opening), opening.profile.bench)(
                 nodes, observer
@@ -78,6 +78,13 @@ def _elsewhere(
 def specs_of(nodes: Sequence[Node]) -> set[PipelineSpec]:
     """The pipelines of the nodes."""
     return {node.pipeline for node in nodes if node.pipeline is not None}
+
+
+def needs_own_process(device: str) -> bool:
+    """Whether the only worker is a process of its own too: a GPU waits while the thread that feeds
+    it does other work. A CPU is busy with that work itself, and starts sooner without one.
+    """
+    return device.partition(":")[0] == "cuda"
 
 
 def _work(nodes: Sequence[Node]) -> int:

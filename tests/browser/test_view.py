@@ -16,6 +16,7 @@ from browser.looks import SHOWN, column, drawn, loaded, pick, texts, tiles
 from helpers.made_sweeps import Made, write_sweep
 from runner.analysis.live.feed import Feed
 from runner.analysis.live.site import ViewSite
+from runner.analysis.votes.findings import Agreement, Judged, Question
 from runner.analysis.votes.record import read_votes
 from runner.recording.manifest import MANIFEST, Manifest
 from runner.recording.sweep_record import LOCK
@@ -116,6 +117,22 @@ def test_what_is_looked_at_stays(viewed: Page, running: Path) -> None:
         "rows": "scheduler", "columns": "seed", "only.prompt": "a red circle",
         "filter": "ddpm", "sort": "-cell",
     }  # fmt: skip
+
+
+def test_what_is_unfolded_stays_so(viewed: Page, running: Path) -> None:
+    choice = {"scheduler": "ddim"}
+    agreement = Agreement(0, None, None, None, None, None)
+    asked = Question("quality", 3, 0, 3, (), agreement, ("3 votes.", "Read so."))
+    judged = Judged("made", "", ("scheduler",), choice, 0.95, (), (asked,))
+    (running / "comparison").mkdir()
+    (running / "comparison" / "votes.json").write_text(judged.as_json(), encoding="utf-8")
+    viewed.reload()
+    drawn(viewed)
+    viewed.click("#votes summary")
+    expect(viewed.get_by_text("Read so.")).to_be_visible()
+    go_on(running)
+    expect(viewed.locator("#live-said")).to_have_text("6 cells: 5 finished, 1 left")
+    expect(viewed.get_by_text("Read so.")).to_be_visible()
 
 
 def test_an_open_picture_stays_open(viewed: Page, running: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 
@@ -183,6 +184,27 @@ def test_one_that_was_stopped_keeps_what_it_had_and_each_command_goes_on(
         outputs.run(*command)
         assert "2 cells done earlier" in capsys.readouterr().out
     assert {path: outputs.pictures()[path] for path in before} == before
+
+
+def test_a_study_with_axes_in_its_file_grows(
+    outputs: Outputs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "own" / "experiment" / "shapes.yaml"
+    file.parent.mkdir(parents=True)
+    entries = "[{scheduler: [ddim, ddpm]}, {scheduler: ddim, scheduler.eta: 0.5}]"
+    file.write_text(f"# @package _global_\naxes: {entries}\n")
+    study = Outputs(outputs.weights, tmp_path / "study")
+    own = ("--config-dir", str(tmp_path / "own"))
+    study.run(*own, "experiment=shapes", "seeds=[0]")
+    before = study.pictures()
+    study.run(*own, "into=last", "seeds=[1]")
+    record = study.run(*own, "into=last", "scheduler=lcm")
+    assert [len(pictures) for pictures in study.hashes()] == [2, 2, 2, 2]
+    assert {path: study.pictures()[path] for path in before} == before
+    for command in record.commands:  # as the page shows it, the file's axes beside its own
+        capsys.readouterr()
+        assert main(shlex.split(command)[1:]) == 0
+        assert "done earlier" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,13 +14,14 @@ from PIL import Image
 
 from runner.config.choices import CacheMode
 from runner.engine.batching import batch_of, group_of
-from runner.engine.execute import Outcome, execute
+from runner.engine.execute import execute
+from runner.engine.outcome import Outcome
 from runner.engine.store import Store
 from runner.engine.workers import in_process
 from runner.graph.graph import Graph
 from runner.graph.node import Node, PipelineSpec
 from runner.graph.stage_table import BATCHED, STAGES, ResultKind, Stage
-from unit.engine_bench import SPEC, Recorder, Source
+from unit.engine_bench import SPEC, Deep, Recorder, Source
 
 CALLS: list[list[int]] = []
 
@@ -89,6 +91,18 @@ def test_nodes_of_a_group_are_run_together_and_taken_apart(tmp_path: Path) -> No
         assert value.getpixel((0, 0)) == (node.params["seed"], 0, 0)
     seconds = {ran.recorder.results[node.label].ran.seconds for node in nodes[:3]}
     assert len(seconds) == 1  # each pays the same share
+
+
+def test_none_waits_for_a_worker_in_a_batch_that_may_still_grow(tmp_path: Path) -> None:
+    stored, first = drawn(8, batched=False), drawn(1, batched=False)
+    Ran(tmp_path, [stored], 1)
+    CALLS.clear()
+    made_from = {2: first, 3: stored, 4: stored}
+    targets = [replace(drawn(seed), inputs={"image": one}) for seed, one in made_from.items()]
+    store = Store(tmp_path, CacheMode.use)
+    execute(Graph(targets), lambda _, told: Deep(told), store, [], batch_size=3)
+    assert CALLS[0] == [1]
+    assert sorted(map(sorted, CALLS[1:])) == [[2, 3, 4]]
 
 
 def test_what_is_stored_is_left_out_of_a_batch(tmp_path: Path) -> None:

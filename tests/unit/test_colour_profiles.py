@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from runner.api.inputs import with_files
 from runner.images.inputs import mask_of_file, open_rgb
 from unit.made_pictures import (
     BLACK,
@@ -120,6 +121,24 @@ def test_a_profile_of_inks(tmp_path: Path) -> None:
     # is 0.184 of white's light, 20 is 0.030; (0.184 - 0.030) / (1 - 0.030) is sRGB's grey 111.
     expected = np.array([WHITE, (111, 111, 111), WHITE, BLACK])
     assert np.abs(found - expected).max() <= 3
+
+
+@pytest.mark.parametrize("kind", ["rgb", "inks", "lab"])
+def test_a_picture_in_memory_has_the_colours_of_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setenv("KANDINSKY_CACHE", str(tmp_path / "cache"))
+    inks = row((255, 0, 0, 0), (0, 255, 255, 0), mode="CMYK")
+    lab = Image.new("LAB", (4, 2), (128, 180, 100))
+    image, profile = {
+        "rgb": (Image.new("RGB", (8, 8), (200, 30, 60)), swapped_profile()),
+        "inks": (inks, ink_profile()),
+        "lab": (lab, swapped_profile()),
+    }[kind]
+    path = saved(tmp_path / "x.tif", image, icc_profile=profile)
+    with Image.open(path) as opened:
+        kept = with_files({"image": opened})["image"]
+    assert largest_difference(open_rgb(path), open_rgb(Path(kept))) == 0
 
 
 @pytest.mark.parametrize(

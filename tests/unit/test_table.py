@@ -14,6 +14,7 @@ from helpers.fake_sweeps import Choice, sweep_of, write_results
 from runner import table
 from runner.errors import ConfigError
 from runner.recording.manifest import SavedTiming
+from runner.recording.sweep_record import SweepRecord
 from unit.conftest import Command, assert_refused
 
 
@@ -112,8 +113,23 @@ def test_a_sweep_without_pictures_has_its_columns(tmp_path: Path, command: Comma
     assert table(folder).empty
 
 
+def test_a_sweep_is_found_by_its_id_its_name_or_as_the_last_one(command: Command) -> None:
+    folder = Path("outputs", "made", "one").absolute()
+    write_results(sweep_of({"decoder.guidance_scale": ("1", "4")}, score, folder=folder))
+    record = SweepRecord.read(folder)
+    wanted = command("table", str(folder)).out
+    assert wanted.count("\n") > 1
+    for named in ("last", record.name, record.sweep_id):
+        assert command("table", named).out == wanted
+    Path(record.name).mkdir()  # a folder of that name comes first
+    assert_refused(command("table", record.name), "no folder of a run or a sweep")
+
+
 def test_wrong_folders_are_one_message(one: Path, command: Command) -> None:
     assert_refused(command("table", str(one.parent)), "no folder of a run or a sweep")
     assert_refused(command("table", str(one), str(one / ".." / "one")), "is named twice")
+    file = next(one.glob("*/manifest.json"))
+    file.write_text(file.read_text().replace('"quality": 1', '"quantity": 1'))
+    assert_refused(command("table", str(one)), "'quantity' is none of its metrics")
     with pytest.raises(ConfigError, match="none is named"):
         table()

@@ -64,7 +64,8 @@ class CellResolver:
         parsed = self._composer.parsed(overrides)
         choices, values = self._composer.split(parsed)
         found = self._from_base(choices, values) or self._read(overrides, number)
-        if (own := found.found.config.axes) not in (None, self._axes):
+        own = found.found.config.axes
+        if own not in (None, self._axes) and not self._composer.says_axes:
             problem = "says several cells, and is part of one: that of an experiment, among several"
             raise ConfigError("axes", own, problem, "such an experiment by itself")
         return freeze(

@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from runner.config.hydra.arguments import check_choice, flags_of
-from runner.config.hydra.sweeper import axes_of
+from runner.config.hydra.sweeper import axes_of, says_axes
 
 
 class CellComposer:
@@ -33,6 +33,7 @@ class CellComposer:
         self._master = master
         self.flags = flags_of(master.hydra)
         self.axes = axes_of(master)
+        self.says_axes = says_axes(master.hydra.overrides.task)
         self._parser = OverridesParser.create()
         self._groups: dict[str, bool] = {}
         self._parsed: dict[str, Override] = {}

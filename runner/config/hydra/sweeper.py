@@ -7,7 +7,7 @@ axis changes fastest.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from hydra.core.config_loader import ConfigLoader
@@ -17,7 +17,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from runner.config.axes import KEY as AXES
-from runner.config.axes import settings_of, together
+from runner.config.axes import settings_of, together, without
 from runner.config.hydra.arguments import check_no_counts, is_together, prepare, with_seeds
 from runner.config.hydra.expanding import check_apart, overrides_of_settings
 from runner.config.hydra.globs import matching_options
@@ -37,7 +37,8 @@ def batches(
         arguments: overrides; of several with the same key the last one counts. Several keys in
             one, `height,width=[64,128],[128,64]`, change together.
         size: of a batch; None: all cells in one.
-        axes: the config's `axes`.
+        axes: the config's `axes`. Where a file says them, an argument takes the place of their
+            values of its key.
 
     Raises:
         HydraException: an override cannot be read, or its values cannot be listed.
@@ -56,7 +57,11 @@ def batches(
         for override in parsed
         if override.key_or_group != AXES
     }
-    listed = [[] if axes is None else settings_of(axes), *map(together, pairs.values())]
+    in_axes = [] if axes is None else settings_of(axes)
+    if not says_axes(arguments):
+        pair_keys = (key for keys in pairs for key in keys.split(","))
+        in_axes = without(in_axes, {key.strip().lstrip("+") for key in (*alone, *pair_keys)})
+    listed = [in_axes, *map(together, pairs.values())]
     joined = [[overrides_of_settings(one) for one in settings] for settings in listed if settings]
     dimensions = [*joined, *alone.values()]
     if joined:
@@ -65,6 +70,11 @@ def batches(
     if size is None:
         return [cells]
     return [cells[start : start + size] for start in range(0, len(cells), size)]
+
+
+def says_axes(arguments: Iterable[str]) -> bool:
+    """Whether the command line says the axes, in the place of a file."""
+    return any(text.partition("=")[0].lstrip("+") == AXES for text in arguments)
 
 
 def axes_of(config: DictConfig) -> object:

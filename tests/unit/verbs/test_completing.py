@@ -17,6 +17,8 @@ from runner.verbs.completing import completions
         ("comp", ["compare"], True),
         ("", list(VERBS), True),
         ("compare out", ["outputs/"], False),
+        ("view la", ["last"], False),
+        ("table --csv out", ["outputs/"], False),
         ("compare outputs/fir", ["outputs/first.png"], False),
         ("--config-dir out", ["outputs/"], False),
         ("inputs.image=outputs/f", ["inputs.image=outputs/first.png"], False),

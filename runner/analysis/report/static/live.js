@@ -41,6 +41,7 @@ function takeNews(data) {
   const inHand = document.activeElement?.dataset?.image;
   const focused = inHand === undefined ? null : imageKey(Number(inHand));
   const votes = String(report.live.vote);
+  const opened = new Set([...placedDetails()].filter(([, { open }]) => open).map(([place]) => place));
   report = data;
   followed = report.live.version;
   // All as at first, so that what is usual is told from what is looked at.
@@ -64,11 +65,22 @@ function takeNews(data) {
   drawWithin();
   drawVotes();
   drawContents();
+  for (const [place, details] of placedDetails()) details.open ||= opened.has(place);
   sayLive();
   if (String(report.live.vote) !== votes) startVoting();
   if (byId("viewer").open && viewer.image === null) byId("viewer").close();
   else if (byId("viewer").open) tellPosition();
   if (focused !== null) tileOf(imageNamed(focused))?.focus({ preventScroll: true });
+}
+
+/** What can be unfolded, each with its place: its section, and its number in that. */
+function placedDetails() {
+  const all = [...document.querySelectorAll("section details")].map((details) => {
+    const section = details.closest("section");
+    const number = [...section.querySelectorAll("details")].indexOf(details);
+    return [`${section.id} ${number}`, details];
+  });
+  return new Map(all);
 }
 
 /** What is running, failing and left. */

@@ -55,8 +55,32 @@ def test_a_file_says_the_same_in_yaml_and_is_a_sweep(command: Command, tmp_path:
     from_file = command("plan", *own, "experiment=mine")
     assert cells_of(from_file.out) == cells_of(command("plan", ONLY_WHERE).out)
     assert command("plan", *own, "experiment=mine", "axes=null").out.startswith("default: ")
+    instead = command("plan", *own, "experiment=mine", ONLY_WHERE.replace("ddpm", "lcm"))
+    assert cells_of(instead.out)[0] == "scheduler=lcm scheduler.eta=null"
     among_others = command("plan", "-m", *own, "experiment=mine,first_light")
     assert_refused(among_others, "is part of one", "an experiment by itself")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "cells"),
+    [
+        (["-m", "scheduler=lcm,ddim"], ["scheduler=lcm", "scheduler=ddim"]),
+        (["-m", "scheduler=ddim", "scheduler.eta=0,1"], ["scheduler.eta=0", "scheduler.eta=1"]),
+        (["-m", "scheduler,height=[lcm,64],[ddim,128]"],
+         ["scheduler=lcm height=64", "scheduler=ddim height=128"]),
+    ],
+)  # fmt: skip
+def test_what_is_said_wins_over_a_file_s_axes(
+    command: Command, tmp_path: Path, arguments: list[str], cells: list[str]
+) -> None:
+    """As everywhere in Hydra. A choice of a group takes the keys of its option with it."""
+    file = tmp_path / "own" / "experiment" / "mine.yaml"
+    file.parent.mkdir(parents=True)
+    axes = "[{scheduler: [ddpm, ddim]}, {scheduler: ddim, scheduler.eta: [0, 0.5]}]"
+    file.write_text(f"# @package _global_\naxes: {axes}\n")
+    own = ("--config-dir", str(tmp_path / "own"))
+    said = command("plan", *own, "experiment=mine", *arguments)
+    assert cells_of(said.out) == cells, said.err
 
 
 def test_launchers_of_other_packages_run_each_cell(command: Command, tmp_path: Path) -> None:

@@ -1,0 +1,47 @@
+"""Folders of sweeps and runs on a command line: by path, or a sweep's id, its name, or `last`."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from runner.errors import ConfigError
+from runner.recording.sweep_record import LAST, SWEEP, list_sweeps, named_sweep
+
+OUTPUTS = Path("outputs")
+
+
+def kept_folder(text: str) -> Path:
+    """The folder that an argument names: argparse's `type`.
+
+    What is there is a path, so no sweep's name can stand for another folder. What names nothing
+    stays a path, of which whoever reads it says that it is none.
+    """
+    path = Path(text)
+    with contextlib.suppress(OSError):  # a text may be too long for a name
+        if not path.exists() and list_sweeps(OUTPUTS.absolute()):
+            with contextlib.suppress(ConfigError):
+                return named_sweep(OUTPUTS.absolute(), text, "folder")[0]
+    return path
+
+
+def folders_behind(options: Iterable[list[str] | None]) -> list[Path]:
+    """Take the last values that are sweeps out of options that have others besides, as in
+    `compare --by scheduler FOLDER`. By path, id or as the last one: a sweep's name may be that of
+    an axis, too.
+    """
+    found: list[Path] = []
+    for values in options:
+        while values and len(values) > 1 and _is_sweep(values[-1]):
+            found.insert(0, kept_folder(values.pop()))
+    return found
+
+
+def _is_sweep(text: str) -> bool:
+    try:
+        if (Path(text) / SWEEP).is_file():
+            return True
+    except OSError:  # a prompt may be too long for a name
+        return False
+    return text in (LAST, *(record.sweep_id for _, record in list_sweeps(OUTPUTS.absolute())))
