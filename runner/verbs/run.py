@@ -12,17 +12,7 @@ from runner.verbs.joining import joining
 from runner.workers import host
 
 MULTIRUN = ("-m", "--multirun")
-SHOWING = (
-    "-c",
-    "--cfg",
-    "-h",
-    "--help",
-    "--hydra-help",
-    "-i",
-    "--info",
-    "-sc",
-    "--shell-completion",
-)
+SHOWING = frozenset(("-c", "--cfg", "-h", "--help", "--hydra-help", "-i", "--info"))
 """Flags with which Hydra shows something, and nothing runs."""
 
 
