@@ -40,6 +40,7 @@ from runner.planning.tracking import check_place
 from runner.planning.unused import without_unused
 from runner.planning.warnings import find_warnings
 from runner.system.machine import PIXEL_LIBRARIES, cpu_cores, settle_device, versions
+from runner.system.preparing import told_if_long
 from runner.weights.find import FoundWeights, find_weights
 from runner.weights.hashes import FileHashes, hash_memory
 
@@ -54,6 +55,7 @@ slower."""
 AUTO_BATCH = 8
 """Images a call on an accelerator by default; one by one after running out of memory."""
 CACHE = ".cache"
+CHECKING = "checking the weights: large files are read whole once, and their hashes remembered"
 
 
 def cache_dir(run: RunConfig) -> Path:
@@ -219,14 +221,15 @@ class Planner:
         told = [(judge.role, sorted(judge.places.items())) for judge in judges]
         same = repr((*cell, sorted(precisions.items()), run.weights, run.depth, told))
         if same not in self._weights:
-            self._weights[same] = find_weights(
-                row,
-                run.weights,
-                run.depth,
-                judges,
-                precisions=precisions,
-                hashes=FileHashes(hash_memory()),
-            )
+            with told_if_long(CHECKING, run.progress.name):
+                self._weights[same] = find_weights(
+                    row,
+                    run.weights,
+                    run.depth,
+                    judges,
+                    precisions=precisions,
+                    hashes=FileHashes(hash_memory()),
+                )
         return self._weights[same]
 
 

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner.images.png import read_whole_picture
 from runner.recording.recorded import check_recorded
 from runner.system.files import write_whole
 from runner.system.typed_json import FieldError, read_as, read_json
@@ -247,6 +246,8 @@ def cell_status(folder: Path) -> Status:
 
 def has_whole_pictures(folder: Path) -> bool:
     """Whether all pictures of the manifest exist with the recorded pixels."""
+    from runner.images.png import read_whole_picture  # a plan need not import PIL
+
     manifest = Manifest.read_if_whole(folder)
     try:
         return manifest is not None and all(

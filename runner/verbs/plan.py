@@ -28,9 +28,9 @@ from runner.runs.prepare import look_up_run, look_up_sweep
 from runner.system.machine import check_installed, device_memory
 from runner.system.signals import leave, signals
 from runner.system.text import duration, format_bytes, pluralize
+from runner.verbs.joining import joining
 from runner.verbs.plan_compile import compile_lines, graphs_lines
 from runner.verbs.plan_weights import weights_lines
-from runner.verbs.run import joining
 from runner.workers.choose import worker_count
 
 LISTED_CELLS = 30
