@@ -32,6 +32,8 @@ class Ran:
             warm-up.
         peak_memory_bytes: of the device during the run; None without an accelerator.
         repeats: with `bench=true`, the seconds of each repetition; `seconds` is their median.
+        memory: of the device before the run, in bytes: what was held, and all that this process
+            could hold; None without an accelerator.
     """
 
     made: Made
@@ -39,6 +41,7 @@ class Ran:
     first_call: bool = False
     peak_memory_bytes: int | None = None
     repeats: tuple[float, ...] = ()
+    memory: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)

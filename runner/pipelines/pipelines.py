@@ -14,7 +14,7 @@ from runner.engine.observer import Loaded
 from runner.graph.node import PipelineSpec
 from runner.pipelines import compilation
 from runner.pipelines.attention import set_attention
-from runner.pipelines.device import free_memory, peak_memory_bytes
+from runner.pipelines.device import free_memory, memory_bytes, peak_memory_bytes
 from runner.pipelines.load import load, pipeline_class
 from runner.pipelines.offload import OffloadChoice, place, prefetches
 from runner.pipelines.random_weights import build
@@ -103,6 +103,10 @@ class Pipelines:
     def peak_memory_bytes(self) -> int | None:
         """Peak device memory since the last call; None on a CPU."""
         return peak_memory_bytes(self._device)
+
+    def memory(self) -> tuple[int, int] | None:
+        """Device memory that is held, and all that could be, in bytes; None on a CPU."""
+        return memory_bytes(self._device)
 
     def _assembled(self, spec: PipelineSpec) -> Any:
         """The spec's pipeline class and scheduler, with modules shared between pipelines."""

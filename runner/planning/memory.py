@@ -19,7 +19,7 @@ def footprints_of(plan: Plan, images: int) -> list[Footprint]:
     Args:
         images: of all plans that are run together.
     """
-    pixels = plan.height * plan.width * min(plan.profile.batch_size, images)
+    pixels = plan.height * plan.width * min(plan.profile.batch_size or 1, images)
     return [
         _sized(found).footprint(precision_of(plan.run, found.role), pixels)
         for found in plan.weights.checkpoints.values()

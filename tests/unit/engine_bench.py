@@ -60,6 +60,9 @@ class Source:
         self.log.append(("peak", None))
         return PEAK
 
+    def memory(self) -> tuple[int, int] | None:
+        return None
+
     def check_used(self, spec: PipelineSpec) -> None:
         self.log.append(("check", spec.pipeline))
 
