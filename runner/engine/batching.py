@@ -156,7 +156,7 @@ class Batching:
 
 
 def split_result(batch: Batch, ran: Ran) -> Iterator[tuple[Node, Ran]]:
-    """Each member with its own result; the seconds of the batch are divided evenly."""
+    """Each member with its own result; the seconds and joules of the batch are divided evenly."""
     count = len(batch.members)
     made = split_batch(ran.made)
     for number, (member, own) in enumerate(zip(batch.members, made, strict=True)):
@@ -168,6 +168,7 @@ def split_result(batch: Batch, ran: Ran) -> Iterator[tuple[Node, Ran]]:
                 seconds=ran.seconds / count,
                 first_call=ran.first_call and number == 0,
                 repeats=tuple(seconds / count for seconds in ran.repeats),
+                joules=None if ran.joules is None else ran.joules / count,
             ),
         )
 

@@ -34,6 +34,7 @@ class Ran:
         repeats: with `bench=true`, the seconds of each repetition; `seconds` is their median.
         memory: of the device before the run, in bytes: what was held, and all that this process
             could hold; None without an accelerator.
+        joules: with `bench=true`, the energy of one repetition; None where no device tells it.
     """
 
     made: Made
@@ -42,6 +43,7 @@ class Ran:
     peak_memory_bytes: int | None = None
     repeats: tuple[float, ...] = ()
     memory: tuple[int, int] | None = None
+    joules: float | None = None
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from functools import cached_property, partial
 from typing import Any, Protocol
 
 from runner.config.run_config import Bench
+from runner.engine.energy import joules_each
 from runner.engine.observer import Loaded, Observer, Ran
 from runner.errors import BatchTooLargeError, RunnerError, StageError
 from runner.graph.node import Node, PipelineSpec
@@ -38,6 +39,10 @@ class PipelineSource(Protocol):
 
     def memory(self) -> tuple[int, int] | None:
         """Device memory that is held, and all that could be, in bytes; None on a CPU."""
+        ...
+
+    def joules(self) -> float | None:
+        """The reading of the device's energy counter; None where it has none."""
         ...
 
     def check_used(self, spec: PipelineSpec) -> None:
@@ -145,15 +150,24 @@ class StageRunner:
             call()
         memory = self._pipelines.memory()
         self._pipelines.peak_memory_bytes()
-        repeats = []
+        repeats, joules = [], self._pipelines.joules()
         for _ in range(bench.repeats):
             started = time.perf_counter()
             value = call()
             repeats.append(time.perf_counter() - started)
+        each = joules_each(joules, self._pipelines.joules(), repeats)
         self._pipelines.check_used(spec)
         self._called.add(spec)
         peak = self._pipelines.peak_memory_bytes()
-        return Ran(value, statistics.median(repeats), False, peak, tuple(repeats), memory=memory)
+        return Ran(
+            value,
+            statistics.median(repeats),
+            False,
+            peak,
+            tuple(repeats),
+            memory=memory,
+            joules=each,
+        )
 
 
 def _failed(node: Node, error: Exception, advice: str = "") -> StageError:

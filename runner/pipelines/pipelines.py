@@ -6,6 +6,7 @@ import inspect
 import time
 from collections.abc import Collection
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from runner.catalog.offload import Moves
@@ -15,6 +16,7 @@ from runner.graph.node import PipelineSpec
 from runner.pipelines import compilation
 from runner.pipelines.attention import set_attention
 from runner.pipelines.device import free_memory, memory_bytes, peak_memory_bytes
+from runner.pipelines.energy import Counter, open_counter
 from runner.pipelines.load import load, pipeline_class
 from runner.pipelines.offload import OffloadChoice, place, prefetches
 from runner.pipelines.random_weights import build
@@ -107,6 +109,14 @@ class Pipelines:
     def memory(self) -> tuple[int, int] | None:
         """Device memory that is held, and all that could be, in bytes; None on a CPU."""
         return memory_bytes(self._device)
+
+    def joules(self) -> float | None:
+        """The reading of the device's energy counter; None where it has none."""
+        return None if self._energy is None else self._energy()
+
+    @cached_property
+    def _energy(self) -> Counter | None:
+        return open_counter(self._device)
 
     def _assembled(self, spec: PipelineSpec) -> Any:
         """The spec's pipeline class and scheduler, with modules shared between pipelines."""

@@ -111,6 +111,15 @@ def test_auto_fills_the_memory_that_there_is(sweep: Sweep) -> None:
     assert furthest_of(free, crowded) <= BATCHED["fp32"]
 
 
+def test_joules_are_measured_where_the_card_tells_them(sweep: Sweep) -> None:
+    pytest.importorskip("pynvml")
+    (cell,) = sweep("bench=true", "repeats=60", "seeds=[0]")
+    (image,) = cell.images
+    assert image["joules"]["decode"] > 1
+    watts = image["joules"]["decode"] / image["took"]["decode"]
+    assert 10 < watts < 2000
+
+
 def test_offload_modes_of_one_sweep_draw_the_same(sweep: Sweep) -> None:
     none, *others = sweep(
         "offload=none,model,group,group_stream,sequential", "seeds=[5]", "cache=off"

@@ -63,6 +63,9 @@ class Source:
     def memory(self) -> tuple[int, int] | None:
         return None
 
+    def joules(self) -> float | None:
+        return None
+
     def check_used(self, spec: PipelineSpec) -> None:
         self.log.append(("check", spec.pipeline))
 
