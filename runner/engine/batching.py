@@ -168,6 +168,7 @@ def split_result(batch: Batch, ran: Ran) -> Iterator[tuple[Node, Ran]]:
                 seconds=ran.seconds / count,
                 first_call=ran.first_call and number == 0,
                 repeats=tuple(seconds / count for seconds in ran.repeats),
+                together=count,
                 joules=None if ran.joules is None else ran.joules / count,
             ),
         )

@@ -34,6 +34,7 @@ class Ran:
         repeats: with `bench=true`, the seconds of each repetition; `seconds` is their median.
         memory: of the device before the run, in bytes: what was held, and all that this process
             could hold; None without an accelerator.
+        together: how many nodes ran in one call with it, itself counted; seconds are its share.
         joules: with `bench=true`, the energy of one repetition; None where no device tells it.
     """
 
@@ -44,6 +45,7 @@ class Ran:
     repeats: tuple[float, ...] = ()
     memory: tuple[int, int] | None = None
     joules: float | None = None
+    together: int = 1
 
 
 @dataclass(frozen=True)

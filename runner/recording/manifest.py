@@ -67,6 +67,8 @@ class SavedImage:
         repeats: with `bench=true` input's name -> seconds of each repeat; `took` has the median.
         joules: with `bench=true`, where the device tells its energy: input's name -> joules of a
             repeat. Not in the file where there are none.
+        together: input's name -> how many were made in one call, where there were several; `took`
+            has its share. Not in the file where there are none.
         steps: of the decoder; 0: not recorded.
         peak_device_mb: largest peak of accelerator memory (MiB) of those nodes that ran now.
         inputs: input's name -> file of the input picture, as the model saw it; for a stored
@@ -91,6 +93,7 @@ class SavedImage:
     timing: SavedTiming | None = None
     repeats: Mapping[str, Sequence[Finite]] = field(default_factory=dict)
     joules: Mapping[str, Finite] = field(default_factory=dict)
+    together: Mapping[str, int] = field(default_factory=dict)
     steps: int = 0
     peak_device_mb: Finite | None = None
     inputs: Mapping[str, FileName] = field(default_factory=dict)
@@ -131,7 +134,7 @@ class SavedImage:
 
     def as_dict(self) -> dict[str, Any]:
         """Its entry in the file."""
-        return {k: v for k, v in asdict(self).items() if v or k != "joules"}
+        return {k: v for k, v in asdict(self).items() if v or k not in ("joules", "together")}
 
 
 @dataclass(frozen=True)

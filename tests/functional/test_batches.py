@@ -127,6 +127,8 @@ def test_what_is_stored_goes_for_any_size_of_batch(kandinsky: Any) -> None:
     reused = [image["reused"] for image in more.manifest["images"]]
     assert reused == [True, True, False] * 2
     assert key(first) == key(more)
+    calls = [image.get("together") for image in more.manifest["images"]]
+    assert calls == [None, None, {"prior": 2, "decode": 2}] * 2
 
 
 def test_uncorrected_pictures_are_drawn_one_by_one(random_weights: Path, tmp_path: Path) -> None:

@@ -198,6 +198,8 @@ def _image(
 def _seconds(seconds: float, record: SavedImage, stage: str) -> str:
     """The seconds of an image's stage; with `bench=true` also those of each repeat."""
     said = [f"median of {each}"] if (each := _each(record.repeats.get(stage, ()))) else []
+    if stage in record.together:
+        said.append(f"of {record.together[stage]} in one call")
     if stage in record.joules:
         said.append(f"{record.joules[stage]:.4g} J")
     if record.timing is not None:

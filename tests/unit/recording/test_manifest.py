@@ -119,8 +119,10 @@ def test_it_comes_back(tmp_path: Path) -> None:
     assert found.as_dict() == json.loads(TEXT)
 
 
-def test_joules_come_back_where_there_are_any(tmp_path: Path) -> None:
-    drawn = replace(IMAGE, repeats={"decode": [0.5, 1.0]}, joules={"decode": 321.5})
+def test_joules_and_calls_of_several_come_back_where_there_are_any(tmp_path: Path) -> None:
+    drawn = replace(
+        IMAGE, repeats={"decode": [0.5, 1.0]}, joules={"decode": 321.5}, together={"decode": 4}
+    )
     replace(MANIFEST, images=[drawn]).write(tmp_path)
     (found,) = Manifest.read(tmp_path).images
     assert found == drawn
