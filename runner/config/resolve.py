@@ -38,6 +38,7 @@ from runner.config.prompts import check_images, check_text, prompts_of_config
 from runner.config.run_config import RunConfig
 from runner.config.schema import Config
 from runner.config.seeds import seeds_of, with_drawn
+from runner.config.switches import check_channels_last, check_graphs
 from runner.config.texts import check_no_text, check_texts
 from runner.config.words import in_plain_words, no_such_key
 from runner.errors import ConfigError
@@ -46,10 +47,16 @@ from runner.system.files import fit_name
 
 DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 OF_THE_COMMAND = ("axes", "skip_invalid", "into", "workers_keep")
-"""Keys that say which cells there are, where they go and what stays after them, and nothing of a
-cell."""
-LATER_KEYS = ("prompt_template", "prompt_replace")
-"""Recorded where they are set: so what was recorded before them stays the same."""
+"""Keys that say which cells there are, where they go and what stays, and nothing of a cell."""
+LATER_KEYS: Mapping[str, object] = {
+    "prompt_template": None,
+    "prompt_replace": None,
+    "graphs": "auto",
+    "channels_last": False,
+}
+"""Keys with their defaults, recorded where they have others: so what was recorded before them stays
+the same.
+"""
 LONGEST_EXPERIMENT = 500
 """Letters of an experiment's name that MLflow takes."""
 
@@ -83,7 +90,7 @@ def resolve_record(config: Mapping[str, Any]) -> RunConfig:
     """
     composed = OmegaConf.create(_literal(dict(config)))
     with _in_plain_words(composed):
-        whole = OmegaConf.merge(_schema(), composed)
+        whole = OmegaConf.merge(schema(), composed)
         assert isinstance(whole, DictConfig)
     return freeze(read(whole))
 
@@ -125,7 +132,7 @@ def read_changed(base: Read, path: Sequence[str], value: Any) -> Any:
     part = {section: changed[section]}
     check_texts(part)
     check_no_text(part)
-    typed = _typed(section_of(_schema(), section), part)[section]
+    typed = _typed(section_of(schema(), section), part)[section]
     config: Any = expand_paths(replace(base.config, **{section: typed}))
     for name in path:
         config = config[name] if isinstance(config, Mapping) else getattr(config, name)
@@ -201,6 +208,8 @@ def freeze(
         "workers": 1 if config.bench else check_count("workers", config.workers, 256),
         "workers_keep": check_keep(config),
         "batch_size": check_count("batch_size", config.batch_size, 256),
+        "graphs": check_graphs(config.graphs),
+        "channels_last": check_channels_last(config.channels_last),
         "bench": check_bench(config),
         "output_dir": output_dir,
         "composed": _recorded({**found.plain, "seeds": list(seeds)}, config.corrections),
@@ -218,7 +227,7 @@ def _to_dataclass(plain: Mapping[str, Any]) -> Config:
     seeds: Any = plain.get("seeds")
     # OmegaConf takes 0.1 ms for each entry of a list: seeds that are whole numbers go past it.
     is_right = isinstance(seeds, list) and all(type(seed) is int for seed in seeds)
-    config = _typed(_schema(), {**plain, "seeds": []} if is_right else plain)
+    config = _typed(schema(), {**plain, "seeds": []} if is_right else plain)
     assert isinstance(config, Config)
     return expand_paths(replace(config, seeds=seeds) if is_right else config)
 
@@ -229,9 +238,10 @@ def _typed(schema: DictConfig, plain: Mapping[str, Any]) -> Any:
 
 
 @cache
-def _schema() -> DictConfig:
-    schema: DictConfig = OmegaConf.structured(Config)
-    return schema
+def schema() -> DictConfig:
+    """The typed schema; not to be changed."""
+    made: DictConfig = OmegaConf.structured(Config)
+    return made
 
 
 def _plain(composed: DictConfig) -> dict[str, Any]:
@@ -270,7 +280,7 @@ def _recorded(plain: Mapping[str, Any], corrections: bool) -> Mapping[str, Any]:
     section, uri = plain["scheduler"], plain["tracking"]["uri"]
     newer = OPTIONS.keys() - {option.name for option in RECORDED}
     kept = {key: value for key, value in section.items() if key not in newer or value is not None}
-    left_out = {key for key in LATER_KEYS if plain.get(key) is None}
+    left_out = {key for key, default in LATER_KEYS.items() if plain.get(key) == default}
     plain = {k: value for k, value in plain.items() if k not in (*OF_THE_COMMAND, *left_out)}
     plain["scheduler"] = kept
     if section["name"] in NAMED:

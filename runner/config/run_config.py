@@ -16,6 +16,7 @@ from runner.catalog.tasks import Task
 from runner.catalog.version import Version
 from runner.config.choices import (
     CacheMode,
+    Graphs,
     NegativeFor,
     Progress,
     Resize,
@@ -66,6 +67,7 @@ class RunConfig:
         workers: processes that run stages, or None to choose by machine and work.
         workers_keep: seconds that these stay after a command; None: they end with it.
         cache: never `auto`.
+        channels_last: None to choose by device and precision; see `planning.specs.channels_last`.
         batch_size: most images per call; None to choose by the device.
         bench: how often each stage runs to be measured; None: once, without measuring.
         output_dir: absolute.
@@ -86,6 +88,7 @@ class RunConfig:
     attention: AttentionConfig
     offload: Offload
     compile: CompileConfig
+    channels_last: bool | None
     precision: PrecisionConfig
     tracking: TrackingConfig
     cache: CacheMode
@@ -113,6 +116,7 @@ class RunConfig:
     workers: int | None
     workers_keep: float | None
     batch_size: int | None
+    graphs: Graphs
     bench: Bench | None
     output_dir: Path
     progress: Progress

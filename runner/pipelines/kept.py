@@ -16,9 +16,12 @@ import torch
 
 from runner.engine.observer import Loaded
 from runner.graph.node import PipelineSpec
+from runner.pipelines import compilation
+from runner.pipelines.compilation import code_counts
+from runner.pipelines.cuda_graphs import held_graphs
 from runner.pipelines.device import free_memory
 from runner.pipelines.offload import free_bytes
-from runner.pipelines.pipelines import Pipelines, base_of
+from runner.pipelines.pipelines import Pipelines, base_of, is_compiled
 from runner.system.machine import available_memory
 from runner.weights.found import FoundCheckpoint
 
@@ -70,7 +73,8 @@ class KeptPipelines(Pipelines):
         """Take over what the last command has loaded, and this one would load in the same way:
         files are those that were read, and the offload mode is the same.
         """
-        if before._device != self._device or before._offload.mode != self._offload.mode:
+        same_mode = before._offload.mode == self._offload.mode
+        if before._device != self._device or not same_mode or not self._captures_as(before):
             before.unload()
             return
         kept = {spec for spec, source in before._sources.items() if source.is_unchanged}
@@ -79,8 +83,16 @@ class KeptPipelines(Pipelines):
         self._sources = {spec: before._sources[spec] for spec in self._bases}
         whole = len(self._bases) == len(before._bases)
         before._bases, before._live = {}, {}
+        self._graph_memory = before._graph_memory
+        if any(map(is_compiled, self._bases)):
+            self._code, self._code_counts = compilation.keep_code(self._device), code_counts()
         if not whole:
             free_memory(self._device)
+
+    def _captures_as(self, before: KeptPipelines) -> bool:
+        """Whether denoisers that the last command has loaded are CUDA graphs or not, as asked."""
+        was, now = before._graphs, self._graphs
+        return was.used == now.used and (not now.used or was.configured == now.configured)
 
     def get(self, spec: PipelineSpec) -> Any:
         """See `Pipelines.get`. What a command finds loaded is read back and checked for it."""
@@ -133,7 +145,8 @@ class KeptPipelines(Pipelines):
         """Before a pipeline is loaded: unload what is set aside, where both may not fit."""
         free = free_bytes(self._device)
         if free is not None:
-            if free - torch.cuda.memory_allocated(self._device) < self.needed:
+            held = torch.cuda.memory_allocated(self._device) + self._graph_memory.held
+            if free - held < self.needed:
                 self._unload_aside()
             return
         memory = available_memory()
@@ -163,4 +176,7 @@ class KeptPipelines(Pipelines):
             for tensor in (*module.parameters(), *module.buffers())
             if tensor.is_cuda
         }
-        return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+        graphs = (held_graphs(self._bases[spec]) for spec in self._aside)
+        return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()) + sum(
+            one.held_bytes for one in graphs if one is not None
+        )

@@ -81,4 +81,6 @@ def _start(
 
 
 def _environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": python_path(users_modules=False)}
+    found = {**os.environ, "PYTHONPATH": python_path(users_modules=False)}
+    found.pop("HYDRA_FULL_ERROR", None)  # set while Hydra runs, and nothing to a writer
+    return found

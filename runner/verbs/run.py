@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from collections.abc import Sequence
 
 from runner.system.machine import accelerators, cpu_cores, guess_device
 from runner.tracking import writers
+from runner.verbs.joining import joining
 from runner.workers import hint, host
 from runner.workers.residence import any_stays
 
 MULTIRUN = ("-m", "--multirun")
-SHOWING = (
-    "-c",
-    "--cfg",
-    "-h",
-    "--help",
-    "--hydra-help",
-    "-i",
-    "--info",
-    "-sc",
-    "--shell-completion",
-)
+SHOWING = frozenset(("-c", "--cfg", "-h", "--help", "--hydra-help", "-i", "--info"))
 """Flags with which Hydra shows something, and nothing runs."""
 
 
@@ -47,19 +37,6 @@ def main(arguments: list[str]) -> int:
     finally:
         host.stand_down()
         writers.stand_down()
-
-
-def joining(arguments: list[str]) -> list[str]:
-    """The arguments of a command that joins a sweep, with what it leaves unsaid of that."""
-    if not any(argument.startswith("into=") for argument in arguments):
-        return arguments
-    # Imported here, as only these commands need it.
-    from runner.runs.unsaid import with_unsaid
-
-    found, taken = with_unsaid(arguments)
-    if taken and "progress=quiet" not in arguments:
-        print(f"as in the sweep: {shlex.join(taken)}", file=sys.stderr)
-    return found
 
 
 def _needs_writer(arguments: Sequence[str]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from runner.catalog.memory import Footprint, peak_bytes
@@ -15,6 +15,7 @@ from runner.system.imports import import_sparing_scipy, pause_collection
 from runner.weights.found import FoundCheckpoint
 
 if TYPE_CHECKING:
+    from runner.pipelines.cuda_graphs import GraphChoice
     from runner.pipelines.kept import KeptPipelines
     from runner.pipelines.offload import OffloadChoice
     from runner.pipelines.pipelines import Pipelines
@@ -74,22 +75,20 @@ def open_kept(opening: WorkerSetup, before: KeptPipelines | None) -> KeptPipelin
 
 def _settings(
     opening: WorkerSetup,
-) -> tuple[tuple[FoundCheckpoint, ...], str, OffloadChoice]:
+) -> tuple[tuple[FoundCheckpoint, ...], str, OffloadChoice, GraphChoice]:
     """What `Pipelines` takes, once the libraries are imported."""
     import_pipelines(found.checkpoint.pipeline for found in opening.checkpoints)
+    from runner.pipelines.cuda_graphs import choose_graphs
     from runner.pipelines.device import check_device, set_threads
     from runner.pipelines.offload import choose_offload, free_bytes
 
-    device = opening.profile.device
+    device, footprints = opening.profile.device, opening.footprints
     check_device(device)
     set_threads(opening.profile.threads)
-    offload = choose_offload(
-        opening.profile.offload,
-        device,
-        opening.footprints,
-        free_bytes(device),
-    )
-    return opening.checkpoints, device, offload
+    free, uncaptured = free_bytes(device), [replace(one, captured=False) for one in footprints]
+    offload = choose_offload(opening.profile.offload, device, uncaptured, free)
+    graphs = choose_graphs(opening.profile.graphs, device, offload.mode, footprints, free)
+    return opening.checkpoints, device, offload, graphs
 
 
 def import_libraries() -> None:

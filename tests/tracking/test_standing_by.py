@@ -48,10 +48,13 @@ def delivered(output_dir: Path) -> list[int]:
     return found
 
 
-def test_the_session_is_served_by_the_one_that_stands_by(output_dir: Path) -> None:
+def test_the_session_is_served_by_the_one_that_stands_by(
+    output_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     writers.stand_by()
     wait_until(standing)
     before = standing()
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")  # as for an experiment that is a sweep
     session = TrackingSession(output_dir, None, "a")
     session.begin("a", "name", "default")
     wait_until(lambda: writers_of(output_dir) == before)
@@ -110,7 +113,7 @@ def test_it_is_begun_where_one_run_is_likely_to_be_tracked(
 ) -> None:
     begun: list[bool] = []
     monkeypatch.setattr(run, "cpu_cores", lambda: 2)
-    monkeypatch.setattr(host, "stand_by", lambda: None)
+    monkeypatch.setattr(host, "stand_by", lambda _: None)
     monkeypatch.setattr(writers, "stand_by", lambda: begun.append(True))
     monkeypatch.setattr(app, "run_with_hydra", lambda *_: 0)
     assert main(arguments) == 0
