@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import Collection
-from dataclasses import replace
 from typing import Any
 
 from runner.catalog.offload import Moves
@@ -68,7 +67,7 @@ class Pipelines:
 
     def evict_except(self, specs: Collection[PipelineSpec]) -> None:
         """Unload all pipelines but these: a 10B text encoder is freed before the UNet is loaded."""
-        bases = {_base_of(spec) for spec in specs}
+        bases = {spec.base for spec in specs}
         dropped = [spec for spec in self._live if spec not in specs]
         self._live = {spec: live for spec, live in self._live.items() if spec in specs}
         self._bases = {spec: base for spec, base in self._bases.items() if spec in bases}
@@ -131,7 +130,7 @@ class Pipelines:
         return scheduler_changes(published, pipeline.scheduler)
 
     def _base(self, spec: PipelineSpec, found: FoundCheckpoint) -> Any:
-        key = _base_of(spec)
+        key = spec.base
         if key not in self._bases:
             assert found.checked is not None, "weights are fetched before anything runs"
             base = self._read(spec, found, found.checked)
@@ -152,11 +151,6 @@ class Pipelines:
             return load(spec, found.checkpoint, checked, held=held)
         held = self._device if whole else "cpu"
         return build(spec, found.checkpoint, checked, found.random, held=held, drawn=self._device)
-
-
-def _base_of(spec: PipelineSpec) -> PipelineSpec:
-    """The part of a spec that decides the modules: all but the pipeline's class and scheduler."""
-    return replace(spec, pipeline="", scheduler=None)
 
 
 def _published_scheduler(base: Any, spec: PipelineSpec, found: FoundCheckpoint) -> Any:
