@@ -37,6 +37,7 @@ from runner.config.prompts import check_images, check_text, prompts_of_config
 from runner.config.run_config import RunConfig
 from runner.config.schema import Config
 from runner.config.seeds import seeds_of, with_drawn
+from runner.config.switches import check_channels_last, check_graphs
 from runner.config.texts import check_no_text, check_texts
 from runner.config.words import in_plain_words, no_such_key
 from runner.errors import ConfigError
@@ -46,8 +47,15 @@ from runner.system.files import fit_name
 DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 OF_THE_SWEEP = ("axes", "skip_invalid", "into")
 """Keys that say which cells there are and where they go, and nothing of a cell."""
-LATER_KEYS = ("prompt_template", "prompt_replace")
-"""Recorded where they are set: so what was recorded before them stays the same."""
+LATER_KEYS: Mapping[str, object] = {
+    "prompt_template": None,
+    "prompt_replace": None,
+    "graphs": "auto",
+    "channels_last": False,
+}
+"""Keys with their defaults, recorded where they have others: so what was recorded before them stays
+the same.
+"""
 LONGEST_EXPERIMENT = 500
 """Letters of an experiment's name that MLflow takes."""
 
@@ -198,6 +206,8 @@ def freeze(
         "threads": check_count("threads", config.threads, 1024),
         "workers": 1 if config.bench else check_count("workers", config.workers, 256),
         "batch_size": check_count("batch_size", config.batch_size, 256),
+        "graphs": check_graphs(config.graphs),
+        "channels_last": check_channels_last(config.channels_last),
         "bench": check_bench(config),
         "output_dir": output_dir,
         "composed": _recorded({**found.plain, "seeds": list(seeds)}, config.corrections),
@@ -268,7 +278,7 @@ def _recorded(plain: Mapping[str, Any], corrections: bool) -> Mapping[str, Any]:
     section, uri = plain["scheduler"], plain["tracking"]["uri"]
     newer = OPTIONS.keys() - {option.name for option in RECORDED}
     kept = {key: value for key, value in section.items() if key not in newer or value is not None}
-    left_out = {key for key in LATER_KEYS if plain.get(key) is None}
+    left_out = {key for key, default in LATER_KEYS.items() if plain.get(key) == default}
     plain = {k: value for k, value in plain.items() if k not in (*OF_THE_SWEEP, *left_out)}
     plain["scheduler"] = kept
     if section["name"] in NAMED:

@@ -129,6 +129,8 @@ def split_result(batch: Batch, ran: Ran) -> Iterator[tuple[Node, Ran]]:
                 made=own,
                 seconds=ran.seconds / count,
                 first_call=ran.first_call and number == 0,
+                graphs=None if number else ran.graphs,
+                compiled=None if number else ran.compiled,
                 repeats=tuple(seconds / count for seconds in ran.repeats),
             ),
         )

@@ -10,7 +10,7 @@ from functools import cached_property, partial
 from typing import Any, Protocol
 
 from runner.config.run_config import Bench
-from runner.engine.observer import Loaded, Observer, Ran
+from runner.engine.observer import Compiled, GraphsHeld, Loaded, Observer, Ran
 from runner.errors import RunnerError, StageError
 from runner.graph.node import Node, PipelineSpec
 from runner.graph.stage_table import MEASURE, STAGES, StageFunction
@@ -38,6 +38,14 @@ class PipelineSource(Protocol):
 
     def check_used(self, spec: PipelineSpec) -> None:
         """After a run: raises StageError where a requested setting did not take effect."""
+        ...
+
+    def pop_graphs(self, spec: PipelineSpec) -> GraphsHeld | None:
+        """The CUDA graphs of a pipeline, where they have changed since the last call."""
+        ...
+
+    def pop_compiled(self, node: Node, seconds: float) -> Compiled | None:
+        """What was compiled since the last call, in which the node took so long."""
         ...
 
     def evict_except(self, specs: Collection[PipelineSpec]) -> None:
@@ -117,7 +125,7 @@ class StageRunner:
         run: StageFunction = importlib.import_module(module).run
         call = partial(run, node, inputs, pipeline, partial(self._observer.node_step, node))
         if self._bench is not None and spec is not None and node.stage != MEASURE:
-            return self._measured(spec, call, self._bench)
+            return self._measured(node, spec, call, self._bench)
         if spec is not None:
             self._pipelines.peak_memory_bytes()
         started = time.perf_counter()
@@ -128,11 +136,18 @@ class StageRunner:
         self._pipelines.check_used(spec)
         first = spec not in self._called
         self._called.add(spec)
-        return Ran(value, seconds, first, self._pipelines.peak_memory_bytes())
+        peak, graphs = self._pipelines.peak_memory_bytes(), self._pipelines.pop_graphs(spec)
+        compiled = self._pipelines.pop_compiled(node, seconds)
+        return Ran(value, seconds, first, peak, graphs=graphs, compiled=compiled)
 
-    def _measured(self, spec: PipelineSpec, call: Callable[[], Value], bench: Bench) -> Ran:
-        for _ in range(bench.warmup):
+    def _measured(
+        self, node: Node, spec: PipelineSpec, call: Callable[[], Value], bench: Bench
+    ) -> Ran:
+        began = time.perf_counter()
+        first = 0.0
+        for number in range(bench.warmup):
             call()
+            first = first if number else time.perf_counter() - began
         self._pipelines.peak_memory_bytes()
         repeats = []
         for _ in range(bench.repeats):
@@ -141,8 +156,9 @@ class StageRunner:
             repeats.append(time.perf_counter() - started)
         self._pipelines.check_used(spec)
         self._called.add(spec)
-        peak = self._pipelines.peak_memory_bytes()
-        return Ran(value, statistics.median(repeats), False, peak, tuple(repeats))
+        peak, graphs = self._pipelines.peak_memory_bytes(), self._pipelines.pop_graphs(spec)
+        compiled = self._pipelines.pop_compiled(node, first or repeats[0])
+        return Ran(value, statistics.median(repeats), False, peak, tuple(repeats), graphs, compiled)
 
 
 def _failed(node: Node, error: Exception, advice: str = "") -> StageError:

@@ -18,6 +18,7 @@ from runner.planning.metrics import against_baseline
 from runner.planning.profile import ExecutionProfile
 from runner.planning.request import ImageRequest
 from runner.planning.scheduling import SettledScheduler, settle_scheduler
+from runner.planning.specs import channels_last
 from runner.system.text import pluralize
 from runner.weights.find import FoundWeights
 
@@ -124,7 +125,12 @@ class Plan:
                 for role, found in self.weights.checkpoints.items()
             },
             "offload.mode": None if run.offload.chosen else run.offload.name,
+            **({} if run.channels_last is not None else {"channels_last": self._channels_last}),
         }
+
+    @property
+    def _channels_last(self) -> str:
+        return str(channels_last(self.run, "decoder", self.device.partition(":")[0]))
 
     @property
     def _is_batched(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import subprocess
@@ -129,6 +130,18 @@ def accelerators() -> int:
     if visible is not None:
         return max(1, len([device for device in visible.split(",") if device.strip()]))
     return max(1, len(list(Path("/dev").glob("nvidia[0-9]*"))))
+
+
+def processor() -> str:
+    """The processor's name, and a hash of what it can do, as far as the system tells."""
+    try:
+        first = Path("/proc/cpuinfo").read_text().partition("\n\n")[0]
+    except OSError:
+        return platform.processor() or platform.machine()
+    told = dict(line.split(":", 1) for line in first.splitlines() if ":" in line)
+    told = {name.strip(): value.strip() for name, value in told.items()}
+    can = hashlib.sha256(told.get("flags", told.get("Features", "")).encode()).hexdigest()[:8]
+    return f"{told.get('model name', platform.machine())} ({can})"
 
 
 def device_memory(device: str) -> int | None:

@@ -27,8 +27,9 @@ from runner.runs.grown import joined_lines
 from runner.runs.prepare import look_up_run, look_up_sweep
 from runner.system.machine import check_installed, device_memory
 from runner.system.signals import leave, signals
-from runner.system.text import format_bytes, pluralize
+from runner.system.text import duration, format_bytes, pluralize
 from runner.verbs.joining import joining
+from runner.verbs.plan_compile import compile_lines, graphs_lines
 from runner.verbs.plan_weights import weights_lines
 from runner.workers.choose import worker_count
 
@@ -140,6 +141,8 @@ def sweep_text(sweep: SweepPlan) -> str:
     lines += [f"  warning, {pluralize(n, 'cell')}: {warning}" for warning, n in noted.items()]
     said = Counter(line for plan in sweep.plans for line in _correction_lines(plan))
     lines += [f"  {pluralize(n, 'cell')}: {line}" for line, n in said.items()]
+    said = Counter(line for plan in sweep.plans for line in graphs_lines(plan))
+    lines += [f"  {pluralize(n, 'cell')}: {line}" for line, n in said.items()]
     lines.append("models")
     lines += weights_lines(sweep.checkpoints)
     lines += _memory_of_largest(sweep.plans)
@@ -154,6 +157,7 @@ def sweep_text(sweep: SweepPlan) -> str:
     first = sweep.plans[0].run
     estimate = Estimator(results_dir(first.output_dir)).estimate(missing, first.bench)
     lines += ["time", f"  {estimate_text(estimate, _workers(sweep.plans, missing))}"]
+    lines += [f"  {line}" for line in compile_lines(sweep.plans)]
     return "\n".join(lines)
 
 
@@ -179,13 +183,6 @@ def estimate_text(estimate: Estimate, workers: int = 1) -> str:
     if estimate.unknown:
         about += f"; {pluralize(estimate.unknown, 'stage')} of kinds that were never run here"
     return about
-
-
-def duration(seconds: float) -> str:
-    """1.2 s, 3 min, 2.5 h."""
-    if seconds < 100:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def stored_nodes(sweep: SweepPlan) -> list[Node]:
@@ -217,6 +214,7 @@ def plan_text(plan: Plan) -> str:
         f"offload {run.offload.name}, device {plan.device}, "
         f"{pluralize(plan.threads, 'CPU thread')} ({plan.threads_reason})",
     ]
+    lines += [f"  {line}" for line in (*graphs_lines(plan), *compile_lines([plan]))]
     lines += [f"  {changed}" for changed in [plan.scheduler.changed] if changed]
     lines += [f"  {line}" for line in _correction_lines(plan)]
     lines += [f"  warning: {warning}" for warning in plan.warnings]

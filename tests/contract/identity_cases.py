@@ -16,6 +16,7 @@ from runner.catalog.versions import VERSIONS
 from runner.config.choices import (
     CacheMode,
     CompileMode,
+    Graphs,
     NegativeFor,
     Precision,
     Progress,
@@ -80,6 +81,7 @@ DECIDES_PIXELS: dict[str, list[tuple[str, list[Any]]]] = {
         CompileConfig(CompileMode.default, fullgraph=True),
         CompileConfig(channels_last=True),
     ])],
+    "channels_last": [("mini", [True])],
     "precision": [
         ("mini", [
             PrecisionConfig(prior=Precision.bf16),
@@ -148,6 +150,7 @@ DOES_NOT: dict[str, list[Any]] = {
     "flags": [("--config-dir", "/elsewhere")],
     "objective": [("seconds",)],
     "batch_size": [1],
+    "graphs": list(Graphs),
     "bench": [Bench(warmup=0, repeats=2)],
     "threads": [3],
     "workers": [3],
@@ -166,6 +169,7 @@ DOES_NOT: dict[str, list[Any]] = {
 BY_CONTENT = {"weights"}
 
 NOT_HERE: list[tuple[str, str, Any]] = [
+    ("mini", "channels_last", None),  # on CUDA alone
     *((base, "corrections", False) for base in ("mini", "hub", "2.1", "interpolate")),
     ("3", "seeding", Seeding.shared),
     ("3", "prior", PriorConfig(num_inference_steps=7)),

@@ -18,6 +18,7 @@ from runner.engine.observer import Loaded, NodeResult, Observer
 from runner.engine.store import Store
 from runner.engine.workers import in_process
 from runner.graph.node import PipelineSpec
+from runner.pipelines.cuda_graphs import choose_graphs
 from runner.pipelines.offload import OffloadChoice, choose_offload, free_bytes
 from runner.pipelines.pipelines import Pipelines
 from runner.planning.memory import footprints_of
@@ -101,15 +102,20 @@ def opened(plan: Plan, *, keep_all: bool = False) -> Watched:
     device = settle_device(plan.run.device)
     found = plan.weights.checkpoints.values()
     held = footprints_of(plan, len(plan.images))
-    offload: OffloadChoice = choose_offload(plan.run.offload, device, held, free_bytes(device))
-    return Watched(found, device, offload, keep_all=keep_all)
+    free = free_bytes(device)
+    offload: OffloadChoice = choose_offload(plan.run.offload, device, held, free)
+    graphs = choose_graphs(plan.run.graphs, device, offload.mode, held, free)
+    return Watched(found, device, offload, graphs, keep_all=keep_all)
 
 
 def drawn(plan: Plan, pipelines: Pipelines) -> Drawn:
     """Run a plan. Raises what made a stage fail."""
     made = Drawn()
     store = Store(cache_dir(plan.run) / "results", plan.run.cache)
-    outcome = execute(plan.graph, in_process(lambda: pipelines), store, [made])
+    batch_size = plan.profile.batch_size
+    outcome = execute(
+        plan.graph, in_process(lambda: pipelines), store, [made], batch_size=batch_size
+    )
     for error in outcome.failed.values():
         raise error
     return made

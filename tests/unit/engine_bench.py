@@ -14,7 +14,7 @@ import torch
 
 from runner.config.choices import CacheMode
 from runner.engine.execute import execute
-from runner.engine.observer import Loaded, NodeResult, Observer, Ran
+from runner.engine.observer import Compiled, GraphsHeld, Loaded, NodeResult, Observer, Ran
 from runner.engine.outcome import Outcome
 from runner.engine.results import Made
 from runner.engine.store import Store
@@ -62,6 +62,12 @@ class Source:
 
     def check_used(self, spec: PipelineSpec) -> None:
         self.log.append(("check", spec.pipeline))
+
+    def pop_graphs(self, spec: PipelineSpec) -> GraphsHeld | None:
+        return None
+
+    def pop_compiled(self, node: Node, seconds: float) -> Compiled | None:
+        return None
 
     def evict_except(self, specs: Collection[PipelineSpec]) -> None:
         self.log.append(("keep", {spec.pipeline for spec in specs}))

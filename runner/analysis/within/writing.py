@@ -24,15 +24,21 @@ MOST_LINES = 24
 
 
 def folder_name(
-    by: Sequence[str], within: Sequence[str], where: Sequence[str], others: Sequence[str]
+    by: Sequence[str],
+    within: Sequence[str],
+    where: Sequence[str],
+    others: Sequence[str],
+    baseline: Sequence[str] = (),
 ) -> str:
     """The folder of such a comparison: that of another question has another name.
 
     Args:
         others: names of further sweeps that are compared with the first.
+        baseline: and what else is asked otherwise than the sweep's own config does.
     """
     parts = [*axis_names(by), *(["within", *axis_names(within)] if within else [])]
     parts += ["where", *where] if where else []
+    parts += baseline
     parts += ["with", *others] if others else []
     return folder_named(FOLDER, *parts)
 
