@@ -14,7 +14,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from runner.catalog.versions import IN_BATCHES
 from runner.config.choices import NegativeFor, Progress, Resize, Retry, Seeding
 from runner.config.groups import (
     AttentionConfig,
@@ -208,9 +207,9 @@ class Config:
     )
     batch_size: Any = key(
         1,
-        f"Images of Kandinsky {IN_BATCHES} in one call. Above 1 the last bits of an image depend "
-        "on the others in its call, so such results are stored apart. `auto`: 8 on an "
-        "accelerator, else 1.",
+        "Images in one call, at most, and texts. Above 1 the last bits of an image depend on the "
+        "others in its call, so such results are stored apart. `auto`: as many as the memory of "
+        "an accelerator holds, as measured; 1 on a CPU.",
         takes="auto, or a whole number, 1 to 256",
         profile="batch_size",
     )

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+from runner.engine.batch_sizes import BatchSizes
 from runner.engine.batching import Batch, Batching, split_result
 from runner.engine.needs import count_uses, is_image, needed_and_missing, pictures_of
 from runner.engine.observer import NodeResult, Observer, Observers, Ran
@@ -34,7 +35,7 @@ def execute(
     observers: Sequence[Observer],
     *,
     between: Callable[[], None] = lambda: None,
-    batch_size: int = 1,
+    batch_sizes: BatchSizes | None = None,
 ) -> Outcome:
     """Run all nodes that are needed and have no stored result, in the graph's order.
 
@@ -45,10 +46,10 @@ def execute(
         observers: notified in this order. An exception in one ends the run.
         between: called before each node. An exception in it ends the run, once the running nodes
             are done.
-        batch_size: nodes in a batch, at most.
+        batch_sizes: how many nodes are run together; None: each alone.
     """
     return _GraphRun(
-        graph, open_workers, store, Observers(observers), between, batch_size
+        graph, open_workers, store, Observers(observers), between, batch_sizes or BatchSizes(1)
     ).execute()
 
 
@@ -62,10 +63,10 @@ class _GraphRun:
         store: Store,
         observers: Observers,
         between: Callable[[], None],
-        batch_size: int,
+        batch_sizes: BatchSizes,
     ) -> None:
         self._store = store
-        self._batching = Batching(batch_size)
+        self._batching = Batching(batch_sizes)
         self._observers = observers
         self._open_workers = open_workers
         self._between = between
@@ -146,8 +147,9 @@ class _GraphRun:
             self._make_first([node.inputs[name] for name, made in inputs.items() if made is None])
             self._schedule(node, list(node.inputs.values()))
             return True
+        is_idle = self._at_work.has_idle()  # first: a batch leaves something for every worker
         members = self._batching.fill(node, self._behind_first(), self._can_run)
-        if not (self._at_work.has_idle() or self._can_wait(members)):
+        if not (is_idle or self._can_wait(members)):
             return False
         self._take_from_line(members)
         work = self._batching.begin(members)
@@ -217,7 +219,7 @@ class _GraphRun:
             return
         if isinstance(done, StorageError):
             raise done  # the next node's result could not be stored either
-        batch = self._batching.end(node)
+        batch = self._batching.end(node, done)
         if batch is not None:
             self._take_batch(batch, done)
         else:
@@ -225,8 +227,7 @@ class _GraphRun:
 
     def _take_batch(self, batch: Batch, done: Ran | RunnerError) -> None:
         if isinstance(done, RunnerError):
-            # Running each member alone shows which of them fails.
-            self._batching.separate(batch.members)
+            self._batching.divide(batch, done, self._observers)
             for member in batch.members:
                 heapq.heappush(self._ready, self._rank[member.key])
             return

@@ -66,6 +66,10 @@ class Ran:
         repeats: with `bench=true`, the seconds of each repetition; `seconds` is their median.
         graphs: the CUDA graphs, where the run has changed them.
         compiled: what was compiled meanwhile, where anything was.
+        memory: of the device before the run, in bytes: what was held, and all that this process
+            could hold; None without an accelerator.
+        together: how many nodes ran in one call with it, itself counted; seconds are its share.
+        joules: with `bench=true`, the energy of one repetition; None where no device tells it.
     """
 
     made: Made
@@ -75,6 +79,9 @@ class Ran:
     repeats: tuple[float, ...] = ()
     graphs: GraphsHeld | None = None
     compiled: Compiled | None = None
+    memory: tuple[int, int] | None = None
+    joules: float | None = None
+    together: int = 1
 
 
 @dataclass(frozen=True)

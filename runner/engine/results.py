@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from runner.errors import StorageError
-from runner.graph.stage_table import ResultKind
+from runner.graph.stage_table import PART_OF, ResultKind
 from runner.graph.values import Scores, Value
 
 if TYPE_CHECKING:
@@ -64,11 +64,11 @@ def encode(kind: ResultKind, made: Made) -> Encoded:
     if kind is ResultKind.scores:
         assert isinstance(made, Scores)
         return Encoded(kind, json.dumps(dict(made.values)).encode(), made)
+    if kind in PART_OF:
+        assert isinstance(made, list)
+        return Encoded(kind, _packed([encode(PART_OF[kind], one).content for one in made]), made)
     from runner.images.png import png_bytes
 
-    if kind is ResultKind.images:
-        assert isinstance(made, list)
-        return Encoded(kind, _packed([png_bytes(image) for image in made]), made)
     assert not isinstance(made, dict | Scores | list)
     return Encoded(kind, png_bytes(made), made)
 
@@ -86,11 +86,12 @@ def decode(made: Made) -> Value:
         return tensors
     if made.kind is ResultKind.scores:
         return Scores(json.loads(made.content))
+    if made.kind in PART_OF:
+        parts: list[Any] = [decode(one) for one in split_batch(made)]
+        return parts
     from runner.images.png import DamagedPictureError, image_of_png
 
     try:
-        if made.kind is ResultKind.images:
-            return [image_of_png(content) for content in _unpacked(made.content)]
         return image_of_png(made.content)
     except DamagedPictureError as error:
         raise StorageError(f"a stored picture {error}; cache=refresh makes it anew") from error
@@ -107,9 +108,9 @@ def picture_facts(picture: Encoded) -> PictureFacts:
 
 
 def split_batch(made: Made) -> list[Made]:
-    """The images of a batch, in the form they came in: values, or bytes, which stay encoded."""
+    """The results of a batch, in the form they came in: values, or bytes, which stay encoded."""
     if isinstance(made, Encoded):
-        return [Encoded(ResultKind.image, content) for content in _unpacked(made.content)]
+        return [Encoded(PART_OF[made.kind], content) for content in _unpacked(made.content)]
     assert isinstance(made, list)
     return list(made)
 

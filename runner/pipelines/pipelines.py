@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,9 @@ from runner.pipelines.cuda_graphs import (
     drop_graphs,
     held_graphs,
 )
-from runner.pipelines.device import free_memory, peak_memory_bytes
+from runner.pipelines.device import free_memory, memory_bytes, peak_memory_bytes
+from runner.pipelines.energy import Counter as EnergyCounter
+from runner.pipelines.energy import open_counter
 from runner.pipelines.load import load, pipeline_class
 from runner.pipelines.offload import OffloadChoice, place, prefetches
 from runner.pipelines.random_weights import build
@@ -158,6 +161,18 @@ class Pipelines:
         if self._code is not None:
             note_first_call(self._code, node, seconds, compiled=new["made"] > 0)
         return Compiled(new["made"], new["taken"], self._code is not None)
+
+    def memory(self) -> tuple[int, int] | None:
+        """Device memory that is held, and all that could be, in bytes; None on a CPU."""
+        return memory_bytes(self._device)
+
+    def joules(self) -> float | None:
+        """The reading of the device's energy counter; None where it has none."""
+        return None if self._energy is None else self._energy()
+
+    @cached_property
+    def _energy(self) -> EnergyCounter | None:
+        return open_counter(self._device)
 
     def _assembled(self, spec: PipelineSpec) -> Any:
         """The spec's pipeline class and scheduler, with modules shared between pipelines."""

@@ -20,7 +20,7 @@ def footprints_of(plan: Plan, images: int) -> list[Footprint]:
     Args:
         images: of all plans that are run together.
     """
-    pixels = plan.height * plan.width * min(plan.profile.batch_size, images)
+    pixels = plan.height * plan.width * min(plan.profile.batch_size or 1, images)
     captured, _ = graphs_settled(plan.run, plan.device)
     return [
         replace(

@@ -36,7 +36,7 @@ class NodeMaker:
     Attributes:
         pictures: by config key ("inputs.image", "interpolate.items[1].image").
         device: kind of device: cpu, cuda or mps.
-        batch_size: images in one call, at most.
+        batch_size: images in one call, at most; None: as many as memory allows.
         kept: the faults of diffusers that act on the cell and are not corrected.
     """
 
@@ -45,7 +45,7 @@ class NodeMaker:
     pictures: Mapping[str, InputImage]
     libraries: Mapping[str, str]
     device: str
-    batch_size: int = 1
+    batch_size: int | None = 1
     kept: tuple[Fault, ...] = ()
 
     def measure(

@@ -53,6 +53,8 @@ class NodeFactory(NodeMaker):
             params["guidance_scale"] = UNGUIDED
         if away_from is not None and self.run.prior.guidance_scale > UNGUIDED:
             params[AWAY_FROM] = away_from
+        if negative_prompt is None:  # else diffusers puts both texts into one call
+            params |= self._batched()
         return self._node(
             "prior",
             params,
@@ -97,7 +99,12 @@ class NodeFactory(NodeMaker):
         """Text to image embedding, starting from a picture's own embedding."""
         return self._node(
             "prior_from_image",
-            {"prompt": prompt, "strength": strength, **self._prior_sampling(image)},
+            {
+                "prompt": prompt,
+                "strength": strength,
+                **self._prior_sampling(image),
+                **self._batched(),
+            },
             self._pipeline("prior"),
             f"{shorten(prompt)} · seed {image.seed}",
             {"image": picture, **({GENERATOR: before} if before is not None else {})},
@@ -128,6 +135,8 @@ class NodeFactory(NodeMaker):
             "negative_prompt": run.negative_prompt if is_guided else None,
             **self._uncorrected(Fault.texts_filled_up),
         }
+        if UNCORRECTED not in params:
+            params |= self._batched()
         stage = run.version.text_stage
         return self._node(stage, params, self._pipeline("text"), shorten(image.prompt))
 
@@ -187,8 +196,9 @@ class NodeFactory(NodeMaker):
         params |= self._uncorrected(
             Fault.sizes_exchanged, Fault.noise_of_its_own, Fault.mask_grown, Fault.guidance_raised
         )
-        if self.batch_size > 1 and run.task.name in run.version.batched_tasks:
-            params[BATCHED_PARAM] = True
+        if UNCORRECTED not in params and Fault.pictures_not_fitted not in self.kept:
+            # Stretched pictures and masks are not given to several images at once.
+            params |= self._batched(list(run.version.batch_shares) or True)
         label = inputs["prior"].label if run.task.mixes else image.label
         return self._node("decode", params, self._pipeline("decoder"), label, inputs)
 
@@ -200,6 +210,11 @@ class NodeFactory(NodeMaker):
         """The parameter that tells a stage which of these faults it keeps."""
         names: list[Plain] = [fault.name for fault in self.kept if fault in faults]
         return {UNCORRECTED: names} if names else {}
+
+    def _batched(self, how: Plain = True) -> dict[str, Plain]:
+        """The parameter of a node that may be run with others, where the cell has batches."""
+        has = self.batch_size is None or self.batch_size > 1
+        return {BATCHED_PARAM: how} if has else {}
 
     def _is_kept_as_it_is(self, picture: InputImage, image: ImageRequest) -> bool:
         has_size = (picture.width, picture.height) == (image.width, image.height)

@@ -46,7 +46,7 @@ class Plan:
         faults: the faults of diffusers that act on this cell, corrected or kept.
         device: "cpu", "cuda", "cuda:N" or "mps".
         threads: CPU threads; `threads_reason` says why, for the log.
-        batch_size: images in one call, at most, for tasks that can be batched.
+        batch_size: images in one call, at most; None: as many as the device's memory holds.
         cut_texts: texts that are longer than an encoder reads.
         warnings: what the user should know, although the cell can be run.
     """
@@ -63,7 +63,7 @@ class Plan:
     device: str
     threads: int
     threads_reason: str
-    batch_size: int
+    batch_size: int | None
     warnings: tuple[str, ...]
     cut_texts: tuple[CutText, ...] = ()
 
@@ -118,7 +118,7 @@ class Plan:
             "device": self.device,
             "threads": str(self.threads),
             "cache.mode": run.cache.name,
-            "batch_size": str(self.batch_size),
+            "batch_size": str(self.batch_size or "auto"),
             "workers": None,
             **{
                 f"weights.{role}.revision": found.revision or "null"
@@ -134,7 +134,7 @@ class Plan:
 
     @property
     def _is_batched(self) -> bool:
-        return any(image.node.params.get(BATCHED_PARAM) for image in self.images)
+        return self.batch_size != 1 and any(BATCHED_PARAM in node.params for node in self.graph)
 
     @property
     def compared(self) -> tuple[FoundMetric, ...]:

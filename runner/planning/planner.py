@@ -52,8 +52,6 @@ SMALL_MODEL_PARAMETERS = 50_000_000
 longer than they compute, and while another process keeps a core busy they are up to 60 times
 slower."""
 
-AUTO_BATCH = 8
-"""Images a call on an accelerator by default; one by one after running out of memory."""
 CACHE = ".cache"
 CHECKING = "checking the weights: large files are read whole once, and their hashes remembered"
 
@@ -117,7 +115,8 @@ class Planner:
     ) -> Plan:
         """Build the nodes of each image and of its metrics."""
         run, metrics, device = asked.run, asked.metrics, asked.device
-        batch_size = run.batch_size or (1 if device == "cpu" else AUTO_BATCH)
+        # On a CPU an image of a larger call takes as long as one alone (docs/performance.md).
+        batch_size = 1 if run.batch_size is None and device == "cpu" else run.batch_size
         used = without_unused(run)
         faults = find_faults(used, asked.pictures, height, width)
         nodes = self._nodes(used, weights, asked.pictures, faults, device, batch_size)
@@ -179,7 +178,7 @@ class Planner:
         pictures: Mapping[str, InputImage],
         faults: tuple[Fault, ...],
         device: str,
-        batch_size: int,
+        batch_size: int | None,
     ) -> NodeFactory:
         kind = device.partition(":")[0]
         kept = () if run.corrections else faults

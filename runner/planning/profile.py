@@ -23,7 +23,8 @@ class ExecutionProfile:
         device: "cpu", "cuda", "cuda:N" or "mps".
         threads: CPU threads.
         workers: processes that run stages; None: chosen by machine and amount of work.
-        batch_size: images in one call, at most; 1 where nothing of the cell is batched.
+        batch_size: images in one call, at most; None: as many as the device's memory holds; 1 where
+            nothing of the cell is batched.
         graphs: whether denoisers run as CUDA graphs.
     """
 
@@ -33,11 +34,13 @@ class ExecutionProfile:
     workers: int | None
     offload: Offload
     bench: Bench | None
-    batch_size: int
+    batch_size: int | None
     graphs: Graphs = Graphs.auto
 
     @classmethod
-    def of(cls, run: RunConfig, device: str, threads: int, batch_size: int) -> ExecutionProfile:
+    def of(
+        cls, run: RunConfig, device: str, threads: int, batch_size: int | None
+    ) -> ExecutionProfile:
         """The profile of a config, with the values that its plan settled."""
         return cls(
             run.cache, device, threads, run.workers, run.offload, run.bench, batch_size, run.graphs
@@ -55,7 +58,7 @@ class ExecutionProfile:
             ("workers", self.workers),
             ("offload", self.offload.name),
             ("bench", self.bench),
-            ("batch_size", self.batch_size),
+            ("batch_size", self.batch_size or "auto"),
         )
 
 

@@ -101,6 +101,10 @@ class RunLog(Observer):
         if result.ran.repeats:
             metrics[f"seconds_{stage}_fastest"] = min(result.ran.repeats)
             metrics[f"seconds_{stage}_slowest"] = max(result.ran.repeats)
+        if result.ran.together > 1:
+            metrics[f"together_{stage}"] = result.ran.together
+        if result.ran.joules is not None:
+            metrics[f"joules_{stage}"] = result.ran.joules
         if result.ran.first_call:
             # The first call pays for compiling and warm-up: kept apart from later calls.
             metrics[f"seconds_{stage}_first_call"] = result.ran.seconds

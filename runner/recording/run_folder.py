@@ -79,6 +79,8 @@ class RunFolder(Observer):
         self._seconds: dict[str, float] = {}
         self._peaks: dict[str, int] = {}
         self._repeats: dict[str, Sequence[float]] = {}
+        self._joules: dict[str, float] = {}
+        self._together: dict[str, int] = {}
         self._written = 0.0
         # By number: workers finish them in any order.
         self._saved: dict[int, SavedImage] = {}
@@ -117,6 +119,10 @@ class RunFolder(Observer):
             self._peaks[node.key] = result.ran.peak_memory_bytes
         if result.ran.repeats:
             self._repeats[node.key] = result.ran.repeats
+        if result.ran.together > 1:
+            self._together[node.key] = result.ran.together
+        if result.ran.joules is not None:
+            self._joules[node.key] = result.ran.joules
         self._seconds[node.key] = 0.0 if result.reused else result.ran.seconds
         if STAGES[node.stage].result is ResultKind.scores:
             self._note_scores(result)
@@ -201,6 +207,14 @@ class RunFolder(Observer):
                 name: [round(seconds, 4) for seconds in self._repeats[n.key]]
                 for name, n in nodes.items()
                 if n.key in self._repeats
+            },
+            joules={
+                name: round(self._joules[n.key], 2)
+                for name, n in nodes.items()
+                if n.key in self._joules
+            },
+            together={
+                name: self._together[n.key] for name, n in nodes.items() if n.key in self._together
             },
             steps=int(work_of(result.node)[1]),
             peak_device_mb=max(

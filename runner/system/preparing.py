@@ -11,6 +11,8 @@ from contextlib import contextmanager
 SECONDS_UNTOLD, SECONDS_BETWEEN = 5.0, 5.0
 """How long nothing is said, and then until it is said again."""
 
+MANY = 50
+"""Cells from which on it is said: fewer take seconds, however slow the machine is."""
 SILENT = ("quiet", "json")
 """Values of `progress` with which nobody reads lines."""
 
@@ -28,7 +30,7 @@ class Preparing:
         self._what = what
         self._cells = cells
         self._done = 0
-        silent = progress in SILENT
+        silent = progress in SILENT or cells < MANY
         self._next = float("inf") if silent else time.monotonic() + SECONDS_UNTOLD
 
     def step(self) -> None:

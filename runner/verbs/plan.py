@@ -18,6 +18,7 @@ from runner.engine.store import Store
 from runner.errors import ConfigError
 from runner.graph.graph import Graph
 from runner.graph.node import Node
+from runner.planning.batches import batch_lines
 from runner.planning.memory import reckoned, weights_bytes
 from runner.planning.plan import Plan
 from runner.planning.planner import results_dir
@@ -217,6 +218,7 @@ def plan_text(plan: Plan) -> str:
     lines += [f"  {line}" for line in (*graphs_lines(plan), *compile_lines([plan]))]
     lines += [f"  {changed}" for changed in [plan.scheduler.changed] if changed]
     lines += [f"  {line}" for line in _correction_lines(plan)]
+    lines += [f"  {line}" for line in batch_lines(plan)]
     lines += [f"  warning: {warning}" for warning in plan.warnings]
     lines.append("weights")
     lines += weights_lines(plan.weights.checkpoints.values())
@@ -239,7 +241,7 @@ def _memory_of_largest(plans: Sequence[Plan]) -> list[str]:
     alike = {}
     for p in plans:
         found = tuple((f.repo, f.variant, f.random) for f in p.weights.checkpoints.values())
-        batch = min(p.profile.batch_size, len(p.images))
+        batch = min(p.profile.batch_size or 1, len(p.images))
         alike[found, repr(p.run.precision), p.width, p.height, batch] = p
     largest = max(alike.values(), key=lambda plan: sum(reckoned(plan).values()))
     whose = " for the largest cell" if len(alike) > 1 else ""

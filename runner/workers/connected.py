@@ -17,7 +17,7 @@ from typing import Any
 
 from runner.engine.observer import Observer, Ran
 from runner.engine.results import Made
-from runner.errors import RunnerError, StageError
+from runner.errors import BatchTooLargeError, RunnerError, StageError
 from runner.graph.node import Node, PipelineSpec
 from runner.workers.messages import (
     Failed,
@@ -271,6 +271,6 @@ def result_of(message: Ran | Failed) -> Ran | RunnerError:
     """A worker's last message about a node, as a result or an error for the engine."""
     if isinstance(message, Ran):
         return message
-    error = StageError(message.error)
+    error = (BatchTooLargeError if message.too_large else StageError)(message.error)
     error.__cause__ = WorkerTraceback(message.traceback)
     return error

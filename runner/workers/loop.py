@@ -19,7 +19,7 @@ from queue import Empty, SimpleQueue
 from runner.engine.observer import Loaded, Observer, Ran
 from runner.engine.results import Made, decode, encode
 from runner.engine.stage_runner import StageRunner
-from runner.errors import RunnerError, StorageError
+from runner.errors import BatchTooLargeError, RunnerError, StorageError
 from runner.graph.node import Node
 from runner.graph.stage_table import STAGES
 from runner.workers.messages import (
@@ -96,7 +96,8 @@ def encoded(node: Node, ended: Ran | Failed) -> Ran | Failed:
 
 
 def _failure(error: Exception) -> Failed:
-    return Failed(str(error), "".join(traceback.format_exception(error)))
+    said = "".join(traceback.format_exception(error))
+    return Failed(str(error), said, isinstance(error, BatchTooLargeError))
 
 
 class Inbox:

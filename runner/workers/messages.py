@@ -89,10 +89,15 @@ class Relieved:
 
 @dataclass(frozen=True)
 class Failed:
-    """From a worker: a node's error, and its traceback as text."""
+    """From a worker: a node's error, and its traceback as text.
+
+    Attributes:
+        too_large: whether it is a BatchTooLargeError.
+    """
 
     error: str
     traceback: str
+    too_large: bool = False
 
 
 @dataclass(frozen=True)

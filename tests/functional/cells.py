@@ -13,6 +13,7 @@ from helpers.pixels import Pixels, pixels
 from runner.catalog import versions
 from runner.config.hydra import tree
 from runner.config.resolve import resolve
+from runner.engine.batch_sizes import BatchSizes
 from runner.engine.execute import execute
 from runner.engine.observer import Loaded, NodeResult, Observer
 from runner.engine.store import Store
@@ -50,6 +51,10 @@ class Drawn(Observer):
         value = self.results[-1].value
         assert isinstance(value, Image.Image)
         return pixels(value)
+
+    def of(self, stage: str) -> list[NodeResult]:
+        """The results of a stage."""
+        return [result for result in self.results if result.node.stage == stage]
 
     def read_back(self, name: str) -> Any:
         """One fact of every pipeline's read-back, module -> value, in one dictionary."""
@@ -112,10 +117,9 @@ def drawn(plan: Plan, pipelines: Pipelines) -> Drawn:
     """Run a plan. Raises what made a stage fail."""
     made = Drawn()
     store = Store(cache_dir(plan.run) / "results", plan.run.cache)
-    batch_size = plan.profile.batch_size
-    outcome = execute(
-        plan.graph, in_process(lambda: pipelines), store, [made], batch_size=batch_size
-    )
+    sizes = BatchSizes(plan.profile.batch_size)
+    opening = in_process(lambda: pipelines)
+    outcome = execute(plan.graph, opening, store, [made], batch_sizes=sizes)
     for error in outcome.failed.values():
         raise error
     return made

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from functional.made import STEPS
 from helpers.manifests import read_manifest
@@ -88,6 +89,35 @@ def test_a_batch_has_the_pictures_that_are_made_alone(
     assert len(set(auto.hashes)) == 8
     keys = [cell.images[0]["stage_keys"]["decode"] for cell in (alone, auto)]
     assert keys[0] != keys[1]  # `auto` is a batch here, and kept apart
+
+
+def test_auto_fills_the_memory_that_there_is(sweep: Sweep) -> None:
+    """Calls grow from the reckoned size, and halve where the memory is less than it seemed."""
+    given = ("batch_size=auto", "seeds=range(0,24)", "cache=off", "workers=1")
+    (free,) = sweep(*given)
+    assert max(image["together"]["decode"] for image in free.images) > 8, (
+        "larger than a first call of which nothing is reckoned"
+    )
+    peaks = {image["peak_device_mb"] for image in free.images}
+    # Room for what is held and for about three images: less than the driver says is free.
+    total = torch.cuda.get_device_properties(0).total_memory / 2**20
+    torch.cuda.empty_cache()
+    torch.cuda.set_per_process_memory_fraction(min(peaks) / total / 2)
+    try:
+        (crowded,) = sweep(*given, "resume=false")
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    assert crowded.manifest["status"] == "FINISHED"
+    assert furthest_of(free, crowded) <= BATCHED["fp32"]
+
+
+def test_joules_are_measured_where_the_card_tells_them(sweep: Sweep) -> None:
+    pytest.importorskip("pynvml")
+    (cell,) = sweep("bench=true", "repeats=60", "seeds=[0]")
+    (image,) = cell.images
+    assert image["joules"]["decode"] > 1
+    watts = image["joules"]["decode"] / image["took"]["decode"]
+    assert 10 < watts < 2000
 
 
 def test_offload_modes_of_one_sweep_draw_the_same(sweep: Sweep) -> None:

@@ -60,6 +60,12 @@ class Source:
         self.log.append(("peak", None))
         return PEAK
 
+    def memory(self) -> tuple[int, int] | None:
+        return None
+
+    def joules(self) -> float | None:
+        return None
+
     def check_used(self, spec: PipelineSpec) -> None:
         self.log.append(("check", spec.pipeline))
 

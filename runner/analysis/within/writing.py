@@ -9,8 +9,8 @@ from typing import Any
 from runner.analysis.comparison import latex, markdown, terminal
 from runner.analysis.comparison.labels import axis_names
 from runner.analysis.comparison.writing import FOLDER, encoded, plot_stems, write_files
+from runner.analysis.costs import COSTS
 from runner.analysis.figure_config import FigureConfig
-from runner.analysis.results import COSTS
 from runner.analysis.spreadsheet import csv_text
 from runner.analysis.timing import NOT_MEASURED
 from runner.analysis.together import folder_named
