@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -36,7 +37,11 @@ def open_workers(plans: Sequence[Plan], cluster: Cluster | None = None) -> OpenW
             return _elsewhere(cluster, opening, nodes, observer, cache_dir(plans[0].run))
         count, reason = worker_count(plans, nodes)
         observer.workers_begun(count, f"{pluralize(count, 'worker')} ({reason})")
-        if count == 1 and not needs_own_process(opening.profile.device):
+        if (
+            count == 1
+            and not needs_own_process(opening.profile.device)
+            and not _imports_elsewhere()
+        ):
             host.stand_down()
             return in_process(lambda: open_pipelines(opening), opening.profile.bench)(
                 nodes, observer
@@ -85,6 +90,13 @@ def needs_own_process(device: str) -> bool:
     it does other work. A CPU is busy with that work itself, and starts sooner without one.
     """
     return device.partition(":")[0] == "cuda"
+
+
+def _imports_elsewhere() -> bool:
+    """Whether a process that stands by has begun the imports, and this one has not: nothing is
+    imported twice.
+    """
+    return host.stands_by() and "torch" not in sys.modules
 
 
 def _work(nodes: Sequence[Node]) -> int:
