@@ -21,7 +21,7 @@ from runner.pipelines.compilation import code_counts
 from runner.pipelines.cuda_graphs import held_graphs
 from runner.pipelines.device import free_memory
 from runner.pipelines.offload import free_bytes
-from runner.pipelines.pipelines import Pipelines, base_of, is_compiled
+from runner.pipelines.pipelines import Pipelines, is_compiled
 from runner.system.machine import available_memory
 from runner.weights.found import FoundCheckpoint
 
@@ -79,7 +79,7 @@ class KeptPipelines(Pipelines):
             return
         kept = {spec for spec, source in before._sources.items() if source.is_unchanged}
         self._bases = {spec: base for spec, base in before._bases.items() if spec in kept}
-        self._live = {spec: one for spec, one in before._live.items() if base_of(spec) in kept}
+        self._live = {spec: one for spec, one in before._live.items() if spec.base in kept}
         self._sources = {spec: before._sources[spec] for spec in self._bases}
         whole = len(self._bases) == len(before._bases)
         before._bases, before._live = {}, {}
@@ -96,7 +96,7 @@ class KeptPipelines(Pipelines):
 
     def get(self, spec: PipelineSpec) -> Any:
         """See `Pipelines.get`. What a command finds loaded is read back and checked for it."""
-        if base_of(spec) not in self._bases:
+        if spec.base not in self._bases:
             self._make_room(spec)
         if spec in self._live and spec not in self._told:
             self._loaded.append(self._read_again(spec))
@@ -133,7 +133,7 @@ class KeptPipelines(Pipelines):
     def _base(self, spec: PipelineSpec, found: FoundCheckpoint) -> Any:
         source = Source.of(found)  # before it is read
         base = super()._base(spec, found)
-        self._sources.setdefault(base_of(spec), source)
+        self._sources.setdefault(spec.base, source)
         return base
 
     def _read_again(self, spec: PipelineSpec) -> Loaded:
@@ -155,12 +155,12 @@ class KeptPipelines(Pipelines):
 
     @property
     def _aside(self) -> set[PipelineSpec]:
-        return self._bases.keys() - {base_of(spec) for spec in self._told}
+        return self._bases.keys() - {spec.base for spec in self._told}
 
     def _unload_aside(self) -> bool:
         if not (aside := self._aside):
             return False
-        super().evict_except({spec for spec in self._live if base_of(spec) not in aside})
+        super().evict_except({spec for spec in self._live if spec.base not in aside})
         self._forget_sources()
         return True
 

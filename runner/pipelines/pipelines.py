@@ -6,7 +6,6 @@ import inspect
 import time
 from collections import Counter
 from collections.abc import Collection
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -100,7 +99,7 @@ class Pipelines:
 
     def evict_except(self, specs: Collection[PipelineSpec]) -> None:
         """Unload all pipelines but these: a 10B text encoder is freed before the UNet is loaded."""
-        bases = {base_of(spec) for spec in specs}
+        bases = {spec.base for spec in specs}
         for spec, base in self._bases.items():
             if spec not in bases:
                 drop_graphs(base)
@@ -150,9 +149,9 @@ class Pipelines:
         """The CUDA graphs of a pipeline, where they have changed since the last call."""
         live = self._live.get(spec)
         found = None if live is None else held_graphs(live)
-        if found is None or found == self._graphs_told.get(base_of(spec)):
+        if found is None or found == self._graphs_told.get(spec.base):
             return None
-        self._graphs_told[base_of(spec)] = found
+        self._graphs_told[spec.base] = found
         return found
 
     def pop_compiled(self, node: Node, seconds: float) -> Compiled | None:
@@ -206,7 +205,7 @@ class Pipelines:
         return scheduler_changes(published, pipeline.scheduler)
 
     def _base(self, spec: PipelineSpec, found: FoundCheckpoint) -> Any:
-        key = base_of(spec)
+        key = spec.base
         if key not in self._bases:
             assert found.checked is not None, "weights are fetched before anything runs"
             base = self._read(spec, found, found.checked)
@@ -249,11 +248,6 @@ class Pipelines:
 def is_compiled(spec: PipelineSpec) -> bool:
     """Whether its denoiser is called as compiled code."""
     return spec.compile is not None and spec.compile.mode is not None
-
-
-def base_of(spec: PipelineSpec) -> PipelineSpec:
-    """The part of a spec that decides the modules: all but the pipeline's class and scheduler."""
-    return replace(spec, pipeline="", scheduler=None)
 
 
 def _published_scheduler(base: Any, spec: PipelineSpec, found: FoundCheckpoint) -> Any:

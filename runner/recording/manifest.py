@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -245,8 +245,12 @@ class Manifest:
 
     def as_dict(self) -> dict[str, Any]:
         """The file's content as plain values."""
-        content = {"version": VERSION, **asdict(self), "status": str(self.status)}
+        # `asdict` of all would copy the config and the environment, each time it is written.
+        content = {own.name: getattr(self, own.name) for own in fields(self)}
+        content = {"version": VERSION, **content, "status": str(self.status)}
         content["images"] = [image.as_dict() for image in self.images]
+        content["metrics"] = {name: asdict(metric) for name, metric in self.metrics.items()}
+        content["failures"] = [asdict(failure) for failure in self.failures]
         content["cut_texts"] = [cut.as_dict() for cut in self.cut_texts]
         return {k: v for k, v in content.items() if v or k not in ("flags", "cut_texts")}
 

@@ -8,6 +8,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Sequence
+from functools import cache
 from importlib import metadata, util
 from pathlib import Path
 
@@ -35,13 +36,16 @@ COMPARING = ("matplotlib", "scipy")
 
 def versions(names: Sequence[str]) -> dict[str, str]:
     """Versions of installed packages; others are left out."""
-    found = {}
-    for name in names:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+    return {name: found for name in names if (found := _version(name)) is not None}
+
+
+@cache
+def _version(name: str) -> str | None:
+    # Once: a package's metadata is a long text, and each cell of a sweep records versions.
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def is_installed(module: str) -> bool:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-SECONDS_UNTOLD, SECONDS_BETWEEN = 3.0, 5.0
+SECONDS_UNTOLD, SECONDS_BETWEEN = 5.0, 5.0
 """How long nothing is said, and then until it is said again."""
 
 MANY = 50
@@ -36,7 +36,7 @@ class Preparing:
     def step(self) -> None:
         """One more is prepared."""
         self._done += 1
-        if time.monotonic() > self._next:
+        if time.monotonic() > self._next and self._done < self._cells:
             self._next = time.monotonic() + SECONDS_BETWEEN
             print(f"{self._what}: {self._done} of {self._cells} cells", file=sys.stderr, flush=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -45,8 +46,13 @@ def open_workers(plans: Sequence[Plan], cluster: Cluster | None = None) -> OpenW
         stay = takeover.stay(count - len(taken), len(taken))
         told = f"{pluralize(count, 'worker')}{_staying(count, taken, stay, keep)} ({reason})"
         observer.workers_begun(count, told)
-        in_one = count == 1 and not taken and stay is None
-        if in_one and not needs_own_process(opening.profile.device):
+        if (
+            count == 1
+            and not taken
+            and stay is None
+            and not needs_own_process(opening.profile.device)
+            and not _imports_elsewhere()
+        ):
             host.stand_down()
             watched = hint.watching(lambda: open_pipelines(opening), plans[0].run)
             return in_process(watched, opening.profile.bench)(nodes, observer)
@@ -113,6 +119,13 @@ def needs_own_process(device: str) -> bool:
     it does other work. A CPU is busy with that work itself, and starts sooner without one.
     """
     return device.partition(":")[0] == "cuda"
+
+
+def _imports_elsewhere() -> bool:
+    """Whether a process that stands by has begun the imports, and this one has not: nothing is
+    imported twice.
+    """
+    return host.stands_by() and "torch" not in sys.modules
 
 
 def _work(nodes: Sequence[Node]) -> int:

@@ -68,6 +68,10 @@ class Worker:
     specs: set[PipelineSpec] = field(default_factory=set)
     place: int = 0
 
+    def has_modules_of(self, spec: PipelineSpec) -> bool:
+        """Whether it has loaded what a pipeline consists of, but for its scheduler."""
+        return spec in self.specs or any(own.base == spec.base for own in self.specs)
+
 
 class ConnectedWorkers(ABC):
     """Runs nodes in parallel, as the engine's workers.
@@ -156,16 +160,15 @@ class ConnectedWorkers(ABC):
     def _with_room(self, node: Node) -> Worker | None:
         """A busy worker that the node can be given to.
 
-        One that has its pipeline: else the worker would load it before it is told which others it
+        One that has its modules: else the worker would load them before it is told which others it
         can unload. Nothing waits where seconds are measured, nor beside a node that a worker died
         with: it would be doubtful which of the two it was.
         """
         if self._start.opening.profile.bench is not None or node.key in self._deaths:
             return None
         for worker in self._workers:
-            has_pipeline = node.pipeline is None or node.pipeline in worker.specs
             alone = len(worker.runs) == 1 and worker.runs[0].node.key not in self._deaths
-            if has_pipeline and alone:
+            if alone and (node.pipeline is None or worker.has_modules_of(node.pipeline)):
                 return worker
         return None
 

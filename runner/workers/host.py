@@ -102,6 +102,11 @@ def stand_by(places: Sequence[int]) -> None:
             _standing_by.extend(map(Host, places))
 
 
+def stands_by() -> bool:
+    """Whether a host stands by."""
+    return bool(_standing_by)
+
+
 def take(places: int) -> Host:
     """A host that stands by, if one has enough places; else a new one."""
     for standing in _standing_by:

@@ -165,3 +165,20 @@ def test_a_sweep_too_small_for_workers_leaves_none(weights: Path, tmp_path: Path
     assert hosts() == []
     cells = sorted((tmp_path / "latest").resolve().glob("*/manifest.json"))
     assert [read_manifest(cell.parent)["status"] for cell in cells] == ["FINISHED"] * 2
+
+
+@pytest.mark.slow
+def test_a_sweep_for_one_worker_imports_nothing_twice(weights: Path, tmp_path: Path) -> None:
+    """The process that stood by runs it, and the command itself imports no torch."""
+    given = (f"weights={weights}", f"output_dir={tmp_path}", "tracking=none", *STEPS)
+    code = f"""
+import sys
+from runner.cli import main
+from runner.verbs import run
+run.cpu_cores, run.guess_device = lambda: 2, lambda: "cpu"
+print(main(["-m", "progress=quiet", *{given}, "seeds=[1],[2]"]), "torch" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["0", "False"], done.stderr
+    cells = sorted((tmp_path / "latest").resolve().glob("*/manifest.json"))
+    assert [read_manifest(cell.parent)["status"] for cell in cells] == ["FINISHED"] * 2

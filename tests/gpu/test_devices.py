@@ -24,6 +24,7 @@ from runner.catalog.offload import OFFLOAD
 from runner.catalog.versions import VERSIONS
 from runner.cli import main
 from runner.pipelines.load import load
+from runner.workers import choose
 
 pytestmark = pytest.mark.gpu
 
@@ -172,6 +173,8 @@ def test_running_out_of_memory_is_relieved(
         return draw(*given)
 
     monkeypatch.setattr(decode, "run", crowd)
+    # A worker of its own would have the stage as it is.
+    monkeypatch.setattr(choose, "needs_own_process", lambda device: False)
     made = run(random_weights, tmp_path / "auto", "kandinsky2_2", "offload=auto")
     assert len(tries) == 2
     assert "out of memory with offload=none" in made.tags["runner.memory_relieved"]

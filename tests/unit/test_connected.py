@@ -13,7 +13,7 @@ from runner.config.run_config import Bench
 from runner.engine.observer import Observer, Ran
 from runner.engine.results import Encoded
 from runner.errors import StageError
-from runner.graph.node import Node
+from runner.graph.node import Node, SchedulerSpec
 from runner.graph.stage_table import ResultKind
 from runner.planning.profile import ExecutionProfile
 from runner.workers.connected import ConnectedWorkers, Worker
@@ -21,7 +21,8 @@ from runner.workers.messages import About, Ready, Recall, Recalled, Run, Started
 from runner.workers.setup import WorkerSetup
 from unit.engine_bench import SPEC
 
-OTHER = replace(SPEC, pipeline="Another")
+OTHER = replace(SPEC, weights="others")
+SAME_MODULES = replace(SPEC, pipeline="Another", scheduler=SchedulerSpec("ddim"))
 MANY = 100
 NOBODY = Observer()
 
@@ -106,11 +107,12 @@ def test_the_last_nodes_are_left_for_the_worker_that_is_free_first(
     assert workers.takes_next(C, ready) is waits
 
 
-def test_a_node_waits_only_where_its_pipeline_is() -> None:
-    """Else it would be loaded before the worker is told which others it may unload."""
+def test_a_node_waits_only_where_its_modules_are() -> None:
+    """Else they would be loaded before the worker is told which others it may unload."""
     workers = Played(1)
     workers.give(A)
     assert not workers.takes_next(node("other", OTHER), MANY)
+    assert workers.takes_next(node("same", SAME_MODULES), MANY)
     assert workers.takes_next(node("none", None), MANY)
 
 
