@@ -59,14 +59,20 @@ def levels(one: Path, other: Path) -> int:
 
 
 def share_inside(log: Path) -> float | None:
-    """The share of the time, from the first stage's begin to the last one's end, in stages."""
+    """The share of the time, from the first stage's begin to the last one's end, in stages; without
+    the loading of models in between.
+    """
     events = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
     began = next((event["time"] for event in events if event["event"] == "stage_started"), None)
     finished = [event for event in events if event["event"] == "stage_finished"]
     if began is None or not finished:
         return None
-    wall = finished[-1]["time"] - began
-    return sum(event["seconds"] for event in finished) / wall if wall > 0 else None
+    # Loading is its own row's matter, and the same for the loop.
+    loads = [event for event in events if event["event"] == "loaded" and event["time"] > began]
+    wall = finished[-1]["time"] - began - sum(event["seconds"] for event in loads)
+    inside = sum(event["seconds"] for event in finished)
+    # What is loaded in one worker while another draws is not waited for: at most all of the time.
+    return min(1.0, inside / wall) if wall > 0 else None
 
 
 def machine(setting: Setting) -> dict[str, str]:

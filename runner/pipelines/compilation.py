@@ -13,11 +13,14 @@ import torch
 
 from runner.errors import StageError, StorageError
 from runner.graph.node import CompileSpec
-from runner.system.kept_code import open_code
+from runner.system.kept_code import code_dir, open_code
 from runner.system.machine import processor, versions
 
 CODE_FOLDER = "TORCHINDUCTOR_CACHE_DIR"
 """torch's own variable: where it keeps what it compiles, and looks for it first."""
+
+MOST_SIZES = 64
+"""Sizes, and lengths of texts, that one process compiles a kind of module for."""
 
 _kept: dict[Path, IO[str]] = {}
 """Folders that this process uses, with their locks."""
@@ -34,8 +37,9 @@ def keep_code(device: str) -> Path | None:
     named = os.environ.get(CODE_FOLDER)
     if named is not None and Path(named).parent in _kept:
         return Path(named).parent
-    if named not in (None, default_cache_dir()):  # the latter is set by torch itself
-        return None
+    own = named in (None, default_cache_dir())  # the latter is set by torch itself
+    if named is not None and not own and not Path(named).is_relative_to(code_dir()):
+        return None  # not a folder that the process has set which began this one
     try:
         folder, lock = open_code(_made_for(device))
     except (OSError, StorageError):
@@ -74,7 +78,11 @@ def compile_module(module: Any, spec: CompileSpec) -> None:
     if spec.channels_last:
         module.to(memory_format=torch.channels_last)
     if spec.mode is not None:
-        module.compile(mode=spec.mode, fullgraph=spec.fullgraph)
+        # A kernel for any size would round otherwise than that for one, and come with the second
+        # size of a process: what is drawn would depend on what was drawn before.
+        torch._dynamo.config.recompile_limit = MOST_SIZES
+        torch._dynamo.config.fail_on_recompile_limit_hit = True  # else it would go on eagerly
+        module.compile(mode=spec.mode, fullgraph=spec.fullgraph, dynamic=False)
         module._compiled_call_impl = _Counted(module._compiled_call_impl)
 
 

@@ -152,6 +152,10 @@ class CudaRecorder:
         current = torch.cuda.current_stream()
         outputs: list[torch.Tensor] = []
         failure: Exception | None = None
+        # Of cuBLAS, which lie in the common memory, and which torch frees whenever it compiles with
+        # graphs of its own: made within the capture they lie in the pool, as long as that is.
+        # Source: clear_cublass_cache in torch/_inductor/cudagraph_trees.py
+        torch._C._cuda_clearCublasWorkspaces()
         try:
             with torch.cuda.graph(
                 graph,
@@ -168,6 +172,7 @@ class CudaRecorder:
         except Exception as error:
             failure = failure or error
         finally:
+            torch._C._cuda_clearCublasWorkspaces()
             torch.cuda.set_stream(current)  # a capture that fails leaves its own stream current
         if failure is not None:
             return [], failure.with_traceback(None)  # its frames hold tensors

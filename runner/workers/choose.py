@@ -51,7 +51,7 @@ def open_workers(plans: Sequence[Plan], cluster: Cluster | None = None) -> OpenW
             count == 1
             and not taken
             and stay is None
-            and not (needs_own_process(opening.profile.device) and "torch" not in sys.modules)
+            and not (needs_own_process(opening.profile.device) and pays_to_begin(nodes))
             and not _imports_elsewhere()
         ):
             host.stand_down()
@@ -120,6 +120,13 @@ def needs_own_process(device: str) -> bool:
     it does other work. A CPU is busy with that work itself, and starts sooner without one.
     """
     return device.partition(":")[0] == "cuda"
+
+
+def pays_to_begin(nodes: Sequence[Node]) -> bool:
+    """Whether a process for the only worker is begun: not for a few stages where this one has torch
+    already, as in a notebook.
+    """
+    return "torch" not in sys.modules or _work(nodes) >= ENOUGH
 
 
 def _imports_elsewhere() -> bool:

@@ -30,7 +30,7 @@ CELLS = {
     "2.2": ("kandinsky2_2", (SEEDS, "scheduler=lcm"), 2),
     "3": ("kandinsky3", (SEEDS, "scheduler=ddpm"), 1),
     "unguided": ("kandinsky2_2", (SEEDS, "decoder.guidance_scale=1"), 2),
-    "a batch": ("kandinsky2_2", ("seeds=[3,4,5]", "batch_size=2"), 3),
+    "a batch": ("kandinsky2_2", ("seeds=[3,4,5]", "batch_size=2"), 4),  # two, and one, of each
     "nine channels": ("kandinsky2_2", ("task=inpaint", PICTURE, "inputs.mask_box=[0,0,32,64]"), 2),
     "a hint": ("kandinsky2_2", ("task=controlnet", "inputs.hint=picture.png"), 2),
     "a picture": ("kandinsky2_1", ("task=img2img", PICTURE, "strength=0.9"), 2),

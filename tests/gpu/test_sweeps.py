@@ -15,6 +15,7 @@ from helpers.manifests import read_manifest
 from helpers.pixels import furthest, read_pixels
 from runner.cli import main
 from runner.recording.sweep_record import SweepRecord
+from runner.workers import choose
 
 pytestmark = pytest.mark.gpu
 
@@ -92,7 +93,7 @@ def test_a_batch_has_the_pictures_that_are_made_alone(
     assert keys[0] != keys[1]  # `auto` is a batch here, and kept apart
 
 
-def test_auto_fills_the_memory_that_there_is(sweep: Sweep) -> None:
+def test_auto_fills_the_memory_that_there_is(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
     """Calls grow from the reckoned size, and halve where the memory is less than it seemed."""
     given = ("batch_size=auto", "seeds=range(0,24)", "cache=off", "workers=1")
     (free,) = sweep(*given)
@@ -100,6 +101,8 @@ def test_auto_fills_the_memory_that_there_is(sweep: Sweep) -> None:
         "larger than a first call of which nothing is reckoned"
     )
     peaks = {image["peak_device_mb"] for image in free.images}
+    # A worker of its own would have all of the memory.
+    monkeypatch.setattr(choose, "needs_own_process", lambda device: False)
     # Room for what is held and for about three images: less than the driver says is free.
     total = torch.cuda.get_device_properties(0).total_memory / 2**20
     torch.cuda.empty_cache()
@@ -109,6 +112,8 @@ def test_auto_fills_the_memory_that_there_is(sweep: Sweep) -> None:
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
     assert crowded.manifest["status"] == "FINISHED"
+    largest = [max(image["together"]["decode"] for image in one.images) for one in (free, crowded)]
+    assert largest[1] < largest[0]
     assert furthest_of(free, crowded) <= BATCHED["fp32"]
 
 
