@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from runner.catalog.versions import IN_BATCHES
+from runner.catalog.versions import IN_BATCHES, OF_SIZES
 from runner.config.choices import NegativeFor, Progress, Resize, Retry, Seeding
 from runner.config.groups import (
     AttentionConfig,
@@ -39,7 +39,7 @@ from runner.config.sections import (
     PriorConfig,
 )
 
-PIXELS = "a multiple of 64, 64 to 4096"
+PIXELS = "a multiple of 64, 64 to 4096; for Kandinsky 5 of 16, to 2048"
 NAMES = "a name or a list of names"
 
 
@@ -151,6 +151,11 @@ class Config:
         None, "Height of the images. null: that of the weights' training.", takes=PIXELS
     )
     width: int | None = key(None, "Width of the images; null as for `height`.", takes=PIXELS)
+    any_size: bool = key(
+        False,
+        f"Draw other sizes than those that Kandinsky {OF_SIZES} was published for.",
+        identity=False,
+    )
     inputs: InputsConfig = key(InputsConfig, "Pictures to start from.")
     resize: Resize = key(
         Resize.cover,

@@ -12,6 +12,7 @@ from runner.graph.node import Node, Plain
 from runner.graph.stage_table import AWAY_FROM, BATCHED_PARAM, GENERATOR, UNCORRECTED
 from runner.planning.node_maker import NodeMaker
 from runner.planning.request import ImageRequest
+from runner.system.machine import versions
 from runner.system.text import shorten
 
 if TYPE_CHECKING:
@@ -128,6 +129,13 @@ class NodeFactory(NodeMaker):
             "negative_prompt": run.negative_prompt if is_guided else None,
             **self._uncorrected(Fault.texts_filled_up),
         }
+        if (template := run.version.text_template) is not None:
+            params |= {
+                "template": template[0],
+                "template_tokens": template[1],
+                "most_tokens": self.weights.checkpoints["text"].checkpoint.tokens[0].most,
+                "packages": dict(versions(run.version.cleaned_with)),
+            }
         stage = run.version.text_stage
         return self._node(stage, params, self._pipeline("text"), shorten(image.prompt))
 

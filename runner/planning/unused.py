@@ -133,6 +133,7 @@ def _tasks(has: Callable[[Task], bool]) -> str:
 
 
 WITH_PRIOR = " or ".join(f"model={v.name}" for v in VERSIONS.values() if v.has_prior)
+WITH_SIZES = " or ".join(f"model={v.name}" for v in VERSIONS.values() if v.sizes)
 BATCHED = ", ".join(
     f"model={v.name} with task={' or '.join(v.batched_tasks)}"
     for v in VERSIONS.values()
@@ -164,6 +165,7 @@ USES = (
         Use(f"weights.prior.{name}", lambda run: run.version.has_prior, WITH_PRIOR)
         for name in ("repo", "revision", "variant")
     ),
+    Use("any_size", lambda run: bool(run.version.sizes), WITH_SIZES),
     Use("batch_size", lambda run: run.task.name in run.version.batched_tasks, BATCHED),
     Use("warmup", lambda run: run.bench is not None, "bench=true"),
     Use("repeats", lambda run: run.bench is not None, "bench=true"),

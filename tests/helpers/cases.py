@@ -55,7 +55,14 @@ TEXTS = {
     "kandinsky2_1": "prior=prior()",
     "kandinsky2_2": "prior=prior()",
     "kandinsky3": "text=encode_text()",
+    "kandinsky5": "text=encode_qwen()",
 }
+
+SCHEDULER = {
+    version: next((name for name in row.schedulers or () if name != "checkpoint"), "ddim")
+    for version, row in VERSIONS.items()
+}
+"""One by name that each version may have."""
 
 CELLS = [
     (version, task) for version, row in VERSIONS.items() for task in TASKS if task in row.tasks
