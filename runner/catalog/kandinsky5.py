@@ -7,6 +7,7 @@ diffusers' with what they do silently wrong put right (`runner.kandinsky5`).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from runner.catalog.checkpoint import Checkpoint, Tokens, Trait
 from runner.catalog.kandinsky2_2 import CLIP_2_2
@@ -22,21 +23,47 @@ SIZES = (
 )  # fmt: skip
 """(width, height): diffusers silently draws the nearest shape of these in place of another size."""
 
-TEMPLATE = (
+TEXT2IMG = (
     "<|im_start|>system\nYou are a prompt engineer. Describe the image by detailing the color, "
     "shape, size, texture, quantity, text, spatial relationships of the objects and background:"
     "<|im_end|>\n<|im_start|>user\n{}<|im_end|>"
 )
 """What Qwen reads around a prompt. It differs between versions of diffusers, so that it is part of
 the keys of nodes, with the number of its tokens before the prompt."""
-TEMPLATE_TOKENS = 40
+_EDIT = (
+    "<|im_start|>system\nYou are a {} engineer. Based on the provided source image (first image) "
+    "and target image (second image), create an interesting text prompt that can be used together "
+    "with the source image to create the target image:<|im_end|>{}<|im_start|>user{}{{}}"
+    "<|vision_start|><|image_pad|><|vision_end|><|im_end|>"
+)
+EDIT, EDIT_PUBLISHED = _EDIT.format("prompt", "", ""), _EDIT.format("promt", "\n", "\n")
+TEMPLATES = {
+    "text2img": {"diffusers": (TEXT2IMG, 40)},
+    # 49 and 52 tokens come before the instruction: but for `whole`, its first words are lost.
+    "edit": {
+        "published": (EDIT_PUBLISHED, 55), "whole": (EDIT, 49), "diffusers": (EDIT, 54),
+    },
+}  # fmt: skip
+"""Task -> name -> template, and how many tokens are not handed on; the first is the default."""
 
 QWEN_TOKENS = 512
 """Of a prompt and the mark at its end."""
+PICTURE_TOKENS = 1024 - QWEN_TOKENS - 2
+"""Of a picture, between its two marks, where its pipeline reads 1024 tokens in all."""
 CLIP_TOKENS = 77
 
 SPECIAL = r"<\|\w+\|>|</?tool_call>"
 """Marks of Qwen's own that it obeys wherever they stand (its tokenizer.json, added_tokens)."""
+
+
+def _editor(variant: str) -> Checkpoint:
+    return replace(
+        _decoder(variant),
+        repo=f"kandinskylab/Kandinsky-5.0-I2I-Lite-{variant}-Diffusers",
+        pipeline="KandinskyV5EditPipeline",
+        library="runner.kandinsky5.pipeline_kandinsky5_edit",
+        traits=(_draws(2 * LATENTS + 1, edits=True),),
+    )
 
 
 def _decoder(variant: str) -> Checkpoint:
@@ -84,13 +111,16 @@ def _draws(channels: int, *, edits: bool) -> Trait:
 
 
 def _tasks(variant: str) -> Mapping[str, Mapping[str, Checkpoint]]:
-    decoder = _decoder(variant)
-    return {"text2img": {"text": _text(decoder), "decoder": decoder}}
+    decoder, editor = _decoder(variant), _editor(variant)
+    return {
+        "text2img": {"text": _text(decoder), "decoder": decoder},
+        "edit": {"text": _text(editor), "decoder": editor},
+    }
 
 
 VARIANTS = {variant: _tasks(variant) for variant in ("sft", "pretrain")}
 
-NO_START = "Kandinsky 5 draws from noise alone: it has no `strength`"
+NO_START = "Kandinsky 5 draws from noise alone, and has no `strength`; task=edit changes a picture"
 
 KANDINSKY5 = Version(
     name="kandinsky5",
@@ -107,7 +137,8 @@ KANDINSKY5 = Version(
     in_small_family=False,
     dispatched=True,
     text_stage="encode_qwen",
-    text_template=(TEMPLATE, TEMPLATE_TOKENS),
+    text_templates=TEMPLATES,
+    picture_tokens=PICTURE_TOKENS,
     cleaned_with=("ftfy",),
     special_texts=SPECIAL,
     decodes_raw=False,

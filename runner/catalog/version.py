@@ -88,8 +88,10 @@ class Version:
         unfit_options: values of scheduler options that give wrong pictures.
         text_stage: the stage that encodes texts where there is no prior. Its tensors have the
             names of the decoder's arguments.
-        text_template: what is read around a text, and how many of its tokens before the text are
-            not handed on; None: texts are read as they are.
+        text_templates: task -> name -> what is read around a text, and how many of its tokens
+            before the text are not handed on; the first is the default. {}: texts are read as
+            they are.
+        picture_tokens: tokens of a picture that the text encoder reads, at most.
         cleaned_with: packages that change a text before it is read, where they are installed.
         special_texts: a regular expression of what a text may not hold, as it is obeyed; "": none.
         dispatched: attention of its denoiser is computed by diffusers' dispatcher, not by a class
@@ -131,7 +133,8 @@ class Version:
     schedulers: tuple[str, ...] | None = None
     unfit_options: tuple[UnfitOption, ...] = ()
     text_stage: str = "encode_text"
-    text_template: tuple[str, int] | None = None
+    text_templates: Mapping[str, Mapping[str, tuple[str, int]]] = field(default_factory=dict)
+    picture_tokens: int = 0
     cleaned_with: tuple[str, ...] = ()
     special_texts: str = ""
     dispatched: bool = False

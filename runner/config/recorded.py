@@ -16,7 +16,8 @@ OF_THE_SWEEP = ("axes", "skip_invalid", "into")
 LATER_KEYS = ("prompt_template", "prompt_replace")
 """Recorded where they are set: so what was recorded before them stays the same."""
 LATER_DEFAULTS: Mapping[str, Any] = {
-    "any_size": False, "model.variant": None, "model.guidance": ModelConfig.guidance,
+    "any_size": False, "edit_template": "published", "model.variant": None,
+    "model.guidance": ModelConfig.guidance,
 }  # fmt: skip
 """The same of keys that have another default than null."""
 

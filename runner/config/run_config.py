@@ -16,6 +16,7 @@ from runner.catalog.tasks import Task
 from runner.catalog.version import Version
 from runner.config.choices import (
     CacheMode,
+    EditTemplate,
     NegativeFor,
     Progress,
     Resize,
@@ -104,6 +105,7 @@ class RunConfig:
     inputs: InputsConfig
     resize: Resize
     strength: float
+    edit_template: EditTemplate
     interpolate: tuple[InterpolateItem, ...]
     depth: CheckpointConfig
     prior: PriorConfig

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from runner.catalog.versions import IN_BATCHES, OF_SIZES
-from runner.config.choices import NegativeFor, Progress, Resize, Retry, Seeding
+from runner.config.choices import EditTemplate, NegativeFor, Progress, Resize, Retry, Seeding
 from runner.config.groups import (
     AttentionConfig,
     CacheConfig,
@@ -167,6 +167,13 @@ class Config:
         "How far the result may go from `inputs.image`: 0.3 keeps most of it, 1 keeps nothing. For "
         "`task=img2img` and `task=controlnet_img2img`.",
         takes=STRENGTH,
+    )
+    edit_template: EditTemplate = key(
+        EditTemplate.published,
+        "What the text encoder of `task=edit` reads around the instruction. `published`: as in the "
+        "code that the weights were published with, where the instruction's first 3 tokens are "
+        "lost; `diffusers`: as in diffusers 0.42, where the first 5 are; `whole`: the same, and "
+        "none are. Which draws best is not known.",
     )
     interpolate: InterpolateConfig = key(InterpolateConfig, "Settings of `task=interpolate`.")
     depth: DepthConfig = key(

@@ -119,8 +119,12 @@ class NodeFactory(NodeMaker):
         label = f"{shorten(' + '.join(shares))} · seed {image.seed}"
         return self._node("interpolate", {"weights": weights}, None, label, parts)
 
-    def encode_text(self, image: ImageRequest) -> Node:
-        """The hidden states of prompt and negative prompt, for versions without a prior."""
+    def encode_text(self, image: ImageRequest, picture: Node | None = None) -> Node:
+        """The hidden states of prompt and negative prompt, for versions without a prior.
+
+        Args:
+            picture: what the encoder is shown beside each text.
+        """
         run = self.run
         # Without guidance it is not used, and must not lengthen the prompt's states.
         is_guided = run.decoder.guidance_scale > UNGUIDED
@@ -129,15 +133,18 @@ class NodeFactory(NodeMaker):
             "negative_prompt": run.negative_prompt if is_guided else None,
             **self._uncorrected(Fault.texts_filled_up),
         }
-        if (template := run.version.text_template) is not None:
+        if (templates := run.version.text_templates.get(run.task.name)) is not None:
+            told = templates.get(run.edit_template.name) if run.task.shows_picture else None
+            template, tokens = told or next(iter(templates.values()))
             params |= {
-                "template": template[0],
-                "template_tokens": template[1],
+                "template": template,
+                "template_tokens": tokens,
                 "most_tokens": self.weights.checkpoints["text"].checkpoint.tokens[0].most,
                 "packages": dict(versions(run.version.cleaned_with)),
             }
         stage = run.version.text_stage
-        return self._node(stage, params, self._pipeline("text"), shorten(image.prompt))
+        shown = {"image": picture} if picture is not None else {}
+        return self._node(stage, params, self._pipeline("text"), shorten(image.prompt), shown)
 
     def picture(self, image: ImageRequest, name: str) -> Node:
         """A picture of `inputs`, as the pipelines get it."""

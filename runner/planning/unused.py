@@ -144,6 +144,8 @@ BY_PRIOR_STRENGTH = _tasks(lambda task: task.uses_prior_strength)
 
 USES = (
     Use("strength", lambda run: run.task.uses_strength, _tasks(lambda task: task.uses_strength)),
+    Use("edit_template", lambda run: run.task.shows_picture,
+        _tasks(lambda task: task.shows_picture)),
     Use("resize", _resizes, "a picture in inputs"),
     Use("seeding", lambda run: run.version.has_prior, WITH_PRIOR),
     Use("negative_prompt_for", _has_told,

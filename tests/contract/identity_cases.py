@@ -16,6 +16,7 @@ from runner.catalog.versions import VERSIONS
 from runner.config.choices import (
     CacheMode,
     CompileMode,
+    EditTemplate,
     NegativeFor,
     Precision,
     Progress,
@@ -46,6 +47,7 @@ BASES = {
     "negative": (HUB, "negative_prompt=blue"),
     "negative 2.1": (HUB, "negative_prompt=blue", "model=kandinsky2_1"),
     **{task: (HUB, f"task={task}", *needed) for task, needed in NEEDS.items()},
+    "edit": (HUB, "model=kandinsky5", "task=edit", IMAGE, "any_size=true"),
     "box": (HUB, "task=inpaint", IMAGE, "inputs.mask_box=[48,48,80,80]"),
     "interpolate": (HUB, "task=interpolate", ITEMS),
     "interpolate 2.1": (HUB, "task=interpolate", ITEMS, "model=kandinsky2_1"),
@@ -119,11 +121,12 @@ DECIDES_PIXELS: dict[str, list[tuple[str, list[Any]]]] = {
         (base, [False]) for base in ("negative", "negative 2.1", "3", "img2img", "inpaint", "box")
     ],
     "seeds": [(base, [(1,)]) for base in BASES],
-    "seeding": [(base, [Seeding.shared]) for base in BASES if base not in ("3", "5")],
+    "seeding": [(base, [Seeding.shared]) for base in BASES if base not in ("3", "5", "edit")],
     "height": [(base, [64]) for base in BASES],
     "width": [(base, [64]) for base in BASES],
     "inputs": [
         ("img2img", [InputsConfig(image="b.png")]),
+        ("edit", [InputsConfig(image="b.png")]),
         ("inpaint", [
             InputsConfig(image="b.png", mask="mask.png"),
             InputsConfig(image="a.png", mask="white.png"),
@@ -138,6 +141,7 @@ DECIDES_PIXELS: dict[str, list[tuple[str, list[Any]]]] = {
         (base, [Resize.fit, Resize.stretch]) for base in ("img2img", "inpaint", "box", "controlnet")
     ],
     "strength": [(base, [0.5, 1.0]) for base in ("img2img", "controlnet_img2img")],
+    "edit_template": [("edit", [EditTemplate.whole, EditTemplate.diffusers])],
     "interpolate": [("interpolate", [
         (TEXT, TEXT),
         (replace(TEXT, text="b"), PICTURE),

@@ -47,6 +47,7 @@ SCHEDULERS = {
     "lcm": diffusers.LCMScheduler,
 }
 INPUTS = {
+    "edit": ("image",),
     "img2img": ("image",),
     "inpaint": ("image", "mask"),
     "controlnet": ("hint",),

@@ -14,8 +14,10 @@ import torch
 from transformers import Qwen2Tokenizer
 
 from functional.asked import STEPS, Ask, Pixels, generator, pixels
+from runner.kandinsky5.processor import PicturesAndText
 
 T2I = "Kandinsky-5.0-T2I-Lite-sft-Diffusers"
+I2I = "Kandinsky-5.0-I2I-Lite-sft-Diffusers"
 FLOW: dict[str, Any] = {
     "prediction_type": "flow_prediction", "use_flow_sigmas": True, "flow_shift": 3.0,
 }  # fmt: skip
@@ -66,3 +68,35 @@ def called(ask: Ask, pipe: Any, **changed: Any) -> Any:
         "generator": generator(),
     }  # fmt: skip
     return pipe(**{**given, **changed})
+
+
+PUBLISHED_EDIT = (
+    "<|im_start|>system\nYou are a promt engineer. Based on the provided source image (first "
+    "image) and target image (second image), create an interesting text prompt that can be used "
+    "together with the source image to create the target image:<|im_end|>\n<|im_start|>user\n{}"
+    "<|vision_start|><|image_pad|><|vision_end|><|im_end|>"
+)
+"""Of the models' own code (kandinsky5/models/text_embedders.py), with 55 tokens cut off."""
+
+
+@cache
+def loaded_editor(weights: Path) -> dict[str, Any]:
+    """The parts of the editing pipeline."""
+    folder = weights / I2I
+    found = diffusers.Kandinsky5I2IPipeline.from_pretrained(
+        folder, tokenizer=None, dtype=torch.float32, local_files_only=True, use_safetensors=True
+    )
+    return {**found.components, "tokenizer": PicturesAndText.of_folder(folder / "tokenizer")}
+
+
+def editor(weights: Path, template: str | None = PUBLISHED_EDIT, before: int = 55) -> Any:
+    """A new pipeline object. `template`: None for that of diffusers."""
+    parts = loaded_editor(weights)
+    own = parts["scheduler"]
+    made = diffusers.Kandinsky5I2IPipeline(
+        **{**parts, "scheduler": type(own).from_config(own.config)}
+    )
+    made.set_progress_bar_config(disable=True)
+    made.prompt_template = template or made.prompt_template
+    made.prompt_template_encode_start_idx = before
+    return made

@@ -16,6 +16,7 @@ from functional import direct_kandinsky5 as direct5
 from functional.asked import NEGATIVE, Ask, Pixels
 from functional.cells import drawn as drawn_cell
 from functional.cells import opened, planned
+from hub_stand_in import Hub
 from runner.errors import NonFiniteError
 
 Drawn = Callable[..., list[Pixels]]
@@ -181,6 +182,22 @@ def test_weights_for_editing_are_not_taken_for_those_from_text(
     (tmp_path / "wrong" / direct5.T2I).symlink_to(edits)
     said = refused(ask(), f"weights={tmp_path / 'wrong'}")
     assert "visual_cond of its transformer is not False" in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", ["text2img", "edit"])
+def test_it_comes_from_the_hub_as_it_is_published(
+    hub: Hub, task: str, tmp_path: Path, drawn: Drawn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KANDINSKY_CACHE", str(tmp_path / "own"))
+    asked = Ask("5", task)
+    (fetched,) = drawn(asked, "weights=hub")
+    paths = [one.path for one in hub.requests if one.is_file]
+    kind = {"text2img": "T2I", "edit": "I2I"}[task]
+    assert paths
+    assert all(f"/Kandinsky-5.0-{kind}-Lite-sft-Diffusers/" in path for path in paths)
+    (local,) = drawn(asked)
+    assert np.array_equal(fetched, local)
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     ),
     "controlnet": (IMAGE,),
     "controlnet_img2img": (IMAGE,),
+    "edit": (IMAGE,),
 }
 """The overrides that a task cannot do without."""
 
@@ -45,6 +46,7 @@ SHAPES = {
     "interpolate": f"decode(prior={MIX})",
     "controlnet": f"decode(hint={DEPTH}, {{texts}})",
     "controlnet_img2img": f"decode(hint={DEPTH}, image={READ}, prior={FROM_IMAGE})",
+    "edit": f"decode(image={READ}, text=encode_qwen(image={READ}))",
 }
 """The graph of a task with these overrides, as stage(input=stage(...)); {texts}: as the version
 reads them.
