@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run_verb(given: list[str]) -> int:
-    if given[:1] == ["--version"]:
+    if "--version" in given:  # also behind a verb, where Hydra would tell its own
         print(f"kandinsky-runner {__version__}")
         return 0
     if _completed(given):

@@ -8,6 +8,7 @@ RunnerError                 any error of the runner's own; shown as one message,
 ├── SweepError              exit 2   some cells of a sweep are wrong; none was begun
 ├── StageError              exit 1   a stage failed while it ran
 │   ├── NonFiniteError      exit 1   its latents or pixels hold NaN or infinity
+│   ├── BatchTooLargeError  exit 1   several images at once took more memory than there is
 │   └── RunFailedError      exit 1   from Python: a stage failed; holds the finished images
 ├── StorageError            exit 1   a result could not be written or read (disk full, permissions)
 └── TrackingError           exit 1   MLflow records could not be kept or delivered
@@ -121,6 +122,10 @@ class StageError(RunnerError):
 
 class NonFiniteError(StageError):
     """Latents, embeddings or pixels hold NaN or infinity: diffusers would give a black image."""
+
+
+class BatchTooLargeError(StageError):
+    """A call for several images ran out of memory; smaller ones may not."""
 
 
 class RunFailedError(StageError):

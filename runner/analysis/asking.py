@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from runner.analysis.comparison import tables, terminal, writing
+from runner.analysis.comparison.baseline import named_axes
 from runner.analysis.comparison.comparing import compare
 from runner.analysis.comparison.findings import Comparison
 from runner.analysis.results import SweepResult
@@ -69,3 +70,15 @@ def ask(
     return compare_within(
         cells, within, where=where, by=by, baseline=baseline, confidence=confidence, metrics=metrics
     )
+
+
+def is_another(answer: Answer, results: SweepResult) -> bool:
+    """Whether an answer is to another question than that of the sweep's own config, where it names
+    a baseline.
+    """
+    if not named_axes(results, None):
+        return False
+    own = compare(results, metrics=())
+    whole = answer.overall if isinstance(answer, Within) else answer
+    asked = (answer.by, answer.baseline, whole.confidence)
+    return asked != (own.by, own.baseline, own.confidence)

@@ -12,8 +12,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from runner.analysis.costs import COSTS, Better, costs_of
 from runner.analysis.timing import why_unmeasured
-from runner.config.measuring import MEMORY, SECONDS, SPEED, baseline_of
+from runner.config.measuring import SECONDS, baseline_of
 from runner.config.overrides import assigned
 from runner.errors import ConfigError
 from runner.recording.manifest import MANIFEST, Manifest, SavedFailure, SavedImage
@@ -23,11 +24,6 @@ from runner.system.untrusted import UntrustedError, path_below
 from runner.tracking.status import Status
 
 ReadManifest: TypeAlias = Callable[[Path], Manifest]
-Better: TypeAlias = str | None
-"""Which numbers are better: "higher", "lower", or neither."""
-
-COSTS: Mapping[str, Better] = {SECONDS: "lower", SPEED: "higher", MEMORY: "lower"}
-"""Numbers that are shown after the metrics, where they are known."""
 
 
 @dataclass(frozen=True)
@@ -57,16 +53,8 @@ class ImageResult:
 
     @property
     def scores(self) -> dict[str, float]:
-        """Its metrics by name, and those of `COSTS` that are known, but seconds: these tell
-        something only together with those of other images (`SweepResult.scores_of`).
-        """
-        record, took = self.record, self.record.took
-        scores = dict(record.scores)
-        if record.repeats and took.get("decode") and record.steps:
-            scores[SPEED] = record.steps / took["decode"]
-        if record.peak_device_mb is not None:
-            scores[MEMORY] = record.peak_device_mb
-        return scores
+        """Its metrics by name, and what is known of its costs, but seconds."""
+        return {**self.record.scores, **costs_of(self.record)}
 
 
 @dataclass(frozen=True)

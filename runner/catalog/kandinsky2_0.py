@@ -82,7 +82,6 @@ KANDINSKY2_0 = Version(
     native_size=512,
     max_leading_steps=500,
     text_stage="encode_two_texts",
-    batched_tasks=("text2img",),  # others start from pictures, which no batch has
     decodes_raw=False,
     mask_grown_by="grow_mask",
     faults=frozenset({Fault.mask_grown, Fault.pictures_not_fitted}),

@@ -74,7 +74,6 @@ KANDINSKY2_2 = Version(
     },
     clip=CLIP_2_2,
     native_size=512,
-    batched_tasks=("text2img", "interpolate"),
     faults=frozenset(
         {
             Fault.sizes_exchanged,

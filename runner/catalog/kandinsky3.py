@@ -55,6 +55,9 @@ KANDINSKY3 = Version(
             ("fixed_small", "fixed_small_log", "fixed_large"),
         ),
     ),
+    batch_shares={
+        "text": "beside a longer text, its UNet averages over what the shorter is filled up with"
+    },
     # Its pipelines compute uncond + (g + 1) * (text - uncond), and only for g above 1.
     guidance_added=1,
     sized_by_picture=True,

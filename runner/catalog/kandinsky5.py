@@ -140,6 +140,10 @@ KANDINSKY5 = Version(
     text_templates=TEMPLATES,
     picture_tokens=PICTURE_TOKENS,
     cleaned_with=("ftfy",),
+    batch_shares={
+        "text": "the shorter of two texts would be changed by what it is filled up with, as "
+        "nothing masks that"
+    },
     special_texts=SPECIAL,
     decodes_raw=False,
     result="image",

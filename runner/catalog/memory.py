@@ -51,12 +51,14 @@ class Footprint:
         activations: module -> what it holds while it computes, beside weights: of the denoiser,
             and of the autoencoder.
         by_layer: whether single layers of it can be moved; else whole modules are.
+        captured: whether its denoiser runs as CUDA graphs, which hold what they compute with.
     """
 
     weights: Mapping[str, int]
     layers: Mapping[str, int]
     activations: Mapping[str, int]
     by_layer: bool = True
+    captured: bool = False
 
     @property
     def all_weights(self) -> int:
@@ -82,7 +84,8 @@ class Footprint:
             moves = Moves.MODULE
         match moves:
             case Moves.PIPELINE:
-                return self.all_weights + computing
+                held = sum(self.activations.values()) if self.captured else computing
+                return self.all_weights + held
             case Moves.MODULE:
                 return sum(self.weights[name] for name in names) + computing
             case Moves.LAYER:

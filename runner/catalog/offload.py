@@ -39,6 +39,7 @@ class Offload:
         stays: modules that are on the device all the time.
         compiles: whether it works with torch.compile.
         fullgraph: whether it works with torch.compile without a break in the graph.
+        captured: whether its modules can run as CUDA graphs: their weights stay where they are.
         chosen: whether it stands for another mode, which is chosen on the machine that runs it.
     """
 
@@ -49,6 +50,7 @@ class Offload:
     stays: tuple[str, ...] = ()
     compiles: bool = True
     fullgraph: bool = False
+    captured: bool = False
     chosen: bool = False
 
 
@@ -56,7 +58,7 @@ NOT_GROUPED = ("movq",)
 """diffusers: "VQModel does not support group offloading"."""
 
 ROWS = (
-    Offload("none", rank=0, fullgraph=True),
+    Offload("none", rank=0, fullgraph=True, captured=True),
     Offload("model", Moves.MODULE, Needs.ACCELERATOR, rank=1),
     Offload("group", Moves.LAYER, Needs.ACCELERATOR, rank=2, stays=NOT_GROUPED),
     # Not for `auto`: its pictures were not compared with other modes' on a device yet.

@@ -62,6 +62,12 @@ class UnfitOption:
     allowed: tuple[str, ...]
 
 
+PICTURES_SHARED = (
+    "diffusers' inpainting blends all images of a call with the picture and the mask of the first"
+)
+"""Why the images of one decoder call have the same input pictures."""
+
+
 @dataclass(frozen=True, eq=False)
 class Version:
     """A version.
@@ -100,8 +106,8 @@ class Version:
         always_corrected: why there is no `corrections=off`; "": there is.
         decoder_reads_prompt: the decoder also takes the texts, beside the prior's embedding.
         guidance_added: the number that its pipelines add to a guidance scale above 1.
-        batched_tasks: tasks for which one decoder call may draw several images: diffusers mixes
-            up batches of all others (docs/diffusers.md).
+        batch_shares: inputs, beside pictures, that all images of one decoder call have in common,
+            each with the reason.
         sized_by_picture: a decoder that starts from a picture has the picture's size, and takes
             no height or width.
         decodes_raw: pictures come as the autoencoder decodes them, around [-1, 1], except those
@@ -142,7 +148,7 @@ class Version:
     always_corrected: str = ""
     decoder_reads_prompt: bool = False
     guidance_added: int = 0
-    batched_tasks: tuple[str, ...] = ()
+    batch_shares: Mapping[str, str] = field(default_factory=dict)
     sized_by_picture: bool = False
     decodes_raw: bool = True
     result: str = "images"

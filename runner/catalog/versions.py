@@ -26,13 +26,6 @@ WITHOUT_PRIOR = " and ".join(
 )
 """Those that encode texts in a stage of their own, in words."""
 
-IN_BATCHES = " and ".join(
-    f"{version.title} ({', '.join(version.batched_tasks)})"
-    for version in VERSIONS.values()
-    if version.batched_tasks
-)
-"""Those that draw several images in one call, in words."""
-
 OF_SIZES = " and ".join(version.title for version in VERSIONS.values() if version.sizes)
 """Those that were published for some sizes alone, in words."""
 

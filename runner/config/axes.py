@@ -33,7 +33,7 @@ Settings: TypeAlias = "Mapping[str, Any]"
 KEY = "axes"
 PROMPTS = {"prompt", "prompt_file", "prompt_template"}
 """Of which one says the prompts."""
-ALLOWED = "{key: [value, value]}, or a list of these; {key,key: [[value, value], ...]}"
+ALLOWED = '{key: [value, value]}, or a list of these; {"key,key": [[value, value], ...]}'
 
 
 def settings_of(value: object) -> list[Settings]:

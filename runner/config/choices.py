@@ -33,6 +33,14 @@ class CompileMode(Choice):
     max_autotune = "max-autotune"
 
 
+class Graphs(Choice):
+    """Whether the modules that are called at each step run as CUDA graphs."""
+
+    auto = "auto"
+    on = "on"
+    off = "off"
+
+
 class Precision(Choice):
     """Floating point type of weights and activations."""
 

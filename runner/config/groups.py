@@ -188,7 +188,7 @@ class CompileConfig:
         False, "Refuse to split the model's graph. Needs `compile` and `offload=none`."
     )
     channels_last: bool = key(
-        False, "Keep the weights in torch's channels-last memory format; works without `compile`."
+        False, "The same as `channels_last=true`, by its older name; works without `compile`."
     )
 
 

@@ -23,10 +23,13 @@ SECONDS = "seconds"
 SPEED = "steps_per_second"
 """Steps per second of the decoder, its MoVQ's time included; only with `bench=true`."""
 
+JOULES = "joules"
+"""Energy of an accelerator for an image, where it tells; only with `bench=true`."""
+
 MEMORY = "peak_device_mb"
 """Peak memory of an accelerator, where there is one."""
 
-TAKEN_NAMES = (SECONDS, SPEED, MEMORY, "seed", "prompt", "cell", "file")
+TAKEN_NAMES = (SECONDS, SPEED, JOULES, MEMORY, "seed", "prompt", "cell", "file")
 """Other columns in the tables of metrics: no metric may have these names."""
 
 

@@ -113,6 +113,15 @@ def assigned(overrides: Iterable[str]) -> dict[str, str]:
     return {key: value for key, _, value in (text.partition("=") for text in overrides)}
 
 
+def unquoted(text: str) -> str:
+    """The text that an override's value is, which is in quotes: what `quoted` was given."""
+    quote = text[0]
+    halved = re.sub(
+        rf"(\\+)({quote}|$)", lambda match: "\\" * (len(match[1]) // 2) + match[2], text[1:-1]
+    )
+    return INTERPOLATION.sub(lambda match: "\\" * (len(match[1]) // 2) + "${", halved)
+
+
 def quoted(text: str, key: str = "value") -> str:
     """A text in single quotes, as Hydra reads it back. Raises ConfigError for one with a zero."""
     # Within quotes a quote is escaped, and so are the backslashes right before one; `${` would be

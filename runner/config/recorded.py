@@ -13,13 +13,14 @@ from runner.system.credentials import strip_credentials
 
 OF_THE_SWEEP = ("axes", "skip_invalid", "into")
 """Keys that say which cells there are and where they go, and nothing of a cell."""
-LATER_KEYS = ("prompt_template", "prompt_replace")
-"""Recorded where they are set: so what was recorded before them stays the same."""
-LATER_DEFAULTS: Mapping[str, Any] = {
+LATER_KEYS: Mapping[str, object] = {
+    "prompt_template": None, "prompt_replace": None, "graphs": "auto", "channels_last": False,
     "any_size": False, "edit_template": "published", "model.variant": None,
     "model.guidance": ModelConfig.guidance,
 }  # fmt: skip
-"""The same of keys that have another default than null."""
+"""Keys with their defaults, recorded where they have others: so what was recorded before them stays
+the same.
+"""
 
 
 def recorded(plain: Mapping[str, Any], corrections: bool) -> Mapping[str, Any]:
@@ -33,9 +34,8 @@ def recorded(plain: Mapping[str, Any], corrections: bool) -> Mapping[str, Any]:
     section, uri = plain["scheduler"], plain["tracking"]["uri"]
     newer = OPTIONS.keys() - {option.name for option in RECORDED}
     kept = {key: value for key, value in section.items() if key not in newer or value is not None}
-    left_out = {key for key in LATER_KEYS if plain.get(key) is None}
-    plain = {k: value for k, value in plain.items() if k not in (*OF_THE_SWEEP, *left_out)}
-    for key, usual in LATER_DEFAULTS.items():
+    plain = {key: value for key, value in plain.items() if key not in OF_THE_SWEEP}
+    for key, usual in LATER_KEYS.items():
         plain = _without(plain, key, usual)
     plain["scheduler"] = kept
     if section["name"] in NAMED:

@@ -38,6 +38,7 @@ from runner.config.recorded import recorded
 from runner.config.run_config import RunConfig
 from runner.config.schema import Config
 from runner.config.seeds import seeds_of, with_drawn
+from runner.config.switches import check_channels_last, check_graphs
 from runner.config.texts import check_no_text, check_texts
 from runner.config.words import in_plain_words, no_such_key
 from runner.errors import ConfigError
@@ -78,7 +79,7 @@ def resolve_record(config: Mapping[str, Any]) -> RunConfig:
     """
     composed = OmegaConf.create(_literal(dict(config)))
     with _in_plain_words(composed):
-        whole = OmegaConf.merge(_schema(), composed)
+        whole = OmegaConf.merge(schema(), composed)
         assert isinstance(whole, DictConfig)
     return freeze(read(whole))
 
@@ -120,7 +121,7 @@ def read_changed(base: Read, path: Sequence[str], value: Any) -> Any:
     part = {section: changed[section]}
     check_texts(part)
     check_no_text(part)
-    typed = _typed(section_of(_schema(), section), part)[section]
+    typed = _typed(section_of(schema(), section), part)[section]
     config: Any = expand_paths(replace(base.config, **{section: typed}))
     for name in path:
         config = config[name] if isinstance(config, Mapping) else getattr(config, name)
@@ -197,6 +198,8 @@ def freeze(
         "threads": check_count("threads", config.threads, 1024),
         "workers": 1 if config.bench else check_count("workers", config.workers, 256),
         "batch_size": check_count("batch_size", config.batch_size, 256),
+        "graphs": check_graphs(config.graphs),
+        "channels_last": check_channels_last(config.channels_last),
         "bench": check_bench(config),
         "output_dir": output_dir,
         "composed": recorded({**found.plain, "seeds": list(seeds)}, config.corrections),
@@ -214,7 +217,7 @@ def _to_dataclass(plain: Mapping[str, Any]) -> Config:
     seeds: Any = plain.get("seeds")
     # OmegaConf takes 0.1 ms for each entry of a list: seeds that are whole numbers go past it.
     is_right = isinstance(seeds, list) and all(type(seed) is int for seed in seeds)
-    config = _typed(_schema(), {**plain, "seeds": []} if is_right else plain)
+    config = _typed(schema(), {**plain, "seeds": []} if is_right else plain)
     assert isinstance(config, Config)
     return expand_paths(replace(config, seeds=seeds) if is_right else config)
 
@@ -225,9 +228,10 @@ def _typed(schema: DictConfig, plain: Mapping[str, Any]) -> Any:
 
 
 @cache
-def _schema() -> DictConfig:
-    schema: DictConfig = OmegaConf.structured(Config)
-    return schema
+def schema() -> DictConfig:
+    """The typed schema; not to be changed."""
+    made: DictConfig = OmegaConf.structured(Config)
+    return made
 
 
 def _plain(composed: DictConfig) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from runner.catalog.version import Version
 from runner.config.choices import (
     CacheMode,
     EditTemplate,
+    Graphs,
     NegativeFor,
     Progress,
     Resize,
@@ -67,6 +68,7 @@ class RunConfig:
         threads: CPU threads, or None to choose by the size of the model.
         workers: processes that run stages, or None to choose by machine and work.
         cache: never `auto`.
+        channels_last: None to choose by device and precision; see `planning.specs.channels_last`.
         batch_size: most images per call; None to choose by the device.
         bench: how often each stage runs to be measured; None: once, without measuring.
         output_dir: absolute.
@@ -87,6 +89,7 @@ class RunConfig:
     attention: AttentionConfig
     offload: Offload
     compile: CompileConfig
+    channels_last: bool | None
     precision: PrecisionConfig
     tracking: TrackingConfig
     cache: CacheMode
@@ -115,6 +118,7 @@ class RunConfig:
     threads: int | None
     workers: int | None
     batch_size: int | None
+    graphs: Graphs
     bench: Bench | None
     output_dir: Path
     progress: Progress

@@ -38,7 +38,16 @@ class Estimator:
                 took[entry["work"]].append(entry["seconds"] / entry["amount"])
             except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError):
                 continue  # of an earlier version, or just removed
+        self._took = took
         self._rates = {work: statistics.median(rates) for work, rates in took.items()}
+
+    def fastest(self, node: Node, calls: int) -> float | None:
+        """The least time that work like a node's took; None where fewer than so many calls are
+        recorded.
+        """
+        work, amount = work_of(node)
+        rates = self._took.get(work, [])
+        return min(rates) * amount if len(rates) >= calls else None
 
     def estimate(self, nodes: Iterable[Node], bench: Bench | None = None) -> Estimate:
         """The time of nodes that are run one after the other.

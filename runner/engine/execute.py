@@ -9,42 +9,23 @@ import heapq
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TypeVar
 
+from runner.engine.batch_sizes import BatchSizes
 from runner.engine.batching import Batch, Batching, split_result
 from runner.engine.needs import count_uses, is_image, needed_and_missing, pictures_of
 from runner.engine.observer import NodeResult, Observer, Observers, Ran
+from runner.engine.outcome import Outcome
+from runner.engine.results import encode
 from runner.engine.store import Store
 from runner.engine.workers import OpenWorkers, Workers
 from runner.errors import RunnerError, StageError, StorageError
 from runner.graph.graph import Graph
 from runner.graph.node import Node
-from runner.graph.stage_table import is_external
+from runner.graph.stage_table import STAGES, is_external
 
 T = TypeVar("T")
-
-
-@dataclass
-class Outcome:
-    """The state of a graph's nodes, by key. Nodes that were not needed are in none of the sets."""
-
-    finished: set[str] = field(default_factory=set)
-    failed: dict[str, RunnerError] = field(default_factory=dict)
-    blocked: set[str] = field(default_factory=set)
-
-    @property
-    def succeeded(self) -> bool:
-        """Whether every node has its result."""
-        return not self.failed and not self.blocked
-
-    def is_over(self, node: Node) -> bool:
-        """Whether a node has finished, failed or is blocked."""
-        return node.key in self.finished or self.is_lost(node)
-
-    def is_lost(self, node: Node) -> bool:
-        """Whether a node has failed or is blocked."""
-        return node.key in self.failed or node.key in self.blocked
 
 
 def execute(
@@ -54,7 +35,7 @@ def execute(
     observers: Sequence[Observer],
     *,
     between: Callable[[], None] = lambda: None,
-    batch_size: int = 1,
+    batch_sizes: BatchSizes | None = None,
 ) -> Outcome:
     """Run all nodes that are needed and have no stored result, in the graph's order.
 
@@ -65,10 +46,10 @@ def execute(
         observers: notified in this order. An exception in one ends the run.
         between: called before each node. An exception in it ends the run, once the running nodes
             are done.
-        batch_size: nodes in a batch, at most.
+        batch_sizes: how many nodes are run together; None: each alone.
     """
     return _GraphRun(
-        graph, open_workers, store, Observers(observers), between, batch_size
+        graph, open_workers, store, Observers(observers), between, batch_sizes or BatchSizes(1)
     ).execute()
 
 
@@ -82,10 +63,10 @@ class _GraphRun:
         store: Store,
         observers: Observers,
         between: Callable[[], None],
-        batch_size: int,
+        batch_sizes: BatchSizes,
     ) -> None:
         self._store = store
-        self._batching = Batching(batch_size)
+        self._batching = Batching(batch_sizes)
         self._observers = observers
         self._open_workers = open_workers
         self._between = between
@@ -166,10 +147,11 @@ class _GraphRun:
             self._make_first([node.inputs[name] for name, made in inputs.items() if made is None])
             self._schedule(node, list(node.inputs.values()))
             return True
-        if not self._at_work.has_idle():
+        is_idle = self._at_work.has_idle()  # first: a batch leaves something for every worker
+        members = self._batching.fill(node, self._behind_first(), self._can_run)
+        if not (is_idle or self._can_wait(members)):
             return False
-        heapq.heappop(self._ready)
-        members = self._together_with(node)
+        self._take_from_line(members)
         work = self._batching.begin(members)
         if work is not node:
             inputs = {name: self._store.read_raw(needed) for name, needed in work.inputs.items()}
@@ -186,17 +168,20 @@ class _GraphRun:
         self._outcome.finished.add(node.key)
         self._over(node)
 
-    def _together_with(self, node: Node) -> list[Node]:
-        """The node and the ready nodes to run in one batch with it; no longer ready afterwards."""
-        members = self._batching.fill(node, self._in_line(), self._can_run)
+    def _can_wait(self, members: Sequence[Node]) -> bool:
+        """Whether nodes can be given to a busy worker; no batch that may still grow."""
+        full = self._batching.is_full(members)
+        return full and self._at_work.takes_next(members[0], len(self._ready) // len(members))
+
+    def _take_from_line(self, members: Sequence[Node]) -> None:
+        heapq.heappop(self._ready)
         if len(members) > 1:
             taken = {self._rank[member.key] for member in members}
             self._ready = [rank for rank in self._ready if rank not in taken]
             heapq.heapify(self._ready)
-        return members
 
-    def _in_line(self) -> Iterator[Node]:
-        for rank in sorted(self._ready):
+    def _behind_first(self) -> Iterator[Node]:
+        for rank in sorted(self._ready)[1:]:
             yield self._order[rank]
 
     def _can_run(self, node: Node) -> bool:
@@ -220,17 +205,21 @@ class _GraphRun:
 
     def _finish_running(self) -> None:
         """Wait for the running nodes; start no others."""
+        if self._workers is not None:
+            self._workers.recall()
         while self._running:
             self._take(self._at_work.wait())
 
-    def _take(self, ended: tuple[Node, Ran | RunnerError] | None) -> None:
+    def _take(self, ended: tuple[Node, Ran | RunnerError | None] | None) -> None:
         if ended is None:
             return
         node, done = ended
         self._running.discard(node.key)
+        if done is None:
+            return
         if isinstance(done, StorageError):
             raise done  # the next node's result could not be stored either
-        batch = self._batching.end(node)
+        batch = self._batching.end(node, done)
         if batch is not None:
             self._take_batch(batch, done)
         else:
@@ -238,8 +227,7 @@ class _GraphRun:
 
     def _take_batch(self, batch: Batch, done: Ran | RunnerError) -> None:
         if isinstance(done, RunnerError):
-            # Running each member alone shows which of them fails.
-            self._batching.separate(batch.members)
+            self._batching.divide(batch, done, self._observers)
             for member in batch.members:
                 heapq.heappush(self._ready, self._rank[member.key])
             return
@@ -252,6 +240,8 @@ class _GraphRun:
             self._observers.node_failed(node, done)
             self._over(node)
             return
+        # Here, once: store, files and observers have the same bytes.
+        done = replace(done, made=encode(STAGES[node.stage].result, done.made))
         self._store.put(node, done.made, done.seconds)
         self._first_calls[node.key] = done.first_call
         self._finished(NodeResult(node, done, reused=False))

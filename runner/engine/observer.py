@@ -22,6 +22,38 @@ class Loaded:
 
 
 @dataclass(frozen=True)
+class GraphsHeld:
+    """The CUDA graphs of a pipeline's denoiser, as read back after a call.
+
+    Attributes:
+        captured: how many were captured since it was loaded.
+        kept: how many of them there are now.
+        held_bytes: of the device, that they hold between calls.
+        failure: why no more are captured; None: they are.
+    """
+
+    captured: int
+    kept: int
+    held_bytes: int
+    failure: str | None = None
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """What torch.compile did during a call.
+
+    Attributes:
+        made: graphs that were compiled.
+        taken: graphs that an earlier process had compiled.
+        kept: whether they are kept by this program for later processes.
+    """
+
+    made: int
+    taken: int
+    kept: bool
+
+
+@dataclass(frozen=True)
 class Ran:
     """The result of a node that was run, and its cost.
 
@@ -32,6 +64,12 @@ class Ran:
             warm-up.
         peak_memory_bytes: of the device during the run; None without an accelerator.
         repeats: with `bench=true`, the seconds of each repetition; `seconds` is their median.
+        graphs: the CUDA graphs, where the run has changed them.
+        compiled: what was compiled meanwhile, where anything was.
+        memory: of the device before the run, in bytes: what was held, and all that this process
+            could hold; None without an accelerator.
+        together: how many nodes ran in one call with it, itself counted; seconds are its share.
+        joules: with `bench=true`, the energy of one repetition; None where no device tells it.
     """
 
     made: Made
@@ -39,6 +77,11 @@ class Ran:
     first_call: bool = False
     peak_memory_bytes: int | None = None
     repeats: tuple[float, ...] = ()
+    graphs: GraphsHeld | None = None
+    compiled: Compiled | None = None
+    memory: tuple[int, int] | None = None
+    joules: float | None = None
+    together: int = 1
 
 
 @dataclass(frozen=True)

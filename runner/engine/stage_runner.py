@@ -10,10 +10,11 @@ from functools import cached_property, partial
 from typing import Any, Protocol
 
 from runner.config.run_config import Bench
-from runner.engine.observer import Loaded, Observer, Ran
-from runner.errors import RunnerError, StageError
+from runner.engine.energy import joules_each
+from runner.engine.observer import Compiled, GraphsHeld, Loaded, Observer, Ran
+from runner.errors import BatchTooLargeError, RunnerError, StageError
 from runner.graph.node import Node, PipelineSpec
-from runner.graph.stage_table import MEASURE, STAGES, StageFunction
+from runner.graph.stage_table import MEASURE, MEMBER, STAGES, StageFunction
 from runner.graph.values import Value
 
 OUT_OF_MEMORY_ADVICE = "; try offload=auto or model, precision=fp16 or a smaller size"
@@ -36,8 +37,24 @@ class PipelineSource(Protocol):
         """Peak device memory since the last call; None on a CPU."""
         ...
 
+    def memory(self) -> tuple[int, int] | None:
+        """Device memory that is held, and all that could be, in bytes; None on a CPU."""
+        ...
+
+    def joules(self) -> float | None:
+        """The reading of the device's energy counter; None where it has none."""
+        ...
+
     def check_used(self, spec: PipelineSpec) -> None:
         """After a run: raises StageError where a requested setting did not take effect."""
+        ...
+
+    def pop_graphs(self, spec: PipelineSpec) -> GraphsHeld | None:
+        """The CUDA graphs of a pipeline, where they have changed since the last call."""
+        ...
+
+    def pop_compiled(self, node: Node, seconds: float) -> Compiled | None:
+        """What was compiled since the last call, in which the node took so long."""
         ...
 
     def evict_except(self, specs: Collection[PipelineSpec]) -> None:
@@ -83,11 +100,15 @@ class StageRunner:
                 raise
             except Exception as error:
                 failure = error
-            if not is_out_of_memory(failure):
+            too_large = MEMBER in node.params and is_machine_out_of_memory(failure)
+            if not (is_out_of_memory(failure) or too_large):
                 advice = MACHINE_ADVICE if is_machine_out_of_memory(failure) else ""
                 raise _failed(node, failure, advice) from failure
             # Not within `except`: the error's frames hold references to what is to be freed.
             failure = failure.with_traceback(None)
+            if MEMBER in node.params:
+                self.evict_except(())  # also what lies scattered in between
+                raise BatchTooLargeError(str(_failed(node, failure))) from failure
             relief = self._pipelines.relieve()
             if relief is None:
                 raise _failed(node, failure, OUT_OF_MEMORY_ADVICE) from failure
@@ -117,8 +138,10 @@ class StageRunner:
         run: StageFunction = importlib.import_module(module).run
         call = partial(run, node, inputs, pipeline, partial(self._observer.node_step, node))
         if self._bench is not None and spec is not None and node.stage != MEASURE:
-            return self._measured(spec, call, self._bench)
+            return self._measured(node, spec, call, self._bench)
+        memory = None
         if spec is not None:
+            memory = self._pipelines.memory()
             self._pipelines.peak_memory_bytes()
         started = time.perf_counter()
         value = call()
@@ -128,21 +151,40 @@ class StageRunner:
         self._pipelines.check_used(spec)
         first = spec not in self._called
         self._called.add(spec)
-        return Ran(value, seconds, first, self._pipelines.peak_memory_bytes())
+        peak, graphs = self._pipelines.peak_memory_bytes(), self._pipelines.pop_graphs(spec)
+        compiled = self._pipelines.pop_compiled(node, seconds)
+        return Ran(value, seconds, first, peak, graphs=graphs, compiled=compiled, memory=memory)
 
-    def _measured(self, spec: PipelineSpec, call: Callable[[], Value], bench: Bench) -> Ran:
-        for _ in range(bench.warmup):
+    def _measured(
+        self, node: Node, spec: PipelineSpec, call: Callable[[], Value], bench: Bench
+    ) -> Ran:
+        began = time.perf_counter()
+        first = 0.0
+        for number in range(bench.warmup):
             call()
+            first = first if number else time.perf_counter() - began
+        memory = self._pipelines.memory()
         self._pipelines.peak_memory_bytes()
-        repeats = []
+        repeats, joules = [], self._pipelines.joules()
         for _ in range(bench.repeats):
             started = time.perf_counter()
             value = call()
             repeats.append(time.perf_counter() - started)
+        each = joules_each(joules, self._pipelines.joules(), repeats)
         self._pipelines.check_used(spec)
         self._called.add(spec)
-        peak = self._pipelines.peak_memory_bytes()
-        return Ran(value, statistics.median(repeats), False, peak, tuple(repeats))
+        peak, graphs = self._pipelines.peak_memory_bytes(), self._pipelines.pop_graphs(spec)
+        return Ran(
+            value,
+            statistics.median(repeats),
+            False,
+            peak,
+            tuple(repeats),
+            graphs,
+            self._pipelines.pop_compiled(node, first or repeats[0]),
+            memory,
+            each,
+        )
 
 
 def _failed(node: Node, error: Exception, advice: str = "") -> StageError:

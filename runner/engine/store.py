@@ -78,12 +78,12 @@ class Store:
         return found
 
     def put(self, node: Node, made: Made, seconds: float) -> None:
-        """Keep a result. Raises StorageError where it cannot be written to disk."""
-        self._memory[node.key] = made
+        """Keep a result, as bytes. Raises StorageError where it cannot be written to disk."""
+        kept = self._memory[node.key] = encode(STAGES[node.stage].result, made).bare
         self._seconds[node.key] = seconds
         if self._mode is not CacheMode.off:
             try:
-                self._publish(node, made, seconds)
+                self._publish(node, kept, seconds)
             except OSError as error:
                 raise StorageError(
                     f"cannot store the result of {node.stage} in {self._folder}: {error.strerror}"
@@ -139,9 +139,8 @@ class Store:
             os.utime(entry / ENTRY, (time.time(),) * 2)
         return Encoded(kind, content)
 
-    def _publish(self, node: Node, made: Made, seconds: float) -> None:
-        kind = STAGES[node.stage].result
-        content = encode(kind, made).content
+    def _publish(self, node: Node, made: Encoded, seconds: float) -> None:
+        kind, content = made.kind, made.content
         entry = self._entry(node)
         entry.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{node.key[:8]}-", dir=entry.parent))

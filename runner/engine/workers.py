@@ -22,11 +22,23 @@ class Workers(Protocol):
         """Whether a worker is free to start a node."""
         ...
 
-    def submit(self, node: Node, inputs: Mapping[str, Made]) -> None:
-        """Have an idle worker run a node."""
+    def takes_next(self, node: Node, ready: int) -> bool:
+        """Whether a busy worker should be given the node, to run it next.
+
+        Args:
+            ready: how many calls could begin now, with this one.
+        """
         ...
 
-    def wait(self) -> tuple[Node, Ran | RunnerError] | None:
+    def submit(self, node: Node, inputs: Mapping[str, Made]) -> None:
+        """Have an idle worker run a node, or one that takes it next."""
+        ...
+
+    def recall(self) -> None:
+        """Take back the nodes that have not begun; `wait` returns them without a result."""
+        ...
+
+    def wait(self) -> tuple[Node, Ran | RunnerError | None] | None:
         """The next node that has ended, with its result or error. None: none yet, but a worker may
         have become idle.
         """
@@ -77,6 +89,12 @@ class Here:
 
     def has_idle(self) -> bool:
         return not self._done
+
+    def takes_next(self, node: Node, ready: int) -> bool:
+        return False
+
+    def recall(self) -> None:
+        """No node waits."""
 
     def submit(self, node: Node, inputs: Mapping[str, Made]) -> None:
         try:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -72,6 +72,11 @@ class PipelineSpec:
     without: tuple[str, ...] = ()
     compile: CompileSpec | None = None
     device: str = "cpu"
+
+    @property
+    def base(self) -> PipelineSpec:
+        """What decides the modules: pipelines that differ in class or scheduler share them."""
+        return replace(self, pipeline="", scheduler=None)
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,9 @@ OF_MANY = "image_"
 """Prefix of the input names of a metric that measures many pictures together."""
 
 BATCHED_PARAM = "batched"
-"""Parameter of a node that may be run in a batch: its last bits depend on the other members."""
+"""Parameter of a node that may be run in a batch: its last bits depend on the other members. True,
+or the names of further inputs that the members have in common.
+"""
 
 MEMBER = "members"
 """Parameter of a batch's node: each member's values of the parameters that differ."""
@@ -46,6 +48,7 @@ class ResultKind(Enum):
     image = "image"
     scores = "scores"
     images = "images"
+    many_tensors = "many_tensors"
 
 
 class StageFunction(Protocol):
@@ -87,13 +90,52 @@ STAGES = {
         Stage("encode_qwen", 1, "runner.stages.encode_qwen", ResultKind.tensors),
         Stage("decode", 1, "runner.stages.decode", ResultKind.image),
         Stage("decode_batch", 1, "runner.stages.decode_batch", ResultKind.images),
+        Stage("prior_batch", 1, "runner.stages.prior_batch", ResultKind.many_tensors),
+        Stage(
+            "prior_from_image_batch",
+            1,
+            "runner.stages.prior_from_image_batch",
+            ResultKind.many_tensors,
+        ),
+        Stage("encode_text_batch", 1, "runner.stages.encode_text_batch", ResultKind.many_tensors),
+        Stage(
+            "encode_two_texts_batch",
+            1,
+            "runner.stages.encode_two_texts_batch",
+            ResultKind.many_tensors,
+        ),
         Stage(MEASURE, 1, "runner.stages.measure", ResultKind.scores),
         Stage(DRAWN_ELSEWHERE, 1, None, ResultKind.image),
     )
 }
 
-BATCHED = {"decode": "decode_batch"}
-"""Stage -> the stage that runs a batch of its nodes."""
+
+@dataclass(frozen=True)
+class Batched:
+    """How nodes of a stage are run together.
+
+    Attributes:
+        stage: the stage that runs a batch of them.
+        own: parameters that may differ between them.
+        own_inputs: inputs that may differ; all others, such as pictures, are the same for all.
+    """
+
+    stage: str
+    own: tuple[str, ...]
+    own_inputs: tuple[str, ...] = ()
+
+
+BATCHED = {
+    "prior": Batched("prior_batch", ("seed", "prompt"), (GENERATOR,)),
+    "prior_from_image": Batched("prior_from_image_batch", ("seed", "prompt"), (GENERATOR,)),
+    "encode_text": Batched("encode_text_batch", ("prompt",)),
+    "encode_two_texts": Batched("encode_two_texts_batch", ("prompt",)),
+    "decode": Batched("decode_batch", ("seed", "prompt"), ("prior", "negative", "text")),
+}
+"""Stages whose nodes can be run together."""
+
+PART_OF = {ResultKind.images: ResultKind.image, ResultKind.many_tensors: ResultKind.tensors}
+"""Kind of a batch's result -> the kind of each of its parts."""
 
 
 def is_external(node: Node) -> bool:

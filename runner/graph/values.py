@@ -18,8 +18,11 @@ class Scores:
     values: Mapping[str, float]
 
 
-Value: TypeAlias = "dict[str, torch.Tensor] | Image.Image | Scores | list[Image.Image]"
-"""A stage's result: named tensors on the CPU, an RGB image, numbers, or the images of a batch."""
+One: TypeAlias = "dict[str, torch.Tensor] | Image.Image | Scores"
+"""A stage's result: named tensors on the CPU, an RGB image, or numbers."""
+
+Value: TypeAlias = "One | list[Image.Image] | list[dict[str, torch.Tensor]]"
+"""The same, or the results of a batch."""
 
 OnStep: TypeAlias = Callable[[int, int], None]
 """Called after each denoising step with the steps done and the number of all steps."""

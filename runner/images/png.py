@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import struct
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,8 +12,14 @@ from pathlib import Path
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from runner.images.decode import MAX_PIXELS
+from runner.images.png_colour import SIGNATURE
 from runner.images.quiet import quiet_decoders
 from runner.system.untrusted import UntrustedError, read_regular
+
+CHUNK_FRAME = 12
+"""Bytes of a chunk around its content: length, name, checksum."""
+TEXT_CHUNKS = (b"tEXt", b"iTXt", b"zTXt")
+BEFORE_TEXT = (b"IHDR", b"iCCP")
 
 
 class DamagedPictureError(Exception):
@@ -33,15 +40,52 @@ def png_bytes(
             where it can hold them, else as `iTXt`.
         dpi: its resolution.
     """
+    buffer = io.BytesIO()
+    said = {} if dpi is None else {"dpi": dpi}
+    image.save(buffer, format="PNG", pnginfo=_entries(text, plain), **said)
+    return buffer.getvalue()
+
+
+def with_text(
+    content: bytes, text: Mapping[str, str], plain: Mapping[str, str] | None = None
+) -> bytes:
+    """A PNG file with these text entries in place of its own; its pixels are not encoded again.
+
+    The same bytes as `png_bytes` gives for its image.
+
+    Raises:
+        DamagedPictureError: it is no PNG, or cut short.
+    """
+    if not content.startswith(SIGNATURE):
+        raise DamagedPictureError("is no PNG")
+    before: list[bytes] = [SIGNATURE]
+    behind: list[bytes] = []
+    here = len(SIGNATURE)
+    name = b""
+    while name != b"IDAT":
+        if here + CHUNK_FRAME > len(content):
+            raise DamagedPictureError("is cut short before its pixels")
+        length, name = struct.unpack_from(">I4s", content, here)
+        end = here + CHUNK_FRAME + length if name != b"IDAT" else len(content)
+        if name not in TEXT_CHUNKS:
+            # PNG specification, 5.6: text may stand anywhere before IEND; Pillow puts it here.
+            (before if name in BEFORE_TEXT else behind).append(content[here:end])
+        here = end
+    chunks = io.BytesIO()
+    for entry in _entries(text, plain).chunks:
+        PngImagePlugin.putchunk(chunks, *entry[:2])
+    return b"".join([*before, chunks.getvalue(), *behind])
+
+
+def _entries(
+    text: Mapping[str, str] | None, plain: Mapping[str, str] | None
+) -> PngImagePlugin.PngInfo:
     info = PngImagePlugin.PngInfo()
     for key, value in (plain or {}).items():
         info.add_text(key, value)
     for key, value in (text or {}).items():
         info.add_itxt(key, value)
-    buffer = io.BytesIO()
-    said = {} if dpi is None else {"dpi": dpi}
-    image.save(buffer, format="PNG", pnginfo=info, **said)
-    return buffer.getvalue()
+    return info
 
 
 def image_of_png(content: bytes) -> Image.Image:

@@ -2,13 +2,67 @@
 
 from __future__ import annotations
 
+import os
+import platform
+from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 import torch
 
-from runner.errors import StageError
+from runner.errors import StageError, StorageError
 from runner.graph.node import CompileSpec
+from runner.system.kept_code import open_code
+from runner.system.machine import processor, versions
+
+CODE_FOLDER = "TORCHINDUCTOR_CACHE_DIR"
+"""torch's own variable: where it keeps what it compiles, and looks for it first."""
+
+_kept: dict[Path, IO[str]] = {}
+"""Folders that this process uses, with their locks."""
+
+
+def keep_code(device: str) -> Path | None:
+    """Have torch keep what this process compiles for later processes.
+
+    Returns:
+        the folder; None where the user's environment names another one, or it cannot be made.
+    """
+    from torch._inductor.runtime.cache_dir_utils import default_cache_dir
+
+    named = os.environ.get(CODE_FOLDER)
+    if named is not None and Path(named).parent in _kept:
+        return Path(named).parent
+    if named not in (None, default_cache_dir()):  # the latter is set by torch itself
+        return None
+    try:
+        folder, lock = open_code(_made_for(device))
+    except (OSError, StorageError):
+        return None
+    _kept[folder] = lock
+    os.environ[CODE_FOLDER] = str(folder / "torch")
+    return folder
+
+
+def _made_for(device: str) -> dict[str, str]:
+    on_gpu = device.startswith("cuda")
+    name = torch.cuda.get_device_name(device) if on_gpu else processor()
+    return {
+        "device": f"{device.partition(':')[0]}: {name}",
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "python": platform.python_version(),
+        **versions(("torch", "diffusers", "triton")),
+    }
+
+
+def code_counts() -> Counter[str]:
+    """Graphs that this process has compiled so far: `made`; and has found compiled: `taken`."""
+    from torch._dynamo.utils import counters
+
+    counts = counters["inductor"]
+    made = counts["fxgraph_cache_miss"] + counts["fxgraph_cache_bypass"]
+    return Counter(made=made, taken=counts["fxgraph_cache_hit"])
 
 
 def compile_module(module: Any, spec: CompileSpec) -> None:
@@ -65,7 +119,7 @@ def check_set(name: str, module: Any, spec: CompileSpec) -> None:
     if found["compiled"] != (spec.mode is not None):
         raise StageError(f"compile={spec.mode}: has no effect on {name}")
     if spec.channels_last and found["channels_last"] is False:
-        raise StageError(f"compile.channels_last=True: has no effect on {name}")
+        raise StageError(f"channels_last=true: has no effect on {name}")
 
 
 def _is_channels_last(module: Any) -> bool | None:

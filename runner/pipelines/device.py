@@ -34,6 +34,16 @@ def free_memory(device: str) -> None:
         torch.cuda.empty_cache()
 
 
+def memory_bytes(device: str) -> tuple[int, int] | None:
+    """Device memory of this process, in bytes: what its tensors hold, and all that they could;
+    None without an accelerator.
+    """
+    if not device.startswith("cuda"):
+        return None
+    free, _ = torch.cuda.mem_get_info(device)
+    return int(torch.cuda.memory_allocated(device)), int(free + torch.cuda.memory_reserved(device))
+
+
 def peak_memory_bytes(device: str) -> int | None:
     """Peak device memory in bytes since the last call; None without an accelerator."""
     if not device.startswith("cuda"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from contextlib import AbstractContextManager, nullcontext
 from logging import LogRecord
 from typing import Any
 
@@ -54,8 +55,19 @@ def _is_needed(record: LogRecord) -> bool:
     return not any(needless in said for needless in NEEDLESS)
 
 
-def load(spec: PipelineSpec, checkpoint: Checkpoint, checked: CheckedFolder) -> Any:
-    """The pipeline with its own scheduler, on the CPU.
+def load(
+    spec: PipelineSpec,
+    checkpoint: Checkpoint,
+    checked: CheckedFolder,
+    *,
+    held: str | None = None,
+) -> Any:
+    """The pipeline with its own scheduler.
+
+    Args:
+        held: the device that each weight is put on as it is read, where diffusers can: in memory
+            that it asks for at once, and with no copy in another precision on the CPU. None: as
+            diffusers reads them, on the CPU.
 
     Raises:
         StageError: diffusers or transformers cannot load it.
@@ -66,13 +78,14 @@ def load(spec: PipelineSpec, checkpoint: Checkpoint, checked: CheckedFolder) -> 
         if own is not None:
             with assembled(checked) as path:
                 return own.from_folder(path, dtype)
-        with assembled(checked) as path:
+        with assembled(checked) as path, _current(held):
             pipeline = pipeline_class(checkpoint).from_pretrained(
                 str(path),
                 dtype=dtype,
                 use_safetensors=True,
                 local_files_only=True,
                 **dict.fromkeys(checkpoint.without),
+                **_held_on(checkpoint, held),
             )
     except RunnerError:
         raise
@@ -83,6 +96,18 @@ def load(spec: PipelineSpec, checkpoint: Checkpoint, checked: CheckedFolder) -> 
         ) from error
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
+
+
+def _held_on(checkpoint: Checkpoint, held: str | None) -> dict[str, str]:
+    """diffusers' word for a device: its kind alone. The runner's own pipelines have none."""
+    direct = held is not None and checkpoint.library == "diffusers"
+    return {"device_map": torch.device(held).type} if direct and held is not None else {}
+
+
+def _current(held: str | None) -> AbstractContextManager[Any]:
+    """Have the kind of a device mean this one of several."""
+    is_cuda = held is not None and torch.device(held).type == "cuda"
+    return torch.cuda.device(held) if is_cuda else nullcontext()
 
 
 def pipeline_class(checkpoint: Checkpoint) -> Any:

@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import inspect
 import time
+from collections import Counter
 from collections.abc import Collection
-from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from runner.catalog.offload import Moves
 from runner.catalog.schedulers import SCHEDULERS
-from runner.engine.observer import Loaded
-from runner.graph.node import PipelineSpec
+from runner.config.choices import Graphs
+from runner.engine.first_calls import note_first_call
+from runner.engine.observer import Compiled, GraphsHeld, Loaded
+from runner.graph.node import Node, PipelineSpec
 from runner.pipelines import compilation
 from runner.pipelines.attention import set_attention
-from runner.pipelines.device import free_memory, peak_memory_bytes
+from runner.pipelines.cuda_graphs import (
+    GraphChoice,
+    PoolMemory,
+    capture_calls,
+    drop_graphs,
+    held_graphs,
+)
+from runner.pipelines.device import free_memory, memory_bytes, peak_memory_bytes
+from runner.pipelines.energy import Counter as EnergyCounter
+from runner.pipelines.energy import open_counter
 from runner.pipelines.load import load, pipeline_class
 from runner.pipelines.offload import OffloadChoice, place, prefetches
 from runner.pipelines.random_weights import build
@@ -32,14 +45,25 @@ class Pipelines:
         checkpoints: those of the run; a spec's is found by fingerprint and class.
         device: "cpu", "cuda", "cuda:N" or "mps".
         offload: the mode; may be stepped down after running out of memory.
+        graphs: whether denoisers run as CUDA graphs; may be turned off after running out of memory.
+            None: they do not.
     """
 
     def __init__(
-        self, checkpoints: Collection[FoundCheckpoint], device: str, offload: OffloadChoice
+        self,
+        checkpoints: Collection[FoundCheckpoint],
+        device: str,
+        offload: OffloadChoice,
+        graphs: GraphChoice | None = None,
     ) -> None:
         self._checkpoints = {(f.identity, f.checkpoint.pipeline): f for f in checkpoints}
         self._device = device
         self._offload = offload
+        self._graphs = graphs or GraphChoice(Graphs.off, False, "as configured")
+        self._graph_memory = PoolMemory()
+        self._code: Path | None = None
+        self._code_counts = Counter[str]()
+        self._graphs_told: dict[PipelineSpec, GraphsHeld] = {}
         self._bases: dict[PipelineSpec, Any] = {}
         self._live: dict[PipelineSpec, Any] = {}
         self._loaded: list[Loaded] = []
@@ -61,6 +85,8 @@ class Pipelines:
                 "reason": self._offload.reason,
                 "prefetched": prefetches(pipeline),
             }
+            if self._device.startswith("cuda"):
+                found["graphs"] = self._graphs_read_back(spec, pipeline)
             check(spec, pipeline, self._offload.mode, found)
             self._live[spec] = pipeline
             self._loaded.append(Loaded(spec, time.perf_counter() - started, found))
@@ -68,7 +94,11 @@ class Pipelines:
 
     def evict_except(self, specs: Collection[PipelineSpec]) -> None:
         """Unload all pipelines but these: a 10B text encoder is freed before the UNet is loaded."""
-        bases = {_base_of(spec) for spec in specs}
+        bases = {spec.base for spec in specs}
+        for spec, base in self._bases.items():
+            if spec not in bases:
+                drop_graphs(base)
+                self._graphs_told.pop(spec, None)
         dropped = [spec for spec in self._live if spec not in specs]
         self._live = {spec: live for spec, live in self._live.items() if spec in specs}
         self._bases = {spec: base for spec, base in self._bases.items() if spec in bases}
@@ -89,11 +119,16 @@ class Pipelines:
             what was changed, for the log; None where no mode is left.
         """
         before = self._offload.mode
-        if not self._offload.step_down():
+        if self._graphs.turn_off("out of memory with them"):
+            changed = "out of memory with CUDA graphs: going on without"
+        elif self._offload.step_down():
+            mode = self._offload.mode.name
+            changed = f"out of memory with offload={before.name}: going on with {mode}"
+        else:
             return None
         self.evict_except(())
         free_memory(self._device)  # also of modules that were only partly moved
-        return f"out of memory with offload={before.name}: going on with {self._offload.mode.name}"
+        return changed
 
     def pop_loaded(self) -> list[Loaded]:
         """Pipelines that were loaded since the last call."""
@@ -102,7 +137,41 @@ class Pipelines:
 
     def peak_memory_bytes(self) -> int | None:
         """Peak device memory since the last call; None on a CPU."""
-        return peak_memory_bytes(self._device)
+        peak = peak_memory_bytes(self._device)
+        return None if peak is None else self._graph_memory.whole_peak(peak)
+
+    def pop_graphs(self, spec: PipelineSpec) -> GraphsHeld | None:
+        """The CUDA graphs of a pipeline, where they have changed since the last call."""
+        live = self._live.get(spec)
+        found = None if live is None else held_graphs(live)
+        if found is None or found == self._graphs_told.get(spec.base):
+            return None
+        self._graphs_told[spec.base] = found
+        return found
+
+    def pop_compiled(self, node: Node, seconds: float) -> Compiled | None:
+        """What was compiled since the last call, in which the node took so long."""
+        if node.pipeline is None or not _is_compiled(node.pipeline):
+            return None
+        before, self._code_counts = self._code_counts, compilation.code_counts()
+        new = self._code_counts - before
+        if not new:
+            return None
+        if self._code is not None:
+            note_first_call(self._code, node, seconds, compiled=new["made"] > 0)
+        return Compiled(new["made"], new["taken"], self._code is not None)
+
+    def memory(self) -> tuple[int, int] | None:
+        """Device memory that is held, and all that could be, in bytes; None on a CPU."""
+        return memory_bytes(self._device)
+
+    def joules(self) -> float | None:
+        """The reading of the device's energy counter; None where it has none."""
+        return None if self._energy is None else self._energy()
+
+    @cached_property
+    def _energy(self) -> EnergyCounter | None:
+        return open_counter(self._device)
 
     def _assembled(self, spec: PipelineSpec) -> Any:
         """The spec's pipeline class and scheduler, with modules shared between pipelines."""
@@ -131,29 +200,48 @@ class Pipelines:
         return scheduler_changes(published, pipeline.scheduler)
 
     def _base(self, spec: PipelineSpec, found: FoundCheckpoint) -> Any:
-        key = _base_of(spec)
+        key = spec.base
         if key not in self._bases:
             assert found.checked is not None, "weights are fetched before anything runs"
             base = self._read(spec, found, found.checked)
             set_attention(base, spec.attention, spec.slice_size)
+            if _is_compiled(spec):
+                self._code = compilation.keep_code(self._device)
+                self._code_counts = compilation.code_counts()
             if spec.compile is not None:
                 module = getattr(base, found.checkpoint.denoiser)
                 compilation.compile_module(module, spec.compile)
                 compilation.check_set(found.checkpoint.denoiser, module, spec.compile)
+            if self._graphs.used and found.denoises and not _is_compiled(spec):
+                module = getattr(base, found.checkpoint.denoiser)
+                required = self._graphs.configured is Graphs.on
+                capture_calls(module, self._device, self._graph_memory, required=required)
             self._bases[key] = base
         return self._bases[key]
 
+    def _graphs_read_back(self, spec: PipelineSpec, pipeline: Any) -> dict[str, Any]:
+        used, reason = held_graphs(pipeline) is not None, self._graphs.reason
+        if self._graphs.used and not used:
+            reason = "nothing is called at each step"
+            if _is_compiled(spec):
+                reason = "it is compiled"
+            elif self._checkpoints[spec.weights, spec.pipeline].denoises:
+                reason = "hooks take its calls"
+        return {"used": used, "reason": reason}
+
     def _read(self, spec: PipelineSpec, found: FoundCheckpoint, checked: CheckedFolder) -> Any:
-        if found.random is None:
-            return load(spec, found.checkpoint, checked)
         whole = self._offload.mode.moves is Moves.PIPELINE
+        if found.random is None:
+            # Not on a CPU, where weights are mapped, and all processes share their pages.
+            direct = whole and self._device.startswith("cuda")
+            held = self._device if direct else None
+            return load(spec, found.checkpoint, checked, held=held)
         held = self._device if whole else "cpu"
         return build(spec, found.checkpoint, checked, found.random, held=held, drawn=self._device)
 
 
-def _base_of(spec: PipelineSpec) -> PipelineSpec:
-    """The part of a spec that decides the modules: all but the pipeline's class and scheduler."""
-    return replace(spec, pipeline="", scheduler=None)
+def _is_compiled(spec: PipelineSpec) -> bool:
+    return spec.compile is not None and spec.compile.mode is not None
 
 
 def _published_scheduler(base: Any, spec: PipelineSpec, found: FoundCheckpoint) -> Any:

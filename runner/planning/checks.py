@@ -25,6 +25,7 @@ from runner.config.run_config import RunConfig
 from runner.errors import ConfigError
 from runner.metrics.find import FoundMetric
 from runner.planning.as_in_diffusers import size_in_diffusers
+from runner.planning.graphs import check_graphs_possible
 from runner.planning.metrics import FindMetric, add_models, check_smallest, find_metrics
 from runner.planning.pictures import check_pictures, check_repainted, localize_pictures
 from runner.planning.scheduling import setting
@@ -91,6 +92,7 @@ def check_config(
     _check_attention(run, device)
     _check_offload(run, device)
     _check_compile(run, device)
+    check_graphs_possible(run, device)
     _check_guidance(run)
     _check_negative_prompt(run)
     run = localize_pictures(run, folder, download=download)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from runner.catalog.memory import Footprint, peak_bytes
 from runner.catalog.offload import OFFLOAD
 from runner.config.choices import RandomSize
+from runner.planning.graphs import graphs_settled
 from runner.planning.plan import Plan
 from runner.planning.specs import JUDGE_ROLE, precision_of
 from runner.weights.found import FoundCheckpoint
@@ -19,9 +20,13 @@ def footprints_of(plan: Plan, images: int) -> list[Footprint]:
     Args:
         images: of all plans that are run together.
     """
-    pixels = plan.height * plan.width * min(plan.profile.batch_size, images)
+    pixels = plan.height * plan.width * min(plan.profile.batch_size or 1, images)
+    captured, _ = graphs_settled(plan.run, plan.device)
     return [
-        _sized(found).footprint(precision_of(plan.run, found.role), pixels)
+        replace(
+            _sized(found).footprint(precision_of(plan.run, found.role), pixels),
+            captured=captured and found.denoises,
+        )
         for found in plan.weights.checkpoints.values()
         # There are no random judges, by whose sizes those not on this disk could be told.
         if found.checked is not None or not found.role.startswith(JUDGE_ROLE)

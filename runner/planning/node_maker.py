@@ -17,8 +17,8 @@ from runner.planning.request import ImageRequest
 from runner.planning.scheduling import settle_scheduler
 from runner.planning.specs import (
     OF_METRICS,
-    _compile_spec,
     clip_role,
+    compile_spec,
     judge_role,
     precision_of,
 )
@@ -36,7 +36,7 @@ class NodeMaker:
     Attributes:
         pictures: by config key ("inputs.image", "interpolate.items[1].image").
         device: kind of device: cpu, cuda or mps.
-        batch_size: images in one call, at most.
+        batch_size: images in one call, at most; None: as many as memory allows.
         kept: the faults of diffusers that act on the cell and are not corrected.
     """
 
@@ -45,7 +45,7 @@ class NodeMaker:
     pictures: Mapping[str, InputImage]
     libraries: Mapping[str, str]
     device: str
-    batch_size: int = 1
+    batch_size: int | None = 1
     kept: tuple[Fault, ...] = ()
 
     def measure(
@@ -123,7 +123,6 @@ class NodeMaker:
         """The pipeline of a role, as configured."""
         run = self.run
         found = self.weights.checkpoints[role]
-        is_denoiser = role in ("prior", "decoder")
         is_drawn = not role.startswith(OF_METRICS)
         return PipelineSpec(
             pipeline=found.checkpoint.pipeline,
@@ -133,7 +132,7 @@ class NodeMaker:
             slice_size=run.attention.slice_size if is_drawn else None,
             scheduler=settle_scheduler(run, found).spec if role == "decoder" else None,
             without=found.checkpoint.without,
-            compile=_compile_spec(run) if is_denoiser else None,
+            compile=compile_spec(run, role, self.device) if found.denoises else None,
             device=self.device,
         )
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from runner.catalog.version import Fault
 from runner.config.choices import NegativeFor, Seeding
 from runner.graph.node import Node, Plain
-from runner.graph.stage_table import AWAY_FROM, BATCHED_PARAM, GENERATOR, UNCORRECTED
+from runner.graph.stage_table import AWAY_FROM, BATCHED, BATCHED_PARAM, GENERATOR, UNCORRECTED
 from runner.planning.node_maker import NodeMaker
 from runner.planning.request import ImageRequest
 from runner.system.machine import versions
@@ -54,6 +54,8 @@ class NodeFactory(NodeMaker):
             params["guidance_scale"] = UNGUIDED
         if away_from is not None and self.run.prior.guidance_scale > UNGUIDED:
             params[AWAY_FROM] = away_from
+        if negative_prompt is None:  # else diffusers puts both texts into one call
+            params |= self._batched()
         return self._node(
             "prior",
             params,
@@ -98,7 +100,12 @@ class NodeFactory(NodeMaker):
         """Text to image embedding, starting from a picture's own embedding."""
         return self._node(
             "prior_from_image",
-            {"prompt": prompt, "strength": strength, **self._prior_sampling(image)},
+            {
+                "prompt": prompt,
+                "strength": strength,
+                **self._prior_sampling(image),
+                **self._batched(),
+            },
             self._pipeline("prior"),
             f"{shorten(prompt)} · seed {image.seed}",
             {"image": picture, **({GENERATOR: before} if before is not None else {})},
@@ -143,6 +150,8 @@ class NodeFactory(NodeMaker):
                 "packages": dict(versions(run.version.cleaned_with)),
             }
         stage = run.version.text_stage
+        if UNCORRECTED not in params and stage in BATCHED:
+            params |= self._batched()
         shown = {"image": picture} if picture is not None else {}
         return self._node(stage, params, self._pipeline("text"), shorten(image.prompt), shown)
 
@@ -202,8 +211,9 @@ class NodeFactory(NodeMaker):
         params |= self._uncorrected(
             Fault.sizes_exchanged, Fault.noise_of_its_own, Fault.mask_grown, Fault.guidance_raised
         )
-        if self.batch_size > 1 and run.task.name in run.version.batched_tasks:
-            params[BATCHED_PARAM] = True
+        if UNCORRECTED not in params and Fault.pictures_not_fitted not in self.kept:
+            # Stretched pictures and masks are not given to several images at once.
+            params |= self._batched(list(run.version.batch_shares) or True)
         label = inputs["prior"].label if run.task.mixes else image.label
         return self._node("decode", params, self._pipeline("decoder"), label, inputs)
 
@@ -215,6 +225,11 @@ class NodeFactory(NodeMaker):
         """The parameter that tells a stage which of these faults it keeps."""
         names: list[Plain] = [fault.name for fault in self.kept if fault in faults]
         return {UNCORRECTED: names} if names else {}
+
+    def _batched(self, how: Plain = True) -> dict[str, Plain]:
+        """The parameter of a node that may be run with others, where the cell has batches."""
+        has = self.batch_size is None or self.batch_size > 1
+        return {BATCHED_PARAM: how} if has else {}
 
     def _is_kept_as_it_is(self, picture: InputImage, image: ImageRequest) -> bool:
         has_size = (picture.width, picture.height) == (image.width, image.height)

@@ -18,6 +18,7 @@ from runner.planning.metrics import against_baseline
 from runner.planning.profile import ExecutionProfile
 from runner.planning.request import ImageRequest
 from runner.planning.scheduling import SettledScheduler, settle_scheduler
+from runner.planning.specs import channels_last
 from runner.system.text import pluralize
 from runner.weights.find import FoundWeights
 
@@ -45,7 +46,7 @@ class Plan:
         faults: the faults of diffusers that act on this cell, corrected or kept.
         device: "cpu", "cuda", "cuda:N" or "mps".
         threads: CPU threads; `threads_reason` says why, for the log.
-        batch_size: images in one call, at most, for tasks that can be batched.
+        batch_size: images in one call, at most; None: as many as the device's memory holds.
         cut_texts: texts that are longer than an encoder reads.
         warnings: what the user should know, although the cell can be run.
     """
@@ -62,7 +63,7 @@ class Plan:
     device: str
     threads: int
     threads_reason: str
-    batch_size: int
+    batch_size: int | None
     warnings: tuple[str, ...]
     cut_texts: tuple[CutText, ...] = ()
 
@@ -117,18 +118,23 @@ class Plan:
             "device": self.device,
             "threads": str(self.threads),
             "cache.mode": run.cache.name,
-            "batch_size": str(self.batch_size),
+            "batch_size": str(self.batch_size or "auto"),
             "workers": None,
             **{
                 f"weights.{role}.revision": found.revision or "null"
                 for role, found in self.weights.checkpoints.items()
             },
             "offload.mode": None if run.offload.chosen else run.offload.name,
+            **({} if run.channels_last is not None else {"channels_last": self._channels_last}),
         }
 
     @property
+    def _channels_last(self) -> str:
+        return str(channels_last(self.run, "decoder", self.device.partition(":")[0]))
+
+    @property
     def _is_batched(self) -> bool:
-        return any(image.node.params.get(BATCHED_PARAM) for image in self.images)
+        return self.batch_size != 1 and any(BATCHED_PARAM in node.params for node in self.graph)
 
     @property
     def compared(self) -> tuple[FoundMetric, ...]:

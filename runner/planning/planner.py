@@ -40,6 +40,7 @@ from runner.planning.tracking import check_place
 from runner.planning.unused import without_unused
 from runner.planning.warnings import find_warnings
 from runner.system.machine import PIXEL_LIBRARIES, cpu_cores, settle_device, versions
+from runner.system.preparing import told_if_long
 from runner.weights.find import FoundWeights, find_weights
 from runner.weights.hashes import FileHashes, hash_memory
 
@@ -51,13 +52,12 @@ SMALL_MODEL_PARAMETERS = 50_000_000
 longer than they compute, and while another process keeps a core busy they are up to 60 times
 slower."""
 
-AUTO_BATCH = 8
-"""Images a call on an accelerator by default; one by one after running out of memory."""
 CACHE = ".cache"
+CHECKING = "checking the weights: large files are read whole once, and their hashes remembered"
 
 
 def cache_dir(run: RunConfig) -> Path:
-    """The folder of cached pictures and file hashes, beside the stage results."""
+    """The folder of cached pictures, beside the stage results."""
     return run.output_dir / CACHE
 
 
@@ -115,7 +115,8 @@ class Planner:
     ) -> Plan:
         """Build the nodes of each image and of its metrics."""
         run, metrics, device = asked.run, asked.metrics, asked.device
-        batch_size = run.batch_size or (1 if device == "cpu" else AUTO_BATCH)
+        # On a CPU an image of a larger call takes as long as one alone (docs/performance.md).
+        batch_size = 1 if run.batch_size is None and device == "cpu" else run.batch_size
         used = without_unused(run)
         faults = find_faults(used, asked.pictures, height, width)
         nodes = self._nodes(used, weights, asked.pictures, faults, device, batch_size)
@@ -177,7 +178,7 @@ class Planner:
         pictures: Mapping[str, InputImage],
         faults: tuple[Fault, ...],
         device: str,
-        batch_size: int,
+        batch_size: int | None,
     ) -> NodeFactory:
         kind = device.partition(":")[0]
         kept = () if run.corrections else faults
@@ -219,14 +220,15 @@ class Planner:
         told = [(judge.role, sorted(judge.places.items())) for judge in judges]
         same = repr((*cell, sorted(precisions.items()), run.weights, run.depth, told))
         if same not in self._weights:
-            self._weights[same] = find_weights(
-                row,
-                run.weights,
-                run.depth,
-                judges,
-                precisions=precisions,
-                hashes=FileHashes(hash_memory()),
-            )
+            with told_if_long(CHECKING, run.progress.name):
+                self._weights[same] = find_weights(
+                    row,
+                    run.weights,
+                    run.depth,
+                    judges,
+                    precisions=precisions,
+                    hashes=FileHashes(hash_memory()),
+                )
         return self._weights[same]
 
 

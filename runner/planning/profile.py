@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runner.catalog.offload import Offload
-from runner.config.choices import CacheMode
+from runner.config.choices import CacheMode, Graphs
 from runner.config.run_config import Bench, RunConfig
 
 if TYPE_CHECKING:
@@ -23,7 +23,9 @@ class ExecutionProfile:
         device: "cpu", "cuda", "cuda:N" or "mps".
         threads: CPU threads.
         workers: processes that run stages; None: chosen by machine and amount of work.
-        batch_size: images in one call, at most; 1 where nothing of the cell is batched.
+        batch_size: images in one call, at most; None: as many as the device's memory holds; 1 where
+            nothing of the cell is batched.
+        graphs: whether denoisers run as CUDA graphs.
     """
 
     cache: CacheMode
@@ -32,16 +34,23 @@ class ExecutionProfile:
     workers: int | None
     offload: Offload
     bench: Bench | None
-    batch_size: int
+    batch_size: int | None
+    graphs: Graphs = Graphs.auto
 
     @classmethod
-    def of(cls, run: RunConfig, device: str, threads: int, batch_size: int) -> ExecutionProfile:
+    def of(
+        cls, run: RunConfig, device: str, threads: int, batch_size: int | None
+    ) -> ExecutionProfile:
         """The profile of a config, with the values that its plan settled."""
-        return cls(run.cache, device, threads, run.workers, run.offload, run.bench, batch_size)
+        return cls(
+            run.cache, device, threads, run.workers, run.offload, run.bench, batch_size, run.graphs
+        )  # fmt: skip
 
     @property
     def described(self) -> tuple[tuple[str, object], ...]:
-        """(config key, value) pairs. They enter the keys of external pictures: do not change."""
+        """(config key, value) pairs. They enter the keys of external pictures: do not change;
+        `graphs` is not among them, as its pixels are the same to the last bit.
+        """
         return (
             ("cache", self.cache.name),
             ("device", self.device),
@@ -49,7 +58,7 @@ class ExecutionProfile:
             ("workers", self.workers),
             ("offload", self.offload.name),
             ("bench", self.bench),
-            ("batch_size", self.batch_size),
+            ("batch_size", self.batch_size or "auto"),
         )
 
 

@@ -29,8 +29,23 @@ def precision_of(run: RunConfig, role: str) -> Precision:
     return precision
 
 
-def _compile_spec(run: RunConfig) -> CompileSpec | None:
+def compile_spec(run: RunConfig, role: str, device: str) -> CompileSpec | None:
+    """How the module of a role that is called at each step is compiled and laid out.
+
+    Args:
+        device: its kind: cpu, cuda or mps.
+    """
     mode = None if run.compile.mode is CompileMode.off else run.compile.mode.value
-    if mode is None and not run.compile.channels_last:
-        return None
-    return CompileSpec(mode, run.compile.fullgraph, run.compile.channels_last)
+    last = channels_last(run, role, device)
+    return None if mode is None and not last else CompileSpec(mode, run.compile.fullgraph, last)
+
+
+def channels_last(run: RunConfig, role: str, device: str) -> bool:
+    """Whether a role's weights are in the channels-last format.
+
+    `auto`: with half-precision convolutions on CUDA, whose tensor cores compute in that format. A
+    prior has no convolutions.
+    """
+    if run.compile.channels_last or run.channels_last is not None:
+        return run.compile.channels_last or bool(run.channels_last)
+    return role == "decoder" and device == "cuda" and precision_of(run, role) is not Precision.fp32

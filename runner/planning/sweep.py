@@ -22,6 +22,7 @@ from runner.planning.plan import Plan
 from runner.planning.planner import Planner
 from runner.planning.sweep_command import command_of
 from runner.system.machine import COMPARING, check_installed
+from runner.system.preparing import Preparing
 from runner.system.text import pluralize
 from runner.weights.found import FoundCheckpoint, distinct
 
@@ -192,7 +193,11 @@ def plan_sweep(
     planned: list[tuple[Cell, Plan]] = []
     faults: dict[str, list[Cell]] = {}
     slips = False
+    runs = (cell.config for cell in cells if isinstance(cell.config, RunConfig))
+    progress = next((run.progress.name for run in runs), "auto")
+    preparing = Preparing("planning", len(cells), progress)
     for cell in cells:
+        preparing.step()
         try:
             if isinstance(cell.config, RunnerError):
                 raise cell.config

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import yaml
 
-from runner.config.overrides import assigned
+from runner.config.overrides import assigned, unquoted
+
+IN_QUOTES = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\"""", re.DOTALL)
 
 
 def combinations(axes: Mapping[str, Sequence[str]]) -> int:
@@ -63,11 +66,10 @@ def _entry(overrides: Mapping[str, str | None]) -> dict[str, Any]:
 def _value(text: str) -> Any:
     """What an override's text means: it is YAML, but for its quotes."""
     if text[:1] in ("'", '"') and text[-1:] == text[:1] and len(text) > 1:
-        quote = text[0]
-        return text[1:-1].replace(f"\\{quote}", quote)
+        return unquoted(text)
     if text[:1] in "[{":
         try:
-            return yaml.safe_load(text)
+            return yaml.safe_load(IN_QUOTES.sub(lambda one: json.dumps(unquoted(one[0])), text))
         except yaml.YAMLError:
             return text
     try:

@@ -134,11 +134,6 @@ def _tasks(has: Callable[[Task], bool]) -> str:
 
 WITH_PRIOR = " or ".join(f"model={v.name}" for v in VERSIONS.values() if v.has_prior)
 WITH_SIZES = " or ".join(f"model={v.name}" for v in VERSIONS.values() if v.sizes)
-BATCHED = ", ".join(
-    f"model={v.name} with task={' or '.join(v.batched_tasks)}"
-    for v in VERSIONS.values()
-    if v.batched_tasks
-)
 TELL_BOTH = " or ".join(f"task={t.name}" for t in TASKS.values() if not t.tells_one)
 BY_PRIOR_STRENGTH = _tasks(lambda task: task.uses_prior_strength)
 
@@ -168,7 +163,6 @@ USES = (
         for name in ("repo", "revision", "variant")
     ),
     Use("any_size", lambda run: bool(run.version.sizes), WITH_SIZES),
-    Use("batch_size", lambda run: run.task.name in run.version.batched_tasks, BATCHED),
     Use("warmup", lambda run: run.bench is not None, "bench=true"),
     Use("repeats", lambda run: run.bench is not None, "bench=true"),
 )  # fmt: skip

@@ -7,8 +7,9 @@ import time
 from dataclasses import dataclass
 
 from runner.config.choices import Progress
-from runner.engine.observer import Loaded, Observer
+from runner.engine.observer import Compiled, GraphsHeld, Loaded, NodeResult, Observer
 from runner.system.terminal import to_json
+from runner.system.text import format_bytes, pluralize
 from runner.tracking.status import Status
 
 
@@ -37,6 +38,13 @@ class Display(Observer):
         if not how.startswith("1 worker "):  # the usual case
             self.message(how)
 
+    def node_finished(self, result: NodeResult) -> None:
+        graphs = result.ran.graphs
+        if graphs is not None and graphs.failure is not None:
+            self.message(f"{result.node.stage}: {graphs_text(graphs)}")
+        if result.ran.compiled is not None:
+            self.message(f"{result.node.stage}: {compiled_text(result.ran.compiled)}")
+
     def cell_ended(self, cell: CellEnded) -> None:
         """A cell of a sweep is over."""
 
@@ -61,6 +69,21 @@ def cell_text(cell: CellEnded) -> str:
     return f"[{cell.done}/{cell.of}]{how} cell {cell.number}: {images}  {cell.label}".rstrip()
 
 
+def graphs_text(graphs: GraphsHeld) -> str:
+    """One line on the CUDA graphs of a stage's pipeline."""
+    if graphs.failure is not None:
+        return f"no CUDA graphs, runs kernel by kernel: {graphs.failure}"
+    held = format_bytes(graphs.held_bytes)
+    return f"{pluralize(graphs.captured, 'CUDA graph')} captured, {graphs.kept} kept, {held}"
+
+
+def compiled_text(compiled: Compiled) -> str:
+    """One line on what torch.compile did."""
+    made = f"{pluralize(compiled.made, 'graph')} compiled"
+    kept = "" if compiled.kept else ", in the folder that the environment names"
+    return f"{made}, {compiled.taken} taken from earlier runs{kept}"
+
+
 def loaded_text(loaded: Loaded) -> str:
     """One line on a pipeline that was loaded, from what was read back."""
     found = loaded.readback
@@ -74,6 +97,9 @@ def loaded_text(loaded: Loaded) -> str:
     offload = found["offload"]
     if offload["mode"] != "none" or offload["reason"] != "as configured":
         text += f", offload {offload['mode']} ({offload['reason']})"
+    graphs = found.get("graphs")
+    if graphs is not None and (graphs["used"] or graphs["reason"] != "as configured"):
+        text += f", CUDA graphs {'on' if graphs['used'] else 'off'} ({graphs['reason']})"
     if any(module["compiled"] for module in found["compile"].values()):
         text += ", compiled at its first call"
     return text

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner.images.png import read_whole_picture
 from runner.recording.recorded import check_recorded
 from runner.system.files import write_whole
 from runner.system.typed_json import FieldError, read_as, read_json
@@ -65,6 +64,10 @@ class SavedImage:
         took: input's name -> seconds of that node when it ran, now or earlier.
         timing: how they were timed; None: not recorded.
         repeats: with `bench=true` input's name -> seconds of each repeat; `took` has the median.
+        joules: with `bench=true`, where the device tells its energy: input's name -> joules of a
+            repeat. Not in the file where there are none.
+        together: input's name -> how many were made in one call, where there were several; `took`
+            has its share. Not in the file where there are none.
         steps: of the decoder; 0: not recorded.
         peak_device_mb: largest peak of accelerator memory (MiB) of those nodes that ran now.
         inputs: input's name -> file of the input picture, as the model saw it; for a stored
@@ -88,6 +91,8 @@ class SavedImage:
     took: Mapping[str, Finite] = field(default_factory=dict)
     timing: SavedTiming | None = None
     repeats: Mapping[str, Sequence[Finite]] = field(default_factory=dict)
+    joules: Mapping[str, Finite] = field(default_factory=dict)
+    together: Mapping[str, int] = field(default_factory=dict)
     steps: int = 0
     peak_device_mb: Finite | None = None
     inputs: Mapping[str, FileName] = field(default_factory=dict)
@@ -120,9 +125,15 @@ class SavedImage:
             return None
         return sum(took.values())
 
+    @property
+    def joules_measured(self) -> float | None:
+        """Joules of all its stages that run a model; None where one of them is not known."""
+        known = bool(self.joules) and set(self.repeats) <= set(self.joules)
+        return sum(self.joules.values()) if known else None
+
     def as_dict(self) -> dict[str, Any]:
         """Its entry in the file."""
-        return asdict(self)
+        return {k: v for k, v in asdict(self).items() if v or k not in ("joules", "together")}
 
 
 @dataclass(frozen=True)
@@ -234,7 +245,12 @@ class Manifest:
 
     def as_dict(self) -> dict[str, Any]:
         """The file's content as plain values."""
-        content = {"version": VERSION, **asdict(self), "status": str(self.status)}
+        # `asdict` of all would copy the config and the environment, each time it is written.
+        content = {own.name: getattr(self, own.name) for own in fields(self)}
+        content = {"version": VERSION, **content, "status": str(self.status)}
+        content["images"] = [image.as_dict() for image in self.images]
+        content["metrics"] = {name: asdict(metric) for name, metric in self.metrics.items()}
+        content["failures"] = [asdict(failure) for failure in self.failures]
         content["cut_texts"] = [cut.as_dict() for cut in self.cut_texts]
         return {k: v for k, v in content.items() if v or k not in ("flags", "cut_texts")}
 
@@ -247,6 +263,8 @@ def cell_status(folder: Path) -> Status:
 
 def has_whole_pictures(folder: Path) -> bool:
     """Whether all pictures of the manifest exist with the recorded pixels."""
+    from runner.images.png import read_whole_picture  # a plan need not import PIL
+
     manifest = Manifest.read_if_whole(folder)
     try:
         return manifest is not None and all(

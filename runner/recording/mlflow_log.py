@@ -15,6 +15,7 @@ from runner.engine.observer import Loaded, NodeResult, Observer
 from runner.errors import RunnerError
 from runner.graph.node import Node
 from runner.planning.plan import Plan
+from runner.recording.display import compiled_text, graphs_text
 from runner.recording.manifest import SavedCut, SavedImage
 from runner.recording.run_folder import INPUTS
 from runner.system.text import flatten, pluralize
@@ -42,6 +43,8 @@ class RunLog(Observer):
         self._peak_device_bytes = 0
         self._loaded: list[dict[str, Any]] = []
         self._relieved: list[str] = []
+        self._graphs: dict[str, str] = {}
+        self._compiled: dict[str, str] = {}
         self._tracebacks: list[str] = []
         self._unsettled: dict[str, str] = {}
         self._logged_images = LoggedImages.files
@@ -98,9 +101,20 @@ class RunLog(Observer):
         if result.ran.repeats:
             metrics[f"seconds_{stage}_fastest"] = min(result.ran.repeats)
             metrics[f"seconds_{stage}_slowest"] = max(result.ran.repeats)
+        if result.ran.together > 1:
+            metrics[f"together_{stage}"] = result.ran.together
+        if result.ran.joules is not None:
+            metrics[f"joules_{stage}"] = result.ran.joules
         if result.ran.first_call:
             # The first call pays for compiling and warm-up: kept apart from later calls.
             metrics[f"seconds_{stage}_first_call"] = result.ran.seconds
+        if result.ran.compiled is not None:
+            self._compiled[stage] = f"{stage}: {compiled_text(result.ran.compiled)}"
+            self._append("tags", tags={"runner.compiled": "\n".join(self._compiled.values())})
+        if result.ran.graphs is not None:
+            metrics[f"graphs_mb_{stage}"] = result.ran.graphs.held_bytes / 2**20
+            self._graphs[stage] = f"{stage}: {graphs_text(result.ran.graphs)}"
+            self._append("tags", tags={"runner.graphs": "\n".join(self._graphs.values())})
         if result.ran.peak_memory_bytes is not None:
             metrics[f"peak_device_mb_{stage}"] = result.ran.peak_memory_bytes / 2**20
         self._metrics(metrics, step=len(self._stage_seconds[stage]) - 1)

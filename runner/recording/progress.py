@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from runner.config.choices import Progress
 from runner.engine.observer import Loaded, NodeResult
@@ -78,6 +78,7 @@ class Lines(Quiet):
         self.message(loaded_text(loaded))
 
     def node_finished(self, result: NodeResult) -> None:
+        super().node_finished(result)
         self._done += 1
         cost = "reused" if result.reused else f"{result.ran.seconds:.2f} s"
         node = result.node
@@ -126,7 +127,11 @@ class Json(Quiet):
         self._write("memory_relieved", **_of(node), how=how)
 
     def node_finished(self, result: NodeResult) -> None:
-        cost = {"seconds": result.ran.seconds, "reused": result.reused}
+        cost: dict[str, Any] = {"seconds": result.ran.seconds, "reused": result.reused}
+        if result.ran.graphs is not None:
+            cost["graphs"] = asdict(result.ran.graphs)
+        if result.ran.compiled is not None:
+            cost["compiled"] = asdict(result.ran.compiled)
         self._write("stage_finished", **_of(result.node), **cost)
 
     def node_failed(self, node: Node, error: RunnerError) -> None:

@@ -142,6 +142,7 @@ class _BarsObserver(Display):
         self._bars.step(node, step, steps)
 
     def node_finished(self, result: NodeResult) -> None:
+        super().node_finished(result)
         if result.reused:
             self._bars.stage_was_stored()
         else:

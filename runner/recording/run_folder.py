@@ -9,16 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from PIL import Image
-
 from runner.engine.observer import NodeResult, Observer
-from runner.engine.results import decode, encode
+from runner.engine.results import Encoded, encode, picture_facts
 from runner.engine.store import work_of
 from runner.errors import RunnerError
 from runner.graph.node import Node
 from runner.graph.stage_table import STAGES, ResultKind
 from runner.graph.values import Scores
-from runner.images.png import pixel_sha256, png_bytes
+from runner.images.png import with_text
 from runner.planning.plan import Plan
 from runner.planning.request import ImageRequest
 from runner.recording.infotext import PARAMETERS, infotext
@@ -81,6 +79,8 @@ class RunFolder(Observer):
         self._seconds: dict[str, float] = {}
         self._peaks: dict[str, int] = {}
         self._repeats: dict[str, Sequence[float]] = {}
+        self._joules: dict[str, float] = {}
+        self._together: dict[str, int] = {}
         self._written = 0.0
         # By number: workers finish them in any order.
         self._saved: dict[int, SavedImage] = {}
@@ -119,14 +119,17 @@ class RunFolder(Observer):
             self._peaks[node.key] = result.ran.peak_memory_bytes
         if result.ran.repeats:
             self._repeats[node.key] = result.ran.repeats
+        if result.ran.together > 1:
+            self._together[node.key] = result.ran.together
+        if result.ran.joules is not None:
+            self._joules[node.key] = result.ran.joules
         self._seconds[node.key] = 0.0 if result.reused else result.ran.seconds
         if STAGES[node.stage].result is ResultKind.scores:
             self._note_scores(result)
         requests = self._requests.get(node.key)
         if not requests:
             return
-        picture = result.value  # decodes at each access
-        assert isinstance(picture, Image.Image)
+        picture = encode(ResultKind.image, result.ran.made)
         for request in requests:
             with hold_back():  # no file without its entry in manifest and log
                 kept = self._saved[request.index] if request.index in self._kept else None
@@ -178,7 +181,8 @@ class RunFolder(Observer):
         ).write(self.path)
         self._written = time.monotonic()
 
-    def _save(self, result: NodeResult, request: ImageRequest, image: Image.Image) -> SavedImage:
+    def _save(self, result: NodeResult, request: ImageRequest, picture: Encoded) -> SavedImage:
+        facts = picture_facts(picture)
         name = f"{self._numbers[request.index]:04d}_{slug(request.prompt)}_seed{request.seed}.png"
         nodes, inputs = result.node.lineage(), self._saved_inputs(result)
         saved = SavedImage(
@@ -186,9 +190,9 @@ class RunFolder(Observer):
             prompt=request.prompt,
             negative_prompt=self._plan.run.negative_prompt,
             seed=request.seed,
-            height=image.height,
-            width=image.width,
-            sha256=pixel_sha256(image),
+            height=facts.height,
+            width=facts.width,
+            sha256=facts.sha256,
             stage_keys={stage: n.key for stage, n in nodes.items()},
             seconds=round(sum(self._seconds.get(n.key, 0.0) for n in nodes.values()), 4),
             reused=result.reused,
@@ -204,6 +208,14 @@ class RunFolder(Observer):
                 for name, n in nodes.items()
                 if n.key in self._repeats
             },
+            joules={
+                name: round(self._joules[n.key], 2)
+                for name, n in nodes.items()
+                if n.key in self._joules
+            },
+            together={
+                name: self._together[n.key] for name, n in nodes.items() if n.key in self._together
+            },
             steps=int(work_of(result.node)[1]),
             peak_device_mb=max(
                 (self._peaks[n.key] / 2**20 for n in nodes.values() if n.key in self._peaks),
@@ -217,7 +229,7 @@ class RunFolder(Observer):
             left_as_in_diffusers=list(self._plan.left),
         )
         plain = {PARAMETERS: infotext(self._plan, saved)}
-        write_whole(self.path / name, png_bytes(image, self._text(saved), plain))
+        write_whole(self.path / name, with_text(picture.content, self._text(saved), plain))
         return saved
 
     def _saved_inputs(self, result: NodeResult) -> dict[str, str]:
@@ -227,10 +239,10 @@ class RunFolder(Observer):
             file = files[name] = f"{INPUTS}/{name}_{nodes[name].key[:8]}.png"
             if file not in self._inputs:
                 make_folder(below(self.path, INPUTS))
-                image = decode(picture)
-                assert isinstance(image, Image.Image)
-                write_whole(self.path / file, encode(ResultKind.image, picture).content)
-                self._inputs[file] = pixel_sha256(image)
+                encoded = encode(ResultKind.image, picture)
+                facts = picture_facts(encoded)
+                write_whole(self.path / file, encoded.content)
+                self._inputs[file] = facts.sha256
                 self._on_input(self.path / file)
         return files
 

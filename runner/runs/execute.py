@@ -7,22 +7,27 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from runner.config.choices import CacheMode, Progress
 from runner.config.cluster import Cluster
 from runner.config.run_config import RunConfig
-from runner.engine.execute import Outcome, execute
+from runner.engine.batch_sizes import BatchSizes
+from runner.engine.execute import execute
 from runner.engine.observer import Observer
+from runner.engine.outcome import Outcome
 from runner.engine.results import Made
 from runner.engine.store import Store
 from runner.engine.store_care import trim
 from runner.graph.graph import Graph
 from runner.graph.node import Node
+from runner.planning.batches import first_size
 from runner.planning.plan import Plan
 from runner.planning.planner import results_dir
 from runner.planning.profile import profile_of
 from runner.system.files import below
+from runner.system.machine import device_memory
 from runner.system.text import pluralize
 from runner.workers.choose import open_workers
 
@@ -71,13 +76,21 @@ def execute_plans(
     store = Store(below(run.output_dir, results.as_posix()), profile.cache)
     for node, read in (external or {}).items():
         store.put_external(node, read)
+
+    @cache
+    def memory() -> int | None:
+        return device_memory(profile.device)
+
+    def reckon(node: Node) -> int | None:
+        return first_size(plans, node, memory())
+
     outcome = execute(
         graph if graph is not None else Graph(()).merged(*(plan.graph for plan in plans)),
         open_workers(plans, cluster),
         store,
         observers,
         between=between,
-        batch_size=profile.batch_size,
+        batch_sizes=BatchSizes(profile.batch_size, reckon),
     )
     _keep_within_bounds(run, since)
     if run.debug:

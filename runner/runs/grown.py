@@ -15,7 +15,6 @@ from runner.config.overrides import as_override, assigned
 from runner.engine.results import Made
 from runner.errors import ConfigError, RunnerError
 from runner.graph.node import Node
-from runner.images.png import read_whole_picture
 from runner.planning.plan import Plan, PlannedImage
 from runner.planning.sweep import SweepPlan
 from runner.recording.manifest import Manifest, SavedImage
@@ -112,12 +111,16 @@ def alike_images(plan: Plan, manifest: Manifest | None) -> list[SavedImage]:
 
 def kept_images(plan: Plan, folder: Path) -> list[SavedImage]:
     """Those of them that are in the cell's folder, whole."""
+    from runner.images.png import read_whole_picture  # a plan need not import PIL
+
     found = alike_images(plan, Manifest.read_if_whole(folder))
     return [one for one in found if read_whole_picture(below(folder, one.file), one.sha256)]
 
 
 def given(folder: Path, plan: Plan) -> dict[Node, Callable[[], Made | None]]:
     """By node that draws a picture of the plan: the function that reads it from its folder."""
+    from runner.images.png import read_whole_picture
+
     nodes = {_pair(image): image.node for image in plan.images}
     return {
         nodes[one.prompt, one.seed]: partial(

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from runner.config.axes import KEY as AXES
-from runner.config.axes import is_said
+from runner.config.axes import PROMPTS, is_said
 from runner.config.measuring import baseline_of
 from runner.config.output_dir import check_name
 from runner.config.overrides import assigned
@@ -88,6 +88,11 @@ def _with_baseline(argument: str, baseline: Mapping[str, str]) -> str:
 
 def _taken(record: SweepRecord, pairs: Mapping[str, str], named: str) -> Iterator[str]:
     said = {key for key, value in pairs.items() if (key, value) != (AXES, "null")}
+    swept, other = PROMPTS & record.axes.keys(), PROMPTS & said - record.axes.keys()
+    if swept and other:
+        (axis, *_), (key, *_) = sorted(swept), sorted(other)
+        problem = f"the cells of the sweep differ in {axis}, which further cells have to say"
+        raise ConfigError(key, pairs[key], problem, f"{axis}=...,..., or a sweep of its own")
     cells = _concerned([assigned(cell.overrides) for cell in record.cells], record, pairs)
     own = [{k: v for k, v in cell.items() if _may_be_taken(k, v, said)} for cell in cells]
     # Which keys are in `axes` that are said, their reader finds out.

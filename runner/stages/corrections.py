@@ -22,7 +22,7 @@ def guided_away_from(prior: Any, text: str) -> Iterator[None]:
     encode = prior._encode_prompt
 
     def away(prompt: Any, device: Any, images: int, is_guided: bool, _: None) -> Any:
-        return encode(prompt, device, images, is_guided, [text])
+        return encode(prompt, device, images, is_guided, [text] * len(prompt))
 
     with _replaced(prior, "_encode_prompt", away):
         yield
@@ -80,7 +80,7 @@ def each_text_by_itself(denoiser: Any, lengths: tuple[int, int]) -> Iterator[Non
     padded to the prompt's length, as in diffusers and in the original.
 
     Args:
-        lengths: tokens of the negative prompt and of the prompt.
+        lengths: tokens of the negative prompt and of the prompt; of all pictures of a batch.
     """
     forward = denoiser.forward
 
@@ -93,13 +93,19 @@ def each_text_by_itself(denoiser: Any, lengths: tuple[int, int]) -> Iterator[Non
     ) -> tuple[torch.Tensor]:
         outputs = [
             forward(
-                sample[row : row + 1],
+                noisy,
                 timestep,
-                encoder_hidden_states[row : row + 1, :length],
-                encoder_attention_mask[row : row + 1, :length],
+                states[:, :length],
+                mask[:, :length],
                 return_dict=False,
             )[0]
-            for row, length in enumerate(lengths)
+            for noisy, states, mask, length in zip(
+                sample.chunk(2),
+                encoder_hidden_states.chunk(2),
+                encoder_attention_mask.chunk(2),
+                lengths,
+                strict=True,
+            )
         ]
         return (torch.cat(outputs),)
 

@@ -35,14 +35,14 @@ def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep)
         ),
         "output_type": "pt",
         **_conditions(node, inputs, pipeline, version),
-        **_pictures(node, inputs, pipeline, version),
+        **pictures(node, inputs, pipeline, version),
     }
-    with _corrected(node, inputs, pipeline, version):
+    with corrected(node, inputs, pipeline, version):
         output = call(pipeline, on_step, steps_run(node), arguments)
     pixels = getattr(output, version.result)
     # "pt" still shows NaN: as "pil" it would be black.
     check_finite(node, "the decoded pixels", pixels)
-    return to_image(pixels[0], raw=version.decodes_raw and not _starts_from_picture(inputs))
+    return to_image(pixels[0], raw=version.decodes_raw and not starts_from_picture(inputs))
 
 
 def version_drawn(node: Node) -> Version:
@@ -62,7 +62,8 @@ def to_image(pixels: torch.Tensor, *, raw: bool) -> Image.Image:
     return Image.fromarray((array * 255).round().astype("uint8"))
 
 
-def _starts_from_picture(inputs: Mapping[str, Value]) -> bool:
+def starts_from_picture(inputs: Mapping[str, Value]) -> bool:
+    """Whether an image begins as a noisy picture, and not as noise."""
     return "image" in inputs and "mask" not in inputs
 
 
@@ -125,27 +126,27 @@ def _denoiser(pipeline: Any, version: Version) -> Any:
     return getattr(pipeline, version.denoiser)
 
 
-def _pictures(
+def pictures(
     node: Node, inputs: Mapping[str, Value], pipeline: Any, version: Version
 ) -> dict[str, Any]:
     """The arguments for sizes and input pictures."""
-    pictures: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     if not (version.sized_by_picture and "image" in inputs):  # else the picture has the size
-        pictures |= {"height": node.integer("height"), "width": node.integer("width")}
+        found |= {"height": node.integer("height"), "width": node.integer("width")}
     if "image" in inputs:
-        pictures["image"] = inputs["image"]
+        found["image"] = inputs["image"]
     if "strength" in node.params:
-        pictures["strength"] = node.number("strength")
+        found["strength"] = node.number("strength")
     mask, hint = inputs.get("mask"), inputs.get("hint")
     if isinstance(mask, Image.Image):
-        pictures["mask_image"] = _mask_argument(node.inputs["mask"], mask)
+        found["mask_image"] = _mask_argument(node.inputs["mask"], mask)
         if version.mask_grown_by is not None:
-            corrected = Fault.mask_grown in corrected_faults(node, version)
-            pictures[version.mask_grown_by] = not corrected
+            is_corrected = Fault.mask_grown in corrected_faults(node, version)
+            found[version.mask_grown_by] = not is_corrected
     if isinstance(hint, Image.Image):
         tensor = torch.from_numpy(np.array(hint)).float().div(255).permute(2, 0, 1)[None]
-        pictures["hint"] = tensor.to(pipeline._execution_device, _denoiser(pipeline, version).dtype)
-    return pictures
+        found["hint"] = tensor.to(pipeline._execution_device, _denoiser(pipeline, version).dtype)
+    return found
 
 
 def _mask_argument(node: Node, mask: Image.Image) -> Any:
@@ -162,10 +163,11 @@ def _mask_argument(node: Node, mask: Image.Image) -> Any:
 
 
 @contextmanager
-def _corrected(
+def corrected(
     node: Node, inputs: Mapping[str, Value], pipeline: Any, version: Version
 ) -> Iterator[None]:
-    from_picture, faults = _starts_from_picture(inputs), corrected_faults(node, version)
+    """While the pipeline is called: corrections of its faults that the node does not keep."""
+    from_picture, faults = starts_from_picture(inputs), corrected_faults(node, version)
     with ExitStack() as stack:
         if from_picture and Fault.sizes_exchanged in faults:
             stack.enter_context(corrections.sizes_in_order(pipeline))

@@ -1,64 +1,78 @@
-"""Stage `decode_batch`: embeddings -> images, in one decoder call, without input pictures.
+"""Stage `decode_batch`: embeddings or texts -> images, in one decoder call.
 
 Each image has its own generator, so its noise is the same as when it is drawn alone; sums over a
-batch are taken in another order, so its last bits may differ.
+batch are taken in another order, so its last bits may differ. Input pictures are the same for all:
+diffusers' inpainting blends each image with the first one's picture and mask.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 
 from runner.graph.node import Node
-from runner.graph.stage_table import MEMBER
 from runner.graph.values import OnStep, Value
-from runner.stages.calls import call, generator_for
-from runner.stages.decode import embeddings, guidance_scale, to_image, version_drawn
+from runner.stages.calls import call, generator_for, steps_run
+from runner.stages.decode import (
+    corrected,
+    embeddings,
+    guidance_scale,
+    pictures,
+    starts_from_picture,
+    to_image,
+    version_drawn,
+)
 from runner.stages.finite import check_finite
+from runner.stages.members import Member, members_of
 
 
 def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep) -> Value:
     """Returns the RGB images in the members' order."""
-    members = node.params[MEMBER]
-    assert isinstance(members, list)
-    parts = [_inputs_of(number, inputs) for number in range(len(members))]
-    version = version_drawn(node)
-    conditions = [embeddings(part, pipeline, version) for part in parts]
-    steps = node.integer("num_inference_steps")
-    output = call(
-        pipeline, on_step, steps,
-        {
-            **{name: torch.cat([one[name] for one in conditions]) for name in conditions[0]},
-            "num_inference_steps": steps,
-            "guidance_scale": guidance_scale(node, version),
-            "height": node.integer("height"),
-            "width": node.integer("width"),
-            "generator": [
-                generator_for(
-                    _seed(member), node.text("seeding"), part, node.inputs.get(f"{number}.negative")
-                )
-                for number, (member, part) in enumerate(zip(members, parts, strict=True))
-            ],
-            "output_type": "pt",
+    members = members_of(node, inputs)
+    version, first = version_drawn(node), members[0]
+    conditions = [embeddings(one.inputs, pipeline, version) for one in members]
+    arguments = {
+        **{name: torch.cat([one[name] for one in conditions]) for name in conditions[0]},
+        **_texts(members),
+        **{
+            name: _repeated(value, len(members))
+            for name, value in pictures(first.node, first.inputs, pipeline, version).items()
         },
-    )  # fmt: skip
+        "num_inference_steps": node.integer("num_inference_steps"),
+        "guidance_scale": guidance_scale(node, version),
+        "generator": [
+            generator_for(
+                one.node.integer("seed"),
+                one.node.text("seeding"),
+                one.inputs,
+                one.node.inputs.get("negative"),
+            )
+            for one in members
+        ],
+        "output_type": "pt",
+    }
+    with corrected(first.node, first.inputs, pipeline, version):
+        output = call(pipeline, on_step, steps_run(node), arguments)
     pixels = getattr(output, version.result)
     check_finite(node, "the decoded pixels", pixels)
-    return [to_image(one, raw=version.decodes_raw) for one in pixels]
+    raw = version.decodes_raw and not starts_from_picture(first.inputs)
+    return [to_image(one, raw=raw) for one in pixels]
 
 
-def _inputs_of(number: int, inputs: Mapping[str, Value]) -> dict[str, Value]:
-    prefix = f"{number}."
-    return {
-        name.removeprefix(prefix): value
-        for name, value in inputs.items()
-        if name.startswith(prefix)
-    }
+def _texts(members: Sequence[Member]) -> dict[str, Any]:
+    """The texts of a decoder that reads them."""
+    told: dict[str, Any] = {}
+    for name in ("prompt", "negative_prompt"):
+        texts = [one.node.params.get(name) for one in members]
+        if texts[0] is not None:
+            told[name] = texts
+    return told
 
 
-def _seed(member: Any) -> int:
-    seed = member["seed"]
-    assert isinstance(seed, int)
-    return seed
+def _repeated(value: Any, count: int) -> Any:
+    """A picture once for each image; a number as it is."""
+    if isinstance(value, torch.Tensor):
+        return value.repeat(count, *(1 for _ in value.shape[1:]))
+    return value if isinstance(value, bool | int | float) else [value] * count

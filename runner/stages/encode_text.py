@@ -24,19 +24,26 @@ def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep)
     """
     if UNCORRECTED in node.params:
         return finite_on_cpu(node, _as_in_diffusers(node, pipeline))
-    states, mask = _encoded(pipeline, node.text("prompt"))
-    if node.params["negative_prompt"] is None:
-        negative, negative_mask = torch.zeros_like(states), torch.zeros_like(mask)
-    else:
-        negative, negative_mask = _encoded(pipeline, node.text("negative_prompt"))
-    length = max(states.shape[1], negative.shape[1])
-    encoded = {
-        "prompt_embeds": _filled_up(states, length),
-        "attention_mask": F.pad(mask, (0, length - mask.shape[1])),
-        "negative_prompt_embeds": _filled_up(negative, length),
-        "negative_attention_mask": F.pad(negative_mask, (0, length - negative_mask.shape[1])),
-    }
-    return finite_on_cpu(node, encoded)
+    (encoded,) = told_to_decoder(node, [node.text("prompt")], pipeline)
+    return encoded
+
+
+def told_to_decoder(node: Node, prompts: list[str], pipeline: Any) -> list[dict[str, torch.Tensor]]:
+    """The decoder's arguments for each of several prompts, which have one negative prompt."""
+    negative = node.params["negative_prompt"]
+    away = None if negative is None else _encoded(pipeline, [node.text("negative_prompt")])[0]
+    found = []
+    for states, mask in _encoded(pipeline, prompts):
+        against, against_mask = away or (torch.zeros_like(states), torch.zeros_like(mask))
+        length = max(states.shape[1], against.shape[1])
+        encoded = {
+            "prompt_embeds": _filled_up(states, length),
+            "attention_mask": F.pad(mask, (0, length - mask.shape[1])),
+            "negative_prompt_embeds": _filled_up(against, length),
+            "negative_attention_mask": F.pad(against_mask, (0, length - against_mask.shape[1])),
+        }
+        found.append(finite_on_cpu(node, encoded))
+    return found
 
 
 def _as_in_diffusers(node: Node, pipeline: Any) -> dict[str, torch.Tensor]:
@@ -52,12 +59,19 @@ def _as_in_diffusers(node: Node, pipeline: Any) -> dict[str, torch.Tensor]:
     }
 
 
-def _encoded(pipeline: Any, text: str) -> tuple[torch.Tensor, torch.Tensor]:
+def _encoded(pipeline: Any, texts: list[str]) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """States and mask of each text, at its own length: its tokens and one more, as diffusers cuts
+    a text that is alone.
+    """
     states, _, mask, _ = pipeline.encode_prompt(
-        text, do_classifier_free_guidance=False, _cut_context=True
+        texts, do_classifier_free_guidance=False, _cut_context=True
     )
     pipeline.maybe_free_model_hooks()
-    return states, mask
+    lengths = [int(tokens) + 1 for tokens in mask.sum(-1)]
+    return [
+        (states[row : row + 1, :length], mask[row : row + 1, :length])
+        for row, length in enumerate(lengths)
+    ]
 
 
 def _filled_up(states: torch.Tensor, length: int) -> torch.Tensor:

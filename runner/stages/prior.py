@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -24,11 +24,20 @@ def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep)
     Without a negative prompt the negative embedding is that of a black image; "" would be sampled
     like any text (diffusers, pipeline_kandinsky2_2_prior.py).
     """
-    params = node.params
     generator = started_generator(node, inputs)
-    steps = node.integer("num_inference_steps")
+    output = sample(node, node.params["prompt"], generator, pipeline, on_step)
+    return sampled_embeddings(node, output, generator)
+
+
+def sample(node: Node, prompt: Any, generator: Any, pipeline: Any, on_step: OnStep) -> Any:
+    """The prior pipeline's output for a text, or for a list of texts.
+
+    Args:
+        generator: one, or one for each text.
+    """
+    params, steps = node.params, node.integer("num_inference_steps")
     arguments = {
-        "prompt": params["prompt"],
+        "prompt": prompt,
         "negative_prompt": params["negative_prompt"],
         "num_inference_steps": steps,
         "guidance_scale": params["guidance_scale"],
@@ -37,16 +46,30 @@ def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep)
     with ExitStack() as stack:
         if AWAY_FROM in params:
             stack.enter_context(corrections.guided_away_from(pipeline, node.text(AWAY_FROM)))
-        output = call(pipeline, on_step, steps, arguments)
-    return sampled_embeddings(node, output, generator)
+        return call(pipeline, on_step, steps, arguments)
 
 
 def sampled_embeddings(
     node: Node, output: Any, generator: torch.Generator
 ) -> dict[str, torch.Tensor]:
     """A prior pipeline's embeddings and the generator's state, as the stage returns them."""
+    (found,) = each_sampled(node, output, [generator])
+    return found
+
+
+def each_sampled(
+    node: Node, output: Any, generators: Sequence[torch.Generator]
+) -> list[dict[str, torch.Tensor]]:
+    """The same for each text of a call."""
     embeddings = {
         "image_embeds": output.image_embeds,
         "negative_image_embeds": output.negative_image_embeds,
     }
-    return {**finite_on_cpu(node, embeddings), GENERATOR_STATE: generator.get_state()}
+    found = finite_on_cpu(node, embeddings)
+    return [
+        {
+            **{name: tensor[row : row + 1] for name, tensor in found.items()},
+            GENERATOR_STATE: generator.get_state(),
+        }
+        for row, generator in enumerate(generators)
+    ]

@@ -19,15 +19,26 @@ def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep)
     the stage `prior`.
     """
     generator = started_generator(node, inputs)
-    output = call(
+    output = sample(node, node.text("prompt"), inputs["image"], generator, pipeline, on_step)
+    return sampled_embeddings(node, output, generator)
+
+
+def sample(
+    node: Node, prompt: Any, picture: Value, generator: Any, pipeline: Any, on_step: OnStep
+) -> Any:
+    """The pipeline's output for a picture and a text, or a list of texts.
+
+    Args:
+        generator: one, or one for each text.
+    """
+    return call(
         pipeline, on_step, steps_run(node),
         {
-            "prompt": node.text("prompt"),
-            "image": inputs["image"],
+            "prompt": prompt,
+            "image": picture,
             "strength": node.number("strength"),
             "num_inference_steps": node.integer("num_inference_steps"),
             "guidance_scale": node.number("guidance_scale"),
             "generator": generator,
         },
     )  # fmt: skip
-    return sampled_embeddings(node, output, generator)

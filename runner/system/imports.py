@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import importlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from types import ModuleType
@@ -53,6 +53,26 @@ def import_sparing_scipy(load: Callable[[], None]) -> None:
             load()
     except Exception:  # whatever a half imported module raises; a real error comes again
         load()
+
+
+def import_without(names: Iterable[str], load: Callable[[], None]) -> None:
+    """Call an import as if packages were not installed; if it needs them, with them."""
+    absent = [name for name in names if name not in sys.modules]
+    missing: dict[str, Any] = sys.modules
+    missing.update(dict.fromkeys(absent))  # None: an import of it fails
+    try:
+        load()
+    except Exception:  # whatever a half imported module raises; a real error comes again
+        _restore(absent)
+        load()
+    finally:
+        _restore(absent)
+
+
+def _restore(names: Iterable[str]) -> None:
+    for name in names:
+        if sys.modules.get(name, name) is None:
+            del sys.modules[name]
 
 
 class _StandIn(ModuleType):

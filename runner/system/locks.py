@@ -25,6 +25,15 @@ def hold(path: Path) -> IO[str]:
     return file
 
 
+def share(path: Path) -> IO[str]:
+    """Hold a lock file together with others that share it, after whoever has it alone now.
+    Closing the file, or the end of the process, releases it.
+    """
+    file = _opened(path)
+    fcntl.flock(file, fcntl.LOCK_SH)
+    return file
+
+
 @contextmanager
 def lock_file(path: Path) -> Iterator[None]:
     """Hold a lock file for the time of the context, after whoever holds it now."""

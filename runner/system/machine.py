@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import subprocess
 import sys
 from collections.abc import Sequence
+from functools import cache
 from importlib import metadata, util
 from pathlib import Path
 
@@ -34,13 +36,16 @@ COMPARING = ("matplotlib", "scipy")
 
 def versions(names: Sequence[str]) -> dict[str, str]:
     """Versions of installed packages; others are left out."""
-    found = {}
-    for name in names:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+    return {name: found for name in names if (found := _version(name)) is not None}
+
+
+@cache
+def _version(name: str) -> str | None:
+    # Once: a package's metadata is a long text, and each cell of a sweep records versions.
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def is_installed(module: str) -> bool:
@@ -129,6 +134,18 @@ def accelerators() -> int:
     if visible is not None:
         return max(1, len([device for device in visible.split(",") if device.strip()]))
     return max(1, len(list(Path("/dev").glob("nvidia[0-9]*"))))
+
+
+def processor() -> str:
+    """The processor's name, and a hash of what it can do, as far as the system tells."""
+    try:
+        first = Path("/proc/cpuinfo").read_text().partition("\n\n")[0]
+    except OSError:
+        return platform.processor() or platform.machine()
+    told = dict(line.split(":", 1) for line in first.splitlines() if ":" in line)
+    told = {name.strip(): value.strip() for name, value in told.items()}
+    can = hashlib.sha256(told.get("flags", told.get("Features", "")).encode()).hexdigest()[:8]
+    return f"{told.get('model name', platform.machine())} ({can})"
 
 
 def device_memory(device: str) -> int | None:

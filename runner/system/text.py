@@ -62,6 +62,13 @@ def for_outputs(verb: str, output_dir: Path) -> str:
     return command(verb) if default else command(verb, path_here(output_dir))
 
 
+def duration(seconds: float) -> str:
+    """1.2 s, 3 min, 2.5 h."""
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
 def format_bytes(number: int) -> str:
     """5.3 GB, 271 MB, 12 kB: powers of ten, as the hub shows sizes."""
     for unit, size in (("GB", 10**9), ("MB", 10**6)):

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import socket
 from pathlib import Path
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from runner.catalog.tracking import STORES, scheme_of, sqlite_path, sqlite_uri
 from runner.errors import TrackingError
@@ -76,6 +74,10 @@ def check_answers(target: Target, seconds: float) -> None:
     Raises:
         TrackingError: nothing accepts a connection within that time.
     """
+    # Imported here: only the writer connects, and these take 10 ms.
+    import socket
+    from urllib.request import getproxies, proxy_bypass
+
     store = STORES.get(scheme_of(target.uri))
     try:
         parts = urlsplit(target.uri)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import subprocess
 import sys
 import threading
 import time
@@ -14,12 +12,12 @@ from typing import Any
 
 from runner.catalog.tracking import is_server
 from runner.errors import TrackingError
-from runner.system.machine import module_command, python_path
 from runner.tracking.delivered import read_delivered, read_problem, read_runs
 from runner.tracking.places import absolute_uri, check_place, remember_place
-from runner.tracking.spool import WRITER_LOG, Spool, Target, remove, runs_left
+from runner.tracking.spool import Spool, Target, remove, runs_left
 from runner.tracking.status import Status
 from runner.tracking.stores import own_store
+from runner.tracking.writers import start_writer
 
 FINAL_WAIT_SECONDS = 15.0
 """How long a finished command waits for delivery without progress, before it leaves the records for
@@ -64,7 +62,7 @@ class TrackingSession:
         self.problem: str | None = None
         self.told: str | None = None
         try:
-            self._writer = _start_writer(self._spool.path, output_dir)
+            self._writer = start_writer(self._spool.path, output_dir)
         except OSError as error:
             self._spool.close()
             remove(self._spool.path)
@@ -213,19 +211,6 @@ class TrackingSession:
             if self._lost is None:
                 print(f"warning: {error}; the run goes on", file=sys.stderr)
             self._lost = error
-
-
-def _start_writer(spool: Path, output_dir: Path) -> subprocess.Popen[bytes]:
-    with (spool / WRITER_LOG).open("wb") as log:
-        return subprocess.Popen(
-            module_command("runner.tracking.writer", str(spool), str(output_dir)),
-            bufsize=0,  # bytes that a dead writer does not read are not flushed again at close
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            env={**os.environ, "PYTHONPATH": python_path(users_modules=False)},
-        )
 
 
 def now_ms() -> int:

@@ -1,12 +1,14 @@
 """The writer process: delivers its runner's spool as it grows, and spools left by dead runners.
 
-Started by the runner with the spool's path; its standard input is a pipe. A byte in it means
-that the runner waits: read the spool now. Its end means that the runner is gone, however it died.
+Its standard input is a pipe from the runner, which starts it with the spool's path; or earlier, and
+then the path is a line in the pipe. A byte after that means that the runner waits: read the spool
+now. The pipe's end means that the runner is gone, however it died.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import select
 import signal
@@ -26,7 +28,7 @@ from runner.tracking.delivered import (
     read_runs,
     write_delivered,
 )
-from runner.tracking.delivery import Delivery, prepare_environment, together
+from runner.tracking.delivery import Delivery, import_mlflow, prepare_environment, together
 from runner.tracking.places import check_answers, check_place
 from runner.tracking.problems import is_run_gone, problem_of
 from runner.tracking.remains import clear_remains
@@ -34,6 +36,7 @@ from runner.tracking.spool import (
     RECORDS,
     RUNNER_LOCK,
     WRITER_LOCK,
+    WRITER_LOG,
     check_spool,
     predecessors,
     read_records,
@@ -55,16 +58,37 @@ FIRST_SECONDS, SECONDS = 1.5, 20.0
 
 
 def main(arguments: list[str]) -> int:
-    """`writer <spool> <its output folder>`: deliver the spool, then those of dead runners."""
-    spool, output_dir = Path(arguments[0]), Path(arguments[1])
+    """`writer [<spool> <its output folder>]`: deliver the spool, then those of dead runners."""
     # Ctrl-C in the terminal reaches the whole group: the runner decides what happens.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     prepare_environment()
+    given = [Path(argument) for argument in arguments] or _stand_by()
+    if not given:
+        return 0  # none was needed, or the runner is gone
+    spool, output_dir = given
     with contextlib.suppress(BlockingIOError):  # its runner died at once; another writer has it
         follow(spool)
     deliver_left_behind(output_dir)
     return 0
+
+
+def _stand_by() -> list[Path]:
+    """Import what a delivery needs, then wait for what the runner wants; nothing: it is gone."""
+    with contextlib.suppress(Exception):  # comes again, and is told, where it is to deliver
+        import_mlflow()
+    line = b""
+    # Byte by byte: those after the line are for later.
+    while not line.endswith(b"\n"):
+        byte = os.read(sys.stdin.fileno(), 1)
+        if not byte:
+            return []
+        line += byte
+    given = [Path(path) for path in json.loads(line)]
+    with (given[0] / WRITER_LOG).open("ab") as log:
+        os.dup2(log.fileno(), sys.stdout.fileno())
+        os.dup2(log.fileno(), sys.stderr.fileno())
+    return given
 
 
 def follow(spool: Path) -> None:

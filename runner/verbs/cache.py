@@ -10,6 +10,7 @@ from pathlib import Path
 from runner.engine.store import drop
 from runner.engine.store_care import StoredEntry, damaged_entries, stored_entries, trim
 from runner.planning.planner import results_dir
+from runner.system.kept_code import code_dir, kept_code, trim_code
 from runner.system.text import format_bytes, pluralize
 
 
@@ -23,7 +24,10 @@ def main(arguments: list[str]) -> int:
         "--verify", action="store_true", help="check every entry's hash; damaged ones are dropped"
     )
     parser.add_argument(
-        "--trim", type=_gigabytes, metavar="GB", help="drop what was used least recently"
+        "--trim",
+        type=_gigabytes,
+        metavar="GB",
+        help="drop what was used least recently, of results and of compiled code each",
     )
     options = parser.parse_args(arguments)
     folder = results_dir(options.output_dir.absolute())
@@ -39,7 +43,12 @@ def main(arguments: list[str]) -> int:
     if options.trim is not None:
         done = trim(folder, round(options.trim * 1e9))
         print(f"dropped {pluralize(done.removed, 'result')}, {format_bytes(done.freed_bytes)}")
+        if freed := trim_code(round(options.trim * 1e9)):
+            print(f"dropped compiled code, {format_bytes(freed)}")
     print(summary(folder, stored_entries(folder)))
+    if code := kept_code():
+        size = format_bytes(sum(one.bytes for one in code))
+        print(f"{code_dir()}: compiled code of all runs, {size}")
     return 1 if damaged else 0
 
 

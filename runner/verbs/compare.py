@@ -13,6 +13,8 @@ from runner.system.text import path_here
 from runner.tracking.places import absolute_uri, remember_place
 from runner.verbs.folders import folders_behind, kept_folder
 
+CONFIDENCE = 0.95
+
 
 def main(arguments: list[str]) -> int:
     """Print the comparison, write its files into the folder, and print their paths."""
@@ -23,7 +25,7 @@ def main(arguments: list[str]) -> int:
         remember_place(absolute_uri(options.to))
     check_installed("compare", " ".join(map(str, options.folders)), COMPARING)
     # Imported here, as they import scipy.
-    from runner.analysis.asking import VIEWS, ask
+    from runner.analysis.asking import VIEWS, ask, is_another
     from runner.analysis.comparison import logged, terminal, writing
     from runner.analysis.figure_config import asked_by
     from runner.analysis.lettering import warn_of_substitutes
@@ -51,10 +53,14 @@ def main(arguments: list[str]) -> int:
     judged = judge(cells, comparison.by, comparison.baseline, votes, options.confidence)
     for warning in (*comparison.warnings, *(judged.warnings if judged else ())):
         print(f"warning: {warning}", file=sys.stderr)
-    # The sweep's own comparison is of all its cells; other questions have their own places.
+    # The sweep's own comparison is of all its cells, with the baseline that its config names;
+    # other questions have their own places.
     own = options.within is None and not where and len(sweeps) == 1
     others = labels_of([sweep.folder for sweep in sweeps])[1:]
-    name = writing.FOLDER if own else folder_name(shown.by, options.within or (), where, others)
+    if own and not is_another(comparison, results):
+        name = writing.FOLDER
+    else:
+        name = folder_name(shown.by, options.within or (), where, others, _apart(options, own))
     out = (options.out or output_below(folder, name)).absolute()
     config = {"where": where, **asked_by("compare", arguments, sweeps)}
     files = [*views.write(comparison, out, config), *voted.write(judged, out)]
@@ -70,6 +76,12 @@ def main(arguments: list[str]) -> int:
     for sweep in sweeps:
         logged.log(sweep, files, name)
     return 0
+
+
+def _apart(options: argparse.Namespace, own: bool) -> list[str]:
+    """What else a question of all cells says, for its folder's name."""
+    level = [f"confidence={options.confidence:g}"] if options.confidence != CONFIDENCE else []
+    return [*(options.baseline or ()), *level] if own else []
 
 
 def parser() -> argparse.ArgumentParser:
@@ -107,7 +119,7 @@ def parser() -> argparse.ArgumentParser:
         "take pictures, 'prompt=*circle*' by pattern",
     )  # fmt: skip
     made.add_argument(
-        "--confidence", type=float, default=0.95, metavar="SHARE",
+        "--confidence", type=float, default=CONFIDENCE, metavar="SHARE",
         help="of a mean's interval, and of all differences of a metric together (%(default)s)",
     )  # fmt: skip
     made.add_argument(

@@ -11,6 +11,7 @@ from runner import __version__
 from runner.catalog.attention import ATTENTION
 from runner.catalog.offload import OFFLOAD
 from runner.planning.checks import attention_problem, compile_problem, offload_problem
+from runner.planning.graphs import graphs_problem
 from runner.recording.provenance import git_commit
 from runner.system.machine import LOGGED_LIBRARIES, cpu_cores, versions
 from runner.system.text import format_bytes
@@ -37,6 +38,8 @@ def main(arguments: list[str]) -> int:
         print(f"  {mode.name:<13} {_answer(offload_problem(mode, device))}")
     print(f"compile on {device}")
     print(f"  torch.compile {_answer(compile_problem(device))}")
+    print(f"graphs on {device}")
+    print(f"  CUDA graphs   {_answer(graphs_problem(device))}")
     free = shutil.disk_usage(Path.cwd()).free
     print(f"disk free here  {format_bytes(free)}")
     if missing:

@@ -18,6 +18,7 @@ from runner.engine.store import Store
 from runner.errors import ConfigError
 from runner.graph.graph import Graph
 from runner.graph.node import Node
+from runner.planning.batches import batch_lines
 from runner.planning.memory import reckoned, weights_bytes
 from runner.planning.plan import Plan
 from runner.planning.planner import results_dir
@@ -27,9 +28,10 @@ from runner.runs.grown import joined_lines
 from runner.runs.prepare import look_up_run, look_up_sweep
 from runner.system.machine import check_installed, device_memory
 from runner.system.signals import leave, signals
-from runner.system.text import format_bytes, pluralize
+from runner.system.text import duration, format_bytes, pluralize
+from runner.verbs.joining import joining
+from runner.verbs.plan_compile import compile_lines, graphs_lines
 from runner.verbs.plan_weights import weights_lines
-from runner.verbs.run import joining
 from runner.workers.choose import worker_count
 
 LISTED_CELLS = 30
@@ -140,6 +142,8 @@ def sweep_text(sweep: SweepPlan) -> str:
     lines += [f"  warning, {pluralize(n, 'cell')}: {warning}" for warning, n in noted.items()]
     said = Counter(line for plan in sweep.plans for line in _correction_lines(plan))
     lines += [f"  {pluralize(n, 'cell')}: {line}" for line, n in said.items()]
+    said = Counter(line for plan in sweep.plans for line in graphs_lines(plan))
+    lines += [f"  {pluralize(n, 'cell')}: {line}" for line, n in said.items()]
     lines.append("models")
     lines += weights_lines(sweep.checkpoints)
     lines += _memory_of_largest(sweep.plans)
@@ -154,6 +158,7 @@ def sweep_text(sweep: SweepPlan) -> str:
     first = sweep.plans[0].run
     estimate = Estimator(results_dir(first.output_dir)).estimate(missing, first.bench)
     lines += ["time", f"  {estimate_text(estimate, _workers(sweep.plans, missing))}"]
+    lines += [f"  {line}" for line in compile_lines(sweep.plans)]
     return "\n".join(lines)
 
 
@@ -179,13 +184,6 @@ def estimate_text(estimate: Estimate, workers: int = 1) -> str:
     if estimate.unknown:
         about += f"; {pluralize(estimate.unknown, 'stage')} of kinds that were never run here"
     return about
-
-
-def duration(seconds: float) -> str:
-    """1.2 s, 3 min, 2.5 h."""
-    if seconds < 100:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def stored_nodes(sweep: SweepPlan) -> list[Node]:
@@ -217,8 +215,10 @@ def plan_text(plan: Plan) -> str:
         f"offload {run.offload.name}, device {plan.device}, "
         f"{pluralize(plan.threads, 'CPU thread')} ({plan.threads_reason})",
     ]
+    lines += [f"  {line}" for line in (*graphs_lines(plan), *compile_lines([plan]))]
     lines += [f"  {changed}" for changed in [plan.scheduler.changed] if changed]
     lines += [f"  {line}" for line in _correction_lines(plan)]
+    lines += [f"  {line}" for line in batch_lines(plan)]
     lines += [f"  warning: {warning}" for warning in plan.warnings]
     lines.append("weights")
     lines += weights_lines(plan.weights.checkpoints.values())
@@ -241,7 +241,7 @@ def _memory_of_largest(plans: Sequence[Plan]) -> list[str]:
     alike = {}
     for p in plans:
         found = tuple((f.repo, f.variant, f.random) for f in p.weights.checkpoints.values())
-        batch = min(p.profile.batch_size, len(p.images))
+        batch = min(p.profile.batch_size or 1, len(p.images))
         alike[found, repr(p.run.precision), p.width, p.height, batch] = p
     largest = max(alike.values(), key=lambda plan: sum(reckoned(plan).values()))
     whose = " for the largest cell" if len(alike) > 1 else ""

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-import shlex
+import os
 import sys
 from collections.abc import Sequence
 
-from runner.system.machine import cpu_cores, guess_device
+from runner.system.machine import accelerators, cpu_cores, guess_device
+from runner.tracking import writers
+from runner.verbs.joining import joining
 from runner.workers import host
+
+MULTIRUN = ("-m", "--multirun")
+SHOWING = frozenset(("-c", "--cfg", "-h", "--help", "--hydra-help", "-i", "--info"))
+"""Flags with which Hydra shows something, and nothing runs."""
 
 
 def main(arguments: list[str]) -> int:
     """Run a composed config, or all of a sweep's."""
     arguments = joining(arguments)
-    if _needs_workers(arguments):
-        host.stand_by()
+    host.stand_by(_hosts(arguments))
+    if _needs_writer(arguments):
+        writers.stand_by()
     try:
         # Imported here, so that the host starts before Hydra's imports.
         from runner.config.hydra.app import run_with_hydra
@@ -26,28 +33,32 @@ def main(arguments: list[str]) -> int:
         return status
     finally:
         host.stand_down()
+        writers.stand_down()
 
 
-def joining(arguments: list[str]) -> list[str]:
-    """The arguments of a command that joins a sweep, with what it leaves unsaid of that."""
-    if not any(argument.startswith("into=") for argument in arguments):
-        return arguments
-    # Imported here, as only these commands need it.
-    from runner.runs.unsaid import with_unsaid
-
-    found, taken = with_unsaid(arguments)
-    if taken and "progress=quiet" not in arguments:
-        print(f"as in the sweep: {shlex.join(taken)}", file=sys.stderr)
-    return found
-
-
-def _needs_workers(arguments: Sequence[str]) -> bool:
-    """Whether several workers of this machine are likely, so that their imports can start now."""
-    keys = {argument.partition("=")[0].lstrip("+") for argument in arguments}
-    return (
-        not keys.isdisjoint({"-m", "--multirun", "axes"})
-        and keys.isdisjoint({"workers", "device", "bench", "hydra/launcher"})
-        and sys.platform.startswith("linux")
-        and cpu_cores() > 1
-        and guess_device() == "cpu"
+def _needs_writer(arguments: Sequence[str]) -> bool:
+    """Whether this is likely one run that is tracked, whose end waits for MLflow. In a sweep
+    MLflow's imports would hold up those of the workers.
+    """
+    return cpu_cores() > 1 and not any(
+        argument.startswith(("-", "axes", "tracking=none", "hydra")) for argument in arguments
     )
+
+
+def _hosts(arguments: Sequence[str]) -> list[int]:
+    """Places of the host processes of this machine that are likely to be needed, so that their
+    imports can start now: on accelerators one process each, also for one run; on a CPU one that is
+    forked, where a sweep may need several workers.
+    """
+    given = {key.lstrip("+"): value for key, _, value in (one.partition("=") for one in arguments)}
+    if given.keys() & {*SHOWING, "hydra/launcher"} or os.name != "posix":
+        return []
+    sweep = not given.keys().isdisjoint({*MULTIRUN, "axes"})
+    here = guess_device()
+    device = here if given.get("device", "auto") == "auto" else given["device"]
+    if device.startswith("cuda") and here == "cuda":
+        several = sweep and device == "cuda" and given.keys().isdisjoint({"workers", "bench"})
+        return [1] * (min(accelerators(), cpu_cores()) if several else 1)
+    several = sweep and given.keys().isdisjoint({"workers", "bench"})
+    forked = device == "cpu" and sys.platform.startswith("linux") and cpu_cores() > 1
+    return [cpu_cores()] if several and forked else []

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from runner.catalog.checkpoint import Checkpoint
 from runner.catalog.versions import Row
 from runner.config.choices import Precision, RandomSize, WeightsSource
 from runner.config.groups import CheckpointConfig, WeightsConfig
 from runner.errors import RunnerError, WeightsError, raise_all
+from runner.system.together import call_in_turn, call_together
 from runner.weights.folder import check_folder
 from runner.weights.found import FoundCheckpoint
 from runner.weights.hashes import FileHashes
@@ -57,20 +60,26 @@ def find_weights(
         WeightsError: a checkpoint is missing, incomplete, or of another model.
         SeveralError: several of them are.
     """
+    may_download = config.source is WeightsSource.hub
+    judging = {judge.role_of(part) for judge in judges for part in judge.judge.parts}
+    finders: list[Callable[[], Mapping[str, FoundCheckpoint]]] = [
+        partial(_find_role, role, checkpoint, config, depth, hashes, precisions[role])
+        for role, checkpoint in row.checkpoints.items()
+        if role in precisions and role not in judging
+    ]
+    finders += [partial(find_judge, one, hashes, may_download=may_download) for one in judges]
     found: dict[str, FoundCheckpoint] = {}
     errors: list[RunnerError] = []
-    judging = {judge.role_of(part) for judge in judges for part in judge.judge.parts}
-    for role, checkpoint in row.checkpoints.items():
-        if role in precisions and role not in judging:
-            try:
-                found[role] = _find(role, checkpoint, config, depth, hashes, precisions[role])
-            except WeightsError as error:
-                errors.append(error)
-    for judge in judges:
-        try:
-            found |= find_judge(judge, hashes, may_download=config.source is WeightsSource.hub)
-        except WeightsError as error:
-            errors.append(error)
+    # Those that may have large files to read, at once.
+    small = config.source in (WeightsSource.mini, WeightsSource.random)
+    call = call_in_turn if small and not judges else call_together
+    for one in call(finders):
+        if isinstance(one, WeightsError):
+            errors.append(one)
+        elif isinstance(one, Exception):
+            raise one
+        else:
+            found |= one
     hashes.save()
     raise_all(errors)
     _check_same_embedding(config, found)
@@ -88,6 +97,10 @@ def packaged_folder(found: FoundCheckpoint) -> Path | None:
     if found.source is WeightsSource.random:
         return RELEASE_DIR / found.checkpoint.folder
     return mini_folder(found.checkpoint) if found.source is WeightsSource.mini else None
+
+
+def _find_role(role: str, *given: Any) -> Mapping[str, FoundCheckpoint]:
+    return {role: _find(role, *given)}
 
 
 def _find(

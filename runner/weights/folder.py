@@ -143,7 +143,7 @@ def check_folder(
     for name in missing_files(index, checkpoint, found):
         raise WeightsError(key, path / name, "is not there", "a whole checkpoint: copy it again")
     used = _used(found, checkpoint, weights, key)
-    sha256 = {name: hashes.sha256(file) for name, file in used.items()}
+    sha256 = hashes.sha256_of(used)
     return CheckedFolder(
         path=path,
         files=used,

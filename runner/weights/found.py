@@ -13,6 +13,9 @@ from runner.weights.files import find_weight_files
 from runner.weights.folder import CheckedFolder
 from runner.weights.hub import RemoteFile
 
+DENOISING = ("prior", "decoder")
+"""Roles whose `Checkpoint.denoiser` is called at each step."""
+
 
 @dataclass(frozen=True)
 class Making:
@@ -68,6 +71,11 @@ class FoundCheckpoint:
             return self.checked.fingerprint
         kind = f" as {self.checkpoint.folder}" if self.checkpoint.original is not None else ""
         return f"{self.repo}@{self.revision}{kind}, not on disk"
+
+    @property
+    def denoises(self) -> bool:
+        """Whether it has a module that is called at each step."""
+        return self.role in DENOISING
 
     @property
     def variant(self) -> str | None:

@@ -6,13 +6,18 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
-from runner.errors import StorageError
-from runner.system.files import write_whole
 from runner.system.hashes import file_sha256
+from runner.system.machine import cpu_cores
+from runner.system.together import call_together
 from runner.system.user_cache import user_cache_dir
+
+MOST_AT_ONCE = 8
+"""Large files that are read at once: more than that keep no disk busier."""
 
 SHA256_HEX_LENGTH, GIT_HEX_LENGTH = 64, 40
 
@@ -31,14 +36,17 @@ class DamagedBlobError(Exception):
 
 def hash_memory() -> Path:
     """Where hashes are remembered, for all output folders of a user."""
-    return user_cache_dir() / "file-hashes.json"
+    return user_cache_dir() / "file-hashes.jsonl"
 
 
 class FileHashes:
-    """sha256 of files, remembered by path, size and modification time.
+    """sha256 of files, remembered by path, size, and the times of the last change of content and
+    of anything: a file that is replaced by one of the same size and time is read again.
+
+    Several threads may ask: each file is read once.
 
     Args:
-        memory: JSON file of what is remembered; None: nothing is. Small files never are.
+        memory: JSON lines of what is remembered; None: nothing is. Small files never are.
     """
 
     WORTH_REMEMBERING = 64 << 20
@@ -47,6 +55,9 @@ class FileHashes:
         self._memory = memory
         self._known = _read(memory)
         self._added: dict[str, str] = {}
+        self._lock = threading.Lock()
+        self._reading: dict[str, threading.Lock] = {}
+        self._turns = threading.BoundedSemaphore(max(1, min(cpu_cores(), MOST_AT_ONCE)))
 
     def sha256(self, path: Path) -> str:
         """The hex sha256 of the file's bytes.
@@ -59,13 +70,39 @@ class FileHashes:
         if status.st_size < self.WORTH_REMEMBERING:
             found = file_sha256(target)
         else:
-            identity = _identity(target, status)
-            if identity not in self._known:
-                self._known[identity] = self._added[identity] = file_sha256(target)
-            found = self._known[identity]
+            found = self._of_large(target, _identity(target, status))
         if _named_hash(target) not in (None, found) and not _is_git_blob(target):
             raise DamagedBlobError(path)
         return found
+
+    def sha256_of(self, files: Mapping[str, Path]) -> dict[str, str]:
+        """Name -> hex sha256 of several files; large ones are read at once. Raises as `sha256`."""
+        self.read_together(files.values())
+        return {name: self.sha256(file) for name, file in files.items()}
+
+    def read_together(self, files: Iterable[Path]) -> None:
+        """Read those at once that are large and not remembered."""
+        unread = [file for file in files if self._is_unread(file)]
+        if len(unread) > 1:
+            call_together([partial(self.sha256, file) for file in unread])
+
+    def _is_unread(self, path: Path) -> bool:
+        try:
+            target = path.resolve()
+            status = target.stat()
+        except OSError:
+            return False  # told by who needs it
+        large = status.st_size >= self.WORTH_REMEMBERING
+        return large and _identity(target, status) not in self._known
+
+    def _of_large(self, target: Path, identity: str) -> str:
+        with self._lock:
+            reading = self._reading.setdefault(identity, threading.Lock())
+        with reading:
+            if identity not in self._known:
+                with self._turns:
+                    self._known[identity] = self._added[identity] = file_sha256(target)
+        return self._known[identity]
 
     def matches(self, path: Path, sha256: str | None, git: str) -> bool:
         """Whether a file has the bytes that the hub lists: by sha256, or of small ones by git's."""
@@ -85,14 +122,17 @@ class FileHashes:
             self._known[identity] = self._added[identity] = sha256
 
     def save(self) -> None:
-        """Write new hashes to the memory. Failure is no error: files are hashed again next time."""
-        if self._memory is None or not self._added:
+        """Add new hashes to the memory. Failure is no error: files are hashed again next time."""
+        with self._lock:
+            added, self._added = self._added, {}
+        if self._memory is None or not added:
             return
-        with contextlib.suppress(OSError, StorageError):
+        # In one piece at the end, as other commands may write too; after whatever a kill has left.
+        lines = "".join(f"\n{json.dumps(entry)}" for entry in added.items())
+        with contextlib.suppress(OSError):
             self._memory.parent.mkdir(parents=True, exist_ok=True)
-            # Other commands may have written meanwhile.
-            known = _read(self._memory) | self._added
-            write_whole(self._memory, json.dumps(known, indent=0).encode())
+            with self._memory.open("ab", buffering=0) as file:
+                file.write(f"{lines}\n".encode())
 
 
 def fingerprint(files: Iterable[tuple[str, str]]) -> str:
@@ -104,18 +144,30 @@ def fingerprint(files: Iterable[tuple[str, str]]) -> str:
 
 
 def _read(memory: Path | None) -> dict[str, str]:
-    """What is remembered. Only a cache: if it is damaged, the files are hashed again."""
-    if memory is None:
-        return {}
+    """What is remembered. Only a cache: files of damaged lines are hashed again."""
     try:
-        known = json.loads(memory.read_text())
-    except (OSError, ValueError):
+        lines = memory.read_bytes().splitlines() if memory is not None else []
+    except OSError:
         return {}
-    return known if isinstance(known, dict) else {}
+    known = {}
+    for line in lines:
+        with contextlib.suppress(ValueError):
+            entry = json.loads(line)
+            if isinstance(entry, list) and len(entry) == 2 and _is_sha256(entry[1]):
+                known[str(entry[0])] = entry[1]
+    return known
+
+
+def _is_sha256(value: object) -> bool:
+    return (
+        isinstance(value, str)
+        and len(value) == SHA256_HEX_LENGTH
+        and set(value) <= set("0123456789abcdef")
+    )
 
 
 def _identity(path: Path, status: os.stat_result) -> str:
-    return f"{path}|{status.st_size}|{status.st_mtime_ns}"
+    return f"{path}|{status.st_size}|{status.st_mtime_ns}|{status.st_ctime_ns}"
 
 
 def _named_hash(path: Path) -> str | None:

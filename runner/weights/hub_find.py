@@ -69,6 +69,8 @@ def with_missing(
     """Tell which of the needed files are missing or damaged."""
     cached = CachedRepo(found.repo)
     missing = [file for file in needed if not cached.holds(file)]
+    there = [file for file in needed if file not in missing and file.sha256 is not None]
+    hashes.read_together(cached.snapshot(file.commit) / file.name for file in there)
     damaged = [
         file
         for file in needed

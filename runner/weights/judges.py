@@ -190,7 +190,7 @@ def _check(
             if absent := [one for one in part.says if one not in told]:
                 raise WeightsError(key, folder / name, f"does not say {', '.join(absent)}", WHERE)
     inner = "" if part.folder == "." else f"{part.folder}/"
-    sha256 = {f"{inner}{name}": hashes.sha256(folder / name) for name in chosen}
+    sha256 = hashes.sha256_of({f"{inner}{name}": folder / name for name in chosen})
     weights, converted, header = {}, {}, None
     for name in (name for name in chosen if name in part.weights):
         is_safe = name.endswith(SAFETENSORS)

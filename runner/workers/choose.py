@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -36,7 +37,11 @@ def open_workers(plans: Sequence[Plan], cluster: Cluster | None = None) -> OpenW
             return _elsewhere(cluster, opening, nodes, observer, cache_dir(plans[0].run))
         count, reason = worker_count(plans, nodes)
         observer.workers_begun(count, f"{pluralize(count, 'worker')} ({reason})")
-        if count == 1:
+        if (
+            count == 1
+            and not needs_own_process(opening.profile.device)
+            and not _imports_elsewhere()
+        ):
             host.stand_down()
             return in_process(lambda: open_pipelines(opening), opening.profile.bench)(
                 nodes, observer
@@ -44,7 +49,9 @@ def open_workers(plans: Sequence[Plan], cluster: Cluster | None = None) -> OpenW
         # Imported here: most runs do not need it.
         from runner.workers.pool import Pool
 
-        return Pool(opening, specs_of(nodes), count, observer)
+        pool = Pool(opening, specs_of(nodes), count, observer)
+        host.stand_down()  # those beyond the number that has enough to do
+        return pool
 
     return opened
 
@@ -76,6 +83,20 @@ def _elsewhere(
 def specs_of(nodes: Sequence[Node]) -> set[PipelineSpec]:
     """The pipelines of the nodes."""
     return {node.pipeline for node in nodes if node.pipeline is not None}
+
+
+def needs_own_process(device: str) -> bool:
+    """Whether the only worker is a process of its own too: a GPU waits while the thread that feeds
+    it does other work. A CPU is busy with that work itself, and starts sooner without one.
+    """
+    return device.partition(":")[0] == "cuda"
+
+
+def _imports_elsewhere() -> bool:
+    """Whether a process that stands by has begun the imports, and this one has not: nothing is
+    imported twice.
+    """
+    return host.stands_by() and "torch" not in sys.modules
 
 
 def _work(nodes: Sequence[Node]) -> int:

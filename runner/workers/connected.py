@@ -1,6 +1,8 @@
 """Workers over connections: dispatching nodes, receiving messages, and replacing dead workers.
 
-When a worker dies no result is lost: its node is given to another worker.
+A worker has at most two nodes: one runs, one waits, so that the device does not wait until this
+process has taken the result and found the next node. When a worker dies no result is lost: its
+nodes are given to other workers.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from typing import Any
 
 from runner.engine.observer import Observer, Ran
 from runner.engine.results import Made
-from runner.errors import RunnerError, StageError
+from runner.errors import BatchTooLargeError, RunnerError, StageError
 from runner.graph.node import Node, PipelineSpec
 from runner.workers.messages import (
     Failed,
@@ -24,6 +26,8 @@ from runner.workers.messages import (
     Keep,
     PipelineLoaded,
     Ready,
+    Recall,
+    Recalled,
     Run,
     Start,
     Started,
@@ -33,6 +37,10 @@ from runner.workers.setup import WorkerSetup
 
 RETRIES = 2
 """How often a node is given to another worker after a worker died while running it."""
+LEFT_FOR_OTHERS = 2
+"""Nodes for each other worker that must be left for one to wait: else, at the end, it would wait
+behind a long one while another worker has nothing to do.
+"""
 
 
 class WorkerTraceback(Exception):  # noqa: N818
@@ -48,15 +56,21 @@ class Worker:
 
     Attributes:
         origin: what started it: workers of one origin fail together.
+        runs: its nodes: the first runs, the second waits.
+        specs: the pipelines that it has, once it has run its nodes.
         place: see `messages.Start`.
     """
 
     connection: Connection
     origin: int
     pid: int | None = None
-    run: Run | None = None
+    runs: list[Run] = field(default_factory=list)
     specs: set[PipelineSpec] = field(default_factory=set)
     place: int = 0
+
+    def has_modules_of(self, spec: PipelineSpec) -> bool:
+        """Whether it has loaded what a pipeline consists of, but for its scheduler."""
+        return spec in self.specs or any(own.base == spec.base for own in self.specs)
 
 
 class ConnectedWorkers(ABC):
@@ -77,8 +91,9 @@ class ConnectedWorkers(ABC):
         self._start = Start(opening, tuple(sorted({spec.pipeline for spec in specs})))
         self._workers: list[Worker] = []
         self._deaths: Counter[str] = Counter()
-        self._failed: deque[tuple[Node, RunnerError]] = deque()
+        self._over: deque[tuple[Node, RunnerError | None]] = deque()
         self._again: deque[Run] = deque()
+        self._recalled = False
         self._bad_origins: set[int] = set()
         self._tell = Teller(observer)
 
@@ -93,12 +108,24 @@ class ConnectedWorkers(ABC):
     def has_idle(self) -> bool:
         return bool(self._idle)
 
+    def takes_next(self, node: Node, ready: int) -> bool:
+        left = ready > LEFT_FOR_OTHERS * (self._expected - 1)
+        return left and not self._again and self._with_room(node) is not None
+
     def submit(self, node: Node, inputs: Mapping[str, Made]) -> None:
         self._give(Run.of(node, inputs))
 
-    def wait(self) -> tuple[Node, Ran | RunnerError] | None:
-        if self._failed:
-            return self._failed.popleft()
+    def recall(self) -> None:
+        self._recalled = True
+        while self._again:
+            self._over.append((self._again.popleft().node, None))
+        for worker in self._workers:
+            if len(worker.runs) > 1:
+                self._send(worker, Recall())
+
+    def wait(self) -> tuple[Node, Ran | RunnerError | None] | None:
+        if self._over:
+            return self._over.popleft()
         by_connection = {worker.connection: worker for worker in self._workers}
         for connection in wait(list(by_connection), self._patience):
             assert isinstance(connection, Connection)
@@ -118,17 +145,43 @@ class ConnectedWorkers(ABC):
 
     def pids_running(self, node: Node) -> list[int]:
         """Process id of the worker that runs a node."""
-        return [w.pid for w in self._workers if w.run and w.run.node == node and w.pid is not None]
+        busy = [worker for worker in self._workers if worker.runs]
+        return [w.pid for w in busy if w.runs[0].node == node and w.pid is not None]
 
     @property
     def _idle(self) -> list[Worker]:
-        return [worker for worker in self._workers if worker.run is None]
+        return [worker for worker in self._workers if not worker.runs]
+
+    @property
+    def _expected(self) -> int:
+        """How many workers there are or will be."""
+        return len(self._workers)
+
+    def _with_room(self, node: Node) -> Worker | None:
+        """A busy worker that the node can be given to.
+
+        One that has its modules: else the worker would load them before it is told which others it
+        can unload. Nothing waits where seconds are measured, nor beside a node that a worker died
+        with: it would be doubtful which of the two it was.
+        """
+        if self._start.opening.profile.bench is not None or node.key in self._deaths:
+            return None
+        for worker in self._workers:
+            alone = len(worker.runs) == 1 and worker.runs[0].node.key not in self._deaths
+            if alone and (node.pipeline is None or worker.has_modules_of(node.pipeline)):
+                return worker
+        return None
+
+    def _taker(self, node: Node) -> Worker | None:
+        """The worker to give a node to: preferably one that has the pipeline already."""
+        idle = self._idle
+        ready = next((one for one in idle if node.pipeline in one.specs), None)
+        return ready or (idle[0] if idle else self._with_room(node))
 
     def _give(self, run: Run) -> None:
-        idle, spec = self._idle, run.node.pipeline
-        # Preferably a worker that has the pipeline already.
-        worker = next((one for one in idle if spec in one.specs), idle[0])
-        worker.run = run
+        worker, spec = self._taker(run.node), run.node.pipeline
+        assert worker is not None
+        worker.runs.append(run)
         if spec is not None:
             worker.specs.add(spec)
         self._send(worker, run)
@@ -139,11 +192,11 @@ class ConnectedWorkers(ABC):
             self._give(self._again.popleft())
 
     @staticmethod
-    def _send(worker: Worker, message: Run | Keep | Start) -> None:
+    def _send(worker: Worker, message: Run | Keep | Recall | Start) -> None:
         with contextlib.suppress(OSError):  # it died: `wait` notices that
             worker.connection.send(message)
 
-    def _heard(self, worker: Worker) -> tuple[Node, Ran | RunnerError] | None:
+    def _heard(self, worker: Worker) -> tuple[Node, Ran | RunnerError | None] | None:
         try:
             message: FromWorker = worker.connection.recv()
         except (EOFError, OSError):
@@ -152,14 +205,13 @@ class ConnectedWorkers(ABC):
         if isinstance(message, Ready):
             worker.pid = message.pid
             return None
-        assert worker.run is not None
-        node = worker.run.node
-        if isinstance(message, Ran | Failed):
-            worker.run = None
-            self._give_again()
-            return node, result_of(message)
-        self._tell(node, message)
-        return None
+        run, what = next(run for run in worker.runs if run.node.key == message.key), message.what
+        if not isinstance(what, Ran | Failed | Recalled):
+            self._tell(run.node, what)
+            return None
+        worker.runs.remove(run)
+        self._give_again()
+        return run.node, None if isinstance(what, Recalled) else result_of(what)
 
     def _died(self, worker: Worker) -> None:
         worker.connection.close()
@@ -172,15 +224,18 @@ class ConnectedWorkers(ABC):
                 "or go on with workers=1"
             )
         self._add(1)
-        if worker.run is None:
+        if not worker.runs:
             return
-        node = worker.run.node
+        node = worker.runs[0].node
         self._deaths[node.key] += 1
-        if self._deaths[node.key] <= RETRIES:
-            self._again.append(worker.run)
-            self._give_again()
+        if self._deaths[node.key] > RETRIES:
+            self._over.append((node, given_up(node, self._deaths[node.key])))
+            del worker.runs[0]
+        if self._recalled:
+            self._over.extend((run.node, None) for run in worker.runs)
         else:
-            self._failed.append((node, given_up(node, self._deaths[node.key])))
+            self._again.extendleft(reversed(worker.runs))
+            self._give_again()
 
 
 class Teller:
@@ -219,6 +274,6 @@ def result_of(message: Ran | Failed) -> Ran | RunnerError:
     """A worker's last message about a node, as a result or an error for the engine."""
     if isinstance(message, Ran):
         return message
-    error = StageError(message.error)
+    error = (BatchTooLargeError if message.too_large else StageError)(message.error)
     error.__cause__ = WorkerTraceback(message.traceback)
     return error

@@ -1,6 +1,7 @@
 """Host processes: each imports torch and diffusers once and forks workers on this machine.
 
-One may stand by: started while a sweep is still being planned, so that its imports cost no time.
+They may stand by: started while the command is still being planned, so that their imports cost no
+time. Workers on a CPU are forked from one; for accelerators each is a process of its own.
 
 Why not `multiprocessing`'s forkserver: its workers run the user's script again, so `sweep()` in a
 script without a `__main__` guard would fail, and no public function ends the server or tells its
@@ -12,10 +13,11 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
+from collections.abc import Sequence
 from multiprocessing.connection import Connection, Pipe
 from typing import TYPE_CHECKING
 
-from runner.system.machine import cpu_cores, module_command, python_path
+from runner.system.machine import module_command, python_path
 
 if TYPE_CHECKING:
     from runner.workers.messages import Start
@@ -80,22 +82,33 @@ class Host:
 _standing_by: list[Host] = []
 
 
-def stand_by() -> None:
-    """Start a host in advance, so that it imports meanwhile; with a place for each core."""
+def stand_by(places: Sequence[int]) -> None:
+    """Start hosts in advance, so that they import meanwhile.
+
+    Args:
+        places: for each host, the largest number of its workers.
+    """
     if not _standing_by:
         with contextlib.suppress(OSError):  # reported later, by `take`, if a host is needed
-            _standing_by.append(Host(cpu_cores()))
+            _standing_by.extend(map(Host, places))
+
+
+def stands_by() -> bool:
+    """Whether a host stands by."""
+    return bool(_standing_by)
 
 
 def take(places: int) -> Host:
-    """The host that stands by, if it has enough places; else a new one."""
-    if _standing_by and len(_standing_by[0].connections) >= places:
-        return _standing_by.pop()
+    """A host that stands by, if one has enough places; else a new one."""
+    for standing in _standing_by:
+        if len(standing.connections) >= places:
+            _standing_by.remove(standing)
+            return standing
     stand_down()
     return Host(places)
 
 
 def stand_down() -> None:
-    """End the host that stands by: none is needed."""
+    """End the hosts that still stand by: none is needed."""
     while _standing_by:
         _standing_by.pop().close()

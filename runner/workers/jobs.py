@@ -54,6 +54,7 @@ class JobWorkers(ConnectedWorkers):
         folder: Path,
     ) -> None:
         super().__init__(opening, specs, observer)
+        self._count = count
         self._local = batch.cluster == "local"
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # it holds the connection's key
         self._executor = submitit.AutoExecutor(
@@ -73,11 +74,11 @@ class JobWorkers(ConnectedWorkers):
 
     def has_idle(self) -> bool:
         self._welcome()
-        busy = any(worker.run for worker in self._workers) or self._again
+        busy = any(worker.runs for worker in self._workers) or self._again
         # `submit` waits where no job has connected yet.
         return bool(self._idle) or not busy
 
-    def wait(self) -> tuple[Node, Ran | RunnerError] | None:
+    def wait(self) -> tuple[Node, Ran | RunnerError | None] | None:
         self._welcome()
         self._check_jobs()
         return super().wait()
@@ -102,8 +103,12 @@ class JobWorkers(ConnectedWorkers):
                 self._executor.submit(serve, listener.address, listener.key) for _ in range(count)
             ]
 
+    @property
+    def _expected(self) -> int:
+        return max(self._count, len(self._workers))
+
     def _give(self, run: Run) -> None:
-        while not self._idle:
+        while self._taker(run.node) is None:
             with self._arrival:
                 self._arrival.wait_for(lambda: self._arrived, SECONDS_BETWEEN_LOOKS)
             self._welcome()

@@ -55,6 +55,11 @@ class Keep:
 
 
 @dataclass(frozen=True)
+class Recall:
+    """To a worker: give back the nodes that wait."""
+
+
+@dataclass(frozen=True)
 class Ready:
     """From a worker: it is connected and its imports are done."""
 
@@ -68,7 +73,7 @@ class PipelineLoaded:
 
 @dataclass(frozen=True)
 class Started:
-    """From a worker: its node runs now."""
+    """From a worker: a node runs now."""
 
 
 @dataclass(frozen=True)
@@ -84,12 +89,35 @@ class Relieved:
 
 @dataclass(frozen=True)
 class Failed:
-    """From a worker: a node's error, and its traceback as text."""
+    """From a worker: a node's error, and its traceback as text.
+
+    Attributes:
+        too_large: whether it is a BatchTooLargeError.
+    """
 
     error: str
     traceback: str
+    too_large: bool = False
+
+
+@dataclass(frozen=True)
+class Recalled:
+    """From a worker: a node that waited is not run."""
 
 
 Happened = PipelineLoaded | Started | Stepped | Relieved
-"""Messages of a worker about a running node; the last is `Ran`, with bytes, or `Failed`."""
-FromWorker = Ready | Happened | Ran | Failed
+"""What a worker tells of a running node."""
+
+
+@dataclass(frozen=True)
+class About:
+    """From a worker: what it tells of one of its nodes, by the node's key.
+
+    The last about a node is `Ran`, with bytes, `Failed` or `Recalled`.
+    """
+
+    key: str
+    what: Happened | Ran | Failed | Recalled
+
+
+FromWorker = Ready | About

@@ -15,38 +15,16 @@ import os
 import signal
 import sys
 import threading
-import time
-import traceback
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from multiprocessing.connection import Client, Connection
 
-from runner.engine.observer import Loaded, Observer, Ran
-from runner.engine.results import decode, encode
-from runner.engine.stage_runner import StageRunner
-from runner.errors import RunnerError
-from runner.graph.node import Node
-from runner.graph.stage_table import STAGES
 from runner.system import garbage
 from runner.system.terminal import keep_clean
-from runner.workers.messages import (
-    Failed,
-    FromWorker,
-    Happened,
-    Keep,
-    PipelineLoaded,
-    Ready,
-    Relieved,
-    Run,
-    Start,
-    Started,
-    Stepped,
-)
-from runner.workers.setup import WorkerSetup, import_libraries, import_pipelines, open_pipelines
-
-SECONDS_BETWEEN_STEPS = 0.1
-"""Shortest time in seconds between two messages about steps."""
+from runner.workers.loop import NodeServer
+from runner.workers.messages import Start
+from runner.workers.setup import WorkerSetup, import_libraries, import_pipelines
 
 
 def main(arguments: list[str]) -> None:
@@ -70,7 +48,7 @@ def main(arguments: list[str]) -> None:
         connection.close()
     del connections[start.workers :]
     if len(connections) == 1:
-        _work(connections[0], _placed(start.opening, start.place))
+        NodeServer(_placed(start.opening, start.place)).serve(connections[0])
         return
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them
     # Python 3.12 and later warn of a fork beside a thread. Our thread only waits and has no lock.
@@ -82,7 +60,7 @@ def main(arguments: list[str]) -> None:
                 if other is not connection:
                     other.close()
             _end_with_runner(lifeline, ())
-            _work(connection, start.opening)
+            NodeServer(start.opening).serve(connection)
             os._exit(0)
         workers.append(child)
     for connection in connections:
@@ -99,7 +77,7 @@ def serve(address: tuple[str, int], key: bytes) -> None:
         assert isinstance(start, Start)
         import_libraries()
         import_pipelines(start.classes)
-        _work(connection, start.opening)
+        NodeServer(start.opening).serve(connection)
 
 
 def _placed(opening: WorkerSetup, place: int) -> WorkerSetup:
@@ -123,56 +101,6 @@ def _end_with_runner(lifeline: int, workers: Sequence[int]) -> None:
         os._exit(0)  # at once: freeing torch takes more than a second
 
     threading.Thread(target=watch, daemon=True).start()
-
-
-def _work(connection: Connection, opening: WorkerSetup) -> None:
-    tell: Callable[[FromWorker], None] = connection.send
-    runner = StageRunner(lambda: open_pipelines(opening), Messenger(tell), opening.profile.bench)
-    try:
-        tell(Ready(os.getpid()))
-        while True:
-            message = connection.recv()
-            if isinstance(message, Keep):
-                runner.evict_except(message.specs)
-            else:
-                assert isinstance(message, Run)
-                tell(run_node(runner, message))
-    except (EOFError, BrokenPipeError, ConnectionResetError):
-        pass  # the runner has closed the connection
-
-
-def run_node(runner: StageRunner, message: Run) -> Ran | Failed:
-    """Run the message's node; a RunnerError is returned as a message."""
-    kind = STAGES[message.node.stage].result
-    inputs = {name: decode(made) for name, made in message.inputs.items()}
-    try:
-        ran = runner.run(message.node, inputs)
-    except RunnerError as error:
-        return Failed(str(error), "".join(traceback.format_exception(error)))
-    return replace(ran, made=encode(kind, ran.made))
-
-
-class Messenger(Observer):
-    """Sends events as messages."""
-
-    def __init__(self, send: Callable[[Happened], None]) -> None:
-        self._send = send
-        self._last_step = 0.0
-
-    def pipeline_loaded(self, loaded: Loaded) -> None:
-        self._send(PipelineLoaded(loaded))
-
-    def node_started(self, node: Node) -> None:
-        self._send(Started())
-
-    def memory_relieved(self, node: Node, how: str) -> None:
-        self._send(Relieved(how))
-
-    def node_step(self, node: Node, step: int, steps: int) -> None:
-        now = time.monotonic()
-        if step == steps or now - self._last_step > SECONDS_BETWEEN_STEPS:
-            self._last_step = now
-            self._send(Stepped(step, steps))
 
 
 if __name__ == "__main__":

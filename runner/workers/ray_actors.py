@@ -32,8 +32,8 @@ from runner.weights.find import packaged_folder
 from runner.weights.found import FoundCheckpoint
 from runner.workers import ray_private
 from runner.workers.connected import RETRIES, Teller, given_up, result_of
+from runner.workers.loop import Messenger, encoded, run_node
 from runner.workers.messages import Failed, Happened, Run
-from runner.workers.process import Messenger, run_node
 from runner.workers.setup import WorkerSetup, open_pipelines
 
 
@@ -70,6 +70,12 @@ class RayActors:
     def has_idle(self) -> bool:
         self._look(0)
         return bool(self._ready) or not self._running
+
+    def takes_next(self, node: Node, ready: int) -> bool:
+        return False  # an actor that has died would take its waiting node with it
+
+    def recall(self) -> None:
+        """No node waits."""
 
     def submit(self, node: Node, inputs: Mapping[str, Made]) -> None:
         if node.pipeline is None:
@@ -166,8 +172,8 @@ class StageActor:
     def run(self, run: Run) -> tuple[list[Happened], Ran | Failed]:
         """Run a node: the messages about it, and its result or failure."""
         self._told.clear()
-        result = run_node(self._runner, run)
-        return list(self._told), result
+        ended = run_node(self._runner, run.node, run.inputs)
+        return list(self._told), encoded(run.node, ended)
 
     def evict_except(self, specs: frozenset[PipelineSpec]) -> None:
         """Unload all pipelines but these."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from runner.catalog.memory import Footprint
@@ -52,20 +52,18 @@ def open_pipelines(opening: WorkerSetup) -> Pipelines:
     # Here and not above: this imports torch, which a run from the store does not need.
     import_libraries()
     import_pipelines(found.checkpoint.pipeline for found in opening.checkpoints)
+    from runner.pipelines.cuda_graphs import choose_graphs
     from runner.pipelines.device import check_device, set_threads
     from runner.pipelines.offload import choose_offload, free_bytes
     from runner.pipelines.pipelines import Pipelines
 
-    device = opening.profile.device
+    device, footprints = opening.profile.device, opening.footprints
     check_device(device)
     set_threads(opening.profile.threads)
-    offload = choose_offload(
-        opening.profile.offload,
-        device,
-        opening.footprints,
-        free_bytes(device),
-    )
-    return Pipelines(opening.checkpoints, device, offload)
+    free, uncaptured = free_bytes(device), [replace(one, captured=False) for one in footprints]
+    offload = choose_offload(opening.profile.offload, device, uncaptured, free)
+    graphs = choose_graphs(opening.profile.graphs, device, offload.mode, footprints, free)
+    return Pipelines(opening.checkpoints, device, offload, graphs)
 
 
 def import_libraries() -> None:

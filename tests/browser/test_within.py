@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -63,8 +65,17 @@ def test_one_of_other_pictures_says_so(tab: Page, swept: Path) -> None:
     scored = [replace(image, scores={"ssim": 0.9}) for image in manifest.images]
     replace(manifest, images=scored).write(swept / "0001_cell")
     show(tab, write_report(swept).index)
-    assert texts(tab, "#within .outdated") == [
-        "Pictures or numbers changed after this comparison: kandinsky compare makes it anew."
+    (said,) = texts(tab, "#within .outdated")
+    assert said.startswith("Pictures or numbers changed after this comparison: kandinsky compare ")
+    # As it was asked, so that it can be copied.
+    command = said.partition("kandinsky compare FOLDER ")[2].removesuffix(" makes it anew.")
+    (within,) = swept.glob("comparison-*/within.json")
+    before = json.loads(within.read_text())
+    assert main(["compare", str(swept), *shlex.split(command)]) == 0
+    after = json.loads(within.read_text())
+    assert before.pop("of") != after.pop("of")
+    assert [before[key] for key in ("by", "within", "baseline")] == [
+        after[key] for key in ("by", "within", "baseline")
     ]
 
 

@@ -17,6 +17,7 @@ from runner.config.choices import (
     CacheMode,
     CompileMode,
     EditTemplate,
+    Graphs,
     NegativeFor,
     Precision,
     Progress,
@@ -100,6 +101,7 @@ DECIDES_PIXELS: dict[str, list[tuple[str, list[Any]]]] = {
         CompileConfig(CompileMode.default, fullgraph=True),
         CompileConfig(channels_last=True),
     ])],
+    "channels_last": [("mini", [True])],
     "precision": [
         ("mini", [
             PrecisionConfig(prior=Precision.bf16),
@@ -171,6 +173,7 @@ DOES_NOT: dict[str, list[Any]] = {
     "flags": [("--config-dir", "/elsewhere")],
     "objective": [("seconds",)],
     "batch_size": [1],
+    "graphs": list(Graphs),
     "bench": [Bench(warmup=0, repeats=2)],
     "threads": [3],
     "workers": [3],
@@ -189,6 +192,7 @@ DOES_NOT: dict[str, list[Any]] = {
 BY_CONTENT = {"weights"}
 
 NOT_HERE: list[tuple[str, str, Any]] = [
+    ("mini", "channels_last", None),  # on CUDA alone
     *((base, "corrections", False) for base in ("mini", "hub", "2.1", "interpolate")),
     ("3", "seeding", Seeding.shared),
     ("3", "prior", PriorConfig(num_inference_steps=7)),

@@ -187,6 +187,8 @@ def _machine(drawer: Drawer) -> list[str]:
         f"offload={offload}",
         "compile=off",
         f"compile.channels_last={drawer.any(['true', 'false'])}",
+        f"channels_last={drawer.any(['true', 'false', 'auto'])}",
+        f"graphs={drawer.any(['auto', 'off'])}",
         f"precision={drawer.any(['fp32', 'bf16'])}",
         f"cache={drawer.any(['use', 'refresh', 'off'])}",
     ]

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = ("torch", "diffusers", "transformers", "mlflow", "safetensors", "huggingface_hub", "numpy")
+HEAVY = (
+    "torch", "diffusers", "transformers", "mlflow", "safetensors", "huggingface_hub", "numpy",
+    "PIL", "ssl",
+)  # fmt: skip
 
 PROGRAM = f"""
 import sys

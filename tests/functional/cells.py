@@ -13,11 +13,13 @@ from helpers.pixels import Pixels, pixels
 from runner.catalog import versions
 from runner.config.hydra import tree
 from runner.config.resolve import resolve
+from runner.engine.batch_sizes import BatchSizes
 from runner.engine.execute import execute
 from runner.engine.observer import Loaded, NodeResult, Observer
 from runner.engine.store import Store
 from runner.engine.workers import in_process
 from runner.graph.node import PipelineSpec
+from runner.pipelines.cuda_graphs import choose_graphs
 from runner.pipelines.offload import OffloadChoice, choose_offload, free_bytes
 from runner.pipelines.pipelines import Pipelines
 from runner.planning.memory import footprints_of
@@ -49,6 +51,10 @@ class Drawn(Observer):
         value = self.results[-1].value
         assert isinstance(value, Image.Image)
         return pixels(value)
+
+    def of(self, stage: str) -> list[NodeResult]:
+        """The results of a stage."""
+        return [result for result in self.results if result.node.stage == stage]
 
     def read_back(self, name: str) -> Any:
         """One fact of every pipeline's read-back, module -> value, in one dictionary."""
@@ -103,15 +109,19 @@ def opened(plan: Plan, *, keep_all: bool = False) -> Watched:
     device = settle_device(plan.run.device)
     found = plan.weights.checkpoints.values()
     held = footprints_of(plan, len(plan.images))
-    offload: OffloadChoice = choose_offload(plan.run.offload, device, held, free_bytes(device))
-    return Watched(found, device, offload, keep_all=keep_all)
+    free = free_bytes(device)
+    offload: OffloadChoice = choose_offload(plan.run.offload, device, held, free)
+    graphs = choose_graphs(plan.run.graphs, device, offload.mode, held, free)
+    return Watched(found, device, offload, graphs, keep_all=keep_all)
 
 
 def drawn(plan: Plan, pipelines: Pipelines) -> Drawn:
     """Run a plan. Raises what made a stage fail."""
     made = Drawn()
     store = Store(cache_dir(plan.run) / "results", plan.run.cache)
-    outcome = execute(plan.graph, in_process(lambda: pipelines), store, [made])
+    sizes = BatchSizes(plan.profile.batch_size)
+    opening = in_process(lambda: pipelines)
+    outcome = execute(plan.graph, opening, store, [made], batch_sizes=sizes)
     for error in outcome.failed.values():
         raise error
     return made

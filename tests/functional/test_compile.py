@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,8 +24,18 @@ from random_weights.filling import fill
 from runner.cli import main
 from runner.errors import StageError
 from runner.graph.node import CompileSpec
-from runner.pipelines.compilation import check_set, compile_module, graphs_compiled, read_back
+from runner.pipelines.compilation import (
+    CODE_FOLDER,
+    check_set,
+    compile_module,
+    graphs_compiled,
+    read_back,
+)
 from runner.planning.checks import COMPILERS
+from runner.system.kept_code import kept_code
+from runner.verbs.plan import plan_text
+
+REPOSITORY = Path(__file__).parents[2]
 
 pytestmark = [
     pytest.mark.slow,
@@ -110,10 +123,32 @@ def test_the_first_call_is_timed_apart(tracked: Path) -> None:
         assert seconds[0] > 5 * seconds[1]  # it compiles
 
 
+def test_another_process_takes_what_is_compiled(lean: Path, tracked: Path, tmp_path: Path) -> None:
+    """In another output folder, too; what torch itself would keep is not looked at."""
+    given = small(lean, tmp_path, VERSION, "seeds=[5]", "compile=default", "progress=json")
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    environment.pop(CODE_FOLDER, None)
+    done = subprocess.run(
+        [sys.executable, "-m", "runner", *given],
+        capture_output=True, text=True, env=environment, cwd=tmp_path, check=True,
+    )  # fmt: skip
+    ended = [json.loads(line) for line in done.stdout.splitlines() if "stage_finished" in line]
+    compiled = {one["stage"]: one["compiled"] for one in ended}
+    for stage in ("prior", "decode"):
+        assert compiled[stage] == {"made": 0, "taken": 1, "kept": True}
+    client = mlflow.MlflowClient(f"sqlite:///{tracked / 'mlflow.db'}")
+    (run,) = client.search_runs([one.experiment_id for one in client.search_experiments()])
+    said = run.data.tags["runner.compiled"].splitlines()
+    assert [line.partition(":")[0] for line in said] == ["prior", "decode"]
+    assert kept_code()
+    told = plan_text(planned(lean, tmp_path, VERSION, "compile=default"))
+    assert "\n  compile=default: the first image takes about " in told
+
+
 def test_channels_last_is_read_back_and_draws_the_same(
     lean: Path, tmp_path: Path, usual: Drawn
 ) -> None:
-    plan = planned(lean, tmp_path, VERSION, SEEDS, "compile=default", "compile.channels_last=true")
+    plan = planned(lean, tmp_path, VERSION, SEEDS, "compile=default", "channels_last=true")
     made = drawn(plan, opened(plan))
     assert furthest(made.pixels, usual.pixels) <= TOLERANCE
     found = made.read_back("compile")

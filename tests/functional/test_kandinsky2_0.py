@@ -14,7 +14,6 @@ from PIL import Image
 from functional.asked import PROMPT, STEPS, Ask, Pictures, Pixels, generator, pixels
 from functional.cells import opened, planned
 from functional.direct import Direct, inputs
-from functional.made import Made
 from runner.kandinsky2_0 import samplings
 from runner.stages import decode as decode_stage
 from runner.stages import encode_two_texts
@@ -91,20 +90,6 @@ def test_what_one_encoder_loses_the_other_may_read(
     )
     assert (len(first), len(second)) == (1, int(alike))
     assert any("come out the same" in warning for warning in plan.warnings) is alike
-
-
-@pytest.mark.parametrize("scheduler", ["ddim", "ddpm"])  # ddpm: each thresholds by itself
-def test_pictures_of_a_batch_are_those_that_are_drawn_alone(
-    scheduler: str, drawn: Drawn, tmp_path: Path
-) -> None:
-    given = (f"prompt=[{PROMPT},two big dogs]", "seeds=[0,1]", f"scheduler={scheduler}")
-    ask = Ask("2_0", "text2img", width=64)
-    alone, together = drawn(ask, *given), drawn(ask, *given, "batch_size=4")
-    images = Made(tmp_path / "outputs").manifest["images"]
-    assert len({image["took"]["decode"] for image in images}) == 1, "one call, divided evenly"
-    assert len({picture.tobytes() for picture in together}) == 4
-    differences = [np.abs(a - b).max() for a, b in zip(alone, together, strict=True)]
-    assert max(differences) <= 2, "levels of 255: sums over a batch are taken in another order"
 
 
 @torch.no_grad()

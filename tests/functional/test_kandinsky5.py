@@ -16,6 +16,7 @@ from functional import direct_kandinsky5 as direct5
 from functional.asked import NEGATIVE, Ask, Pixels
 from functional.cells import drawn as drawn_cell
 from functional.cells import opened, planned
+from functional.made import Made
 from hub_stand_in import Hub
 from runner.errors import NonFiniteError
 
@@ -182,6 +183,19 @@ def test_weights_for_editing_are_not_taken_for_those_from_text(
     (tmp_path / "wrong" / direct5.T2I).symlink_to(edits)
     said = refused(ask(), f"weights={tmp_path / 'wrong'}")
     assert "visual_cond of its transformer is not False" in said
+
+
+@pytest.mark.parametrize("task", ["text2img", "edit"])
+def test_pictures_of_one_text_are_drawn_in_one_call(
+    task: str, drawn: Drawn, tmp_path: Path
+) -> None:
+    given = ("prompt=[a red cat,two big dogs on white]", "seeds=[0,1]")
+    asked = Ask("5", task, width=64)
+    alone, together = drawn(asked, *given), drawn(asked, *given, "batch_size=4")
+    took = [image["took"]["decode"] for image in Made(tmp_path / "outputs").manifest["images"]]
+    assert took[0] == took[1] != took[2] == took[3], "a call for each text, divided evenly"
+    differences = [np.abs(a - b).max() for a, b in zip(alone, together, strict=True)]
+    assert max(differences) <= 2, "levels of 255: sums over a batch are taken in another order"
 
 
 @pytest.mark.slow

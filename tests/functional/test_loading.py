@@ -6,11 +6,17 @@ import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from safetensors.torch import load_file, save_file
 
+from helpers.loading import checked
+from runner.catalog.checkpoint import Checkpoint
+from runner.catalog.kandinsky2_1 import DECODER_2_1
+from runner.catalog.kandinsky2_2 import DECODER_2_2, PRIOR_2_2
+from runner.catalog.kandinsky3 import DECODER_3, TEXT_3
 from runner.weights.find import MINI_DIR
 
 
@@ -63,3 +69,37 @@ def test_what_is_asked_for_one_kind_of_device_is_not_run_on_another(tmp_path: Pa
     with pytest.raises(StageError, match="is on cpu where cuda was asked for"):
         pipelines.get(replace(spec, device="cuda"))
     assert pipelines.get(spec)
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "precision"),
+    [
+        (PRIOR_2_2, "float16"), (DECODER_2_2, "float32"), (DECODER_2_1, "float16"),
+        (TEXT_3, "float16"), (DECODER_3, "bfloat16"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value.pipeline,
+)  # fmt: skip
+def test_weights_that_are_read_to_their_device_are_the_same(
+    weights: Path, checkpoint: Checkpoint, precision: str
+) -> None:
+    """Read to the CPU here, in the way in which they are read to a GPU."""
+    from runner.pipelines.load import load
+
+    spec: Any = SimpleNamespace(dtype=precision, pipeline=checkpoint.pipeline)
+    found = checked(weights, checkpoint)
+    usual, direct = load(spec, checkpoint, found), load(spec, checkpoint, found, held="cpu")
+    assert usual.components.keys() == direct.components.keys()
+    modules = {name for name, part in usual.components.items() if hasattr(part, "parameters")}
+    assert modules >= {*checkpoint.modules} - {"."}
+    for name in modules:
+        ours, others = tensors(usual.components[name]), tensors(direct.components[name])
+        assert ours.keys() == others.keys()
+        for key, tensor in ours.items():
+            assert (tensor.dtype, tensor.device) == (others[key].dtype, others[key].device), key
+            assert tensor.equal(others[key]), key
+        assert not any(hasattr(part, "_hf_hook") for part in direct.components[name].modules())
+    assert direct.to("cpu") is direct  # it may still be moved
+
+
+def tensors(module: Any) -> dict[str, Any]:
+    return {**dict(module.named_parameters()), **dict(module.named_buffers())}

@@ -83,7 +83,7 @@ WAYS: Mapping[str, Arguments] = {
     "no cache, threads and workers": ("cache=off", "threads=3", "workers=2"),
     "measured": ("bench=true", "warmup=0", "repeats=2"),
     "in batches": ("batch_size=4", "seeds=[0,1,2,3]"),
-    "batches that 2.1 has not": (V21, "batch_size=auto", "seeds=[0,1]"),
+    "batches as memory allows": (V21, "batch_size=auto", "seeds=[0,1]"),
 }
 
 ASKED: Mapping[str, Arguments] = {

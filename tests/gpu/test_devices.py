@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import mlflow
@@ -14,11 +15,16 @@ import pytest
 import torch
 from PIL import Image
 
+from helpers.loading import checked
 from helpers.manifests import read_manifest
 from helpers.pixels import furthest
+from runner.catalog.checkpoint import Checkpoint
+from runner.catalog.kandinsky2_2 import DECODER_2_2, PRIOR_2_2
 from runner.catalog.offload import OFFLOAD
 from runner.catalog.versions import VERSIONS
 from runner.cli import main
+from runner.pipelines.load import load
+from runner.workers import choose
 
 pytestmark = pytest.mark.gpu
 
@@ -168,6 +174,8 @@ def test_running_out_of_memory_is_relieved(
         return draw(*given)
 
     monkeypatch.setattr(decode, "run", crowd)
+    # A worker of its own would have the stage as it is.
+    monkeypatch.setattr(choose, "needs_own_process", lambda device: False)
     made = run(random_weights, tmp_path / "auto", "kandinsky2_2", "offload=auto")
     assert len(tries) == 2
     assert "out of memory with offload=none" in made.tags["runner.memory_relieved"]
@@ -184,3 +192,25 @@ def test_workers_draw_the_same(
     assert logged.tags["runner.workers"] == "2 workers (as configured)"
     assert logged.decoder["execution_device"].startswith("cuda:")
     assert furthest_of(logged, whole[version]) <= SAME_KERNELS
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+@pytest.mark.parametrize("checkpoint", [PRIOR_2_2, DECODER_2_2], ids=lambda one: one.pipeline)
+def test_weights_are_read_to_the_gpu_as_they_are_moved_there(
+    random_weights: Path, checkpoint: Checkpoint, precision: str
+) -> None:
+    spec: Any = SimpleNamespace(dtype=precision, pipeline=checkpoint.pipeline)
+    found = checked(random_weights, checkpoint)
+    last = f"cuda:{torch.cuda.device_count() - 1}"  # also where that is not the current one
+    moved, direct = load(spec, checkpoint, found), load(spec, checkpoint, found, held=last)
+    moved.to(last)
+    for name in checkpoint.modules:
+        for (key, one), (_, other) in zip(
+            moved.components[name].state_dict().items(),
+            direct.components[name].state_dict().items(),
+            strict=True,
+        ):
+            assert other.device == torch.device(last), f"{name}.{key}"
+            assert torch.equal(one, other), f"{name}.{key}"
+    assert torch.cuda.current_device() == 0
+    assert direct.to(last) is direct

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from functional.made import STEPS
 from helpers.manifests import read_manifest
@@ -90,6 +92,35 @@ def test_a_batch_has_the_pictures_that_are_made_alone(
     assert keys[0] != keys[1]  # `auto` is a batch here, and kept apart
 
 
+def test_auto_fills_the_memory_that_there_is(sweep: Sweep) -> None:
+    """Calls grow from the reckoned size, and halve where the memory is less than it seemed."""
+    given = ("batch_size=auto", "seeds=range(0,24)", "cache=off", "workers=1")
+    (free,) = sweep(*given)
+    assert max(image["together"]["decode"] for image in free.images) > 8, (
+        "larger than a first call of which nothing is reckoned"
+    )
+    peaks = {image["peak_device_mb"] for image in free.images}
+    # Room for what is held and for about three images: less than the driver says is free.
+    total = torch.cuda.get_device_properties(0).total_memory / 2**20
+    torch.cuda.empty_cache()
+    torch.cuda.set_per_process_memory_fraction(min(peaks) / total / 2)
+    try:
+        (crowded,) = sweep(*given, "resume=false")
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    assert crowded.manifest["status"] == "FINISHED"
+    assert furthest_of(free, crowded) <= BATCHED["fp32"]
+
+
+def test_joules_are_measured_where_the_card_tells_them(sweep: Sweep) -> None:
+    pytest.importorskip("pynvml")
+    (cell,) = sweep("bench=true", "repeats=60", "seeds=[0]")
+    (image,) = cell.images
+    assert image["joules"]["decode"] > 1
+    watts = image["joules"]["decode"] / image["took"]["decode"]
+    assert 10 < watts < 2000
+
+
 def test_offload_modes_of_one_sweep_draw_the_same(sweep: Sweep) -> None:
     none, *others = sweep(
         "offload=none,model,group,group_stream,sequential", "seeds=[5]", "cache=off"
@@ -102,3 +133,27 @@ def test_versions_of_one_sweep(sweep: Sweep) -> None:
     cells = sweep("model=kandinsky2_1,kandinsky2_2", "seeds=[5]", "precision=fp16")
     assert all(cell.manifest["status"] == "FINISHED" for cell in cells)
     assert all(picture.std() > 10 for cell in cells for picture in cell.pictures)
+
+
+def test_the_device_waits_for_nothing_between_stages(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """At least 95% of the time from the first stage's begin to the last one's end is in stages,
+    without that for loading. With weights of the release's size: calls of the small family are
+    over sooner than a picture of its size is written.
+    """
+    given = (
+        "weights=random", "precision=fp16", "device=cuda", "height=768", "width=768",
+        "scheduler=ddim,ddpm", "decoder.num_inference_steps=25,50", "seeds=[0,1]",
+        f"output_dir={tmp_path}", "progress=json",
+    )  # fmt: skip
+    assert main(["-m", *given]) == 0
+    lines = capfd.readouterr().out.splitlines()
+    events = [json.loads(line) for line in lines if line.startswith("{")]
+    first = next(n for n, event in enumerate(events) if event["event"] == "stage_started")
+    began, events = events[first]["time"], events[first:]
+    finished = [event for event in events if event["event"] == "stage_finished"]
+    loading = sum(event["seconds"] for event in events if event["event"] == "loaded")
+    assert len(finished) == 2 + 8
+    wall = finished[-1]["time"] - began - loading
+    assert sum(event["seconds"] for event in finished) / wall >= 0.95

@@ -31,6 +31,9 @@ MANIFEST = Manifest(
     images=[], config={}, environment={},
 )  # fmt: skip
 
+OF_STAGES = ("seconds", "joules")
+"""Numbers that are recorded by stage."""
+
 SWEEP = SweepRecord(
     sweep_id="20261125T101530-made", fingerprint="made", name="made", status=Status.FINISHED,
     attempts=1, started="2026-11-25T10:15:30+00:00", seconds=83.5, axes={}, runs={}, cells=(),
@@ -65,7 +68,7 @@ def sweep_of(
     Args:
         whole: of all pictures of a cell together.
         timing: of a cell's choice and a seed: what else went on.
-        better: of the metrics; `seconds` among the scores is what the stages took.
+        better: of the metrics; `seconds` and `joules` among the scores are what the stages took.
     """
     metrics = {name: SavedMetric(b) for name, b in (better or {"quality": "higher"}).items()}
     config = {
@@ -82,6 +85,7 @@ def sweep_of(
                 _image(place, prompt, seed, scores),
                 timing=timing(choice, seed),
                 repeats={"decode": [scores.get("seconds", 1.0)]} if bench else {},
+                joules={"decode": scores["joules"]} if "joules" in scores else {},
             )
             for place, (prompt, seed) in enumerate(itertools.product(own, seeds))
             if (scores := score(choice, prompt, seed)) is not None
@@ -104,7 +108,7 @@ def _image(place: int, prompt: str, seed: int, scores: Mapping[str, float]) -> S
         seed=seed,
         sha256=f"{place}-{seed}",
         took={"decode": scores["seconds"]} if "seconds" in scores else {},
-        scores={name: value for name, value in scores.items() if name != "seconds"},
+        scores={name: value for name, value in scores.items() if name not in OF_STAGES},
     )
 
 

@@ -50,8 +50,9 @@ def taker(option: str) -> Scheduler:
 
 
 def used_by(scheduler: Scheduler) -> tuple[str, ...]:
-    """A model that a scheduler fits, where the default does not."""
-    return ("model=kandinsky5", "weights=hub") if scheduler.flow else ()
+    """A scheduler, with a model that it fits where the default does not."""
+    model = ("model=kandinsky5", "weights=hub") if scheduler.flow else ()
+    return (f"scheduler={scheduler.name}", *model)
 
 
 def written(options: Options) -> list[str]:

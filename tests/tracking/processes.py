@@ -112,12 +112,17 @@ def wait_until(condition: Callable[[], object], seconds: float = 120.0) -> None:
 
 
 def writers_of(output_dir: Path) -> list[int]:
-    """Process ids of the living writers of an output folder."""
-    return [
-        pid
-        for pid, command in commands().items()
-        if b"runner.tracking.writer" in command and os.fsencode(output_dir) in command
-    ]
+    """Process ids of the living writers of an output folder: those whose log lies there."""
+    writers = [pid for pid, command in commands().items() if b"runner.tracking.writer" in command]
+    return [pid for pid in writers if _log_of(pid).is_relative_to(output_dir / ".spool")]
+
+
+def _log_of(pid: int) -> Path:
+    """Where a process writes its output."""
+    try:
+        return Path(f"/proc/{pid}/fd/1").readlink()
+    except OSError:
+        return Path()
 
 
 def workers_of(process: Forked) -> list[int]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Sequence
+from collections import deque
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -12,10 +13,12 @@ import pytest
 import torch
 
 from runner.config.choices import CacheMode
-from runner.engine.execute import Outcome, execute
-from runner.engine.observer import Loaded, NodeResult, Observer
+from runner.engine.execute import execute
+from runner.engine.observer import Compiled, GraphsHeld, Loaded, NodeResult, Observer, Ran
+from runner.engine.outcome import Outcome
+from runner.engine.results import Made
 from runner.engine.store import Store
-from runner.engine.workers import in_process
+from runner.engine.workers import Here, in_process
 from runner.errors import Interrupted, RunnerError, StageError
 from runner.graph.graph import Graph
 from runner.graph.node import Node, PipelineSpec
@@ -57,8 +60,20 @@ class Source:
         self.log.append(("peak", None))
         return PEAK
 
+    def memory(self) -> tuple[int, int] | None:
+        return None
+
+    def joules(self) -> float | None:
+        return None
+
     def check_used(self, spec: PipelineSpec) -> None:
         self.log.append(("check", spec.pipeline))
+
+    def pop_graphs(self, spec: PipelineSpec) -> GraphsHeld | None:
+        return None
+
+    def pop_compiled(self, node: Node, seconds: float) -> Compiled | None:
+        return None
 
     def evict_except(self, specs: Collection[PipelineSpec]) -> None:
         self.log.append(("keep", {spec.pipeline for spec in specs}))
@@ -157,6 +172,33 @@ def failing(label: str, how: str = "known", *needed: Node) -> Node:
 def crowded(label: str, fits: str, *needed: Node, pipeline: PipelineSpec = SPEC) -> Node:
     inputs = {f"input{i}": node for i, node in enumerate(needed)}
     return Node("crowd", 1, {"fits": fits, "label": label}, inputs, pipeline, label=label)
+
+
+class Deep(Here):
+    """Takes two nodes and runs each when it is waited for, as a worker elsewhere does."""
+
+    def __init__(self, observer: Observer) -> None:
+        super().__init__(Source, observer)
+        self._given: deque[tuple[Node, Mapping[str, Made]]] = deque()
+        self._recalled = False
+
+    def has_idle(self) -> bool:
+        return not self._given
+
+    def takes_next(self, node: Node, ready: int) -> bool:
+        return len(self._given) == 1
+
+    def submit(self, node: Node, inputs: Mapping[str, Made]) -> None:
+        self._given.append((node, inputs))
+
+    def recall(self) -> None:
+        self._recalled = True
+
+    def wait(self) -> tuple[Node, Ran | RunnerError | None]:  # type: ignore[override]
+        if self._recalled and len(self._given) == 2:
+            return self._given.pop()[0], None
+        super().submit(*self._given.popleft())
+        return super().wait()
 
 
 class Bench:

@@ -13,7 +13,7 @@ from runner.catalog.checkpoint import CLIP, Checkpoint, Layout
 from runner.catalog.tasks import TASKS
 from runner.catalog.version import Version
 from runner.catalog.versions import CATALOG, VERSIONS, Row, refusal_of, version_of
-from runner.graph.stage_table import STAGES
+from runner.graph.stage_table import BATCHED, STAGES
 from runner.pipelines.load import pipeline_class
 from runner.planning import tasks
 from unit.conftest import Command, assert_refused
@@ -72,7 +72,7 @@ def test_native_size_can_be_made(version: Version) -> None:
 @EACH_VERSION
 def test_a_version_names_stages_and_tasks_that_there_are(version: Version) -> None:
     assert version.text_stage in STAGES
-    assert set(version.batched_tasks) <= set(version.tasks)
+    assert set(version.batch_shares) <= set(BATCHED["decode"].own_inputs)
 
 
 @EACH_VERSION

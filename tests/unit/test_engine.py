@@ -15,7 +15,7 @@ from runner.engine.workers import in_process
 from runner.errors import Interrupted, StageError, StorageError
 from runner.graph.graph import Graph
 from runner.graph.node import Node, PipelineSpec
-from unit.engine_bench import PEAK, Bench, Source, _stages, bench, failing, number
+from unit.engine_bench import PEAK, Bench, Deep, Source, _stages, bench, failing, number
 
 __all__ = ["_stages", "bench"]
 
@@ -208,3 +208,18 @@ def test_what_an_observer_raises_ends_the_run(bench: Bench) -> None:
 
     with pytest.raises(StorageError, match="disk full"):
         execute(Graph([number("one", 1)]), in_process(Source), bench.store, [Full()])
+
+
+def test_what_waits_for_a_worker_is_not_run_once_the_user_stops(bench: Bench) -> None:
+    nodes = [number(label, n) for n, label in enumerate(("one", "two", "three"))]
+    asked = iter(range(9))
+
+    def between() -> None:
+        if next(asked) == 2:  # one is running, two waits
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        execute(
+            Graph(nodes), lambda _, told: Deep(told), bench.store, [bench.recorder], between=between
+        )
+    assert bench.done("finished") == ["one"]

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from PIL import Image
+import pytest
+from PIL import Image, ImageCms
 
-from runner.images.png import image_of_png, pixel_sha256, png_bytes, text_of_png
+from runner.images.png import (
+    DamagedPictureError,
+    image_of_png,
+    pixel_sha256,
+    png_bytes,
+    text_of_png,
+    with_text,
+)
 from unit.made_pictures import picture
 
 
@@ -36,3 +44,29 @@ def test_hash_tells_pixels_sizes_and_modes_apart() -> None:
     images = [picture(), changed, Image.frombytes("RGB", (8, 16), picture().tobytes())]
     images.append(Image.frombytes("L", (16, 24), picture().tobytes()))
     assert len({pixel_sha256(image) for image in images}) == len(images)
+
+
+TEXT = {"prompt": "a “red” круг 🔴\nsecond line", "config": "x" * 100_000, "empty": ""}
+PLAIN = {"parameters": "naïve", "more": "круг"}
+
+
+def with_profile() -> Image.Image:
+    profiled = picture()
+    profiled.info["icc_profile"] = ImageCms.ImageCmsProfile(
+        ImageCms.createProfile("sRGB")
+    ).tobytes()
+    return profiled
+
+
+@pytest.mark.parametrize("made", [picture(), with_profile(), Image.effect_noise((400, 300), 90)])
+def test_text_put_into_a_file_gives_the_bytes_of_a_file_made_with_it(made: Image.Image) -> None:
+    """The last has several chunks of pixels."""
+    plain = png_bytes(made)
+    assert with_text(plain, TEXT, PLAIN) == png_bytes(made, TEXT, PLAIN)
+    assert with_text(png_bytes(made, {"prompt": "another"}), {}) == plain
+
+
+@pytest.mark.parametrize("length", [0, 7, 20, 40])
+def test_no_text_is_put_into_what_ends_before_its_pixels(length: int) -> None:
+    with pytest.raises(DamagedPictureError):
+        with_text(png_bytes(picture())[:length], TEXT)

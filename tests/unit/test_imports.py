@@ -84,3 +84,21 @@ def load():
 import_sparing_scipy(load)
 """
     assert printed(code) == "0.5"
+
+
+def test_packages_that_are_left_out_are_there_for_who_needs_them() -> None:
+    code = """
+import sys
+from runner.system.imports import import_without
+def optional():
+    try:
+        import json.tool
+    except ImportError:
+        print("as if it were not installed")
+def needed():
+    import numpy
+import_without(("json",), optional)
+import_without(("numpy",), needed)
+print("numpy" in sys.modules, sys.modules.get("json", "none"))
+"""
+    assert printed(code).splitlines() == ["as if it were not installed", "True none"]

@@ -12,6 +12,7 @@ from runner.planning import checks
 from runner.planning.plan import Plan
 from runner.planning.planner import make_plan
 from runner.system import machine
+from runner.verbs.plan import plan_text
 from unit.conftest import Compose
 
 Planner = Callable[..., Plan]
@@ -119,3 +120,72 @@ def test_a_full_graph_has_no_hooks(plan: Planner, offload: str) -> None:
     assert message.startswith(f"compile.fullgraph=True: offload={offload} puts hooks")
     assert message.endswith("allowed: compile.fullgraph=false, or offload=none")
     assert plan(*full, "offload=none")
+
+
+GRAPHS_REFUSED = [
+    ((), "cpu", "needs CUDA, and this run is on cpu", "auto or off"),
+    (
+        ("compile=default",), "cuda", "compile=default calls kernels of its own",
+        "auto or off; or compile=off",
+    ),
+    (("offload=model",), "cuda", "offload=model moves weights", "auto or off; or offload=none"),
+    (
+        ("offload=auto",), "cuda:1", "offload=auto may choose a mode that moves weights",
+        "auto or off; or offload=none",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.usefixtures("_cuda")
+@pytest.mark.parametrize(("overrides", "device", "why", "allowed"), GRAPHS_REFUSED)
+def test_graphs_that_cannot_be_are_refused_or_left_out(
+    plan: Planner, overrides: tuple[str, ...], device: str, why: str, allowed: str
+) -> None:
+    given = (f"device={device}", *overrides)
+    message = refused(plan, "graphs=on", *given)
+    assert message == f"graphs=on: {why}\n  allowed: {allowed}"
+    told = plan_text(plan(*given)).splitlines()
+    said = [line for line in told if "CUDA graphs" in line]
+    if device == "cpu":
+        assert said == []
+    elif "offload=auto" in overrides:  # known once the device's memory is
+        assert said == ["  CUDA graphs on (on CUDA)"]
+    else:
+        assert said == [f"  CUDA graphs off ({why})"]
+
+
+@pytest.mark.usefixtures("_cuda")
+def test_graphs_where_they_can_be(plan: Planner) -> None:
+    keys = set()
+    for value, said in (
+        ("auto", "on (on CUDA)"), ("on", "on (as configured)"), ("true", "on (as configured)"),
+        ("off", "off (as configured)"),
+    ):  # fmt: skip
+        planned = plan(f"graphs={value}", "channels_last=true")
+        assert f"\n  CUDA graphs {said}\n" in plan_text(planned)
+        keys.add(planned.images[0].node.key)
+    assert len(keys) == 1  # the pixels are the same
+    assert refused(plan, "graphs=often") == "graphs=often: is no choice\n  allowed: auto, on, off"
+
+
+@pytest.mark.usefixtures("_cuda")
+def test_channels_last_by_device_and_precision(plan: Planner) -> None:
+    """The older name of the key makes the same nodes; `auto` leaves a prior alone."""
+
+    def keys(*overrides: str) -> tuple[str, str]:
+        node = plan(*overrides).images[0].node
+        return node.key, node.inputs["prior"].key
+
+    for device, precision, faster in (
+        ("cuda", "fp16", True), ("cuda:1", "bf16", True), ("cuda", "fp32", False),
+        ("cpu", "fp16", False),
+    ):  # fmt: skip
+        given = (f"device={device}", f"precision={precision}")
+        usual, last = keys(*given), keys(*given, "channels_last=true")
+        assert last == keys(*given, "compile.channels_last=true")
+        assert last[0] != usual[0]
+        chosen = plan(*given, "channels_last=auto")
+        assert keys(*given, "channels_last=auto")[1] == usual[1]
+        assert (chosen.images[0].node.pipeline != plan(*given).images[0].node.pipeline) == faster
+        assert chosen.settled["channels_last"] == str(faster)
+    assert refused(plan, "channels_last=1").startswith("channels_last=1: is no choice\n")

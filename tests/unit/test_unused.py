@@ -46,7 +46,6 @@ def told(composed: Compose, *overrides: str) -> list[str]:
         ([*FROM_BOTH, "prior.negative_strength=0.5"], "prior.negative_strength=0.5",
          "with a negative_prompt"),
         (["depth.repo=a/b"], "depth.repo=a/b", "without inputs.hint"),
-        ([*IMG2IMG, "batch_size=4"], "batch_size=4", "model=kandinsky2_2 with task=text2img"),
         (["warmup=3"], "warmup=3", "bench=true"),
         (["negative_prompt_for=prior"], "negative_prompt_for=prior", "a negative_prompt, with"),
         ([V3, NEGATIVE, "negative_prompt_for=prior"], "negative_prompt_for=prior",
@@ -74,7 +73,7 @@ def test_what_is_not_used_is_told_with_what_uses_it(
     [
         [],
         ["batch_size=auto"],
-        [*IMG2IMG, "strength=0.5", "resize=fit"],
+        [*IMG2IMG, "strength=0.5", "resize=fit", "batch_size=4"],
         [*FROM_BOTH, NEGATIVE, "prior.strength=0.5", "prior.negative_strength=0.5"],
         [*MIX, "prior.num_inference_steps=7", "seeding=shared", "batch_size=4"],
         [NEGATIVE, NO_PRIOR],

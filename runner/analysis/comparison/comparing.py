@@ -19,10 +19,14 @@ from runner.analysis.comparison.pairing import (
 )
 from runner.analysis.comparison.pareto import points
 from runner.analysis.comparison.statistics import Blocks, Interval, blocks_of, can_decide, intervals
-from runner.analysis.results import Better, SweepResult
+from runner.analysis.costs import Better
+from runner.analysis.results import SweepResult
 from runner.analysis.timing import NOT_MEASURED
-from runner.config.measuring import SECONDS, SPEED
+from runner.config.measuring import JOULES, SECONDS, SPEED
 from runner.errors import ConfigError
+
+OF_TIME = (SECONDS, SPEED, JOULES)
+"""Costs that no plot shows as a quality against the seconds."""
 
 
 def compare(
@@ -61,7 +65,7 @@ def compare(
     whole_prompts = prompts >= ENOUGH_PROMPTS
     rows = RowBuilder(settings, chosen, whole_prompts, 1 - confidence)
     found = {name: rows.of(name, results.better[name]) for name in names}
-    directed = [n for n in names if results.better[n] is not None and n not in (SECONDS, SPEED)]
+    directed = [n for n in names if results.better[n] is not None and n not in OF_TIME]
     said = [
         *([f"Baseline: {assumed}."] if assumed else []),
         *(notes.by_what_is_named(results, axes) if by is None and named else []),

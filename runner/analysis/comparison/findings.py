@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.analysis.comparison.pareto import Point
-from runner.analysis.results import Better
+from runner.analysis.costs import Better
 from runner.system.typed_json import FieldError, read_as, read_json
 from runner.system.untrusted import Finite
 

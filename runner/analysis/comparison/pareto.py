@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from runner.analysis.comparison.pairing import Measured, Setting, having
-from runner.analysis.results import Better
+from runner.analysis.costs import Better
 from runner.config.measuring import SECONDS
 
 

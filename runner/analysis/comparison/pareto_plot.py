@@ -14,10 +14,10 @@ from matplotlib.transforms import Bbox
 
 from runner.analysis.comparison.labels import axis_names, one_line, shorten, values_of
 from runner.analysis.comparison.pareto import Point
+from runner.analysis.costs import Better
 from runner.analysis.figure_config import FigureConfig, config_of
 from runner.analysis.lettering import drawable
 from runner.analysis.plot_files import drawing_with, plot_files
-from runner.analysis.results import Better
 
 SIZE = (9.0, 6.0)
 """Inches, at DOTS per inch; KEY_WIDTH wider with a key."""

@@ -11,8 +11,8 @@ from runner.analysis.comparison.findings import Comparison
 from runner.analysis.comparison.labels import values_of
 from runner.analysis.comparison.latex import latex
 from runner.analysis.comparison.markdown import markdown
+from runner.analysis.costs import COSTS
 from runner.analysis.figure_config import FigureConfig
-from runner.analysis.results import COSTS
 from runner.analysis.spreadsheet import csv_text
 from runner.analysis.timing import NOT_MEASURED
 from runner.errors import StorageError

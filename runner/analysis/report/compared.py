@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import shlex
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -78,6 +80,14 @@ def describe_comparison(comparison: Comparison, without: Collection[str] = ()) -
     }
 
 
+def _asked_again(found: StoredWithin) -> str:
+    """The command that asks the same of a sweep, but for its folder."""
+    baseline = [f"{axis}={value}" for axis, value in found.baseline.items()]
+    asked = {"by": found.by, "within": found.within, "where": found.where, "baseline": baseline}
+    options = [(f"--{name}", *values) for name, values in asked.items() if values]
+    return shlex.join(["kandinsky", "compare", "FOLDER", *itertools.chain(*options)])
+
+
 def describe_within(
     found: StoredWithin, result: SweepResult, without: Collection[str] = ()
 ) -> dict[str, Any]:
@@ -94,6 +104,7 @@ def describe_within(
         "confidence": found.confidence,
         "note": " ".join(found.notes),
         "outdated": _has_changed(found.of, found.where, result),
+        "command": _asked_again(found),
         "metrics": [
             {
                 "name": name,

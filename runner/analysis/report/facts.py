@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from runner.analysis.costs import Better
 from runner.analysis.report.settings import Group, Pairs
-from runner.analysis.results import Better
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from runner.analysis.comparison.findings import Comparison
+from runner.analysis.costs import Better
 from runner.analysis.report.compared import (
     describe_comparison,
     describe_within,
@@ -17,7 +18,7 @@ from runner.analysis.report.compared import (
 from runner.analysis.report.facts import Axis, CellFacts, Facts, ImageFacts
 from runner.analysis.report.settings import environment
 from runner.analysis.report.voted import describe_votes, read_judged
-from runner.analysis.results import Better, CellResult, ImageResult, SweepResult
+from runner.analysis.results import CellResult, ImageResult, SweepResult
 from runner.analysis.timing import NOT_MEASURED, TO_MEASURE
 from runner.analysis.votes.findings import Judged
 from runner.analysis.within.findings import StoredWithin
@@ -197,6 +198,10 @@ def _image(
 def _seconds(seconds: float, record: SavedImage, stage: str) -> str:
     """The seconds of an image's stage; with `bench=true` also those of each repeat."""
     said = [f"median of {each}"] if (each := _each(record.repeats.get(stage, ()))) else []
+    if stage in record.together:
+        said.append(f"of {record.together[stage]} in one call")
+    if stage in record.joules:
+        said.append(f"{record.joules[stage]:.4g} J")
     if record.timing is not None:
         said += ["from the store"] if stage in record.timing.stored else []
         said += ["first call"] if stage in record.timing.first_calls else []

@@ -30,7 +30,8 @@ from runner.analysis.comparison.pairing import (
     settings_of,
 )
 from runner.analysis.comparison.statistics import Numbers, blocks_of, can_decide
-from runner.analysis.results import Better, SweepResult
+from runner.analysis.costs import Better
+from runner.analysis.results import SweepResult
 from runner.analysis.selecting import strata_of
 from runner.analysis.within import notes
 from runner.analysis.within.findings import Interaction, PromptRow, Stratum, Within, WithinMetric

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.analysis.comparison.findings import Comparison, MetricRows
-from runner.analysis.results import Better
+from runner.analysis.costs import Better
 from runner.system.typed_json import FieldError, read_as, read_json
 
 VERSION = 1

@@ -9,8 +9,8 @@ from typing import Any
 from runner.analysis.comparison import latex, markdown, terminal
 from runner.analysis.comparison.labels import axis_names
 from runner.analysis.comparison.writing import FOLDER, encoded, plot_stems, write_files
+from runner.analysis.costs import COSTS
 from runner.analysis.figure_config import FigureConfig
-from runner.analysis.results import COSTS
 from runner.analysis.spreadsheet import csv_text
 from runner.analysis.timing import NOT_MEASURED
 from runner.analysis.together import folder_named
@@ -24,15 +24,21 @@ MOST_LINES = 24
 
 
 def folder_name(
-    by: Sequence[str], within: Sequence[str], where: Sequence[str], others: Sequence[str]
+    by: Sequence[str],
+    within: Sequence[str],
+    where: Sequence[str],
+    others: Sequence[str],
+    baseline: Sequence[str] = (),
 ) -> str:
     """The folder of such a comparison: that of another question has another name.
 
     Args:
         others: names of further sweeps that are compared with the first.
+        baseline: and what else is asked otherwise than the sweep's own config does.
     """
     parts = [*axis_names(by), *(["within", *axis_names(within)] if within else [])]
     parts += ["where", *where] if where else []
+    parts += baseline
     parts += ["with", *others] if others else []
     return folder_named(FOLDER, *parts)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -29,6 +30,8 @@ OUTSIDE = re.compile(r",(?![^()]*\))(?![^\[\]]*\])")
 """A comma that is in no brackets."""
 SEED_FUNCTION = re.compile(r"\s*(?:range|random)\([^()]*\)\s*")
 COUNT = re.compile(r"\s*\d+\s*")
+GROUPS_OF_SEVERAL = ("metrics", "experiment")
+"""Groups of which several options are taken together."""
 PAIRS = "hydra.sweeper.together"
 """Where Hydra carries these arguments to the sweeper: they are none of its own grammar."""
 CHOICE = re.compile(r"[~+]{0,2}(?P<group>[\w/]+)(@[\w.]*)?=.*", re.DOTALL)
@@ -108,7 +111,9 @@ def check_no_counts(values: Sequence[str], written: str) -> None:
 
 
 def check_choice(override: Override) -> None:
-    """Raise ConfigError where an override chooses what is no name of a group's option."""
+    """Raise ConfigError where an override chooses what is no name of a group's option, or several
+    of a group that takes one: Hydra would take the last.
+    """
     group = override.key_or_group
     if isinstance(override.value(), dict):
         return
@@ -117,8 +122,13 @@ def check_choice(override: Override) -> None:
         if not isinstance(value, str) and not deletes_any:
             shown = str(value).lower() if isinstance(value, bool) else value
             raise ConfigError(group, shown, "is no name of an option", allowed_options(group))
+    if isinstance(override.value(), list) and group not in GROUPS_OF_SEVERAL:
+        shown = str(override.input_line).partition("=")[2]
+        ways = f"one of {allowed_options(group)}; a sweep: -m {group}={shown.strip('[]')}"
+        raise ConfigError(group, shown, "is a list, of which one would be taken", ways)
 
 
+@cache
 def one_value(override: str) -> str:
     """A cell's override, with its value in quotes where it can be read only so: other sweepers than
     the runner's hand texts on without theirs.

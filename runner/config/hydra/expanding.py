@@ -32,7 +32,8 @@ def override(key: str, value: Any) -> str:
     """An override of a value; texts without quotes where that reads the same."""
     if isinstance(value, bool) and (config_dir() / key.lstrip("+")).is_dir():
         value = "on" if value else "off"  # YAML reads the options of these names as truth values
-    if isinstance(value, str | list) and value:
+    # What `axes` says is a text, whatever is in it: `${` begins no interpolation there.
+    if isinstance(value, str | list) and value and "${" not in str(value):
         plain = f"{key}={_plain(value, key)}"
         try:
             parsed = PARSER.parse_override(plain)

@@ -26,6 +26,7 @@ from runner.config.hydra.problems import config_problem
 from runner.config.hydra.sweeper import axes_of
 from runner.config.run_config import RunConfig
 from runner.errors import ComposeError, ConfigError, RunnerError
+from runner.system.preparing import Preparing
 
 SWEEP_JOB = "sweep_job"
 """The attribute of a task function that holds the job for all cells."""
@@ -130,6 +131,8 @@ def _composed(
 ) -> list[Cell]:
     resolver = CellResolver(CellComposer(loader, master))
     cells = []
+    progress = str(OmegaConf.select(master, "progress"))
+    preparing = Preparing("reading configs", len(job_overrides), progress)
     for number, given in enumerate(job_overrides, start=first):
         overrides = [one_value(override) for override in given]
         config: RunConfig | RunnerError
@@ -142,4 +145,5 @@ def _composed(
         # A config's own overrides hold no credentials.
         shown = config.overrides if isinstance(config, RunConfig) else tuple(overrides)
         cells.append(Cell(number, shown, config))
+        preparing.step()
     return completed(cells, resolver.lacking)

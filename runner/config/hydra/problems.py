@@ -116,6 +116,8 @@ def _several_values(key: str, value: str) -> str:
     ways = (
         f"""one text in inner quotes: '{key}="{value}"'; a list: '{key}=[{value}]'; a sweep: -m"""
     )
+    if (config_dir() / key.lstrip("+~").partition("@")[0]).is_dir():
+        ways = f"one of them; a sweep: -m {key}={value}"
     return str(ConfigError(key, value, "a comma separates the values of a sweep", ways))
 
 

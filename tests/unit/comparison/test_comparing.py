@@ -164,6 +164,17 @@ def test_seconds_are_a_metric_of_which_less_is_better() -> None:
     assert any("medians" in note for note in measured.notes)
 
 
+def test_joules_are_a_metric_of_which_less_is_better_where_they_were_measured() -> None:
+    def score(choice: Choice, prompt: str, seed: int) -> dict[str, float]:
+        return {"seconds": 2.0, "joules": 700.0 + seed - 100 * (choice["x"] == "b")}
+
+    found = compare(sweep_of(AB, score, better={}, bench=True))
+    assert row(found, "b", "joules").verdict == "better"
+    assert "joules" not in found.pareto
+    untold = sweep_of(AB, lambda *_: {"seconds": 2.0}, better={}, bench=True)
+    assert "joules" not in untold.better
+
+
 def test_metrics_of_whole_cells_are_paired_by_cells() -> None:
     axes = {"x": ("a", "b"), "other": tuple("0123456")}
 

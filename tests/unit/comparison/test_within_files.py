@@ -56,6 +56,28 @@ def test_all_is_written_beside_the_sweeps_own_comparison(sweep: Path, command: C
     assert len(list(csv.reader((out / "within_prompts.csv").open()))) == 1 + 8
 
 
+def test_the_comparison_with_the_configs_baseline_stays(tmp_path: Path, command: Command) -> None:
+    axes = {"negative_prompt": HOSTILE, "scheduler": ("ddim", "ddpm")}
+    folder = tmp_path / "outputs" / "made" / "one"
+    made = sweep_of(
+        axes, score, prompts=PROMPTS, seeds=(0,), folder=folder, baseline="scheduler=ddim"
+    )
+    write_results(made)
+    assert command("compare", str(folder)).status == 0
+    own = (folder / "comparison" / "comparison.json").read_bytes()
+    for asked, name in (
+        (("--baseline", "ddpm"), "comparison-scheduler-ddpm"),
+        (("--by", "negative_prompt", "--baseline", HOSTILE[0]), "comparison-negative_prompt-=1_1"),
+        (("--confidence", "0.9"), "comparison-scheduler-confidence=0.9"),
+    ):
+        said = command("compare", str(folder), *asked)
+        assert said.status == 0, said.err
+        assert said.out.strip().endswith(f"/{name}/"), said.out
+        assert (folder / name / "comparison.json").is_file()
+    assert (folder / "comparison" / "comparison.json").read_bytes() == own
+    assert command("compare", str(folder), "--by", "scheduler").out.strip().endswith("/comparison/")
+
+
 def test_the_same_plots_are_drawn_again(sweep: Path, command: Command) -> None:
     out = sweep / "comparison-scheduler-within-negative_prompt"
     drawn = []

@@ -222,9 +222,7 @@ def test_every_option_has_its_cases_and_its_key() -> None:
 @pytest.mark.parametrize("scheduler", SCHEDULERS.values(), ids=lambda row: row.name)
 def test_options_of_another_scheduler_are_refused(plan: Compose, scheduler: Scheduler) -> None:
     for option, values in VALUES.items():
-        chosen = (
-            f"scheduler={scheduler.name}", *used_by(scheduler), *written({option: values[0]})
-        )  # fmt: skip
+        chosen = (*used_by(scheduler), *written({option: values[0]}))
         if option in scheduler.option_names:
             assert plan(*chosen, *written(beside(option)))
             continue
@@ -244,7 +242,7 @@ def test_ends_of_ranges(plan: Compose, option: Option) -> None:
     assert option.least is not None
     assert option.most is not None
     by = taker(option.name)
-    others = [f"scheduler={by.name}", *used_by(by), *written(beside(option.name))]
+    others = [*used_by(by), *written(beside(option.name))]
     for inside in (option.least, option.most):
         number = option.kind(inside)
         assert plan(*others, "decoder.num_inference_steps=1", *written({option.name: number}))

@@ -119,6 +119,18 @@ def test_it_comes_back(tmp_path: Path) -> None:
     assert found.as_dict() == json.loads(TEXT)
 
 
+def test_joules_and_calls_of_several_come_back_where_there_are_any(tmp_path: Path) -> None:
+    drawn = replace(
+        IMAGE, repeats={"decode": [0.5, 1.0]}, joules={"decode": 321.5}, together={"decode": 4}
+    )
+    replace(MANIFEST, images=[drawn]).write(tmp_path)
+    (found,) = Manifest.read(tmp_path).images
+    assert found == drawn
+    assert found.joules_measured == 321.5
+    of_one_stage = replace(drawn, repeats={"prior": [0.1], **drawn.repeats})
+    assert of_one_stage.joules_measured is None, "the prior took some, too"
+
+
 def test_fields_that_earlier_runners_did_not_write_have_defaults(tmp_path: Path) -> None:
     content: dict[str, Any] = json.loads(TEXT)
     for name in ("scores", "metrics", "mlflow_run_id"):

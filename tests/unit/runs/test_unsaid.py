@@ -79,6 +79,15 @@ def test_cells_that_are_no_product_are_taken_as_they_are(tmp_path: Path) -> None
     assert "decoder.guidance_scale=1,4" in with_unsaid([*given, "scheduler=dpmpp_2m"])[1]
 
 
+def test_prompts_that_are_an_axis_are_said_as_that(tmp_path: Path) -> None:
+    (tmp_path / "made" / "one").mkdir(parents=True)
+    cells = tuple(CellEntry(n, (f"prompt={p}",), f"{n}", "f") for n, p in enumerate("ab"))
+    axes = {"prompt": ["a", "b"]}
+    replace(SWEEP, axes=axes, cells=cells).write(tmp_path / "made" / "one")
+    with pytest.raises(ConfigError, match=r"prompt_template=.*differ in prompt"):
+        with_unsaid(["into=last", f"output_dir={tmp_path}", "prompt_template=a {b|c}"])
+
+
 def test_cells_of_several_seeds_need_them_said(tmp_path: Path) -> None:
     write(tmp_path, ALL[:2], ["seeds=[0]"])
     file = tmp_path / "made" / "one" / "sweep.json"

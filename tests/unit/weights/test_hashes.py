@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
+from runner.weights import hashes as hashes_module
 from runner.weights.hashes import DamagedBlobError, FileHashes, fingerprint
 
 
@@ -33,48 +37,93 @@ def test_hash_is_that_of_the_bytes(file: Path) -> None:
 
 @pytest.mark.usefixtures("_all_files_are_large")
 def test_large_files_are_read_once(file: Path, tmp_path: Path) -> None:
-    memory = tmp_path / "cache" / "hashes.json"
-    before = file.stat()
+    memory = tmp_path / "cache" / "hashes.jsonl"
     first = FileHashes(memory)
     expected = first.sha256(file)
     first.save()
-    file.write_bytes(b"same bytes")  # unnoticed on purpose: size and time are as before
-    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert FileHashes(memory).sha256(file) == expected
+    other = "ab" * 32
+    memory.write_text(memory.read_text().replace(expected, other))
+    assert FileHashes(memory).sha256(file) == other  # so it was not read
 
 
 @pytest.mark.usefixtures("_all_files_are_large")
-def test_a_changed_file_is_read_again(file: Path, tmp_path: Path) -> None:
-    memory = tmp_path / "hashes.json"
+@pytest.mark.parametrize("how", ["written", "replaced"])
+@pytest.mark.parametrize("content", [b"other bytes, of another size", b"same bytes"])
+def test_a_changed_file_is_read_again(file: Path, tmp_path: Path, how: str, content: bytes) -> None:
+    """Also one with the old size and time of modification, as `cp -p` and rsync leave them."""
+    memory, before = tmp_path / "hashes.jsonl", file.stat()
     first = FileHashes(memory)
     first.sha256(file)
     first.save()
-    file.write_bytes(b"other bytes, of another size")
+    time.sleep(0.02)  # the system's clock of changes ticks every few milliseconds
+    changed = file if how == "written" else tmp_path / "new"
+    changed.write_bytes(content)
+    os.utime(changed, ns=(before.st_atime_ns, before.st_mtime_ns))
+    changed.replace(file)
     assert FileHashes(memory).sha256(file) == sha256(file)
 
 
 @pytest.mark.usefixtures("_all_files_are_large")
-@pytest.mark.parametrize("content", ["", "{", "[]", "3", '{"a": 3}'])
+@pytest.mark.parametrize("content", ["", "{", "[]", "3", '{"a": 3}', '["a", 3]', '["a'])
 def test_a_damaged_memory_is_only_forgotten(file: Path, tmp_path: Path, content: str) -> None:
-    memory = tmp_path / "hashes.json"
+    memory = tmp_path / "hashes.jsonl"
     memory.write_text(content)
     hashes = FileHashes(memory)
     assert hashes.sha256(file) == sha256(file)
     hashes.save()
+    assert json.loads(memory.read_text().splitlines()[-1])[1] == sha256(file)
     assert FileHashes(memory).sha256(file) == sha256(file)
+
+
+@pytest.mark.usefixtures("_all_files_are_large")
+def test_what_two_commands_find_at_once_is_remembered_by_both(file: Path, tmp_path: Path) -> None:
+    memory, other = tmp_path / "hashes.jsonl", tmp_path / "other"
+    other.write_bytes(b"of the other command")
+    both = FileHashes(memory), FileHashes(memory)
+    both[0].sha256(file)
+    both[1].sha256(other)
+    for hashes in both:
+        hashes.save()
+    known = memory.read_text()
+    assert sha256(file) in known
+    assert sha256(other) in known
+
+
+@pytest.mark.usefixtures("_all_files_are_large")
+def test_several_files_are_read_at_once_and_each_only_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {name: tmp_path / name for name in "abc"}
+    for name, path in files.items():
+        path.write_text(name)
+    together = threading.Barrier(2, timeout=20)
+    read: list[Path] = []
+
+    def reading(path: Path) -> str:
+        read.append(path)
+        if path.name != "c":
+            together.wait()  # until another one is being read
+        return sha256(path)
+
+    monkeypatch.setattr(hashes_module, "cpu_cores", lambda: 3)
+    monkeypatch.setattr(hashes_module, "file_sha256", reading)
+    hashes = FileHashes(None)
+    found = hashes.sha256_of({**files, "a again": files["a"]})
+    assert found == {**{name: sha256(file) for name, file in files.items()}, "a again": found["a"]}
+    assert sorted(path.name for path in read) == ["a", "b", "c"]
 
 
 @pytest.mark.usefixtures("_all_files_are_large")
 def test_a_memory_that_cannot_be_written_is_no_error(file: Path, tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file where a folder is needed")
-    hashes = FileHashes(tmp_path / "taken" / "hashes.json")
+    hashes = FileHashes(tmp_path / "taken" / "hashes.jsonl")
     assert hashes.sha256(file) == sha256(file)
     hashes.save()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["taken", "weights"]
 
 
 def test_nothing_is_written_for_small_files(file: Path, tmp_path: Path) -> None:
-    hashes = FileHashes(tmp_path / "cache" / "hashes.json")
+    hashes = FileHashes(tmp_path / "cache" / "hashes.jsonl")
     hashes.sha256(file)
     hashes.save()
     assert not (tmp_path / "cache").exists()

@@ -13,8 +13,8 @@ function drawComparison() {
   );
 }
 
-function comparisonFacts({ baseline, note }, isOutdated) {
-  const said = "Pictures or numbers changed after this comparison: kandinsky compare makes it anew.";
+function comparisonFacts({ baseline, note, command = "kandinsky compare" }, isOutdated) {
+  const said = `Pictures or numbers changed after this comparison: ${command} makes it anew.`;
   const named = choiceName(baseline);
   const facts = [named ? `The baseline is ${named}.` : "", note].filter(Boolean);
   return [

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from pathlib import Path
 
 import pytest
 
-from runner.planning.sweep_command import command_of
+from runner.config.hydra.single import combinations, compose_one
+from runner.planning.sweep_command import as_axes, command_of
 from unit.conftest import Command, assert_refused
 
 ONLY_WHERE = "axes=[{scheduler: ddpm}, {scheduler: ddim, scheduler.eta: [0, 0.5]}]"
@@ -103,9 +105,33 @@ def test_an_option_that_yaml_reads_as_a_truth_value_is_an_option(command: Comman
     assert cells_of(said.out)[0] == "cache=off corrections=true"
 
 
+def test_a_text_of_axes_is_that_text(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever wrote the rows says no variable of this machine, nor a key of the config."""
+    monkeypatch.setenv("SECRET", "hunter2")
+    texts = ["a ${oc.env:SECRET}", "a ${name}, ${x}", "a \\${name}", "${height}"]
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("\n".join(json.dumps({"prompt": text}) for text in texts))
+    said = command("plan", f"axes={rows}", "--graph", "plan.mmd")
+    assert said.status == 0, said.err
+    drawn = Path("plan.mmd").read_text()
+    assert "hunter2" not in drawn + said.out
+    cells = combinations([], [{"prompt": texts}])
+    assert [compose_one(cell).prompts for cell in cells] == [(text,) for text in texts]
+    # As a sweep of them would be run again.
+    again = shlex.split(command_of(cells, {"prompt": [c[0][7:] for c in cells]}, ()))
+    listed = combinations([one for one in again if one.startswith("prompt=")])
+    assert [compose_one(cell).prompts for cell in listed] == [(text,) for text in texts]
+    (axes,) = combinations([as_axes([{"prompt": cells[1][0][7:], "seeds": "['1',2]"}])])
+    assert compose_one(axes).prompts == (texts[1],)
+
+
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
+        (("scheduler=[ddim,ddpm]",), ("scheduler=[ddim,ddpm]: is a list", "-m scheduler=ddim")),
+        (("scheduler=ddim,ddpm",), ("one of them; a sweep: -m scheduler=ddim,ddpm",)),
         ((ONLY_WHERE, "baseline='scheduler=ddpm'"), ("such as scheduler=ddpm scheduler.eta=null",)),
         ((ONLY_WHERE, "scheduler=ddpm"), ("scheduler=...: is in two axes", "axes=null")),
         (("-m", ONLY_WHERE, "scheduler.eta,height=[0,64]"), ("scheduler.eta=...: is in two axes",)),

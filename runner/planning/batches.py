@@ -1,0 +1,52 @@
+"""What a plan's batches are: as text, and how many images the first of them may have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from runner.catalog.memory import UNCERTAINTY
+from runner.catalog.version import DECODER, PICTURES_SHARED
+from runner.graph.node import Node
+from runner.graph.stage_table import BATCHED_PARAM
+from runner.planning.plan import Plan
+from runner.planning.specs import precision_of
+
+
+def batch_lines(plan: Plan) -> Iterator[str]:
+    """How many images and texts go into one call, and which do not go together, with the reason."""
+    if plan.run.batch_size == 1:
+        return
+    if plan.batch_size == 1:
+        yield "one image in each call: on a CPU larger calls are not faster"
+        return
+    most = f"up to {plan.batch_size}" if plan.batch_size else "as many as memory holds"
+    yield f"in one call: {most} images, or texts"
+    node = plan.images[0].node
+    if BATCHED_PARAM not in node.params:
+        yield "images one by one: pictures are left as diffusers takes them"
+        return
+    if plan.pictures and not plan.run.task.mixes:
+        yield f"only images of the same pictures: {PICTURES_SHARED}"
+    for name, why in plan.run.version.batch_shares.items():
+        yield f"only images of the same {name}: {why}"
+
+
+def first_size(plans: Sequence[Plan], node: Node, memory: int | None) -> int | None:
+    """How many nodes like this one a device of so much memory holds at once, by reckoning.
+
+    Args:
+        memory: bytes; None: not known.
+
+    Returns:
+        None where it is not known, or nothing is reckoned of such a node.
+    """
+    spec = node.pipeline
+    for plan in plans:
+        found = plan.weights.checkpoints[DECODER]
+        size = (node.params.get("height"), node.params.get("width"))
+        alike = spec is not None and spec.weights == found.identity
+        if memory is not None and alike and size == (plan.height, plan.width):
+            held = found.footprint(precision_of(plan.run, DECODER), plan.height * plan.width)
+            free = memory * (1 - UNCERTAINTY) - held.all_weights
+            return max(1, int(free // max(held.activations.values())))
+    return None

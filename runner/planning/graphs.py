@@ -1,0 +1,47 @@
+"""Whether denoisers can run as CUDA graphs, as far as it is known before anything runs."""
+
+from __future__ import annotations
+
+from runner.catalog.offload import OFFLOAD
+from runner.config.choices import CompileMode, Graphs
+from runner.config.run_config import RunConfig
+from runner.errors import ConfigError
+
+ALLOWED = "auto or off"
+
+
+def graphs_problem(device: str) -> str | None:
+    """Why a device has no CUDA graphs; None: it has."""
+    return None if device.startswith("cuda") else "needs CUDA"
+
+
+def graphs_settled(run: RunConfig, device: str) -> tuple[bool, str]:
+    """Whether a cell's denoisers run as CUDA graphs, and why.
+
+    An offload mode that is chosen later, or memory that does not suffice, may still turn them off.
+    """
+    if run.graphs is Graphs.off:
+        return False, "as configured"
+    if problem := graphs_problem(device):
+        return False, f"{problem}, and this run is on {device}"
+    if run.compile.mode is not CompileMode.off:
+        return False, f"compile={run.compile.mode.value} calls kernels of its own"
+    if not run.offload.captured and not run.offload.chosen:
+        return False, f"offload={run.offload.name} moves weights"
+    return True, "on CUDA" if run.graphs is Graphs.auto else "as configured"
+
+
+def check_graphs_possible(run: RunConfig, device: str) -> None:
+    """Raises ConfigError for `graphs=on` where they are not possible, or not surely so."""
+    if run.graphs is not Graphs.on:
+        return
+    used, why = graphs_settled(run, device)
+    allowed = ALLOWED
+    if used and run.offload.chosen:
+        used, why = False, f"offload={run.offload.name} may choose a mode that moves weights"
+    if not used and device.startswith("cuda"):
+        whole = " or ".join(mode.name for mode in OFFLOAD.values() if mode.captured)
+        compiled = run.compile.mode is not CompileMode.off
+        allowed = f"{ALLOWED}; or {'compile=off' if compiled else f'offload={whole}'}"
+    if not used:
+        raise ConfigError("graphs", run.graphs.name, why, allowed)

@@ -1,0 +1,87 @@
+"""Denoisers whose calls are recorded and replayed draw the same pixels, to the last bit.
+
+With a recorder for the CPU: what diffusers' pipelines and schedulers do with arguments and results
+is the same on a GPU, where `tests/gpu/test_graphs.py` captures CUDA graphs.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from functional.cells import Drawn, Watched, drawn, opened, planned
+from helpers.pixels import Pixels, pixels
+from helpers.tape import TapeRecorder
+from runner.graph.node import PipelineSpec
+from runner.pipelines.graphs import Replaying, replay, replaying_of
+from runner.planning.plan import Plan
+
+SEEDS = "seeds=[3,4]"
+PICTURE = "inputs.image=picture.png"
+
+CELLS = {
+    # Schedulers that look at the results of several steps, of one, and that draw noise.
+    "2.0": ("kandinsky2_0", (SEEDS,), 1),
+    "2.1": ("kandinsky2_1", (SEEDS, "scheduler=dpmpp_2m"), 2),
+    "2.2": ("kandinsky2_2", (SEEDS, "scheduler=lcm"), 2),
+    "3": ("kandinsky3", (SEEDS, "scheduler=ddpm"), 1),
+    "unguided": ("kandinsky2_2", (SEEDS, "decoder.guidance_scale=1"), 2),
+    "a batch": ("kandinsky2_2", ("seeds=[3,4,5]", "batch_size=2"), 3),
+    "nine channels": ("kandinsky2_2", ("task=inpaint", PICTURE, "inputs.mask_box=[0,0,32,64]"), 2),
+    "a hint": ("kandinsky2_2", ("task=controlnet", "inputs.hint=picture.png"), 2),
+    "a picture": ("kandinsky2_1", ("task=img2img", PICTURE, "strength=0.9"), 2),
+    # Each text at its own length: two shapes for each step.
+    "a longer negative prompt": (
+        "kandinsky3", ("negative_prompt='a red circle on blue and a square beside it'",), 2,
+    ),
+}  # fmt: skip
+"""Name -> version, overrides, and how many signatures the calls of its denoisers have."""
+
+
+class Replayed(Watched):
+    """Pipelines whose denoisers are replayed."""
+
+    def get(self, spec: PipelineSpec) -> Any:
+        live = super().get(spec)
+        module = getattr(live, "prior", None) or getattr(live, "unet", None)
+        if module is not None and replaying_of(module) is None:
+            self.replaying.append(replay(module, TapeRecorder(), required=True))
+        return live
+
+    @classmethod
+    def of(cls, plan: Plan) -> Replayed:
+        found = opened(plan)
+        found.__class__ = cls
+        assert isinstance(found, Replayed)
+        found.replaying = []
+        return found
+
+    replaying: list[Replaying]
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_replayed_steps_draw_the_same(
+    name: str, random_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Image.effect_mandelbrot((64, 64), (-2, -1.5, 1, 1.5), 50).convert("RGB").save("picture.png")
+    version, overrides, signatures = CELLS[name]
+    plan = planned(random_weights, tmp_path, version, "cache=off", *overrides)
+    usual = drawn(plan, opened(plan))
+    pipelines = Replayed.of(plan)
+    replayed = drawn(plan, pipelines)
+    assert len(pictures(usual)) == len(plan.images)
+    for one, other in zip(pictures(usual), pictures(replayed), strict=True):
+        assert np.array_equal(one, other)
+        assert one.std() > 5
+    assert sum(one.recordings for one in pipelines.replaying) == signatures
+    assert all(one.failure is None for one in pipelines.replaying)
+
+
+def pictures(made: Drawn) -> list[Pixels]:
+    drawn_ones = (result.value for result in made.results if result.node.stage == "decode")
+    return [pixels(value) for value in drawn_ones if isinstance(value, Image.Image)]
