@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from runner.catalog.schedulers import NAMED, OPTIONS, RECORDED
+from runner.catalog.tasks import TASKS
 from runner.config.groups import ModelConfig
 from runner.system.credentials import strip_credentials
 
@@ -35,8 +36,10 @@ def recorded(plain: Mapping[str, Any], corrections: bool) -> Mapping[str, Any]:
     newer = OPTIONS.keys() - {option.name for option in RECORDED}
     kept = {key: value for key, value in section.items() if key not in newer or value is not None}
     plain = {key: value for key, value in plain.items() if key not in OF_THE_SWEEP}
+    edits = TASKS[plain["task"]["name"]].shows_picture
     for key, usual in LATER_KEYS.items():
-        plain = _without(plain, key, usual)
+        if not (edits and key == "edit_template"):  # no record is older than it
+            plain = _without(plain, key, usual)
     plain["scheduler"] = kept
     if section["name"] in NAMED:
         kept = {key: value for key, value in plain["weights"].items() if key != "scheduler"}

@@ -18,6 +18,8 @@ from functional.cells import drawn as drawn_cell
 from functional.cells import opened, planned
 from functional.made import Made
 from hub_stand_in import Hub
+from random_weights.kandinsky5 import kandinsky_5_t2i
+from runner.cli import main
 from runner.errors import NonFiniteError
 
 Drawn = Callable[..., list[Pixels]]
@@ -212,6 +214,22 @@ def test_it_comes_from_the_hub_as_it_is_published(
     assert all(f"/Kandinsky-5.0-{kind}-Lite-sft-Diffusers/" in path for path in paths)
     (local,) = drawn(asked)
     assert np.array_equal(fetched, local)
+
+
+def test_a_sweep_may_go_over_the_variants(
+    random_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    both = tmp_path / "both"
+    both.mkdir()
+    (both / direct5.T2I).symlink_to(random_weights / direct5.T2I)
+    kandinsky_5_t2i(both, seed=1, variant="pretrain")
+    asked = ["model=kandinsky5", "model.variant=sft,pretrain", f"weights={both}"]
+    capsys.readouterr()
+    assert main(["plan", "-m", *asked, f"output_dir={tmp_path}", "tracking=none"]) == 0
+    out = capsys.readouterr().out
+    for variant in ("sft", "pretrain"):
+        assert f"Kandinsky-5.0-T2I-Lite-{variant}-Diffusers" in out
+    assert out.count("2 distinct of 2") == 2, "texts and pictures of each"
 
 
 @pytest.mark.parametrize(

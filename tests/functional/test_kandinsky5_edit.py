@@ -15,6 +15,7 @@ from functional import direct_kandinsky5 as direct5
 from functional.asked import NEGATIVE, Ask, Pictures, Pixels
 from functional.asked import opened as opened_picture
 from functional.cells import planned
+from functional.made import Made
 
 Drawn = Callable[..., list[Pixels]]
 Sized = Callable[[Ask], Pictures]
@@ -35,10 +36,11 @@ def ask(**changes: Any) -> Ask:
 )  # fmt: skip
 def test_a_cell_is_its_direct_call(
     template: str, told: str | None, before: int, random_weights: Path, drawn: Drawn,
-    pictures: Sized,
+    pictures: Sized, tmp_path: Path,
 ) -> None:  # fmt: skip
     asked = ask(negative=NEGATIVE)
     (made,) = drawn(asked, f"edit_template={template}")
+    assert Made(tmp_path / "outputs").manifest["config"]["edit_template"] == template
     assert made.std() > 20, "a flat picture equals many"
     given = opened_picture(pictures(asked)["image"])
     pipe = direct5.editor(random_weights, told, before)
