@@ -32,6 +32,7 @@ VERBS = {
     "export": "the pictures of a run or a sweep as scorers of benchmarks read them",
     "sweeps": "list the sweeps and how far each came; merge, delete and rename them",
     "cache": "show, check and trim the store of stage results",
+    "workers": "the processes that stay after a command (workers.keep): list and stop them",
     "ui": "open the MLflow pages of what was made",
     "sync": "deliver records that a tracking server did not take yet",
 }

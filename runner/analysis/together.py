@@ -23,7 +23,7 @@ OPTION = ("name", "version", "backend", "mode", "source", "tracker")
 OF_NO_PICTURE = (
     "name", "question", "baseline", "report", "output_dir", "progress", "resume", "retry",
     "objective", "tracking", "metrics", "cache", "workers", "threads", "debug", "hydra",
-    "experiment",
+    "experiment", "workers_keep",
 )  # fmt: skip
 """Keys, and groups, in which sweeps may differ without being different settings."""
 

@@ -12,8 +12,8 @@ from runner.catalog.tasks import TASKS
 from runner.config.groups import ModelConfig
 from runner.system.credentials import strip_credentials
 
-OF_THE_SWEEP = ("axes", "skip_invalid", "into")
-"""Keys that say which cells there are and where they go, and nothing of a cell."""
+OF_THE_COMMAND = ("axes", "skip_invalid", "into", "workers_keep")
+"""Keys that say which cells there are, where they go and what stays, and nothing of a cell."""
 LATER_KEYS: Mapping[str, object] = {
     "prompt_template": None, "prompt_replace": None, "graphs": "auto", "channels_last": False,
     "any_size": False, "edit_template": "published", "model.variant": None,
@@ -35,7 +35,7 @@ def recorded(plain: Mapping[str, Any], corrections: bool) -> Mapping[str, Any]:
     section, uri = plain["scheduler"], plain["tracking"]["uri"]
     newer = OPTIONS.keys() - {option.name for option in RECORDED}
     kept = {key: value for key, value in section.items() if key not in newer or value is not None}
-    plain = {key: value for key, value in plain.items() if key not in OF_THE_SWEEP}
+    plain = {key: value for key, value in plain.items() if key not in OF_THE_COMMAND}
     edits = TASKS[plain["task"]["name"]].shows_picture
     for key, usual in LATER_KEYS.items():
         if not (edits and key == "edit_template"):  # no record is older than it

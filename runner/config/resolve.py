@@ -23,6 +23,7 @@ from runner.config.checks import (
     row_named,
     version_of_variant,
 )
+from runner.config.keeping import apart, check_keep
 from runner.config.keys import expand_paths
 from runner.config.measuring import (
     baseline_of,
@@ -102,7 +103,7 @@ def read(composed: DictConfig) -> Read:
         missing = sorted(OmegaConf.missing_keys(composed))
         if missing:
             raise ConfigError(missing[0], "???", "is not set and has no default")
-        plain = _plain(composed)
+        plain = apart(_plain(composed))
         check_texts(plain)
         check_no_text(plain)
         return Read(_to_dataclass(plain), plain)
@@ -197,6 +198,7 @@ def freeze(
         "interpolate": check_items(config.interpolate.items, task, any_sum=not config.corrections),
         "threads": check_count("threads", config.threads, 1024),
         "workers": 1 if config.bench else check_count("workers", config.workers, 256),
+        "workers_keep": check_keep(config),
         "batch_size": check_count("batch_size", config.batch_size, 256),
         "graphs": check_graphs(config.graphs),
         "channels_last": check_channels_last(config.channels_last),

@@ -67,6 +67,7 @@ class RunConfig:
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         threads: CPU threads, or None to choose by the size of the model.
         workers: processes that run stages, or None to choose by machine and work.
+        workers_keep: seconds that these stay after a command; None: they end with it.
         cache: never `auto`.
         channels_last: None to choose by device and precision; see `planning.specs.channels_last`.
         batch_size: most images per call; None to choose by the device.
@@ -117,6 +118,7 @@ class RunConfig:
     device: str
     threads: int | None
     workers: int | None
+    workers_keep: float | None
     batch_size: int | None
     graphs: Graphs
     bench: Bench | None

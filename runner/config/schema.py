@@ -218,6 +218,15 @@ class Config:
         identity=False,
         profile="workers",
     )
+    workers_keep: Any = key(
+        "off",
+        "How long the processes that run stages stay after a command, with their models loaded "
+        "(docs/workers.md); `workers.keep=10m` on the command line says the same. Commands take "
+        "over those that stay, whether they leave any themselves or not. `off`: they end with the "
+        "command.",
+        takes="off, or a duration: 30s, 10m, 2h",
+        identity=False,
+    )
     batch_size: Any = key(
         1,
         "Images in one call, at most, and texts. Above 1 the last bits of an image depend on the "

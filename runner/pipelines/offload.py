@@ -70,11 +70,13 @@ def choose_offload(
 
 
 def free_bytes(device: str) -> int | None:
-    """Free memory of an accelerator, as its driver reports it."""
+    """Free memory of an accelerator, as its driver reports it, with what this process could free:
+    all that it holds, as nothing of it is needed yet.
+    """
     if not device.startswith("cuda"):
         return None
     free, _ = torch.cuda.mem_get_info(device)
-    return int(free)
+    return int(free) + torch.cuda.memory_reserved(device)
 
 
 def place(pipeline: Any, device: str, mode: Offload) -> None:

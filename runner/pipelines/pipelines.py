@@ -78,19 +78,24 @@ class Pipelines:
             started = time.perf_counter()
             pipeline = self._assembled(spec)
             place(pipeline, self._device, self._offload.mode)
-            found = read_back(pipeline)
-            found["scheduler_changes"] = self._scheduler_changes(spec, pipeline)
-            found["offload"] = {
-                "mode": self._offload.mode.name,
-                "reason": self._offload.reason,
-                "prefetched": prefetches(pipeline),
-            }
-            if self._device.startswith("cuda"):
-                found["graphs"] = self._graphs_read_back(spec, pipeline)
-            check(spec, pipeline, self._offload.mode, found)
+            found = self._checked(spec, pipeline)
             self._live[spec] = pipeline
             self._loaded.append(Loaded(spec, time.perf_counter() - started, found))
         return self._live[spec]
+
+    def _checked(self, spec: PipelineSpec, pipeline: Any) -> dict[str, Any]:
+        """What is read back of a live pipeline. Raises StageError where it is not as requested."""
+        found = read_back(pipeline)
+        found["scheduler_changes"] = self._scheduler_changes(spec, pipeline)
+        found["offload"] = {
+            "mode": self._offload.mode.name,
+            "reason": self._offload.reason,
+            "prefetched": prefetches(pipeline),
+        }
+        if self._device.startswith("cuda"):
+            found["graphs"] = self._graphs_read_back(spec, pipeline)
+        check(spec, pipeline, self._offload.mode, found)
+        return found
 
     def evict_except(self, specs: Collection[PipelineSpec]) -> None:
         """Unload all pipelines but these: a 10B text encoder is freed before the UNet is loaded."""
@@ -151,7 +156,7 @@ class Pipelines:
 
     def pop_compiled(self, node: Node, seconds: float) -> Compiled | None:
         """What was compiled since the last call, in which the node took so long."""
-        if node.pipeline is None or not _is_compiled(node.pipeline):
+        if node.pipeline is None or not is_compiled(node.pipeline):
             return None
         before, self._code_counts = self._code_counts, compilation.code_counts()
         new = self._code_counts - before
@@ -205,14 +210,14 @@ class Pipelines:
             assert found.checked is not None, "weights are fetched before anything runs"
             base = self._read(spec, found, found.checked)
             set_attention(base, spec.attention, spec.slice_size)
-            if _is_compiled(spec):
+            if is_compiled(spec):
                 self._code = compilation.keep_code(self._device)
                 self._code_counts = compilation.code_counts()
             if spec.compile is not None:
                 module = getattr(base, found.checkpoint.denoiser)
                 compilation.compile_module(module, spec.compile)
                 compilation.check_set(found.checkpoint.denoiser, module, spec.compile)
-            if self._graphs.used and found.denoises and not _is_compiled(spec):
+            if self._graphs.used and found.denoises and not is_compiled(spec):
                 module = getattr(base, found.checkpoint.denoiser)
                 required = self._graphs.configured is Graphs.on
                 capture_calls(module, self._device, self._graph_memory, required=required)
@@ -223,7 +228,7 @@ class Pipelines:
         used, reason = held_graphs(pipeline) is not None, self._graphs.reason
         if self._graphs.used and not used:
             reason = "nothing is called at each step"
-            if _is_compiled(spec):
+            if is_compiled(spec):
                 reason = "it is compiled"
             elif self._checkpoints[spec.weights, spec.pipeline].denoises:
                 reason = "hooks take its calls"
@@ -240,7 +245,8 @@ class Pipelines:
         return build(spec, found.checkpoint, checked, found.random, held=held, drawn=self._device)
 
 
-def _is_compiled(spec: PipelineSpec) -> bool:
+def is_compiled(spec: PipelineSpec) -> bool:
+    """Whether its denoiser is called as compiled code."""
     return spec.compile is not None and spec.compile.mode is not None
 
 

@@ -15,6 +15,7 @@ SHORT = {"num_inference_steps": "steps", "guidance_scale": "guidance"}
 NOT_NAMED = {
     "name", "question", "output_dir", "progress", "report", "resume", "retry", "debug", "hydra",
     "tracking", "weights", "experiment", "baseline", "objective", "metrics", "cache", "bench",
+    "workers_keep",
 }  # fmt: skip
 """Keys, and groups, of which a run of its own is not named: they change no picture, or its name."""
 

@@ -111,6 +111,26 @@ def cpu_cores() -> int:
     return os.cpu_count() or 1
 
 
+def cpu_affinity() -> list[int]:
+    """Numbers of the cores that this process may use; empty where the system does not tell."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+
+
+def available_memory() -> tuple[int, int] | None:
+    """(available, total) bytes of the machine's memory; None where the system does not tell.
+
+    Source: MemAvailable in proc(5): what can be had without swapping.
+    """
+    try:
+        with open("/proc/meminfo", encoding="ascii") as table:
+            found = dict(line.split(":", 1) for line in table if ":" in line)
+        sizes = (found["MemAvailable"], found["MemTotal"])
+        available, total = (int(size.split()[0]) * 1024 for size in sizes)
+    except (OSError, KeyError, ValueError, IndexError):
+        return None
+    return available, total
+
+
 def guess_device() -> str:
     """The device that `device=auto` will most likely choose: cuda, mps or cpu.
 

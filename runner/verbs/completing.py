@@ -11,6 +11,8 @@ from runner.recording.sweep_record import LAST, list_sweeps
 
 CHANGES = ("merge", "delete", "rename")
 """What `kandinsky sweeps` does besides listing."""
+STOP = "stop"
+"""What `kandinsky workers` does besides listing."""
 COMPOSED = ("run", "plan", "download")
 """Verbs that take overrides."""
 OF_SWEEPS = ("compare", "report", "table", "grid", "vote", "view", "export")
@@ -36,6 +38,8 @@ def completions(line: str, verbs: Iterable[str]) -> tuple[list[str], bool]:
         return found, True
     if before[:1] == ["sweeps"]:
         return [*_changes(before, last), *_sweeps(before, last), *_paths(last)], False
+    if before[:1] == ["workers"]:
+        return [STOP] if len(before) == 1 and STOP.startswith(last) else [], False
     if before and before[0] in OF_SWEEPS and not before[-1].startswith("-"):
         return [*_sweeps(before, last), *_paths(last)], False
     if before and (before[0] in set(verbs) - set(COMPOSED) or before[-1] in FLAGS_OF_PATHS):

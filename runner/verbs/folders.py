@@ -26,6 +26,23 @@ def kept_folder(text: str) -> Path:
     return path
 
 
+def check_target(key: str, file: Path | None, others: Iterable[str] = ()) -> None:
+    """Check that a file can be made where it is named, before anything is read for it.
+
+    Args:
+        others: suffixes of other formats.
+
+    Raises:
+        ConfigError: its folder is missing, or its name says another format.
+    """
+    if file is None:
+        return
+    if file.suffix.lower() in others:
+        raise ConfigError(key, file, "is named as a file of another format", f"--{file.suffix[1:]}")
+    if not file.absolute().parent.is_dir():
+        raise ConfigError(key, file, "lies in no folder that exists", "a file in one that does")
+
+
 def folders_behind(options: Iterable[list[str] | None]) -> list[Path]:
     """Take the last values that are sweeps out of options that have others besides, as in
     `compare --by scheduler FOLDER`. By path, id or as the last one: a sweep's name may be that of

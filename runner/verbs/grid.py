@@ -12,7 +12,7 @@ from runner.errors import ConfigError
 from runner.system.files import LATEST
 from runner.system.machine import check_installed
 from runner.system.text import path_here
-from runner.verbs.folders import folders_behind, kept_folder
+from runner.verbs.folders import check_target, folders_behind, kept_folder
 
 VECTORS = (".pdf", ".svg")
 PIXELS = (".png", ".jpg", ".jpeg")
@@ -59,6 +59,7 @@ def _check(options: argparse.Namespace) -> None:
     if suffix not in (*VECTORS, *PIXELS):
         allowed = "a name that ends in .png, .jpg, .pdf or .svg"
         raise ConfigError("out", options.out, "is of no format that grids are drawn in", allowed)
+    check_target("out", options.out)
     if suffix in VECTORS:
         check_installed("out", options.out, ("matplotlib",), "a PNG or a JPEG")
     if options.size is not None and options.size < 32:

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from runner.system.machine import accelerators, cpu_cores, guess_device
 from runner.tracking import writers
 from runner.verbs.joining import joining
-from runner.workers import host
+from runner.workers import hint, host
+from runner.workers.residence import any_stays
 
 MULTIRUN = ("-m", "--multirun")
 SHOWING = frozenset(("-c", "--cfg", "-h", "--help", "--hydra-help", "-i", "--info"))
@@ -30,6 +31,8 @@ def main(arguments: list[str]) -> int:
         sweep = SweepJob(arguments)
         status = run_with_hydra(run_one, arguments, "kandinsky", sweep)
         sweep.tell_best()
+        if status == 0:
+            hint.tell()
         return status
     finally:
         host.stand_down()
@@ -48,17 +51,20 @@ def _needs_writer(arguments: Sequence[str]) -> bool:
 def _hosts(arguments: Sequence[str]) -> list[int]:
     """Places of the host processes of this machine that are likely to be needed, so that their
     imports can start now: on accelerators one process each, also for one run; on a CPU one that is
-    forked, where a sweep may need several workers.
+    forked, where a sweep may need several workers, or some are to stay. None where some do already.
     """
     given = {key.lstrip("+"): value for key, _, value in (one.partition("=") for one in arguments)}
     if given.keys() & {*SHOWING, "hydra/launcher"} or os.name != "posix":
         return []
     sweep = not given.keys().isdisjoint({*MULTIRUN, "axes"})
+    keeps = not given.keys().isdisjoint({"workers.keep", "workers_keep"})
     here = guess_device()
     device = here if given.get("device", "auto") == "auto" else given["device"]
+    if any_stays(device):
+        return []
     if device.startswith("cuda") and here == "cuda":
         several = sweep and device == "cuda" and given.keys().isdisjoint({"workers", "bench"})
         return [1] * (min(accelerators(), cpu_cores()) if several else 1)
     several = sweep and given.keys().isdisjoint({"workers", "bench"})
     forked = device == "cpu" and sys.platform.startswith("linux") and cpu_cores() > 1
-    return [cpu_cores()] if several and forked else []
+    return [cpu_cores()] if (several or keeps) and forked else []

@@ -9,7 +9,7 @@ from pathlib import Path
 from runner.system.files import LATEST, write_whole
 from runner.system.machine import check_installed
 from runner.system.text import path_here
-from runner.verbs.folders import kept_folder
+from runner.verbs.folders import check_target, kept_folder
 
 PARQUET = ("pandas", "pyarrow")
 """Packages that Parquet needs; mlflow brings them, its small edition does not."""
@@ -22,6 +22,8 @@ def main(arguments: list[str]) -> int:
     from runner.analysis.table import table_of
     from runner.analysis.together import read_all
 
+    check_target("csv", options.csv, [".parquet"])
+    check_target("parquet", options.parquet, [".csv"])
     if options.parquet is not None:
         check_installed("parquet", options.parquet, PARQUET, "--csv FILE")
     folders = [folder.absolute() for folder in options.folders or [Path("outputs", LATEST)]]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 from runner.config.cluster import Cluster, RayCluster
+from runner.config.keeping import format_seconds
 from runner.engine.observer import Observer
 from runner.engine.workers import OpenWorkers, Workers, in_process
 from runner.graph.node import Node, PipelineSpec
@@ -16,8 +18,10 @@ from runner.planning.planner import SMALL_MODEL_PARAMETERS, cache_dir
 from runner.planning.profile import profile_of
 from runner.system.machine import accelerators, cpu_cores
 from runner.system.text import pluralize
-from runner.workers import host, ray_private
+from runner.workers import hint, host, ray_private
+from runner.workers.messages import Stay
 from runner.workers.setup import WorkerSetup, open_pipelines, setup_of
+from runner.workers.takeover import Taken, Takeover
 
 ENOUGH = 12
 """Nodes that run a model, for each worker: starting a worker takes as long as a few nodes."""
@@ -36,24 +40,49 @@ def open_workers(plans: Sequence[Plan], cluster: Cluster | None = None) -> OpenW
             host.stand_down()
             return _elsewhere(cluster, opening, nodes, observer, cache_dir(plans[0].run))
         count, reason = worker_count(plans, nodes)
-        observer.workers_begun(count, f"{pluralize(count, 'worker')} ({reason})")
+        keep = max(plan.run.workers_keep or 0.0 for plan in plans) or None
+        takeover = Takeover(opening.profile, keep)
+        taken = takeover.take(count if opening.profile.bench is None else 0)
+        stay = takeover.stay(count - len(taken), len(taken))
+        told = f"{pluralize(count, 'worker')}{_staying(count, taken, stay, keep)} ({reason})"
+        observer.workers_begun(count, told)
         if (
             count == 1
+            and not taken
+            and stay is None
             and not needs_own_process(opening.profile.device)
             and not _imports_elsewhere()
         ):
             host.stand_down()
-            return in_process(lambda: open_pipelines(opening), opening.profile.bench)(
-                nodes, observer
-            )
+            watched = hint.watching(lambda: open_pipelines(opening), plans[0].run)
+            return in_process(watched, opening.profile.bench)(nodes, observer)
         # Imported here: most runs do not need it.
         from runner.workers.pool import Pool
 
-        pool = Pool(opening, specs_of(nodes), count, observer)
+        pool = Pool(
+            opening, specs_of(nodes), count, observer,
+            taken=taken, begin=takeover.start, stay=stay,
+        )  # fmt: skip
         host.stand_down()  # those beyond the number that has enough to do
         return pool
 
     return opened
+
+
+def _staying(count: int, taken: Sequence[Taken], stay: Stay | None, keep: float | None) -> str:
+    """How workers stay, for `workers_begun`."""
+    told = ""
+    if taken:
+        since = datetime.fromtimestamp(min(one.resident.since for one in taken))
+        several = f"{len(taken)} of them " if count > 1 else ""
+        told = f", {several}resident since {since:%H:%M:%S}"
+    if len(taken) == count:
+        return told
+    if stay is not None:
+        return f"{told}, {'new ones ' if taken else ''}to stay for {format_seconds(stay.seconds)}"
+    if keep is not None and not taken:
+        return ", none to stay: as many do as there is room for"
+    return told
 
 
 def _elsewhere(

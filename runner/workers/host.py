@@ -39,6 +39,7 @@ class Host:
         lifeline, self._lifeline_end = os.pipe()
         ends = [lifeline, *(theirs.fileno() for _, theirs in pairs)]
         command = module_command("runner.workers.process", *map(str, ends))
+        self._stays = False
         try:
             # In a process group of its own: only the runner reacts to Ctrl-C in the terminal.
             self._process = subprocess.Popen(
@@ -68,17 +69,25 @@ class Host:
         for connection in self.connections[start.workers :]:
             connection.close()
         del self.connections[start.workers :]
+        self._stays = start.stay is not None
         with contextlib.suppress(OSError):  # it died at once: noticed when waiting for a worker
             self.connections[0].send(start)
 
     def close(self) -> None:
-        """End the host and its workers, even while they compute."""
+        """End the host and its workers, even while they compute; let go of those that stay."""
         os.close(self._lifeline_end)
         for connection in self.connections:
             connection.close()
-        self._process.wait()
+        if self._stays:
+            _staying.append(self._process)
+        else:
+            self._process.wait()
+        _staying[:] = [one for one in _staying if one.poll() is None]
 
 
+_staying: list[subprocess.Popen[bytes]] = []
+"""Processes that are not waited for; those that have ended are taken off the system's table here.
+"""
 _standing_by: list[Host] = []
 
 

@@ -18,7 +18,7 @@ from queue import Empty, SimpleQueue
 
 from runner.engine.observer import Loaded, Observer, Ran
 from runner.engine.results import Made, decode, encode
-from runner.engine.stage_runner import StageRunner
+from runner.engine.stage_runner import PipelineSource, StageRunner
 from runner.errors import BatchTooLargeError, RunnerError, StorageError
 from runner.graph.node import Node
 from runner.graph.stage_table import STAGES
@@ -48,15 +48,17 @@ RESULTS_WAITING = 2
 class NodeServer:
     """Serves one connection after another, and keeps its pipelines between them."""
 
-    def __init__(self, opening: WorkerSetup) -> None:
+    def __init__(
+        self,
+        opening: WorkerSetup,
+        opened: Callable[[WorkerSetup], PipelineSource] = open_pipelines,
+    ) -> None:
         self._messenger = Messenger(_nobody)
-        self._runner = StageRunner(
-            lambda: open_pipelines(opening), self._messenger, opening.profile.bench
-        )
+        self._runner = StageRunner(lambda: opened(opening), self._messenger, opening.profile.bench)
 
     def serve(self, connection: Connection) -> None:
         """Run the nodes that come over a connection, until its other end is closed. A node that
-        runs then is run to its end; one that waits is not run.
+        runs then fails at its next step; one that waits is not run.
         """
         outbox = Outbox(connection)
         inbox = Inbox(connection, outbox)
@@ -73,7 +75,7 @@ class NodeServer:
 
     def _run(self, message: Run, outbox: Outbox) -> None:
         node = message.node
-        self._messenger.send = lambda what: outbox.put(About(node.key, what))
+        self._messenger.send = lambda what: outbox.tell(About(node.key, what))
         outbox.put_result(node, run_node(self._runner, node, message.inputs))
 
 
@@ -124,6 +126,7 @@ class Inbox:
         except (EOFError, OSError):
             pass  # the runner has closed the connection, or has ended
         finally:
+            self._outbox.nobody_hears = True
             self._drop(lambda run: None)
             self._messages.put(None)
 
@@ -156,9 +159,14 @@ class _Ended:
 
 
 class Outbox:
-    """Encodes results, and sends all messages in their order, in a thread of its own."""
+    """Encodes results, and sends all messages in their order, in a thread of its own.
+
+    Attributes:
+        nobody_hears: whether the other end was closed.
+    """
 
     def __init__(self, connection: Connection) -> None:
+        self.nobody_hears = False
         self._connection = connection
         self._messages: SimpleQueue[FromWorker | _Ended | None] = SimpleQueue()
         self._places = threading.Semaphore(RESULTS_WAITING)
@@ -168,6 +176,14 @@ class Outbox:
     def put(self, message: FromWorker) -> None:
         """Send a message, after those before it."""
         self._messages.put(message)
+
+    def tell(self, message: About) -> None:
+        """Send what a running stage tells. Raises ConnectionError, which ends it, where nobody
+        hears.
+        """
+        if self.nobody_hears:
+            raise ConnectionError("the command has ended")
+        self.put(message)
 
     def put_result(self, node: Node, how: Ran | Failed) -> None:
         """Encode and send how a node ended. Waits while too many results do."""

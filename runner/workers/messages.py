@@ -13,6 +13,20 @@ from runner.workers.setup import WorkerSetup
 
 
 @dataclass(frozen=True)
+class Stay:
+    """That workers stay after the command.
+
+    Attributes:
+        seconds: for how long, while no command takes them over.
+        code, setting: what another command must have in common: see `workers.takeover_key`.
+    """
+
+    seconds: float
+    code: str
+    setting: str
+
+
+@dataclass(frozen=True)
 class Start:
     """To the process that forks the workers.
 
@@ -20,12 +34,31 @@ class Start:
         classes: diffusers classes to import before forking, once for all workers.
         workers: how many to fork; at most the number of the process's pipes.
         place: a worker's number, by which accelerators are assigned in turn where none is named.
+        stay: None: the workers end with the command.
     """
 
     opening: WorkerSetup
     classes: tuple[str, ...]
     workers: int = 1
     place: int = 0
+    stay: Stay | None = None
+
+
+@dataclass(frozen=True)
+class TakeOver:
+    """To a worker that has stayed: the next command, in the surroundings of its process.
+
+    Attributes:
+        environment: variables, PYTHONPATH among them.
+        folder: the working directory.
+        seconds: that it stays after this command; None: as long as it was to.
+    """
+
+    opening: WorkerSetup
+    classes: tuple[str, ...]
+    environment: Mapping[str, str]
+    folder: str
+    seconds: float | None
 
 
 @dataclass(frozen=True)

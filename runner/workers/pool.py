@@ -2,31 +2,65 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import sys
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from runner.engine.observer import Observer
 from runner.graph.node import PipelineSpec
 from runner.workers.connected import ConnectedWorkers, Worker
 from runner.workers.host import Host, take
+from runner.workers.messages import Start, Stay
+from runner.workers.residence import place_of
 from runner.workers.setup import WorkerSetup
+
+if TYPE_CHECKING:
+    from runner.workers.takeover import Taken
 
 
 class Pool(ConnectedWorkers):
-    """Worker processes on this machine, each connected by a pipe."""
+    """Worker processes on this machine, each connected by a pipe, or by the socket of one that has
+    stayed after another command.
+
+    Args:
+        count: how many.
+        taken: those of them that were taken over.
+        begin: has one of these begin.
+        stay: how others stay after the command; None: they end with it.
+    """
 
     def __init__(
-        self, opening: WorkerSetup, specs: Collection[PipelineSpec], count: int, observer: Observer
+        self,
+        opening: WorkerSetup,
+        specs: Collection[PipelineSpec],
+        count: int,
+        observer: Observer,
+        *,
+        taken: Sequence[Taken] = (),
+        begin: Callable[[Taken, Start], None] | None = None,
+        stay: Stay | None = None,
     ) -> None:
         super().__init__(opening, specs, observer)
+        self._start = replace(self._start, stay=stay)
         self._hosts: list[Host] = []
-        self._add(count)
+        self._taken = list(taken)
+        for one in self._taken:
+            assert begin is not None
+            place = place_of(one.resident.device)
+            self._workers.append(Worker(one.connection, one.resident.pid, place=place))
+            with contextlib.suppress(OSError):  # it died: `wait` notices that
+                begin(one, self._start)
+        if count > len(self._taken):
+            self._add(count - len(self._taken))
 
     def close(self) -> None:
         for host in self._hosts:
             host.close()
+        for one in self._taken:
+            one.give_back()
 
     def _add(self, count: int) -> None:
         """Start processes: where forking is safe, all from one host, which imports once."""

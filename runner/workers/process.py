@@ -5,7 +5,8 @@ With several pipes one process imports torch and diffusers once and forks a work
 for the CPU: these imports ask for CUDA devices, and processes forked after that cannot use CUDA.
 The `Start` message comes over the first pipe, possibly later.
 
-The runner's death closes the lifeline, and all of these processes end at once.
+The runner's death closes the lifeline, and all of these processes end at once; but not workers
+that stay (`Start.stay`), which `resident` has from then on.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from multiprocessing.connection import Client, Connection
 
+from runner.errors import RunnerError
 from runner.system import garbage
 from runner.system.terminal import keep_clean
 from runner.workers.loop import NodeServer
@@ -35,7 +37,8 @@ def main(arguments: list[str]) -> None:
     lifeline, *pipes = map(int, arguments)
     connections = [Connection(pipe) for pipe in pipes]
     workers: list[int] = []
-    _end_with_runner(lifeline, workers)
+    stays = threading.Event()
+    _end_with_runner(lifeline, workers, stays)
     import_libraries()
     try:
         start = connections[0].recv()
@@ -47,8 +50,12 @@ def main(arguments: list[str]) -> None:
     for connection in connections[start.workers :]:
         connection.close()
     del connections[start.workers :]
-    if len(connections) == 1:
-        NodeServer(_placed(start.opening, start.place)).serve(connections[0])
+    if start.stay is not None:
+        stays.set()
+    # One that stays is no child of the runner's, where that is possible: nobody waits for its end.
+    forks = start.stay is not None and start.opening.profile.device == "cpu"
+    if len(connections) == 1 and not forks:
+        _work(connections[0], replace(start, opening=_placed(start.opening, start.place)))
         return
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them
     # Python 3.12 and later warn of a fork beside a thread. Our thread only waits and has no lock.
@@ -59,14 +66,33 @@ def main(arguments: list[str]) -> None:
             for other in connections:
                 if other is not connection:
                     other.close()
-            _end_with_runner(lifeline, ())
-            NodeServer(start.opening).serve(connection)
+            if start.stay is None:
+                _end_with_runner(lifeline, ())
+            else:
+                os.close(lifeline)
+            _work(connection, start)
             os._exit(0)
-        workers.append(child)
+        if start.stay is None:
+            workers.append(child)
+    if start.stay is not None:
+        os._exit(0)  # it has nothing more to do: they end by themselves
     for connection in connections:
         connection.close()
     while True:
         signal.pause()
+
+
+def _work(connection: Connection, start: Start) -> None:
+    if start.stay is None:
+        NodeServer(start.opening).serve(connection)
+        return
+    from runner.workers.resident import stay_on
+
+    try:
+        stay_on(connection, start)
+    except RunnerError as error:  # the runner has tried it before: the folder was replaced
+        print(f"error: {error}", file=sys.stderr)
+        os._exit(1)
 
 
 def serve(address: tuple[str, int], key: bytes) -> None:
@@ -89,12 +115,18 @@ def _placed(opening: WorkerSetup, place: int) -> WorkerSetup:
     return replace(opening, profile=replace(opening.profile, device=device))
 
 
-def _end_with_runner(lifeline: int, workers: Sequence[int]) -> None:
-    """End this process and its `workers`, a list that may grow, when the runner ends."""
+def _end_with_runner(
+    lifeline: int, workers: Sequence[int], stays: threading.Event | None = None
+) -> None:
+    """End this process and its `workers`, a list that may grow, when the runner ends; but this
+    process not, once `stays` is set.
+    """
 
     def watch() -> None:
         with contextlib.suppress(OSError):
             os.read(lifeline, 1)
+        if stays is not None and stays.is_set():
+            return
         for worker in workers:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(worker, signal.SIGKILL)

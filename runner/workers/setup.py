@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from runner.catalog.memory import Footprint
+from runner.catalog.memory import Footprint, peak_bytes
 from runner.planning.memory import footprints_of
 from runner.planning.plan import Plan
 from runner.planning.profile import ExecutionProfile, profile_of
@@ -15,6 +15,9 @@ from runner.system.imports import import_sparing_scipy, pause_collection
 from runner.weights.found import FoundCheckpoint
 
 if TYPE_CHECKING:
+    from runner.pipelines.cuda_graphs import GraphChoice
+    from runner.pipelines.kept import KeptPipelines
+    from runner.pipelines.offload import OffloadChoice
     from runner.pipelines.pipelines import Pipelines
 
 
@@ -51,11 +54,33 @@ def open_pipelines(opening: WorkerSetup) -> Pipelines:
     """The pipelines; each is loaded when it is first requested."""
     # Here and not above: this imports torch, which a run from the store does not need.
     import_libraries()
+    from runner.pipelines.pipelines import Pipelines
+
+    return Pipelines(*_settings(opening))
+
+
+def open_kept(opening: WorkerSetup, before: KeptPipelines | None) -> KeptPipelines:
+    """The pipelines of a worker that stays, with what it has loaded for the command before."""
+    import_libraries()
+    from runner.pipelines.kept import KeptPipelines
+    from runner.pipelines.offload import MARGIN
+
+    settings = _settings(opening)
+    pipelines = KeptPipelines(*settings)
+    pipelines.needed = int(peak_bytes(settings[2].mode, opening.footprints) * MARGIN)
+    if before is not None:
+        pipelines.adopt(before)
+    return pipelines
+
+
+def _settings(
+    opening: WorkerSetup,
+) -> tuple[tuple[FoundCheckpoint, ...], str, OffloadChoice, GraphChoice]:
+    """What `Pipelines` takes, once the libraries are imported."""
     import_pipelines(found.checkpoint.pipeline for found in opening.checkpoints)
     from runner.pipelines.cuda_graphs import choose_graphs
     from runner.pipelines.device import check_device, set_threads
     from runner.pipelines.offload import choose_offload, free_bytes
-    from runner.pipelines.pipelines import Pipelines
 
     device, footprints = opening.profile.device, opening.footprints
     check_device(device)
@@ -63,7 +88,7 @@ def open_pipelines(opening: WorkerSetup) -> Pipelines:
     free, uncaptured = free_bytes(device), [replace(one, captured=False) for one in footprints]
     offload = choose_offload(opening.profile.offload, device, uncaptured, free)
     graphs = choose_graphs(opening.profile.graphs, device, offload.mode, footprints, free)
-    return Pipelines(opening.checkpoints, device, offload, graphs)
+    return opening.checkpoints, device, offload, graphs
 
 
 def import_libraries() -> None:

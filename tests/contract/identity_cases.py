@@ -177,6 +177,7 @@ DOES_NOT: dict[str, list[Any]] = {
     "bench": [Bench(warmup=0, repeats=2)],
     "threads": [3],
     "workers": [3],
+    "workers_keep": [600.0],
     "output_dir": [Path("elsewhere").absolute()],
     "progress": list(Progress),
     "report": [True],

@@ -17,6 +17,7 @@ from hydra.core.override_parser.types import ChoiceSweep, Override, OverrideType
 from hydra.errors import HydraException
 
 from runner.config.files import config_dir
+from runner.config.keeping import with_own_key
 from runner.config.overrides import quoted
 from runner.errors import ConfigError
 
@@ -48,7 +49,7 @@ def prepare(arguments: Sequence[str]) -> list[str]:
         ConfigError: what is chosen of a group is no name, such as `scheduler=null`.
     """
     prepared = [
-        _as_text(with_seeds(_readable(argument)))
+        _as_text(with_seeds(_readable(with_own_key(argument))))
         for argument in arguments
         if not is_together(argument)
     ]

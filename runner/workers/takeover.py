@@ -1,0 +1,197 @@
+"""Takes over the workers that stay on this machine, and has those leave that are in the way."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from multiprocessing.connection import Connection
+from typing import IO, Any
+
+from runner.planning.profile import ExecutionProfile
+from runner.system.machine import cpu_cores, python_path
+from runner.workers.messages import Start, Stay, TakeOver
+from runner.workers.residence import (
+    Residence,
+    Resident,
+    of_device,
+    open_residence,
+    opened_residence,
+    place_of,
+)
+from runner.workers.takeover_key import code_key, setting_key
+
+ANSWER_SECONDS = 1.0
+"""How long a worker may take to answer: one that finishes a stage of a command that was killed is
+not waited for."""
+LEAVE_SECONDS = 5.0
+LEAVE = {"ask": "leave"}
+
+
+@dataclass(eq=False)
+class Taken:
+    """A worker that was taken over.
+
+    Attributes:
+        lock: closed when it is given back.
+    """
+
+    resident: Resident
+    connection: Connection
+    lock: IO[str]
+
+    def give_back(self) -> None:
+        """Let it go; it stays."""
+        self.connection.close()
+        self.lock.close()
+
+
+class Takeover:
+    """What a command with this profile finds, and what it leaves.
+
+    Args:
+        keep: seconds that its workers are to stay; None: those that it begins end with it.
+    """
+
+    def __init__(self, profile: ExecutionProfile, keep: float | None) -> None:
+        self._profile = profile
+        self._keep = keep
+
+    def take(self, count: int) -> list[Taken]:
+        """Up to so many workers that can go on with the profile. Others that are outdated, or in
+        the way on an accelerator, leave.
+        """
+        with opened_residence() as residence:
+            if residence is None:
+                return []
+            there = of_device(residence.residents(), self._profile.device)
+            taken: list[Taken] = []
+            for one in there:
+                if len(taken) < count and self._suits(one) and self._is_placed(one, count):
+                    found = self._taken(residence, one)
+                    if found is not None:
+                        taken.append(found)
+            used = {one.resident.pid for one in taken}
+            others = [one for one in there if one.pid not in used]
+            have_leave(residence, [one for one in others if self._is_in_the_way(residence, one)])
+            return taken
+
+    def stay(self, new: int, taken: int) -> Stay | None:
+        """How further workers stay; None: they end with the command, as it wants it, or because
+        as many stay already as the device has room for.
+
+        Args:
+            new: how many are to be begun, beside `taken`.
+
+        Raises:
+            ConfigError: the folder in which they would be found is not the user's alone.
+        """
+        if self._keep is None:
+            return None
+        residence = open_residence(create=True)
+        assert residence is not None
+        with contextlib.closing(residence):
+            there = of_device(residence.residents(), self._profile.device)
+        room = cpu_cores() if self._profile.device == "cpu" else new + taken
+        if len(there) + new > room:
+            return None
+        return Stay(self._keep, self._code, self._setting)
+
+    def start(self, one: Taken, start: Start) -> None:
+        """Have a worker begin with the command. Raises OSError where it is gone."""
+        environment = {**os.environ, "PYTHONPATH": self._path}
+        message = TakeOver(start.opening, start.classes, environment, _folder(), self._keep)
+        one.connection.send(message)
+
+    @cached_property
+    def _code(self) -> str:
+        return code_key()
+
+    @cached_property
+    def _setting(self) -> str:
+        return setting_key(self._profile)
+
+    @cached_property
+    def _path(self) -> str:
+        return python_path(users_modules=True)
+
+    def _suits(self, one: Resident) -> bool:
+        return (one.code, one.setting) == (self._code, self._setting)
+
+    def _is_placed(self, one: Resident, count: int) -> bool:
+        """Whether it is on one of the devices that so many workers are dealt out to."""
+        place = place_of(one.device)
+        return self._profile.device != "cuda" or place < count
+
+    def _is_in_the_way(self, residence: Residence, one: Resident) -> bool:
+        """Whether it is outdated, or holds memory of an accelerator for nobody."""
+        outdated = one.code != self._code
+        return outdated or (self._profile.device != "cpu" and not residence.is_busy(one.pid))
+
+    def _taken(self, residence: Residence, one: Resident) -> Taken | None:
+        """The worker; None: it works for another command, or has gone."""
+        try:
+            lock = residence.reserve(one.pid)
+        except OSError:
+            return None
+        question = {"ask": "work", "code": self._code, "setting": self._setting, "path": self._path}
+        try:
+            with residence.connect(one.pid) as connected:
+                connection = Connection(os.dup(connected.fileno()))
+                try:
+                    _ask(connection, question)
+                    _send_streams(connected)
+                except (EOFError, OSError, ValueError):
+                    connection.close()
+                    raise
+        except (EOFError, OSError, ValueError):
+            lock.close()
+            return None
+        return Taken(one, connection, lock)
+
+
+def have_leave(residence: Residence, residents: Sequence[Resident]) -> list[Resident]:
+    """Have workers leave, and wait until those are gone that work for no command.
+
+    Returns:
+        those that work for one, and leave after it.
+    """
+    busy = [one for one in residents if residence.is_busy(one.pid)]
+    for one in residents:
+        with contextlib.suppress(OSError), residence.connect(one.pid) as connected:
+            connection = Connection(os.dup(connected.fileno()))
+            with connection:
+                connection.send_bytes(json.dumps(LEAVE).encode())
+    deadline = time.monotonic() + LEAVE_SECONDS
+    leaving = [one for one in residents if one not in busy]
+    while any(residence.is_alive(one.pid) for one in leaving) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return busy
+
+
+def _ask(connection: Connection, question: dict[str, str]) -> None:
+    """Raises OSError where the worker refuses, or does not answer in time."""
+    connection.send_bytes(json.dumps(question).encode())
+    if not connection.poll(ANSWER_SECONDS):
+        raise TimeoutError("it does not answer")
+    answer: Any = json.loads(connection.recv_bytes())
+    if "yes" not in answer:
+        raise ConnectionRefusedError(answer.get("no"))
+
+
+def _send_streams(connected: socket.socket) -> None:
+    """Hand over standard output and error: what user's code prints is seen as from any worker."""
+    streams = [1, 2]
+    socket.send_fds(connected, [b"s"], streams)
+
+
+def _folder() -> str:
+    try:
+        return os.getcwd()  # noqa: PTH109 - as text
+    except OSError:
+        return "/"
