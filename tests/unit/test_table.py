@@ -128,8 +128,8 @@ def test_a_sweep_is_found_by_its_id_its_name_or_as_the_last_one(command: Command
 def test_wrong_folders_are_one_message(one: Path, command: Command) -> None:
     assert_refused(command("table", str(one.parent)), "no folder of a run or a sweep")
     assert_refused(command("table", str(one), str(one / ".." / "one")), "is named twice")
-    for option, file in (("--csv", "x.parquet"), ("--parquet", "x.csv"), ("--csv", "none/x.csv")):
-        assert_refused(command("table", str(one), option, file), f"{option[2:]}={file}: ")
+    for option, name in (("--csv", "x.parquet"), ("--parquet", "x.csv"), ("--csv", "none/x.csv")):
+        assert_refused(command("table", str(one), option, name), f"{option[2:]}={name}: ")
     file = next(one.glob("*/manifest.json"))
     file.write_text(file.read_text().replace('"quality": 1', '"quantity": 1'))
     assert_refused(command("table", str(one)), "'quantity' is none of its metrics")
