@@ -115,13 +115,11 @@ class _GraphRun:
     def _advance(self) -> bool:
         """Process the next ready node. False: a running node has to end first."""
         if not self._ready:
+            if self._workers is not None and self._workers.has_waiting():
+                self._stop_if_asked()
             return False
         node = self._order[self._ready[0]]
-        try:
-            self._between()
-        except BaseException:
-            self._finish_running()
-            raise
+        self._stop_if_asked()
         lost = next((n for n in node.inputs.values() if self._outcome.is_lost(n)), None)
         if lost is not None:
             heapq.heappop(self._ready)
@@ -158,6 +156,14 @@ class _GraphRun:
         self._running.add(work.key)
         self._at_work.submit(work, {k: made for k, made in inputs.items() if made is not None})
         return True
+
+    def _stop_if_asked(self) -> None:
+        """Before another stage begins."""
+        try:
+            self._between()
+        except BaseException:
+            self._finish_running()
+            raise
 
     def _take_external(self, node: Node) -> None:
         """Finish an external node. Nothing was run, so observers hear only of a missing result."""

@@ -61,6 +61,10 @@ class PipelineSource(Protocol):
         """Unload all pipelines but these."""
         ...
 
+    def unload(self) -> None:
+        """Unload all pipelines, also what is kept for later commands."""
+        ...
+
     def relieve(self) -> str | None:
         """After running out of memory: use less. Returns what was changed; None: nothing can be."""
         ...
@@ -107,7 +111,8 @@ class StageRunner:
             # Not within `except`: the error's frames hold references to what is to be freed.
             failure = failure.with_traceback(None)
             if MEMBER in node.params:
-                self.evict_except(())  # also what lies scattered in between
+                self._called.clear()
+                self._pipelines.unload()  # also what lies scattered in between
                 raise BatchTooLargeError(str(_failed(node, failure))) from failure
             relief = self._pipelines.relieve()
             if relief is None:
@@ -149,10 +154,10 @@ class StageRunner:
         if spec is None:
             return Ran(value, seconds)
         self._pipelines.check_used(spec)
-        first = spec not in self._called
-        self._called.add(spec)
         peak, graphs = self._pipelines.peak_memory_bytes(), self._pipelines.pop_graphs(spec)
         compiled = self._pipelines.pop_compiled(node, seconds)
+        first = spec not in self._called or compiled is not None  # of another size, it compiles
+        self._called.add(spec)
         return Ran(value, seconds, first, peak, graphs=graphs, compiled=compiled, memory=memory)
 
     def _measured(

@@ -34,6 +34,10 @@ class Workers(Protocol):
         """Have an idle worker run a node, or one that takes it next."""
         ...
 
+    def has_waiting(self) -> bool:
+        """Whether nodes that were submitted have not begun."""
+        ...
+
     def recall(self) -> None:
         """Take back the nodes that have not begun; `wait` returns them without a result."""
         ...
@@ -91,6 +95,9 @@ class Here:
         return not self._done
 
     def takes_next(self, node: Node, ready: int) -> bool:
+        return False
+
+    def has_waiting(self) -> bool:
         return False
 
     def recall(self) -> None:

@@ -18,7 +18,7 @@ from runner.engine.observer import Loaded
 from runner.graph.node import PipelineSpec
 from runner.pipelines import compilation
 from runner.pipelines.compilation import code_counts
-from runner.pipelines.cuda_graphs import held_graphs
+from runner.pipelines.cuda_graphs import drop_graphs, held_graphs
 from runner.pipelines.device import free_memory
 from runner.pipelines.offload import free_bytes
 from runner.pipelines.pipelines import Pipelines, is_compiled
@@ -78,6 +78,8 @@ class KeptPipelines(Pipelines):
             before.unload()
             return
         kept = {spec for spec, source in before._sources.items() if source.is_unchanged}
+        for spec in before._bases.keys() - kept:
+            drop_graphs(before._bases[spec])
         self._bases = {spec: base for spec, base in before._bases.items() if spec in kept}
         self._live = {spec: one for spec, one in before._live.items() if spec.base in kept}
         self._sources = {spec: before._sources[spec] for spec in self._bases}
@@ -116,7 +118,7 @@ class KeptPipelines(Pipelines):
         return relief
 
     def unload(self) -> None:
-        """Unload everything."""
+        """Unload everything, also what is set aside."""
         super().evict_except(())
         self._forget_sources()
 
@@ -124,6 +126,14 @@ class KeptPipelines(Pipelines):
         """Peak device memory since the last call, without what is set aside."""
         peak = super().peak_memory_bytes()
         return None if peak is None else max(0, peak - self._bytes_aside())
+
+    def memory(self) -> tuple[int, int] | None:
+        """See `Pipelines.memory`: without what is set aside, as the peak."""
+        if (found := super().memory()) is None:
+            return None
+        held, room = found
+        aside = self._bytes_aside()
+        return max(0, held - aside), max(0, room - aside)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -110,6 +110,10 @@ class Pipelines:
         if dropped:
             free_memory(self._device)
 
+    def unload(self) -> None:
+        """Unload everything."""
+        self.evict_except(())
+
     def check_used(self, spec: PipelineSpec) -> None:
         """After a run: raises StageError where compiled code should have been used and was not."""
         if spec.compile is not None:

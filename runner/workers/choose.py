@@ -38,6 +38,7 @@ def open_workers(plans: Sequence[Plan], cluster: Cluster | None = None) -> OpenW
         opening = setup_of(plans)
         if cluster is not None:
             host.stand_down()
+            Takeover(opening.profile, None).make_room()  # theirs may be this machine's devices
             return _elsewhere(cluster, opening, nodes, observer, cache_dir(plans[0].run))
         count, reason = worker_count(plans, nodes)
         keep = max(plan.run.workers_keep or 0.0 for plan in plans) or None
@@ -50,7 +51,7 @@ def open_workers(plans: Sequence[Plan], cluster: Cluster | None = None) -> OpenW
             count == 1
             and not taken
             and stay is None
-            and not needs_own_process(opening.profile.device)
+            and not (needs_own_process(opening.profile.device) and "torch" not in sys.modules)
             and not _imports_elsewhere()
         ):
             host.stand_down()

@@ -82,8 +82,10 @@ class ConnectedWorkers(ABC):
         observer: notified of events while nodes run.
     """
 
-    _patience: float | None = None
-    """The longest time in seconds that one `wait` takes."""
+    _patience = 0.25
+    """The longest time in seconds that one `wait` takes: so Ctrl-C recalls what waits before the
+    running stage ends.
+    """
 
     def __init__(
         self, opening: WorkerSetup, specs: Collection[PipelineSpec], observer: Observer
@@ -114,6 +116,9 @@ class ConnectedWorkers(ABC):
 
     def submit(self, node: Node, inputs: Mapping[str, Made]) -> None:
         self._give(Run.of(node, inputs))
+
+    def has_waiting(self) -> bool:
+        return bool(self._again) or any(len(worker.runs) > 1 for worker in self._workers)
 
     def recall(self) -> None:
         self._recalled = True

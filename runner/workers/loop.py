@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import threading
 import time
 import traceback
@@ -19,7 +20,7 @@ from queue import Empty, SimpleQueue
 from runner.engine.observer import Loaded, Observer, Ran
 from runner.engine.results import Made, decode, encode
 from runner.engine.stage_runner import PipelineSource, StageRunner
-from runner.errors import BatchTooLargeError, RunnerError, StorageError
+from runner.errors import BatchTooLargeError
 from runner.graph.node import Node
 from runner.graph.stage_table import STAGES
 from runner.workers.messages import (
@@ -80,10 +81,10 @@ class NodeServer:
 
 
 def run_node(runner: StageRunner, node: Node, inputs: Mapping[str, Made]) -> Ran | Failed:
-    """Run a node; a RunnerError is returned as a message."""
+    """Run a node; an error is returned as a message."""
     try:
         return runner.run(node, {name: decode(made) for name, made in inputs.items()})
-    except RunnerError as error:
+    except Exception as error:  # also of its inputs, or that nobody hears what it tells
         return _failure(error)
 
 
@@ -145,7 +146,7 @@ def _prepared(run: Run) -> Run:
     """The message with its inputs decoded. A damaged one stays as it is: its node will fail."""
     inputs = dict(run.inputs)
     for name, made in inputs.items():
-        with contextlib.suppress(StorageError):
+        with contextlib.suppress(Exception):
             inputs[name] = replace(made, value=decode(made))
     return replace(run, inputs=inputs)
 
@@ -203,13 +204,25 @@ class Outbox:
                 told = About(message.node.key, encoded(message.node, message.how))
             else:
                 told = message
-            if open_still:
-                try:
-                    self._connection.send(told)
-                except OSError:
-                    open_still = False  # `Inbox` sees it, too
+            open_still = open_still and self._sent(told, message)
             if isinstance(message, _Ended):
                 self._places.release()
+
+    def _sent(self, told: FromWorker, message: FromWorker | _Ended) -> bool:
+        """Send a message; False where no more can be sent."""
+        try:
+            self._connection.send(told)
+        except OSError:
+            return False  # `Inbox` sees it, too
+        except Exception as error:  # such as too little memory for the bytes of a batch
+            if isinstance(message, _Ended) and not isinstance(message.how, Failed):
+                return self._sent(About(message.node.key, _failure(error)), told)
+            # The other end sees a death, and gives the node to somebody else.
+            end = socket.socket(fileno=os.dup(self._connection.fileno()))
+            with contextlib.suppress(OSError), end:
+                end.shutdown(socket.SHUT_RDWR)
+            return False
+        return True
 
 
 class Messenger(Observer):

@@ -16,6 +16,7 @@ from runner.workers.host import Host, take
 from runner.workers.messages import Start, Stay
 from runner.workers.residence import place_of
 from runner.workers.setup import WorkerSetup
+from runner.workers.takeover import leave_behind
 
 if TYPE_CHECKING:
     from runner.workers.takeover import Taken
@@ -61,6 +62,9 @@ class Pool(ConnectedWorkers):
             host.close()
         for one in self._taken:
             one.give_back()
+        if self._start.stay is not None:
+            for pid in self.pids():
+                leave_behind(pid)
 
     def _add(self, count: int) -> None:
         """Start processes: where forking is safe, all from one host, which imports once."""

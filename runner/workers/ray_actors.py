@@ -74,6 +74,9 @@ class RayActors:
     def takes_next(self, node: Node, ready: int) -> bool:
         return False  # an actor that has died would take its waiting node with it
 
+    def has_waiting(self) -> bool:
+        return False
+
     def recall(self) -> None:
         """No node waits."""
 

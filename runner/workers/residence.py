@@ -98,13 +98,16 @@ class Residence:
     def is_alive(self, pid: int) -> bool:
         return locks.is_held(self._file(pid, ALIVE))
 
-    def reserve(self, pid: int) -> IO[str]:
+    def reserve(self, pid: int, patience: float = 0.0) -> IO[str]:
         """Take a resident for a command, until the file is closed.
+
+        Args:
+            patience: seconds to wait for it.
 
         Raises:
             BlockingIOError: another command has it.
         """
-        for _ in range(3):
+        for _ in range(3 + round(patience / 0.005)):
             with contextlib.suppress(BlockingIOError):
                 return locks.hold(self._file(pid, BUSY))
             time.sleep(0.005)  # somebody may only have looked whether it is held

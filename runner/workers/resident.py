@@ -105,6 +105,7 @@ class StayingWorker:
 
     def _work(self, line: Line, opening: WorkerSetup) -> None:
         self._commands += 1
+        began = time.time()
         self._describe(None)
         device = self._opening.profile.device
         opening = replace(opening, profile=replace(opening.profile, device=device))
@@ -113,7 +114,7 @@ class StayingWorker:
         leave_streams()
         if line.unsure and self._pipelines is not None:
             self._pipelines.unload()
-        self._users.look()
+        self._users.look(began)
         gc.collect()
         self._ends = time.monotonic() + self._stay.seconds
         self._describe(time.time() + self._stay.seconds)
@@ -139,6 +140,7 @@ class StayingWorker:
         if not is_own(one):
             return
         line = Line(os.dup(one.fileno()))
+        streams: list[int] = []
         try:
             if not line.poll(ASK_SECONDS):
                 return
@@ -153,6 +155,8 @@ class StayingWorker:
             assert isinstance(message, TakeOver)
         except (EOFError, OSError, ValueError):
             line.close()
+            for stream in streams:  # whoever reads them waits for their end
+                os.close(stream)
             return  # it has gone, or was no command
         enter(message.environment, message.folder, streams)
         import_pipelines(message.classes)
@@ -181,6 +185,7 @@ class StayingWorker:
             self._residence.describe(described)
 
     def _leave(self) -> NoReturn:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # else it would wait for its own lock
         try:
             with contextlib.suppress(OSError):
                 self._residence.remove(self._pid)

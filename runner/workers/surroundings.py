@@ -15,6 +15,8 @@ import runner
 from runner.system.terminal import Printed
 
 STREAMS = (1, 2)
+CHANGED = (-2, -2)
+"""A size and a time that no file has."""
 
 
 def enter(environment: Mapping[str, str], folder: str, streams: Sequence[int]) -> None:
@@ -72,14 +74,20 @@ class UsersModules:
         self._files: dict[str, tuple[int, int]] = {}
         self._path = ""
 
-    def look(self) -> None:
-        """Note what was imported since the last look."""
+    def look(self, since: float) -> None:
+        """Note what was imported since the last look.
+
+        Args:
+            since: when the command began, in seconds since the epoch. A file that is newer may not
+                be the one that was imported, so it counts as changed.
+        """
         new = sys.modules.keys() - self._known
         self._known |= new
         for name in new:
             file = getattr(sys.modules.get(name), "__file__", None)
             if file and not os.path.realpath(file).startswith(self._libraries):
-                self._files[file] = _size_and_time(file)
+                size, time = _size_and_time(file)
+                self._files[file] = (size, time) if time < since * 1e9 else CHANGED
                 self._path = os.environ.get("PYTHONPATH", "")
 
     def have_changed(self, path: str) -> bool:

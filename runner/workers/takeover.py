@@ -31,6 +31,9 @@ ANSWER_SECONDS = 1.0
 not waited for."""
 LEAVE_SECONDS = 5.0
 LEAVE = {"ask": "leave"}
+HAND_OVER_SECONDS = 1.0
+"""How long a worker may take between two parts of a command, such as the profiles of a sweep."""
+_left: set[int] = set()
 
 
 @dataclass(eq=False)
@@ -47,6 +50,7 @@ class Taken:
 
     def give_back(self) -> None:
         """Let it go; it stays."""
+        leave_behind(self.resident.pid)
         self.connection.close()
         self.lock.close()
 
@@ -78,8 +82,17 @@ class Takeover:
                         taken.append(found)
             used = {one.resident.pid for one in taken}
             others = [one for one in there if one.pid not in used]
-            have_leave(residence, [one for one in others if self._is_in_the_way(residence, one)])
+            have_leave(
+                residence, [one for one in others if self._is_in_the_way(residence, one, count)]
+            )
             return taken
+
+    def make_room(self) -> None:
+        """Have those leave that hold memory of accelerators for nobody."""
+        with opened_residence() as residence:
+            if residence is not None and self._profile.device != "cpu":
+                there = of_device(residence.residents(), self._profile.device)
+                have_leave(residence, [one for one in there if not residence.is_busy(one.pid)])
 
     def stay(self, new: int, taken: int) -> Stay | None:
         """How further workers stay; None: they end with the command, as it wants it, or because
@@ -128,15 +141,17 @@ class Takeover:
         place = place_of(one.device)
         return self._profile.device != "cuda" or place < count
 
-    def _is_in_the_way(self, residence: Residence, one: Resident) -> bool:
-        """Whether it is outdated, or holds memory of an accelerator for nobody."""
-        outdated = one.code != self._code
-        return outdated or (self._profile.device != "cpu" and not residence.is_busy(one.pid))
+    def _is_in_the_way(self, residence: Residence, one: Resident, count: int) -> bool:
+        """Whether it is outdated, or holds memory of an accelerator that is needed."""
+        if one.code != self._code:
+            return True
+        placed = self._profile.device != "cpu" and self._is_placed(one, count)
+        return placed and not residence.is_busy(one.pid)
 
     def _taken(self, residence: Residence, one: Resident) -> Taken | None:
         """The worker; None: it works for another command, or has gone."""
         try:
-            lock = residence.reserve(one.pid)
+            lock = residence.reserve(one.pid, HAND_OVER_SECONDS if one.pid in _left else 0.0)
         except OSError:
             return None
         question = {"ask": "work", "code": self._code, "setting": self._setting, "path": self._path}
@@ -153,6 +168,13 @@ class Takeover:
             lock.close()
             return None
         return Taken(one, connection, lock)
+
+
+def leave_behind(pid: int) -> None:
+    """Note a worker that stays after a part of this command: it is free in a moment, and the next
+    part waits for that.
+    """
+    _left.add(pid)
 
 
 def have_leave(residence: Residence, residents: Sequence[Resident]) -> list[Resident]:

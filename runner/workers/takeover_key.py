@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import resource
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import runner
 from runner.planning.profile import ExecutionProfile
-from runner.system.machine import LOGGED_LIBRARIES, cpu_affinity, versions
+from runner.system.machine import EXTRAS, LOGGED_LIBRARIES, cpu_affinity, versions
 
 READ_AT_IMPORT = (
     "ACCELERATE", "ATEN", "BLIS", "CUBLAS", "CUDA", "CUDNN", "DIFFUSERS", "DNNL", "GLIBC", "GOMP",
@@ -35,7 +36,8 @@ def code_key() -> str:
     path, size and time. A worker with another one is outdated.
     """
     package = Path(runner.__file__).parent
-    return _hash([sys.version, sys.executable, versions(LOGGED_LIBRARIES), *_files(package)])
+    known = versions([*LOGGED_LIBRARIES, *itertools.chain(*EXTRAS.values())])
+    return _hash([sys.version, sys.executable, known, *_files(package)])
 
 
 def setting_key(profile: ExecutionProfile) -> str:

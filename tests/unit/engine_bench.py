@@ -79,6 +79,9 @@ class Source:
         self.log.append(("keep", {spec.pipeline for spec in specs}))
         self.live &= set(specs)
 
+    def unload(self) -> None:
+        self.evict_except(())
+
     def relieve(self) -> str | None:
         if not self.modes:
             return None
@@ -190,6 +193,9 @@ class Deep(Here):
 
     def submit(self, node: Node, inputs: Mapping[str, Made]) -> None:
         self._given.append((node, inputs))
+
+    def has_waiting(self) -> bool:
+        return len(self._given) == 2
 
     def recall(self) -> None:
         self._recalled = True

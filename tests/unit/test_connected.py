@@ -107,6 +107,15 @@ def test_the_last_nodes_are_left_for_the_worker_that_is_free_first(
     assert workers.takes_next(C, ready) is waits
 
 
+def test_who_waits_for_workers_can_stop_them_before_the_running_stage_ends() -> None:
+    workers = Played(1)
+    workers.give(A)
+    assert workers.wait() is None  # nothing was said for a moment
+    assert not workers.has_waiting()
+    workers.give(B)
+    assert workers.has_waiting()
+
+
 def test_a_node_waits_only_where_its_modules_are() -> None:
     """Else they would be loaded before the worker is told which others it may unload."""
     workers = Played(1)

@@ -9,7 +9,8 @@ import pytest
 
 from runner.config.choices import CacheMode
 from runner.engine.execute import execute
-from runner.engine.observer import NodeResult, Observer
+from runner.engine.observer import Compiled, NodeResult, Observer
+from runner.engine.stage_runner import StageRunner
 from runner.engine.store import Store
 from runner.engine.workers import in_process
 from runner.errors import Interrupted, StageError, StorageError
@@ -210,8 +211,11 @@ def test_what_an_observer_raises_ends_the_run(bench: Bench) -> None:
         execute(Graph([number("one", 1)]), in_process(Source), bench.store, [Full()])
 
 
-def test_what_waits_for_a_worker_is_not_run_once_the_user_stops(bench: Bench) -> None:
-    nodes = [number(label, n) for n, label in enumerate(("one", "two", "three"))]
+@pytest.mark.parametrize("labels", [("one", "two", "three"), ("one", "two")])
+def test_what_waits_for_a_worker_is_not_run_once_the_user_stops(
+    bench: Bench, labels: tuple[str, ...]
+) -> None:
+    nodes = [number(label, n) for n, label in enumerate(labels)]
     asked = iter(range(9))
 
     def between() -> None:
@@ -223,3 +227,14 @@ def test_what_waits_for_a_worker_is_not_run_once_the_user_stops(bench: Bench) ->
             Graph(nodes), lambda _, told: Deep(told), bench.store, [bench.recorder], between=between
         )
     assert bench.done("finished") == ["one"]
+
+
+def test_a_call_that_compiles_is_a_first_call(bench: Bench) -> None:
+    class Compiling(Source):
+        def pop_compiled(self, node: Node, seconds: float) -> Compiled | None:
+            return Compiled(1, 0, True) if node.label == "of another size" else None
+
+    runner = StageRunner(Compiling, bench.recorder)
+    labels = ("first", "again", "of another size")
+    calls = [runner.run(number(label, n), {}).first_call for n, label in enumerate(labels)]
+    assert calls == [True, False, True]
