@@ -84,8 +84,7 @@ def hub(
 
     hub = Hub()
     for folder in sorted(random_weights.iterdir()):
-        owner = "Intel" if folder.name == "dpt-large" else "kandinsky-community"
-        repository = hub.add(f"{owner}/{folder.name}", folder)
+        repository = hub.add(f"{_owner_of(folder.name)}/{folder.name}", folder)
         if folder.name == depth_pull_request.name:
             repository.revision("refs/pr/5", depth_pull_request)
     for name in [name for name in os.environ if name.startswith(("HF_", "HUGGING"))]:
@@ -98,6 +97,12 @@ def hub(
         for name, value in given.items():
             monkeypatch.setenv(name, value)
         yield hub
+
+
+def _owner_of(repository: str) -> str:
+    if repository == "dpt-large":
+        return "Intel"
+    return "kandinskylab" if repository.startswith("Kandinsky-5") else "kandinsky-community"
 
 
 @pytest.fixture(scope="session")

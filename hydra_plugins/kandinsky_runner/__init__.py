@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 WEIGHTS_GROUP = "weights/"
 MODEL_STEPS = {"prior": "${model.steps.prior}", "decoder": "${model.steps.decoder}"}
+MODEL_GUIDANCE = {"prior": 4.0, "decoder": "${model.guidance}"}
 
 
 class WeightsFolderSource(ConfigSource):
@@ -55,7 +56,8 @@ class WeightsFolderSource(ConfigSource):
         folder = self._folder(config_path)
         if folder is None:
             raise ConfigLoadError(f"no such folder: {config_path}")
-        config = OmegaConf.create({"source": "folder", "path": str(folder), "steps": MODEL_STEPS})
+        given = {"source": "folder", "path": str(folder)}
+        config = OmegaConf.create({**given, "steps": MODEL_STEPS, "guidance": MODEL_GUIDANCE})
         return ConfigResult(
             provider=self.provider,
             path=self.full_path(),

@@ -27,8 +27,14 @@ ADDED_KV = Layer("added_kv", ATTENTION_PROCESSOR, "Attention", having="added_kv_
 # In the MoVQ's decoder.
 SPATIAL_NORM = Layer("spatial_norm", ATTENTION_PROCESSOR, "Attention", having="spatial_norm")
 OTHER = Layer("other", ATTENTION_PROCESSOR, "Attention")
+# Its one class of processors asks diffusers' dispatcher, which knows backends by names.
+DISPATCHED = Layer(
+    "dispatched", "diffusers.models.transformers.transformer_kandinsky", "Kandinsky5Attention"
+)
 
-LAYERS = (ADDED_KV, SPATIAL_NORM, OTHER)
+ASKS = "Kandinsky5AttnProcessor"
+
+LAYERS = (ADDED_KV, SPATIAL_NORM, OTHER, DISPATCHED)
 """Kinds of layers; a layer is of the first kind that matches it."""
 
 
@@ -42,6 +48,9 @@ class Attention:
         sliced: the kinds whose processors take a number of heads to compute at a time.
         package: the package that it needs beside torch and diffusers.
         devices: kinds of devices that it runs on (cpu, cuda, mps); None: all.
+        dispatched: its name in diffusers' dispatcher (`diffusers.models.attention_dispatch`),
+            where it computes layers that ask that.
+        halves: whether it computes in half precision alone.
     """
 
     name: str
@@ -49,6 +58,16 @@ class Attention:
     sliced: tuple[Layer, ...] = ()
     package: str | None = None
     devices: tuple[str, ...] | None = None
+    dispatched: str | None = None
+    halves: bool = False
+
+    def computes(self, *, dispatched: bool) -> bool:
+        """Whether it computes the layers of a denoiser.
+
+        Args:
+            dispatched: whether these ask the dispatcher.
+        """
+        return (DISPATCHED if dispatched else ADDED_KV) in self.processors
 
 
 ROWS = (
@@ -58,7 +77,9 @@ ROWS = (
             ADDED_KV: "AttnAddedKVProcessor2_0",
             SPATIAL_NORM: "AttnProcessor2_0",
             OTHER: "AttnProcessor2_0",
+            DISPATCHED: ASKS,
         },
+        dispatched="native",
     ),
     Attention(
         "plain",
@@ -66,7 +87,9 @@ ROWS = (
             ADDED_KV: "AttnAddedKVProcessor",
             SPATIAL_NORM: "AttnProcessor",
             OTHER: "AttnProcessor",
+            DISPATCHED: ASKS,
         },
+        dispatched="_native_math",
     ),
     Attention(
         "sliced",
@@ -85,9 +108,28 @@ ROWS = (
             ADDED_KV: "XFormersAttnAddedKVProcessor",
             SPATIAL_NORM: "XFormersAttnProcessor",
             OTHER: "XFormersAttnProcessor",
+            DISPATCHED: ASKS,
         },
         package="xformers",
         devices=("cuda",),
+        dispatched="xformers",
+    ),
+    # The autoencoder's one head is wider than their kernels take.
+    Attention(
+        "flash",
+        {OTHER: "AttnProcessor2_0", DISPATCHED: ASKS},
+        package="flash_attn",
+        devices=("cuda",),
+        dispatched="flash",
+        halves=True,
+    ),
+    Attention(
+        "sage",
+        {OTHER: "AttnProcessor2_0", DISPATCHED: ASKS},
+        package="sageattention",
+        devices=("cuda",),
+        dispatched="sage",
+        halves=True,
     ),
 )
 

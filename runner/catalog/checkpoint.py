@@ -30,6 +30,7 @@ class Trait:
         axis, size: the length that it must have along an axis; None: any shape.
         meaning: what that length says, for messages; also the key of the module's config.json
             that must say the same.
+        said: what the config.json says where the weights are so; None: the length.
     """
 
     module: str
@@ -37,6 +38,12 @@ class Trait:
     axis: int | None = None
     size: int | None = None
     meaning: str = ""
+    said: bool | None = None
+
+    @property
+    def in_config(self) -> int | None:
+        """The value that the module's config.json must have."""
+        return self.size if self.said is None else self.said
 
 
 @dataclass(frozen=True)
@@ -47,11 +54,13 @@ class Tokens:
         most: tokens, with those that mark the ends; None: as its tokenizer_config.json says.
         folder: the tokenizer's folder.
         reader: the encoder in words, where the checkpoint has several.
+        ends: how many of them mark the ends; None: as many as its tokenizer adds.
     """
 
     most: int | None = None
     folder: str = "tokenizer"
     reader: str | None = None
+    ends: int | None = None
 
 
 @dataclass(frozen=True)
@@ -95,8 +104,9 @@ class Checkpoint:
             that passes from prior to decoder; None where none passes.
         tokens: how much each of its encoders reads of a text; none: it reads no text.
         without: components that this role does not use, so that they are not loaded.
-        keeps_float32: layers, by a part of their tensors' names, that transformers keeps in
-            float32 where the others are in float16.
+        keeps_float32: layers, by a part of their tensors' names, that the library keeps in
+            float32 where the others are not.
+        keeps_float32_at: the types of the others at which it does.
         scheduler_folders: schedulers for which the checkpoint has a config of its own.
     """
 
@@ -111,6 +121,7 @@ class Checkpoint:
     tokens: tuple[Tokens, ...] = ()
     without: tuple[str, ...] = ()
     keeps_float32: tuple[str, ...] = ()
+    keeps_float32_at: tuple[str, ...] = ("float16",)
     scheduler_folders: Mapping[str, str] = field(default_factory=dict)
     layout: Layout = Layout.diffusers
     library: str = "diffusers"

@@ -36,6 +36,13 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
         "lambda_min_clipped": float("-inf"), "use_dynamic_shifting": False,
         "time_shift_type": "exponential",
     },
+    "FlowMatchEulerDiscreteScheduler": {
+        "num_train_timesteps": 1000, "shift": 1.0, "use_dynamic_shifting": False,
+        "base_shift": 0.5, "max_shift": 1.15, "base_image_seq_len": 256,
+        "max_image_seq_len": 4096, "invert_sigmas": False, "shift_terminal": None,
+        "use_karras_sigmas": False, "use_exponential_sigmas": False, "use_beta_sigmas": False,
+        "time_shift_type": "exponential", "stochastic_sampling": False,
+    },
     "LCMScheduler": {
         **_NOISE, **_CLIPPING, **_THRESHOLDING, "beta_start": 0.00085, "beta_end": 0.012,
         "beta_schedule": "scaled_linear", "clip_sample": False, "set_alpha_to_one": True,
@@ -45,9 +52,17 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
 """Class -> the settings that it takes, with its defaults for what a config file does not list."""
 
 STEP_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
-    "DDIMScheduler": {"eta": 0.0, "use_clipped_model_output": False}
+    "DDIMScheduler": {"eta": 0.0, "use_clipped_model_output": False},
+    "FlowMatchEulerDiscreteScheduler": {"schedule": "diffusers"},
 }
-"""Class -> what its `step` takes besides, with defaults."""
+"""Class -> what is said to its methods and is not in its config, with defaults."""
+
+FLOW: Mapping[str, Mapping[str, Any]] = {
+    "DPMSolverMultistepScheduler": {"prediction_type": "flow_prediction", "use_flow_sigmas": True}
+}
+"""Class -> what it needs for weights that were trained by flow matching. diffusers' `from_config`
+carries neither this over nor the shift, which has another name there."""
+SHIFT, FLOW_SHIFT = "shift", "flow_shift"
 
 WITHOUT_EFFECT: Mapping[str, Collection[str]] = {
     "LCMScheduler": ("timestep_spacing", "steps_offset"),
@@ -121,6 +136,8 @@ def swapped(
         if "clip_sample" not in settings:
             # DDIM's default clips to [-1, 1], which a class without the setting does not.
             config["clip_sample"] = False
+    if SHIFT in settings and wanted in FLOW:
+        config |= {**FLOW[wanted], FLOW_SHIFT: settings[SHIFT]}
     if settings.get("beta_schedule") == "squaredcos_cap_v2":
         config["lambda_min_clipped"] = COSINE_LAMBDA
     return {name: value for name, value in config.items() if name in takes}
@@ -135,6 +152,10 @@ def changes(
         own: the class of the checkpoint's scheduler; `published`: all its settings.
         wanted: the class that is used; `used`: all its settings.
     """
+    if SHIFT in published and FLOW_SHIFT in used:
+        # The same setting by another name.
+        named = {SHIFT: FLOW_SHIFT}
+        published = {named.get(name, name): value for name, value in published.items()}
     idle = WITHOUT_EFFECT.get(wanted, ()) if own != wanted else ()
     kept = {name: value for name, value in used.items() if name not in idle}
     found = [*_differing(own, published, kept), *_added(wanted, published, kept, idle)]

@@ -23,7 +23,8 @@ class Option:
         needs: the option that must be true for this one to have an effect.
         voided_by: the option that, while true, leaves this one without effect.
         in_step: whether it is an argument of the scheduler's `step`, which no pipeline passes on;
-            all others belong to its config.
+            all others but the next belong to its config.
+        in_timesteps: whether it decides what the scheduler's `set_timesteps` is told.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Option:
     needs: str | None = None
     voided_by: str | None = None
     in_step: bool = False
+    in_timesteps: bool = False
 
     @property
     def takes(self) -> str:
@@ -150,6 +152,23 @@ KARRAS = Option(
     "Spread the noise levels as Karras et al. do (https://huggingface.co/papers/2206.00364). "
     "Not for Kandinsky 3.",
 )
+SCHEDULE = Option(
+    "schedule",
+    str,
+    "The steps of flow matching. `diffusers`: as its class spreads them, shifted twice, so that "
+    "the last step changes next to nothing. `reference`: as the models' own code does, from 1 to "
+    "1/steps, shifted once; another picture where there are few steps. null: `diffusers`.",
+    choices=_words("diffusers", "reference"),
+    in_timesteps=True,
+)
+SHIFT = Option(
+    "shift",
+    float,
+    "How much longer flow matching stays at high noise. null: as published.",
+    0.01,
+    100,
+)
+FLOW_SHIFT = Option("flow_shift", float, "The same as `shift`.", 0.01, 100)
 LCM_LENGTH = Option(
     "original_inference_steps",
     int,
@@ -226,6 +245,21 @@ ROWS = (
         (LCM_LENGTH, *CLIPPING, *THRESHOLDING),
         schedule=OwnSchedule("LCM", LCM_LENGTH.name, 50, 4),
         title="LCM",
+    ),
+    Scheduler(
+        "flow_euler",
+        "FlowMatchEulerDiscreteScheduler",
+        (SCHEDULE, SHIFT),
+        flow=True,
+        title="Euler (flow matching)",
+    ),
+    # Without `algorithm_type`: the pipelines of Kandinsky 5 hand no generator to a step.
+    Scheduler(
+        "flow_dpmpp_2m",
+        "DPMSolverMultistepScheduler",
+        (ORDER, FLOW_SHIFT),
+        flow=True,
+        title="DPM++ 2M (flow matching)",
     ),
 )
 

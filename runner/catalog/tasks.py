@@ -35,6 +35,7 @@ class Task:
         mixes: `interpolate.items` replace the prompt, and at least two are required.
         tells_one: the negative prompt always goes to only one of prior and decoder, so
             `negative_prompt_for` has no meaning.
+        shows_picture: the text encoder sees the picture too.
         refusal: why a version that has no checkpoints for it cannot do it; {version}: its title.
     """
 
@@ -47,6 +48,7 @@ class Task:
     combined: bool = False
     mixes: bool = False
     tells_one: bool = False
+    shows_picture: bool = False
     refusal: str = "no model of Kandinsky {version} does it"
 
 
@@ -83,6 +85,13 @@ ROWS = (
         uses_prior_strength=True,
         tells_one=True,
         refusal=NO_CONTROLNET,
+    ),
+    Task(
+        "edit",
+        takes=("image",),
+        needs=("image",),
+        shows_picture=True,
+        refusal="a model that edits by instruction was published for Kandinsky 5 alone",
     ),
 )
 

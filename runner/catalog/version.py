@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from runner.catalog.checkpoint import Checkpoint
@@ -77,9 +77,13 @@ class Version:
         title: its name for display, after "Kandinsky".
         tasks: for each task that it can do, the checkpoints by role ("depth", "prior", "text",
             "decoder"), in the order in which they are needed.
+        variants: for each published variant of its models, the tasks; {}: there is one.
         refusals: why it cannot do a task, where it is another reason than the task's own.
+        in_small_family: whether the small family has it.
         clip: the default CLIP for metrics of its pictures.
         native_size: pixels, where the weights themselves do not tell.
+        sizes: (width, height) of the pictures that it was published for; (): any within the next
+            two bounds. Others are drawn where `any_size` says so.
         size_multiple: 8 pixels a latent, and the UNet halves latents three times. diffusers
             silently rounds other sizes (downscale_height_and_width), or ends in an error.
         max_size: pixels.
@@ -90,6 +94,16 @@ class Version:
         unfit_options: values of scheduler options that give wrong pictures.
         text_stage: the stage that encodes texts where there is no prior. Its tensors have the
             names of the decoder's arguments.
+        text_templates: task -> name -> what is read around a text, and how many of its tokens
+            before the text are not handed on; the first is the default. {}: texts are read as
+            they are.
+        picture_tokens: tokens of a picture that the text encoder reads, at most.
+        cleaned_with: packages that change a text before it is read, where they are installed.
+        special_texts: a regular expression of what a text may not hold, as it is obeyed; "": none.
+        dispatched: attention of its denoiser is computed by diffusers' dispatcher, not by a class
+            of processors for each backend.
+        doubted_precisions: precision -> what to know of it.
+        always_corrected: why there is no `corrections=off`; "": there is.
         decoder_reads_prompt: the decoder also takes the texts, beside the prior's embedding.
         guidance_added: the number that its pipelines add to a guidance scale above 1.
         batch_shares: inputs, beside pictures, that all images of one decoder call have in common,
@@ -114,7 +128,10 @@ class Version:
     tasks: Mapping[str, Mapping[str, Checkpoint]]
     clip: Checkpoint
     native_size: int
+    variants: Mapping[str, Mapping[str, Mapping[str, Checkpoint]]] = field(default_factory=dict)
+    in_small_family: bool = True
     refusals: Mapping[str, str] = field(default_factory=dict)
+    sizes: tuple[tuple[int, int], ...] = ()
     size_multiple: int = 64
     max_size: int = 4096
     max_steps: int = 1000
@@ -122,6 +139,13 @@ class Version:
     schedulers: tuple[str, ...] | None = None
     unfit_options: tuple[UnfitOption, ...] = ()
     text_stage: str = "encode_text"
+    text_templates: Mapping[str, Mapping[str, tuple[str, int]]] = field(default_factory=dict)
+    picture_tokens: int = 0
+    cleaned_with: tuple[str, ...] = ()
+    special_texts: str = ""
+    dispatched: bool = False
+    doubted_precisions: Mapping[str, str] = field(default_factory=dict)
+    always_corrected: str = ""
     decoder_reads_prompt: bool = False
     guidance_added: int = 0
     batch_shares: Mapping[str, str] = field(default_factory=dict)
@@ -138,6 +162,10 @@ class Version:
     def has_prior(self) -> bool:
         """Whether texts become an image embedding first. Without a prior, one stage draws noise."""
         return any(PRIOR in roles for roles in self.tasks.values())
+
+    def of_variant(self, variant: str | None) -> Version:
+        """The version with the checkpoints of a variant; None: of the first."""
+        return self if variant is None else replace(self, tasks=self.variants[variant])
 
     @property
     def denoiser(self) -> str:

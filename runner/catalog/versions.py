@@ -10,12 +10,14 @@ from runner.catalog.kandinsky2_0 import KANDINSKY2_0
 from runner.catalog.kandinsky2_1 import KANDINSKY2_1
 from runner.catalog.kandinsky2_2 import KANDINSKY2_2
 from runner.catalog.kandinsky3 import KANDINSKY3
+from runner.catalog.kandinsky5 import KANDINSKY5
 from runner.catalog.tasks import TASKS, Task
 from runner.catalog.version import DECODER, Version
 from runner.errors import ConfigError
 
 VERSIONS: Mapping[str, Version] = {
-    version.name: version for version in (KANDINSKY2_0, KANDINSKY2_1, KANDINSKY2_2, KANDINSKY3)
+    version.name: version
+    for version in (KANDINSKY2_0, KANDINSKY2_1, KANDINSKY2_2, KANDINSKY3, KANDINSKY5)
 }
 """Versions by name, in display order."""
 
@@ -23,6 +25,9 @@ WITHOUT_PRIOR = " and ".join(
     version.title for version in VERSIONS.values() if not version.has_prior
 )
 """Those that encode texts in a stage of their own, in words."""
+
+OF_SIZES = " and ".join(version.title for version in VERSIONS.values() if version.sizes)
+"""Those that were published for some sizes alone, in words."""
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,16 @@ def row_named(key: str, name: str, table: Mapping[str, RowType]) -> RowType:
     return table[name]
 
 
+def version_of_variant(version: Version, variant: str | None) -> Version:
+    """The version with the models of a variant. Raises ConfigError where there is none."""
+    if variant is not None and variant not in version.variants:
+        raise ConfigError(
+            "model.variant", variant, f"Kandinsky {version.title} has no such models",
+            tuple(version.variants) or "null: there is one of each",
+        )  # fmt: skip
+    return version.of_variant(variant)
+
+
 def _check_word(key: str, word: str, known: Collection[str]) -> None:
     if word not in known:
         listed = ", ".join(known)

@@ -63,6 +63,14 @@ class WeightsSource(Choice):
     random = "random"
 
 
+class EditTemplate(Choice):
+    """What Qwen reads around an instruction."""
+
+    published = "published"
+    whole = "whole"
+    diffusers = "diffusers"
+
+
 class RandomSize(Choice):
     """How large the models of random weights are."""
 

@@ -30,6 +30,9 @@ STEPS = "a whole number, {} to 1000"
 T = TypeVar("T")
 
 GUIDANCE = "a number from 0"
+VARIANTS = "; ".join(
+    f"{', '.join(row.variants)} for {name}" for name, row in VERSIONS.items() if row.variants
+)
 
 
 @dataclass
@@ -83,7 +86,16 @@ class ModelConfig:
     version: str = key(
         "kandinsky2_2", "The version; each option sets it.", takes=", ".join(VERSIONS)
     )
+    variant: str | None = key(
+        None,
+        "Which of a version's published models. `sft`: fine-tuned on chosen pictures; `pretrain`: "
+        "before that. null: the version has one.",
+        takes=VARIANTS,
+    )
     steps: StageDefaults = key(StageDefaults, "Numbers of steps that suit the model.")
+    guidance: float = key(
+        4.0, "Default of `decoder.guidance_scale` with published weights.", takes=GUIDANCE
+    )
     mini_guidance: float = key(
         2.0, "Default of `decoder.guidance_scale` with `weights=mini`.", takes=GUIDANCE
     )

@@ -14,7 +14,6 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
 from runner.catalog.offload import OFFLOAD
-from runner.catalog.schedulers import NAMED, OPTIONS, RECORDED
 from runner.catalog.tasks import TASKS
 from runner.catalog.versions import VERSIONS
 from runner.config.checks import (
@@ -22,6 +21,7 @@ from runner.config.checks import (
     check_items,
     check_values,
     row_named,
+    version_of_variant,
 )
 from runner.config.keeping import apart, check_keep
 from runner.config.keys import expand_paths
@@ -35,6 +35,7 @@ from runner.config.measuring import (
 from runner.config.output_dir import check_output_dir, run_name
 from runner.config.overrides import INTERPOLATION
 from runner.config.prompts import check_images, check_text, prompts_of_config
+from runner.config.recorded import recorded
 from runner.config.run_config import RunConfig
 from runner.config.schema import Config
 from runner.config.seeds import seeds_of, with_drawn
@@ -46,17 +47,6 @@ from runner.system.credentials import strip_credentials, strip_override
 from runner.system.files import fit_name
 
 DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
-OF_THE_COMMAND = ("axes", "skip_invalid", "into", "workers_keep")
-"""Keys that say which cells there are, where they go and what stays, and nothing of a cell."""
-LATER_KEYS: Mapping[str, object] = {
-    "prompt_template": None,
-    "prompt_replace": None,
-    "graphs": "auto",
-    "channels_last": False,
-}
-"""Keys with their defaults, recorded where they have others: so what was recorded before them stays
-the same.
-"""
 LONGEST_EXPERIMENT = 500
 """Letters of an experiment's name that MLflow takes."""
 
@@ -171,7 +161,9 @@ def freeze(
 ) -> RunConfig:
     """Check the values of a config and freeze it; see `resolve`."""
     config = found.config
-    version = row_named("model.version", config.model.version, VERSIONS)
+    version = version_of_variant(
+        row_named("model.version", config.model.version, VERSIONS), config.model.variant
+    )
     task = row_named("task.name", config.task.name, TASKS)
     check_values(config, version, task)
     empty = config.negative_prompt == "" and not config.corrections
@@ -212,7 +204,7 @@ def freeze(
         "channels_last": check_channels_last(config.channels_last),
         "bench": check_bench(config),
         "output_dir": output_dir,
-        "composed": _recorded({**found.plain, "seeds": list(seeds)}, config.corrections),
+        "composed": recorded({**found.plain, "seeds": list(seeds)}, config.corrections),
         "flags": tuple(flags),
         "overrides": tuple(
             strip_override(one, config.tracking.uri) for one in with_drawn(overrides, seeds)
@@ -267,28 +259,6 @@ def _as_written(composed: DictConfig, key: str) -> object:
     for part in key.split("."):
         raw = raw.get(part) if isinstance(raw, dict) else None
     return raw
-
-
-def _recorded(plain: Mapping[str, Any], corrections: bool) -> Mapping[str, Any]:
-    """The composed config as it may be written down: without the credentials of an address, and
-    without what records did not always list: newer options that are not set, what weights say of
-    `scheduler=checkpoint`, `corrections=on`.
-    """
-    plain = {**plain, "corrections": False}  # also where a record says "off"
-    if corrections:
-        del plain["corrections"]
-    section, uri = plain["scheduler"], plain["tracking"]["uri"]
-    newer = OPTIONS.keys() - {option.name for option in RECORDED}
-    kept = {key: value for key, value in section.items() if key not in newer or value is not None}
-    left_out = {key for key, default in LATER_KEYS.items() if plain.get(key) == default}
-    plain = {k: value for k, value in plain.items() if k not in (*OF_THE_COMMAND, *left_out)}
-    plain["scheduler"] = kept
-    if section["name"] in NAMED:
-        kept = {key: value for key, value in plain["weights"].items() if key != "scheduler"}
-        plain = {**plain, "weights": kept}
-    if uri is None:
-        return plain
-    return {**plain, "tracking": {**plain["tracking"], "uri": strip_credentials(uri)}}
 
 
 def _check_address(uri: str | None) -> None:

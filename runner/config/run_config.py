@@ -16,6 +16,7 @@ from runner.catalog.tasks import Task
 from runner.catalog.version import Version
 from runner.config.choices import (
     CacheMode,
+    EditTemplate,
     Graphs,
     NegativeFor,
     Progress,
@@ -61,6 +62,7 @@ class RunConfig:
         objective: names of the numbers that a sweeper optimises.
         prompts: at least one; the empty text only for `task=interpolate` without a prompt.
         height, width: pixels, or None for the size that the weights were trained at.
+        any_size: draw sizes that the version was not published for.
         corrections: correct what diffusers does silently wrong.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         threads: CPU threads, or None to choose by the size of the model.
@@ -103,9 +105,11 @@ class RunConfig:
     seeding: Seeding
     height: int | None
     width: int | None
+    any_size: bool
     inputs: InputsConfig
     resize: Resize
     strength: float
+    edit_template: EditTemplate
     interpolate: tuple[InterpolateItem, ...]
     depth: CheckpointConfig
     prior: PriorConfig

@@ -14,7 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from runner.config.choices import NegativeFor, Progress, Resize, Retry, Seeding
+from runner.catalog.versions import OF_SIZES
+from runner.config.choices import EditTemplate, NegativeFor, Progress, Resize, Retry, Seeding
 from runner.config.groups import (
     AttentionConfig,
     CacheConfig,
@@ -38,7 +39,7 @@ from runner.config.sections import (
     PriorConfig,
 )
 
-PIXELS = "a multiple of 64, 64 to 4096"
+PIXELS = "a multiple of 64, 64 to 4096; for Kandinsky 5 of 16, to 2048"
 NAMES = "a name or a list of names"
 
 
@@ -157,6 +158,11 @@ class Config:
         None, "Height of the images. null: that of the weights' training.", takes=PIXELS
     )
     width: int | None = key(None, "Width of the images; null as for `height`.", takes=PIXELS)
+    any_size: bool = key(
+        False,
+        f"Draw other sizes than those that Kandinsky {OF_SIZES} was published for.",
+        identity=False,
+    )
     inputs: InputsConfig = key(InputsConfig, "Pictures to start from.")
     resize: Resize = key(
         Resize.cover,
@@ -168,6 +174,13 @@ class Config:
         "How far the result may go from `inputs.image`: 0.3 keeps most of it, 1 keeps nothing. For "
         "`task=img2img` and `task=controlnet_img2img`.",
         takes=STRENGTH,
+    )
+    edit_template: EditTemplate = key(
+        EditTemplate.published,
+        "What the text encoder of `task=edit` reads around the instruction. `published`: as in the "
+        "code that the weights were published with, where the instruction's first 3 tokens are "
+        "lost; `diffusers`: as in diffusers 0.42, where the first 5 are; `whole`: the same, and "
+        "none are. Which draws best is not known.",
     )
     interpolate: InterpolateConfig = key(InterpolateConfig, "Settings of `task=interpolate`.")
     depth: DepthConfig = key(

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from runner.catalog.attention import ATTENTION, LAYERS, Attention, Layer
+from runner.catalog.attention import ATTENTION, DISPATCHED, LAYERS, Attention, Layer
 from runner.errors import StageError
 
 ATTENDING = ("set_processor", "to_q", "to_query", "to_qkv")
@@ -46,6 +46,21 @@ def attention_layers(module: Any) -> list[tuple[Any, Layer]]:
     return found
 
 
+def name_of(processor: Any) -> str:
+    """A processor's class; of one that asks the dispatcher, with the backend that it asks for."""
+    backend = getattr(processor, "_attention_backend", None)
+    name = type(processor).__name__
+    return name if backend is None else f"{name}({getattr(backend, 'value', backend)})"
+
+
+def names_of(row: Attention) -> set[str]:
+    """The names by `name_of` that a backend's processors may have."""
+    return {
+        f"{name}({row.dispatched})" if kind is DISPATCHED else name
+        for kind, name in row.processors.items()
+    }
+
+
 def _is_of(layer: Any, kind: Layer) -> bool:
     classes = ((cls.__module__, cls.__name__) for cls in type(layer).__mro__)
     return (kind.module, kind.cls) in classes and (
@@ -66,7 +81,24 @@ def _processor(backend: Attention, layer: Any, kind: Layer, slice_size: int | No
     processor = getattr(importlib.import_module(kind.module), backend.processors[kind])
     if kind in backend.sliced:
         return processor(min(slice_size or max(layer.heads // 2, 1), layer.heads))
-    return processor()
+    return _asking(processor(), backend) if kind is DISPATCHED else processor()
+
+
+def _asking(processor: Any, backend: Attention) -> Any:
+    """The processor, which asks the dispatcher for the backend.
+
+    `set_attention_backend` of diffusers would do the same, and also make it the default of all
+    pipelines of the process, which nothing undoes.
+    """
+    from diffusers.models import attention_dispatch
+
+    asked = attention_dispatch.AttentionBackendName(backend.dispatched)
+    try:
+        attention_dispatch._check_attention_backend_requirements(asked)
+    except (ImportError, RuntimeError) as error:
+        raise StageError(f"attention={backend.name}: {error}") from error
+    processor._attention_backend = asked
+    return processor
 
 
 def is_module(component: Any) -> bool:

@@ -100,10 +100,10 @@ class Pipelines:
     def evict_except(self, specs: Collection[PipelineSpec]) -> None:
         """Unload all pipelines but these: a 10B text encoder is freed before the UNet is loaded."""
         bases = {spec.base for spec in specs}
-        for spec, base in self._bases.items():
-            if spec not in bases:
-                drop_graphs(base)
-                self._graphs_told.pop(spec, None)
+        for spec in self._bases.keys() - bases:
+            # No name for the pipeline here: it would still be there while memory is freed.
+            drop_graphs(self._bases[spec])
+            self._graphs_told.pop(spec, None)
         dropped = [spec for spec in self._live if spec not in specs]
         self._live = {spec: live for spec, live in self._live.items() if spec in specs}
         self._bases = {spec: base for spec, base in self._bases.items() if spec in bases}

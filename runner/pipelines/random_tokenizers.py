@@ -50,11 +50,41 @@ def t5_tokenizer(vocabulary: int, **told: Any) -> Any:
     return T5Tokenizer(vocab=_scored(pieces), extra_ids=extra, **told)
 
 
+def qwen_processor(vocabulary: int, **told: Any) -> Any:
+    """Byte pairs of Qwen2.5-VL's processor: two or three letters are a token. The marks are last,
+    with the ids that its model knows them by.
+    """
+    from transformers import Qwen2Tokenizer, Qwen2VLImageProcessorPil
+
+    from runner.kandinsky5.processor import PicturesAndText
+
+    merges = list(product(ascii_lowercase, ascii_lowercase))
+    merges += product(map("".join, merges), ascii_lowercase)
+    known = [*_letters_of_bytes(), *(one + other for one, other in merges)]
+    tokens = _filled_up(known, vocabulary - len(QWEN_MARKS))
+    ids = {token: number for number, token in enumerate(tokens)}
+    end, *marks = QWEN_MARKS
+    tokenizer = Qwen2Tokenizer(
+        vocab=ids, merges=merges, eos_token=end, pad_token=end, unk_token=end,
+        additional_special_tokens=marks, **told,
+    )  # fmt: skip
+    return PicturesAndText(Qwen2VLImageProcessorPil(), tokenizer)
+
+
+QWEN_MARKS = (
+    *(f"<|{name}|>" for name in ("endoftext", "im_start", "im_end")),
+    *(f"<|{name}_{at}|>" for name in ("object_ref", "box", "quad", "vision")
+      for at in ("start", "end")),
+    *(f"<|{name}_pad|>" for name in ("vision", "image", "video")),
+)  # fmt: skip
+"""In the order of their ids, which begin at 151643 in Qwen2.5-VL."""
+
 TOKENIZERS = {
     "CLIPTokenizer": clip_tokenizer,
     "XLMRobertaTokenizer": xlm_roberta_tokenizer,
     "XLMRobertaTokenizerFast": xlm_roberta_tokenizer,
     "T5Tokenizer": t5_tokenizer,
+    "Qwen2VLProcessor": qwen_processor,
 }
 """By their names in a model_index.json."""
 

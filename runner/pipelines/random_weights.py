@@ -117,7 +117,9 @@ class Maker:
     @torch.no_grad()
     def _fill(self, model: Any, seed: int) -> None:
         generator = torch.Generator(self._drawn).manual_seed(seed)
-        kept = self._checkpoint.keeps_float32 if self._dtype is torch.float16 else ()
+        named = str(self._dtype).removeprefix("torch.")
+        keeps = named in self._checkpoint.keeps_float32_at
+        kept = self._checkpoint.keeps_float32 if keeps else ()
         made: dict[int, nn.Parameter] = {}  # of tied parameters, each is seen more than once
         for path, module in model.named_modules():
             for key, empty in list(module.named_parameters(recurse=False)):

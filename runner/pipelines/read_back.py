@@ -12,7 +12,7 @@ from runner.catalog.offload import Offload
 from runner.errors import StageError
 from runner.graph.node import PipelineSpec
 from runner.pipelines import compilation, offload
-from runner.pipelines.attention import attention_layers, is_module
+from runner.pipelines.attention import attention_layers, is_module, name_of, names_of
 from runner.pipelines.scheduler_swap import scheduler_settings
 
 
@@ -44,7 +44,7 @@ def read_back(pipeline: Any) -> dict[str, Any]:
         "execution_device": str(pipeline._execution_device),
         "accelerator": _accelerator(torch.device(pipeline._execution_device)),
         "attention": {
-            name: dict(Counter(type(layer.processor).__name__ for layer, _ in layers))
+            name: dict(Counter(name_of(layer.processor) for layer, _ in layers))
             for name, m in modules.items()
             if (layers := attention_layers(m))
         },
@@ -55,7 +55,7 @@ def read_back(pipeline: Any) -> dict[str, Any]:
 
 def check(spec: PipelineSpec, pipeline: Any, mode: Offload, found: dict[str, Any]) -> None:
     """Raises StageError where a setting read back differs from the requested one."""
-    expected = set(ATTENTION[spec.attention].processors.values())
+    expected = names_of(ATTENTION[spec.attention])
     for name, classes in found["attention"].items():
         if wrong := set(classes) - expected:
             raise StageError(f"attention={spec.attention}: {name} uses {', '.join(sorted(wrong))}")

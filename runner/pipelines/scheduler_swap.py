@@ -11,6 +11,7 @@ from runner.catalog.scheduler_config import changes, listed_in, swapped
 from runner.catalog.schedulers import OPTIONS, SCHEDULERS
 from runner.errors import StageError
 from runner.graph.node import SchedulerSpec
+from runner.pipelines.flow_schedule import SCHEDULE, schedule_of, set_schedule
 
 LEARNED_VARIANCE = ("learned", "learned_range")
 
@@ -21,6 +22,10 @@ TRAINED = (
     "prediction_type",
 )  # fmt: skip
 """Settings that the weights were trained with: every swap keeps them."""
+
+UNREPEATABLE = ("stochastic_sampling", "use_dynamic_shifting")
+"""Settings of schedulers for flow matching that need what no pipeline of Kandinsky hands on: a
+generator, without which seeds mean nothing, and a shift for each size."""
 
 
 def swap_scheduler(own: Any, spec: SchedulerSpec) -> Any:
@@ -47,11 +52,13 @@ def swap_scheduler(own: Any, spec: SchedulerSpec) -> Any:
         row.diffusers, _taken(scheduler_class), type(own).__name__, listed_in(settings), settings
     )
     options = dict(spec.options)
-    in_config = {name: value for name, value in options.items() if name not in STEP_OPTIONS}
+    outside = (*STEP_OPTIONS, SCHEDULE)
+    in_config = {name: value for name, value in options.items() if name not in outside}
     scheduler = scheduler_class.from_config({**config, **in_config})
     in_step = {name: value for name, value in options.items() if name in STEP_OPTIONS}
     if in_step:
         scheduler.step = functools.partial(scheduler.step, **in_step)
+    set_schedule(scheduler, options.get(SCHEDULE))
     _check(own, scheduler, spec)
     return scheduler
 
@@ -67,12 +74,12 @@ def scheduler_changes(own: Any, used: Any) -> list[dict[str, Any]]:
 
 
 def scheduler_settings(scheduler: Any) -> dict[str, Any]:
-    """A live scheduler's settings: its config, and the arguments bound to its `step`."""
+    """A live scheduler's settings: its config, and what its methods are told besides."""
     settings = {
         key: value for key, value in sorted(scheduler.config.items()) if not key.startswith("_")
     }
     bound = scheduler.step.keywords if isinstance(scheduler.step, functools.partial) else {}
-    return {**settings, **bound}
+    return {**settings, **bound, **schedule_of(scheduler)}
 
 
 def _check(own: Any, scheduler: Any, spec: SchedulerSpec) -> None:
@@ -82,7 +89,7 @@ def _check(own: Any, scheduler: Any, spec: SchedulerSpec) -> None:
     read_back = {
         key: value
         for key, value in scheduler_settings(scheduler).items()
-        if key in taken or (key in STEP_OPTIONS and key in stepped)
+        if key in taken or key == SCHEDULE or (key in STEP_OPTIONS and key in stepped)
     }
     for name in TRAINED:
         if name in own.config and read_back.get(name) != own.config[name]:
@@ -93,6 +100,9 @@ def _check(own: Any, scheduler: Any, spec: SchedulerSpec) -> None:
     for name, value in spec.options:
         if name not in read_back or read_back[name] != value:
             raise StageError(f"scheduler={spec.name}: {name}={value!r} had no effect")
+    for name in UNREPEATABLE:
+        if scheduler.config.get(name):
+            raise StageError(f"scheduler={spec.name}: {name} of the checkpoint cannot be used")
     variance = scheduler.config.get("variance_type")
     if not SCHEDULERS[spec.name].keeps_variance and variance in LEARNED_VARIANCE:
         raise StageError(f"scheduler={spec.name}: cannot use variance_type={variance!r}")

@@ -19,6 +19,7 @@ from runner.config.checks import check_inputs
 from runner.config.choices import (
     CompileMode,
     NegativeFor,
+    Precision,
 )
 from runner.config.run_config import RunConfig
 from runner.errors import ConfigError
@@ -28,8 +29,9 @@ from runner.planning.graphs import check_graphs_possible
 from runner.planning.metrics import FindMetric, add_models, check_smallest, find_metrics
 from runner.planning.pictures import check_pictures, check_repainted, localize_pictures
 from runner.planning.scheduling import setting
-from runner.planning.sizes import check_size
+from runner.planning.sizes import check_published_size, check_size
 from runner.planning.tracking import check_tracking
+from runner.planning.version_checks import check_version
 from runner.system.machine import is_installed
 from runner.weights.find import FoundWeights
 from runner.weights.found import FoundCheckpoint
@@ -83,6 +85,7 @@ def check_config(
     """
     check_tracking(run, check_place)
     row = row_of(run.version, run.task)
+    check_version(run)
     device = settle_device(run.device)
     check_inputs(run.inputs, run.interpolate, run.task)
     _check_scheduler(run)
@@ -116,6 +119,7 @@ def check_with_weights(asked: CheckedConfig, weights: FoundWeights) -> tuple[int
     if run.corrections:
         check_size("height", height, asked.row)
         check_size("width", width, asked.row)
+        check_published_size(run, height, width)
     else:
         height, width = size_in_diffusers(run, asked.row, asked.pictures, height, width)
     check_repainted(run, asked.pictures, (width, height))
@@ -200,10 +204,22 @@ def compile_problem(device: str) -> str | None:
 
 
 def _check_attention(run: RunConfig, device: str) -> None:
-    backend = ATTENTION[run.attention.backend]
-    if problem := attention_problem(backend, device):
-        others = [b.name for b in ATTENTION.values() if attention_problem(b, device) is None]
+    backend, dispatched = ATTENTION[run.attention.backend], run.version.dispatched
+    problem = attention_problem(backend, device)
+    if problem is None and not backend.computes(dispatched=dispatched):
+        problem = f"has no way to compute the layers of Kandinsky {run.version.title}"
+    if problem is not None:
+        others = [
+            b.name
+            for b in ATTENTION.values()
+            if b.computes(dispatched=dispatched) and attention_problem(b, device) is None
+        ]
         raise ConfigError("attention", backend.name, problem, others)
+    if backend.halves and run.precision.decoder is Precision.fp32:
+        raise ConfigError(
+            "attention", backend.name, "computes in half precision alone, and precision is fp32",
+            "precision=bf16; or attention=sdpa",
+        )  # fmt: skip
 
 
 def _check_offload(run: RunConfig, device: str) -> None:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from runner.catalog.version import Fault
 from runner.config.choices import NegativeFor, Seeding
 from runner.graph.node import Node, Plain
-from runner.graph.stage_table import AWAY_FROM, BATCHED_PARAM, GENERATOR, UNCORRECTED
+from runner.graph.stage_table import AWAY_FROM, BATCHED, BATCHED_PARAM, GENERATOR, UNCORRECTED
 from runner.planning.node_maker import NodeMaker
 from runner.planning.request import ImageRequest
+from runner.system.machine import versions
 from runner.system.text import shorten
 
 if TYPE_CHECKING:
@@ -125,8 +126,12 @@ class NodeFactory(NodeMaker):
         label = f"{shorten(' + '.join(shares))} · seed {image.seed}"
         return self._node("interpolate", {"weights": weights}, None, label, parts)
 
-    def encode_text(self, image: ImageRequest) -> Node:
-        """The hidden states of prompt and negative prompt, for versions without a prior."""
+    def encode_text(self, image: ImageRequest, picture: Node | None = None) -> Node:
+        """The hidden states of prompt and negative prompt, for versions without a prior.
+
+        Args:
+            picture: what the encoder is shown beside each text.
+        """
         run = self.run
         # Without guidance it is not used, and must not lengthen the prompt's states.
         is_guided = run.decoder.guidance_scale > UNGUIDED
@@ -135,10 +140,20 @@ class NodeFactory(NodeMaker):
             "negative_prompt": run.negative_prompt if is_guided else None,
             **self._uncorrected(Fault.texts_filled_up),
         }
-        if UNCORRECTED not in params:
-            params |= self._batched()
+        if (templates := run.version.text_templates.get(run.task.name)) is not None:
+            told = templates.get(run.edit_template.name) if run.task.shows_picture else None
+            template, tokens = told or next(iter(templates.values()))
+            params |= {
+                "template": template,
+                "template_tokens": tokens,
+                "most_tokens": self.weights.checkpoints["text"].checkpoint.tokens[0].most,
+                "packages": dict(versions(run.version.cleaned_with)),
+            }
         stage = run.version.text_stage
-        return self._node(stage, params, self._pipeline("text"), shorten(image.prompt))
+        if UNCORRECTED not in params and stage in BATCHED:
+            params |= self._batched()
+        shown = {"image": picture} if picture is not None else {}
+        return self._node(stage, params, self._pipeline("text"), shorten(image.prompt), shown)
 
     def picture(self, image: ImageRequest, name: str) -> Node:
         """A picture of `inputs`, as the pipelines get it."""

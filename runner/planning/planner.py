@@ -214,7 +214,8 @@ class Planner:
     def _find_weights(
         self, run: RunConfig, row: Row, roles: Sequence[str], metrics: Sequence[FoundMetric]
     ) -> FoundWeights:
-        cell = row.version.name, row.task.name
+        repos = [checkpoint.repo for checkpoint in row.checkpoints.values()]
+        cell = row.version.name, row.task.name, repos  # variants of a version have others
         precisions = {role: precision_of(run, role) for role in roles}
         judges = asked_judges(run, metrics)
         told = [(judge.role, sorted(judge.places.items())) for judge in judges]

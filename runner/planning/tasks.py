@@ -82,10 +82,16 @@ def controlnet_img2img(nodes: NodeFactory, image: ImageRequest) -> Node:
     return nodes.decode(image, **inputs)
 
 
+def edit(nodes: NodeFactory, image: ImageRequest) -> Node:
+    """The decoder draws from noise; it and the text encoder see the same cut of the picture."""
+    picture = nodes.fitted_picture(image, "image")
+    return nodes.decode(image, text=nodes.encode_text(image, picture), image=picture)
+
+
 Builder = Callable[[NodeFactory, ImageRequest], Node]
 
 TASKS: Mapping[str, Builder] = {
     build.__name__: build
-    for build in (text2img, img2img, inpaint, interpolate, controlnet, controlnet_img2img)
+    for build in (text2img, img2img, inpaint, interpolate, controlnet, controlnet_img2img, edit)
 }
 """By task name. A function serves all versions: `NodeFactory.texts` handles their differences."""

@@ -133,11 +133,14 @@ def _tasks(has: Callable[[Task], bool]) -> str:
 
 
 WITH_PRIOR = " or ".join(f"model={v.name}" for v in VERSIONS.values() if v.has_prior)
+WITH_SIZES = " or ".join(f"model={v.name}" for v in VERSIONS.values() if v.sizes)
 TELL_BOTH = " or ".join(f"task={t.name}" for t in TASKS.values() if not t.tells_one)
 BY_PRIOR_STRENGTH = _tasks(lambda task: task.uses_prior_strength)
 
 USES = (
     Use("strength", lambda run: run.task.uses_strength, _tasks(lambda task: task.uses_strength)),
+    Use("edit_template", lambda run: run.task.shows_picture,
+        _tasks(lambda task: task.shows_picture)),
     Use("resize", _resizes, "a picture in inputs"),
     Use("seeding", lambda run: run.version.has_prior, WITH_PRIOR),
     Use("negative_prompt_for", _has_told,
@@ -159,6 +162,7 @@ USES = (
         Use(f"weights.prior.{name}", lambda run: run.version.has_prior, WITH_PRIOR)
         for name in ("repo", "revision", "variant")
     ),
+    Use("any_size", lambda run: bool(run.version.sizes), WITH_SIZES),
     Use("warmup", lambda run: run.bench is not None, "bench=true"),
     Use("repeats", lambda run: run.bench is not None, "bench=true"),
 )  # fmt: skip

@@ -161,6 +161,11 @@ def _notes(run: RunConfig, device: str) -> list[str]:
     halves = {p.name for p in vars(run.precision).values()} - {"fp32"}
     if halves and device == "cpu":
         notes.append("half precision on a CPU is slow and its pictures differ from fp32")
+    notes += [
+        f"precision={name}: Kandinsky {version.title} {what}"
+        for name, what in version.doubted_precisions.items()
+        if name in {run.precision.text.name, run.precision.decoder.name}
+    ]
     added = version.guidance_added
     if added and scale > 1 and not run.corrections:
         notes.append(

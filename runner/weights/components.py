@@ -40,6 +40,8 @@ SENTENCEPIECE = (("tokenizer.json",), ("sentencepiece.bpe.model",), ("spiece.mod
 KINDS = (
     Kind("Scheduler", "scheduler_config.json"),
     Kind("CLIPTokenizer", "tokenizer_config.json", BYTE_PAIRS),
+    Kind("Qwen2VLProcessor", "tokenizer_config.json", BYTE_PAIRS),
+    Kind("Qwen2_5_VLProcessor", "tokenizer_config.json", BYTE_PAIRS),
     Kind("Tokenizer", "tokenizer_config.json", SENTENCEPIECE),
     Kind("ImageProcessor", "preprocessor_config.json"),
     Kind("FeatureExtractor", "preprocessor_config.json"),

@@ -106,7 +106,7 @@ class FoundCheckpoint:
         return footprint(
             self.checked.sizes,
             precision.bytes,
-            keeps=precision is Precision.fp16,
+            keeps=precision.value in self.checkpoint.keeps_float32_at,
             pixels=pixels,
             denoiser=self.checkpoint.denoiser,
             autoencoder=self.checkpoint.autoencoder,

@@ -36,10 +36,10 @@ def check_configs(path: Path, checkpoint: Checkpoint, key: str) -> None:
     """
     for trait in checkpoint.traits:
         file = path / config_name(trait.module)
-        said = read_json(file, key).get(trait.meaning) if file.is_file() else trait.size
-        if trait.axis is not None and said != trait.size:
+        said = read_json(file, key).get(trait.meaning) if file.is_file() else trait.in_config
+        if trait.axis is not None and said != trait.in_config:
             raise _another(key, path, f"{trait.meaning} of its {trait.module} is {said}, not "
-                           f"{trait.size}", checkpoint)  # fmt: skip
+                           f"{trait.in_config}", checkpoint)  # fmt: skip
     if checkpoint.layout is Layout.transformers and (path / "config.json").is_file():
         _check_architecture(path, checkpoint, read_json(path / "config.json", key), key)
 
@@ -53,12 +53,17 @@ def _problem(
     if trait.axis is None:
         return None
     own = shape[trait.axis] if trait.axis < len(shape) else None
+    if own != trait.size and trait.said is not None:
+        return (
+            f"{trait.meaning} of its {trait.module} is not {trait.said}: its {trait.tensor} reads "
+            f"{own} numbers, not {trait.size}"
+        )
     if own != trait.size:
         return f"{trait.meaning} of its {trait.module} is {own}, not {trait.size}"
     said = config.get(trait.meaning)
-    if said != own:
+    if said != trait.in_config:
         return (
-            f"{trait.meaning} of its {trait.module} is {own} in its weights, "
+            f"{trait.meaning} of its {trait.module} is {trait.in_config} in its weights, "
             f"and {said} in its config.json"
         )
     return None

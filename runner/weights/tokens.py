@@ -107,7 +107,7 @@ def read_tokenizer(files: Mapping[str, Path], told: Tokens) -> TextReader | None
             tokenizer, ends = read(files, told.folder)
             tokenizer.no_truncation()
             tokenizer.no_padding()
-            return TextReader(tokenizer, most, ends)
+            return TextReader(tokenizer, most, ends if told.ends is None else told.ends)
     return None
 
 

@@ -10,12 +10,13 @@ from helpers.cases import IMAGE, NEEDS
 from helpers.scheduler_cases import VALUES, beside, section, taker
 from runner.catalog.attention import ATTENTION
 from runner.catalog.offload import OFFLOAD
-from runner.catalog.schedulers import SCHEDULERS
+from runner.catalog.schedulers import NAMED
 from runner.catalog.tasks import TASKS
 from runner.catalog.versions import VERSIONS
 from runner.config.choices import (
     CacheMode,
     CompileMode,
+    EditTemplate,
     Graphs,
     NegativeFor,
     Precision,
@@ -31,7 +32,6 @@ from runner.config.groups import (
     CompileConfig,
     MetricConfig,
     PrecisionConfig,
-    SchedulerConfig,
     TrackingConfig,
 )
 from runner.config.run_config import Bench, InterpolateItem
@@ -44,9 +44,11 @@ BASES = {
     "hub": (HUB,),
     "2.1": (HUB, "model=kandinsky2_1"),
     "3": (HUB, "model=kandinsky3"),
+    "5": (HUB, "model=kandinsky5", "precision=bf16", "any_size=true"),
     "negative": (HUB, "negative_prompt=blue"),
     "negative 2.1": (HUB, "negative_prompt=blue", "model=kandinsky2_1"),
     **{task: (HUB, f"task={task}", *needed) for task, needed in NEEDS.items()},
+    "edit": (HUB, "model=kandinsky5", "task=edit", IMAGE, "any_size=true"),
     "box": (HUB, "task=inpaint", IMAGE, "inputs.mask_box=[48,48,80,80]"),
     "interpolate": (HUB, "task=interpolate", ITEMS),
     "interpolate 2.1": (HUB, "task=interpolate", ITEMS, "model=kandinsky2_1"),
@@ -60,21 +62,39 @@ TEXT, PICTURE = InterpolateItem("a", None, 0.5), InterpolateItem(None, "a.png", 
 
 DECIDES_PIXELS: dict[str, list[tuple[str, list[Any]]]] = {
     "device": [("mini", ["cpu"])],
-    "version": [("hub", [VERSIONS["kandinsky2_1"], VERSIONS["kandinsky3"]])],
+    "version": [
+        ("hub", [VERSIONS["kandinsky2_1"], VERSIONS["kandinsky3"], VERSIONS["kandinsky5"]]),
+        ("5", [VERSIONS["kandinsky5"].of_variant("pretrain")]),
+    ],
     "task": [("img2img", [TASKS["controlnet"], TASKS["controlnet_img2img"]])],
-    "scheduler": [("mini", [
-        # Not ddim, which is what `checkpoint` stands for with the small family.
-        *(section(name) for name in SCHEDULERS if name not in (SchedulerConfig().name, "ddim")),
-        *(
-            section(taker(option).name, **beside(option), **{option: value})
-            for option, values in VALUES.items()
-            for value in values
-        ),
-    ])],
-    "attention": [("mini", [
-        *(AttentionConfig(name) for name in ATTENTION if name != AttentionConfig().backend),
-        *(AttentionConfig(row.name, slice_size=1) for row in ATTENTION.values() if row.sliced),
-    ])],
+    "scheduler": [
+        (base, [
+            # Not ddim, which is what `checkpoint` stands for with the small family.
+            *(
+                section(row.name) for row in NAMED.values()
+                if row.flow is flow and row.name != "ddim"
+            ),
+            *(
+                section(taker(option).name, **beside(option), **{option: value})
+                for option, values in VALUES.items() if taker(option).flow is flow
+                for value in values
+            ),
+        ])
+        for base, flow in (("mini", False), ("5", True))
+    ],
+    "attention": [
+        (base, [
+            *(
+                AttentionConfig(row.name) for row in ATTENTION.values()
+                if row.computes(dispatched=dispatched) and row.name != AttentionConfig().backend
+            ),
+            *(
+                AttentionConfig(row.name, slice_size=1) for row in ATTENTION.values()
+                if row.sliced and row.computes(dispatched=dispatched)
+            ),
+        ])
+        for base, dispatched in (("mini", False), ("5", True))
+    ],
     "compile": [("mini", [
         CompileConfig(CompileMode.default),
         CompileConfig(CompileMode.reduce_overhead),
@@ -103,11 +123,12 @@ DECIDES_PIXELS: dict[str, list[tuple[str, list[Any]]]] = {
         (base, [False]) for base in ("negative", "negative 2.1", "3", "img2img", "inpaint", "box")
     ],
     "seeds": [(base, [(1,)]) for base in BASES],
-    "seeding": [(base, [Seeding.shared]) for base in BASES if base != "3"],
+    "seeding": [(base, [Seeding.shared]) for base in BASES if base not in ("3", "5", "edit")],
     "height": [(base, [64]) for base in BASES],
     "width": [(base, [64]) for base in BASES],
     "inputs": [
         ("img2img", [InputsConfig(image="b.png")]),
+        ("edit", [InputsConfig(image="b.png")]),
         ("inpaint", [
             InputsConfig(image="b.png", mask="mask.png"),
             InputsConfig(image="a.png", mask="white.png"),
@@ -122,6 +143,7 @@ DECIDES_PIXELS: dict[str, list[tuple[str, list[Any]]]] = {
         (base, [Resize.fit, Resize.stretch]) for base in ("img2img", "inpaint", "box", "controlnet")
     ],
     "strength": [(base, [0.5, 1.0]) for base in ("img2img", "controlnet_img2img")],
+    "edit_template": [("edit", [EditTemplate.whole, EditTemplate.diffusers])],
     "interpolate": [("interpolate", [
         (TEXT, TEXT),
         (replace(TEXT, text="b"), PICTURE),
@@ -147,6 +169,7 @@ DOES_NOT: dict[str, list[Any]] = {
     "cache_max_gb": [1.0, None],
     "metrics": [{"blank": MetricConfig("runner.metrics.pixels:blank")}],
     "baseline": [("scheduler=ddim",)],
+    "any_size": [True],
     "flags": [("--config-dir", "/elsewhere")],
     "objective": [("seconds",)],
     "batch_size": [1],

@@ -40,6 +40,7 @@ STUDIES = [
 """Sweeps by themselves."""
 SINGLE = [name for name in EXPERIMENTS if name not in STUDIES]
 
+K5 = ("model=kandinsky5", "weights=hub")
 NEEDS = {
     **{
         f"metrics={name}": ("task=img2img", "inputs.image=a.png", f"metrics.{name}.against=image")
@@ -66,6 +67,10 @@ NEEDS = {
         for name in ("pick_score", "hps_v2", "hps_v2_1", "image_reward", "aesthetic_score")
     },
     **{f"task={task}": needed for task, needed in cases.NEEDS.items()},
+    "model=kandinsky5": ("weights=hub",),
+    "task=edit": (*K5, *cases.NEEDS["edit"]),
+    **{f"scheduler={name}": K5 for name in ("flow_euler", "flow_dpmpp_2m")},
+    **{f"attention={name}": (*K5, "precision=bf16") for name in ("flash", "sage")},
 }  # fmt: skip
 """What an option cannot do without."""
 

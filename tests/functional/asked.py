@@ -47,6 +47,7 @@ SCHEDULERS = {
     "lcm": diffusers.LCMScheduler,
 }
 INPUTS = {
+    "edit": ("image",),
     "img2img": ("image",),
     "inpaint": ("image", "mask"),
     "controlnet": ("hint",),
@@ -83,6 +84,7 @@ class Ask:
             f"decoder.guidance_scale={scale}", f"strength={STRENGTH}",
             f"prior.strength={PRIOR_STRENGTH}", f"prior.negative_strength={NEGATIVE_STRENGTH}",
             *(f"inputs.{name}={pictures[name]}" for name in INPUTS.get(self.task, ())),
+            *(["any_size=true"] if self.version == "5" else []),
             *([f"interpolate.items={mixed}"] if self.task == "interpolate" else []),
         ]  # fmt: skip
 

@@ -86,6 +86,8 @@ def small(weights: Path | str, output_dir: Path, version: str, *overrides: str) 
     """Overrides of a small cell: one image of 64 px by three steps, on the CPU."""
     has_prior = versions.VERSIONS[version].has_prior
     steps = ["prior.num_inference_steps=3"] if has_prior else []
+    if versions.VERSIONS[version].sizes:
+        steps.append("any_size=true")
     return [
         f"model={version}", f"weights={weights}", f"output_dir={output_dir}", "device=cpu",
         "height=64", "width=64", "tracking=none", "decoder.num_inference_steps=3",

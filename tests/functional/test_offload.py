@@ -29,6 +29,8 @@ MODULES = {
     ("kandinsky2_2", "decode"): ["movq", "unet"],
     ("kandinsky3", "encode_text"): ["text_encoder"],
     ("kandinsky3", "decode"): ["movq", "unet"],
+    ("kandinsky5", "encode_qwen"): ["text_encoder", "text_encoder_2"],
+    ("kandinsky5", "decode"): ["transformer", "vae"],
 }
 
 Live = Callable[[str, str], Any]

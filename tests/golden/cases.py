@@ -1,7 +1,7 @@
 """The configs of the golden record, as they are typed after `kandinsky plan` and `kandinsky`.
 
-All take the small family that ships, whose bytes are fixed, and name files of `own/` by paths
-that are relative to the folder that they are run in.
+Nearly all take the small family that ships, whose bytes are fixed, and name files of `own/` by
+paths that are relative to the folder that they are run in.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ TEXT_AND_PICTURE = (
 )
 TWO_TEXTS = "interpolate.items=[{text: a red circle}, {text: a blue square, weight: 0.25}]"
 V21, V3 = "model=kandinsky2_1", "model=kandinsky3"
+V5 = ("model=kandinsky5", "weights=random", "weights.size=tiny")
+"""There is no small one."""
 OWN = "--config-dir=own"
 REAL = "{}.arguments.real=own/pictures"
 
@@ -40,6 +42,9 @@ TASKS: Mapping[str, Arguments] = {
     "2.1 interpolate": (V21, "task=interpolate", TEXT_AND_PICTURE, "prompt=a red circle"),
     "3 text2img": (V3,),
     "3 img2img": (V3, "task=img2img", CIRCLE),
+    "5 text2img": V5,
+    "5 text2img of the other variant": (*V5, "model.variant=pretrain", "any_size=true"),
+    "5 edit": (*V5, "task=edit", CIRCLE, "edit_template=whole"),
 }
 
 SCHEDULERS: Mapping[str, Arguments] = {

@@ -49,6 +49,7 @@ class Logged:
 def run(weights: Path, folder: Path, version: str, *overrides: str) -> Logged:
     """A small cell on the random checkpoints, logged to a store of its own."""
     steps = ["prior.num_inference_steps=3"] if VERSIONS[version].has_prior else []
+    steps += ["any_size=true"] if VERSIONS[version].sizes else []
     given = [
         f"model={version}", f"weights={weights}", f"output_dir={folder}", "height=64", "width=64",
         "decoder.num_inference_steps=3", "seeds=[3]", "prompt=a red circle", "cache=off",
@@ -63,7 +64,7 @@ def run(weights: Path, folder: Path, version: str, *overrides: str) -> Logged:
     with Image.open(folder / "latest" / manifest["images"][0]["file"]) as image:
         pixels = np.asarray(image, dtype=np.int16)
     # Loaded more than once after running out of memory: the last one drew the picture.
-    decoder = [one for one in loaded if "unet" in one["dtype"]][-1]
+    decoder = [one for one in loaded if VERSIONS[version].denoiser in one["dtype"]][-1]
     return Logged(pixels, decoder, data.metrics, data.tags)
 
 

@@ -22,6 +22,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     ),
     "controlnet": (IMAGE,),
     "controlnet_img2img": (IMAGE,),
+    "edit": (IMAGE,),
 }
 """The overrides that a task cannot do without."""
 
@@ -45,6 +46,7 @@ SHAPES = {
     "interpolate": f"decode(prior={MIX})",
     "controlnet": f"decode(hint={DEPTH}, {{texts}})",
     "controlnet_img2img": f"decode(hint={DEPTH}, image={READ}, prior={FROM_IMAGE})",
+    "edit": f"decode(image={READ}, text=encode_qwen(image={READ}))",
 }
 """The graph of a task with these overrides, as stage(input=stage(...)); {texts}: as the version
 reads them.
@@ -55,7 +57,14 @@ TEXTS = {
     "kandinsky2_1": "prior=prior()",
     "kandinsky2_2": "prior=prior()",
     "kandinsky3": "text=encode_text()",
+    "kandinsky5": "text=encode_qwen()",
 }
+
+SCHEDULER = {
+    version: next((name for name in row.schedulers or () if name != "checkpoint"), "ddim")
+    for version, row in VERSIONS.items()
+}
+"""One by name that each version may have."""
 
 CELLS = [
     (version, task) for version, row in VERSIONS.items() for task in TASKS if task in row.tasks

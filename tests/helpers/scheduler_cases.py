@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from runner.catalog.schedulers import OPTIONS, SCHEDULERS, Scheduler
+from runner.catalog.schedulers import NAMED, OPTIONS, SCHEDULERS, Scheduler
 from runner.config.groups import SchedulerConfig
 
 VALUES: dict[str, list[Any]] = {
@@ -25,8 +25,14 @@ VALUES: dict[str, list[Any]] = {
     "thresholding": [True, False],
     "dynamic_thresholding_ratio": [0.5, 0.9],
     "sample_max_value": [1.5, 2.0],
+    "schedule": ["diffusers", "reference"],
+    "shift": [2.0, 5.0],
+    "flow_shift": [2.0, 5.0],
 }
 """Some right ones, as the config names them; the first takes effect with every checkpoint."""
+
+FOR_NOISE = {name: row for name, row in NAMED.items() if not row.flow}
+"""Those that replace the scheduler of weights that were trained on noise levels."""
 
 Options = dict[str, Any]
 """Values by option."""
@@ -41,6 +47,12 @@ def beside(option: str) -> Options:
 def taker(option: str) -> Scheduler:
     """A scheduler that takes an option."""
     return next(row for row in SCHEDULERS.values() if option in row.option_names)
+
+
+def used_by(scheduler: Scheduler) -> tuple[str, ...]:
+    """A scheduler, with a model that it fits where the default does not."""
+    model = ("model=kandinsky5", "weights=hub") if scheduler.flow else ()
+    return (f"scheduler={scheduler.name}", *model)
 
 
 def written(options: Options) -> list[str]:
@@ -99,6 +111,8 @@ CHANGES: dict[str, list[tuple[Options, Options]]] = {
         ({"solver_order": 3}, {"solver_order": 3, "algorithm_type": "sde"}), *_THRESHOLDING,
     ],
     "lcm": [*_each("original_inference_steps", 20, 50), *_CLIPPING, *_THRESHOLDING],
+    "flow_euler": [*_each("schedule", "reference"), *_each("shift", 1.0, 5.0)],
+    "flow_dpmpp_2m": [*_each("solver_order", 1, 3), *_each("flow_shift", 1.0, 5.0)],
 }  # fmt: skip
 """By scheduler (before, after): options that differ in the last one of `after`. With few steps."""
 

@@ -21,6 +21,7 @@ from random_weights.files import (
 )
 from random_weights.filling import fill
 from random_weights.kandinsky2_0 import kandinsky_2_0, kandinsky_2_0_inpaint
+from random_weights.kandinsky5 import kandinsky_5_i2i, kandinsky_5_t2i
 from random_weights.tokenizers import CLIP_TOKENS, save_clip, save_t5, save_xlm_roberta
 
 DDPM_FOLDER = "ddpm_scheduler"
@@ -153,6 +154,8 @@ BUILDERS = (
     kandinsky_2_2_decoder_inpaint,
     kandinsky_2_2_controlnet_depth,
     kandinsky_3,
+    kandinsky_5_t2i,
+    kandinsky_5_i2i,
     dpt_large,
 )
 

@@ -30,8 +30,11 @@ CLASSES = {
     "kandinsky-2-2-controlnet-depth": "KandinskyV22ControlnetPipeline",
     "kandinsky-3": "Kandinsky3Pipeline",
 }
-OTHERS = ("dpt-large", "kandinsky-2-0", "kandinsky-2-0-inpaint")
-"""No pipelines of diffusers. Those of 2.0 have tests of their own."""
+OTHERS = (
+    "dpt-large", "kandinsky-2-0", "kandinsky-2-0-inpaint",
+    "Kandinsky-5.0-T2I-Lite-sft-Diffusers", "Kandinsky-5.0-I2I-Lite-sft-Diffusers",
+)  # fmt: skip
+"""No pipelines of diffusers, or with tests of their own."""
 PROMPT, OTHER, NEGATIVE = "a red circle on blue", "a yellow cat in a house", "low quality"
 
 

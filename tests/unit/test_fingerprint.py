@@ -19,7 +19,7 @@ Composed = Callable[..., RunConfig]
 
 CHANGEABLE = {
     "report", "resume", "into", "retry", "workers", "progress", "debug", "output_dir", "threads",
-    "axes", "skip_invalid",
+    "axes", "skip_invalid", "any_size", "graphs", "workers_keep",
 }  # fmt: skip
 
 

@@ -10,12 +10,12 @@ import pytest
 import torch
 from diffusers import DDIMScheduler, DDPMScheduler, FlowMatchEulerDiscreteScheduler
 
-from helpers.scheduler_cases import VALUES
+from helpers.scheduler_cases import FOR_NOISE, VALUES
 from runner.catalog.kandinsky2_1 import DECODER_2_1
 from runner.catalog.kandinsky2_2 import DECODER_2_2
 from runner.catalog.kandinsky3 import DECODER_3
 from runner.catalog.offload import OFFLOAD
-from runner.catalog.schedulers import NAMED, SCHEDULERS, Option, Scheduler
+from runner.catalog.schedulers import SCHEDULERS, Option, Scheduler
 from runner.catalog.versions import VERSIONS
 from runner.errors import StageError
 from runner.graph.node import PipelineSpec, SchedulerSpec
@@ -34,7 +34,7 @@ def own() -> Any:
     return DDPMScheduler.from_pretrained(MINI_DIR / DECODER_2_2.folder, subfolder="scheduler")
 
 
-@pytest.mark.parametrize("name", NAMED)
+@pytest.mark.parametrize("name", FOR_NOISE)
 def test_swap_keeps_what_the_weights_were_trained_with(own: Any, name: str) -> None:
     swapped = swap_scheduler(own, SchedulerSpec(name))
     assert type(swapped).__name__ == SCHEDULERS[name].diffusers
@@ -89,7 +89,7 @@ def test_the_catalogs_schedulers_all_have_their_class() -> None:
     assert named <= set(SCHEDULERS)
 
 
-@pytest.mark.parametrize("scheduler", NAMED.values(), ids=lambda row: row.name)
+@pytest.mark.parametrize("scheduler", FOR_NOISE.values(), ids=lambda row: row.name)
 @pytest.mark.parametrize("folder", [DECODER_2_1.folder, DECODER_2_2.folder, DECODER_3.folder])
 def test_every_option_of_every_scheduler_is_read_back(
     random_weights: Path, folder: str, scheduler: Scheduler

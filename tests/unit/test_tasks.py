@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from helpers.cases import CELLS, NEEDS, SHAPES, TEXTS
+from helpers.cases import CELLS, NEEDS, SCHEDULER, SHAPES, TEXTS
 from runner.catalog.tasks import TASKS
 from runner.catalog.versions import VERSIONS, row_of
 from runner.graph.node import Node
@@ -63,7 +63,7 @@ def stages(*plans: Plan) -> dict[str, int]:
 
 @pytest.mark.parametrize(("version", "task"), CELLS)
 def test_the_graph_of_each_cell(plan: Planner, version: str, task: str) -> None:
-    found = plan(version, task, "scheduler=ddim")
+    found = plan(version, task, f"scheduler={SCHEDULER[version]}")
     assert shape(only(found)) == SHAPES[task].format(texts=TEXTS[version])
     for node in found.graph:
         if node.pipeline is None:

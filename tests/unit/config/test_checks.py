@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from helpers.cases import INPUT_VALUES, NEEDS, TWO_TEXTS
-from helpers.scheduler_cases import VALUES, beside, taker, written
+from helpers.cases import CELLS, INPUT_VALUES, NEEDS, TWO_TEXTS
+from helpers.scheduler_cases import VALUES, beside, taker, used_by, written
 from runner.catalog.schedulers import OPTIONS, SCHEDULERS, Option, Scheduler
 from runner.catalog.tasks import TASKS, Task
 from runner.config.groups import SchedulerConfig
@@ -222,7 +222,7 @@ def test_every_option_has_its_cases_and_its_key() -> None:
 @pytest.mark.parametrize("scheduler", SCHEDULERS.values(), ids=lambda row: row.name)
 def test_options_of_another_scheduler_are_refused(plan: Compose, scheduler: Scheduler) -> None:
     for option, values in VALUES.items():
-        chosen = (f"scheduler={scheduler.name}", *written({option: values[0]}))
+        chosen = (*used_by(scheduler), *written({option: values[0]}))
         if option in scheduler.option_names:
             assert plan(*chosen, *written(beside(option)))
             continue
@@ -241,7 +241,8 @@ def test_options_of_another_scheduler_are_refused(plan: Compose, scheduler: Sche
 def test_ends_of_ranges(plan: Compose, option: Option) -> None:
     assert option.least is not None
     assert option.most is not None
-    others = [f"scheduler={taker(option.name).name}", *written(beside(option.name))]
+    by = taker(option.name)
+    others = [*used_by(by), *written(beside(option.name))]
     for inside in (option.least, option.most):
         number = option.kind(inside)
         assert plan(*others, "decoder.num_inference_steps=1", *written({option.name: number}))
@@ -285,11 +286,13 @@ def test_every_input_is_known_to_a_task() -> None:
 @pytest.mark.parametrize("task", TASKS.values(), ids=lambda task: task.name)
 def test_inputs_of_another_task_are_refused(plan: Compose, task: Task) -> None:
     items = (FULL,) if task.mixes else ()
+    able = next(version for version, done in CELLS if done == task.name)
+    model = ("weights=hub", f"model={able}", f"task={task.name}")
     for name, value in INPUT_VALUES.items():
         if name in task.takes:
             continue
         with pytest.raises(ConfigError) as caught:
-            plan("weights=hub", f"task={task.name}", f"inputs.{name}={value}", *items)
+            plan(*model, f"inputs.{name}={value}", *items)
         message = str(caught.value)
         assert message.startswith(f"inputs.{name}="), message
         assert f": means nothing with task={task.name}\n" in message

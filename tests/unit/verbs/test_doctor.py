@@ -46,6 +46,9 @@ def answers(out: str) -> Iterator[tuple[str, bool]]:
             yield f"{block}={name}", answer == "yes"
 
 
+OF_5 = ("model=kandinsky5", "weights=hub", "precision=bf16")
+
+
 @pytest.mark.parametrize("xformers", [True, False])
 @pytest.mark.parametrize("device", ["cpu", "mps", "cuda"])
 def test_it_says_what_the_plan_does(
@@ -64,7 +67,9 @@ def test_it_says_what_the_plan_does(
     found = dict(answers(command("doctor").out))
     assert len(found) == len(ATTENTION) + len(OFFLOAD)
     for override, works in found.items():
-        run = composed(override)
+        backend = ATTENTION.get(override.removeprefix("attention="))
+        of_5 = backend is not None and not backend.computes(dispatched=False)
+        run = composed(override, *(OF_5 if of_5 else ()))
         if works:
             assert make_plan(run).device == device
         else:

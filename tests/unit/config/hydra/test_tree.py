@@ -47,6 +47,7 @@ def test_relative_folders_and_home(
         "path": "a b.v1",
         # A folder says nothing of steps, so the model does.
         "steps": {"prior": "${model.steps.prior}", "decoder": "${model.steps.decoder}"},
+        "guidance": {"prior": 4.0, "decoder": "${model.guidance}"},
     }
     assert source.load_config("weights/~/a b.v1").config["path"] == str(tmp_path / "a b.v1")
 
