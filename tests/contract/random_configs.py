@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 from hypothesis import strategies as st
 
 from helpers.cases import CELLS, REFUSED
-from helpers.scheduler_cases import VALUES, beside, written
+from helpers.scheduler_cases import FOR_NOISE, VALUES, beside, written
 from runner.catalog.attention import ATTENTION
 from runner.catalog.offload import OFFLOAD, Needs
-from runner.catalog.schedulers import OPTIONS, SCHEDULERS
+from runner.catalog.schedulers import CHECKPOINT, OPTIONS
 from runner.catalog.tasks import TASKS, Task
 from runner.catalog.version import Version
 from runner.catalog.versions import VERSIONS
@@ -160,7 +160,7 @@ def _sampling(drawer: Drawer, version: Version) -> list[str]:
 
 def _scheduler(drawer: Drawer) -> list[str]:
     """A scheduler with some of its options, and what those need beside them."""
-    scheduler = drawer.any(list(SCHEDULERS.values()))
+    scheduler = drawer.any([CHECKPOINT, *FOR_NOISE.values()])
     taken = drawer.one("scheduler", [scheduler.option_names], [tuple(OPTIONS)])
     chosen = drawer.random.sample(taken, min(drawer.any(range(4)), len(taken)))
     values = {option: drawer.any(VALUES[option]) for option in chosen}

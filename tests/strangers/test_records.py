@@ -124,7 +124,7 @@ def test_every_key_is_either_drawn_or_not_taken() -> None:
         "tracking", "cache", "metrics", "name", "question", "baseline", "objective", "prompt",
         "prompt_file", "seeds", "workers", "bench", "warmup", "repeats", "output_dir", "progress",
         "report", "resume", "into", "retry", "debug", "axes", "skip_invalid",
-        "prompt_template", "prompt_replace",
+        "prompt_template", "prompt_replace", "workers_keep", "graphs",
     }  # fmt: skip
     assert set(Config.__dataclass_fields__) == not_taken | set(DRAWN)
 
