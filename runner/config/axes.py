@@ -21,7 +21,7 @@ from typing import Any, TypeAlias
 import yaml
 from omegaconf._utils import get_yaml_loader
 
-from runner.config.overrides import DEEPEST, NAME
+from runner.config.overrides import DEEPEST, NAME, is_within
 from runner.config.record_files import read_records
 from runner.config.templates import KEY as TEMPLATE
 from runner.config.templates import REPLACE, prompts_of_template, replacements
@@ -76,7 +76,7 @@ def is_said(key: str, said: Collection[str]) -> bool:
     own = key.lstrip("+").partition("@")[0]
     if own in PROMPTS and not PROMPTS.isdisjoint(said):
         return True
-    return any(own == one or own.startswith(f"{one}.") for one in said)
+    return is_within(own, said)
 
 
 def together(argument: str) -> list[Settings]:

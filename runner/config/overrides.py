@@ -113,6 +113,11 @@ def assigned(overrides: Iterable[str]) -> dict[str, str]:
     return {key: value for key, _, value in (text.partition("=") for text in overrides)}
 
 
+def is_within(key: str, said: Iterable[str]) -> bool:
+    """Whether a key, or the section or the group's option that it is in, is among those said."""
+    return any(key == one or key.startswith(f"{one}.") for one in said)
+
+
 def unquoted(text: str) -> str:
     """The text that an override's value is, which is in quotes: what `quoted` was given."""
     quote = text[0]

@@ -146,6 +146,8 @@ class _GraphRun:
             self._schedule(node, list(node.inputs.values()))
             return True
         is_idle = self._at_work.has_idle()  # first: a batch leaves something for every worker
+        if not (is_idle or self._at_work.takes_next(node, len(self._ready))):
+            return False  # nor a batch with it; this is asked with each message of a worker
         members = self._batching.fill(node, self._behind_first(), self._can_run)
         if not (is_idle or self._can_wait(members)):
             return False

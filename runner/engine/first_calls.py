@@ -90,7 +90,7 @@ def paying(
     Returns:
         None where none of them is compiled, or a first call of one is not known.
     """
-    compiled = [node for node in nodes if _is_compiled(node)]
+    compiled = [node for node in nodes if node.pipeline and node.pipeline.is_compiled]
     calls = _by_work(known)
     first, kept = 0.0, True
     for node in compiled:
@@ -105,11 +105,6 @@ def paying(
     later = [estimator.fastest(node, FEWEST) for node in compiled]
     without = [estimator.fastest(_not_compiled(node), 1) for node in compiled]
     return Paying(first, kept, _sum(later), _sum(without))
-
-
-def _is_compiled(node: Node) -> bool:
-    spec = node.pipeline
-    return spec is not None and spec.compile is not None and spec.compile.mode is not None
 
 
 def _not_compiled(node: Node) -> Node:

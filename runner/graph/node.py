@@ -74,6 +74,11 @@ class PipelineSpec:
     device: str = "cpu"
 
     @property
+    def is_compiled(self) -> bool:
+        """Whether its denoiser is called as compiled code."""
+        return self.compile is not None and self.compile.mode is not None
+
+    @property
     def base(self) -> PipelineSpec:
         """What decides the modules: pipelines that differ in class or scheduler share them."""
         return replace(self, pipeline="", scheduler=None)

@@ -21,7 +21,8 @@ from runner.pipelines.compilation import code_counts
 from runner.pipelines.cuda_graphs import drop_graphs, held_graphs
 from runner.pipelines.device import free_memory
 from runner.pipelines.offload import free_bytes
-from runner.pipelines.pipelines import Pipelines, is_compiled
+from runner.pipelines.pipelines import Pipelines
+from runner.system.files import size_and_time
 from runner.system.machine import available_memory
 from runner.weights.found import FoundCheckpoint
 
@@ -39,20 +40,12 @@ class Source:
     def of(cls, found: FoundCheckpoint) -> Source:
         """Of a checkpoint, as its files are now."""
         paths = sorted(found.checked.files.values()) if found.checked is not None else []
-        return cls(tuple((path, *_size_and_time(path)) for path in paths))
+        return cls(tuple((path, *size_and_time(path)) for path in paths))
 
     @property
     def is_unchanged(self) -> bool:
         """Whether all of them are still as they were."""
-        return all(_size_and_time(path) == (size, time) for path, size, time in self.files)
-
-
-def _size_and_time(path: Path) -> tuple[int, int]:
-    try:
-        found = path.stat()
-    except OSError:
-        return -1, -1
-    return found.st_size, found.st_mtime_ns
+        return all(size_and_time(path) == (size, time) for path, size, time in self.files)
 
 
 class KeptPipelines(Pipelines):
@@ -86,7 +79,7 @@ class KeptPipelines(Pipelines):
         whole = len(self._bases) == len(before._bases)
         before._bases, before._live = {}, {}
         self._graph_memory = before._graph_memory
-        if any(map(is_compiled, self._bases)):
+        if any(spec.is_compiled for spec in self._bases):
             self._code, self._code_counts = compilation.keep_code(self._device), code_counts()
         if not whole:
             free_memory(self._device)

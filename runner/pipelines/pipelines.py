@@ -160,7 +160,7 @@ class Pipelines:
 
     def pop_compiled(self, node: Node, seconds: float) -> Compiled | None:
         """What was compiled since the last call, in which the node took so long."""
-        if node.pipeline is None or not is_compiled(node.pipeline):
+        if node.pipeline is None or not node.pipeline.is_compiled:
             return None
         before, self._code_counts = self._code_counts, compilation.code_counts()
         new = self._code_counts - before
@@ -214,14 +214,14 @@ class Pipelines:
             assert found.checked is not None, "weights are fetched before anything runs"
             base = self._read(spec, found, found.checked)
             set_attention(base, spec.attention, spec.slice_size)
-            if is_compiled(spec):
+            if spec.is_compiled:
                 self._code = compilation.keep_code(self._device)
                 self._code_counts = compilation.code_counts()
             if spec.compile is not None:
                 module = getattr(base, found.checkpoint.denoiser)
                 compilation.compile_module(module, spec.compile)
                 compilation.check_set(found.checkpoint.denoiser, module, spec.compile)
-            if self._graphs.used and found.denoises and not is_compiled(spec):
+            if self._graphs.used and found.denoises and not spec.is_compiled:
                 module = getattr(base, found.checkpoint.denoiser)
                 required = self._graphs.configured is Graphs.on
                 capture_calls(module, self._device, self._graph_memory, required=required)
@@ -232,7 +232,7 @@ class Pipelines:
         used, reason = held_graphs(pipeline) is not None, self._graphs.reason
         if self._graphs.used and not used:
             reason = "nothing is called at each step"
-            if is_compiled(spec):
+            if spec.is_compiled:
                 reason = "it is compiled"
             elif self._checkpoints[spec.weights, spec.pipeline].denoises:
                 reason = "hooks take its calls"
@@ -247,11 +247,6 @@ class Pipelines:
             return load(spec, found.checkpoint, checked, held=held)
         held = self._device if whole else "cpu"
         return build(spec, found.checkpoint, checked, found.random, held=held, drawn=self._device)
-
-
-def is_compiled(spec: PipelineSpec) -> bool:
-    """Whether its denoiser is called as compiled code."""
-    return spec.compile is not None and spec.compile.mode is not None
 
 
 def _published_scheduler(base: Any, spec: PipelineSpec, found: FoundCheckpoint) -> Any:

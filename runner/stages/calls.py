@@ -25,15 +25,10 @@ def started_generator(node: Node, inputs: Mapping[str, Value]) -> torch.Generato
     return _started(node.integer("seed"), inputs.get(GENERATOR))
 
 
-def generator_for(
-    seed: int, seeding: str, inputs: Mapping[str, Value], negative: Node | None
-) -> torch.Generator:
-    """A decoder's generator: with `seeding=shared`, continued from the last stage that used it.
-
-    Args:
-        negative: the node of input "negative", if there is one.
-    """
-    if seeding != "shared":
+def generator_for(node: Node, inputs: Mapping[str, Value]) -> torch.Generator:
+    """A decoder's generator: with `seeding=shared`, continued from the last stage that used it."""
+    seed, negative = node.integer("seed"), node.inputs.get("negative")
+    if node.text("seeding") != "shared":
         return _started(seed, None)
     went_on = negative is not None and GENERATOR in negative.inputs
     return _started(seed, inputs.get("negative" if went_on else "prior"))

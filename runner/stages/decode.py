@@ -30,9 +30,7 @@ def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep)
     arguments = {
         "num_inference_steps": node.integer("num_inference_steps"),
         "guidance_scale": guidance_scale(node, version),
-        "generator": generator_for(
-            node.integer("seed"), node.text("seeding"), inputs, node.inputs.get("negative")
-        ),
+        "generator": generator_for(node, inputs),
         "output_type": "pt",
         **_conditions(node, inputs, pipeline, version),
         **pictures(node, inputs, pipeline, version),

@@ -42,15 +42,7 @@ def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep)
         },
         "num_inference_steps": node.integer("num_inference_steps"),
         "guidance_scale": guidance_scale(node, version),
-        "generator": [
-            generator_for(
-                one.node.integer("seed"),
-                one.node.text("seeding"),
-                one.inputs,
-                one.node.inputs.get("negative"),
-            )
-            for one in members
-        ],
+        "generator": [generator_for(one.node, one.inputs) for one in members],
         "output_type": "pt",
     }
     with corrected(first.node, first.inputs, pipeline, version):

@@ -54,6 +54,17 @@ def output_below(folder: Path, name: str) -> Path:
         raise ConfigError("out", folder / name, problem, "--out, another place") from error
 
 
+def size_and_time(path: Path | str) -> tuple[int, int]:
+    """A file's size, and when its content was last changed, in nanoseconds; (-1, -1) where there is
+    none.
+    """
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return -1, -1
+    return found.st_size, found.st_mtime_ns
+
+
 def free_bytes(folder: Path) -> int:
     """Bytes left on the disk of a folder, which need not exist yet."""
     there = next(path for path in (folder, *folder.parents) if path.exists())

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from runner.config.overrides import is_within
 from runner.errors import ConfigError
 from runner.verbs import run
 from runner.verbs.agree import add_yes, agree_if
@@ -51,11 +52,7 @@ def _changed(
 def _unsaid(overrides: Iterable[str], said: Iterable[str]) -> list[str]:
     """The overrides but those of keys, and of options of groups, that are said."""
     keys = {text.partition("=")[0].lstrip("+~").partition("@")[0] for text in said}
-
-    def is_said(key: str) -> bool:
-        return any(key == one or key.startswith(f"{one}.") for one in keys)
-
-    return [text for text in overrides if not is_said(text.partition("=")[0])]
+    return [text for text in overrides if not is_within(text.partition("=")[0], keys)]
 
 
 def parser() -> argparse.ArgumentParser:

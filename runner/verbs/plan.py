@@ -156,9 +156,10 @@ def sweep_text(sweep: SweepPlan) -> str:
     have = {node.key for node in stored_ones}
     missing = [node for node in sweep.work if node.key not in have]
     first = sweep.plans[0].run
-    estimate = Estimator(results_dir(first.output_dir)).estimate(missing, first.bench)
+    estimator = Estimator(results_dir(first.output_dir))
+    estimate = estimator.estimate(missing, first.bench)
     lines += ["time", f"  {estimate_text(estimate, _workers(sweep.plans, missing))}"]
-    lines += [f"  {line}" for line in compile_lines(sweep.plans)]
+    lines += [f"  {line}" for line in compile_lines(sweep.plans, estimator)]
     return "\n".join(lines)
 
 

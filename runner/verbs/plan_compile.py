@@ -21,13 +21,17 @@ def graphs_lines(plan: Plan) -> list[str]:
     return [f"CUDA graphs {'on' if used else 'off'} ({why})"]
 
 
-def compile_lines(plans: Sequence[Plan]) -> list[str]:
-    """Lines for the cells that compile; each said once."""
+def compile_lines(plans: Sequence[Plan], estimator: Estimator | None = None) -> list[str]:
+    """Lines for the cells that compile; each said once.
+
+    Args:
+        estimator: over the store of these plans, which is read once where it is at hand.
+    """
     compiled = [plan for plan in plans if plan.run.compile.mode is not CompileMode.off]
     if not compiled:
         return []
     known = first_calls()
-    estimator = Estimator(results_dir(compiled[0].run.output_dir))
+    estimator = estimator or Estimator(results_dir(compiled[0].run.output_dir))
     found: dict[str, None] = {}
     for plan in compiled:
         image = plan.images[0].node

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from runner.system.machine import accelerators, cpu_cores, guess_device
 from runner.tracking import writers
 from runner.verbs.joining import joining
-from runner.workers import hint, host
+from runner.workers import host
 from runner.workers.residence import any_stays
 
 MULTIRUN = ("-m", "--multirun")
@@ -27,6 +27,7 @@ def main(arguments: list[str]) -> int:
         # Imported here, so that the host starts before Hydra's imports.
         from runner.config.hydra.app import run_with_hydra
         from runner.verbs.jobs import SweepJob, run_one
+        from runner.workers import hint
 
         sweep = SweepJob(arguments)
         status = run_with_hydra(run_one, arguments, "kandinsky", sweep)

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import runner
+from runner.system.files import size_and_time
 from runner.system.terminal import Printed
 
 STREAMS = (1, 2)
@@ -86,7 +87,7 @@ class UsersModules:
         for name in new:
             file = getattr(sys.modules.get(name), "__file__", None)
             if file and not os.path.realpath(file).startswith(self._libraries):
-                size, time = _size_and_time(file)
+                size, time = size_and_time(file)
                 self._files[file] = (size, time) if time < since * 1e9 else CHANGED
                 self._path = os.environ.get("PYTHONPATH", "")
 
@@ -94,13 +95,5 @@ class UsersModules:
         """Whether a command with this PYTHONPATH may have others."""
         return bool(self._files) and (
             path != self._path
-            or any(_size_and_time(file) != found for file, found in self._files.items())
+            or any(size_and_time(file) != found for file, found in self._files.items())
         )
-
-
-def _size_and_time(file: str) -> tuple[int, int]:
-    try:
-        found = os.stat(file)  # noqa: PTH116 - names of modules are texts
-    except OSError:
-        return -1, -1
-    return found.st_size, found.st_mtime_ns

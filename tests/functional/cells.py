@@ -52,6 +52,12 @@ class Drawn(Observer):
         assert isinstance(value, Image.Image)
         return pixels(value)
 
+    @property
+    def pictures(self) -> list[Pixels]:
+        """Of all images."""
+        values = (result.value for result in self.of("decode"))
+        return [pixels(value) for value in values if isinstance(value, Image.Image)]
+
     def of(self, stage: str) -> list[NodeResult]:
         """The results of a stage."""
         return [result for result in self.results if result.node.stage == stage]

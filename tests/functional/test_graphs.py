@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from functional.cells import Drawn, Watched, drawn, opened, planned
-from helpers.pixels import Pixels, pixels
+from functional.cells import Watched, drawn, opened, planned
 from helpers.tape import TapeRecorder
 from runner.graph.node import PipelineSpec
 from runner.pipelines.graphs import Replaying, replay, replaying_of
@@ -74,14 +73,9 @@ def test_replayed_steps_draw_the_same(
     usual = drawn(plan, opened(plan))
     pipelines = Replayed.of(plan)
     replayed = drawn(plan, pipelines)
-    assert len(pictures(usual)) == len(plan.images)
-    for one, other in zip(pictures(usual), pictures(replayed), strict=True):
+    assert len(usual.pictures) == len(plan.images)
+    for one, other in zip(usual.pictures, replayed.pictures, strict=True):
         assert np.array_equal(one, other)
         assert one.std() > 5
     assert sum(one.recordings for one in pipelines.replaying) == signatures
     assert all(one.failure is None for one in pipelines.replaying)
-
-
-def pictures(made: Drawn) -> list[Pixels]:
-    drawn_ones = (result.value for result in made.results if result.node.stage == "decode")
-    return [pixels(value) for value in drawn_ones if isinstance(value, Image.Image)]

@@ -14,7 +14,7 @@ from PIL import Image
 
 from functional.cells import Drawn, Watched, drawn, opened, planned, small
 from helpers.manifests import read_manifest
-from helpers.pixels import Pixels, pixels
+from helpers.pixels import pixels
 from runner.catalog.versions import VERSIONS
 from runner.cli import main
 from runner.errors import StageError
@@ -64,11 +64,6 @@ def cell(weights: Path, folder: Path, version: str, *overrides: str) -> tuple[Dr
     return drawn(plan, pipelines), pipelines
 
 
-def pictures(made: Drawn) -> list[Pixels]:
-    values = (result.value for result in made.results if result.node.stage == "decode")
-    return [pixels(value) for value in values if isinstance(value, Image.Image)]
-
-
 @pytest.mark.parametrize("name", CELLS)
 def test_pixels_are_those_without_graphs(
     name: str, random_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -78,8 +73,8 @@ def test_pixels_are_those_without_graphs(
     version, overrides = CELLS[name]
     usual, _ = cell(random_weights, tmp_path / "usual", version, "graphs=off", *overrides)
     made, _ = cell(random_weights, tmp_path / "graphs", version, "graphs=on", *overrides)
-    assert len(pictures(made)) == len(pictures(usual)) > 0
-    for one, other in zip(pictures(made), pictures(usual), strict=True):
+    assert len(made.pictures) == len(usual.pictures) > 0
+    for one, other in zip(made.pictures, usual.pictures, strict=True):
         assert np.array_equal(one, other)
         assert one.std() > 5
     # The embeddings, too, before they become pixels.
@@ -223,7 +218,7 @@ def test_out_of_memory_while_capturing_goes_on_without_graphs(
     tags = client.get_run(manifest["mlflow_run_id"]).data.tags
     assert "out of memory with CUDA graphs" in tags["runner.memory_relieved"]
     with Image.open(tmp_path / "auto" / "latest" / manifest["images"][0]["file"]) as image:
-        assert np.array_equal(pixels(image), pictures(usual)[0])
+        assert np.array_equal(pixels(image), usual.pictures[0])
 
 
 @pytest.mark.parametrize("mode", ["model", "group", "sequential"])

@@ -8,8 +8,6 @@ the autoencoder shrinks by 8, the transformer's patches by 2.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +25,7 @@ from transformers import (
 
 from random_weights.files import write_json
 from random_weights.filling import fill
+from training.tokenizers.byte_pairs import letters_of_bytes, merges_for, vocabulary_of
 
 NAME = "Kandinsky-5.0-{}-Lite-{}-Diffusers"
 WIDTH, CLIP_WIDTH, LATENTS, CLIP_TOKENS = 32, 24, 16, 77
@@ -148,8 +147,8 @@ def _clip(seed: int, tokenizer: CLIPTokenizer) -> CLIPTextModel:
 
 
 def _qwen_tokenizer() -> Qwen2Tokenizer:
-    merges = _merges_for(WHOLE)
-    tokens = [*sorted(_letters()), *dict.fromkeys("".join(pair) for pair in merges)]
+    merges = merges_for(WHOLE, end="")
+    tokens = [*sorted(letters_of_bytes()), *dict.fromkeys("".join(pair) for pair in merges)]
     return Qwen2Tokenizer(
         vocab={token: number for number, token in enumerate(tokens)}, merges=merges,
         model_max_length=131072, additional_special_tokens=list(SPECIAL),
@@ -157,44 +156,6 @@ def _qwen_tokenizer() -> Qwen2Tokenizer:
 
 
 def _clip_tokenizer() -> CLIPTokenizer:
-    words = sorted({word.strip().lower() for word in WHOLE if word.strip().isalpha()})
-    merges, letters = _merges_for(words, "</w>"), sorted(_letters())
-    tokens = [*letters, *(letter + "</w>" for letter in letters)]
-    tokens += [*("".join(pair) for pair in merges), "<|startoftext|>", "<|endoftext|>"]
-    numbered = enumerate(dict.fromkeys(tokens))
-    return CLIPTokenizer(
-        vocab={token: number for number, token in numbered}, merges=merges,
-        model_max_length=CLIP_TOKENS,
-    )  # fmt: skip
-
-
-def _letters() -> list[str]:
-    """GPT-2's printable letter of each byte."""
-    printable = [*range(ord("!"), ord("~") + 1), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    others = [byte for byte in range(256) if byte not in printable]
-    letters = {byte: chr(byte) for byte in printable}
-    letters |= {byte: chr(256 + rank) for rank, byte in enumerate(others)}
-    return [letters[byte] for byte in range(256)]
-
-
-def _merges_for(words: Iterable[str], end: str = "") -> list[tuple[str, str]]:
-    """Merges that make each word one token."""
-    letters, merges = _letters(), list[tuple[str, str]]()
-    for word in words:
-        spelled = "".join(letters[byte] for byte in word.encode())
-        while len(parts := _pieces(spelled, merges, end)) > 1:
-            merges.append((parts[0], parts[1]))
-    return list(dict.fromkeys(merges))
-
-
-def _pieces(letters: str, merges: Iterable[tuple[str, str]], end: str) -> list[str]:
-    """A word by byte-pair merges, the earliest first."""
-    parts = [*letters[:-1], letters[-1] + end]
-    ranks = {pair: rank for rank, pair in enumerate(merges)}
-    while len(parts) > 1:
-        best = min(pairwise(parts), key=lambda pair: ranks.get(pair, len(ranks)))
-        if best not in ranks:
-            break
-        at = list(pairwise(parts)).index(best)
-        parts[at : at + 2] = ["".join(best)]
-    return parts
+    merges = merges_for(sorted({word.strip().lower() for word in WHOLE if word.strip().isalpha()}))
+    vocabulary = vocabulary_of(merges)
+    return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=CLIP_TOKENS)

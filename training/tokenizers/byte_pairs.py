@@ -39,9 +39,13 @@ def as_letters(text: str) -> str:
     return "".join(letters_of_bytes()[byte] for byte in text.encode())
 
 
-def pieces(word: str, merges: Iterable[Pair]) -> list[str]:
-    """Split a word into tokens by byte-pair merges, the earliest merge first."""
-    parts = [*word[:-1], word[-1] + WORD_END]
+def pieces(word: str, merges: Iterable[Pair], end: str = WORD_END) -> list[str]:
+    """Split a word into tokens by byte-pair merges, the earliest merge first.
+
+    Args:
+        end: what the last letter of a word has; GPT-2's tokenizers have nothing there.
+    """
+    parts = [*word[:-1], word[-1] + end]
     ranks = {pair: rank for rank, pair in enumerate(merges)}
     while len(parts) > 1:
         best = min(pairwise(parts), key=lambda p: ranks.get(p, len(ranks)))
@@ -52,7 +56,9 @@ def pieces(word: str, merges: Iterable[Pair]) -> list[str]:
     return parts
 
 
-def merges_for(words: Iterable[str], characters: Iterable[str] = ()) -> list[Pair]:
+def merges_for(
+    words: Iterable[str], characters: Iterable[str] = (), end: str = WORD_END
+) -> list[Pair]:
     """Byte-pair merges that make each word one token, and each character (of a script that writes
     no spaces) one within a word and one at its end.
 
@@ -60,13 +66,13 @@ def merges_for(words: Iterable[str], characters: Iterable[str] = ()) -> list[Pai
     """
     merges: list[Pair] = []
     for word in words:
-        while len(parts := pieces(as_letters(word), merges)) > 1:
+        while len(parts := pieces(as_letters(word), merges, end)) > 1:
             merges.append((parts[0], parts[1]))
     for character in characters:
         *start, last = list(as_letters(character))
         for left, right in accumulated(start):
             merges.append((left, right))
-        merges += [("".join(start), last), ("".join(start), last + WORD_END)]
+        merges += [("".join(start), last), ("".join(start), last + end)]
     return list(dict.fromkeys(merges))
 
 
