@@ -15,7 +15,6 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -173,7 +172,7 @@ def work_of(node: Node) -> tuple[str, float]:
     guidance = params.get("guidance_scale")
     kind = {
         "stage": node.stage,
-        "pipeline": asdict(node.pipeline) if node.pipeline else None,
+        "pipeline": node.pipeline.identity if node.pipeline else None,
         "size": [params.get("height"), params.get("width"), params.get("size")],
         "metric": params.get("function"),
         "guided": isinstance(guidance, int | float) and guidance > 1,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 from graphlib import TopologicalSorter
 
 from runner.graph.node import Node, PipelineSpec, Plain
@@ -96,7 +95,7 @@ class Graph:
                 "stage": node.stage,
                 "label": node.label,
                 "params": dict(node.params),
-                "pipeline": json.loads(json.dumps(asdict(node.pipeline)))
+                "pipeline": json.loads(json.dumps(node.pipeline.identity))
                 if node.pipeline
                 else None,
                 "inputs": {name: needed.key for name, needed in node.inputs.items()},

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 Plain: TypeAlias = "bool | int | float | str | list[Plain] | dict[str, Plain] | None"
 """What can be hashed and written as JSON, and nothing else."""
@@ -48,6 +48,19 @@ class CompileSpec:
 
 
 @dataclass(frozen=True)
+class LoraSpec:
+    """A LoRA that is added to the module that is called at each step.
+
+    Attributes:
+        weights: hash of its file (never its path).
+        weight: what its part is multiplied by.
+    """
+
+    weights: str
+    weight: float
+
+
+@dataclass(frozen=True)
 class PipelineSpec:
     """A diffusers pipeline: everything about it that decides the pixels.
 
@@ -61,6 +74,8 @@ class PipelineSpec:
         without: components of the checkpoint that are not loaded.
         compile: None: not compiled, memory format unchanged.
         device: kind of device (cpu, cuda or mps); each kind sums in an order of its own.
+        quantized: modules whose weights are kept in fewer bits, each with its method, by name.
+        loras: in the order in which they are added.
     """
 
     pipeline: str
@@ -72,6 +87,8 @@ class PipelineSpec:
     without: tuple[str, ...] = ()
     compile: CompileSpec | None = None
     device: str = "cpu"
+    quantized: tuple[tuple[str, str], ...] = ()
+    loras: tuple[LoraSpec, ...] = ()
 
     @property
     def is_compiled(self) -> bool:
@@ -82,6 +99,14 @@ class PipelineSpec:
     def base(self) -> PipelineSpec:
         """What decides the modules: pipelines that differ in class or scheduler share them."""
         return replace(self, pipeline="", scheduler=None)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Values for keys and records. What came later is left out where it is not used, so that
+        earlier keys stay.
+        """
+        unused = {name for name in ("quantized", "loras") if not getattr(self, name)}
+        return {name: value for name, value in asdict(self).items() if name not in unused}
 
 
 @dataclass(frozen=True)
@@ -125,7 +150,7 @@ class Node:
             "version": self.stage_version,
             "params": dict(self.params),
             "inputs": {name: node.key for name, node in self.inputs.items()},
-            "pipeline": asdict(self.pipeline) if self.pipeline else None,
+            "pipeline": self.pipeline.identity if self.pipeline else None,
             "libraries": dict(self.libraries),
         }
         text = json.dumps(identity, sort_keys=True, ensure_ascii=False, allow_nan=False)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from runner.graph.graph import Graph
-from runner.graph.node import CompileSpec, Node, PipelineSpec, SchedulerSpec
+from runner.graph.node import CompileSpec, LoraSpec, Node, PipelineSpec, SchedulerSpec
 
 SCHEDULER = SchedulerSpec("ddim")
 PRIOR = PipelineSpec("P", "weights-a", "float32", "sdpa", None, None)
@@ -66,6 +66,8 @@ PIPELINE_CHANGES: dict[str, Any] = {
     "without": ("text_encoder",),
     "compile": CompileSpec("default", fullgraph=False, channels_last=False),
     "device": "cuda",
+    "quantized": (("unet", "fp8"),),
+    "loras": (LoraSpec("file", 0.5),),
 }
 
 COMPILE_CHANGES: dict[str, Any] = {"mode": None, "fullgraph": True, "channels_last": True}
@@ -233,7 +235,15 @@ def test_records_are_json_in_the_order_of_running() -> None:
     record = by_key[NODE.key]
     assert record["inputs"] == {"prior": NODE.inputs["prior"].key}
     assert record["params"] == {"seed": 1, "scale": 4.0}
-    assert record["pipeline"] == json.loads(json.dumps(dataclasses.asdict(DECODER)))
+    assert record["pipeline"] == json.loads(json.dumps(DECODER.identity))
+
+
+def test_what_a_pipeline_does_not_use_is_not_told() -> None:
+    told = {one.name for one in dataclasses.fields(PipelineSpec)}
+    assert DECODER.identity.keys() == told - {"quantized", "loras"}
+    whole = replace(DECODER, quantized=(("unet", "fp8"),), loras=(LoraSpec("file", 0.5),))
+    assert whole.identity.keys() == told
+    assert whole.identity["loras"] == ({"weights": "file", "weight": 0.5},)
 
 
 def test_ancestors_have_the_names_of_the_inputs() -> None:
