@@ -26,7 +26,13 @@ from runner.system import garbage
 from runner.system.terminal import keep_clean
 from runner.workers.loop import NodeServer
 from runner.workers.messages import Start
-from runner.workers.setup import WorkerSetup, import_libraries, import_pipelines
+from runner.workers.next_profile import ProfileOpener
+from runner.workers.setup import (
+    WorkerSetup,
+    import_libraries,
+    import_pipelines,
+    open_pipelines,
+)
 
 
 def main(arguments: list[str]) -> None:
@@ -84,7 +90,8 @@ def main(arguments: list[str]) -> None:
 
 def _work(connection: Connection, start: Start) -> None:
     if start.stay is None:
-        NodeServer(start.opening).serve(connection)
+        opened = ProfileOpener() if start.goes_on else open_pipelines
+        NodeServer(start.opening, opened).serve(connection)
         return
     from runner.workers.resident import stay_on
 
