@@ -15,6 +15,7 @@ from runner.planning.graphs import graphs_problem
 from runner.recording.provenance import git_commit
 from runner.system.machine import LOGGED_LIBRARIES, cpu_cores, versions
 from runner.system.text import format_bytes
+from runner.workers.residence import opened_residence
 
 NEEDED = ("torch", "diffusers", "transformers", "accelerate", "hydra-core", "omegaconf", "mlflow")
 
@@ -42,6 +43,7 @@ def main(arguments: list[str]) -> int:
     print(f"  CUDA graphs   {_answer(graphs_problem(device))}")
     free = shutil.disk_usage(Path.cwd()).free
     print(f"disk free here  {format_bytes(free)}")
+    print(f"workers that stay  {_residents()}")
     if missing:
         print(f"missing: {', '.join(missing)}; install with: pip install -e . -c constraints.txt")
     return 1 if missing else 0
@@ -67,6 +69,15 @@ def _print_devices(torch_installed: bool) -> str:
         return "mps"
     print(f"  no accelerator: torch {torch.__version__} finds none")
     return "cpu"
+
+
+def _residents() -> str:
+    """The workers that stay after a command, in a line; `kandinsky workers` tells more."""
+    with opened_residence() as residence:
+        found = [] if residence is None else residence.residents()
+    held = (f", {format_bytes(one.bytes)}" if one.bytes is not None else "" for one in found)
+    told = [f"{one.pid} ({one.device}{of})" for one, of in zip(found, held, strict=True)]
+    return f"{len(found)}: {', '.join(told)}" if found else "none"
 
 
 def _memory() -> str:
