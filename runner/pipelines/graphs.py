@@ -187,7 +187,6 @@ class Replaying:
             structures.append(structure)
             return leaves
 
-        bring_loose_tensors(module, _device(module))
         inputs = [_fixed(tensor, module) for tensor in call.tensors]
         try:
             recorded = self.recorder.record(function, inputs)
@@ -224,18 +223,6 @@ def replaying_of(module: Any) -> Replaying | None:
     """What `replay` set on a live module, read back; None: nothing."""
     found = vars(module).get("forward")
     return found if isinstance(found, Replaying) else None
-
-
-def bring_loose_tensors(module: torch.nn.Module, device: torch.device) -> None:
-    """Put tensors that are neither parameters nor buffers on the device, for good.
-
-    Kandinsky5TimeEmbeddings has such a one, which stays on the CPU and is copied at each call. A
-    copy from the CPU waits for the device, which while a graph is captured fails.
-    """
-    for part in module.modules():
-        for name, value in vars(part).items():
-            if isinstance(value, torch.Tensor) and value.device != device:
-                setattr(part, name, value.to(device))
 
 
 def _replayable(module: torch.nn.Module) -> bool:

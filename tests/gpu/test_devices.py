@@ -133,9 +133,7 @@ def test_compiled_draws_the_same(
         random_weights, tmp_path, version, "compile=default", "compile.channels_last=true"
     )
     assert furthest_of(compiled, whole[version]) <= OTHER_KERNELS
-    assert compiled.decoder["compile"][VERSIONS[version].denoiser] == {
-        "compiled": True, "channels_last": True if VERSIONS[version].denoiser == "unet" else None,
-    }  # fmt: skip
+    assert compiled.decoder["compile"]["unet"] == {"compiled": True, "channels_last": True}
     assert compiled.metrics["seconds_decode_first_call"] > 0
 
 
@@ -156,9 +154,7 @@ def test_xformers_draws_the_same(
     random_weights: Path, tmp_path: Path, whole: dict[str, Logged], version: str
 ) -> None:
     other = run(random_weights, tmp_path, version, "attention=xformers")
-    assert all(
-        "XFormers" in name for name in other.decoder["attention"][VERSIONS[version].denoiser]
-    )
+    assert all("XFormers" in name for name in other.decoder["attention"]["unet"])
     assert furthest_of(other, whole[version]) <= OTHER_KERNELS
 
 

@@ -12,18 +12,11 @@ from typing import Any
 
 import pytest
 import torch
-from diffusers import Kandinsky5Transformer3DModel
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionOutput
 
 from helpers.tape import TapeRecorder
 from runner.errors import StageError
-from runner.pipelines.graphs import (
-    Replaying,
-    bring_loose_tensors,
-    replay,
-    replaying_of,
-    split,
-)
+from runner.pipelines.graphs import Replaying, replay, replaying_of, split
 
 ONES = torch.ones(2, 3)
 
@@ -190,25 +183,6 @@ def test_an_argument_of_another_kind_is_told() -> None:
     with pytest.raises(TypeError):
         call(module, ONES, 1, scale=object())
     assert kept.failure == "an argument is of type object"
-
-
-def test_tensors_that_are_no_buffers_are_brought_to_the_device() -> None:
-    """Else a capture would copy them from the CPU, and fail."""
-    with torch.device("meta"):
-        module = Kandinsky5Transformer3DModel(
-            model_dim=16, time_dim=8, ff_dim=16, num_text_blocks=1, num_visual_blocks=1,
-            axes_dims=(2, 2, 4),
-        )  # fmt: skip
-    freqs = module.time_embeddings.freqs = torch.ones(8)
-    assert freqs.device.type == "cpu"
-    bring_loose_tensors(module, torch.device("meta"))
-    loose = [
-        (name, value.device.type)
-        for part in module.modules()
-        for name, value in vars(part).items()
-        if isinstance(value, torch.Tensor)
-    ]
-    assert loose == [("freqs", "meta")]
 
 
 def test_gradients_and_dropout_are_never_replayed() -> None:
