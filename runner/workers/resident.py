@@ -23,6 +23,7 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from runner.system.freed_memory import give_back_freed_memory
 from runner.system.machine import available_memory
 from runner.workers.loop import NodeServer
 from runner.workers.messages import About, Failed, Start, Stay, TakeOver
@@ -117,6 +118,7 @@ class StayingWorker:
             self._pipelines.unload()
         self._users.look(began)
         gc.collect()
+        give_back_freed_memory()
         self._ends = time.monotonic() + self._stay.seconds
         self._describe(time.time() + self._stay.seconds)
 
