@@ -46,13 +46,14 @@ def test_it_lists_workers_that_stay(
     residence = open_residence(create=True)
     assert residence is not None
     with closing(residence):
-        listener, *locks = residence.register(os.getpid())
+        listener, alive, busy = residence.register(os.getpid())
         residence.describe(
             Resident(os.getpid(), "cpu", 1, "code", "setting", 0.0, None, 3 << 20, (), 1)
         )
         assert f"\nworkers that stay  1: {os.getpid()} (cpu, " in command("doctor").out
-        for one in (listener, *locks):
-            one.close()
+        listener.close()
+        alive.close()
+        busy.close()
 
 
 def answers(out: str) -> Iterator[tuple[str, bool]]:
