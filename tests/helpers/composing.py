@@ -6,7 +6,7 @@ from functools import cache
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from omegaconf import open_dict
+from omegaconf import DictConfig, open_dict
 
 from runner.config.hydra import tree
 from runner.config.hydra.composing import CellComposer
@@ -15,8 +15,13 @@ from runner.config.run_config import RunConfig
 
 
 def compose_config(*overrides: str) -> RunConfig:
-    """The config of a list of overrides, as the cells of a sweep are composed, in a tenth of
-    Hydra's time: `test_composing.py` compares the two. Raises what Hydra and `resolve` raise.
+    """The config of a list of overrides. Raises what Hydra and `resolve` raise."""
+    return resolve(compose_tree(*overrides), overrides=overrides)
+
+
+def compose_tree(*overrides: str) -> DictConfig:
+    """What Hydra composes of overrides, composed as the cells of a sweep are, in a tenth of the
+    time: `test_composing.py` compares the two. Raises what Hydra raises.
     """
     try:
         config = _composer().compose(overrides, 0)
@@ -26,7 +31,7 @@ def compose_config(*overrides: str) -> RunConfig:
         # Hydra raises the error.
         with initialize_config_dir(str(tree.config_dir()), version_base="1.3"):
             config = compose(tree.CONFIG_NAME, overrides=list(overrides))
-    return resolve(config, overrides=overrides)
+    return config
 
 
 @cache
