@@ -61,10 +61,11 @@ def lean(random_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     unet = folder / "kandinsky-2-2-decoder" / "unet"
     config = {
         **UNet2DConditionModel.load_config(unet),
-        "block_out_channels": (16, 32),
+        "block_out_channels": (16,),
         "layers_per_block": 1,
-        "down_block_types": ("ResnetDownsampleBlock2D", "SimpleCrossAttnDownBlock2D"),
-        "up_block_types": ("SimpleCrossAttnUpBlock2D", "ResnetUpsampleBlock2D"),
+        "down_block_types": ("SimpleCrossAttnDownBlock2D",),
+        "mid_block_type": None,
+        "up_block_types": ("SimpleCrossAttnUpBlock2D",),
     }
     fill(UNet2DConditionModel.from_config(config), "lean", 0).save_pretrained(unet)
     prior = folder / "kandinsky-2-2-prior" / "prior"
