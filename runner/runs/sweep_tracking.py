@@ -78,7 +78,10 @@ class SweepTracking:
             session.begin(parent, name, experiment, again=self.again)
             axes = {f"axis.{key}": ", ".join(v) for key, v in self._axes.items()}
             session.append("params", parent, params=axes)
-            session.append("tags", parent, tags={"mlflow.note.content": self._note()})
+            tags = {"mlflow.note.content": self._note()}
+            if self._record.parts:  # it began with another name, of fewer axes
+                tags["mlflow.runName"] = name
+            session.append("tags", parent, tags=tags)
             self._parents[where] = parent
         return self._parents[where]
 
