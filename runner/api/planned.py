@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import overload
 
 from runner.api import html
+from runner.config.overrides import assigned, shown_value, shown_values
 from runner.graph.graph import Graph
 from runner.planning.plan import Plan
 from runner.planning.sweep import SweepPlan
@@ -37,7 +38,7 @@ class PlannedSweep(Sequence[Plan]):
     @property
     def axes(self) -> dict[str, tuple[str, ...]]:
         """The keys that differ between cells, each with its values, as texts."""
-        return dict(self.planned.axes)
+        return {key: tuple(shown_values(own).values()) for key, own in self.planned.axes.items()}
 
     @property
     def cells(self) -> dict[int, str]:
@@ -109,13 +110,11 @@ class PlannedSweep(Sequence[Plan]):
 
     def _repr_html_(self) -> str:
         axes = list(self.axes)
-        values = [
-            dict(text.partition("=")[::2] for text in c.overrides) for c in self.planned.cells
-        ]
-        cells = [
-            [str(cell.number), *(own.get(axis, "") for axis in axes), str(len(plan.images))]
-            for cell, own, plan in zip(self.planned.cells, values, self.planned.plans, strict=True)
-        ]
+        cells = []
+        for cell, plan in zip(self.planned.cells, self.planned.plans, strict=True):
+            own = assigned(cell.overrides)
+            values = [shown_value(own.get(axis, "")) for axis in axes]
+            cells.append([str(cell.number), *values, str(len(plan.images))])
         stages = [
             [stage, str(count.nodes), str(count.distinct), str(count.stored)]
             for stage, count in self.stages.items()

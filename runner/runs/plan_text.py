@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from runner.catalog.memory import UNCERTAINTY
+from runner.config.overrides import listed
 from runner.engine.estimates import Estimate
 from runner.engine.store import Store
 from runner.planning.batches import batch_lines
@@ -41,12 +42,12 @@ def sweep_text(sweep: SweepPlan, found: Forecast | None = None) -> str:
     axes = sweep.axes
     whole = combinations(axes)
     some = f" ({len(sweep.cells)} of {whole} combinations)" if whole > len(sweep.cells) else ""
-    lines += [f"axes{some}", *(f"  {key:<28} {', '.join(values)}" for key, values in axes.items())]
+    shown = {key: listed(values) for key, values in axes.items()}
+    lines += [f"axes{some}", *(f"  {key:<28} {values}" for key, values in shown.items())]
     if len(sweep.cells) <= LISTED_CELLS:
         lines.append("cells")
         for cell in sweep.cells:
-            apart = [text for text in cell.overrides if text.partition("=")[0] in axes]
-            lines.append(f"  {cell.number:<4} {' '.join(apart)}")
+            lines.append(f"  {cell.number:<4} {sweep.label(cell)}")
     lines += sweep.left_out_lines()
     changed = Counter(plan.scheduler.changed for plan in sweep.plans if plan.scheduler.changed)
     lines += [f"  {pluralize(n, 'cell')}, {what}" for what, n in changed.items()]
