@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import shlex
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -75,3 +76,12 @@ def format_bytes(number: int) -> str:
         if number >= size:
             return f"{number / size:.{1 if number < 10 * size else 0}f} {unit}"
     return f"{number / 1000:.0f} kB"
+
+
+def with_near(problem: str, name: object, known: Iterable[str]) -> str:
+    """A problem with a name, followed by up to three names that are alike: what may be meant."""
+    # A word in capitals, or with _ for -, is meant so.
+    written = {own.lower().replace("-", "_"): own for own in known}
+    asked = str(name).lower().replace("-", "_")
+    near = difflib.get_close_matches(asked, written, n=3, cutoff=0.6)
+    return f"{problem} (near: {', '.join(written[own] for own in near)})" if near else problem
