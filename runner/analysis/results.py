@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +18,7 @@ from runner.config.overrides import as_shown, assigned, shown_values
 from runner.errors import ConfigError
 from runner.recording.manifest import MANIFEST, Manifest, SavedFailure, SavedImage
 from runner.recording.sweep_record import SWEEP, CellEntry, SweepRecord
+from runner.system.text import shell
 from runner.system.typed_json import FieldError
 from runner.system.untrusted import UntrustedError, path_below
 from runner.tracking.status import Status
@@ -224,7 +224,7 @@ def _run(folder: Path, read: ReadManifest) -> SweepResult:
     manifest = read(folder / MANIFEST)
     _check_manifest(folder, manifest)
     cell = CellResult(0, folder, tuple(manifest.overrides), {}, manifest)
-    command = shlex.join(["kandinsky", "run", *manifest.flags, *cell.overrides])
+    command = shell(["kandinsky", "run", *manifest.flags, *cell.overrides])
     begun = _begun(manifest.run_id)
     return SweepResult(folder, manifest.name, cell.status, {}, (cell,), command, None, {}, begun)
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import shlex
 import shutil
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+IN_DOUBLE_QUOTES = re.compile(r"""[^"$`\\!\n]*""")
+"""A text that a shell reads as it is there."""
 
 
 def pluralize(count: int, noun: str) -> str:
@@ -32,7 +36,7 @@ def command(*arguments: str) -> str:
         program = [path_here(script)]
     else:
         program = [path_here(Path(sys.executable)), "-m", "runner"]
-    return shlex.join([*program, *arguments])
+    return shell([*program, *arguments])
 
 
 def flatten(values: Mapping[str, Any], before: str = "") -> dict[str, str]:
@@ -76,6 +80,16 @@ def format_bytes(number: int) -> str:
         if number >= size:
             return f"{number / size:.{1 if number < 10 * size else 0}f} {unit}"
     return f"{number / 1000:.0f} kB"
+
+
+def shell(arguments: Iterable[str]) -> str:
+    """A command as it is typed in a POSIX shell: a word with single quotes in it stands in double
+    ones, which read better than `'"'"'`.
+    """
+    return " ".join(
+        f'"{one}"' if "'" in one and IN_DOUBLE_QUOTES.fullmatch(one) else shlex.quote(one)
+        for one in arguments
+    )
 
 
 def with_near(problem: str, name: object, known: Iterable[str]) -> str:
