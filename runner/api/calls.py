@@ -106,7 +106,8 @@ class _Asked:
 
     @classmethod
     def of(cls, overrides: tuple[object, ...], keys: dict[str, Any]) -> _Asked:
-        others = {name: value for name, value in keys.items() if name != AXES}
+        # None says that a study's own are not taken: a value as any other.
+        others = {k: value for k, value in keys.items() if k != AXES or value is None}
         return cls(_texts(overrides), _fixed(others), as_axes(keys.get(AXES)))
 
     @property

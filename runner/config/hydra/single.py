@@ -100,13 +100,18 @@ def of_study(overrides: Sequence[str]) -> OfStudy:
     )
 
 
+def _says_axes(override: str) -> bool:
+    key, _, value = override.partition("=")
+    return key == AXES and value != "null"
+
+
 def _keys_of(override: str) -> list[str]:
     return override.partition("=")[0].split(",")
 
 
 def is_several(override: str) -> bool:
     """Whether it has several values, or sets `axes`. Raises ComposeError: it cannot be read."""
-    if is_together(override) or override.startswith(f"{AXES}="):
+    if is_together(override) or _says_axes(override):
         return True
     return LONG_LIST.fullmatch(override) is None and len(alternatives(override)) > 1
 
@@ -126,7 +131,7 @@ def combinations(overrides: Sequence[str], axes: object = None) -> list[list[str
     if axes is not None:
         joined.append(list(map(overrides_of_settings, settings_of(axes))))
     for text in overrides:
-        if text.startswith(f"{AXES}="):
+        if _says_axes(text):
             found = settings_of(text.partition("=")[2])
             joined.append(list(map(overrides_of_settings, found)))
         elif is_together(text):
