@@ -27,6 +27,7 @@ LOGGED_LIBRARIES = (
 EXTRAS = {
     "analysis": ("matplotlib", "scipy", "torchmetrics"),
     "metrics": ("piq", "torchmetrics", "torchvision"),
+    "optuna": ("optuna",),
 }
 """Packages that pip installs only with `kandinsky-runner[<extra>]`. No picture needs them."""
 

@@ -17,7 +17,7 @@ from runner.config.hydra.problems import config_problem
 from runner.config.resolve import resolve
 from runner.errors import RunnerError
 from runner.planning.planner import make_plan
-from runner.verbs.plan import plan_text
+from runner.runs.plan_text import plan_text
 from unit.conftest import Command, assert_refused
 
 CONFIGS = 80

@@ -32,8 +32,8 @@ from runner.pipelines.compilation import (
     read_back,
 )
 from runner.planning.checks import COMPILERS
+from runner.runs.plan_text import plan_text
 from runner.system.kept_code import kept_code
-from runner.verbs.plan import plan_text
 
 REPOSITORY = Path(__file__).parents[2]
 

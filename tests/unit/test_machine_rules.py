@@ -11,8 +11,8 @@ from runner.errors import ConfigError
 from runner.planning import checks
 from runner.planning.plan import Plan
 from runner.planning.planner import make_plan
+from runner.runs.plan_text import plan_text
 from runner.system import machine
-from runner.verbs.plan import plan_text
 from unit.conftest import Compose
 
 Planner = Callable[..., Plan]
