@@ -133,7 +133,9 @@ KANDINSKY5 = Version(
     size_multiple=16,
     max_size=2048,  # positions of its transformer: 128 tokens of 16 pixels
     refusals={"img2img": NO_START},
-    schedulers=("checkpoint", "flow_euler", "flow_dpmpp_2m"),
+    # DEIS ends before its last step, with noise left; Heun takes 2n - 1 steps; those that draw
+    # noise are handed no generator.
+    schedulers=("checkpoint", "flow_euler", "flow_dpmpp_2m", "flow_unipc"),
     in_small_family=False,
     dispatched=True,
     text_stage="encode_qwen",

@@ -21,7 +21,21 @@ I2I = "Kandinsky-5.0-I2I-Lite-sft-Diffusers"
 FLOW: dict[str, Any] = {
     "prediction_type": "flow_prediction", "use_flow_sigmas": True, "flow_shift": 3.0,
 }  # fmt: skip
-"""What DPM-Solver++ needs with this checkpoint, whose shift is 3."""
+"""What multistep schedulers need with this checkpoint, whose shift is 3."""
+
+
+class CopyingUniPC(diffusers.UniPCMultistepScheduler):  # type: ignore[misc]
+    """It corrects a step by the sample before, which editing writes the next one over."""
+
+    def step(self, output: Any, timestep: Any, sample: Any, **named: Any) -> Any:
+        return super().step(output, timestep, torch.clone(sample), **named)
+
+
+MULTISTEP = {
+    "flow_dpmpp_2m": diffusers.DPMSolverMultistepScheduler,
+    "flow_unipc": diffusers.UniPCMultistepScheduler,
+    "copying_unipc": CopyingUniPC,
+}
 
 
 @cache
@@ -42,8 +56,8 @@ def pipeline(
     parts = loaded(weights, dtype)
     own = parts["scheduler"]
     made = type(own).from_config(own.config)
-    if scheduler == "flow_dpmpp_2m":
-        made = diffusers.DPMSolverMultistepScheduler(**FLOW)
+    if scheduler in MULTISTEP:
+        made = MULTISTEP[scheduler](**FLOW)
     if scheduler == "reference":
         set_timesteps = made.set_timesteps
         made.set_timesteps = lambda n, device: set_timesteps(
