@@ -55,12 +55,14 @@ class Tokens:
         folder: the tokenizer's folder.
         reader: the encoder in words, where the checkpoint has several.
         ends: how many of them mark the ends; None: as many as its tokenizer adds.
+        cleaned: whether diffusers cleans a text before it.
     """
 
     most: int | None = None
     folder: str = "tokenizer"
     reader: str | None = None
     ends: int | None = None
+    cleaned: bool = False
 
 
 @dataclass(frozen=True)

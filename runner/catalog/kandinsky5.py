@@ -94,8 +94,8 @@ def _text(decoder: Checkpoint) -> Checkpoint:
         modules=("text_encoder", "text_encoder_2"),
         denoiser="text_encoder",
         tokens=(
-            Tokens(QWEN_TOKENS, reader="Qwen", ends=1),
-            Tokens(CLIP_TOKENS, "tokenizer_2", "CLIP"),
+            Tokens(QWEN_TOKENS, reader="Qwen", ends=1, cleaned=True),
+            Tokens(CLIP_TOKENS, "tokenizer_2", "CLIP", cleaned=True),
         ),
         without=("transformer", "vae"),
     )

@@ -84,6 +84,12 @@ def called(ask: Ask, pipe: Any, **changed: Any) -> Any:
     return pipe(**{**given, **changed})
 
 
+def encoded(pipe: Any, *texts: Any, **given: Any) -> Any:
+    """What its `encode_prompt` returns."""
+    with torch.inference_mode():
+        return pipe.encode_prompt(*texts, **given)
+
+
 PUBLISHED_EDIT = (
     "<|im_start|>system\nYou are a promt engineer. Based on the provided source image (first "
     "image) and target image (second image), create an interesting text prompt that can be used "
@@ -103,12 +109,18 @@ def loaded_editor(weights: Path) -> dict[str, Any]:
     return {**found.components, "tokenizer": PicturesAndText.of_folder(folder / "tokenizer")}
 
 
-def editor(weights: Path, template: str | None = PUBLISHED_EDIT, before: int = 55) -> Any:
+def editor(
+    weights: Path,
+    template: str | None = PUBLISHED_EDIT,
+    before: int = 55,
+    scheduler: str = "checkpoint",
+) -> Any:
     """A new pipeline object. `template`: None for that of diffusers."""
     parts = loaded_editor(weights)
     own = parts["scheduler"]
+    other = MULTISTEP.get(scheduler)
     made = diffusers.Kandinsky5I2IPipeline(
-        **{**parts, "scheduler": type(own).from_config(own.config)}
+        **{**parts, "scheduler": other(**FLOW) if other else type(own).from_config(own.config)}
     )
     made.set_progress_bar_config(disable=True)
     made.prompt_template = template or made.prompt_template

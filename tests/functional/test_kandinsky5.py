@@ -41,8 +41,9 @@ def ask(**changes: Any) -> Ask:
         ({"guidance": 1.0, "height": 128, "width": 64}, (), "checkpoint"),
         ({}, ("scheduler=flow_euler", "scheduler.schedule=reference"), "reference"),
         ({"negative": NEGATIVE}, ("scheduler=flow_dpmpp_2m",), "flow_dpmpp_2m"),
+        ({"negative": NEGATIVE}, ("scheduler=flow_unipc",), "flow_unipc"),
     ],
-    ids=["negative", "unguided", "reference", "dpmpp"],
+    ids=["negative", "unguided", "reference", "dpmpp", "unipc"],
 )
 def test_a_cell_is_its_direct_call(
     changes: dict[str, Any],
