@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
+from runner.catalog.memory import UNET_AND_MOVQ, Held
+
 CLIP = "clip"
 """The pipeline name of the CLIP for metrics: the runner's own class, none of diffusers."""
 
@@ -110,6 +112,7 @@ class Checkpoint:
             float32 where the others are not.
         keeps_float32_at: the types of the others at which it does.
         scheduler_folders: schedulers for which the checkpoint has a config of its own.
+        held: what its modules hold while they draw.
     """
 
     repo: str
@@ -125,6 +128,7 @@ class Checkpoint:
     keeps_float32: tuple[str, ...] = ()
     keeps_float32_at: tuple[str, ...] = ("float16",)
     scheduler_folders: Mapping[str, str] = field(default_factory=dict)
+    held: Held = UNET_AND_MOVQ
     layout: Layout = Layout.diffusers
     library: str = "diffusers"
     own_parts: Mapping[str, tuple[str, str]] = field(default_factory=dict)

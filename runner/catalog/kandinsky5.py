@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from runner.catalog.checkpoint import Checkpoint, Tokens, Trait
 from runner.catalog.kandinsky2_2 import CLIP_2_2
+from runner.catalog.memory import Held
 from runner.catalog.version import Version
 
 PATCH = 2 * 2
@@ -79,6 +80,8 @@ def _decoder(variant: str) -> Checkpoint:
         # diffusers keeps them so at any precision (Kandinsky5Transformer3DModel).
         keeps_float32=("time_embeddings.", "modulation."),
         keeps_float32_at=("float16", "bfloat16"),
+        # With 512 tokens of text; text and negative text are computed one after the other.
+        held=Held(per_latent=8700, guided=1, maps=3),
     )
 
 

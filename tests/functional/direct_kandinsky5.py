@@ -16,6 +16,7 @@ from transformers import Qwen2Tokenizer
 from functional.asked import STEPS, Ask, Pixels, generator, pixels
 from runner.kandinsky5.processor import PicturesAndText
 
+KINDS = {"text2img": "T2I", "edit": "I2I"}
 T2I = "Kandinsky-5.0-T2I-Lite-sft-Diffusers"
 I2I = "Kandinsky-5.0-I2I-Lite-sft-Diffusers"
 FLOW: dict[str, Any] = {
@@ -125,4 +126,18 @@ def editor(
     made.set_progress_bar_config(disable=True)
     made.prompt_template = template or made.prompt_template
     made.prompt_template_encode_start_idx = before
+    return made
+
+
+def published(weights: Path, task: str, variant: str) -> Any:
+    """A new pipeline object of any of the four repositories."""
+    folder = weights / f"Kandinsky-5.0-{KINDS[task]}-Lite-{variant}-Diffusers"
+    kind = getattr(diffusers, f"Kandinsky5{KINDS[task]}Pipeline")
+    made = kind.from_pretrained(
+        folder, tokenizer=PicturesAndText.of_folder(folder / "tokenizer"), dtype=torch.float32,
+        local_files_only=True, use_safetensors=True,
+    )  # fmt: skip
+    made.set_progress_bar_config(disable=True)
+    if task == "edit":
+        made.prompt_template, made.prompt_template_encode_start_idx = PUBLISHED_EDIT, 55
     return made
