@@ -113,6 +113,8 @@ class Checkpoint:
         keeps_float32_at: the types of the others at which it does.
         scheduler_folders: schedulers for which the checkpoint has a config of its own.
         held: what its modules hold while they draw.
+        repeated: classes of the denoiser's blocks that repeat, each of which can be compiled once
+            (`_repeated_blocks` of diffusers' class).
     """
 
     repo: str
@@ -129,6 +131,7 @@ class Checkpoint:
     keeps_float32_at: tuple[str, ...] = ("float16",)
     scheduler_folders: Mapping[str, str] = field(default_factory=dict)
     held: Held = UNET_AND_MOVQ
+    repeated: tuple[str, ...] = ()
     layout: Layout = Layout.diffusers
     library: str = "diffusers"
     own_parts: Mapping[str, tuple[str, str]] = field(default_factory=dict)

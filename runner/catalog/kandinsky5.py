@@ -82,6 +82,7 @@ def _decoder(variant: str) -> Checkpoint:
         keeps_float32_at=("float16", "bfloat16"),
         # With 512 tokens of text; text and negative text are computed one after the other.
         held=Held(per_latent=8700, guided=1, maps=3),
+        repeated=("Kandinsky5TransformerEncoderBlock", "Kandinsky5TransformerDecoderBlock"),
     )
 
 
