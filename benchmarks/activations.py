@@ -33,11 +33,11 @@ TOKENS = 512
 Call = Callable[[], object]
 
 
-class Watch(TorchDispatchMode):
+class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts the bytes of tensors that are made within it, and the most at once."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.most = self._now = 0
         self._seen: set[int] = set()
 
@@ -80,7 +80,7 @@ def most_held(call: Call) -> int:
     """The most bytes that a call holds, beside what there was before."""
     with torch.inference_mode(), fused_attention(), Watch() as seen:
         call()
-    return seen.most
+    return int(seen.most)
 
 
 def model(checkpoint: Checkpoint, name: str) -> Any:

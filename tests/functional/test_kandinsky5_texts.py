@@ -18,6 +18,7 @@ from functional.asked import NEGATIVE, Ask, Pictures, Pixels, generator, pixels
 from functional.cells import planned
 from helpers.pixels import furthest
 from runner.catalog.kandinsky5 import TEXT2IMG
+from runner.kandinsky5.processor import PicturesAndText
 from runner.system import machine
 from runner.weights.tokens import cleaned
 
@@ -158,7 +159,7 @@ def test_the_mark_of_a_picture_is_refused(random_weights: Path, refused: Refused
     # Without the processor the tokenizer would take it for text.
     folder = random_weights / direct5.I2I / "tokenizer"
     pipe = direct5.pipeline(random_weights)
-    pipe.tokenizer = direct5.PicturesAndText.of_folder(folder)
+    pipe.tokenizer = PicturesAndText.of_folder(folder)
     with pytest.raises((ValueError, IndexError, TypeError)):
         direct5.encoded(pipe, ["a <|image_pad|>"])
     assert "<|image_pad|> is a mark of Kandinsky 5's" in refused(ask(), "prompt='a <|image_pad|>'")
