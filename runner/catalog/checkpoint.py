@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
+from runner.catalog.memory import UNET_AND_MOVQ, Held
+
 CLIP = "clip"
 """The pipeline name of the CLIP for metrics: the runner's own class, none of diffusers."""
 
@@ -55,12 +57,14 @@ class Tokens:
         folder: the tokenizer's folder.
         reader: the encoder in words, where the checkpoint has several.
         ends: how many of them mark the ends; None: as many as its tokenizer adds.
+        cleaned: whether diffusers cleans a text before it.
     """
 
     most: int | None = None
     folder: str = "tokenizer"
     reader: str | None = None
     ends: int | None = None
+    cleaned: bool = False
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,9 @@ class Checkpoint:
             float32 where the others are not.
         keeps_float32_at: the types of the others at which it does.
         scheduler_folders: schedulers for which the checkpoint has a config of its own.
+        held: what its modules hold while they draw.
+        repeated: classes of the denoiser's blocks that repeat, each of which can be compiled once
+            (`_repeated_blocks` of diffusers' class).
     """
 
     repo: str
@@ -123,6 +130,8 @@ class Checkpoint:
     keeps_float32: tuple[str, ...] = ()
     keeps_float32_at: tuple[str, ...] = ("float16",)
     scheduler_folders: Mapping[str, str] = field(default_factory=dict)
+    held: Held = UNET_AND_MOVQ
+    repeated: tuple[str, ...] = ()
     layout: Layout = Layout.diffusers
     library: str = "diffusers"
     own_parts: Mapping[str, tuple[str, str]] = field(default_factory=dict)

@@ -231,6 +231,8 @@ def _check_attention(config: Config) -> None:
 def _check_compile(config: CompileConfig) -> None:
     if config.mode is CompileMode.off and config.fullgraph:
         raise ConfigError("compile.fullgraph", True, "means nothing with compile=off")
+    if config.mode is CompileMode.off and config.regional:
+        raise ConfigError("compile.regional", True, "means nothing with compile=off")
 
 
 def check_inputs(inputs: InputsConfig, items: Sequence[InterpolateItem], task: Task) -> None:

@@ -11,7 +11,7 @@ from runner.catalog.scheduler_config import changes, listed_in, swapped
 from runner.catalog.schedulers import OPTIONS, SCHEDULERS
 from runner.errors import StageError
 from runner.graph.node import SchedulerSpec
-from runner.pipelines.flow_schedule import SCHEDULE, schedule_of, set_schedule
+from runner.pipelines.flow_schedule import SCHEDULE, mend_multistep, schedule_of, set_schedule
 
 LEARNED_VARIANCE = ("learned", "learned_range")
 
@@ -59,6 +59,8 @@ def swap_scheduler(own: Any, spec: SchedulerSpec) -> Any:
     if in_step:
         scheduler.step = functools.partial(scheduler.step, **in_step)
     set_schedule(scheduler, options.get(SCHEDULE))
+    if row.multistep:
+        mend_multistep(scheduler)
     _check(own, scheduler, spec)
     return scheduler
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from runner.catalog.attention import ATTENTION, Attention
 from runner.catalog.offload import OFFLOAD, Needs, Offload
 from runner.catalog.schedulers import CHECKPOINT, FOR_NOISE_LEVELS, OPTIONS, SPACING
-from runner.catalog.versions import Row, row_of
+from runner.catalog.version import DECODER
+from runner.catalog.versions import VERSIONS, Row, row_of
 from runner.config.checks import check_inputs
 from runner.config.choices import (
     CompileMode,
@@ -242,6 +243,15 @@ def _check_compile(run: RunConfig, device: str) -> None:
         raise ConfigError(
             "compile", shown, f"offload={offload.name} moves weights within what is compiled",
             "compile=off, or another offload",
+        )  # fmt: skip
+    if asked.regional and not run.version.tasks[run.task.name][DECODER].repeated:
+        able = [
+            v.title for v in VERSIONS.values() if any(r[DECODER].repeated for r in v.tasks.values())
+        ]
+        raise ConfigError(
+            "compile.regional", True,
+            f"the blocks of Kandinsky {run.version.title} are too different to compile one for all",
+            f"compile.regional=false, or Kandinsky {' and '.join(able)}",
         )  # fmt: skip
     if asked.fullgraph and not offload.fullgraph:
         whole = " or ".join(mode.name for mode in OFFLOAD.values() if mode.fullgraph)

@@ -37,7 +37,9 @@ def compile_spec(run: RunConfig, role: str, device: str) -> CompileSpec | None:
     """
     mode = None if run.compile.mode is CompileMode.off else run.compile.mode.value
     last = channels_last(run, role, device)
-    return None if mode is None and not last else CompileSpec(mode, run.compile.fullgraph, last)
+    if mode is None and not last:
+        return None
+    return CompileSpec(mode, run.compile.fullgraph, last, run.compile.regional)
 
 
 def channels_last(run: RunConfig, role: str, device: str) -> bool:

@@ -111,6 +111,7 @@ class FoundCheckpoint:
             denoiser=self.checkpoint.denoiser,
             autoencoder=self.checkpoint.autoencoder,
             channels=self.checked.channels,
+            held=self.checkpoint.held,
             by_layer=self.checkpoint.of_diffusers,
         )
 

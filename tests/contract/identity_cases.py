@@ -100,7 +100,7 @@ DECIDES_PIXELS: dict[str, list[tuple[str, list[Any]]]] = {
         CompileConfig(CompileMode.reduce_overhead),
         CompileConfig(CompileMode.default, fullgraph=True),
         CompileConfig(channels_last=True),
-    ])],
+    ]), ("5", [CompileConfig(CompileMode.default, regional=True)])],
     "channels_last": [("mini", [True])],
     "precision": [
         ("mini", [
