@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from runner.catalog.checkpoint import Checkpoint, Tokens, Trait
 from runner.catalog.kandinsky2_2 import CLIP_2_2
-from runner.catalog.version import Version
+from runner.catalog.version import DECODER, Version
 
 PATCH = 2 * 2
 """Latents of a token."""
@@ -135,6 +135,7 @@ KANDINSKY5 = Version(
     refusals={"img2img": NO_START},
     schedulers=("checkpoint", "flow_euler", "flow_dpmpp_2m"),
     in_small_family=False,
+    lora_roles=(DECODER,),
     dispatched=True,
     text_stage="encode_qwen",
     text_templates=TEMPLATES,

@@ -26,9 +26,10 @@ LOGGED_LIBRARIES = (
 
 EXTRAS = {
     "analysis": ("matplotlib", "scipy", "torchmetrics"),
+    "lora": ("peft",),
     "metrics": ("piq", "torchmetrics", "torchvision"),
 }
-"""Packages that pip installs only with `kandinsky-runner[<extra>]`. No picture needs them."""
+"""Packages that pip installs only with `kandinsky-runner[<extra>]`. Of pictures, only those with LoRAs need one."""
 
 COMPARING = ("matplotlib", "scipy")
 """Packages of `compare`: scipy for intervals, matplotlib for plots."""

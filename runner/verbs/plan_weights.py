@@ -20,6 +20,12 @@ def weights_lines(checkpoints: Iterable[FoundCheckpoint]) -> Iterator[str]:
         yield f"  {found.role:<8} {'of the same files' if same else _where(found)}"
         if making is not None:
             told.add(making.target)
+        for lora in found.loras:
+            layers = pluralize(lora.layers, "layer")
+            yield (
+                f"  {'lora':<8} {lora.path}: rank {lora.rank}, {layers} of the {found.role}, "
+                f"weight {lora.weight:g}"
+            )
 
 
 def _where(found: FoundCheckpoint) -> str:
