@@ -57,7 +57,7 @@ def check_not_quantized(loras: Sequence[Lora], quantized: Mapping[str, str | Non
 
 
 class LoraFinder:
-    """Finds the LoRAs of one command's cells; reads each file, and the headers of each model, once."""
+    """Finds the LoRAs of one command's cells; reads each file and each model's headers once."""
 
     def __init__(self) -> None:
         self._files: dict[tuple[str, str], LoraFile] = {}

@@ -29,7 +29,8 @@ EXTRAS = {
     "lora": ("peft",),
     "metrics": ("piq", "torchmetrics", "torchvision"),
 }
-"""Packages that pip installs only with `kandinsky-runner[<extra>]`. Of pictures, only those with LoRAs need one."""
+"""Packages that pip installs only with `kandinsky-runner[<extra>]`. No picture needs them, but those
+with LoRAs."""
 
 COMPARING = ("matplotlib", "scipy")
 """Packages of `compare`: scipy for intervals, matplotlib for plots."""

@@ -170,7 +170,7 @@ def _ranks(
 
 
 def _fits(tensor: LoraTensor, shape: Shape, layer: Shape) -> bool:
-    """Whether a part is of the shape that peft gives it: [rank, in, *kernel], [out, rank, 1, ...]"""
+    """Whether a part has the shape that peft gives it: [rank, in, *kernel], [out, rank, 1, 1]."""
     if len(shape) != len(layer):
         return False
     if tensor.part is Part.down:
