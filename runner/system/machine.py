@@ -29,8 +29,8 @@ EXTRAS = {
     "lora": ("peft",),
     "metrics": ("piq", "torchmetrics", "torchvision"),
 }
-"""Packages that pip installs only with `kandinsky-runner[<extra>]`. No picture needs them, but those
-with LoRAs."""
+"""Packages that pip installs only with `kandinsky-runner[<extra>]`. No picture needs them, but
+those with LoRAs."""
 
 COMPARING = ("matplotlib", "scipy")
 """Packages of `compare`: scipy for intervals, matplotlib for plots."""

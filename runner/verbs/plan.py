@@ -31,7 +31,7 @@ from runner.system.signals import leave, signals
 from runner.system.text import duration, format_bytes, pluralize
 from runner.verbs.joining import joining
 from runner.verbs.plan_compile import compile_lines, graphs_lines
-from runner.verbs.plan_weights import weights_lines
+from runner.verbs.plan_weights import lora_lines, weights_lines
 from runner.workers.choose import worker_count
 
 LISTED_CELLS = 30
@@ -145,7 +145,7 @@ def sweep_text(sweep: SweepPlan) -> str:
     said = Counter(line for plan in sweep.plans for line in graphs_lines(plan))
     lines += [f"  {pluralize(n, 'cell')}: {line}" for line, n in said.items()]
     lines.append("models")
-    lines += weights_lines(sweep.checkpoints)
+    lines += [*weights_lines(sweep.checkpoints), *lora_lines(sweep.plans)]
     lines += _memory_of_largest(sweep.plans)
     lines.append("stages")
     stored_ones = stored_nodes(sweep)
@@ -222,7 +222,7 @@ def plan_text(plan: Plan) -> str:
     lines += [f"  {line}" for line in batch_lines(plan)]
     lines += [f"  warning: {warning}" for warning in plan.warnings]
     lines.append("weights")
-    lines += weights_lines(plan.weights.checkpoints.values())
+    lines += [*weights_lines(plan.weights.checkpoints.values()), *lora_lines([plan])]
     lines += _memory_lines(plan)
     lines.append("graph")
     lines += [f"  {line}" for line in _graph_lines(plan)]

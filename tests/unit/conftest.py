@@ -11,6 +11,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from PIL import Image
 
+from helpers.small_loras import write_loras
 from runner.cli import main
 from runner.config.hydra import tree
 from runner.config.resolve import resolve
@@ -84,7 +85,8 @@ def pictures() -> Callable[[Path], None]:
 
 
 def write_pictures(folder: Path) -> None:
-    """a.png and its copy, b.png, mask.png (one half white), white.png."""
+    """a.png and its copy, b.png, mask.png (one half white), white.png; and LoRAs."""
+    write_loras(folder)
     Image.new("RGB", (128, 128), "red").save(folder / "a.png")
     shutil.copy(folder / "a.png", folder / "copy of a.png")
     Image.new("RGB", (128, 128), "blue").save(folder / "b.png")
