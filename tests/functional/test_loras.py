@@ -14,44 +14,19 @@ import torch
 
 from functional import direct_kandinsky5 as direct5
 from functional.asked import DECODERS, PRIORS, Ask, Pictures, Pixels
-from functional.cells import drawn as drawn_cell
-from functional.cells import opened, planned
 from functional.direct import Direct
 from functional.made import Made
-from random_weights.loras import ATTENTION, Tensors, lora_of, of_processors, written
+from random_weights.loras import ATTENTION, Tensors, entry, lora_of, of_processors, written
+from runner.catalog.offload import OFFLOAD
 from runner.cli import main
+from runner.pipelines.offload import OffloadChoice
 
 Drawn = Callable[..., list[Pixels]]
 Worn = Sequence[tuple[str, float]]
 
+NONE = OffloadChoice(OFFLOAD["none"], OFFLOAD["none"], "")
+
 DECODER, INPAINT, PRIOR = "kandinsky-2-2-decoder", "kandinsky-2-2-decoder-inpaint", PRIORS["2_2"][1]
-
-
-@pytest.fixture(scope="module")
-def files(random_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """LoRAs by name: "decoder", "other" and "inpaint" for UNets, "prior", and of other versions."""
-    folder = tmp_path_factory.mktemp("loras")
-    unet = random_weights / DECODER / "unet"
-    k5 = random_weights / direct5.T2I / "transformer"
-    return {
-        "decoder": written(folder / "decoder.safetensors", lora_of(unet), "unet."),
-        "other": written(folder / "other.safetensors", lora_of(unet, rank=3, seed=1), "unet."),
-        "inpaint": written(
-            folder / "inpaint.safetensors", lora_of(random_weights / INPAINT / "unet")
-        ),
-        "prior": written(folder / "prior.safetensors", lora_of(random_weights / PRIOR / "prior")),
-        "2_1": written(
-            folder / "2_1.safetensors", lora_of(random_weights / "kandinsky-2-1" / "unet")
-        ),
-        "2_0": written(
-            folder / "2_0.safetensors", lora_of(random_weights / "kandinsky-2-0" / "unet")
-        ),
-        "5": written(folder / "5.safetensors", lora_of(k5), "transformer."),
-    }
-
-
-def entry(file: Path, weight: float = 1.0, role: str = "decoder") -> str:
-    return f"{{path: '{file}', weight: {weight}, role: {role}}}"
 
 
 @contextmanager
@@ -87,38 +62,38 @@ def test_a_cell_is_its_direct_call(
     ask: Ask,
     decoders: list[tuple[str, float]],
     priors: list[tuple[str, float]],
-    files: dict[str, Path],
+    lora_files: dict[str, Path],
     drawn: Drawn,
     direct: Direct,
     pictures: Callable[[Ask], Pictures],
 ) -> None:
     entries = [
-        *(entry(files[name], weight) for name, weight in decoders),
-        *(entry(files[name], weight, "prior") for name, weight in priors),
+        *(entry(lora_files[name], weight) for name, weight in decoders),
+        *(entry(lora_files[name], weight, "prior") for name, weight in priors),
     ]
     (made,) = drawn(ask, f"lora=[{','.join(entries)}]")
     unet = direct._modules(DECODERS[ask.version, ask.task][1]).unet
     prefix = None if decoders and decoders[0][0] in ("inpaint", "2_1", "2_0") else "unet"
     prior = direct._modules(PRIORS[ask.version][1]).prior if priors else None
     plain = direct.draw(ask, pictures(ask))
-    with worn(unet, [(str(files[name]), one) for name, one in decoders], prefix):
+    with worn(unet, [(str(lora_files[name]), one) for name, one in decoders], prefix):
         if prior is None:
             wanted = direct.draw(ask, pictures(ask))
         else:
-            with worn(prior, [(str(files[name]), one) for name, one in priors], None):
+            with worn(prior, [(str(lora_files[name]), one) for name, one in priors], None):
                 wanted = direct.draw(ask, pictures(ask))
     assert np.array_equal(made, wanted)
     assert not np.array_equal(made, plain)
 
 
 def test_a_cell_of_version_5_is_its_direct_call(
-    random_weights: Path, files: dict[str, Path], drawn: Drawn
+    random_weights: Path, lora_files: dict[str, Path], drawn: Drawn
 ) -> None:
     ask = Ask("5", "text2img")
-    (made,) = drawn(ask, f"lora=[{entry(files['5'], 0.5)}]", "precision=bf16")
+    (made,) = drawn(ask, f"lora=[{entry(lora_files['5'], 0.5)}]", "precision=bf16")
     pipe = direct5.pipeline(random_weights, dtype=torch.bfloat16)
     plain = direct5.draw(ask, pipe)
-    pipe.load_lora_weights(str(files["5"]), adapter_name="own")
+    pipe.load_lora_weights(str(lora_files["5"]), adapter_name="own")
     pipe.set_adapters(["own"], [0.5])
     wanted = direct5.draw(ask, pipe)
     pipe.unload_lora_weights()
@@ -126,62 +101,9 @@ def test_a_cell_of_version_5_is_its_direct_call(
     assert not np.array_equal(made, plain)
 
 
-def test_one_module_serves_all_weights_and_nothing_is_left(
-    random_weights: Path, files: dict[str, Path], tmp_path: Path
-) -> None:
-    """Cells with and without, back and forth: each as if it were alone, and the module at last as
-    it was at first: its parameters' bits, classes, gradients and attributes.
-    """
-    with_lora = [
-        planned(random_weights, tmp_path, "kandinsky2_2", "cache=off", f"lora=[{one}]")
-        for one in (entry(files["decoder"]), entry(files["decoder"], 0.25), entry(files["other"]))
-    ]
-    without = planned(random_weights, tmp_path, "kandinsky2_2", "cache=off")
-    alone = [drawn_cell(plan, opened(plan)).pixels for plan in (*with_lora, without)]
-    pipelines = opened(with_lora[0], keep_all=True)
-    pipelines._loras |= opened(with_lora[2])._loras
-    first = drawn_cell(without, pipelines)
-    unet = pipelines.given["decoder"].unet
-    before = state(unet)
-    order = [0, 3, 1, 2, 0, 3]
-    again = [drawn_cell([*with_lora, without][n], pipelines).pixels for n in order]
-    assert pipelines.given["decoder"].unet is unet
-    assert all(np.array_equal(one, alone[n]) for n, one in zip(order, again, strict=True))
-    assert np.array_equal(first.pixels, alone[3])
-    assert state(unet) == before
-    assert len({one.tobytes() for one in alone}) == len(alone)
-
-
-def state(module: Any) -> Any:
-    """All of a module that peft could leave something in."""
-    return (
-        [(name, type(part)) for name, part in module.named_modules()],
-        [(n, p.requires_grad, p.detach().numpy().tobytes()) for n, p in module.named_parameters()],
-        sorted(vars(module)),
-        [part.training for part in module.modules()],
-    )
-
-
-@pytest.mark.parametrize("how", ["channels_last=true", "attention=sliced", "batch_size=2"])
-def test_other_ways_to_compute_take_loras(
-    how: str, random_weights: Path, files: dict[str, Path], tmp_path: Path
-) -> None:
-    """Within a rounding of the last bit, also after a cell with another weight."""
-    plans = [
-        planned(random_weights, tmp_path, "kandinsky2_2", "cache=off", "seeds=[0,1]",
-                f"lora=[{entry(files['decoder'], weight)}]", *more)
-        for weight, more in ((0.5, (how,)), (1.0, (how,)), (1.0, ()))
-    ]  # fmt: skip
-    pipelines = opened(plans[0], keep_all=True)
-    made = [drawn_cell(plan, pipelines).pictures for plan in plans]
-    for own, usual in zip(made[1], made[2], strict=True):
-        assert np.abs(own - usual).max() <= 2
-    assert not np.array_equal(made[0][0], made[1][0])
-
-
 def test_weight_is_an_axis_and_0_is_the_cell_without(
     random_kandinsky: Callable[..., int],
-    files: dict[str, Path],
+    lora_files: dict[str, Path],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -191,7 +113,7 @@ def test_weight_is_an_axis_and_0_is_the_cell_without(
     assert random_kandinsky(*given) == 0
     plain = Made(output).manifest["images"][0]
     assert random_kandinsky(
-        "-m", *given, f"lora=[{entry(files['decoder'])}]", "lora.0.weight=0,0.5,1"
+        "-m", *given, f"lora=[{entry(lora_files['decoder'])}]", "lora.0.weight=0,0.5,1"
     ) == 0  # fmt: skip
     (sweep,) = {path.parent.parent for path in output.glob("*/*/*/manifest.json")}
     cells = [json.loads(path.read_text()) for path in sorted(sweep.glob("*/manifest.json"))]
@@ -201,7 +123,7 @@ def test_weight_is_an_axis_and_0_is_the_cell_without(
     assert images[0]["stage_keys"] == plain["stage_keys"]
     assert len({image["sha256"] for image in images}) == 3
     (recorded,) = cells[1]["environment"]["loras"].values()
-    assert recorded["path"] == str(files["decoder"])
+    assert recorded["path"] == str(lora_files["decoder"])
     assert (recorded["weight"], recorded["rank"], recorded["role"]) == (0.5, "2", "decoder")
     assert "peft" in cells[1]["environment"]["libraries"]
     capsys.readouterr()
@@ -213,12 +135,12 @@ def test_weight_is_an_axis_and_0_is_the_cell_without(
 def test_a_changed_file_is_not_what_the_record_says(
     random_kandinsky: Callable[..., int],
     random_weights: Path,
-    files: dict[str, Path],
+    lora_files: dict[str, Path],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     file = tmp_path / "own.safetensors"
-    file.write_bytes(files["decoder"].read_bytes())
+    file.write_bytes(lora_files["decoder"].read_bytes())
     assert random_kandinsky("height=64", "width=64", f"lora=[{entry(file)}]") == 0
     manifest = Made(tmp_path / "outputs").folder / "manifest.json"
     written(file, lora_of(random_weights / DECODER / "unet", seed=5))

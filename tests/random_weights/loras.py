@@ -62,3 +62,8 @@ def of_processors(tensors: Tensors) -> Tensors:
 def renamed(tensors: Tensors, how: Callable[[str], str]) -> Tensors:
     """With other names."""
     return {how(name): tensor for name, tensor in tensors.items()}
+
+
+def entry(file: Path, weight: float = 1.0, role: str = "decoder") -> str:
+    """An entry of the config's `lora`."""
+    return f"{{path: '{file}', weight: {weight}, role: {role}}}"
