@@ -163,7 +163,7 @@ def test_all_of_what_diffusers_own_script_wrote_is_read(
     new = written(tmp_path / "new.safetensors", unet_lora)
     ask = Ask("2_2", "text2img")
     made = [drawn(ask, f"lora=[{entry(file)}]")[0] for file in (old, new)]
-    assert np.array_equal(*made)
+    assert np.array_equal(made[0], made[1])
     kept = {n: t for n, t in unet_lora.items() if "add_" not in n}
     part = written(tmp_path / "part.safetensors", kept)
     assert not np.array_equal(made[0], drawn(ask, f"lora=[{entry(part)}]")[0])
@@ -177,7 +177,7 @@ def test_alphas_are_honoured_and_dropout_is_not(
     ask = Ask("2_2", "text2img")
     layers = {name.split(".lora_")[0] for name in unet_lora}
     alphas = {f"{layer}.alpha": torch.tensor(1.0) for layer in layers}
-    told = {"r": 2, "lora_alpha": 1, "lora_dropout": 0.5, "use_dora": False}
+    told: dict[str, Any] = {"r": 2, "lora_alpha": 1, "lora_dropout": 0.5, "use_dora": False}
     as_tensors = written(tmp_path / "tensors.safetensors", {**unet_lora, **alphas})
     as_metadata = written(tmp_path / "metadata.safetensors", unet_lora, **told)
     plain = written(tmp_path / "plain.safetensors", unet_lora)
