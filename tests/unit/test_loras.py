@@ -15,6 +15,9 @@ from helpers.small_loras import OF_PRIOR, OTHER, PRIOR, STYLE, Arrays, small_lor
 from runner.errors import ConfigError
 from runner.planning.loras import check_not_quantized
 from runner.planning.planner import make_plan
+from runner.recording.mlflow_log import params_of
+from runner.recording.provenance import describe
+from runner.system.hashes import file_sha256
 from unit.conftest import Compose
 
 TO_Q = "mid_block.attentions.0.to_q"
@@ -195,3 +198,14 @@ def test_a_plan_reckons_with_its_memory(composed: Compose, here: Path) -> None:
     ]  # fmt: skip
     assert sizes[1] - sizes[0] == 4 * sum(array.size for array in small_lora().values())
     assert small_lora(PRIOR).keys() != small_lora().keys()
+
+
+def test_parameters_in_mlflow_are_named_as_axes_are(composed: Compose, here: Path) -> None:
+    plan = make_plan(composed(asked(f"{{path: {STYLE}, weight: 0.5}}")))
+    params = params_of(plan, describe(plan))
+    assert {name: value for name, value in params.items() if name.startswith("lora")} == {
+        "lora.0.path": str(here / STYLE), "lora.0.weight": "0.5", "lora.0.role": "decoder",
+        "lora.0.rank": "2", "lora.0.sha256": file_sha256(here / STYLE),
+    }  # fmt: skip
+    plain = make_plan(composed(asked()))
+    assert not any(name.startswith("lora") for name in params_of(plain, describe(plain)))
