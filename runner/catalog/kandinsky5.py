@@ -12,7 +12,7 @@ from dataclasses import replace
 from runner.catalog.checkpoint import Checkpoint, Tokens, Trait
 from runner.catalog.kandinsky2_2 import CLIP_2_2
 from runner.catalog.memory import Held
-from runner.catalog.version import Version
+from runner.catalog.version import DECODER, Version
 
 PATCH = 2 * 2
 """Latents of a token."""
@@ -141,6 +141,7 @@ KANDINSKY5 = Version(
     # noise are handed no generator.
     schedulers=("checkpoint", "flow_euler", "flow_dpmpp_2m", "flow_unipc"),
     in_small_family=False,
+    lora_roles=(DECODER,),
     dispatched=True,
     text_stage="encode_qwen",
     text_templates=TEMPLATES,

@@ -16,7 +16,7 @@ OF_THE_COMMAND = ("axes", "skip_invalid", "into", "workers_keep")
 """Keys that say which cells there are, where they go and what stays, and nothing of a cell."""
 LATER_KEYS: Mapping[str, object] = {
     "prompt_template": None, "prompt_replace": None, "graphs": "auto", "channels_last": False,
-    "any_size": False, "edit_template": "published", "model.variant": None,
+    "any_size": False, "edit_template": "published", "lora": [], "model.variant": None,
     "model.guidance": ModelConfig.guidance, "compile.regional": False,
 }  # fmt: skip
 """Keys with their defaults, recorded where they have others: so what was recorded before them stays

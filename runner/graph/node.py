@@ -99,8 +99,10 @@ class PipelineSpec:
 
     @property
     def base(self) -> PipelineSpec:
-        """What decides the modules: pipelines that differ in class or scheduler share them."""
-        return replace(self, pipeline="", scheduler=None)
+        """What decides the modules: pipelines that differ in class or scheduler share them, and
+        those that differ in LoRAs, which are added and taken out.
+        """
+        return replace(self, pipeline="", scheduler=None, loras=())
 
     @property
     def identity(self) -> dict[str, Any]:

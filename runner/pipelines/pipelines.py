@@ -29,6 +29,7 @@ from runner.pipelines.device import free_memory, memory_bytes, peak_memory_bytes
 from runner.pipelines.energy import Counter as EnergyCounter
 from runner.pipelines.energy import open_counter
 from runner.pipelines.load import load, pipeline_class
+from runner.pipelines.loras import can_switch, loras_differ, set_loras
 from runner.pipelines.offload import OffloadChoice, place, prefetches
 from runner.pipelines.random_weights import build
 from runner.pipelines.read_back import check, read_back
@@ -57,6 +58,7 @@ class Pipelines:
         graphs: GraphChoice | None = None,
     ) -> None:
         self._checkpoints = {(f.identity, f.checkpoint.pipeline): f for f in checkpoints}
+        self._loras = {lora.sha256: lora for found in checkpoints for lora in found.loras}
         self._device = device
         self._offload = offload
         self._graphs = graphs or GraphChoice(Graphs.off, False, "as configured")
@@ -74,6 +76,7 @@ class Pipelines:
         Raises:
             StageError: it cannot be loaded, or a setting does not read back as it was set.
         """
+        self._settle_loras(spec)
         if spec not in self._live:
             started = time.perf_counter()
             pipeline = self._assembled(spec)
@@ -94,8 +97,28 @@ class Pipelines:
         }
         if self._device.startswith("cuda"):
             found["graphs"] = self._graphs_read_back(spec, pipeline)
-        check(spec, pipeline, self._offload.mode, found)
+        check(spec, pipeline, self._offload.mode, found, self._loras)
         return found
+
+    def _settle_loras(self, spec: PipelineSpec) -> None:
+        """Have the module that a spec's pipeline shares with others compute with its LoRAs."""
+        base, found = self._bases.get(spec.base), self._checkpoints[spec.weights, spec.pipeline]
+        if base is None or not found.denoises:
+            return
+        module = getattr(base, found.checkpoint.denoiser)
+        if not can_switch(spec, self._offload.mode) and loras_differ(module, spec.loras):
+            self._forget(spec.base)
+        elif set_loras(module, spec.loras, self._loras):
+            drop_graphs(base)  # captured with other layers
+            self._graphs_told.pop(spec.base, None)
+
+    def _forget(self, key: PipelineSpec) -> None:
+        """Unload the modules of a base, to load them anew."""
+        drop_graphs(self._bases[key])
+        self._graphs_told.pop(key, None)
+        del self._bases[key]
+        self._live = {spec: live for spec, live in self._live.items() if spec.base != key}
+        free_memory(self._device)
 
     def evict_except(self, specs: Collection[PipelineSpec]) -> None:
         """Unload all pipelines but these: a 10B text encoder is freed before the UNet is loaded."""
@@ -214,6 +237,8 @@ class Pipelines:
             assert found.checked is not None, "weights are fetched before anything runs"
             base = self._read(spec, found, found.checked)
             set_attention(base, spec.attention, spec.slice_size)
+            if spec.loras:
+                set_loras(getattr(base, found.checkpoint.denoiser), spec.loras, self._loras)
             if spec.is_compiled:
                 self._code = compilation.keep_code(self._device)
                 self._code_counts = compilation.code_counts()

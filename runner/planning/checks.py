@@ -27,6 +27,7 @@ from runner.errors import ConfigError
 from runner.metrics.find import FoundMetric
 from runner.planning.as_in_diffusers import size_in_diffusers
 from runner.planning.graphs import check_graphs_possible
+from runner.planning.loras import check_loras_possible
 from runner.planning.metrics import FindMetric, add_models, check_smallest, find_metrics
 from runner.planning.pictures import check_pictures, check_repainted, localize_pictures
 from runner.planning.scheduling import setting
@@ -94,6 +95,7 @@ def check_config(
     _check_offload(run, device)
     _check_compile(run, device)
     check_graphs_possible(run, device)
+    check_loras_possible(run)
     _check_guidance(run)
     _check_negative_prompt(run)
     run = localize_pictures(run, folder, download=download)

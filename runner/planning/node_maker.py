@@ -20,6 +20,7 @@ from runner.planning.specs import (
     clip_role,
     compile_spec,
     judge_role,
+    lora_specs,
     precision_of,
 )
 from runner.system.machine import versions
@@ -134,6 +135,7 @@ class NodeMaker:
             without=found.checkpoint.without,
             compile=compile_spec(run, role, self.device) if found.denoises else None,
             device=self.device,
+            loras=lora_specs(found),
         )
 
     def _node(
@@ -151,7 +153,13 @@ class NodeMaker:
             params=params,
             inputs=inputs or {},
             pipeline=pipeline,
-            libraries=self.libraries,
+            libraries=self._libraries_of(pipeline),
             files=files or {},
             label=label,
         )
+
+    def _libraries_of(self, pipeline: PipelineSpec | None) -> Mapping[str, str]:
+        """Those that decide a node's result: with LoRAs, peft too."""
+        if pipeline is None or not pipeline.loras:
+            return self.libraries
+        return {**self.libraries, **versions(("peft",))}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from runner.config.choices import CompileMode, Precision
 from runner.config.groups import MetricConfig
 from runner.config.run_config import RunConfig
-from runner.graph.node import CompileSpec
+from runner.graph.node import CompileSpec, LoraSpec
+from runner.weights.found import FoundCheckpoint
 
 CLIP_ROLE, JUDGE_ROLE = "clip_", "judge_"
 OF_METRICS = (CLIP_ROLE, JUDGE_ROLE)
@@ -27,6 +28,11 @@ def precision_of(run: RunConfig, role: str) -> Precision:
     name = "metrics" if role.startswith(OF_METRICS) else role
     precision: Precision = getattr(run.precision, name)
     return precision
+
+
+def lora_specs(found: FoundCheckpoint) -> tuple[LoraSpec, ...]:
+    """The LoRAs of a checkpoint. Of weight 0 they add zeros: such a cell is one without them."""
+    return tuple(LoraSpec(one.sha256, one.weight) for one in found.loras if one.weight != 0)
 
 
 def compile_spec(run: RunConfig, role: str, device: str) -> CompileSpec | None:

@@ -15,6 +15,7 @@ from runner.errors import RunnerError
 from runner.graph.node import Node
 from runner.planning.plan import Plan
 from runner.recording.display import compiled_text, graphs_text
+from runner.recording.loras import with_lora_params
 from runner.recording.manifest import SavedCut, SavedImage
 from runner.recording.run_folder import INPUTS
 from runner.system.text import flatten, pluralize, shell
@@ -253,7 +254,7 @@ def params_of(plan: Plan, environment: Mapping[str, Any]) -> dict[str, str]:
     params |= add_asked(asked, settled)
     for role, found in environment["weights"].items():
         params[f"weights.{role}.sha256"] = str(found["sha256"])
-    return params
+    return with_lora_params(params, plan)
 
 
 def unsettled_of(plan: Plan) -> dict[str, str]:

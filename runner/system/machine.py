@@ -26,10 +26,12 @@ LOGGED_LIBRARIES = (
 
 EXTRAS = {
     "analysis": ("matplotlib", "scipy", "torchmetrics"),
+    "lora": ("peft",),
     "metrics": ("piq", "torchmetrics", "torchvision"),
     "optuna": ("optuna",),
 }
-"""Packages that pip installs only with `kandinsky-runner[<extra>]`. No picture needs them."""
+"""Packages that pip installs only with `kandinsky-runner[<extra>]`. No picture needs them, but
+those with LoRAs."""
 
 COMPARING = ("matplotlib", "scipy")
 """Packages of `compare`: scipy for intervals, matplotlib for plots."""

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from helpers.composing import compose_config
+from helpers.small_loras import write_loras
 from runner.cli import main
 from runner.config.run_config import RunConfig
 from runner.weights.find import MINI_DIR
@@ -76,7 +77,8 @@ def pictures() -> Callable[[Path], None]:
 
 
 def write_pictures(folder: Path) -> None:
-    """a.png and its copy, b.png, mask.png (one half white), white.png."""
+    """a.png and its copy, b.png, mask.png (one half white), white.png; and LoRAs."""
+    write_loras(folder)
     Image.new("RGB", (128, 128), "red").save(folder / "a.png")
     shutil.copy(folder / "a.png", folder / "copy of a.png")
     Image.new("RGB", (128, 128), "blue").save(folder / "b.png")
