@@ -37,6 +37,7 @@ from runner.config.sections import (
     InputsConfig,
     InterpolateConfig,
     PriorConfig,
+    QuantizeConfig,
 )
 
 PIXELS = "a multiple of 64, 64 to 4096; for Kandinsky 5 of 16, to 2048"
@@ -69,6 +70,7 @@ class Config:
         takes="true, false, auto",
     )
     precision: PrecisionConfig = key(PrecisionConfig, "Type of weights and activations.")
+    quantize: QuantizeConfig = key(QuantizeConfig, "Weights in fewer bits (docs/quantization.md).")
     tracking: TrackingConfig = key(TrackingConfig, "Where runs are recorded.")
     cache: CacheConfig = key(CacheConfig, "Whether stored results of stages are reused.")
     metrics: dict[str, MetricConfig] = key(

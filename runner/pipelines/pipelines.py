@@ -10,13 +10,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from runner.catalog.offload import Moves
+from runner.catalog.quantization import METHODS, PACKAGES
 from runner.catalog.schedulers import SCHEDULERS
 from runner.config.choices import Graphs
 from runner.engine.first_calls import note_first_call
 from runner.engine.observer import Compiled, GraphsHeld, Loaded
 from runner.graph.node import Node, PipelineSpec
-from runner.pipelines import compilation
+from runner.pipelines import compilation, quantization
 from runner.pipelines.attention import set_attention
 from runner.pipelines.cuda_graphs import (
     GraphChoice,
@@ -34,6 +37,7 @@ from runner.pipelines.random_weights import build
 from runner.pipelines.read_back import check, read_back
 from runner.pipelines.scheduler_swap import scheduler_changes, swap_scheduler
 from runner.pipelines.transformers_models import OwnPipeline
+from runner.system.imports import without
 from runner.weights.folder import CheckedFolder
 from runner.weights.found import FoundCheckpoint
 
@@ -85,7 +89,8 @@ class Pipelines:
 
     def _checked(self, spec: PipelineSpec, pipeline: Any) -> dict[str, Any]:
         """What is read back of a live pipeline. Raises StageError where it is not as requested."""
-        found = read_back(pipeline)
+        left = self._checkpoints[spec.weights, spec.pipeline].checkpoint.unquantized
+        found = read_back(pipeline, left)
         found["scheduler_changes"] = self._scheduler_changes(spec, pipeline)
         found["offload"] = {
             "mode": self._offload.mode.name,
@@ -212,7 +217,9 @@ class Pipelines:
         key = spec.base
         if key not in self._bases:
             assert found.checked is not None, "weights are fetched before anything runs"
-            base = self._read(spec, found, found.checked)
+            with without(PACKAGES):  # which libraries would import with the first class they load
+                base = self._read(spec, found, found.checked)
+            self._quantize(base, spec, found)
             set_attention(base, spec.attention, spec.slice_size)
             if spec.is_compiled:
                 self._code = compilation.keep_code(self._device)
@@ -221,12 +228,23 @@ class Pipelines:
                 module = getattr(base, found.checkpoint.denoiser)
                 compilation.compile_module(module, spec.compile)
                 compilation.check_set(found.checkpoint.denoiser, module, spec.compile)
-            if self._graphs.used and found.denoises and not spec.is_compiled:
+            if self._graphs.used and self._is_captured(spec, found):
                 module = getattr(base, found.checkpoint.denoiser)
                 required = self._graphs.configured is Graphs.on
                 capture_calls(module, self._device, self._graph_memory, required=required)
             self._bases[key] = base
         return self._bases[key]
+
+    def _quantize(self, base: Any, spec: PipelineSpec, found: FoundCheckpoint) -> None:
+        whole = self._offload.mode.moves is Moves.PIPELINE
+        left, dtype = found.checkpoint.unquantized, getattr(torch, spec.dtype)
+        held = self._device if whole else "cpu"
+        quantization.quantize_modules(base, spec.quantized, left, dtype, held)
+
+    def _is_captured(self, spec: PipelineSpec, found: FoundCheckpoint) -> bool:
+        method = METHODS.get(dict(spec.quantized).get(found.checkpoint.denoiser, ""))
+        possible = method is None or not method.uncaptured
+        return found.denoises and not spec.is_compiled and possible
 
     def _graphs_read_back(self, spec: PipelineSpec, pipeline: Any) -> dict[str, Any]:
         used, reason = held_graphs(pipeline) is not None, self._graphs.reason
@@ -234,12 +252,14 @@ class Pipelines:
             reason = "nothing is called at each step"
             if spec.is_compiled:
                 reason = "it is compiled"
-            elif self._checkpoints[spec.weights, spec.pipeline].denoises:
-                reason = "hooks take its calls"
+            elif (found := self._checkpoints[spec.weights, spec.pipeline]).denoises:
+                quantized = not self._is_captured(spec, found)
+                reason = "it is quantised" if quantized else "hooks take its calls"
         return {"used": used, "reason": reason}
 
     def _read(self, spec: PipelineSpec, found: FoundCheckpoint, checked: CheckedFolder) -> Any:
-        whole = self._offload.mode.moves is Moves.PIPELINE
+        # What is to be quantised goes to the device layer by layer.
+        whole = self._offload.mode.moves is Moves.PIPELINE and not spec.quantized
         if found.random is None:
             # Not on a CPU, where weights are mapped, and all processes share their pages.
             direct = whole and self._device.startswith("cuda")

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runner.catalog.quantization import METHODS
 from runner.catalog.version import Fault
 from runner.config.run_config import RunConfig
 from runner.graph.node import Node, PipelineSpec, Plain
 from runner.graph.stage_table import DRAWN_ELSEWHERE, MEASURE, OF_MANY, STAGES
 from runner.metrics.find import FoundMetric
+from runner.planning.quantization import quantized_modules
 from runner.planning.request import ImageRequest
 from runner.planning.scheduling import settle_scheduler
 from runner.planning.specs import (
@@ -134,7 +136,16 @@ class NodeMaker:
             without=found.checkpoint.without,
             compile=compile_spec(run, role, self.device) if found.denoises else None,
             device=self.device,
+            quantized=quantized_modules(run, found.checkpoint, role),
         )
+
+    def _libraries_of(self, pipeline: PipelineSpec | None) -> Mapping[str, str]:
+        """The versions that decide a node's result: of packages that quantise, only where they do,
+        so that other keys stay.
+        """
+        methods = [METHODS[name] for _, name in pipeline.quantized] if pipeline else []
+        packages = sorted({package for method in methods for package in method.packages})
+        return {**self.libraries, **versions(packages)} if packages else self.libraries
 
     def _node(
         self,
@@ -151,7 +162,7 @@ class NodeMaker:
             params=params,
             inputs=inputs or {},
             pipeline=pipeline,
-            libraries=self.libraries,
+            libraries=self._libraries_of(pipeline),
             files=files or {},
             label=label,
         )

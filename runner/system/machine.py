@@ -21,14 +21,16 @@ PIXEL_LIBRARIES = ("torch", "diffusers", "transformers")
 LOGGED_LIBRARIES = (
     *PIXEL_LIBRARIES,
     "accelerate", "hydra-core", "mlflow", "numpy", "omegaconf", "pillow", "safetensors",
-    "tokenizers", "xformers",
+    "tokenizers", "torchao", "bitsandbytes", "xformers",
 )  # fmt: skip
 
 EXTRAS = {
     "analysis": ("matplotlib", "scipy", "torchmetrics"),
     "metrics": ("piq", "torchmetrics", "torchvision"),
+    "quantize": ("torchao", "bitsandbytes"),
 }
-"""Packages that pip installs only with `kandinsky-runner[<extra>]`. No picture needs them."""
+"""Packages that pip installs only with `kandinsky-runner[<extra>]`. No picture needs them, but
+where `quantize` names one of the last."""
 
 COMPARING = ("matplotlib", "scipy")
 """Packages of `compare`: scipy for intervals, matplotlib for plots."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,11 +96,14 @@ class FoundCheckpoint:
         """Number of parameters of the module that is called at each step; 0 if not known."""
         return self.checked.parameters[self.checkpoint.denoiser] if self.checked else 0
 
-    def footprint(self, precision: Precision, pixels: int) -> Footprint:
+    def footprint(
+        self, precision: Precision, pixels: int, quantized: Mapping[str, str] | None = None
+    ) -> Footprint:
         """What its pipeline takes of a device's memory.
 
         Args:
             pixels: of all images of one call.
+            quantized: module -> the method that quantises it; None: none is.
         """
         assert self.checked is not None
         return footprint(
@@ -112,6 +115,7 @@ class FoundCheckpoint:
             autoencoder=self.checkpoint.autoencoder,
             channels=self.checked.channels,
             by_layer=self.checkpoint.of_diffusers,
+            quantized=quantized or {},
         )
 
 
