@@ -39,6 +39,7 @@ DECODER_2_0 = Checkpoint(
     denoiser="unet",
     autoencoder="vae",
     without=TEXT_PARTS,
+    quantizes={"denoiser": ("unet",)},
     scheduler_folders={"ddpm": "ddpm_scheduler"},
 )
 IMG2IMG_2_0 = replace(
@@ -66,6 +67,7 @@ TEXT_2_0 = replace(
         Tokens(77, "tokenizer_2", "the second text encoder"),
     ),
     without=("text_proj", "unet", "vae"), keeps_float32=(".wo.",),
+    quantizes={"text": ("text_encoder", "text_encoder_2")},
 )  # fmt: skip
 # Each folder holds all that its task needs.
 TEXT_INPAINT_2_0 = replace(TEXT_2_0, named=INPAINT_2_0.named, original=INPAINT_2_0.original)

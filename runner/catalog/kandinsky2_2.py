@@ -20,6 +20,7 @@ PRIOR_2_2 = Checkpoint(
     denoiser="prior",
     embedding=("prior", "embedding_dim"),
     tokens=(Tokens(),),
+    quantizes={"text": ("text_encoder",), "prior": ("prior",)},
 )
 PRIOR_FROM_IMAGE_2_2 = replace(PRIOR_2_2, pipeline="KandinskyV22PriorEmb2EmbPipeline")
 DECODER_2_2 = Checkpoint(
@@ -30,6 +31,8 @@ DECODER_2_2 = Checkpoint(
     denoiser="unet",
     autoencoder="movq",
     embedding=("unet", "encoder_hid_dim"),
+    quantizes={"denoiser": ("unet",)},
+    typed=(".encoder_hid_proj.image_embeds.",),  # diffusers.models.embeddings.ImageProjection
 )
 IMG2IMG_2_2 = replace(DECODER_2_2, pipeline="KandinskyV22Img2ImgPipeline")
 INPAINT_2_2 = replace(

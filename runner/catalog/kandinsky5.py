@@ -77,6 +77,7 @@ def _decoder(variant: str) -> Checkpoint:
         denoiser="transformer",
         autoencoder="vae",
         without=TEXT_PARTS,
+        quantizes={"denoiser": ("transformer",)},
         # diffusers keeps them so at any precision (Kandinsky5Transformer3DModel).
         keeps_float32=("time_embeddings.", "modulation."),
         keeps_float32_at=("float16", "bfloat16"),
@@ -102,6 +103,7 @@ def _text(decoder: Checkpoint) -> Checkpoint:
             Tokens(CLIP_TOKENS, "tokenizer_2", "CLIP", cleaned=True),
         ),
         without=("transformer", "vae"),
+        quantizes={"text": ("text_encoder", "text_encoder_2")},
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TypeVar
 
 from runner.catalog.attention import ATTENTION
+from runner.catalog.quantization import KEYS, METHODS, NONE
 from runner.catalog.schedulers import CHECKPOINT, NAMED, OPTIONS, SCHEDULERS, Option
 from runner.catalog.tasks import OneOf, Task
 from runner.catalog.version import Version
@@ -78,6 +79,8 @@ def check_values(config: Config, version: Version, task: Task) -> None:
     _check_scheduler(config.scheduler, config.weights, steps)
     _check_attention(config)
     _check_compile(config.compile)
+    for key in KEYS:
+        _check_word(f"quantize.{key}", getattr(config.quantize, key), (NONE, *METHODS))
     check_weights(config.weights)
 
 

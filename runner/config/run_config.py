@@ -34,7 +34,7 @@ from runner.config.groups import (
     TrackingConfig,
     WeightsConfig,
 )
-from runner.config.sections import DecoderConfig, InputsConfig, PriorConfig
+from runner.config.sections import DecoderConfig, InputsConfig, PriorConfig, QuantizeConfig
 
 
 @dataclass(frozen=True)
@@ -105,6 +105,7 @@ class RunConfig:
     compile: CompileConfig
     channels_last: bool | None
     precision: PrecisionConfig
+    quantize: QuantizeConfig
     tracking: TrackingConfig
     cache: CacheMode
     cache_max_gb: float | None

@@ -1,8 +1,8 @@
 """The typed schema of the config tree, as Hydra and OmegaConf see it.
 
-Every key that a config file or an override may set is a field here, in `groups` or in `sections`;
-anything else is refused. Each has its explanation, which `runner.config.reference` shows. Closed
-sets of values are enums in `choices`; names of catalog rows are texts, looked up by `resolve`.
+Every key that a config file or an override may set is a field here, in `groups` or in `sections`,
+with its explanation; anything else is refused. Closed sets of values are enums in `choices`; names
+of catalog rows are texts, looked up by `resolve`.
 Plain (not frozen) dataclasses, `Enum` and not `Literal`: OmegaConf 2.3 takes nothing else.
 They are never mutated; `RunConfig`, which is frozen, has the sections below.
 """
@@ -37,6 +37,7 @@ from runner.config.sections import (
     InterpolateConfig,
     LoraConfig,
     PriorConfig,
+    QuantizeConfig,
 )
 
 PIXELS = "a multiple of 64, 64 to 4096; for Kandinsky 5 of 16, to 2048"
@@ -69,6 +70,7 @@ class Config:
         takes="true, false, auto",
     )
     precision: PrecisionConfig = key(PrecisionConfig, "Type of weights and activations.")
+    quantize: QuantizeConfig = key(QuantizeConfig, "Weights in fewer bits (docs/quantization.md).")
     tracking: TrackingConfig = key(TrackingConfig, "Where runs are recorded.")
     cache: CacheConfig = key(CacheConfig, "Whether stored results of stages are reused.")
     metrics: dict[str, MetricConfig] = key(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from runner.catalog.quantization import METHODS, NONE
 from runner.config.choices import LoraRole
 from runner.config.groups import (
     GUIDANCE,
@@ -41,6 +42,18 @@ class DecoderConfig:
         "versions. 1 or less: no guidance. Kandinsky 3 takes none above 1 and up to 2.",
         takes=GUIDANCE,
     )
+
+
+QUANTIZED = ", ".join((NONE, *METHODS))
+
+
+@dataclass
+class QuantizeConfig:
+    """In how few bits the weights of modules are kept; they compute in their `precision`."""
+
+    text: str = key(NONE, "The text encoders, in whichever checkpoint they are.", takes=QUANTIZED)
+    prior: str = key(NONE, "The prior's transformer (Kandinsky 2.1, 2.2).", takes=QUANTIZED)
+    denoiser: str = key(NONE, "The decoder's UNet or transformer.", takes=QUANTIZED)
 
 
 @dataclass

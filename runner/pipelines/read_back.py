@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,7 +12,7 @@ from runner.catalog.attention import ATTENTION
 from runner.catalog.offload import Offload
 from runner.errors import StageError
 from runner.graph.node import PipelineSpec
-from runner.pipelines import compilation, loras, offload
+from runner.pipelines import compilation, loras, offload, quantization
 from runner.pipelines.attention import attention_layers, is_module, name_of, names_of
 from runner.pipelines.scheduler_swap import scheduler_settings
 from runner.weights.found import FoundLora
@@ -33,10 +33,15 @@ def _accelerator(device: torch.device) -> dict[str, Any] | None:
     }
 
 
-def read_back(pipeline: Any) -> dict[str, Any]:
-    """The live pipeline's actual settings, as plain values for the log."""
+def read_back(pipeline: Any, left: Sequence[str] = ()) -> dict[str, Any]:
+    """The live pipeline's actual settings, as plain values for the log.
+
+    Args:
+        left: layers that no method of quantisation takes (`Checkpoint.unquantized`).
+    """
     modules = {name: m for name, m in pipeline.components.items() if is_module(m)}
     scheduler = pipeline.scheduler
+    quantized = quantization.read_back(modules, left)
     return {
         "pipeline": type(pipeline).__name__,
         "scheduler": type(scheduler).__name__ if scheduler is not None else None,
@@ -53,6 +58,7 @@ def read_back(pipeline: Any) -> dict[str, Any]:
         "compile": {name: compilation.read_back(m) for name, m in modules.items()},
         "offloaded": offload.offloaded(pipeline),
         **({"loras": held} if (held := _loras(modules)) else {}),
+        **({"quantized": quantized} if quantized else {}),
     }
 
 
@@ -82,6 +88,7 @@ def check(
     for name, dtype in found["dtype"].items():
         if dtype != spec.dtype:
             raise StageError(f"precision: {name} is {dtype} where {spec.dtype} was asked for")
+    quantization.check(spec.quantized, found.get("quantized", {}))
     kind = torch.device(found["execution_device"]).type
     if kind != spec.device:
         raise StageError(f"device: {spec.pipeline} is on {kind} where {spec.device} was asked for")

@@ -30,6 +30,7 @@ from runner.planning.graphs import check_graphs_possible
 from runner.planning.loras import check_loras_possible
 from runner.planning.metrics import FindMetric, add_models, check_smallest, find_metrics
 from runner.planning.pictures import check_pictures, check_repainted, localize_pictures
+from runner.planning.quantization import check_quantization
 from runner.planning.scheduling import setting
 from runner.planning.sizes import check_published_size, check_size
 from runner.planning.tracking import check_tracking
@@ -94,6 +95,7 @@ def check_config(
     _check_attention(run, device)
     _check_offload(run, device)
     _check_compile(run, device)
+    check_quantization(run, device)
     check_graphs_possible(run, device)
     check_loras_possible(run)
     _check_guidance(run)

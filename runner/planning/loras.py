@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from runner.catalog.quantization import DENOISER, NONE, PRIOR
 from runner.catalog.versions import VERSIONS
 from runner.config.lora import KEY
 from runner.config.run_config import Lora, RunConfig
@@ -14,9 +14,11 @@ from runner.system.machine import check_installed, versions
 from runner.weights.find import FoundWeights
 from runner.weights.found import FoundCheckpoint, FoundLora
 from runner.weights.hashes import FileHashes, hash_memory
-from runner.weights.loras import LoraFile, Shapes, find_lora, misfit, model_shapes, named
+from runner.weights.loras import PEFT, LoraFile, Shapes, find_lora, misfit, model_shapes, named
 
-PACKAGE, OLDEST = "peft", (0, 17)
+QUANTIZE_KEYS = {"prior": PRIOR, "decoder": DENOISER}
+"""Role of a LoRA -> the key of `quantize` that means the same module."""
+OLDEST = (0, 17)
 """Earlier ones do not take the layers from the file, and wrap others of the same name, too."""
 
 
@@ -36,23 +38,21 @@ def check_loras_possible(run: RunConfig) -> None:
             raise ConfigError(key, lora.role, problem, roles)
         if lora.role == "prior" and not prior_samples(run):
             raise ConfigError(key, "prior", "no text is mixed, so that the prior draws nothing")
+    _check_not_quantized(run)
     if run.lora:
-        check_installed(KEY, run.lora[0].path, (PACKAGE,))
+        check_installed(KEY, run.lora[0].path, (PEFT,))
         _check_version(run.lora[0])
 
 
-def check_not_quantized(loras: Sequence[Lora], quantized: Mapping[str, str | None]) -> None:
-    """Raises ConfigError for a LoRA of a module whose weights are kept in fewer bits.
-
-    Args:
-        quantized: role -> method; None: its weights are as they are.
-    """
-    for number, lora in enumerate(loras):
-        if (method := quantized.get(lora.role)) is not None:
+def _check_not_quantized(run: RunConfig) -> None:
+    """Raises ConfigError for a LoRA of a module whose weights are kept in fewer bits."""
+    for number, lora in enumerate(run.lora):
+        key = QUANTIZE_KEYS[lora.role]
+        if (method := getattr(run.quantize, key)) != NONE:
             raise ConfigError(
                 f"{KEY}[{number}]", lora.path,
                 f"is added to the {lora.role}, whose weights are in {method}: what peft then "
-                "computes was compared with nothing", f"without quantize.{lora.role}",
+                "computes was compared with nothing", f"without it, or with quantize.{key}={NONE}",
             )  # fmt: skip
 
 
@@ -141,10 +141,10 @@ def _taking(weights: FoundWeights) -> dict[str, FoundCheckpoint]:
 
 
 def _check_version(lora: Lora) -> None:
-    installed = versions((PACKAGE,)).get(PACKAGE, "0")
+    installed = versions((PEFT,)).get(PEFT, "0")
     numbers = tuple(int(part) for part in installed.split(".")[:2] if part.isdecimal())
     if numbers < OLDEST:
         raise ConfigError(
-            KEY, lora.path, f"needs another version of {PACKAGE} than {installed}",
+            KEY, lora.path, f"needs another version of {PEFT} than {installed}",
             "pip install 'kandinsky-runner[lora]'",
         )  # fmt: skip

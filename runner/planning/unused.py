@@ -14,12 +14,14 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
+from runner.catalog.quantization import PRIOR
 from runner.catalog.tasks import TASKS, Task
 from runner.catalog.versions import VERSIONS
 from runner.config.choices import NegativeFor
 from runner.config.run_config import RunConfig
 from runner.config.schema import Config
 from runner.planning.nodes import UNGUIDED
+from runner.planning.quantization import has_module
 
 
 @dataclass(frozen=True)
@@ -162,6 +164,7 @@ USES = (
         Use(f"weights.prior.{name}", lambda run: run.version.has_prior, WITH_PRIOR)
         for name in ("repo", "revision", "variant")
     ),
+    Use("quantize.prior", lambda run: has_module(run, PRIOR), WITH_PRIOR),
     Use("any_size", lambda run: bool(run.version.sizes), WITH_SIZES),
     Use("warmup", lambda run: run.bench is not None, "bench=true"),
     Use("repeats", lambda run: run.bench is not None, "bench=true"),

@@ -135,7 +135,7 @@ def _memory_of_largest(plans: Sequence[Plan]) -> list[str]:
     for p in plans:
         found = tuple((f.repo, f.variant, f.random) for f in p.weights.checkpoints.values())
         batch = min(p.profile.batch_size or 1, len(p.images))
-        alike[found, repr(p.run.precision), p.width, p.height, batch] = p
+        alike[found, repr((p.run.precision, p.run.quantize)), p.width, p.height, batch] = p
     largest = max(alike.values(), key=lambda plan: sum(reckoned(plan).values()))
     whose = " for the largest cell" if len(alike) > 1 else ""
     return _memory_lines(largest, whose)

@@ -26,7 +26,7 @@ DRAWN = (
     "model", "weights", "task", "scheduler", "attention", "offload", "compile", "precision",
     "negative_prompt", "negative_prompt_for", "seeding", "height", "width", "inputs", "resize",
     "strength", "interpolate", "depth", "prior", "decoder", "corrections", "device", "threads",
-    "batch_size", "channels_last", "any_size", "edit_template", "lora",
+    "batch_size", "channels_last", "any_size", "edit_template", "quantize", "lora",
 )  # fmt: skip
 """Keys of a recorded config that are taken from it. Prompts and seeds are those of its images."""
 

@@ -10,12 +10,14 @@ from pathlib import Path
 from runner import __version__
 from runner.catalog.attention import ATTENTION
 from runner.catalog.offload import OFFLOAD
+from runner.catalog.quantization import METHODS
 from runner.planning.checks import attention_problem, compile_problem, offload_problem
 from runner.planning.graphs import graphs_problem
-from runner.planning.loras import PACKAGE as PEFT
+from runner.planning.quantization import quantize_problem
 from runner.recording.provenance import git_commit
 from runner.system.machine import LOGGED_LIBRARIES, cpu_cores, versions
 from runner.system.text import format_bytes
+from runner.weights.loras import PEFT
 from runner.workers.residence import opened_residence
 
 LACKING = "is not installed (pip install 'kandinsky-runner[lora]')"
@@ -39,6 +41,9 @@ def main(arguments: list[str]) -> int:
     print(f"offload on {device}")
     for mode in OFFLOAD.values():
         print(f"  {mode.name:<13} {_answer(offload_problem(mode, device))}")
+    print(f"quantize on {device}")
+    for method in METHODS.values():
+        print(f"  {method.name:<13} {_answer(quantize_problem(method, device))}")
     print(f"compile on {device}")
     print(f"  torch.compile {_answer(compile_problem(device))}")
     print(f"graphs on {device}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -132,11 +132,14 @@ class FoundCheckpoint:
         """Number of parameters of the module that is called at each step; 0 if not known."""
         return self.checked.parameters[self.checkpoint.denoiser] if self.checked else 0
 
-    def footprint(self, precision: Precision, pixels: int) -> Footprint:
+    def footprint(
+        self, precision: Precision, pixels: int, quantized: Mapping[str, str] | None = None
+    ) -> Footprint:
         """What its pipeline takes of a device's memory.
 
         Args:
             pixels: of all images of one call.
+            quantized: module -> the method that quantises it; None: none is.
         """
         assert self.checked is not None
         sizes = dict(self.checked.sizes)
@@ -153,6 +156,7 @@ class FoundCheckpoint:
             channels=self.checked.channels,
             held=self.checkpoint.held,
             by_layer=self.checkpoint.of_diffusers,
+            quantized=quantized or {},
         )
 
 

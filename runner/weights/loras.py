@@ -23,6 +23,8 @@ Shape: TypeAlias = "tuple[int, ...]"
 Shapes: TypeAlias = "Mapping[str, Shape]"
 """Tensor name -> its shape."""
 
+PEFT = "peft"
+"""The package that adds LoRAs to models; its version is part of keys."""
 PICKLED = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
 ALLOWED = "a safetensors file with the LoRA of one model"
 

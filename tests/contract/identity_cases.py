@@ -11,6 +11,7 @@ from helpers.scheduler_cases import VALUES, beside, section, taker
 from helpers.small_loras import OF_PRIOR, OTHER, STYLE
 from runner.catalog.attention import ATTENTION
 from runner.catalog.offload import OFFLOAD
+from runner.catalog.quantization import METHODS
 from runner.catalog.schedulers import NAMED
 from runner.catalog.tasks import TASKS
 from runner.catalog.versions import VERSIONS
@@ -36,7 +37,7 @@ from runner.config.groups import (
     TrackingConfig,
 )
 from runner.config.run_config import Bench, InterpolateItem, Lora
-from runner.config.sections import DecoderConfig, InputsConfig, PriorConfig
+from runner.config.sections import DecoderConfig, InputsConfig, PriorConfig, QuantizeConfig
 
 HUB = "weights=hub"
 ITEMS = "interpolate.items=[{text: a, weight: 0.5}, {image: a.png, weight: 0.5}]"
@@ -111,6 +112,15 @@ DECIDES_PIXELS: dict[str, list[tuple[str, list[Any]]]] = {
         ]),
         ("3", [PrecisionConfig(text=Precision.bf16), PrecisionConfig(decoder=Precision.bf16)]),
         ("controlnet", [PrecisionConfig(depth=Precision.bf16)]),
+    ],
+    "quantize": [
+        ("mini", [
+            *(QuantizeConfig(denoiser=method) for method in METHODS),
+            QuantizeConfig(text="fp8"),
+            QuantizeConfig(prior="fp8"),
+        ]),
+        ("3", [QuantizeConfig(text="nf4"), QuantizeConfig(denoiser="nf4")]),
+        ("5", [QuantizeConfig(text="int8"), QuantizeConfig(denoiser="int8")]),
     ],
     "prompts": [(base, [("a blue square",)]) for base in ("mini", "3", "interpolate 2.1")],
     "negative_prompt": [
@@ -210,6 +220,8 @@ NOT_HERE: list[tuple[str, str, Any]] = [
     ("3", "precision", PrecisionConfig(prior=Precision.bf16, depth=Precision.bf16)),
     ("mini", "precision", PrecisionConfig(text=Precision.bf16, depth=Precision.bf16)),
     ("mini", "precision", PrecisionConfig(metrics=Precision.bf16)),
+    ("3", "quantize", QuantizeConfig(prior="fp8")),
+    ("5", "quantize", QuantizeConfig(prior="nf4")),
     ("mini", "prior", PriorConfig(strength=0.5, negative_strength=0.5)),
     ("mini", "strength", 0.9),
     ("mini", "resize", Resize.fit),

@@ -14,6 +14,7 @@ from helpers.scheduler_cases import FOR_NOISE, VALUES, beside, written
 from helpers.small_loras import STYLE
 from runner.catalog.attention import ATTENTION
 from runner.catalog.offload import OFFLOAD, Needs
+from runner.catalog.quantization import KEYS, NONE
 from runner.catalog.schedulers import CHECKPOINT, OPTIONS
 from runner.catalog.tasks import TASKS, Task
 from runner.catalog.version import Version
@@ -52,7 +53,7 @@ WRONGS = (
     "cell", "prompt", "seeds", "negative", "height", "width", "image", "mask", "hint", "missing",
     "beyond", "items", "resize", "decoder steps", "prior steps", "decoder guidance",
     "prior guidance", "strength", "prior strength", "negative strength", "scheduler", "option",
-    "attention", "slices", "offload",
+    "attention", "slices", "offload", "quantize",
 )  # fmt: skip
 """What may be wrong with a config: at most two of them, so that most get past the first check."""
 
@@ -197,6 +198,7 @@ def _machine(drawer: Drawer) -> list[str]:
         f"channels_last={drawer.any(['true', 'false', 'auto'])}",
         f"graphs={drawer.any(['auto', 'off'])}",
         f"precision={drawer.any(['fp32', 'bf16'])}",
+        f"quantize.{drawer.any(KEYS)}={drawer.one('quantize', [NONE, NONE, 'fp8'], ['fp4', 8])}",
         f"cache={drawer.any(['use', 'refresh', 'off'])}",
     ]
     sliced = attention in ATTENTION and ATTENTION[attention].sliced

@@ -13,7 +13,6 @@ from safetensors.numpy import save_file
 
 from helpers.small_loras import OF_PRIOR, OTHER, PRIOR, STYLE, Arrays, small_lora, write_loras
 from runner.errors import ConfigError
-from runner.planning.loras import check_not_quantized
 from runner.planning.planner import make_plan
 from runner.recording.mlflow_log import params_of
 from runner.recording.provenance import describe
@@ -163,10 +162,10 @@ def test_without_peft(composed: Compose, here: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_a_module_in_fewer_bits_takes_none(composed: Compose, here: Path) -> None:
-    run = composed(asked(f"{{path: {STYLE}}}"))
-    check_not_quantized(run.lora, {"decoder": None, "prior": "int8"})
-    with pytest.raises(ConfigError, match=r"lora\[0\]=.*whose weights are in nf4"):
-        check_not_quantized(run.lora, {"decoder": "nf4"})
+    given = asked(f"{{path: {STYLE}}}")
+    make_plan(composed(given, "quantize.prior=fp8"))
+    with pytest.raises(ConfigError, match=r"lora\[0\]=.*whose weights are in fp8"):
+        make_plan(composed(given, "quantize.denoiser=fp8"))
 
 
 def test_the_key_is_of_content_and_order(composed: Compose, here: Path) -> None:
