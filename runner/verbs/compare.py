@@ -73,8 +73,7 @@ def main(arguments: list[str]) -> int:
             voted.tables(judged, every_axis=False), voted.heading(judged),
             voted.all_notes(judged), methods=options.notes,
         )  # fmt: skip
-    how = "" if options.notes else "   (how the numbers are computed: comparison.md there, --notes)"
-    print(f"{path_here(out)}/{how}")
+    print(f"{path_here(out)}/")
     for sweep in sweeps:
         logged.log(sweep, files, name)
     return 0

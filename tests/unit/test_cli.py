@@ -38,7 +38,7 @@ def test_help_names_all_verbs(command: Command) -> None:
 def test_an_unknown_verb_is_refused(command: Command, word: str) -> None:
     said = command(word)
     assert said.status == 2
-    assert said.err.startswith(f"{word}: no such verb")
+    assert said.err.startswith(f"error: {word}: no such verb")
     for verb in VERBS:
         assert verb in said.err
 

@@ -18,6 +18,7 @@ from runner.system.terminal import clean, for_rich
 
 LONGEST = 60
 """Most characters of a setting; the files have it in full."""
+ELSEWHERE = "How the numbers are computed: --notes, and the files."
 COLOURS = {Verdict.better: "green", Verdict.worse: "red", Verdict.baseline: "bold"}
 
 
@@ -46,9 +47,9 @@ def show_tables(
         if table.front:
             console.print(Text(clean(table.front)))
     console.print()
-    for note in notes:
-        if methods or not isinstance(note, Method):
-            console.print(Text(clean(note), style="dim"))
+    shown = [note for note in notes if methods or not isinstance(note, Method)]
+    for note in shown if len(shown) == len(notes) else [*shown, ELSEWHERE]:
+        console.print(Text(clean(note), style="dim"))
 
 
 def _drawn(table: Table) -> Drawn:

@@ -28,6 +28,7 @@ TWICE = re.compile(
 NOTHING_TO_DELETE = re.compile(r"Could not delete from config\. '(?P<key>[^']+)' does not exist")
 NO_DELETION = re.compile(r"does not support deletion\s+full_key: (?P<key>\S+)")
 MANY = re.compile(r"Sweep parameters '(?P<key>[^=]+)=(?P<value>.*)' requires --multirun")
+OF_VALUE = re.compile(r"(?:Value|Invalid value) '(?P<value>.*?)'")
 FULL_KEY = re.compile(r"full_key: (?P<key>\S+)")
 OPTIONS = re.compile(r"Available options in '[^']*':\n(?P<options>(?:\t\S.*\n?)+)")
 NOISE = re.compile(
@@ -83,6 +84,8 @@ def config_problem(error: Exception) -> str:
             return f"{_where(text)}{WITHOUT_PACKAGE}"
         return f"{_where(text)}{_no_key(full['key'])}"
     named = FULL_KEY.search(text)
+    if named and (value := OF_VALUE.search(text)):
+        return f"{_where(text)}{wrong_value(named['key'], value['value'], _lines(text))}"
     key = f"{named['key']}: " if named else ""
     return f"{_where(text)}{key}{_lines(text) or type(error).__name__}"
 

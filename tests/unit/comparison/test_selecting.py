@@ -77,7 +77,10 @@ def test_a_number_of_a_whole_cell_is_not_that_of_some_of_its_pictures() -> None:
 @pytest.mark.parametrize(
     ("where", "said"),
     [
-        (["modl=a"], "names no axis of this sweep\n  allowed: model=..., guidance=..."),
+        (
+            ["modl=a"],
+            "names no axis of this sweep (near: model)\n  allowed: model=..., guidance=...",
+        ),
         (["model=c"], "is in no cell of this sweep\n  allowed: model=a, model=b"),
         (["model"], "is in no cell of this sweep\n  allowed: model=a, model=b"),
     ],

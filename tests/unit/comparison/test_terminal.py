@@ -69,7 +69,11 @@ def test_numbers_are_never_broken_into_lines(hostile: Path, command: Command) ->
 
 
 def test_notes_and_the_trade_off_are_told(hostile: Path, command: Command) -> None:
-    said = " ".join(command("compare", str(hostile)).out.split())
+    brief = command("compare", str(hostile)).out
+    assert "Bonferroni" not in brief
+    assert "How the numbers are computed: --notes, and the files." in brief
+    said = " ".join(command("compare", "--notes", str(hostile)).out.split())
+    assert "How the numbers" not in said
     assert "Worth their seconds:" in said
     assert "Baseline: negative_prompt=plain decoder.num_inference_steps=5, since none" in said
     assert "simultaneous for 11 settings (Bonferroni)" in said

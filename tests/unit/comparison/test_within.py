@@ -233,7 +233,10 @@ def test_an_axis_of_which_one_value_is_left_makes_no_strata(results: SweepResult
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"within": ["modl"]}, "within=modl: is no axis of this sweep\n  allowed: model, guidance"),
+        (
+            {"within": ["modl"]},
+            "within=modl: is no axis of this sweep (near: model)\n  allowed: model, guidance",
+        ),
         ({"within": ["scheduler"]}, "within=scheduler: is what is compared (by)\n  allowed: model"),
         ({"within": ["prompt"]}, "within=prompt: is no stratum"),
         ({"by": ["x"]}, "by=x: is no axis of this sweep\n  allowed: model, guidance, scheduler"),

@@ -19,7 +19,12 @@ HEADER = "# @package _global_\n"
 DAMAGED = [
     ("promt: x", "experiment/mine", "promt", "no such key", "prompt"),
     ("decoder: {steps: 3}", "experiment/mine", "decoder.steps", "decoder.num_inference_steps"),
-    ("decoder: {num_inference_steps: many}", "experiment/mine", "num_inference_steps", "'many'"),
+    (
+        "decoder: {num_inference_steps: many}",
+        "experiment/mine",
+        "num_inference_steps=many: is no",
+        "1 to 1000",
+    ),
     ("seeding: both", "experiment/mine", "seeding", "per_stage, shared"),
     ("seeds: few", "seeds=few", "says no seeds", "random(count)"),
     ("prior: null", "experiment/mine", "prior", "cannot be null"),
@@ -34,7 +39,7 @@ DAMAGED = [
     ("prompt:\n\t- a", "mine.yaml", "line 3"),
     ("prompt: a\nprompt: b", "mine.yaml", "duplicate key prompt"),
     ("prompt: ${a", "prompt", "${a"),
-    ("prompt: ${a.b}", "prompt=${a.b}", "not found"),
+    ("prompt: ${a.b}", "prompt=${a.b}", "no key a.b"),
     ("prompt: ${oc.env:NO_SUCH_VARIABLE}", "prompt=", "NO_SUCH_VARIABLE"),
     ("prompt: ${question}\nquestion: ${prompt}", "Recursive interpolation"),
     ("defaults: 3", "experiment/mine", "list"),
