@@ -39,6 +39,7 @@ from runner.tracking.spool import (
     WRITER_LOCK,
     WRITER_LOG,
     check_spool,
+    open_runs,
     predecessors,
     read_records,
     read_target,
@@ -245,23 +246,12 @@ def _deliver(spool: Path, delivery: Delivery) -> bool:
 def _end_for_the_dead(spool: Path, delivery: Delivery) -> None:
     # The last record is missing where the runner was killed, or the disk stayed full.
     killed = int((spool / RECORDS).stat().st_mtime * 1000)
-    for run in _open_runs(spool):
+    for run in open_runs(spool):
         said = {"runner.ended": "the runner was killed"}
         delivery.apply([{"kind": "tags", "run": run, "tags": said}])
         delivery.apply([{"kind": "end", "run": run, "status": Status.KILLED, "time_ms": killed}])
     write_delivered(spool, Delivered(read_delivered(spool).offset, ended=True))
     _remove_when_read(spool)
-
-
-def _open_runs(spool: Path) -> list[str]:
-    """Runs that have begun and not ended; children before the parent, which began first."""
-    runs: dict[str, None] = {}
-    for record, _ in read_records(spool, 0):
-        if record["kind"] == "run":
-            runs[record["run"]] = None
-        elif record["kind"] == "end":
-            runs.pop(record["run"], None)
-    return [*reversed(runs)]
 
 
 def _remove_when_read(spool: Path) -> None:

@@ -10,20 +10,24 @@ from pathlib import Path
 from runner import __version__
 from runner.catalog.attention import ATTENTION
 from runner.catalog.offload import OFFLOAD
+from runner.catalog.quantization import METHODS
 from runner.planning.checks import attention_problem, compile_problem, offload_problem
 from runner.planning.graphs import graphs_problem
+from runner.planning.quantization import quantize_problem
 from runner.recording.provenance import git_commit
 from runner.system.machine import LOGGED_LIBRARIES, cpu_cores, versions
 from runner.system.text import format_bytes
+from runner.weights.loras import PEFT
 from runner.workers.residence import opened_residence
 
+LACKING = "is not installed (pip install 'kandinsky-runner[lora]')"
 NEEDED = ("torch", "diffusers", "transformers", "accelerate", "hydra-core", "omegaconf", "mlflow")
 
 
 def main(arguments: list[str]) -> int:
     """Print what was found. Exit status 1 where a needed package is missing."""
     argparse.ArgumentParser(prog="kandinsky doctor", description=__doc__).parse_args(arguments)
-    found = versions(LOGGED_LIBRARIES)
+    found = versions((*LOGGED_LIBRARIES, PEFT))
     missing = [name for name in NEEDED if name not in found]
     print(f"kandinsky-runner {__version__}  commit {git_commit() or 'not from a checkout'}")
     print(f"Python {platform.python_version()} on {platform.platform()}")
@@ -37,10 +41,15 @@ def main(arguments: list[str]) -> int:
     print(f"offload on {device}")
     for mode in OFFLOAD.values():
         print(f"  {mode.name:<13} {_answer(offload_problem(mode, device))}")
+    print(f"quantize on {device}")
+    for method in METHODS.values():
+        print(f"  {method.name:<13} {_answer(quantize_problem(method, device))}")
     print(f"compile on {device}")
     print(f"  torch.compile {_answer(compile_problem(device))}")
     print(f"graphs on {device}")
     print(f"  CUDA graphs   {_answer(graphs_problem(device))}")
+    lora = f"yes: {PEFT} {found[PEFT]}" if PEFT in found else _answer(f"{PEFT} {LACKING}")
+    print(f"LoRAs           {lora}")
     free = shutil.disk_usage(Path.cwd()).free
     print(f"disk free here  {format_bytes(free)}")
     print(f"workers that stay  {_residents()}")
