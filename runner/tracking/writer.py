@@ -13,7 +13,6 @@ import os
 import select
 import signal
 import sys
-import threading
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -29,8 +28,9 @@ from runner.tracking.delivered import (
     read_runs,
     write_delivered,
 )
-from runner.tracking.delivery import Delivery, import_mlflow, prepare_environment, together
+from runner.tracking.delivery import Delivery, prepare_environment, together
 from runner.tracking.places import check_answers, check_place
+from runner.tracking.preparing import import_in_advance
 from runner.tracking.problems import is_run_gone, problem_of
 from runner.tracking.remains import clear_remains
 from runner.tracking.spool import (
@@ -53,8 +53,6 @@ POLL_SECONDS = 0.3
 """Seconds between reads of the spool: records are delivered in groups, which takes less of the CPU
 time that stages need.
 """
-NICE = 10
-"""The priority of imports that yield: with both cores busy they get a tenth of one."""
 PATIENCE_SECONDS = 5.0
 """Seconds between attempts to reach an absent server during a run."""
 
@@ -84,13 +82,7 @@ def main(arguments: list[str]) -> int:
 
 def _stand_by(*, yielding: bool) -> list[Path]:
     """Import what a delivery needs, then wait for what the runner wants; nothing: it is gone."""
-    if yielding:
-        # In a thread, because only the priority of a thread can be left behind again.
-        importing = threading.Thread(target=_import_yielding)
-        importing.start()
-        importing.join()
-    else:
-        _import()
+    import_in_advance(yielding=yielding)
     line = b""
     # Byte by byte: those after the line are for later.
     while not line.endswith(b"\n"):
@@ -103,18 +95,6 @@ def _stand_by(*, yielding: bool) -> list[Path]:
         os.dup2(log.fileno(), sys.stdout.fileno())
         os.dup2(log.fileno(), sys.stderr.fileno())
     return given
-
-
-def _import() -> None:
-    with contextlib.suppress(Exception):  # comes again, and is told, where it is to deliver
-        import_mlflow()
-
-
-def _import_yielding() -> None:
-    with contextlib.suppress(OSError):  # such as where it would not be lower
-        if sys.platform.startswith("linux"):  # elsewhere it would be that of the process
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
-    _import()
 
 
 def follow(spool: Path) -> None:
