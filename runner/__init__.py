@@ -8,10 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from runner.api import Run, Sweep, generate, plan, sweep, table
+    from runner.api import PlannedSweep, Run, Sweep, generate, plan, sweep, table
 
 __version__ = "0.2.0.dev0"
-__all__ = ["Run", "Sweep", "__version__", "generate", "plan", "sweep", "table"]
+__all__ = [
+    "PlannedSweep", "Run", "Sweep", "__version__", "generate", "plan", "sweep", "table",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -12,6 +12,7 @@ from runner import __version__
 from runner.system import garbage
 from runner.system.exit import report_errors
 from runner.system.terminal import out_status, printing
+from runner.system.text import with_near
 
 VERBS = {
     "run": "make images (the default verb)",
@@ -59,7 +60,8 @@ def _run_verb(given: list[str]) -> int:
         return 0
     verb = given.pop(0) if given and given[0] in VERBS else "run"
     if verb == "run" and given and _is_a_word(given[0]):
-        print(f"{given[0]}: no such verb\n  allowed: {', '.join(VERBS)}", file=sys.stderr)
+        problem = with_near("no such verb", given[0], VERBS)
+        print(f"error: {given[0]}: {problem}\n  allowed: {', '.join(VERBS)}", file=sys.stderr)
         return 2
     _hide_verb_from_completion()
     try:

@@ -28,7 +28,7 @@ class Views:
     heading: Callable[[Any], str]
     tables: Callable[..., list[tables.Table]]
     as_csv: Callable[[Any], str]
-    show: Callable[[Any], None]
+    show: Callable[..., None]
     write: Callable[..., list[Path]]
     texts_in_plots: Callable[[Any], Iterable[str]]
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 import io
 import json
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -23,7 +22,7 @@ from runner.errors import ConfigError
 from runner.images.png import DamagedPictureError, text_of_png
 from runner.images.quiet import quiet_decoders
 from runner.system.machine import versions
-from runner.system.text import path_here
+from runner.system.text import path_here, shell
 from runner.system.untrusted import UntrustedError, parse_json, read_regular
 
 KEY = "kandinsky_figure"
@@ -50,7 +49,7 @@ def asked_by(verb: str, arguments: Sequence[str], sweeps: Sequence[SweepResult])
     typed = [path_here(Path(each)) if each.startswith("/") else each for each in arguments]
     labels = labels_of([sweep.folder for sweep in sweeps])
     return {
-        "command": shlex.join(["kandinsky", verb, *typed]),
+        "command": shell(["kandinsky", verb, *typed]),
         "sweeps": [
             {"name": sweep.name, "folder": label, "started": sweep.started,
              "command": sweep.command}

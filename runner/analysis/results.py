@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,10 +14,11 @@ from typing import Any, TypeAlias
 from runner.analysis.costs import COSTS, Better, costs_of
 from runner.analysis.timing import why_unmeasured
 from runner.config.measuring import SECONDS, baseline_of
-from runner.config.overrides import assigned
+from runner.config.overrides import as_shown, assigned, shown_values
 from runner.errors import ConfigError
 from runner.recording.manifest import MANIFEST, Manifest, SavedFailure, SavedImage
 from runner.recording.sweep_record import SWEEP, CellEntry, SweepRecord
+from runner.system.text import shell
 from runner.system.typed_json import FieldError
 from runner.system.untrusted import UntrustedError, path_below
 from runner.tracking.status import Status
@@ -111,7 +111,8 @@ class SweepResult:
     """A sweep, or a single run as its only cell.
 
     Attributes:
-        axes: keys that differ between cells, each with its values in order.
+        axes: keys that differ between cells, each with its values in order; texts without the
+            quotes in which they were typed.
         command: what runs it again; of a sweep that has grown, a line for each command.
         status: of the whole sweep.
         seconds: wall time of the sweep; None of a single run.
@@ -140,7 +141,8 @@ class SweepResult:
     def baseline(self) -> dict[str, str]:
         """Key -> value of the config's `baseline`."""
         config: Mapping[str, Any] = next((c.config for c in self.cells if c.manifest), {})
-        return assigned(baseline_of(config.get("baseline")))
+        pairs = assigned(baseline_of(config.get("baseline")))
+        return {key: as_shown(value, self.axes.get(key, ())) for key, value in pairs.items()}
 
     @cached_property
     def unmeasured(self) -> str | None:
@@ -222,7 +224,7 @@ def _run(folder: Path, read: ReadManifest) -> SweepResult:
     manifest = read(folder / MANIFEST)
     _check_manifest(folder, manifest)
     cell = CellResult(0, folder, tuple(manifest.overrides), {}, manifest)
-    command = shlex.join(["kandinsky", "run", *manifest.flags, *cell.overrides])
+    command = shell(["kandinsky", "run", *manifest.flags, *cell.overrides])
     begun = _begun(manifest.run_id)
     return SweepResult(folder, manifest.name, cell.status, {}, (cell,), command, None, {}, begun)
 
@@ -237,11 +239,16 @@ def _begun(run_id: str) -> str:
 
 def _sweep(folder: Path, read: ReadManifest) -> SweepResult:
     record = SweepRecord.read(folder)
-    axes = {axis: values for axis, values in record.axes.items() if len(values) > 1}
+    shown = {axis: shown_values(values) for axis, values in record.axes.items() if len(values) > 1}
+    axes = {axis: tuple(texts.values()) for axis, texts in shown.items()}
     cells = []
     for entry in record.cells:
         pairs = assigned(entry.overrides)
-        choice = {axis: pairs[axis] for axis in axes if axis in pairs}
+        choice = {
+            axis: texts.get(pairs[axis], pairs[axis])
+            for axis, texts in shown.items()
+            if axis in pairs
+        }
         cells.append(_cell(folder, entry, choice, read))
     return SweepResult(
         folder=folder,

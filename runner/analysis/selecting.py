@@ -7,7 +7,9 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from runner.analysis.results import CellResult, ImageResult, SweepResult
+from runner.config.overrides import as_shown
 from runner.errors import ConfigError
+from runner.system.text import with_near
 
 OF_PICTURES: Mapping[str, Callable[[ImageResult], str]] = {
     "prompt": lambda image: image.prompt,
@@ -45,7 +47,9 @@ def _cells(results: SweepResult, where: Iterable[str]) -> tuple[CellResult, ...]
         if axis not in results.axes:
             known = dict.fromkeys([*results.axes, *OF_PICTURES])
             allowed = [f"{name}=..." for name in known]
-            raise ConfigError("where", text, "names no axis of this sweep", allowed)
+            problem = with_near("names no axis of this sweep", axis, known)
+            raise ConfigError("where", text, problem, allowed)
+        value = as_shown(value, results.axes[axis])
         if not equals or value not in results.axes[axis]:
             allowed = [f"{axis}={one}" for one in results.axes[axis]]
             raise ConfigError("where", text, "is in no cell of this sweep", allowed)
@@ -65,9 +69,15 @@ def of_pictures(where: Iterable[str], results: SweepResult) -> list[str]:
     keys = {
         key
         for key, equals, value in pairs
-        if equals and key in OF_PICTURES and value not in results.axes.get(key, ())
+        if equals
+        and key in OF_PICTURES
+        and as_shown(value, results.axes.get(key, ())) not in results.axes.get(key, ())
     }
     return ["".join(pair) for pair in pairs if pair[0] in keys]
+
+
+def _is_of_axis(values: Sequence[str], value: str) -> bool:
+    return as_shown(value, values) in values
 
 
 def _with_pictures(cells: Sequence[CellResult], where: Sequence[str]) -> tuple[CellResult, ...]:

@@ -7,6 +7,7 @@ run.images[0].image                      # a PIL image
 run.images[0].record["sha256"]           # its manifest entry; also run.images[0].saved.sha256
 run.manifest["config"]["scheduler"]      # the manifest as plain values; run.recorded has it typed
 plan(model="kandinsky3", weights="/models")          # checks and graph; loads nothing
+plan("scheduler=ddim,ddpm")                          # of a sweep: cells, stages, time
 made = sweep("scheduler=ddim,ddpm", "decoder.guidance_scale=1,4", prompt="a red circle")
 made[0].images                           # a sweep is a sequence of its runs
 made.table()                             # a pandas DataFrame, a row a picture
@@ -19,5 +20,9 @@ from __future__ import annotations
 from runner.api.calls import generate, plan, sweep
 from runner.api.compared import Compared
 from runner.api.made import GeneratedImage, Run, Sweep, table
+from runner.api.planned import PlannedSweep
 
-__all__ = ["Compared", "GeneratedImage", "Run", "Sweep", "generate", "plan", "sweep", "table"]
+__all__ = [
+    "Compared", "GeneratedImage", "PlannedSweep", "Run", "Sweep", "generate", "plan", "sweep",
+    "table",
+]  # fmt: skip

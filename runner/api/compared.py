@@ -53,10 +53,10 @@ class Compared:
         return VIEWS[type(self.found)]
 
     def __str__(self) -> str:
-        """The tables as the command prints them."""
+        """The tables as the command prints them, with all notes."""
         printed = io.StringIO()
         with redirect_stdout(printed):
-            self._views.show(self.found)
+            self._views.show(self.found, methods=True)
         return printed.getvalue()
 
     def __repr__(self) -> str:

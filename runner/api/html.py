@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 MOST_PICTURES, MOST_ROWS, MOST_IN_ROW = 24, 12, 8
 """A saved notebook holds what it shows: about 10 kB a picture."""
+MOST_LINES = 30
+"""Of a table without pictures."""
 WIDTH = 128
 """CSS pixels of a picture."""
 LONGEST_CAPTION = 80
@@ -78,6 +80,21 @@ def table(drawn: Table) -> str:
         f'<div style="margin-top:1em">{_text(drawn.title)}</div>'
         f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{front}"
     )
+
+
+def plain_table(headings: Sequence[str], rows: Sequence[Sequence[str]], what: str) -> str:
+    """A table of texts; of many rows the first `MOST_LINES`.
+
+    Args:
+        what: a row is, for "and 3 more cells".
+    """
+    head = "".join(_cell("th", heading, "left") for heading in headings)
+    body = "".join(
+        "<tr>" + "".join(_cell("td", text, "left") for text in row) + "</tr>"
+        for row in rows[:MOST_LINES]
+    )
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return table + _more(len(rows) - MOST_LINES, what)
 
 
 def notes(texts: Iterable[str]) -> str:

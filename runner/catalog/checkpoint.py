@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
+from runner.catalog.memory import UNET_AND_MOVQ, Held
+
 CLIP = "clip"
 """The pipeline name of the CLIP for metrics: the runner's own class, none of diffusers."""
 
@@ -55,12 +57,14 @@ class Tokens:
         folder: the tokenizer's folder.
         reader: the encoder in words, where the checkpoint has several.
         ends: how many of them mark the ends; None: as many as its tokenizer adds.
+        cleaned: whether diffusers cleans a text before it.
     """
 
     most: int | None = None
     folder: str = "tokenizer"
     reader: str | None = None
     ends: int | None = None
+    cleaned: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,6 +115,9 @@ class Checkpoint:
         typed: layers, by a part of their tensors' names, whose callers cast what they are given to
             the type of their weights, so that these cannot be quantised.
         scheduler_folders: schedulers for which the checkpoint has a config of its own.
+        held: what its modules hold while they draw.
+        repeated: classes of the denoiser's blocks that repeat, each of which can be compiled once
+            (`_repeated_blocks` of diffusers' class).
     """
 
     repo: str
@@ -128,6 +135,8 @@ class Checkpoint:
     quantizes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     typed: tuple[str, ...] = ()
     scheduler_folders: Mapping[str, str] = field(default_factory=dict)
+    held: Held = UNET_AND_MOVQ
+    repeated: tuple[str, ...] = ()
     layout: Layout = Layout.diffusers
     library: str = "diffusers"
     own_parts: Mapping[str, tuple[str, str]] = field(default_factory=dict)

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from runner.catalog.checkpoint import Checkpoint, Original, Tokens, Trait, in_channels
 from runner.catalog.kandinsky2_2 import CLIP_2_2
-from runner.catalog.version import CUT, Fault, Version
+from runner.catalog.version import CUT, DECODER, Fault, Version
 
 TEXT_PARTS = ("tokenizer", "text_encoder", "tokenizer_2", "text_encoder_2")
 
@@ -82,6 +82,7 @@ KANDINSKY2_0 = Version(
     },
     clip=CLIP_2_2,  # version 2.0 has no CLIP of its own
     native_size=512,
+    lora_roles=(DECODER,),
     max_leading_steps=500,
     text_stage="encode_two_texts",
     decodes_raw=False,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from runner.catalog.checkpoint import Checkpoint, Tokens, Trait, clip_of, in_channels
-from runner.catalog.version import UP_TO_64, Fault, Version
+from runner.catalog.version import DECODER, PRIOR, UP_TO_64, Fault, Version
 
 READS_TEXT = Trait("unet", "add_embedding.text_proj.weight")
 
@@ -54,6 +54,7 @@ KANDINSKY2_1 = Version(
     },
     clip=clip_of(PRIOR_2_1),
     native_size=512,
+    lora_roles=(PRIOR, DECODER),
     decoder_reads_prompt=True,
     faults=frozenset(
         {

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from runner.catalog.checkpoint import Checkpoint, Layout, Tokens, Trait, clip_of, in_channels
-from runner.catalog.version import DOWN_TO_8, UP_TO_64, Fault, Version
+from runner.catalog.version import DECODER, DOWN_TO_8, PRIOR, UP_TO_64, Fault, Version
 
 READS_EMBEDDING = Trait("unet", "add_embedding.image_norm.weight")
 
@@ -77,6 +77,7 @@ KANDINSKY2_2 = Version(
     },
     clip=CLIP_2_2,
     native_size=512,
+    lora_roles=(PRIOR, DECODER),
     faults=frozenset(
         {
             Fault.sizes_exchanged,

@@ -16,16 +16,29 @@ from runner.catalog.offload import TOGETHER, Moves, Offload
 from runner.catalog.quantization import METHODS
 
 FLOAT32 = 4
-PER_PIXEL = 5
-"""Maps of the image's size that the MoVQ's last block holds at once, each of so many channels as
-the block is given."""
-PER_LATENT = 5800
-"""Numbers that a UNet holds for each latent pixel; 4500 to 5800 of the published ones."""
-GUIDED = 2
-"""Pictures that a UNet computes at once for each one that is drawn."""
 PIXELS_A_LATENT = 64
 UNCERTAINTY = 0.15
 """How far a measured peak may be from the reckoned one, as a share."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """What models hold at once while they draw, beside weights (`benchmarks/activations.py`).
+
+    Attributes:
+        per_latent: numbers that the denoiser holds for each latent pixel.
+        guided: pictures that it computes at once for each one that is drawn.
+        maps: maps of the image's size that the autoencoder's last block holds, each of so many
+            channels as the block is given.
+    """
+
+    per_latent: int
+    guided: int
+    maps: int
+
+
+UNET_AND_MOVQ = Held(per_latent=5800, guided=2, maps=5)
+"""4500 to 5800 of the published UNets."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +123,7 @@ def footprint(
     denoiser: str,
     autoencoder: str | None,
     channels: int,
+    held: Held,
     by_layer: bool,
     quantized: Mapping[str, str],
 ) -> Footprint:
@@ -121,6 +135,7 @@ def footprint(
         keeps: whether some weights stay in float32 (`ModuleSize.kept`).
         pixels: of all images of one call; 0 where it draws none.
         channels: that the last block of the autoencoder is given.
+        held: by its denoiser and its autoencoder.
         by_layer: see `Footprint`.
         quantized: module -> the method that quantises it.
     """
@@ -128,8 +143,8 @@ def footprint(
     activations = {}
     if autoencoder is not None:
         latents = pixels // PIXELS_A_LATENT
-        activations[denoiser] = latents * PER_LATENT * GUIDED * bytes_per_number
-        activations[autoencoder] = pixels * PER_PIXEL * channels * bytes_per_number
+        activations[denoiser] = latents * held.per_latent * held.guided * bytes_per_number
+        activations[autoencoder] = pixels * held.maps * channels * bytes_per_number
     saved = {
         name: _saved(sizes[name], method, bytes_per_number) for name, method in quantized.items()
     }

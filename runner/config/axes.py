@@ -21,7 +21,8 @@ from typing import Any, TypeAlias
 import yaml
 from omegaconf._utils import get_yaml_loader
 
-from runner.config.overrides import DEEPEST, NAME, is_within
+from runner.config.excluding import is_said
+from runner.config.overrides import DEEPEST, NAME
 from runner.config.record_files import read_records
 from runner.config.templates import KEY as TEMPLATE
 from runner.config.templates import REPLACE, prompts_of_template, replacements
@@ -31,8 +32,6 @@ Settings: TypeAlias = "Mapping[str, Any]"
 """Keys with the values that they have together."""
 
 KEY = "axes"
-PROMPTS = {"prompt", "prompt_file", "prompt_template"}
-"""Of which one says the prompts."""
 ALLOWED = '{key: [value, value]}, or a list of these; {"key,key": [[value, value], ...]}'
 
 
@@ -67,16 +66,6 @@ def without(settings: Iterable[Settings], said: Collection[str]) -> list[Setting
     """
     kept = [{k: own for k, own in one.items() if not is_said(k, said)} for one in settings]
     return list({json.dumps(one, sort_keys=True, default=str): one for one in kept if one}.values())
-
-
-def is_said(key: str, said: Collection[str]) -> bool:
-    """Whether a key, the option of the group that it is in, or another way to say the prompts is
-    among those that are said.
-    """
-    own = key.lstrip("+").partition("@")[0]
-    if own in PROMPTS and not PROMPTS.isdisjoint(said):
-        return True
-    return is_within(own, said)
 
 
 def together(argument: str) -> list[Settings]:

@@ -18,9 +18,13 @@ from runner.config.run_config import InterpolateItem
 from runner.config.schema import Config
 from runner.config.sections import InputsConfig, ItemConfig
 from runner.config.weights import check_weights
+from runner.config.words import NONE_OF_THEM
 from runner.errors import ConfigError
+from runner.system.text import with_near
 
 WEIGHTS_TOLERANCE = 1e-3
+COUNTED = {"batch_size": "images"}
+"""Keys whose numbers count something else than their names say."""
 
 
 RowType = TypeVar("RowType")
@@ -44,8 +48,7 @@ def version_of_variant(version: Version, variant: str | None) -> Version:
 
 def _check_word(key: str, word: str, known: Collection[str]) -> None:
     if word not in known:
-        listed = ", ".join(known)
-        raise ConfigError(key, word, f"Invalid value '{word}', expected one of [{listed}]")
+        raise ConfigError(key, word, with_near(NONE_OF_THEM, word, known), known)
 
 
 def check_values(config: Config, version: Version, task: Task) -> None:
@@ -131,7 +134,10 @@ def check_count(key: str, value: object, most: int) -> int | None:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
         raise ConfigError(
-            key, value, f"is no number of {key.rpartition('.')[2]}", f"auto, or 1 to {most}"
+            key,
+            value,
+            f"is no number of {COUNTED.get(key, key.rpartition('.')[2])}",
+            f"auto, or 1 to {most}",
         )
     return value
 
@@ -228,6 +234,8 @@ def _check_attention(config: Config) -> None:
 def _check_compile(config: CompileConfig) -> None:
     if config.mode is CompileMode.off and config.fullgraph:
         raise ConfigError("compile.fullgraph", True, "means nothing with compile=off")
+    if config.mode is CompileMode.off and config.regional:
+        raise ConfigError("compile.regional", True, "means nothing with compile=off")
 
 
 def check_inputs(inputs: InputsConfig, items: Sequence[InterpolateItem], task: Task) -> None:

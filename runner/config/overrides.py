@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from enum import Enum
 from numbers import Integral, Real
 from pathlib import Path
@@ -19,6 +19,9 @@ DEEPEST = 20
 LARGEST = 2**63 - 1
 MOST = 10**7
 """Numbers of a range."""
+
+ESCAPED = re.compile(r"\\([\\()\[\]{}:=, \t])")
+"""A character that Hydra writes so in a text without quotes."""
 
 UNQUOTED_HOME = re.compile(
     r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|(?<=[=,\[ ])(~[\w.-]*(?:/[^,\]}\s'"]*)?)(?=[,\]}]|$)"""
@@ -116,6 +119,31 @@ def assigned(overrides: Iterable[str]) -> dict[str, str]:
 def is_within(key: str, said: Iterable[str]) -> bool:
     """Whether a key, or the section or the group's option that it is in, is among those said."""
     return any(key == one or key.startswith(f"{one}.") for one in said)
+
+
+def shown_value(text: str) -> str:
+    """An override's value as it is shown: of a text what it means, without quotes and escapes."""
+    if len(text) > 1 and text[0] in "'\"" and text[-1] == text[0]:
+        return unquoted(text)
+    return text if text[:1] in "[{" else ESCAPED.sub(r"\1", text)
+
+
+def shown_values(values: Iterable[str]) -> dict[str, str]:
+    """By value as it was typed, what is shown of it: its text, unless another one shows as that."""
+    found = {value: shown_value(value) for value in values}
+    texts = list(found.values())
+    return {value: text if texts.count(text) == 1 else value for value, text in found.items()}
+
+
+def listed(values: Collection[str]) -> str:
+    """Values with commas between them, as they are shown, unless one has a comma of its own."""
+    texts = shown_values(values).values()
+    return ", ".join(values if any("," in text for text in texts) else texts)
+
+
+def as_shown(value: str, shown: Collection[str]) -> str:
+    """A value as it is among those that are shown, which may be typed with its quotes."""
+    return value if value in shown else shown_value(value)
 
 
 def unquoted(text: str) -> str:

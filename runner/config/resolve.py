@@ -25,6 +25,7 @@ from runner.config.checks import (
 )
 from runner.config.keeping import apart, check_keep
 from runner.config.keys import expand_paths
+from runner.config.lora import check_loras
 from runner.config.measuring import (
     baseline_of,
     check_bench,
@@ -41,7 +42,7 @@ from runner.config.schema import Config
 from runner.config.seeds import seeds_of, with_drawn
 from runner.config.switches import check_channels_last, check_graphs
 from runner.config.texts import check_no_text, check_texts
-from runner.config.words import in_plain_words, no_such_key
+from runner.config.words import ALL_KEYS, no_such_key, wrong_value
 from runner.errors import ConfigError
 from runner.system.credentials import strip_credentials, strip_override
 from runner.system.files import fit_name
@@ -146,10 +147,11 @@ def _in_plain_words(composed: DictConfig) -> Iterator[None]:
         yield
     except OmegaConfBaseException as error:
         key = error.full_key or "config"
-        unknown = isinstance(error, ConfigKeyError)
+        value = _as_written(composed, key)
+        if isinstance(error, ConfigKeyError):
+            raise ConfigError(key, value, no_such_key(key), ALL_KEYS) from error
         said = (error.msg or str(error)).splitlines()[0]
-        problem = no_such_key(key) if unknown else in_plain_words(said)
-        raise ConfigError(key, _as_written(composed, key), problem) from error
+        raise wrong_value(key, value, said) from error
 
 
 def freeze(
@@ -196,6 +198,7 @@ def freeze(
         "prompts": check_images(prompts_of_config(config, task), seeds, config.prompt_file),
         "seeds": seeds,
         "interpolate": check_items(config.interpolate.items, task, any_sum=not config.corrections),
+        "lora": check_loras(config.lora),
         "threads": check_count("threads", config.threads, 1024),
         "workers": 1 if config.bench else check_count("workers", config.workers, 256),
         "workers_keep": check_keep(config),

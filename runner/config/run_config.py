@@ -47,6 +47,19 @@ class InterpolateItem:
 
 
 @dataclass(frozen=True)
+class Lora:
+    """A LoRA, and the role whose model it changes.
+
+    Attributes:
+        path: of a file, or of a folder that holds one.
+    """
+
+    path: str
+    weight: float
+    role: str
+
+
+@dataclass(frozen=True)
 class Bench:
     """How often a stage runs before it is measured, and how often it is measured."""
 
@@ -112,6 +125,7 @@ class RunConfig:
     strength: float
     edit_template: EditTemplate
     interpolate: tuple[InterpolateItem, ...]
+    lora: tuple[Lora, ...]
     depth: CheckpointConfig
     prior: PriorConfig
     decoder: DecoderConfig

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from runner.catalog.quantization import METHODS, NONE
+from runner.config.choices import LoraRole
 from runner.config.groups import (
     GUIDANCE,
     STEPS,
@@ -12,6 +13,7 @@ from runner.config.groups import (
 from runner.config.keys import key
 
 STRENGTH = "a number above 0, up to 1"
+LORAS = "a list of {path: ..., weight: ..., role: ...}"
 
 
 @dataclass
@@ -78,6 +80,24 @@ class InputsConfig:
         path=True,
     )
     allow_urls: bool = key(False, "Let pictures be http(s) addresses, and download them.")
+
+
+@dataclass
+class LoraConfig:
+    """A LoRA: small weights that are added to those of a model."""
+
+    path: str | None = key(
+        None, "A safetensors file, or a folder that holds exactly one.", path=True
+    )
+    weight: float = key(
+        1.0,
+        "What its part is multiplied by. 0: as without it. An axis of a sweep: "
+        "`lora.0.weight=0,0.5,1`.",
+        takes="a finite number",
+    )
+    role: LoraRole = key(
+        LoraRole.decoder, "The model that it changes; which versions have it: see docs/lora.md."
+    )
 
 
 @dataclass

@@ -7,8 +7,20 @@ import re
 
 from runner.config.keys import schema_keys
 from runner.config.schema import Config
+from runner.errors import ConfigError
+from runner.system.text import with_near
 
+ALL_KEYS = "those that `kandinsky keys` lists"
+NOTHING_TO_READ = "there is no key"
+ANOTHER_KIND = "is a list or a mapping, which is not taken"
+NONE_OF_THEM = "is none of its values"
 PHRASES = (
+    (r"Value '.*' of type '\w+' could not be converted to Integer", "is no whole number"),
+    (r"Value '.*' of type '\w+' could not be converted to Float", "is no number"),
+    (r"Invalid value '.*', expected one of \[.*\]", NONE_OF_THEM),
+    (r"Cannot merge DictConfig with ListConfig", ANOTHER_KIND),
+    (r"Cannot convert '.*' to string: .*", "is no text"),
+    (r"Interpolation key '(.*)' not found", rf"{NOTHING_TO_READ} \1, which ${{\1}} is to read"),
     (r"Invalid value assigned: \w+ is not a ListConfig, list or tuple\.", "is no list like [1,2]"),
     (r"Value ('.*') is not a valid bool \(type \w+\)", r"\1 is neither on nor off (true, false)"),
     (r"field '\w+' is not Optional", "cannot be null"),
@@ -31,6 +43,32 @@ def in_plain_words(problem: str) -> str:
     for pattern, words in PHRASES:
         problem = re.sub(f"^{pattern}", words, problem)
     return problem
+
+
+def wrong_value(key: str, value: object, said: str) -> ConfigError:
+    """The error of a value that a key does not take.
+
+    Args:
+        said: OmegaConf's message.
+    """
+    problem = in_plain_words(said)
+    if problem.startswith(NOTHING_TO_READ):
+        return ConfigError(key, value, problem, r"the name of a key; \${...} for the text itself")
+    allowed = takes_of(key)
+    if problem == NONE_OF_THEM:
+        problem = with_near(problem, value, allowed.removesuffix(", or null").split(", "))
+    return ConfigError(key, value, problem, allowed or None)
+
+
+def takes_of(key: str) -> str:
+    """What a key takes, in words; of a section its keys; "": there is no such key."""
+    # Imported here: it reads the files of all options.
+    from runner.config.reference import keys
+
+    known = {own.name: own.takes for own in keys()}
+    if takes := known.get(key.lstrip("+")):
+        return takes
+    return ", ".join(own for own in known if own.startswith(f"{key}.") and "[" not in own)
 
 
 def no_such_key(key: str) -> str:

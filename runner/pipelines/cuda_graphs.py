@@ -196,7 +196,20 @@ def capture_calls(module: Any, device: str, memory: PoolMemory, *, required: boo
         return
     index = torch.device(device).index
     place = torch.device("cuda", torch.cuda.current_device() if index is None else index)
+    move_constants(module, place)
     replay(module, CudaRecorder(place, memory), required=required)
+
+
+def move_constants(module: torch.nn.Module, device: torch.device) -> None:
+    """Move those tensors of a module that are neither parameters nor buffers.
+
+    `module.to` leaves them on the CPU, and each call copies them to the device, which no graph can
+    capture: the frequencies of Kandinsky5TimeEmbeddings.
+    """
+    for part in module.modules():
+        for name, value in vars(part).items():
+            if isinstance(value, torch.Tensor):
+                setattr(part, name, value.to(device))
 
 
 def is_hooked(module: Any) -> bool:

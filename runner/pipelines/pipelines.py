@@ -14,7 +14,6 @@ import torch
 
 from runner.catalog.offload import Moves
 from runner.catalog.quantization import METHODS, PACKAGES
-from runner.catalog.schedulers import SCHEDULERS
 from runner.config.choices import Graphs
 from runner.engine.first_calls import note_first_call
 from runner.engine.observer import Compiled, GraphsHeld, Loaded
@@ -32,10 +31,15 @@ from runner.pipelines.device import free_memory, memory_bytes, peak_memory_bytes
 from runner.pipelines.energy import Counter as EnergyCounter
 from runner.pipelines.energy import open_counter
 from runner.pipelines.load import load, pipeline_class
+from runner.pipelines.loras import can_switch, loras_differ, set_loras
 from runner.pipelines.offload import OffloadChoice, place, prefetches
 from runner.pipelines.random_weights import build
 from runner.pipelines.read_back import check, read_back
-from runner.pipelines.scheduler_swap import scheduler_changes, swap_scheduler
+from runner.pipelines.scheduler_swap import (
+    published_scheduler,
+    scheduler_changes,
+    swap_scheduler,
+)
 from runner.pipelines.transformers_models import OwnPipeline
 from runner.system.imports import without
 from runner.weights.folder import CheckedFolder
@@ -61,6 +65,7 @@ class Pipelines:
         graphs: GraphChoice | None = None,
     ) -> None:
         self._checkpoints = {(f.identity, f.checkpoint.pipeline): f for f in checkpoints}
+        self._loras = {lora.sha256: lora for found in checkpoints for lora in found.loras}
         self._device = device
         self._offload = offload
         self._graphs = graphs or GraphChoice(Graphs.off, False, "as configured")
@@ -78,6 +83,7 @@ class Pipelines:
         Raises:
             StageError: it cannot be loaded, or a setting does not read back as it was set.
         """
+        self._settle_loras(spec)
         if spec not in self._live:
             started = time.perf_counter()
             pipeline = self._assembled(spec)
@@ -99,8 +105,28 @@ class Pipelines:
         }
         if self._device.startswith("cuda"):
             found["graphs"] = self._graphs_read_back(spec, pipeline)
-        check(spec, pipeline, self._offload.mode, found)
+        check(spec, pipeline, self._offload.mode, found, self._loras)
         return found
+
+    def _settle_loras(self, spec: PipelineSpec) -> None:
+        """Have the module that a spec's pipeline shares with others compute with its LoRAs."""
+        base, found = self._bases.get(spec.base), self._checkpoints[spec.weights, spec.pipeline]
+        if base is None or not found.denoises:
+            return
+        module = getattr(base, found.checkpoint.denoiser)
+        if not can_switch(spec, self._offload.mode) and loras_differ(module, spec.loras):
+            self._forget(spec.base)
+        elif set_loras(module, spec.loras, self._loras):
+            drop_graphs(base)  # captured with other layers
+            self._graphs_told.pop(spec.base, None)
+
+    def _forget(self, key: PipelineSpec) -> None:
+        """Unload the modules of a base, to load them anew."""
+        drop_graphs(self._bases[key])
+        self._graphs_told.pop(key, None)
+        del self._bases[key]
+        self._live = {spec: live for spec, live in self._live.items() if spec.base != key}
+        free_memory(self._device)
 
     def evict_except(self, specs: Collection[PipelineSpec]) -> None:
         """Unload all pipelines but these: a 10B text encoder is freed before the UNet is loaded."""
@@ -199,7 +225,7 @@ class Pipelines:
         taken = inspect.signature(wanted.__init__).parameters
         components = {name: part for name, part in base.components.items() if name in taken}
         if spec.scheduler is not None:
-            published = _published_scheduler(base, spec, found)
+            published = published_scheduler(base.scheduler, spec.scheduler.name, found)
             components["scheduler"] = swap_scheduler(published, spec.scheduler)
         # The same modules with another class or scheduler: nothing is loaded twice.
         pipeline = wanted(**components)
@@ -210,7 +236,9 @@ class Pipelines:
         if spec.scheduler is None:
             return []
         found = self._checkpoints[spec.weights, spec.pipeline]
-        published = _published_scheduler(self._base(spec, found), spec, found)
+        published = published_scheduler(
+            self._base(spec, found).scheduler, spec.scheduler.name, found
+        )
         return scheduler_changes(published, pipeline.scheduler)
 
     def _base(self, spec: PipelineSpec, found: FoundCheckpoint) -> Any:
@@ -221,6 +249,8 @@ class Pipelines:
                 base = self._read(spec, found, found.checked)
             self._quantize(base, spec, found)
             set_attention(base, spec.attention, spec.slice_size)
+            if spec.loras:
+                set_loras(getattr(base, found.checkpoint.denoiser), spec.loras, self._loras)
             if spec.is_compiled:
                 self._code = compilation.keep_code(self._device)
                 self._code_counts = compilation.code_counts()
@@ -267,18 +297,3 @@ class Pipelines:
             return load(spec, found.checkpoint, checked, held=held)
         held = self._device if whole else "cpu"
         return build(spec, found.checkpoint, checked, found.random, held=held, drawn=self._device)
-
-
-def _published_scheduler(base: Any, spec: PipelineSpec, found: FoundCheckpoint) -> Any:
-    """The checkpoint's scheduler that the spec's is made from: its main one, or that of a config of
-    its own for this scheduler.
-    """
-    assert spec.scheduler is not None
-    assert found.checked is not None
-    name = found.checkpoint.scheduler_folders.get(spec.scheduler.name)
-    if name is None or not (found.checked.path / name).is_dir():
-        return base.scheduler
-    import diffusers
-
-    scheduler_class = getattr(diffusers, str(SCHEDULERS[spec.scheduler.name].diffusers))
-    return scheduler_class.from_pretrained(str(found.checked.path / name), local_files_only=True)

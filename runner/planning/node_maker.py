@@ -22,10 +22,12 @@ from runner.planning.specs import (
     clip_role,
     compile_spec,
     judge_role,
+    lora_specs,
     precision_of,
 )
 from runner.system.machine import versions
 from runner.weights.find import FoundWeights
+from runner.weights.loras import PEFT
 
 if TYPE_CHECKING:
     from runner.images.inputs import InputImage
@@ -137,15 +139,8 @@ class NodeMaker:
             compile=compile_spec(run, role, self.device) if found.denoises else None,
             device=self.device,
             quantized=quantized_modules(run, found.checkpoint, role),
+            loras=lora_specs(found),
         )
-
-    def _libraries_of(self, pipeline: PipelineSpec | None) -> Mapping[str, str]:
-        """The versions that decide a node's result: of packages that quantise, only where they do,
-        so that other keys stay.
-        """
-        methods = [METHODS[name] for _, name in pipeline.quantized] if pipeline else []
-        packages = sorted({package for method in methods for package in method.packages})
-        return {**self.libraries, **versions(packages)} if packages else self.libraries
 
     def _node(
         self,
@@ -166,3 +161,14 @@ class NodeMaker:
             files=files or {},
             label=label,
         )
+
+    def _libraries_of(self, pipeline: PipelineSpec | None) -> Mapping[str, str]:
+        """The versions that decide a node's result: of packages that quantise and that add LoRAs,
+        only where they do, so that other keys stay.
+        """
+        if pipeline is None:
+            return self.libraries
+        packages = {pkg for _, name in pipeline.quantized for pkg in METHODS[name].packages}
+        if pipeline.loras:
+            packages.add(PEFT)
+        return {**self.libraries, **versions(sorted(packages))} if packages else self.libraries

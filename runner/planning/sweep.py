@@ -10,7 +10,7 @@ from pathlib import Path
 
 from runner.config.cell import Cell
 from runner.config.choices import CacheMode
-from runner.config.overrides import assigned
+from runner.config.overrides import assigned, shown_values
 from runner.config.run_config import RunConfig
 from runner.errors import ConfigError, RunnerError, SeveralError, SweepError
 from runner.graph.graph import Graph
@@ -116,8 +116,7 @@ class SweepPlan:
 
     def label(self, cell: Cell) -> str:
         """The values that distinguish a cell from the others."""
-        axes = self.axes
-        return " ".join(o for o in cell.overrides if o.partition("=")[0] in axes)
+        return label_of(cell.overrides, self.axes)
 
     def left_out_lines(self) -> list[str]:
         """Which cells are left out, and why; empty where none is."""
@@ -162,6 +161,15 @@ def axes_of(cells: Iterable[Cell]) -> dict[str, tuple[str, ...]]:
         for key, value in assigned(cell.overrides).items():
             values.setdefault(key, {})[value] = None
     return {key: tuple(found) for key, found in values.items() if len(found) > 1}
+
+
+def label_of(overrides: Iterable[str], axes: Mapping[str, Sequence[str]]) -> str:
+    """A cell's values of the axes as they are shown: "scheduler=ddim prompt=a red circle"."""
+    pairs = assigned(overrides)
+    shown = {key: shown_values(values) for key, values in axes.items() if key in pairs}
+    return " ".join(
+        f"{key}={shown[key].get(value, value)}" for key, value in pairs.items() if key in shown
+    )
 
 
 def command_of_cells(cells: Sequence[Cell]) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 import json
 import re
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import yaml
 
 from runner.config.overrides import assigned, unquoted
+from runner.system.text import shell
 
 IN_QUOTES = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\"""", re.DOTALL)
 
@@ -49,7 +49,7 @@ def command_of(
     swept = [f"{key}={','.join(axes[key])}" for key in keys[count:]]
     if count:
         swept.insert(0, as_axes([dict(zip(keys, values, strict=False)) for values in listed]))
-    return shlex.join(["kandinsky", "run", *flags, "-m", *fixed, *swept])
+    return shell(["kandinsky", "run", *flags, "-m", *fixed, *swept])
 
 
 def as_axes(cells: Iterable[Mapping[str, str | None]]) -> str:

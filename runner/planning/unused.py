@@ -117,7 +117,7 @@ def _why_unguided(run: RunConfig) -> str:
     return f"{' and '.join(scales)} {verb} no guidance (above 1), which alone reads it"
 
 
-def _prior_samples(run: RunConfig) -> bool:
+def prior_samples(run: RunConfig) -> bool:
     """Whether a prior denoises: pictures that are mixed are embedded without it."""
     if not run.version.has_prior:
         return False
@@ -147,9 +147,9 @@ USES = (
     Use("seeding", lambda run: run.version.has_prior, WITH_PRIOR),
     Use("negative_prompt_for", _has_told,
         f"a negative_prompt, with {WITH_PRIOR} and {TELL_BOTH}"),
-    Use("prior.num_inference_steps", _prior_samples, f"a text, with {WITH_PRIOR}",
+    Use("prior.num_inference_steps", prior_samples, f"a text, with {WITH_PRIOR}",
         "weights.steps.prior"),
-    Use("prior.guidance_scale", _prior_samples, f"a text, with {WITH_PRIOR}",
+    Use("prior.guidance_scale", prior_samples, f"a text, with {WITH_PRIOR}",
         "weights.guidance.prior"),
     Use("prior.strength", lambda run: run.task.uses_prior_strength, BY_PRIOR_STRENGTH),
     Use("prior.negative_strength",

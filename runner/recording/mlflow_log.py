@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import traceback
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,9 +15,10 @@ from runner.errors import RunnerError
 from runner.graph.node import Node
 from runner.planning.plan import Plan
 from runner.recording.display import compiled_text, graphs_text, quantized_mb
+from runner.recording.loras import with_lora_params
 from runner.recording.manifest import SavedCut, SavedImage
 from runner.recording.run_folder import INPUTS
-from runner.system.text import flatten, pluralize
+from runner.system.text import flatten, pluralize, shell
 from runner.tracking.pictures import IMAGES, chart_files, moment_of, picture_keys
 from runner.tracking.session import TrackingSession, now_ms
 from runner.tracking.status import Status
@@ -254,7 +254,7 @@ def params_of(plan: Plan, environment: Mapping[str, Any]) -> dict[str, str]:
     params |= add_asked(asked, settled)
     for role, found in environment["weights"].items():
         params[f"weights.{role}.sha256"] = str(found["sha256"])
-    return params
+    return with_lora_params(params, plan)
 
 
 def unsettled_of(plan: Plan) -> dict[str, str]:
@@ -294,6 +294,6 @@ def mean_scores(images: Sequence[SavedImage]) -> dict[str, float]:
 def run_note(plan: Plan) -> str:
     run = plan.run
     images = pluralize(len(plan.images), "image")
-    command = shlex.join(["kandinsky", "run", *run.flags, *run.overrides])
+    command = shell(["kandinsky", "run", *run.flags, *run.overrides])
     question = f"{run.question}\n\n" if run.question else ""
     return f"{question}{images}, Kandinsky {run.version.title}\n\n    {command}\n"

@@ -9,9 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from runner.config.overrides import as_override, assigned
 from runner.engine.results import Made
 from runner.errors import ConfigError, RunnerError
 from runner.graph.node import Node
@@ -20,13 +17,11 @@ from runner.planning.sweep import SweepPlan
 from runner.recording.manifest import Manifest, SavedImage
 from runner.recording.sweep_record import CellEntry, Part, SweepRecord
 from runner.runs.fingerprint import fingerprint, hash_of
-from runner.runs.joining import APART, head_of, manifests_of
+from runner.runs.joining import manifests_of
+from runner.runs.sweep_axes import axis_keys, with_axes
 from runner.system.files import below
 from runner.system.text import path_here, pluralize
 from runner.tracking.status import Status
-
-OPTION = ("name", "version", "backend", "mode", "source", "tracker")
-"""Keys of a group that say which of its options was chosen."""
 
 NameOf = Callable[[int, Sequence[str], Mapping[str, Sequence[str]]], str]
 """A cell's folder, from its number, its overrides and the axes."""
@@ -151,71 +146,6 @@ def _check_alike(plan: Plan, manifest: Manifest | None, number: int) -> None:
             f"cell {number} was drawn with other libraries, weights or input pictures: the picture "
             f"of {prompt!r} with seed {seed} would be another one now", "into=null: another sweep",
         )  # fmt: skip
-
-
-def axis_keys(axes: Iterable[Iterable[str]], overrides: Iterable[Iterable[str]]) -> tuple[str, ...]:
-    """The keys that may be axes: those that are, and all that were typed which make another cell.
-
-    Args:
-        axes: of the parts of a sweep; `overrides`: of its cells.
-    """
-    known = dict.fromkeys(key for one in axes for key in one)
-    typed = (key for one in overrides for key in assigned(one))
-    return tuple(known | dict.fromkeys(key for key in typed if head_of(key) not in APART))
-
-
-def with_axes(
-    cells: Sequence[CellEntry], configs: Mapping[int, Mapping[str, Any]], keys: Iterable[str]
-) -> tuple[tuple[CellEntry, ...], dict[str, tuple[str, ...]]]:
-    """The cells, each with its value of every axis, and the axes: keys in which they differ.
-
-    A value that was not typed for a cell is that of its config; all are spelled as the first is.
-    """
-    pairs = {cell.number: dict(assigned(cell.overrides)) for cell in cells}
-    axes: dict[str, tuple[str, ...]] = {}
-    for key in keys:
-        known: list[str] = []
-        own: dict[int, str] = {}
-        typed_first = sorted(cells, key=lambda cell: key not in pairs[cell.number])
-        for cell in typed_first:
-            typed = pairs[cell.number].get(key)
-            said = typed if typed is not None else _of_config(configs.get(cell.number, {}), key)
-            if said is None:
-                continue
-            own[cell.number] = next((one for one in known if _same(one, said)), said)
-            known += [said] if own[cell.number] == said and said not in known else []
-        if len(known) > 1:
-            in_order = (own[cell.number] for cell in cells if cell.number in own)
-            axes[key] = tuple(dict.fromkeys(in_order))
-            for number, value in own.items():
-                pairs[number][key] = value
-    written = (tuple(f"{k}={v}" for k, v in pairs[cell.number].items()) for cell in cells)
-    return tuple(
-        replace(cell, overrides=one) for cell, one in zip(cells, written, strict=True)
-    ), axes
-
-
-def _of_config(config: Mapping[str, Any], key: str) -> str | None:
-    """A config's value of a key, as it is typed: of one that is open, null. None: it has none."""
-    found: Any = config
-    for part in key.lstrip("+").split("."):
-        if not isinstance(found, Mapping) or part not in found:
-            return None
-        found = found[part]
-    if isinstance(found, Mapping):
-        found = next((found[name] for name in OPTION if name in found), None)
-        return None if found is None else str(found)
-    return as_override(found)
-
-
-def _same(one: str, other: str) -> bool:
-    """Whether two texts are the same value: 4 and 4.0, 'a text' and "a text"."""
-    if one == other:
-        return True
-    try:
-        return bool(yaml.safe_load(one) == yaml.safe_load(other))
-    except yaml.YAMLError:
-        return False
 
 
 def joined_lines(sweep: SweepPlan) -> Iterator[str]:

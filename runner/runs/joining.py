@@ -21,14 +21,11 @@ from runner.planning.sweep import Joined, axes_of, command_of_cells
 from runner.recording.manifest import Manifest
 from runner.recording.sweep_record import CellEntry, SweepRecord, named_sweep
 from runner.runs.fingerprint import NOT_IDENTITY, hash_of
+from runner.runs.sweep_axes import APART, GROWS, axis_keys, head_of, with_axes
 from runner.system.files import below
 from runner.system.text import pluralize
 from runner.tracking.status import Status
 
-PICTURES = ("prompt", "prompt_file", "prompt_template", "seeds")
-GROWS = {*PICTURES, "metrics"}
-APART = NOT_IDENTITY | GROWS | {"name", "question", "baseline", "objective", "tracking", "cache"}
-"""Keys by which cells are no others; unless they are axes."""
 OWN = "runner."
 """How the functions of the runner's own metrics begin."""
 
@@ -55,7 +52,7 @@ def joined(
         path, record = batch_of, SweepRecord.read(batch_of)
         # A trial of a search of its own has the identity of its cell; what joins by name grows.
         found = _Join(path, record, right, NOT_IDENTITY if named is None else APART).cells()
-        return _in_place(cells, found), _joined(path, record, right, "")
+        return _in_place(cells, found), _joined(path, record, right, found, "")
     assert named is not None
     if any(run.into != named or run.output_dir != output_dir for run in runs):
         raise ConfigError("into", named, "is not that of all cells", "one sweep, one output_dir")
@@ -65,7 +62,7 @@ def joined(
         )
     path, record = named_sweep(output_dir, named, "into")
     found = _Join(path, record, right, APART).cells()
-    return _in_place(cells, found), _joined(path, record, right, command_of_cells(right))
+    return _in_place(cells, found), _joined(path, record, right, found, command_of_cells(right))
 
 
 def _in_place(cells: Sequence[Cell], found: Sequence[Cell]) -> list[Cell]:
@@ -74,12 +71,23 @@ def _in_place(cells: Sequence[Cell], found: Sequence[Cell]) -> list[Cell]:
     return [next(rest) if isinstance(cell.config, RunConfig) else cell for cell in cells]
 
 
-def _joined(path: Path, record: SweepRecord, cells: Sequence[Cell], command: str) -> Joined:
-    typed, pairs = axes_of(cells), [assigned(cell.overrides) for cell in cells]
-    axes = {
-        key: tuple(dict.fromkeys([*record.axes.get(key, ()), *(p[key] for p in pairs if key in p)]))
-        for key in dict.fromkeys([*record.axes, *typed])
-    }
+def _joined(
+    path: Path, record: SweepRecord, cells: Sequence[Cell], found: Sequence[Cell], command: str
+) -> Joined:
+    """What the sweep will be.
+
+    Args:
+        cells: as they were typed; `found`: with the numbers that they have in the sweep.
+    """
+    entries = {entry.number: entry for entry in record.cells}
+    configs = {n: manifest.config for n, manifest in manifests_of(path, record.cells).items()}
+    for cell in found:
+        assert isinstance(cell.config, RunConfig)
+        entries.setdefault(cell.number, CellEntry(cell.number, cell.overrides, "", ""))
+        configs.setdefault(cell.number, cell.config.recorded)
+    said = [*(e.overrides for e in entries.values()), *(cell.overrides for cell in cells)]
+    keys = axis_keys([record.axes, axes_of(cells)], said)
+    _, axes = with_axes(list(entries.values()), configs, keys)
     return Joined(path, record.attempts, axes, command)
 
 
@@ -168,11 +176,6 @@ def manifests_of(path: Path, entries: Iterable[CellEntry]) -> dict[int, Manifest
     """The manifests of a sweep's cells that have begun, by number."""
     found = {e.number: Manifest.read_if_whole(below(path, e.folder)) for e in entries}
     return {number: manifest for number, manifest in found.items() if manifest is not None}
-
-
-def head_of(key: str) -> str:
-    """The first part of a key: of `+decoder.guidance_scale` it is `decoder`."""
-    return key.lstrip("+~").partition(".")[0].partition("/")[0].partition("@")[0]
 
 
 def _named(run: RunConfig, manifest: Manifest) -> RunConfig:

@@ -14,8 +14,9 @@ from runner.errors import ConfigError, StorageError
 from runner.recording.manifest import Manifest
 from runner.recording.sweep_record import LOCK, SWEEP, CellEntry, SweepRecord
 from runner.runs.fingerprint import hash_of
-from runner.runs.grown import axis_keys, parts_of, with_axes
-from runner.runs.joining import APART, head_of, manifests_of
+from runner.runs.grown import parts_of
+from runner.runs.joining import manifests_of
+from runner.runs.sweep_axes import APART, axis_keys, head_of, with_axes
 from runner.runs.sweep_care import KeptSweep, held, own_totals, remove, with_mlflow
 from runner.runs.sweep_tracking import CELL_TAG
 from runner.system.files import below

@@ -7,7 +7,7 @@ from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import get_type_hints
 
-from runner.config.overrides import assigned
+from runner.config.overrides import assigned, shown_value
 from runner.config.schema import Config
 
 LONGEST, LONGEST_VALUE = 200, 40
@@ -64,9 +64,8 @@ def _words(parts: Sequence[str]) -> str:
 
 
 def _short_value(value: str) -> str:
-    """A value without its quotes, on one line."""
-    if len(value) > 1 and value[0] in "'\"" and value[-1] == value[0]:
-        value = value[1:-1]
+    """A value as it is shown, on one line."""
+    value = shown_value(value)
     line = " ".join("".join(c if c.isprintable() else " " for c in value).split())
     return line if len(line) <= LONGEST_VALUE else f"{line[:LONGEST_VALUE].rstrip()}…"
 

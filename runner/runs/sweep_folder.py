@@ -14,7 +14,7 @@ from runner.engine.results import Made
 from runner.errors import ConfigError, RunnerError, StorageError
 from runner.graph.node import Node
 from runner.planning.plan import Plan
-from runner.planning.sweep import SweepPlan
+from runner.planning.sweep import SweepPlan, label_of
 from runner.recording.manifest import Manifest, SavedImage, cell_status, has_whole_pictures
 from runner.recording.sweep_record import LOCK, SWEEP, CellEntry, SweepRecord, find_sweep
 from runner.runs.fingerprint import fingerprint, hash_of
@@ -195,10 +195,7 @@ class SweepFolder:
     def labels(self) -> dict[int, str]:
         """By number, the values that distinguish a cell from the others."""
         axes = self.record.axes
-        return {
-            cell.number: " ".join(o for o in cell.overrides if o.partition("=")[0] in axes)
-            for cell in self.record.cells
-        }
+        return {cell.number: label_of(cell.overrides, axes) for cell in self.record.cells}
 
     def recorded_status(self, cell: CellEntry) -> Status:
         """A cell's status by its manifest alone."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from runner.config.overrides import listed
 from runner.planning.plan import Plan
 from runner.planning.sweep import SweepPlan
 from runner.recording.cells import experiment_of
@@ -76,9 +77,12 @@ class SweepTracking:
             parent = self._record.sweep_id + (f"-sweep{number}" if number else "")
             name = sweep_name(self._record.name, self._axes)
             session.begin(parent, name, experiment, again=self.again)
-            axes = {f"axis.{key}": ", ".join(v) for key, v in self._axes.items()}
+            axes = {f"axis.{key}": listed(values) for key, values in self._axes.items()}
             session.append("params", parent, params=axes)
-            session.append("tags", parent, tags={"mlflow.note.content": self._note()})
+            tags = {"mlflow.note.content": self._note()}
+            if self._record.parts:  # it began with another name, of fewer axes
+                tags["mlflow.runName"] = name
+            session.append("tags", parent, tags=tags)
             self._parents[where] = parent
         return self._parents[where]
 

@@ -12,15 +12,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from runner.config.axes import KEY as AXES
-from runner.config.axes import PROMPTS, is_said
+from runner.config.excluding import PROMPTS, is_said
 from runner.config.measuring import baseline_of
 from runner.config.output_dir import check_name
 from runner.config.overrides import assigned
 from runner.errors import ConfigError
 from runner.planning.sweep_command import as_axes
 from runner.recording.sweep_record import SweepRecord, named_sweep
-from runner.runs.joining import GROWS, head_of, manifests_of
+from runner.runs.joining import manifests_of
 from runner.runs.rerun import DRAWN
+from runner.runs.sweep_axes import GROWS, head_of
 from runner.system.files import expand_home
 from runner.tracking.places import absolute_uri, is_named
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import difflib
 import json
+import re
 import shlex
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+IN_DOUBLE_QUOTES = re.compile(r"""[^"$`\\!\n]*""")
+"""A text that a shell reads as it is there."""
 
 
 def pluralize(count: int, noun: str) -> str:
@@ -31,7 +36,7 @@ def command(*arguments: str) -> str:
         program = [path_here(script)]
     else:
         program = [path_here(Path(sys.executable)), "-m", "runner"]
-    return shlex.join([*program, *arguments])
+    return shell([*program, *arguments])
 
 
 def flatten(values: Mapping[str, Any], before: str = "") -> dict[str, str]:
@@ -75,3 +80,22 @@ def format_bytes(number: int) -> str:
         if number >= size:
             return f"{number / size:.{1 if number < 10 * size else 0}f} {unit}"
     return f"{number / 1000:.0f} kB"
+
+
+def shell(arguments: Iterable[str]) -> str:
+    """A command as it is typed in a POSIX shell: a word with single quotes in it stands in double
+    ones, which read better than `'"'"'`.
+    """
+    return " ".join(
+        f'"{one}"' if "'" in one and IN_DOUBLE_QUOTES.fullmatch(one) else shlex.quote(one)
+        for one in arguments
+    )
+
+
+def with_near(problem: str, name: object, known: Iterable[str]) -> str:
+    """A problem with a name, followed by up to three names that are alike: what may be meant."""
+    # A word in capitals, or with _ for -, is meant so.
+    written = {own.lower().replace("-", "_"): own for own in known}
+    asked = str(name).lower().replace("-", "_")
+    near = difflib.get_close_matches(asked, written, n=3, cutoff=0.6)
+    return f"{problem} (near: {', '.join(written[own] for own in near)})" if near else problem

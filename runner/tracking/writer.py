@@ -13,6 +13,7 @@ import os
 import select
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -38,6 +39,7 @@ from runner.tracking.spool import (
     WRITER_LOCK,
     WRITER_LOG,
     check_spool,
+    open_runs,
     predecessors,
     read_records,
     read_target,
@@ -45,11 +47,14 @@ from runner.tracking.spool import (
     spools,
 )
 from runner.tracking.status import Status
+from runner.tracking.writers import YIELDING
 
 POLL_SECONDS = 0.3
 """Seconds between reads of the spool: records are delivered in groups, which takes less of the CPU
 time that stages need.
 """
+NICE = 10
+"""The priority of imports that yield: with both cores busy they get a tenth of one."""
 PATIENCE_SECONDS = 5.0
 """Seconds between attempts to reach an absent server during a run."""
 
@@ -58,12 +63,16 @@ FIRST_SECONDS, SECONDS = 1.5, 20.0
 
 
 def main(arguments: list[str]) -> int:
-    """`writer [<spool> <its output folder>]`: deliver the spool, then those of dead runners."""
+    """`writer <spool> <its output folder>`: deliver the spool, then those of dead runners.
+
+    `writer [--yielding]`: stand by until these two come.
+    """
     # Ctrl-C in the terminal reaches the whole group: the runner decides what happens.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     prepare_environment()
-    given = [Path(argument) for argument in arguments] or _stand_by()
+    standing_by = arguments in ([], [YIELDING])
+    given = _stand_by(yielding=bool(arguments)) if standing_by else list(map(Path, arguments))
     if not given:
         return 0  # none was needed, or the runner is gone
     spool, output_dir = given
@@ -73,10 +82,15 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _stand_by() -> list[Path]:
+def _stand_by(*, yielding: bool) -> list[Path]:
     """Import what a delivery needs, then wait for what the runner wants; nothing: it is gone."""
-    with contextlib.suppress(Exception):  # comes again, and is told, where it is to deliver
-        import_mlflow()
+    if yielding:
+        # In a thread, because only the priority of a thread can be left behind again.
+        importing = threading.Thread(target=_import_yielding)
+        importing.start()
+        importing.join()
+    else:
+        _import()
     line = b""
     # Byte by byte: those after the line are for later.
     while not line.endswith(b"\n"):
@@ -89,6 +103,18 @@ def _stand_by() -> list[Path]:
         os.dup2(log.fileno(), sys.stdout.fileno())
         os.dup2(log.fileno(), sys.stderr.fileno())
     return given
+
+
+def _import() -> None:
+    with contextlib.suppress(Exception):  # comes again, and is told, where it is to deliver
+        import_mlflow()
+
+
+def _import_yielding() -> None:
+    with contextlib.suppress(OSError):  # such as where it would not be lower
+        if sys.platform.startswith("linux"):  # elsewhere it would be that of the process
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+    _import()
 
 
 def follow(spool: Path) -> None:
@@ -240,23 +266,12 @@ def _deliver(spool: Path, delivery: Delivery) -> bool:
 def _end_for_the_dead(spool: Path, delivery: Delivery) -> None:
     # The last record is missing where the runner was killed, or the disk stayed full.
     killed = int((spool / RECORDS).stat().st_mtime * 1000)
-    for run in _open_runs(spool):
+    for run in open_runs(spool):
         said = {"runner.ended": "the runner was killed"}
         delivery.apply([{"kind": "tags", "run": run, "tags": said}])
         delivery.apply([{"kind": "end", "run": run, "status": Status.KILLED, "time_ms": killed}])
     write_delivered(spool, Delivered(read_delivered(spool).offset, ended=True))
     _remove_when_read(spool)
-
-
-def _open_runs(spool: Path) -> list[str]:
-    """Runs that have begun and not ended; children before the parent, which began first."""
-    runs: dict[str, None] = {}
-    for record, _ in read_records(spool, 0):
-        if record["kind"] == "run":
-            runs[record["run"]] = None
-        elif record["kind"] == "end":
-            runs.pop(record["run"], None)
-    return [*reversed(runs)]
 
 
 def _remove_when_read(spool: Path) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from runner.config.overrides import is_within
+from runner.config.excluding import is_said
+from runner.config.overrides import assigned
 from runner.errors import ConfigError
 from runner.verbs import run
 from runner.verbs.agree import add_yes, agree_if
@@ -49,10 +50,15 @@ def _changed(
             yield f"{prefix}{key}", value
 
 
-def _unsaid(overrides: Iterable[str], said: Iterable[str]) -> list[str]:
-    """The overrides but those of keys, and of options of groups, that are said."""
-    keys = {text.partition("=")[0].lstrip("+~").partition("@")[0] for text in said}
-    return [text for text in overrides if not is_within(text.partition("=")[0], keys)]
+def _unsaid(overrides: Sequence[str], said: Iterable[str]) -> list[str]:
+    """The overrides but those of keys, and of options of groups, that are said, or that exclude
+    what is said.
+    """
+    pairs = assigned(text.lstrip("+~") for text in said)
+    keys = {part.strip().partition("@")[0] for key in pairs for part in key.split(",")}
+    recorded = {**assigned(overrides), **pairs}
+    task = recorded.get("task", recorded.get("task.name", "")).strip("'")
+    return [text for text in overrides if not is_said(text.partition("=")[0], keys, task)]
 
 
 def parser() -> argparse.ArgumentParser:

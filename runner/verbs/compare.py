@@ -66,13 +66,15 @@ def main(arguments: list[str]) -> int:
     files = [*views.write(comparison, out, config), *voted.write(judged, out)]
     for warning in warn_of_substitutes(views.texts_in_plots(comparison)):
         print(f"warning: {warning}", file=sys.stderr)
-    views.show(shown)
+    views.show(shown, methods=options.notes)
     if judged is not None and options.metrics is None:
         print()
         terminal.show_tables(
-            voted.tables(judged, every_axis=False), voted.heading(judged), voted.all_notes(judged)
-        )
-    print(f"{path_here(out)}/")
+            voted.tables(judged, every_axis=False), voted.heading(judged),
+            voted.all_notes(judged), methods=options.notes,
+        )  # fmt: skip
+    how = "" if options.notes else "   (how the numbers are computed: comparison.md there, --notes)"
+    print(f"{path_here(out)}/{how}")
     for sweep in sweeps:
         logged.log(sweep, files, name)
     return 0
@@ -125,6 +127,10 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--metrics", metavar="NAME", nargs="+", action="extend",
         help="what is printed, and written with --out (default: all)",
+    )  # fmt: skip
+    made.add_argument(
+        "--notes", action="store_true",
+        help="print how the numbers are computed, too; the files and the page always say it",
     )  # fmt: skip
     made.add_argument(
         "--to", metavar="URI",

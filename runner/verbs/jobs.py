@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ from runner.config.hydra.app import Swept
 from runner.config.hydra.search import best_params
 from runner.config.run_config import RunConfig
 from runner.system.credentials import strip_override
+from runner.system.text import shell
 from runner.verbs.best import tell_best
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class SweepJob:
         if not any(text.startswith(SWEEPER) for text in self._arguments):
             return None
         said = (strip_override(text, uri) for text in self._arguments)
-        return shlex.join(["kandinsky", "run", *said])
+        return shell(["kandinsky", "run", *said])
 
 
 def run_one(run: RunConfig) -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
+
+from runner.system.text import shell
 
 
 def joining(arguments: list[str]) -> list[str]:
@@ -15,5 +16,5 @@ def joining(arguments: list[str]) -> list[str]:
 
     found, taken = with_unsaid(arguments)
     if taken and "progress=quiet" not in arguments:
-        print(f"as in the sweep: {shlex.join(taken)}", file=sys.stderr)
+        print(f"as in the sweep: {shell(taken)}", file=sys.stderr)
     return found

@@ -39,7 +39,7 @@ class WorkerSetup:
 def setup_of(plans: Sequence[Plan]) -> WorkerSetup:
     """The setup for plans with the same execution profile."""
     checkpoints = {
-        (found.identity, found.checkpoint.pipeline): found
+        (found.identity, found.checkpoint.pipeline, found.loras): found
         for plan in plans
         for found in plan.weights.checkpoints.values()
     }

@@ -8,6 +8,7 @@ from typing import Any
 
 from helpers.cases import IMAGE, NEEDS
 from helpers.scheduler_cases import VALUES, beside, section, taker
+from helpers.small_loras import OF_PRIOR, OTHER, STYLE
 from runner.catalog.attention import ATTENTION
 from runner.catalog.offload import OFFLOAD
 from runner.catalog.quantization import METHODS
@@ -35,7 +36,7 @@ from runner.config.groups import (
     PrecisionConfig,
     TrackingConfig,
 )
-from runner.config.run_config import Bench, InterpolateItem
+from runner.config.run_config import Bench, InterpolateItem, Lora
 from runner.config.sections import DecoderConfig, InputsConfig, PriorConfig, QuantizeConfig
 
 HUB = "weights=hub"
@@ -101,7 +102,7 @@ DECIDES_PIXELS: dict[str, list[tuple[str, list[Any]]]] = {
         CompileConfig(CompileMode.reduce_overhead),
         CompileConfig(CompileMode.default, fullgraph=True),
         CompileConfig(channels_last=True),
-    ])],
+    ]), ("5", [CompileConfig(CompileMode.default, regional=True)])],
     "channels_last": [("mini", [True])],
     "precision": [
         ("mini", [
@@ -160,6 +161,14 @@ DECIDES_PIXELS: dict[str, list[tuple[str, list[Any]]]] = {
         (TEXT, replace(PICTURE, image="b.png")),
         (replace(TEXT, weight=0.25), replace(PICTURE, weight=0.75)),
     ])],
+    "lora": [("mini", [
+        (Lora(STYLE, 1.0, "decoder"),),
+        (Lora(STYLE, 0.5, "decoder"),),
+        (Lora(OTHER, 1.0, "decoder"),),
+        (Lora(STYLE, 1.0, "decoder"), Lora(OTHER, 1.0, "decoder")),
+        (Lora(OTHER, 1.0, "decoder"), Lora(STYLE, 1.0, "decoder")),
+        (Lora(OF_PRIOR, 1.0, "prior"),),
+    ])],
     "depth": [("controlnet", [CheckpointConfig("a/b"), CheckpointConfig(revision="v2")])],
     "prior": [
         ("mini", [PriorConfig(num_inference_steps=7), PriorConfig(guidance_scale=1.0)]),
@@ -206,6 +215,7 @@ NOT_HERE: list[tuple[str, str, Any]] = [
     ("mini", "channels_last", None),  # on CUDA alone
     *((base, "corrections", False) for base in ("mini", "hub", "2.1", "interpolate")),
     ("3", "seeding", Seeding.shared),
+    ("mini", "lora", (Lora(STYLE, 0.0, "decoder"),)),
     ("3", "prior", PriorConfig(num_inference_steps=7)),
     ("3", "precision", PrecisionConfig(prior=Precision.bf16, depth=Precision.bf16)),
     ("mini", "precision", PrecisionConfig(text=Precision.bf16, depth=Precision.bf16)),

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from helpers.cases import CELLS, REFUSED
 from helpers.scheduler_cases import FOR_NOISE, VALUES, beside, written
+from helpers.small_loras import STYLE
 from runner.catalog.attention import ATTENTION
 from runner.catalog.offload import OFFLOAD, Needs
 from runner.catalog.quantization import KEYS, NONE
@@ -43,6 +44,10 @@ WRONG_ITEMS = [
     "[{text: a, weight: 0.5}, {image: none.png, weight: 0.5}]", "[{txt: a, weight: 1}]", "7",
 ]  # fmt: skip
 
+WRONG_LORAS = [
+    "7", "[{weight: 1}]", "[{path: none.safetensors}]", "[{path: a.png}]",
+    f"[{{path: {STYLE}, weight: nan}}]", f"[{{path: {STYLE}, role: text}}]",
+]  # fmt: skip
 
 WRONGS = (
     "cell", "prompt", "seeds", "negative", "height", "width", "image", "mask", "hint", "missing",
@@ -84,6 +89,8 @@ def configs(draw: st.DrawFn) -> list[str]:
     version, task = drawer.one("cell", DRAWN, REFUSED)
     overrides = [f"model={version}", f"task={task}"]
     overrides += _inputs(drawer, TASKS[task])
+    if "attention" in drawer.wrongs:  # a second thing that is wrong; no file fits all versions
+        overrides.append(f"lora={WRONG_LORAS[len(overrides) % len(WRONG_LORAS)]}")
     overrides += _images(drawer)
     overrides += _sampling(drawer, VERSIONS[version])
     overrides += _scheduler(drawer)

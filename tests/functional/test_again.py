@@ -35,6 +35,9 @@ def test_one_thing_changes_and_nothing_else(kandinsky: Kandinsky, tmp_path: Path
     picture = kept / first.files[0].name
     assert again(picture, tmp_path / "same").hashes == first.hashes
     assert again(picture, tmp_path / "other", "scheduler=ddpm", "seeds=[7]").hashes == other.hashes
+    (tmp_path / "prompts.txt").write_text("a blue square\n")
+    by_file = again(picture, tmp_path / "file", f"prompt_file={tmp_path / 'prompts.txt'}")
+    assert [prompt for prompt, _ in by_file.hashes] == ["a blue square"]
 
 
 def test_of_several_pictures_one_is_taken(kandinsky: Kandinsky, tmp_path: Path) -> None:

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from functional.made import Kandinsky
-from runner import generate, plan, sweep
+from runner import PlannedSweep, generate, plan, sweep
 from runner.config.hydra.sweeper import sweep_of
 from runner.config.overrides import overrides_of
 from runner.errors import ComposeError, ConfigError, RunFailedError, SweepError
+from runner.planning.plan import Plan
 
 PROMPT = "a red circle, on a 'white' background: {x} = [1] \\' ü ${nothing} \\"
 
@@ -75,6 +76,43 @@ def test_a_sweep_makes_a_run_of_each_combination(few: dict[str, Any]) -> None:
     assert len({run.images[0].record["sha256"] for run in runs}) == 4
 
 
+def test_a_sweep_is_planned_as_it_runs(few: dict[str, Any]) -> None:
+    asked = {"prompt": "a circle", "axes": {"scheduler": ["ddim", "ddpm"]}, **few}
+    before = plan("decoder.guidance_scale=1,4", **asked)
+    assert isinstance(before, PlannedSweep)
+    assert before.axes == {"scheduler": ("ddim", "ddpm"), "decoder.guidance_scale": ("1", "4")}
+    assert before.cells[3] == "scheduler=ddpm decoder.guidance_scale=4"
+    assert {s: (c.nodes, c.distinct, c.stored) for s, c in before.stages.items()} == {
+        "prior": (4, 1, 0), "decode": (4, 4, 0),
+    }  # fmt: skip
+    assert (len(before), before.images, before.seconds) == (4, 4, None)
+    files = sum(file.stat().st_size for file in Path(few["weights"]).rglob("*.safetensors"))
+    assert 0 < before.weights_gb * 1e9 < 2 * files
+    assert not Path(few["output_dir"]).exists()
+    runs = sweep("decoder.guidance_scale=1,4", **asked)
+    assert [run.recorded.overrides for run in runs] == [list(p.run.overrides) for p in before]
+    after = plan("decoder.guidance_scale=1,4", **asked)
+    assert isinstance(after, PlannedSweep)
+    assert (after.stages["decode"].stored, after.seconds) == (4, 0)
+    assert "all stages are stored" in str(after)
+    grown = plan("decoder.num_inference_steps=4", into="last", output_dir=few["output_dir"])
+    assert isinstance(grown, PlannedSweep)
+    assert grown.axes["decoder.num_inference_steps"] == ("3", "4")
+    assert "4    new: 1 new image" in str(grown)
+
+
+def test_a_study_is_a_sweep_in_python_too(few: dict[str, Any], tmp_path: Path) -> None:
+    study = {"experiment": "scheduler_steps", **few, "decoder": {}}
+    whole = plan(**study)
+    assert isinstance(whole, PlannedSweep)
+    assert len(whole) == 12
+    some = plan("scheduler=ddim,lcm", **study)
+    assert isinstance(some, PlannedSweep)
+    assert some.axes["scheduler"] == ("ddim", "lcm")
+    with pytest.raises(ConfigError, match=r"(?s)is a sweep, and this is one run.*runner\.sweep"):
+        generate(**study)
+
+
 def test_a_wrong_cell_of_a_sweep_is_found_before_the_first_runs(few: dict[str, Any]) -> None:
     with pytest.raises(SweepError, match="height=100"):
         sweep("height=64,100", prompt="a circle", **few)
@@ -103,6 +141,7 @@ def test_a_failed_run_keeps_its_images(few: dict[str, Any], tmp_path: Path) -> N
     picture = tmp_path / "picture.png"
     plain(next(Path(few["output_dir"]).rglob("*.png"))).save(picture)
     found = plan(task="img2img", inputs={"image": picture}, strength=0.7, **few)
+    assert isinstance(found, Plan)
     assert "inputs.image" in found.pictures
     # A damaged weight file of the right size: found by nothing but loading it.
     weights = Path(few["weights"])

@@ -6,16 +6,20 @@ is the same on a GPU, where `tests/gpu/test_graphs.py` captures CUDA graphs.
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from torch.utils import _pytree as pytree
 
 from functional.cells import Watched, drawn, opened, planned
-from helpers.tape import TapeRecorder
+from helpers.tape import BetweenDevices, TapeRecorder
 from runner.graph.node import PipelineSpec
+from runner.pipelines.cuda_graphs import move_constants
 from runner.pipelines.graphs import Replaying, replay, replaying_of
 from runner.planning.plan import Plan
 
@@ -37,8 +41,16 @@ CELLS = {
     "a longer negative prompt": (
         "kandinsky3", ("negative_prompt='a red circle on blue and a square beside it'",), 2,
     ),
+    "5": ("kandinsky5", (SEEDS, "scheduler=flow_dpmpp_2m"), 2),  # prompt, negative prompt
+    "an edit": ("kandinsky5", ("task=edit", PICTURE), 2),
 }  # fmt: skip
 """Name -> version, overrides, and how many signatures the calls of its denoisers have."""
+
+
+def denoiser_of(live: Any) -> torch.nn.Module | None:
+    """The module of a pipeline that is called at each step; None: there is none."""
+    found = (getattr(live, name, None) for name in ("prior", "unet", "transformer"))
+    return next((module for module in found if module is not None), None)
 
 
 class Replayed(Watched):
@@ -46,7 +58,7 @@ class Replayed(Watched):
 
     def get(self, spec: PipelineSpec) -> Any:
         live = super().get(spec)
-        module = getattr(live, "prior", None) or getattr(live, "unet", None)
+        module = denoiser_of(live)
         if module is not None and replaying_of(module) is None:
             self.replaying.append(replay(module, TapeRecorder(), required=True))
         return live
@@ -79,3 +91,35 @@ def test_replayed_steps_draw_the_same(
         assert one.std() > 5
     assert sum(one.recordings for one in pipelines.replaying) == signatures
     assert all(one.failure is None for one in pipelines.replaying)
+
+
+@pytest.mark.parametrize("name", ["2.0", "2.1", "2.2", "3", "5", "an edit"])
+def test_no_call_of_a_denoiser_copies_between_devices(
+    name: str, random_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a CUDA graph is captured, nothing can be copied from the host's usual memory.
+
+    The meta device stands in for a GPU: it has no numbers that could be asked for either.
+    """
+    monkeypatch.chdir(tmp_path)
+    Image.effect_mandelbrot((64, 64), (-2, -1.5, 1, 1.5), 50).convert("RGB").save("picture.png")
+    version, overrides, _ = CELLS[name]
+    plan = planned(random_weights, tmp_path, version, "cache=off", *overrides)
+    pipelines = opened(plan, keep_all=True)
+    drawn(plan, pipelines)
+    calls: dict[torch.nn.Module, tuple[Any, Any]] = {}
+
+    def keep(module: torch.nn.Module, args: Any, options: Any) -> None:
+        calls[module] = args, options
+
+    denoisers = [found for live in pipelines.given.values() if (found := denoiser_of(live))]
+    for denoiser in denoisers:
+        denoiser.register_forward_pre_hook(keep, with_kwargs=True)
+    drawn(plan, pipelines)
+    assert len(calls) == len(denoisers) == (2 if plan.run.version.has_prior else 1)
+    for denoiser, given in calls.items():
+        there = copy.deepcopy(denoiser).to("meta")
+        move_constants(there, torch.device("meta"))
+        args, options = pytree.tree_map_only(torch.Tensor, lambda one: one.to("meta"), given)
+        with torch.no_grad(), BetweenDevices():
+            type(there).forward(there, *args, **options)

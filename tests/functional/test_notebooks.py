@@ -9,12 +9,13 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas
 import pytest
 from PIL import Image
 
 from helpers.manifests import read_manifest
-from runner import Run, Sweep, generate, plan, sweep, table
+from runner import PlannedSweep, Run, Sweep, generate, plan, sweep, table
 from runner.errors import ConfigError, RunFailedError
 
 HOSTILE = 'a red circle </td><script>alert("1")</script> <img src=x onerror=alert(1)>'
@@ -128,7 +129,9 @@ def test_reprs_fit_a_line_or_two(made: Sweep, few: dict[str, Any]) -> None:
     )
 
 
-def test_a_notebook_shows_the_pictures_and_texts_stay_texts(made: Sweep) -> None:
+def test_a_notebook_shows_the_pictures_and_texts_stay_texts(
+    made: Sweep, few: dict[str, Any]
+) -> None:
     shown = Shown(made._repr_html_())
     assert len(shown.pictures) == 16
     assert "script" not in shown.elements
@@ -140,6 +143,11 @@ def test_a_notebook_shows_the_pictures_and_texts_stay_texts(made: Sweep) -> None
         assert picture.size == made[0].images[0].image.size
     assert len(Shown(made[0]._repr_html_()).pictures) == 4
     assert len(Shown(made[0].images[0]._repr_html_()).pictures) == 1
+    planned = plan("scheduler=ddim,ddpm", prompt=HOSTILE, **few)
+    assert isinstance(planned, PlannedSweep)
+    plan_shown = Shown(planned._repr_html_())
+    assert {"script", "img"}.isdisjoint(plan_shown.elements)
+    assert "2 cells, 2 images, 3 distinct stages" in plan_shown.text
     table_shown = Shown(made.compare("scheduler")._repr_html_())
     assert "sharpness" in table_shown.text
     assert "table" in table_shown.elements
@@ -172,6 +180,24 @@ def test_a_picture_in_memory_is_an_input_picture(
     assert ours.images[0].saved.sha256 == direct.images[0].saved.sha256
     named = Path(read_manifest(ours.folder)["config"]["inputs"]["image"])
     assert named.parent == tmp_path / "cache" / "pictures"
+
+
+def test_pictures_in_memory_are_values_of_an_axis(
+    few: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KANDINSKY_CACHE", str(tmp_path / "cache"))
+    array = np.full((64, 64, 3), (200, 30, 30), np.uint8)
+    Image.fromarray(array[..., ::-1]).save(tmp_path / "blue.png")
+    pictures = [array, Image.fromarray(array), tmp_path / "blue.png"]
+    asked = {"task": "img2img", "prompt": "a blue square", "strength": 0.5, **few}
+    one, two = sweep(axes={"inputs.image": pictures}, **asked)  # the same content: one cell
+    by_path = generate(inputs={"image": tmp_path / "blue.png"}, cache="off", **asked)
+    assert two.images[0].saved.sha256 == by_path.images[0].saved.sha256
+    assert one.images[0].saved.sha256 != two.images[0].saved.sha256
+    again = sweep(axes={"inputs.image": tuple(pictures)}, **asked)
+    assert again[0].folder == one.folder
+    with pytest.raises(ConfigError, match=r"axes\.inputs\.image\[0\]=array of float64, 4 x 4 x 3"):
+        plan(axes={"inputs.image": [np.zeros((4, 4, 3))]}, **asked)
 
 
 def test_a_photo_is_turned_upright(few: dict[str, Any], tmp_path: Path) -> None:

@@ -41,6 +41,20 @@ class Tape(TorchDispatchMode):
                     place.copy_(found)
 
 
+class BetweenDevices(TorchDispatchMode):
+    """Raises RuntimeError where a kernel takes or gives tensors of several devices."""
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        found = func(*args, **kwargs or {})
+        leaves = pytree.tree_leaves((args, kwargs or {}, found))
+        devices = {leaf.device.type for leaf in leaves if isinstance(leaf, torch.Tensor)}
+        if len(devices) > 1:
+            raise RuntimeError(f"{func} has tensors on {', '.join(sorted(devices))}")
+        return found
+
+
 class TapeRecorder:
     """A `graphs.Recorder`. `released`: how often all recordings were dropped."""
 

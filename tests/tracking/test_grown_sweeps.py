@@ -70,14 +70,19 @@ def test_its_life(place: Workplace) -> None:
     assert status == 0, output
     assert "1 of 1 cell" in output
     assert len(mlflow.runs()) == 1 + 4  # the run that was merged has grown
+    grown = ("into=last", "scheduler=lcm", "seeds=[0]", "decoder.guidance_scale=2", "workers=1")
+    status, output = place.run(*grown)
+    assert status == 0, output
+    name = mlflow.client.get_run(parent.info.run_id).info.run_name
+    assert name == "default: scheduler x guidance"
 
     did(place, "sweeps", "rename", "last", "named")
     ((renamed, record),) = list_sweeps(place.outputs)
     assert (renamed.parent.name, record.name) == ("named", "named")
-    assert mlflow.client.get_run(parent.info.run_id).info.run_name == "named: scheduler"
+    assert mlflow.client.get_run(parent.info.run_id).info.run_name == "named: scheduler x guidance"
     status, output = ended(place.start("sweeps", "delete", "named"))
     assert status == 2
-    assert "4 cells, 9 pictures" in output
+    assert "5 cells, 10 pictures" in output
     assert renamed.is_dir()
     did(place, "sweeps", "delete", "named", "--yes")
     assert not renamed.exists()

@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from helpers.fuzzing import SAME
 from runner import plan, sweep
 from runner.config.keys import schema_keys
+from runner.config.run_config import RunConfig
 from runner.config.schema import Config
 from runner.errors import RunnerError
+from runner.planning.plan import Plan
 
 LISTS = 6
 """Lists of six texts."""
@@ -35,29 +37,36 @@ def _elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
 
 
+def planned(*overrides: str, **keys: Any) -> RunConfig:
+    """The config of one run's plan."""
+    found = plan(*overrides, **keys)
+    assert isinstance(found, Plan)
+    return found.run
+
+
 @settings(UNSHRUNK, max_examples=LISTS)
 @given(st.lists(TEXTS, min_size=6, max_size=6))
 def test_a_text_is_that_text(texts: list[str]) -> None:
-    found = plan(prompt=texts, negative_prompt=texts[0], question=texts[1])
-    assert found.run.prompts == tuple(texts)
-    assert (found.run.negative_prompt, found.run.question) == (texts[0], texts[1])
+    found = planned(prompt=texts, negative_prompt=texts[0], question=texts[1])
+    assert found.prompts == tuple(texts)
+    assert (found.negative_prompt, found.question) == (texts[0], texts[1])
 
 
 def test_numbers_and_lists_of_numpy_are_those_of_python() -> None:
-    found = plan(
+    found = planned(
         seeds=range(3),
         height=np.int64(64),
         width=np.uint8(64),
         strength=np.float32(0.5),
         resume=np.bool_(False),
         decoder={"guidance_scale": Fraction(3, 2), "num_inference_steps": np.array(3)},
-    ).run
+    )
     assert (found.seeds, found.height, found.width) == ((0, 1, 2), 64, 64)
     assert (found.strength, found.resume) == (0.5, False)
     assert (found.decoder.guidance_scale, found.decoder.num_inference_steps) == (1.5, 3)
     many = list(range(500, 0, -1))
-    assert plan(seeds=np.array(many)).run.seeds == tuple(many)
-    assert plan(f"seeds={many}").run.seeds == tuple(many)
+    assert planned(seeds=np.array(many)).seeds == tuple(many)
+    assert planned(f"seeds={many}").seeds == tuple(many)
 
 
 endless: list[Any] = []

@@ -12,7 +12,7 @@ from runner.config.run_config import Bench
 from runner.engine.estimates import Estimate, Estimator
 from runner.engine.store import Store
 from runner.graph.node import Node, PipelineSpec
-from runner.verbs.plan import estimate_text
+from runner.runs.plan_text import estimate_text
 
 SPEC = PipelineSpec("P", "weights", "float32", "sdpa", None, None)
 

@@ -13,8 +13,8 @@ from runner.engine.estimates import Estimator
 from runner.engine.first_calls import first_calls, note_first_call, paying
 from runner.engine.store import Store
 from runner.graph.node import CompileSpec, Node, PipelineSpec
+from runner.runs.plan_compile import paying_text
 from runner.system.kept_code import open_code
-from runner.verbs.plan_compile import paying_text
 
 COMPILED = CompileSpec("default", fullgraph=True, channels_last=False)
 SPEC = PipelineSpec("P", "weights", "float32", "sdpa", None, None, compile=COMPILED)

@@ -11,8 +11,8 @@ from runner.errors import ConfigError
 from runner.planning import checks
 from runner.planning.plan import Plan
 from runner.planning.planner import make_plan
+from runner.runs.plan_text import plan_text
 from runner.system import machine
-from runner.verbs.plan import plan_text
 from unit.conftest import Compose
 
 Planner = Callable[..., Plan]
@@ -120,6 +120,17 @@ def test_a_full_graph_has_no_hooks(plan: Planner, offload: str) -> None:
     assert message.startswith(f"compile.fullgraph=True: offload={offload} puts hooks")
     assert message.endswith("allowed: compile.fullgraph=false, or offload=none")
     assert plan(*full, "offload=none")
+
+
+@pytest.mark.usefixtures("_cuda")
+def test_blocks_are_compiled_where_they_repeat(plan: Planner) -> None:
+    regional = ("compile=default", "compile.regional=true")
+    message = refused(plan, *regional)
+    assert message.startswith(
+        "compile.regional=True: the blocks of Kandinsky 2.2 are too different"
+    )
+    assert message.endswith("allowed: compile.regional=false, or Kandinsky 5")
+    assert plan(*regional, "model=kandinsky5", "weights=random")
 
 
 GRAPHS_REFUSED = [

@@ -8,8 +8,9 @@ from runner.analysis.comparison.labels import format_choice
 from runner.analysis.comparison.pairing import PICTURE_AXES, Setting
 from runner.analysis.results import SweepResult
 from runner.config.measuring import baseline_of
-from runner.config.overrides import assigned
+from runner.config.overrides import as_shown, assigned, shown_value
 from runner.errors import ConfigError
+from runner.system.text import with_near
 
 
 def with_keys(
@@ -28,12 +29,13 @@ def with_keys(
     axes = [axis for axis in results.axes if by is None or axis in by]
     found = []
     for text in given:
-        having = [axis for axis in axes if text in results.axes[axis]]
+        plain = shown_value(text)
+        having = [axis for axis in axes if {text, plain} & {*results.axes[axis]}]
         key, equals, _ = text.partition("=")
         if equals and (key in results.axes or not having):
             found.append(text)
         elif len(having) == 1:
-            found.append(f"{having[0]}={text}")
+            found.append(f"{having[0]}={as_shown(text, results.axes[having[0]])}")
         else:
             problem = f"is a value of {' and '.join(having)}" if having else "is no override"
             allowed = [
@@ -99,11 +101,13 @@ def _sweeps_own(results: SweepResult, by: Sequence[str]) -> dict[str, str]:
 def _given(
     overrides: Sequence[str], by: Sequence[str], settings: Sequence[Setting]
 ) -> dict[str, str]:
-    wanted = assigned(baseline_of(list(overrides)))
-    for axis, value in wanted.items():
+    wanted: dict[str, str] = {}
+    for axis, said in assigned(baseline_of(list(overrides))).items():
         if axis not in by:
-            raise ConfigError("baseline", axis, "is none of the axes that are compared", by)
+            problem = with_near("is none of the axes that are compared", axis, by)
+            raise ConfigError("baseline", axis, problem, by)
         known = dict.fromkeys(s.choice[axis] for s in settings if axis in s.choice)
+        wanted[axis] = value = as_shown(said, known)
         if value not in known:
             raise ConfigError(
                 "baseline", f"{axis}={value}", "is in no cell of this sweep",

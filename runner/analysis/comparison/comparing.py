@@ -71,6 +71,7 @@ def compare(
         *(notes.by_what_is_named(results, axes) if by is None and named else []),
         notes.paired(axes),
         notes.drawn(found.values(), confidence, prompts, whole_prompts),
+        *notes.few_prompts(prompts, whole_prompts),
         *notes.too_few(found.values(), confidence, whole_prompts),
         *notes.whole_cells(settings, names),
         *notes.unlike(settings, names),

@@ -11,7 +11,7 @@ from typing import Any
 
 from runner.analysis.comparison.pareto import Point
 from runner.analysis.costs import Better
-from runner.system.typed_json import FieldError, read_as, read_json
+from runner.analysis.stored import read_stored
 from runner.system.untrusted import Finite
 
 VERSION = 2
@@ -128,17 +128,8 @@ class Comparison:
 
     @classmethod
     def read(cls, file: Path) -> Comparison:
-        """Read what `as_json` wrote. The notes come back as one text.
-
-        Raises:
-            OSError: it does not exist or cannot be read.
-            FieldError: it is no JSON, or of another version; a field is missing, or of another
-                type.
-        """
-        content = read_json(file, finite=True)
-        if isinstance(content, dict) and content.get("version", VERSION) not in READABLE:
-            raise FieldError(f"'version' is another one: {content['version']!r:.100}", file)
-        stored = read_as(_Stored, content, file)
+        """Read what `as_json` wrote. The notes come back as one text. Raises as `read_stored`."""
+        stored = read_stored(_Stored, file, READABLE)
         return cls(
             name="",
             of=stored.of,

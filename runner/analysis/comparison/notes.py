@@ -25,10 +25,18 @@ TOO_FEW = "Too few pairs"
 """How the note begins that says why there is no verdict."""
 
 
-def paired(by: Sequence[str]) -> str:
+class Method(str):
+    """A note on how numbers are computed, which is the same of any sweep: the files have it, a
+    terminal only where it is asked for.
+    """
+
+    __slots__ = ()
+
+
+def paired(by: Sequence[str]) -> Method:
     """How a difference is computed."""
     same = "at the same places of their cells" if paired_by_place(by) else "of one prompt and seed"
-    return f"Differences are picture by picture, {same}: setting minus baseline."
+    return Method(f"Differences are picture by picture, {same}: setting minus baseline.")
 
 
 def by_what_is_named(results: SweepResult, by: Sequence[str]) -> list[str]:
@@ -42,23 +50,29 @@ def by_what_is_named(results: SweepResult, by: Sequence[str]) -> list[str]:
     ]
 
 
-def drawn(found: Iterable[MetricRows], confidence: float, prompts: int, whole_prompts: bool) -> str:
+def drawn(
+    found: Iterable[MetricRows], confidence: float, prompts: int, whole_prompts: bool
+) -> Method:
     """How an interval is computed."""
     most = max((rows.compared for rows in found), default=0)
-    if whole_prompts:
-        blocks = f"all pictures of a prompt together, {prompts} prompts"
-    else:
-        blocks = (
-            f"all pictures of a prompt and seed together; with {pluralize(prompts, 'prompt')}, "
-            f"fewer than {ENOUGH_PROMPTS}, what is found holds for these alone"
-        )
+    blocks = f" together, {prompts} prompts" if whole_prompts else " and seed together"
     together = (
         f"; simultaneous for {most} settings (Bonferroni), within a metric" if most > 1 else ""
     )
-    return (
+    return Method(
         f"{percent(confidence)} intervals by BCa bootstrap, widened for small samples"
-        f"{together}. Resampled are {blocks}."
+        f"{together}. Resampled are all pictures of a prompt{blocks}."
     )
+
+
+def few_prompts(prompts: int, whole_prompts: bool) -> list[str]:
+    """What a comparison of few prompts says nothing of."""
+    if whole_prompts:
+        return []
+    return [
+        f"With {pluralize(prompts, 'prompt')}, fewer than {ENOUGH_PROMPTS}, what is found holds "
+        "for these alone."
+    ]
 
 
 def too_few(found: Iterable[MetricRows], confidence: float, whole_prompts: bool) -> list[str]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from runner.analysis.results import CellResult, ImageResult, SweepResult
 from runner.errors import ConfigError
+from runner.system.text import with_near
 from runner.tracking.status import Status
 
 PICTURE_AXES = ("prompt", "prompt_file", "prompt_template", "prompt_replace", "seeds")
@@ -77,7 +78,7 @@ def compared_axes(results: SweepResult, by: Sequence[str] | None) -> tuple[str, 
         return found
     for axis in by:
         if axis not in axes:
-            raise ConfigError("by", axis, "is no axis of this sweep", axes)
+            raise ConfigError("by", axis, with_near("is no axis of this sweep", axis, axes), axes)
     if not by:
         raise ConfigError("by", None, "names no axis", axes)
     return tuple(dict.fromkeys(by))

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from runner.analysis.comparison.findings import Comparison, Verdict
 from runner.analysis.comparison.labels import shorten
+from runner.analysis.comparison.notes import Method
 from runner.analysis.comparison.tables import Table, heading, tables
 from runner.system.terminal import clean, for_rich
 
@@ -20,13 +21,20 @@ LONGEST = 60
 COLOURS = {Verdict.better: "green", Verdict.worse: "red", Verdict.baseline: "bold"}
 
 
-def show(comparison: Comparison) -> None:
-    """Print it. Users' texts are never read as markup."""
-    show_tables(tables(comparison, every_axis=False), heading(comparison), comparison.notes)
+def show(comparison: Comparison, *, methods: bool = False) -> None:
+    """Print it; see `show_tables`."""
+    drawn = tables(comparison, every_axis=False)
+    show_tables(drawn, heading(comparison), comparison.notes, methods=methods)
 
 
-def show_tables(tables: Sequence[Table], heading: str, notes: Sequence[str]) -> None:
-    """Print tables below a heading, then notes. Users' texts are never read as markup."""
+def show_tables(
+    tables: Sequence[Table], heading: str, notes: Sequence[str], *, methods: bool = False
+) -> None:
+    """Print tables below a heading, then notes. Users' texts are never read as markup.
+
+    Args:
+        methods: print those, too, that say how numbers are computed.
+    """
     console = Console(
         file=for_rich(sys.stdout), force_jupyter=False, highlight=False, emoji=False, markup=False
     )
@@ -39,7 +47,8 @@ def show_tables(tables: Sequence[Table], heading: str, notes: Sequence[str]) -> 
             console.print(Text(clean(table.front)))
     console.print()
     for note in notes:
-        console.print(Text(clean(note), style="dim"))
+        if methods or not isinstance(note, Method):
+            console.print(Text(clean(note), style="dim"))
 
 
 def _drawn(table: Table) -> Drawn:

@@ -11,6 +11,7 @@ from typing import TypeAlias
 from runner.analysis.grids.naming import Names, axes
 from runner.analysis.grids.shots import CELL, PROMPT, SEED, CellShots, Shot, names_cell
 from runner.errors import ConfigError
+from runner.system.text import with_near
 
 Place: TypeAlias = tuple[str | None, ...]
 """A value of each axis; None where a picture lacks the axis, as in a union of sweeps."""
@@ -154,7 +155,9 @@ def check_axes(
     seen: dict[str, str] = {}
     for option, axis in ((option, axis) for option, chosen in named for axis in chosen):
         if axis not in known:
-            raise ConfigError(option, axis, "is no axis of these pictures", known)
+            raise ConfigError(
+                option, axis, with_near("is no axis of these pictures", axis, known), known
+            )
         if axis in seen:
             left = [a for a in known if a not in seen]
             raise ConfigError(option, axis, f"is named for {seen[axis]} already", left)

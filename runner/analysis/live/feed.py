@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from runner.analysis.comparison.pairing import PICTURE_AXES
 from runner.analysis.report.gather import facts_of, inputs_of, read_findings
 from runner.analysis.results import SweepResult, read_results
 from runner.analysis.votes.record import VOTES
@@ -81,7 +82,9 @@ class Feed:
         data = {**asdict(facts), "pictures": urls}
         said = json.dumps(data, sort_keys=True).encode()
         version = hashlib.sha256(said).hexdigest()[:16]
-        voted = [axis for axis, values in result.axes.items() if len(values) > 1]
+        swept = (axis for axis, values in result.axes.items() if len(values) > 1)
+        # People choose between settings: prompts and seeds, which tell pictures apart, come last.
+        voted = sorted(swept, key=lambda axis: axis in PICTURE_AXES)
         data["live"] = {"version": version, "vote": voted}
         return News(version, data, pictures, result)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import shlex
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from runner.analysis.selecting import select
 from runner.analysis.within.findings import StoredWithin
 from runner.analysis.within.tables import answer, compared_rows
 from runner.errors import ConfigError
+from runner.system.text import shell
 from runner.system.typed_json import FieldError
 from runner.system.untrusted import UntrustedError, path_below
 
@@ -85,7 +85,7 @@ def _asked_again(found: StoredWithin) -> str:
     baseline = [f"{axis}={value}" for axis, value in found.baseline.items()]
     asked = {"by": found.by, "within": found.within, "where": found.where, "baseline": baseline}
     options = [(f"--{name}", *values) for name, values in asked.items() if values]
-    return shlex.join(["kandinsky", "compare", "FOLDER", *itertools.chain(*options)])
+    return shell(["kandinsky", "compare", "FOLDER", *itertools.chain(*options)])
 
 
 def describe_within(

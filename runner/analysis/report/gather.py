@@ -23,7 +23,7 @@ from runner.analysis.timing import NOT_MEASURED, TO_MEASURE
 from runner.analysis.votes.findings import Judged
 from runner.analysis.within.findings import StoredWithin
 from runner.config.measuring import SECONDS, baseline_of
-from runner.config.overrides import assigned
+from runner.config.overrides import assigned, shown_value
 from runner.errors import ConfigError
 from runner.recording.manifest import SavedImage
 from runner.recording.sweep_record import is_running
@@ -243,7 +243,8 @@ def _compared_with(cell: CellResult) -> frozenset[tuple[str, str]]:
         wanted = baseline_of(cell.config.get("baseline"))
     except ConfigError:
         wanted = ()
-    return frozenset({**cell.choice, **assigned(wanted)}.items())
+    named = {key: shown_value(value) for key, value in assigned(wanted).items()}
+    return frozenset({**cell.choice, **named}.items())
 
 
 def _status(recorded: Status, alive: bool, result: SweepResult) -> Status:

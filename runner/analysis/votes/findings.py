@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from runner.analysis.comparison.findings import Verdict
-from runner.system.typed_json import FieldError, read_as, read_json
+from runner.analysis.stored import read_stored
 from runner.system.untrusted import Finite
 
 VERSION = 1
@@ -109,14 +109,5 @@ class Judged:
 
     @classmethod
     def read(cls, file: Path) -> Judged:
-        """Read what `as_json` wrote.
-
-        Raises:
-            OSError: it does not exist or cannot be read.
-            FieldError: it is no JSON, or of another version; a field is missing, or of another
-                type.
-        """
-        content = read_json(file, finite=True)
-        if isinstance(content, dict) and content.get("version") != VERSION:
-            raise FieldError("is of another version", file)
-        return read_as(cls, content, file)
+        """Read what `as_json` wrote. Raises as `read_stored`."""
+        return read_stored(cls, file, (VERSION,))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from runner.analysis.comparison.findings import Verdict
 from runner.analysis.comparison.labels import percent
+from runner.analysis.comparison.notes import Method
 from runner.analysis.comparison.pairing import ENOUGH_PROMPTS
 from runner.analysis.votes.findings import Agreement, VoteRow
 from runner.system.text import pluralize
@@ -21,10 +22,12 @@ def counts(votes: int, voters: int, pairs: int) -> str:
 
 def strengths(rows: Sequence[VoteRow], decided: bool) -> list[str]:
     """What a strength is."""
-    said = [
-        "Strengths are log odds of being preferred to the baseline (Bradley and Terry), also by "
-        "way of others; preferred is the share of votes against it that follows. A tie is half a "
-        "vote for each, and each setting counts as having tied once more.",
+    said: list[str] = [
+        Method(
+            "Strengths are log odds of being preferred to the baseline (Bradley and Terry), also "
+            "by way of others; preferred is the share of votes against it that follows. A tie is "
+            "half a vote for each, and each setting counts as having tied once more."
+        )
     ]
     if not decided:
         said.append(

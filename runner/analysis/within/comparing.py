@@ -37,6 +37,7 @@ from runner.analysis.within import notes
 from runner.analysis.within.findings import Interaction, PromptRow, Stratum, Within, WithinMetric
 from runner.analysis.within.interaction import interaction
 from runner.errors import ConfigError
+from runner.system.text import with_near
 
 
 def compare_within(
@@ -116,7 +117,9 @@ def _checked(
         if axis not in allowed and any(text.startswith(f"{axis}=") for text in where):
             raise ConfigError("within", axis, "is one stratum alone: where leaves one value", said)
         if axis not in allowed:
-            raise ConfigError("within", axis, "is no axis of this sweep", said)
+            raise ConfigError(
+                "within", axis, with_near("is no axis of this sweep", axis, said), said
+            )
     if not within:
         raise ConfigError("within", None, "names no axis", said)
     return tuple(dict.fromkeys(within))

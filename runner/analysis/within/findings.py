@@ -10,7 +10,7 @@ from typing import Any
 
 from runner.analysis.comparison.findings import Comparison, MetricRows
 from runner.analysis.costs import Better
-from runner.system.typed_json import FieldError, read_as, read_json
+from runner.analysis.stored import read_stored
 
 VERSION = 1
 
@@ -138,14 +138,5 @@ class StoredWithin:
 
     @classmethod
     def read(cls, file: Path) -> StoredWithin:
-        """Read it.
-
-        Raises:
-            OSError: it does not exist or cannot be read.
-            FieldError: it is no JSON, or of another version; a field is missing, or of another
-                type.
-        """
-        content = read_json(file, finite=True)
-        if isinstance(content, dict) and content.get("version", VERSION) != VERSION:
-            raise FieldError(f"'version' is another one: {content['version']!r:.100}", file)
-        return read_as(cls, content, file)
+        """Read it. Raises as `read_stored`."""
+        return read_stored(cls, file, (VERSION,))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from runner.analysis.comparison.findings import Comparison, Verdict
 from runner.analysis.comparison.labels import format_choice, one_line, percent
-from runner.analysis.comparison.notes import TOO_FEW, fewest
+from runner.analysis.comparison.notes import TOO_FEW, Method, fewest
 from runner.analysis.within.findings import WithinMetric
 from runner.system.text import pluralize
 
@@ -40,6 +40,23 @@ def of(
     # What is too few overall is too few for strata, which take more.
     said += [note for note in overall.notes if not (few and note.startswith(TOO_FEW))]
     said += [
+        *map(Method, _methods(within, level, most)),
+    ]
+    if lacking:
+        names = "; ".join(map(format_choice, lacking))
+        said.append(f"The baseline has no picture in: {names}.")
+    if few:
+        said.append(fewest(most, overall.confidence, whole_prompts))
+    return tuple(said)
+
+
+def _methods(within: Sequence[str], level: str, most: int) -> list[str]:
+    """How the numbers are computed.
+
+    Args:
+        most: differences that hold together.
+    """
+    return [
         f"A stratum is a choice of {', '.join(map(one_line, within))}. Within strata the {level} "
         f"intervals hold for {pluralize(most, 'difference')} together (Bonferroni), within a "
         "metric.",
@@ -51,9 +68,3 @@ def of(
         "What is not shown may be there all the same.",
         "By prompt: what the pictures have, without a test.",
     ]
-    if lacking:
-        names = "; ".join(map(format_choice, lacking))
-        said.append(f"The baseline has no picture in: {names}.")
-    if few:
-        said.append(fewest(most, overall.confidence, whole_prompts))
-    return tuple(said)

@@ -69,14 +69,14 @@ def _files(found: Within, asked: FigureConfig) -> Iterator[tuple[str, bytes]]:
     yield from _plots(found, asked)
 
 
-def show(found: Within) -> None:
-    """Print it."""
+def show(found: Within, *, methods: bool = False) -> None:
+    """Print it; see `terminal.show_tables`."""
     shown = [
         table
         for table in tables(found, every_axis=False)
         if not table.title.endswith(LONGEST_TITLE) or len(table.lines) <= MOST_LINES
     ]
-    terminal.show_tables(shown, heading(found), found.notes)
+    terminal.show_tables(shown, heading(found), found.notes, methods=methods)
 
 
 def texts_in_plots(found: Within) -> Iterator[str]:

@@ -8,7 +8,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from hydra.errors import HydraException
 from hydra.types import RunMode
@@ -27,6 +27,7 @@ from runner.config.resolve import resolve
 from runner.config.run_config import RunConfig
 from runner.errors import ConfigError
 from runner.system.exit import report_errors
+from runner.system.text import with_near
 
 if TYPE_CHECKING:
     from runner.config.hydra.launcher import Objective
@@ -66,6 +67,7 @@ def run_with_hydra(job: Job, arguments: list[str], prog: str, sweep_job: SweepJo
     # An experiment may declare itself a sweep.
     flags = [] if alone is None else ["--multirun"]
 
+    check_flags([*flags, *put_flags_first(arguments)])
     import hydra
     from hydra.core.hydra_config import HydraConfig
 
@@ -149,6 +151,29 @@ def put_flags_first(arguments: list[str]) -> list[str]:
         is_override = not argument.startswith("-") and ("=" in argument or argument[:1] == "~")
         (overrides if is_override and not is_value else flags).append(argument)
     return [*flags, *overrides]
+
+
+def check_flags(arguments: Sequence[str]) -> None:
+    """Check flags as Hydra's parser does, whose usage would bury its message.
+
+    Raises:
+        ConfigError: there is no such flag, or it takes no such value.
+    """
+    from hydra._internal.utils import get_args_parser
+
+    parser = get_args_parser()
+    known = [flag for action in parser._actions for flag in action.option_strings]
+    long = [flag for flag in known if flag.startswith("--")]
+
+    def refuse(message: str) -> NoReturn:
+        flag = next((one for one in arguments if one.startswith("-") and one not in known), "")
+        flag = flag.partition("=")[0]
+        if "unrecognized arguments" in message and flag:
+            raise ConfigError("flag", flag, with_near("no such flag", flag, long), long)
+        raise ConfigError("flags", " ".join(arguments), message, "kandinsky --help")
+
+    parser.error = refuse  # type: ignore[method-assign]
+    parser.parse_args(arguments)
 
 
 def shield(one: Callable[[], int], debug: bool) -> int:

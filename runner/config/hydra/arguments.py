@@ -23,7 +23,7 @@ from runner.errors import ConfigError
 
 TEXTS = ("prompt", "negative_prompt", "question")
 TEXT = re.compile(rf"(?P<key>\+{{0,2}}({'|'.join(TEXTS)}))=(?P<value>.*)", re.DOTALL)
-AS_TEXT = re.compile(r"(?P<key>\+{0,2}(axes|prompt_template))=(?P<value>.*)", re.DOTALL)
+AS_TEXT = re.compile(r"(?P<key>\+{0,2}(axes|prompt_template|baseline))=(?P<value>.*)", re.DOTALL)
 TOGETHER = re.compile(r"[A-Za-z_][\w./@]*(\s*,\s*[A-Za-z_][\w./@]*)+=.*", re.DOTALL)
 """Several keys that change together: `height,width=[64,128],[128,64]`."""
 SEEDS = re.compile(r"(?P<key>\+{0,2}seeds)=(?P<value>.*)")
@@ -48,6 +48,9 @@ def prepare(arguments: Sequence[str]) -> list[str]:
     Raises:
         ConfigError: what is chosen of a group is no name, such as `scheduler=null`.
     """
+    for argument in arguments:
+        if argument.startswith("="):
+            raise ConfigError("override", repr(argument), "names no key", "key=value")
     prepared = [
         _as_text(with_seeds(_readable(with_own_key(argument))))
         for argument in arguments
@@ -72,14 +75,14 @@ def is_together(argument: str) -> bool:
 
 
 def _as_text(argument: str) -> str:
-    """The argument; `axes` as a text, which is YAML as in a file, and not Hydra's grammar; and a
-    template, whose braces and commas are its own.
+    """The argument; `axes` as a text, which is YAML as in a file, and not Hydra's grammar; so a
+    template, whose braces and commas are its own, and the overrides of a baseline.
     """
     found = AS_TEXT.fullmatch(argument)
     if found is None or found["value"].strip() == "null" or found["value"][:1] in ("'", '"'):
         return argument
     if found["value"][:1] == "[" and "axes" not in found["key"]:
-        return argument  # a list of templates
+        return argument  # a list of templates, or of overrides
     return f"{found['key']}={quoted(found['value'])}"
 
 

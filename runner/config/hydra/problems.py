@@ -11,18 +11,22 @@ from hydra.errors import OverrideParseException
 from runner.config.files import config_dir
 from runner.config.hydra.arguments import PAIRS
 from runner.config.texts import text_problem
-from runner.config.words import in_plain_words, no_such_key
+from runner.config.words import ALL_KEYS, in_plain_words, no_such_key, takes_of, wrong_value
 from runner.errors import ConfigError, RunnerError
 from runner.system.credentials import strip_credentials
+from runner.system.machine import check_installed
+from runner.system.text import with_near
 
 NO_OPTION = re.compile(r"Could not (?:find|load) '(?P<group>hydra/\w+|.+?)/(?P<option>.*)'")
 NO_KEY = re.compile(r"Could not override '(?P<key>[^']+)'")
 KEY_NOT_IN = re.compile(r"Key '(?P<key>[^']+)' not in '\w+'")
-BAD_VALUE = re.compile(r"Error merging override (?P<key>[^=]+)=(?P<value>.*)")
+BAD_VALUE = re.compile(r"Error merging override (?P<key>[^=\n]+)=(?P<value>.*)")
 SEVERAL = re.compile(r"Ambiguous value for argument '(?P<key>[^=]+)=(?P<value>.*)'\n")
 TWICE = re.compile(
     r"Multiple values for (?P<group>\S+)\. To override a value use 'override \S+: (?P<option>.*)'"
 )
+NOTHING_TO_DELETE = re.compile(r"Could not delete from config\. '(?P<key>[^']+)' does not exist")
+NO_DELETION = re.compile(r"does not support deletion\s+full_key: (?P<key>\S+)")
 MANY = re.compile(r"Sweep parameters '(?P<key>[^=]+)=(?P<value>.*)' requires --multirun")
 FULL_KEY = re.compile(r"full_key: (?P<key>\S+)")
 OPTIONS = re.compile(r"Available options in '[^']*':\n(?P<options>(?:\t\S.*\n?)+)")
@@ -30,6 +34,8 @@ NOISE = re.compile(
     r"\s*(full_key|object_type|reference_type)\b.*|.*HYDRA_FULL_ERROR.*"
     r"|In '.*': \w+ raised while composing config:|See https://hydra\.cc/docs/\S+ for details"
 )
+PLUGINS_OF_OTHERS = {"hydra/sweeper/optuna": "optuna"}
+"""Options of Hydra that packages of others bring, which an extra installs."""
 WITHOUT_PACKAGE = "begins without the line '# @package _global_', so its keys are not the run's"
 
 
@@ -57,9 +63,14 @@ def config_problem(error: Exception) -> str:
     if match := SEVERAL.search(text):
         key, value = match["key"].lstrip("+"), match["value"]
         return _several_values(key, strip_credentials(value) if key == "tracking.uri" else value)
+    if match := NOTHING_TO_DELETE.search(text):
+        return _no_key(f"~{match['key']}")
+    if match := NO_DELETION.search(text):
+        key = match["key"]
+        return f"~{key}: a key cannot be taken out\n  allowed: {key}=...: {takes_of(key)}"
     if match := BAD_VALUE.search(text):
-        problem = _lines(text.replace(match[0], ""))
-        return str(ConfigError(match["key"].lstrip("+"), match["value"], problem))
+        said = _lines(text.replace(match[0], ""))
+        return str(wrong_value(match["key"].lstrip("+"), match["value"], said))
     if f"{PAIRS}'" in text:
         return "several keys with one value each, as in a,b=[1,2],[3,4], need hydra/sweeper=cells"
     if match := NO_KEY.search(text):
@@ -87,7 +98,12 @@ def _file_being_read(error: UnicodeDecodeError) -> str:
 def _no_option(group: str, option: str, text: str) -> str:
     listed = OPTIONS.search(text)
     options = listed["options"].split() if listed else _options_here(group)
-    problem = "no such option"
+    if package := PLUGINS_OF_OTHERS.get(f"{group}/{option}"):
+        try:
+            check_installed(group, option, (package,), f"one of {', '.join(options)}")
+        except ConfigError as error:
+            return str(error)
+    problem = with_near("no such option", option, options)
     if group == "weights":
         options.append("the path of a folder")
         if "/" in option:
@@ -116,13 +132,16 @@ def _several_values(key: str, value: str) -> str:
     ways = (
         f"""one text in inner quotes: '{key}="{value}"'; a list: '{key}=[{value}]'; a sweep: -m"""
     )
-    if (config_dir() / key.lstrip("+~").partition("@")[0]).is_dir():
+    takes, group = takes_of(key), key.lstrip("+~").partition("@")[0]
+    if (config_dir() / group).is_dir():
         ways = f"one of them; a sweep: -m {key}={value}"
+    elif takes and not any(word in takes for word in ("text", "path", "list", "name")):
+        ways = f"{takes}; a sweep: -m {key}={value}"
     return str(ConfigError(key, value, "a comma separates the values of a sweep", ways))
 
 
 def _no_key(key: str) -> str:
-    return f"{key}: {no_such_key(key)}\n  all keys: kandinsky --cfg job"
+    return f"{key}: {no_such_key(key.lstrip('~'))}\n  allowed: {ALL_KEYS}"
 
 
 def _where(text: str) -> str:

@@ -6,13 +6,15 @@ import itertools
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from hydra import compose, initialize_config_dir
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from runner.config.axes import KEY as AXES
-from runner.config.axes import settings_of, together
+from runner.config.axes import settings_of, together, without
 from runner.config.cell import Cell
 from runner.config.hydra import tree
 from runner.config.hydra.arguments import is_together, prepare
@@ -23,30 +25,95 @@ from runner.config.hydra.expanding import (
     own_values,
 )
 from runner.config.hydra.problems import config_problem
-from runner.config.hydra.sweeper import sweep_of
+from runner.config.hydra.sweeper import axes_of, sweep_of
 from runner.config.resolve import resolve
 from runner.config.run_config import RunConfig
-from runner.errors import ComposeError, RunnerError
+from runner.errors import ComposeError, ConfigError, RunnerError
 
+STUDY = "experiment"
 LONG = 500
 """Characters of an override from which on a list counts as long."""
 LONG_LIST = re.compile(r"(?P<key>[a-z]\w*)=\[(?P<numbers>\s*\d{1,19}\s*(?:,\s*\d{1,19}\s*)*)\]")
 
 
-def compose_one(overrides: Sequence[str]) -> RunConfig:
+def compose_one(overrides: Sequence[str], *, of_sweep: bool = False) -> RunConfig:
     """The config of a list of overrides.
 
+    Args:
+        of_sweep: whether it is a cell: what a study's file says of its sweep is not for it.
+
     Raises:
-        ConfigError: a key, type or value is wrong.
+        ConfigError: a key, type or value is wrong; or a study is a sweep, and this is one run.
         ComposeError: Hydra's errors, reworded.
     """
-    tree.register()
     overrides = prepare(overrides)
+    composed = _composed(overrides)
+    if of_sweep:
+        composed[AXES] = None
+    elif composed.hydra.mode is RunMode.MULTIRUN and composed[AXES] is None:
+        study = composed.hydra.runtime.choices.get("experiment")
+        raise ConfigError("experiment", study, "is a sweep, and this is one run", "runner.sweep")
+    return resolve_composed(composed, overrides)
+
+
+def _composed(overrides: Sequence[str]) -> DictConfig:
+    tree.register()
     try:
-        composed = composed_with_hydra(overrides)
+        return composed_with_hydra(overrides)
     except Exception as error:  # Hydra's, its parser's, those of files that it reads
         raise ComposeError(config_problem(error)) from error
-    return resolve_composed(composed, overrides)
+
+
+@dataclass(frozen=True)
+class OfStudy:
+    """What the file of a study says of its cells.
+
+    Attributes:
+        is_sweep: whether it is one.
+        params: overrides, with one value or several.
+        axes: as the key `axes`.
+    """
+
+    is_sweep: bool
+    params: tuple[str, ...] = ()
+    axes: object = None
+
+
+def of_study(overrides: Sequence[str]) -> OfStudy:
+    """What the study that overrides name says of its cells, but for keys that they say.
+
+    Raises:
+        ConfigError, ComposeError: there is no such study.
+    """
+    chosen = [text for text in prepare(overrides) if text.startswith(f"{STUDY}=")]
+    if not chosen or len(alternatives(chosen[-1])) > 1:
+        return OfStudy(is_sweep=False)
+    composed = _composed(chosen[-1:])
+    said = {key.strip().lstrip("+") for text in overrides for key in _keys_of(text)}
+    params = composed.hydra.sweeper.get("params") or {}
+    own = axes_of(composed)
+    axes = None if own is None or AXES in said else without(settings_of(own), said) or None
+    return OfStudy(
+        composed.hydra.mode is RunMode.MULTIRUN,
+        tuple(f"{key}={value}" for key, value in params.items() if key not in said),
+        axes,
+    )
+
+
+def _says_axes(override: str) -> bool:
+    key, _, value = override.partition("=")
+    return key == AXES and value != "null"
+
+
+def _keys_of(override: str) -> list[str]:
+    return override.partition("=")[0].split(",")
+
+
+def is_several(override: str) -> bool:
+    """Whether it has several values, or sets `axes`. Raises ComposeError: it cannot be read."""
+    if is_together(override) or _says_axes(override):
+        return True
+    return LONG_LIST.fullmatch(override) is None and len(alternatives(override)) > 1
 
 
 def combinations(overrides: Sequence[str], axes: object = None) -> list[list[str]]:
@@ -64,7 +131,7 @@ def combinations(overrides: Sequence[str], axes: object = None) -> list[list[str
     if axes is not None:
         joined.append(list(map(overrides_of_settings, settings_of(axes))))
     for text in overrides:
-        if text.startswith(f"{AXES}="):
+        if _says_axes(text):
             found = settings_of(text.partition("=")[2])
             joined.append(list(map(overrides_of_settings, found)))
         elif is_together(text):

@@ -117,12 +117,11 @@ def test_whole_prompts_are_resampled_where_there_are_enough() -> None:
     def verdict(prompts: int) -> tuple[str, str]:
         results = sweep_of(AB, by_prompt, prompts=PROMPTS[:prompts], seeds=range(30))
         found = compare(results)
-        (note,) = (note for note in found.notes if "Resampled" in note)
-        return row(found, "b").verdict, note
+        return row(found, "b").verdict, " ".join(found.notes)
 
     few, few_note = verdict(7)
     assert few == "better"
-    assert "with 7 prompts, fewer than 8, what is found holds for these alone" in few_note
+    assert "With 7 prompts, fewer than 8, what is found holds for these alone" in few_note
     many, many_note = verdict(12)
     assert many == "undecided"
     assert "all pictures of a prompt together, 12 prompts" in many_note

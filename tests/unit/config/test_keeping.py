@@ -9,6 +9,7 @@ import pytest
 from runner import plan
 from runner.config.keeping import format_seconds, seconds_of
 from runner.errors import ConfigError
+from runner.planning.plan import Plan
 from unit.conftest import Command, assert_refused
 
 
@@ -37,7 +38,9 @@ def test_what_is_no_time_is_refused(value: object) -> None:
     ids=" ".join,
 )
 def test_it_stands_beside_the_number(given: tuple[str, ...], tmp_path: Path) -> None:
-    run = plan("tracking=none", f"output_dir={tmp_path}", *given).run
+    planned = plan("tracking=none", f"output_dir={tmp_path}", *given)
+    assert isinstance(planned, Plan)
+    run = planned.run
     assert (run.workers, run.workers_keep) == (2, 600)
     assert run.composed["workers"] == 2
     assert "workers_keep" not in run.composed

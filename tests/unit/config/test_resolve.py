@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hydra.errors import MissingConfigException
 
 from runner.config.choices import Precision, Seeding
+from runner.config.hydra.problems import config_problem
 from runner.config.seeds import MAX_SEED
 from runner.errors import ConfigError
 from unit.conftest import Command, Compose, assert_refused
@@ -35,10 +37,20 @@ REFUSED = [
     ("precision.prior=fp8", "precision.prior=fp8", "fp32, fp16, bf16"),
     ("scheduler.name=pndm", "scheduler.name=pndm", "ddim, ddpm"),
     # types
-    ("decoder.num_inference_steps=many", "decoder.num_inference_steps=many", "Integer"),
-    ("decoder.num_inference_steps=2.5", "decoder.num_inference_steps=2.5", "Integer"),
-    ("decoder.guidance_scale=much", "decoder.guidance_scale=much", "Float"),
-    ("height=true", "height=true", "Integer"),
+    (
+        "decoder.num_inference_steps=many",
+        "decoder.num_inference_steps=many",
+        "is no whole number",
+        "1 to 1000",
+    ),
+    ("decoder.num_inference_steps=2.5", "decoder.num_inference_steps=2.5", "is no whole number"),
+    (
+        "decoder.guidance_scale=much",
+        "decoder.guidance_scale=much",
+        "is no number",
+        "a number from 0",
+    ),
+    ("height=true", "height=true", "is no whole number", "or null"),
     ("debug=maybe", "debug=maybe", "neither on nor off"),
     ("seeds=0", "seeds=0", "no image would be made", "1 or more"),
     ("seeds=many", "seeds=many", "says no seeds", "a number of seeds, a list, range(first,end"),
@@ -56,6 +68,16 @@ REFUSED = [
     ("seeds=null", "seeds=null", "says no seeds"),
     ("prior=null", "prior=null", "cannot be null"),
     ("prior=3", "prior=3", "no section of keys"),
+    ("prior=[3]", "prior=[3]", "is a list or a mapping", "prior.guidance_scale"),
+    ("progress=Bar", "progress=Bar", "is none of its values (near: bars)", "auto, bars, lines"),
+    ("scheduler=dppm", "scheduler=dppm", "(near: ddpm)"),
+    ("model.version=kandinsky2.2", "(near: kandinsky2_2"),
+    ("tracking.uri=[1]", "tracking.uri=[1]", "is no text", "an address"),
+    ("height=64,128", "height=64,128", "a multiple of 64", "-m height=64,128"),
+    ("~promt", "~promt", "no such key (near: prompt", "kandinsky keys"),
+    ("~decoder.guidance_scale", "~decoder.guidance_scale", "cannot be taken out", "a number from"),
+    ("=5", "override='=5'", "names no key", "key=value"),
+    ("--mutlirun", "flag=--mutlirun", "no such flag (near: --multirun", "--config-dir"),
     # unreadable overrides
     ("prompt", "prompt", "key=value"),
     ("name=(a", "name", "quotes"),
@@ -65,7 +87,7 @@ REFUSED = [
     # interpolations
     ("prompt=${oc.env:NO_SUCH_VARIABLE}", "prompt=${oc.env:NO_SUCH_VARIABLE}", "not found"),
     ("name=${oc.env:NO_SUCH_VARIABLE}", "name=${oc.env:NO_SUCH_VARIABLE}", "not found"),
-    ("prompt=${no.such.key}", "prompt=${no.such.key}", "not found"),
+    ("prompt=${no.such.key}", "prompt=${no.such.key}", "no key no.such.key", r"\${...}"),
     ("prompt=${nonsense:3}", "prompt=${nonsense:3}", "nonsense"),
     # prompts
     ("prompt=null", "prompt=null", "prompt_file"),
@@ -130,6 +152,24 @@ REFUSED = [
 def test_wrong_value_is_refused_with_one_message(command: Command, case: tuple[str, ...]) -> None:
     override, *parts = case
     assert_refused(command("plan", override), *parts)
+
+
+def test_a_misspelt_verb_and_a_missing_extra_are_told(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert_refused(command("plann"), "plann: no such verb (near: plan)", "keys")
+    without = (
+        "Could not find 'hydra/sweeper/optuna'\n\nAvailable options in 'hydra/sweeper':\n\tcells"
+    )
+    monkeypatch.setattr("runner.system.machine.is_installed", lambda package: False)
+    told = config_problem(MissingConfigException(without, None))
+    for part in ("hydra/sweeper=optuna", "not installed", "'kandinsky-runner[optuna]'", "cells"):
+        assert part in told
+
+
+def test_a_baseline_needs_no_inner_quotes(command: Command) -> None:
+    said = command("plan", "-m", "scheduler=ddim,ddpm", "baseline=scheduler=ddim", "metrics=psnr")
+    assert said.status == 0, said.err
 
 
 def test_slice_size_needs_at_least_one_head(command: Command) -> None:

@@ -11,7 +11,7 @@ from PIL import Image
 from runner.config.choices import CacheMode
 from runner.engine.store import Store
 from runner.planning.planner import cache_dir, make_plan
-from runner.verbs.plan import plan_text
+from runner.runs.plan_text import plan_text
 from unit.conftest import Command, Compose
 
 

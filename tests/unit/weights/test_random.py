@@ -104,3 +104,13 @@ def test_there_is_nothing_to_fetch(command: Command) -> None:
     found = command("download", "weights=random")
     assert found.status == 0
     assert "kandinsky-2-2-decoder: random weights, nothing to fetch" in found.out
+
+
+def test_variants_have_weights_of_their_own(composed: Compose) -> None:
+    """What draws differs, as published; texts are encoded once for both."""
+    given = ("model=kandinsky5", "weights=random")
+    plans = [make_plan(composed(*given, f"model.variant={name}")) for name in ("sft", "pretrain")]
+    for role, many in (("text", 1), ("decoder", 2)):
+        assert len({plan.weights.checkpoints[role].identity for plan in plans}) == many
+    texts, drawn = ({plan.graph.in_order()[at].key for plan in plans} for at in (0, 1))
+    assert (len(texts), len(drawn)) == (1, 2)

@@ -70,9 +70,9 @@ function duration(seconds) {
   return minutes < 120 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
-/** A dotted key that breaks behind its dots and underscores, and within a word only if it must. */
+/** A dotted key that breaks behind its dots, underscores and =, and within a word only if it must. */
 function breakable(key) {
-  return key.split(/(?<=[._])/).flatMap((part, n) => (n ? [make("wbr"), part] : [part]));
+  return key.split(/(?<=[._=])/).flatMap((part, n) => (n ? [make("wbr"), part] : [part]));
 }
 
 /** A table of two columns. `marked`: tells keys that are to stand out. */

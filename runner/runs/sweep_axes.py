@@ -1,0 +1,90 @@
+"""The axes of a sweep whose cells came with several commands: keys in which its cells differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import yaml
+
+from runner.config.overrides import as_override, assigned
+from runner.recording.sweep_record import CellEntry
+from runner.runs.fingerprint import NOT_IDENTITY
+
+PICTURES = ("prompt", "prompt_file", "prompt_template", "seeds")
+GROWS = {*PICTURES, "metrics"}
+APART = NOT_IDENTITY | GROWS | {"name", "question", "baseline", "objective", "tracking", "cache"}
+"""Keys by which cells are no others; unless they are axes."""
+OPTION = ("name", "version", "backend", "mode", "source", "tracker")
+"""Keys of a group that say which of its options was chosen."""
+
+
+def head_of(key: str) -> str:
+    """The first part of a key: of `+decoder.guidance_scale` it is `decoder`."""
+    return key.lstrip("+~").partition(".")[0].partition("/")[0].partition("@")[0]
+
+
+def axis_keys(axes: Iterable[Iterable[str]], overrides: Iterable[Iterable[str]]) -> tuple[str, ...]:
+    """The keys that may be axes: those that are, and all that were typed which make another cell.
+
+    Args:
+        axes: of the parts of a sweep; `overrides`: of its cells.
+    """
+    known = dict.fromkeys(key for one in axes for key in one)
+    typed = (key for one in overrides for key in assigned(one))
+    return tuple(known | dict.fromkeys(key for key in typed if head_of(key) not in APART))
+
+
+def with_axes(
+    cells: Sequence[CellEntry], configs: Mapping[int, Mapping[str, Any]], keys: Iterable[str]
+) -> tuple[tuple[CellEntry, ...], dict[str, tuple[str, ...]]]:
+    """The cells, each with its value of every axis, and the axes: keys in which they differ.
+
+    A value that was not typed for a cell is that of its config; all are spelled as the first is.
+    """
+    pairs = {cell.number: dict(assigned(cell.overrides)) for cell in cells}
+    axes: dict[str, tuple[str, ...]] = {}
+    for key in keys:
+        known: list[str] = []
+        own: dict[int, str] = {}
+        typed_first = sorted(cells, key=lambda cell: key not in pairs[cell.number])
+        for cell in typed_first:
+            typed = pairs[cell.number].get(key)
+            said = typed if typed is not None else _of_config(configs.get(cell.number, {}), key)
+            if said is None:
+                continue
+            own[cell.number] = next((one for one in known if _same(one, said)), said)
+            known += [said] if own[cell.number] == said and said not in known else []
+        if len(known) > 1:
+            in_order = (own[cell.number] for cell in cells if cell.number in own)
+            axes[key] = tuple(dict.fromkeys(in_order))
+            for number, value in own.items():
+                pairs[number][key] = value
+    written = (tuple(f"{k}={v}" for k, v in pairs[cell.number].items()) for cell in cells)
+    return tuple(
+        replace(cell, overrides=one) for cell, one in zip(cells, written, strict=True)
+    ), axes
+
+
+def _of_config(config: Mapping[str, Any], key: str) -> str | None:
+    """A config's value of a key, as it is typed: of one that is open, null. None: it has none."""
+    found: Any = config
+    for part in key.lstrip("+").split("."):
+        if not isinstance(found, Mapping) or part not in found:
+            return None
+        found = found[part]
+    if isinstance(found, Mapping):
+        found = next((found[name] for name in OPTION if name in found), None)
+        return None if found is None else str(found)
+    return as_override(found)
+
+
+def _same(one: str, other: str) -> bool:
+    """Whether two texts are the same value: 4 and 4.0, 'a text' and "a text"."""
+    if one == other:
+        return True
+    try:
+        return bool(yaml.safe_load(one) == yaml.safe_load(other))
+    except yaml.YAMLError:
+        return False
