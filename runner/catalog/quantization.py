@@ -22,7 +22,7 @@ KEYS = (TEXT, PRIOR, DENOISER)
 EXTRA = "quantize"
 """What `pip install 'kandinsky-runner[...]'` names, for the packages of methods."""
 
-UNTRIED = "was not tried with them"
+UNTRIED = "was not tried with it"
 
 EMBEDDINGS = re.compile(
     r"(^|\.)(shared|embed_tokens|token_embedding|position_embedding|relative_attention_bias"
@@ -100,6 +100,7 @@ ROWS = (
         1.0,
         packages=("torchao",),
         uncaptured=UNTRIED,
+        uncompiled=UNTRIED,
         weight="Int8Tensor",
         dtype="int8",
     ),

@@ -8,6 +8,7 @@ diffusers' `enable_layerwise_casting` (of a text encoder: `apply_layerwise_casti
 from __future__ import annotations
 
 import contextlib
+import importlib
 import logging
 import re
 import sys
@@ -230,8 +231,12 @@ def _is_cast(layer: Any) -> bool:
 
 def _imported(name: str) -> Any:
     """A package, imported without what it says of kernels that are not for this machine."""
+
+    def load() -> None:
+        importlib.import_module(name)
+
     with _quiet():
-        import_without((KERNELS,), lambda: __import__(name))
+        import_without((KERNELS,), load)
     return sys.modules[name]
 
 

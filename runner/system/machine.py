@@ -21,7 +21,7 @@ PIXEL_LIBRARIES = ("torch", "diffusers", "transformers")
 LOGGED_LIBRARIES = (
     *PIXEL_LIBRARIES,
     "accelerate", "hydra-core", "mlflow", "numpy", "omegaconf", "pillow", "safetensors",
-    "tokenizers", "torchao", "bitsandbytes", "xformers",
+    "tokenizers", "xformers",
 )  # fmt: skip
 
 EXTRAS = {

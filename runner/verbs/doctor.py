@@ -10,7 +10,7 @@ from pathlib import Path
 from runner import __version__
 from runner.catalog.attention import ATTENTION
 from runner.catalog.offload import OFFLOAD
-from runner.catalog.quantization import METHODS
+from runner.catalog.quantization import METHODS, PACKAGES
 from runner.planning.checks import attention_problem, compile_problem, offload_problem
 from runner.planning.graphs import graphs_problem
 from runner.planning.quantization import quantize_problem
@@ -27,12 +27,13 @@ NEEDED = ("torch", "diffusers", "transformers", "accelerate", "hydra-core", "ome
 def main(arguments: list[str]) -> int:
     """Print what was found. Exit status 1 where a needed package is missing."""
     argparse.ArgumentParser(prog="kandinsky doctor", description=__doc__).parse_args(arguments)
-    found = versions((*LOGGED_LIBRARIES, PEFT))
+    listed = (*LOGGED_LIBRARIES, *PACKAGES, PEFT)
+    found = versions(listed)
     missing = [name for name in NEEDED if name not in found]
     print(f"kandinsky-runner {__version__}  commit {git_commit() or 'not from a checkout'}")
     print(f"Python {platform.python_version()} on {platform.platform()}")
     print("packages")
-    for name in LOGGED_LIBRARIES:
+    for name in listed:
         print(f"  {name:<13} {found.get(name, 'not installed')}")
     device = _print_devices("torch" in found)
     print(f"attention on {device}")

@@ -26,7 +26,7 @@ from runner.errors import StageError
 from runner.pipelines.quantization import check, quantize_modules, read_back
 
 ALL = ("quantize.text={0}", "quantize.prior={0}", "quantize.denoiser={0}")
-PARTS = {
+PARTS: dict[str, dict[str, tuple[str, ...]]] = {
     "2_2": {"kandinsky-2-2-prior": ("text_encoder", "prior"), "kandinsky-2-2-decoder": ("unet",)},
     "3": {"kandinsky-3": ("text_encoder", "unet")},
     "5": {direct5.T2I: ("text_encoder", "text_encoder_2", "transformer")},
