@@ -12,7 +12,7 @@ from typing import Any
 from PIL import Image
 
 from functional.made import STEPS
-from runner import plan
+from helpers.plans import plan
 from runner.engine.observer import Loaded, NodeResult, Observer
 from runner.graph.node import Node
 from runner.runs.execute import execute_plans

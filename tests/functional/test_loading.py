@@ -41,7 +41,7 @@ def test_weights_in_the_type_that_is_asked_for_are_shared_by_all_processes(
     tmp_path: Path,
 ) -> None:
     """They are mapped, and not copied: the system holds their pages once for all workers."""
-    from runner import plan
+    from helpers.plans import plan
     from runner.workers.setup import open_pipelines, setup_of
 
     family = tmp_path / "family"
@@ -59,7 +59,7 @@ def test_weights_in_the_type_that_is_asked_for_are_shared_by_all_processes(
 
 def test_what_is_asked_for_one_kind_of_device_is_not_run_on_another(tmp_path: Path) -> None:
     """A picture of a GPU must never be stored as one of a CPU, or the other way round."""
-    from runner import plan
+    from helpers.plans import plan
     from runner.errors import StageError
     from runner.workers.setup import open_pipelines, setup_of
 

@@ -170,7 +170,7 @@ def run_in_pool(plan: Plan, folder: Path, watch: Watch, workers: int = 2) -> Wat
 @pytest.fixture
 def planned(weights: Path, tmp_path: Path) -> Callable[..., Plan]:
     """The plan of a picture for each seed."""
-    from runner import plan
+    from helpers.plans import plan
 
     given = {"weights": weights, "output_dir": tmp_path / "outputs", "tracking": "none"}
     return lambda *seeds: plan(*STEPS, seeds=list(seeds), **given)
@@ -250,7 +250,7 @@ def test_how_many_workers(
     images: int,
     expected: int,
 ) -> None:
-    from runner import plan
+    from helpers.plans import plan
 
     monkeypatch.setattr(choose, "cpu_cores", lambda: 3)
     made = plan(

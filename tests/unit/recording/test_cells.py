@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from runner import plan
+from helpers.plans import plan
 from runner.engine.observer import NodeResult, Ran
 from runner.engine.results import Made
 from runner.errors import StageError
