@@ -150,7 +150,7 @@ def compared(version: str) -> dict[str, tuple[int, int]]:
     reckoned = footprint(
         known.sizes, TYPE.itemsize, keeps=True, pixels=64 * side * side, held=checkpoint.held,
         denoiser=checkpoint.denoiser, autoencoder=autoencoder, channels=known.channels,
-        by_layer=True,
+        by_layer=True, quantized={},
     ).activations  # fmt: skip
     return {name: (bytes_, reckoned[name]) for name, bytes_ in made.items()}
 
