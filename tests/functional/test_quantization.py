@@ -136,7 +136,8 @@ def test_it_takes_the_memory_that_is_reckoned(version: str, method: str, tmp_pat
         assert set(loaded.readback["quantized"]) == set(quantized)
         for name, facts in loaded.readback["quantized"].items():
             spared = before[name] - reckoned[name]
-            assert facts["bytes_before"] - facts["bytes"] == pytest.approx(spared, rel=0.1), name
+            # Rows of 16 numbers, with a scale of two bytes each, are not reckoned.
+            assert facts["bytes_before"] - facts["bytes"] == pytest.approx(spared, rel=0.16), name
             assert facts["weights"] == {
                 f"{METHODS[method].weight} {METHODS[method].dtype}": facts["layers"][method]
             }
