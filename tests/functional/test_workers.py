@@ -15,6 +15,7 @@ from PIL import Image
 
 from functional.made import STEPS
 from helpers.manifests import read_manifest
+from helpers.plans import plan_of_run
 from runner.cli import main
 from runner.config.choices import CacheMode
 from runner.engine.execute import execute
@@ -136,10 +137,9 @@ def run_in_pool(plan: Plan, folder: Path, watch: Watch, workers: int = 2) -> Wat
 @pytest.fixture
 def planned(weights: Path, tmp_path: Path) -> Callable[..., Plan]:
     """The plan of a picture for each seed."""
-    from runner import plan
 
     given = {"weights": weights, "output_dir": tmp_path / "outputs", "tracking": "none"}
-    return lambda *seeds: plan(*STEPS, seeds=list(seeds), **given)
+    return lambda *seeds: plan_of_run(*STEPS, seeds=list(seeds), **given)
 
 
 @pytest.fixture
@@ -216,10 +216,9 @@ def test_how_many_workers(
     images: int,
     expected: int,
 ) -> None:
-    from runner import plan
 
     monkeypatch.setattr(choose, "cpu_cores", lambda: 3)
-    made = plan(
+    made = plan_of_run(
         weights=weights, seeds=list(range(images)), workers=workers, tracking="none", device="cpu"
     )
     # A prior and a decoder for each image; 12 of them are enough for a worker.
