@@ -9,7 +9,7 @@ WORKERS := $(shell $(PYTHON) -c 'import os; cores = getattr(os, "sched_getaffini
 # The hundreds of processes that tests start need not compile the runner's modules each time.
 PYTEST := PYTHONDONTWRITEBYTECODE= $(VENV)/bin/python -m pytest -q -n $(WORKERS) --dist worksteal
 
-.PHONY: run test table published test-fast test-gpu check types format clean
+.PHONY: run test table published test-fast test-gpu gpu-proof check types format clean
 
 run: $(TO_RUN)  ## make pictures with the small family, one row a task, and log them
 	$(VENV)/bin/kandinsky -m 'experiment=glob(tour/*)' name=tour
@@ -30,6 +30,9 @@ test-fast: $(INSTALLED)
 
 test-gpu: $(INSTALLED)  ## what needs an accelerator
 	$(PYTEST) -m gpu tests/gpu
+
+gpu-proof: $(INSTALLED)  ## tests and benchmarks that need a GPU, the most important first: ten minutes
+	$(VENV)/bin/python benchmarks/gpu_proof.py
 
 check: $(INSTALLED)  ## style, floors, then types beside tests: mypy takes one core
 	$(VENV)/bin/ruff check .

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,7 +58,7 @@ def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # Here, not above: most tests need neither the checkpoints nor the seconds of these imports.
     from random_weights import build_all
 
-    return build_all(tmp_path_factory.mktemp("random_weights"))
+    return made_once(tmp_path_factory, "random_weights", build_all)
 
 
 @pytest.fixture(scope="session")
@@ -110,6 +111,26 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the small family: the shipped one may be trained anew meanwhile."""
     from runner.weights.find import MINI_DIR
 
-    folder = tmp_path_factory.mktemp("family") / "weights"
-    shutil.copytree(MINI_DIR, folder)
+    def copy(folder: Path) -> None:
+        shutil.copytree(MINI_DIR, folder / "weights")
+
+    return made_once(tmp_path_factory, "family", copy) / "weights"
+
+
+def made_once(
+    tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]
+) -> Path:
+    """A folder that all workers share: the first one that needs it has `make` fill it."""
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+    folder = root / name
+    with (root / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            filling = root / f"{name}.filling"
+            shutil.rmtree(filling, ignore_errors=True)  # of a worker that died of it
+            filling.mkdir()
+            make(filling)
+            filling.rename(folder)
     return folder

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
+from runner.catalog.memory import UNET_AND_MOVQ, Held
+
 CLIP = "clip"
 """The pipeline name of the CLIP for metrics: the runner's own class, none of diffusers."""
 
@@ -55,12 +57,14 @@ class Tokens:
         folder: the tokenizer's folder.
         reader: the encoder in words, where the checkpoint has several.
         ends: how many of them mark the ends; None: as many as its tokenizer adds.
+        cleaned: whether diffusers cleans a text before it.
     """
 
     most: int | None = None
     folder: str = "tokenizer"
     reader: str | None = None
     ends: int | None = None
+    cleaned: bool = False
 
 
 @dataclass(frozen=True)
@@ -107,7 +111,13 @@ class Checkpoint:
         keeps_float32: layers, by a part of their tensors' names, that the library keeps in
             float32 where the others are not.
         keeps_float32_at: the types of the others at which it does.
+        quantizes: key of the section `quantize` -> the modules that it means here.
+        typed: layers, by a part of their tensors' names, whose callers cast what they are given to
+            the type of their weights, so that these cannot be quantised.
         scheduler_folders: schedulers for which the checkpoint has a config of its own.
+        held: what its modules hold while they draw.
+        repeated: classes of the denoiser's blocks that repeat, each of which can be compiled once
+            (`_repeated_blocks` of diffusers' class).
     """
 
     repo: str
@@ -122,7 +132,11 @@ class Checkpoint:
     without: tuple[str, ...] = ()
     keeps_float32: tuple[str, ...] = ()
     keeps_float32_at: tuple[str, ...] = ("float16",)
+    quantizes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    typed: tuple[str, ...] = ()
     scheduler_folders: Mapping[str, str] = field(default_factory=dict)
+    held: Held = UNET_AND_MOVQ
+    repeated: tuple[str, ...] = ()
     layout: Layout = Layout.diffusers
     library: str = "diffusers"
     own_parts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
@@ -133,6 +147,11 @@ class Checkpoint:
     def of_diffusers(self) -> bool:
         """Whether a pipeline of diffusers runs it, and not one of the runner's own."""
         return self.layout is Layout.diffusers and self.pipeline != CLIP
+
+    @property
+    def unquantized(self) -> tuple[str, ...]:
+        """Layers, by a part of their tensors' names, that no method of quantisation takes."""
+        return (*self.keeps_float32, *self.typed)
 
     @property
     def folder(self) -> str:
@@ -155,4 +174,5 @@ def clip_of(prior: Checkpoint) -> Checkpoint:
         embedding=None,
         traits=(),
         without=("prior", "scheduler"),
+        quantizes={},
     )

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from runner.catalog.checkpoint import Checkpoint, Original, Tokens, Trait, in_channels
 from runner.catalog.kandinsky2_2 import CLIP_2_2
-from runner.catalog.version import CUT, Fault, Version
+from runner.catalog.version import CUT, DECODER, Fault, Version
 
 TEXT_PARTS = ("tokenizer", "text_encoder", "tokenizer_2", "text_encoder_2")
 
@@ -39,6 +39,7 @@ DECODER_2_0 = Checkpoint(
     denoiser="unet",
     autoencoder="vae",
     without=TEXT_PARTS,
+    quantizes={"denoiser": ("unet",)},
     scheduler_folders={"ddpm": "ddpm_scheduler"},
 )
 IMG2IMG_2_0 = replace(
@@ -66,6 +67,7 @@ TEXT_2_0 = replace(
         Tokens(77, "tokenizer_2", "the second text encoder"),
     ),
     without=("text_proj", "unet", "vae"), keeps_float32=(".wo.",),
+    quantizes={"text": ("text_encoder", "text_encoder_2")},
 )  # fmt: skip
 # Each folder holds all that its task needs.
 TEXT_INPAINT_2_0 = replace(TEXT_2_0, named=INPAINT_2_0.named, original=INPAINT_2_0.original)
@@ -80,6 +82,7 @@ KANDINSKY2_0 = Version(
     },
     clip=CLIP_2_2,  # version 2.0 has no CLIP of its own
     native_size=512,
+    lora_roles=(DECODER,),
     max_leading_steps=500,
     text_stage="encode_two_texts",
     decodes_raw=False,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from runner.catalog.checkpoint import Checkpoint, Tokens, Trait, clip_of, in_channels
-from runner.catalog.version import UP_TO_64, Fault, Version
+from runner.catalog.version import DECODER, PRIOR, UP_TO_64, Fault, Version
 
 READS_TEXT = Trait("unet", "add_embedding.text_proj.weight")
 
@@ -20,6 +20,7 @@ PRIOR_2_1 = Checkpoint(
     denoiser="prior",
     embedding=("prior", "embedding_dim"),
     tokens=(Tokens(),),
+    quantizes={"text": ("text_encoder",), "prior": ("prior",)},
 )
 DECODER_2_1 = Checkpoint(
     repo="kandinsky-community/kandinsky-2-1",
@@ -31,6 +32,7 @@ DECODER_2_1 = Checkpoint(
     # The UNet's encoder_hid_dim is the width of the text's states, not of the image embedding.
     embedding=("unet", "cross_attention_dim"),
     tokens=(Tokens(77),),  # by the pipeline; its tokenizer allows 512
+    quantizes={"text": ("text_encoder",), "denoiser": ("unet",)},
     scheduler_folders={"ddpm": "ddpm_scheduler"},
 )
 IMG2IMG_2_1 = replace(DECODER_2_1, pipeline="KandinskyImg2ImgPipeline")
@@ -52,6 +54,7 @@ KANDINSKY2_1 = Version(
     },
     clip=clip_of(PRIOR_2_1),
     native_size=512,
+    lora_roles=(PRIOR, DECODER),
     decoder_reads_prompt=True,
     faults=frozenset(
         {

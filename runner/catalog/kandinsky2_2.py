@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from runner.catalog.checkpoint import Checkpoint, Layout, Tokens, Trait, clip_of, in_channels
-from runner.catalog.version import DOWN_TO_8, UP_TO_64, Fault, Version
+from runner.catalog.version import DECODER, DOWN_TO_8, PRIOR, UP_TO_64, Fault, Version
 
 READS_EMBEDDING = Trait("unet", "add_embedding.image_norm.weight")
 
@@ -20,6 +20,7 @@ PRIOR_2_2 = Checkpoint(
     denoiser="prior",
     embedding=("prior", "embedding_dim"),
     tokens=(Tokens(),),
+    quantizes={"text": ("text_encoder",), "prior": ("prior",)},
 )
 PRIOR_FROM_IMAGE_2_2 = replace(PRIOR_2_2, pipeline="KandinskyV22PriorEmb2EmbPipeline")
 DECODER_2_2 = Checkpoint(
@@ -30,6 +31,8 @@ DECODER_2_2 = Checkpoint(
     denoiser="unet",
     autoencoder="movq",
     embedding=("unet", "encoder_hid_dim"),
+    quantizes={"denoiser": ("unet",)},
+    typed=(".encoder_hid_proj.image_embeds.",),  # diffusers.models.embeddings.ImageProjection
 )
 IMG2IMG_2_2 = replace(DECODER_2_2, pipeline="KandinskyV22Img2ImgPipeline")
 INPAINT_2_2 = replace(
@@ -74,6 +77,7 @@ KANDINSKY2_2 = Version(
     },
     clip=CLIP_2_2,
     native_size=512,
+    lora_roles=(PRIOR, DECODER),
     faults=frozenset(
         {
             Fault.sizes_exchanged,

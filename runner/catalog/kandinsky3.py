@@ -22,6 +22,7 @@ DECODER_3 = Checkpoint(
     denoiser="unet",
     autoencoder="movq",
     without=("text_encoder", "tokenizer"),
+    quantizes={"denoiser": ("unet",)},
 )
 IMG2IMG_3 = replace(DECODER_3, pipeline="Kandinsky3Img2ImgPipeline")
 TEXT_3 = replace(
@@ -29,6 +30,7 @@ TEXT_3 = replace(
     traits=(Trait("text_encoder", "encoder.final_layer_norm.weight"),),
     tokens=(Tokens(128),),  # by the pipeline; its tokenizer allows 512
     without=("unet", "movq"), keeps_float32=(".wo.",),
+    quantizes={"text": ("text_encoder",)},
 )  # fmt: skip
 
 KANDINSKY3 = Version(

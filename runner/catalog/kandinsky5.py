@@ -11,7 +11,8 @@ from dataclasses import replace
 
 from runner.catalog.checkpoint import Checkpoint, Tokens, Trait
 from runner.catalog.kandinsky2_2 import CLIP_2_2
-from runner.catalog.version import Version
+from runner.catalog.memory import Held
+from runner.catalog.version import DECODER, Version
 
 PATCH = 2 * 2
 """Latents of a token."""
@@ -76,9 +77,13 @@ def _decoder(variant: str) -> Checkpoint:
         denoiser="transformer",
         autoencoder="vae",
         without=TEXT_PARTS,
+        quantizes={"denoiser": ("transformer",)},
         # diffusers keeps them so at any precision (Kandinsky5Transformer3DModel).
         keeps_float32=("time_embeddings.", "modulation."),
         keeps_float32_at=("float16", "bfloat16"),
+        # With 512 tokens of text; text and negative text are computed one after the other.
+        held=Held(per_latent=8700, guided=1, maps=3),
+        repeated=("Kandinsky5TransformerEncoderBlock", "Kandinsky5TransformerDecoderBlock"),
     )
 
 
@@ -94,10 +99,11 @@ def _text(decoder: Checkpoint) -> Checkpoint:
         modules=("text_encoder", "text_encoder_2"),
         denoiser="text_encoder",
         tokens=(
-            Tokens(QWEN_TOKENS, reader="Qwen", ends=1),
-            Tokens(CLIP_TOKENS, "tokenizer_2", "CLIP"),
+            Tokens(QWEN_TOKENS, reader="Qwen", ends=1, cleaned=True),
+            Tokens(CLIP_TOKENS, "tokenizer_2", "CLIP", cleaned=True),
         ),
         without=("transformer", "vae"),
+        quantizes={"text": ("text_encoder", "text_encoder_2")},
     )
 
 
@@ -133,8 +139,11 @@ KANDINSKY5 = Version(
     size_multiple=16,
     max_size=2048,  # positions of its transformer: 128 tokens of 16 pixels
     refusals={"img2img": NO_START},
-    schedulers=("checkpoint", "flow_euler", "flow_dpmpp_2m"),
+    # DEIS ends before its last step, with noise left; Heun takes 2n - 1 steps; those that draw
+    # noise are handed no generator.
+    schedulers=("checkpoint", "flow_euler", "flow_dpmpp_2m", "flow_unipc"),
     in_small_family=False,
+    lora_roles=(DECODER,),
     dispatched=True,
     text_stage="encode_qwen",
     text_templates=TEMPLATES,

@@ -9,22 +9,36 @@ on torch's meta device with fused attention: what cuDNN, fragmentation and atten
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 
 from runner.catalog.offload import TOGETHER, Moves, Offload
+from runner.catalog.quantization import METHODS
 
 FLOAT32 = 4
-PER_PIXEL = 5
-"""Maps of the image's size that the MoVQ's last block holds at once, each of so many channels as
-the block is given."""
-PER_LATENT = 5800
-"""Numbers that a UNet holds for each latent pixel; 4500 to 5800 of the published ones."""
-GUIDED = 2
-"""Pictures that a UNet computes at once for each one that is drawn."""
 PIXELS_A_LATENT = 64
 UNCERTAINTY = 0.15
 """How far a measured peak may be from the reckoned one, as a share."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """What models hold at once while they draw, beside weights (`benchmarks/activations.py`).
+
+    Attributes:
+        per_latent: numbers that the denoiser holds for each latent pixel.
+        guided: pictures that it computes at once for each one that is drawn.
+        maps: maps of the image's size that the autoencoder's last block holds, each of so many
+            channels as the block is given.
+    """
+
+    per_latent: int
+    guided: int
+    maps: int
+
+
+UNET_AND_MOVQ = Held(per_latent=5800, guided=2, maps=5)
+"""4500 to 5800 of the published UNets."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +48,13 @@ class ModuleSize:
     Attributes:
         kept: those of them that stay in float32 where the others are in float16.
         largest: those of its largest tensor.
+        quantized: method -> those that it quantises (`runner.catalog.quantization`).
     """
 
     numbers: int
     kept: int = 0
     largest: int = 0
+    quantized: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -52,6 +68,8 @@ class Footprint:
             and of the autoencoder.
         by_layer: whether single layers of it can be moved; else whole modules are.
         captured: whether its denoiser runs as CUDA graphs, which hold what they compute with.
+        unpacked: quantised module -> a layer of it, as it is while it computes.
+        moves: units that its modules can be moved in, quantised as they are.
     """
 
     weights: Mapping[str, int]
@@ -59,6 +77,8 @@ class Footprint:
     activations: Mapping[str, int]
     by_layer: bool = True
     captured: bool = False
+    unpacked: Mapping[str, int] = field(default_factory=dict)
+    moves: frozenset[Moves] = frozenset(Moves)
 
     @property
     def all_weights(self) -> int:
@@ -78,7 +98,7 @@ class Footprint:
 
     def _while_computing(self, mode: Offload, names: tuple[str, ...]) -> int:
         first = names[0]
-        computing = self.activations.get(first, 0)
+        computing = self.activations.get(first, 0) + self.unpacked.get(first, 0)
         moves = mode.moves
         if moves is Moves.LAYER and not self.by_layer:
             moves = Moves.MODULE
@@ -103,7 +123,9 @@ def footprint(
     denoiser: str,
     autoencoder: str | None,
     channels: int,
+    held: Held,
     by_layer: bool,
+    quantized: Mapping[str, str],
 ) -> Footprint:
     """The footprint of a pipeline.
 
@@ -113,16 +135,24 @@ def footprint(
         keeps: whether some weights stay in float32 (`ModuleSize.kept`).
         pixels: of all images of one call; 0 where it draws none.
         channels: that the last block of the autoencoder is given.
+        held: by its denoiser and its autoencoder.
         by_layer: see `Footprint`.
+        quantized: module -> the method that quantises it.
     """
     kept = FLOAT32 - bytes_per_number if keeps else 0
     activations = {}
     if autoencoder is not None:
         latents = pixels // PIXELS_A_LATENT
-        activations[denoiser] = latents * PER_LATENT * GUIDED * bytes_per_number
-        activations[autoencoder] = pixels * PER_PIXEL * channels * bytes_per_number
+        activations[denoiser] = latents * held.per_latent * held.guided * bytes_per_number
+        activations[autoencoder] = pixels * held.maps * channels * bytes_per_number
+    saved = {
+        name: _saved(sizes[name], method, bytes_per_number) for name, method in quantized.items()
+    }
     return Footprint(
-        {name: s.numbers * bytes_per_number + s.kept * kept for name, s in sizes.items()},
+        {
+            name: s.numbers * bytes_per_number + s.kept * kept - saved.get(name, 0)
+            for name, s in sizes.items()
+        },
         {
             # The largest tensor is one of those that are kept, or as large as one.
             name: s.largest * (FLOAT32 if keeps and s.kept else bytes_per_number)
@@ -130,7 +160,19 @@ def footprint(
         },
         activations,
         by_layer,
+        unpacked={name: sizes[name].largest * bytes_per_number for name in quantized},
+        moves=frozenset(Moves).intersection(*(METHODS[m].moves for m in quantized.values())),
     )
+
+
+def _saved(size: ModuleSize, method: str, bytes_per_number: int) -> int:
+    spared = bytes_per_number - METHODS[method].bytes_per_number
+    return int(size.quantized.get(method, 0) * spared)
+
+
+def works_with(mode: Offload, footprints: Sequence[Footprint]) -> bool:
+    """Whether pipelines, quantised as they are, can be offloaded in a mode."""
+    return all(mode.moves in one.moves for one in footprints)
 
 
 def peak_bytes(mode: Offload, footprints: Sequence[Footprint]) -> int:

@@ -48,6 +48,15 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
         "beta_schedule": "scaled_linear", "clip_sample": False, "set_alpha_to_one": True,
         "original_inference_steps": 50, "timestep_scaling": 10.0,
     },
+    "UniPCMultistepScheduler": {
+        **_NOISE, **_THRESHOLDING, "timestep_spacing": "linspace", "solver_order": 2,
+        "predict_x0": True, "solver_type": "bh2", "lower_order_final": True,
+        "disable_corrector": [], "solver_p": None, "use_karras_sigmas": False,
+        "use_exponential_sigmas": False, "use_beta_sigmas": False, "use_flow_sigmas": False,
+        "flow_shift": 1.0, "final_sigmas_type": "zero", "use_dynamic_shifting": False,
+        "time_shift_type": "exponential", "sigma_min": None, "sigma_max": None,
+        "shift_terminal": None,
+    },
 }  # fmt: skip
 """Class -> the settings that it takes, with its defaults for what a config file does not list."""
 
@@ -58,7 +67,8 @@ STEP_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
 """Class -> what is said to its methods and is not in its config, with defaults."""
 
 FLOW: Mapping[str, Mapping[str, Any]] = {
-    "DPMSolverMultistepScheduler": {"prediction_type": "flow_prediction", "use_flow_sigmas": True}
+    name: {"prediction_type": "flow_prediction", "use_flow_sigmas": True}
+    for name in ("DPMSolverMultistepScheduler", "UniPCMultistepScheduler")
 }
 """Class -> what it needs for weights that were trained by flow matching. diffusers' `from_config`
 carries neither this over nor the shift, which has another name there."""

@@ -1,8 +1,7 @@
 """Noise schedulers that give right results with the decoders: a row each.
 
 What a swap makes of a checkpoint's config is in `runner.catalog.scheduler_config`, settings that no
-scheduler may change, because the weights were trained with them, in
-`runner.pipelines.scheduler_swap`.
+scheduler may change, as weights were trained with them, in `runner.pipelines.scheduler_swap`.
 """
 
 from __future__ import annotations
@@ -81,8 +80,8 @@ class Scheduler:
         schedule: a schedule that limits the steps; None: limited by the noise levels alone.
         keeps_variance: it draws noise with the variance that the denoiser has learned. No other
             scheduler can use that half of the denoiser's output.
-        flow: True: for weights trained by flow matching; False: for weights trained on noise
-            levels given by betas.
+        flow: for weights trained by flow matching; False: on noise levels given by betas.
+        multistep: for flow matching: it goes on from earlier steps.
         title: its name in tools for pictures, such as stable-diffusion-webui.
     """
 
@@ -92,6 +91,7 @@ class Scheduler:
     schedule: OwnSchedule | None = None
     keeps_variance: bool = False
     flow: bool = False
+    multistep: bool = False
     title: str = ""
 
     @property
@@ -253,13 +253,23 @@ ROWS = (
         flow=True,
         title="Euler (flow matching)",
     ),
-    # Without `algorithm_type`: the pipelines of Kandinsky 5 hand no generator to a step.
+    # Without `algorithm_type`: the pipelines of Kandinsky 5 hand no generator to a step. Without
+    # `schedule`: both spread their steps as its `reference` does, to within 0.001.
     Scheduler(
         "flow_dpmpp_2m",
         "DPMSolverMultistepScheduler",
         (ORDER, FLOW_SHIFT),
         flow=True,
+        multistep=True,
         title="DPM++ 2M (flow matching)",
+    ),
+    Scheduler(
+        "flow_unipc",
+        "UniPCMultistepScheduler",
+        (ORDER, FLOW_SHIFT),
+        flow=True,
+        multistep=True,
+        title="UniPC (flow matching)",
     ),
 )
 

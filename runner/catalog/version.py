@@ -100,6 +100,7 @@ class Version:
         picture_tokens: tokens of a picture that the text encoder reads, at most.
         cleaned_with: packages that change a text before it is read, where they are installed.
         special_texts: a regular expression of what a text may not hold, as it is obeyed; "": none.
+        lora_roles: roles whose module that is called at each step takes LoRAs in diffusers.
         dispatched: attention of its denoiser is computed by diffusers' dispatcher, not by a class
             of processors for each backend.
         doubted_precisions: precision -> what to know of it.
@@ -143,6 +144,7 @@ class Version:
     picture_tokens: int = 0
     cleaned_with: tuple[str, ...] = ()
     special_texts: str = ""
+    lora_roles: tuple[str, ...] = ()
     dispatched: bool = False
     doubted_precisions: Mapping[str, str] = field(default_factory=dict)
     always_corrected: str = ""

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TypeVar
 
 from runner.catalog.attention import ATTENTION
+from runner.catalog.quantization import KEYS, METHODS, NONE
 from runner.catalog.schedulers import CHECKPOINT, NAMED, OPTIONS, SCHEDULERS, Option
 from runner.catalog.tasks import OneOf, Task
 from runner.catalog.version import Version
@@ -78,6 +79,8 @@ def check_values(config: Config, version: Version, task: Task) -> None:
     _check_scheduler(config.scheduler, config.weights, steps)
     _check_attention(config)
     _check_compile(config.compile)
+    for key in KEYS:
+        _check_word(f"quantize.{key}", getattr(config.quantize, key), (NONE, *METHODS))
     check_weights(config.weights)
 
 
@@ -231,6 +234,8 @@ def _check_attention(config: Config) -> None:
 def _check_compile(config: CompileConfig) -> None:
     if config.mode is CompileMode.off and config.fullgraph:
         raise ConfigError("compile.fullgraph", True, "means nothing with compile=off")
+    if config.mode is CompileMode.off and config.regional:
+        raise ConfigError("compile.regional", True, "means nothing with compile=off")
 
 
 def check_inputs(inputs: InputsConfig, items: Sequence[InterpolateItem], task: Task) -> None:

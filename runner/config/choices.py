@@ -71,6 +71,13 @@ class EditTemplate(Choice):
     diffusers = "diffusers"
 
 
+class LoraRole(Choice):
+    """Which model a LoRA changes."""
+
+    prior = "prior"
+    decoder = "decoder"
+
+
 class RandomSize(Choice):
     """How large the models of random weights are."""
 

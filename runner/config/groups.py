@@ -187,6 +187,11 @@ class CompileConfig:
     fullgraph: bool = key(
         False, "Refuse to split the model's graph. Needs `compile` and `offload=none`."
     )
+    regional: bool = key(
+        False,
+        "Compile a block that repeats once, and not all of them as one graph: the first call is "
+        "sooner, later ones may be slower. Needs `compile`, and Kandinsky 5.",
+    )
     channels_last: bool = key(
         False, "The same as `channels_last=true`, by its older name; works without `compile`."
     )

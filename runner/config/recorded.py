@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from runner.catalog.quantization import NONE
 from runner.catalog.schedulers import NAMED, OPTIONS, RECORDED
 from runner.catalog.tasks import TASKS
 from runner.config.groups import ModelConfig
@@ -16,8 +17,9 @@ OF_THE_COMMAND = ("axes", "skip_invalid", "into", "workers_keep")
 """Keys that say which cells there are, where they go and what stays, and nothing of a cell."""
 LATER_KEYS: Mapping[str, object] = {
     "prompt_template": None, "prompt_replace": None, "graphs": "auto", "channels_last": False,
-    "any_size": False, "edit_template": "published", "model.variant": None,
-    "model.guidance": ModelConfig.guidance,
+    "any_size": False, "edit_template": "published", "lora": [], "model.variant": None,
+    "model.guidance": ModelConfig.guidance, "compile.regional": False,
+    "quantize": {"text": NONE, "prior": NONE, "denoiser": NONE},
 }  # fmt: skip
 """Keys with their defaults, recorded where they have others: so what was recorded before them stays
 the same.

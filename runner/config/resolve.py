@@ -25,6 +25,7 @@ from runner.config.checks import (
 )
 from runner.config.keeping import apart, check_keep
 from runner.config.keys import expand_paths
+from runner.config.lora import check_loras
 from runner.config.measuring import (
     baseline_of,
     check_bench,
@@ -197,6 +198,7 @@ def freeze(
         "prompts": check_images(prompts_of_config(config, task), seeds, config.prompt_file),
         "seeds": seeds,
         "interpolate": check_items(config.interpolate.items, task, any_sum=not config.corrections),
+        "lora": check_loras(config.lora),
         "threads": check_count("threads", config.threads, 1024),
         "workers": 1 if config.bench else check_count("workers", config.workers, 256),
         "workers_keep": check_keep(config),

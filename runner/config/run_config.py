@@ -34,7 +34,7 @@ from runner.config.groups import (
     TrackingConfig,
     WeightsConfig,
 )
-from runner.config.sections import DecoderConfig, InputsConfig, PriorConfig
+from runner.config.sections import DecoderConfig, InputsConfig, PriorConfig, QuantizeConfig
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,19 @@ class InterpolateItem:
     text: str | None
     image: str | None
     weight: float
+
+
+@dataclass(frozen=True)
+class Lora:
+    """A LoRA, and the role whose model it changes.
+
+    Attributes:
+        path: of a file, or of a folder that holds one.
+    """
+
+    path: str
+    weight: float
+    role: str
 
 
 @dataclass(frozen=True)
@@ -92,6 +105,7 @@ class RunConfig:
     compile: CompileConfig
     channels_last: bool | None
     precision: PrecisionConfig
+    quantize: QuantizeConfig
     tracking: TrackingConfig
     cache: CacheMode
     cache_max_gb: float | None
@@ -111,6 +125,7 @@ class RunConfig:
     strength: float
     edit_template: EditTemplate
     interpolate: tuple[InterpolateItem, ...]
+    lora: tuple[Lora, ...]
     depth: CheckpointConfig
     prior: PriorConfig
     decoder: DecoderConfig

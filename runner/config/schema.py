@@ -1,12 +1,10 @@
 """The typed schema of the config tree, as Hydra and OmegaConf see it.
 
-Every key that a config file or an override may set is a field here, in `runner.config.groups` or
-in `runner.config.sections`; anything else is refused. Each field has its explanation, which
-`runner.config.reference` shows. Closed sets of values are enums in `runner.config.choices`; names
-of catalog rows are texts, which `runner.config.resolve` looks up there.
+Every key that a config file or an override may set is a field here, in `groups` or in `sections`,
+with its explanation; anything else is refused. Closed sets of values are enums in `choices`; names
+of catalog rows are texts, looked up by `resolve`.
 Plain (not frozen) dataclasses, `Enum` and not `Literal`: OmegaConf 2.3 takes nothing else.
-They are never mutated. After `runner.config.resolve` the sections below are part of the frozen
-`RunConfig`.
+They are never mutated; `RunConfig`, which is frozen, has the sections below.
 """
 
 from __future__ import annotations
@@ -32,11 +30,14 @@ from runner.config.groups import (
 )
 from runner.config.keys import key
 from runner.config.sections import (
+    LORAS,
     STRENGTH,
     DecoderConfig,
     InputsConfig,
     InterpolateConfig,
+    LoraConfig,
     PriorConfig,
+    QuantizeConfig,
 )
 
 PIXELS = "a multiple of 64, 64 to 4096; for Kandinsky 5 of 16, to 2048"
@@ -69,6 +70,7 @@ class Config:
         takes="true, false, auto",
     )
     precision: PrecisionConfig = key(PrecisionConfig, "Type of weights and activations.")
+    quantize: QuantizeConfig = key(QuantizeConfig, "Weights in fewer bits (docs/quantization.md).")
     tracking: TrackingConfig = key(TrackingConfig, "Where runs are recorded.")
     cache: CacheConfig = key(CacheConfig, "Whether stored results of stages are reused.")
     metrics: dict[str, MetricConfig] = key(
@@ -154,9 +156,7 @@ class Config:
         "`per_stage`: prior and decoder each start from the seed. `shared`: one generator runs "
         "through both, as in diffusers' combined pipelines.",
     )
-    height: int | None = key(
-        None, "Height of the images. null: that of the weights' training.", takes=PIXELS
-    )
+    height: int | None = key(None, "Height of the images. null: as in training.", takes=PIXELS)
     width: int | None = key(None, "Width of the images; null as for `height`.", takes=PIXELS)
     any_size: bool = key(
         False,
@@ -183,6 +183,7 @@ class Config:
         "none are. Which draws best is not known.",
     )
     interpolate: InterpolateConfig = key(InterpolateConfig, "Settings of `task=interpolate`.")
+    lora: list[LoraConfig] = key(list, "LoRAs, in this order (docs/lora.md).", takes=LORAS)
     depth: DepthConfig = key(
         DepthConfig, "The depth-estimation model that makes a missing `inputs.hint`."
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from runner.catalog.quantization import METHODS, NONE
+from runner.config.choices import LoraRole
 from runner.config.groups import (
     GUIDANCE,
     STEPS,
@@ -11,6 +13,7 @@ from runner.config.groups import (
 from runner.config.keys import key
 
 STRENGTH = "a number above 0, up to 1"
+LORAS = "a list of {path: ..., weight: ..., role: ...}"
 
 
 @dataclass
@@ -41,6 +44,18 @@ class DecoderConfig:
     )
 
 
+QUANTIZED = ", ".join((NONE, *METHODS))
+
+
+@dataclass
+class QuantizeConfig:
+    """In how few bits the weights of modules are kept; they compute in their `precision`."""
+
+    text: str = key(NONE, "The text encoders, in whichever checkpoint they are.", takes=QUANTIZED)
+    prior: str = key(NONE, "The prior's transformer (Kandinsky 2.1, 2.2).", takes=QUANTIZED)
+    denoiser: str = key(NONE, "The decoder's UNet or transformer.", takes=QUANTIZED)
+
+
 @dataclass
 class InputsConfig:
     """Pictures by path; by URL only with `allow_urls`."""
@@ -65,6 +80,24 @@ class InputsConfig:
         path=True,
     )
     allow_urls: bool = key(False, "Let pictures be http(s) addresses, and download them.")
+
+
+@dataclass
+class LoraConfig:
+    """A LoRA: small weights that are added to those of a model."""
+
+    path: str | None = key(
+        None, "A safetensors file, or a folder that holds exactly one.", path=True
+    )
+    weight: float = key(
+        1.0,
+        "What its part is multiplied by. 0: as without it. An axis of a sweep: "
+        "`lora.0.weight=0,0.5,1`.",
+        takes="a finite number",
+    )
+    role: LoraRole = key(
+        LoraRole.decoder, "The model that it changes; which versions have it: see docs/lora.md."
+    )
 
 
 @dataclass

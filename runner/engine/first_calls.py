@@ -111,7 +111,9 @@ def _not_compiled(node: Node) -> Node:
     assert node.pipeline is not None
     assert node.pipeline.compile is not None
     last = node.pipeline.compile.channels_last
-    left = replace(node.pipeline.compile, mode=None, fullgraph=False) if last else None
+    left = (
+        replace(node.pipeline.compile, mode=None, fullgraph=False, regional=False) if last else None
+    )
     return replace(node, pipeline=replace(node.pipeline, compile=left))
 
 

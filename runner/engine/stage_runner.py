@@ -126,6 +126,12 @@ class StageRunner:
             self._called &= set(specs)
             self._pipelines.evict_except(specs)
 
+    def unload(self) -> None:
+        """Unload all pipelines, also what is kept for later."""
+        if "_pipelines" in vars(self):
+            self._called.clear()
+            self._pipelines.unload()
+
     @cached_property
     def _pipelines(self) -> PipelineSource:
         return self._open_pipelines()

@@ -40,11 +40,13 @@ class CompileSpec:
     Attributes:
         mode: "default", "reduce-overhead", "max-autotune"; None: it is not compiled.
         channels_last: memory format of its weights.
+        regional: its blocks are compiled, each kind once, and not the whole.
     """
 
     mode: str | None
     fullgraph: bool
     channels_last: bool
+    regional: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,8 +99,10 @@ class PipelineSpec:
 
     @property
     def base(self) -> PipelineSpec:
-        """What decides the modules: pipelines that differ in class or scheduler share them."""
-        return replace(self, pipeline="", scheduler=None)
+        """What decides the modules: pipelines that differ in class or scheduler share them, and
+        those that differ in LoRAs, which are added and taken out.
+        """
+        return replace(self, pipeline="", scheduler=None, loras=())
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -106,7 +110,10 @@ class PipelineSpec:
         earlier keys stay.
         """
         unused = {name for name in ("quantized", "loras") if not getattr(self, name)}
-        return {name: value for name, value in asdict(self).items() if name not in unused}
+        found = {name: value for name, value in asdict(self).items() if name not in unused}
+        if self.compile is not None and not self.compile.regional:
+            del found["compile"]["regional"]
+        return found
 
 
 @dataclass(frozen=True)

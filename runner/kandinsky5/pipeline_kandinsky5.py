@@ -25,7 +25,4 @@ class KandinskyV5Pipeline(Reading, Kandinsky5T2IPipeline):  # type: ignore[misc]
             the states of Qwen [1, L, D], CLIP's pooled state [1, P], and the bounds [0, L] (int32).
         """
         self.read_with(template, before)
-        found: tuple[torch.Tensor, torch.Tensor, torch.Tensor] = self.encode_prompt(
-            self.shortened(text, most), max_sequence_length=most
-        )
-        return found
+        return self.encode_both(text, most, most)

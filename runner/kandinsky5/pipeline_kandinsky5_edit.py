@@ -28,7 +28,4 @@ class KandinskyV5EditPipeline(Reading, Kandinsky5I2IPipeline):  # type: ignore[m
         Arguments and results are those of text to image.
         """
         self.read_with(template, before)
-        found: tuple[torch.Tensor, torch.Tensor, torch.Tensor] = self.encode_prompt(
-            self.shortened(text, most), image, max_sequence_length=ALL_TOKENS
-        )
-        return found
+        return self.encode_both(text, most, ALL_TOKENS, image=image)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import torch
 from diffusers.pipelines.kandinsky5.pipeline_kandinsky_t2i import prompt_clean
 
 from runner.kandinsky5.processor import PicturesAndText
@@ -61,13 +62,31 @@ class Reading:
         """
         self.prompt_template, self.prompt_template_encode_start_idx = template, before
 
-    def shortened(self, text: str, most: int) -> str:
-        """The beginning of a text that Qwen reads: `most` tokens with the mark at its end.
+    def encode_both(
+        self, text: str, most: int, all_tokens: int, **shown: Any
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """What both encoders make of a text that is cleaned once: see `encode_one`. (Given what is
+        left of a text, `encode_prompt` would clean it once more.)
+
+        Args:
+            most: tokens of the text with the mark at its end.
+            all_tokens: of them and what is shown beside them.
+            shown: other arguments for Qwen.
+        """
+        pipeline: Any = self
+        cleaned = prompt_clean(text)
+        given = {"device": pipeline._execution_device, "dtype": pipeline.text_encoder.dtype}
+        states, bounds = pipeline._encode_prompt_qwen(
+            [self.shortened(cleaned, most)], max_sequence_length=all_tokens, **shown, **given
+        )
+        return states, pipeline._encode_prompt_clip([cleaned], **given), bounds
+
+    def shortened(self, cleaned: str, most: int) -> str:
+        """The beginning of a cleaned text that Qwen reads: `most` tokens with the mark at its end.
         diffusers would cut off that mark too, and name other words as lost.
         """
-        cleaned: str = prompt_clean(text)
         tokenizer: Any = self.tokenizer.tokenizer  # type: ignore[attr-defined]
         told = tokenizer(cleaned, return_offsets_mapping=True, add_special_tokens=False)
         spans = told["offset_mapping"]
         kept = most - MARKS
-        return text if len(spans) <= kept else cleaned[: spans[kept][0]]
+        return cleaned if len(spans) <= kept else cleaned[: spans[kept][0]]

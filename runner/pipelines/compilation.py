@@ -82,8 +82,17 @@ def compile_module(module: Any, spec: CompileSpec) -> None:
         # size of a process: what is drawn would depend on what was drawn before.
         torch._dynamo.config.recompile_limit = MOST_SIZES
         torch._dynamo.config.fail_on_recompile_limit_hit = True  # else it would go on eagerly
-        module.compile(mode=spec.mode, fullgraph=spec.fullgraph, dynamic=False)
-        module._compiled_call_impl = _Counted(module._compiled_call_impl)
+        if spec.regional:
+            module.compile_repeated_blocks(mode=spec.mode, fullgraph=spec.fullgraph, dynamic=False)
+        else:
+            module.compile(mode=spec.mode, fullgraph=spec.fullgraph, dynamic=False)
+        for part in _compiled(module):
+            part._compiled_call_impl = _Counted(part._compiled_call_impl)
+
+
+def _compiled(module: Any) -> list[Any]:
+    """The modules that are compiled: it, or blocks of it."""
+    return [part for part in module.modules() if part._compiled_call_impl is not None]
 
 
 class _Counted:
@@ -102,16 +111,18 @@ def check_called(name: str, module: Any, spec: CompileSpec) -> None:
     """After a run: raises StageError where the compiled code was not called."""
     if spec.mode is None:
         return
-    if module._compiled_call_impl.calls == 0 or graphs_compiled() == 0:
+    called = all(part._compiled_call_impl.calls > 0 for part in _compiled(module))
+    if not called or graphs_compiled() == 0:
         raise StageError(f"compile={spec.mode}: nothing was compiled: {name} was not called")
 
 
 def read_back(module: Any) -> dict[str, Any]:
-    """Whether a live module is compiled, and the memory format of its convolutions."""
-    return {
-        "compiled": module._compiled_call_impl is not None,
-        "channels_last": _is_channels_last(module),
-    }
+    """Whether a live module is compiled, how many of its blocks are where these are instead, and
+    the memory format of its convolutions.
+    """
+    parts = _compiled(module)
+    blocks = {"blocks": len(parts)} if parts and module not in parts else {}
+    return {"compiled": bool(parts), **blocks, "channels_last": _is_channels_last(module)}
 
 
 def graphs_compiled() -> int:
@@ -126,6 +137,8 @@ def check_set(name: str, module: Any, spec: CompileSpec) -> None:
     found = read_back(module)
     if found["compiled"] != (spec.mode is not None):
         raise StageError(f"compile={spec.mode}: has no effect on {name}")
+    if ("blocks" in found) != spec.regional:
+        raise StageError(f"compile.regional={spec.regional}: has no effect on {name}")
     if spec.channels_last and found["channels_last"] is False:
         raise StageError(f"channels_last=true: has no effect on {name}")
 

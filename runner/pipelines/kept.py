@@ -91,6 +91,7 @@ class KeptPipelines(Pipelines):
 
     def get(self, spec: PipelineSpec) -> Any:
         """See `Pipelines.get`. What a command finds loaded is read back and checked for it."""
+        self._settle_loras(spec)
         if spec.base not in self._bases:
             self._make_room(spec)
         if spec in self._live and spec not in self._told:

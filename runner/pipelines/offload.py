@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from runner.catalog.memory import Footprint, peak_bytes
+from runner.catalog.memory import Footprint, peak_bytes, works_with
 from runner.catalog.offload import DOWNWARD, NONE, Moves, Offload
 from runner.pipelines.transformers_models import OwnPipeline
 from runner.system.text import format_bytes
@@ -26,18 +26,20 @@ class OffloadChoice:
 
     Attributes:
         configured: the config's mode; with `auto`, `mode` may change.
+        modes: those that `auto` takes here, the fastest first.
     """
 
     configured: Offload
     mode: Offload
     reason: str
+    modes: tuple[Offload, ...] = DOWNWARD
 
     def step_down(self) -> bool:
         """After running out of memory: the next mode. False if not `auto`, or no mode is left."""
-        if not self.configured.chosen or self.mode == DOWNWARD[-1]:
+        if not self.configured.chosen or self.mode == self.modes[-1]:
             return False
         before = self.mode
-        self.mode = DOWNWARD[DOWNWARD.index(before) + 1]
+        self.mode = self.modes[self.modes.index(before) + 1]
         self.reason = f"out of memory with {before.name}"
         return True
 
@@ -61,11 +63,12 @@ def choose_offload(
         return OffloadChoice(configured, NONE, reason)
     if free is None:
         return OffloadChoice(configured, NONE, f"{device} does not tell its memory")
-    for mode in DOWNWARD:
+    modes = tuple(mode for mode in DOWNWARD if works_with(mode, footprints))
+    for mode in modes:
         needed = peak_bytes(mode, footprints) * MARGIN
-        if needed <= free or mode == DOWNWARD[-1]:
+        if needed <= free or mode == modes[-1]:
             reason = f"needs about {format_bytes(int(needed))} of {format_bytes(free)} free"
-            return OffloadChoice(configured, mode, reason)
+            return OffloadChoice(configured, mode, reason, modes)
     raise AssertionError("the last mode is always taken")
 
 
@@ -117,8 +120,7 @@ def offloaded(pipeline: Any) -> list[str]:
 def prefetches(pipeline: Any) -> bool:
     """Whether weights are loaded ahead of their layer, on a stream of their own."""
     modules = [m for m in pipeline.components.values() if isinstance(m, torch.nn.Module)]
-    registries = (getattr(part, "_diffusers_hook", None) for m in modules for part in m.modules())
-    hooks = (registry.get_hook(GROUP_HOOK) for registry in registries if registry is not None)
+    hooks = (_group_hook(part) for m in modules for part in m.modules())
     return any(hook is not None and hook.group.stream is not None for hook in hooks)
 
 
@@ -144,5 +146,12 @@ def _keep_statistics(prior: Any) -> None:
 
 
 def _has_hook(module: Any) -> bool:
-    parts = module.modules()
-    return any(hasattr(part, "_hf_hook") or hasattr(part, "_diffusers_hook") for part in parts)
+    # Layers that are cast have a registry of diffusers' hooks, too.
+    return any(
+        hasattr(part, "_hf_hook") or _group_hook(part) is not None for part in module.modules()
+    )
+
+
+def _group_hook(part: Any) -> Any:
+    registry = getattr(part, "_diffusers_hook", None)
+    return None if registry is None else registry.get_hook(GROUP_HOOK)

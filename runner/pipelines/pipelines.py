@@ -10,13 +10,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from runner.catalog.offload import Moves
-from runner.catalog.schedulers import SCHEDULERS
+from runner.catalog.quantization import METHODS, PACKAGES
 from runner.config.choices import Graphs
 from runner.engine.first_calls import note_first_call
 from runner.engine.observer import Compiled, GraphsHeld, Loaded
 from runner.graph.node import Node, PipelineSpec
-from runner.pipelines import compilation
+from runner.pipelines import compilation, quantization
 from runner.pipelines.attention import set_attention
 from runner.pipelines.cuda_graphs import (
     GraphChoice,
@@ -29,11 +31,17 @@ from runner.pipelines.device import free_memory, memory_bytes, peak_memory_bytes
 from runner.pipelines.energy import Counter as EnergyCounter
 from runner.pipelines.energy import open_counter
 from runner.pipelines.load import load, pipeline_class
+from runner.pipelines.loras import can_switch, loras_differ, set_loras
 from runner.pipelines.offload import OffloadChoice, place, prefetches
 from runner.pipelines.random_weights import build
 from runner.pipelines.read_back import check, read_back
-from runner.pipelines.scheduler_swap import scheduler_changes, swap_scheduler
+from runner.pipelines.scheduler_swap import (
+    published_scheduler,
+    scheduler_changes,
+    swap_scheduler,
+)
 from runner.pipelines.transformers_models import OwnPipeline
+from runner.system.imports import without
 from runner.weights.folder import CheckedFolder
 from runner.weights.found import FoundCheckpoint
 
@@ -57,6 +65,7 @@ class Pipelines:
         graphs: GraphChoice | None = None,
     ) -> None:
         self._checkpoints = {(f.identity, f.checkpoint.pipeline): f for f in checkpoints}
+        self._loras = {lora.sha256: lora for found in checkpoints for lora in found.loras}
         self._device = device
         self._offload = offload
         self._graphs = graphs or GraphChoice(Graphs.off, False, "as configured")
@@ -74,6 +83,7 @@ class Pipelines:
         Raises:
             StageError: it cannot be loaded, or a setting does not read back as it was set.
         """
+        self._settle_loras(spec)
         if spec not in self._live:
             started = time.perf_counter()
             pipeline = self._assembled(spec)
@@ -85,7 +95,8 @@ class Pipelines:
 
     def _checked(self, spec: PipelineSpec, pipeline: Any) -> dict[str, Any]:
         """What is read back of a live pipeline. Raises StageError where it is not as requested."""
-        found = read_back(pipeline)
+        left = self._checkpoints[spec.weights, spec.pipeline].checkpoint.unquantized
+        found = read_back(pipeline, left)
         found["scheduler_changes"] = self._scheduler_changes(spec, pipeline)
         found["offload"] = {
             "mode": self._offload.mode.name,
@@ -94,8 +105,28 @@ class Pipelines:
         }
         if self._device.startswith("cuda"):
             found["graphs"] = self._graphs_read_back(spec, pipeline)
-        check(spec, pipeline, self._offload.mode, found)
+        check(spec, pipeline, self._offload.mode, found, self._loras)
         return found
+
+    def _settle_loras(self, spec: PipelineSpec) -> None:
+        """Have the module that a spec's pipeline shares with others compute with its LoRAs."""
+        base, found = self._bases.get(spec.base), self._checkpoints[spec.weights, spec.pipeline]
+        if base is None or not found.denoises:
+            return
+        module = getattr(base, found.checkpoint.denoiser)
+        if not can_switch(spec, self._offload.mode) and loras_differ(module, spec.loras):
+            self._forget(spec.base)
+        elif set_loras(module, spec.loras, self._loras):
+            drop_graphs(base)  # captured with other layers
+            self._graphs_told.pop(spec.base, None)
+
+    def _forget(self, key: PipelineSpec) -> None:
+        """Unload the modules of a base, to load them anew."""
+        drop_graphs(self._bases[key])
+        self._graphs_told.pop(key, None)
+        del self._bases[key]
+        self._live = {spec: live for spec, live in self._live.items() if spec.base != key}
+        free_memory(self._device)
 
     def evict_except(self, specs: Collection[PipelineSpec]) -> None:
         """Unload all pipelines but these: a 10B text encoder is freed before the UNet is loaded."""
@@ -194,7 +225,7 @@ class Pipelines:
         taken = inspect.signature(wanted.__init__).parameters
         components = {name: part for name, part in base.components.items() if name in taken}
         if spec.scheduler is not None:
-            published = _published_scheduler(base, spec, found)
+            published = published_scheduler(base.scheduler, spec.scheduler.name, found)
             components["scheduler"] = swap_scheduler(published, spec.scheduler)
         # The same modules with another class or scheduler: nothing is loaded twice.
         pipeline = wanted(**components)
@@ -205,15 +236,21 @@ class Pipelines:
         if spec.scheduler is None:
             return []
         found = self._checkpoints[spec.weights, spec.pipeline]
-        published = _published_scheduler(self._base(spec, found), spec, found)
+        published = published_scheduler(
+            self._base(spec, found).scheduler, spec.scheduler.name, found
+        )
         return scheduler_changes(published, pipeline.scheduler)
 
     def _base(self, spec: PipelineSpec, found: FoundCheckpoint) -> Any:
         key = spec.base
         if key not in self._bases:
             assert found.checked is not None, "weights are fetched before anything runs"
-            base = self._read(spec, found, found.checked)
+            with without(PACKAGES):  # which libraries would import with the first class they load
+                base = self._read(spec, found, found.checked)
+            self._quantize(base, spec, found)
             set_attention(base, spec.attention, spec.slice_size)
+            if spec.loras:
+                set_loras(getattr(base, found.checkpoint.denoiser), spec.loras, self._loras)
             if spec.is_compiled:
                 self._code = compilation.keep_code(self._device)
                 self._code_counts = compilation.code_counts()
@@ -221,12 +258,23 @@ class Pipelines:
                 module = getattr(base, found.checkpoint.denoiser)
                 compilation.compile_module(module, spec.compile)
                 compilation.check_set(found.checkpoint.denoiser, module, spec.compile)
-            if self._graphs.used and found.denoises and not spec.is_compiled:
+            if self._graphs.used and self._is_captured(spec, found):
                 module = getattr(base, found.checkpoint.denoiser)
                 required = self._graphs.configured is Graphs.on
                 capture_calls(module, self._device, self._graph_memory, required=required)
             self._bases[key] = base
         return self._bases[key]
+
+    def _quantize(self, base: Any, spec: PipelineSpec, found: FoundCheckpoint) -> None:
+        whole = self._offload.mode.moves is Moves.PIPELINE
+        left, dtype = found.checkpoint.unquantized, getattr(torch, spec.dtype)
+        held = self._device if whole else "cpu"
+        quantization.quantize_modules(base, spec.quantized, left, dtype, held)
+
+    def _is_captured(self, spec: PipelineSpec, found: FoundCheckpoint) -> bool:
+        method = METHODS.get(dict(spec.quantized).get(found.checkpoint.denoiser, ""))
+        possible = method is None or not method.uncaptured
+        return found.denoises and not spec.is_compiled and possible
 
     def _graphs_read_back(self, spec: PipelineSpec, pipeline: Any) -> dict[str, Any]:
         used, reason = held_graphs(pipeline) is not None, self._graphs.reason
@@ -234,12 +282,14 @@ class Pipelines:
             reason = "nothing is called at each step"
             if spec.is_compiled:
                 reason = "it is compiled"
-            elif self._checkpoints[spec.weights, spec.pipeline].denoises:
-                reason = "hooks take its calls"
+            elif (found := self._checkpoints[spec.weights, spec.pipeline]).denoises:
+                quantized = not self._is_captured(spec, found)
+                reason = "it is quantised" if quantized else "hooks take its calls"
         return {"used": used, "reason": reason}
 
     def _read(self, spec: PipelineSpec, found: FoundCheckpoint, checked: CheckedFolder) -> Any:
-        whole = self._offload.mode.moves is Moves.PIPELINE
+        # What is to be quantised goes to the device layer by layer.
+        whole = self._offload.mode.moves is Moves.PIPELINE and not spec.quantized
         if found.random is None:
             # Not on a CPU, where weights are mapped, and all processes share their pages.
             direct = whole and self._device.startswith("cuda")
@@ -247,18 +297,3 @@ class Pipelines:
             return load(spec, found.checkpoint, checked, held=held)
         held = self._device if whole else "cpu"
         return build(spec, found.checkpoint, checked, found.random, held=held, drawn=self._device)
-
-
-def _published_scheduler(base: Any, spec: PipelineSpec, found: FoundCheckpoint) -> Any:
-    """The checkpoint's scheduler that the spec's is made from: its main one, or that of a config of
-    its own for this scheduler.
-    """
-    assert spec.scheduler is not None
-    assert found.checked is not None
-    name = found.checkpoint.scheduler_folders.get(spec.scheduler.name)
-    if name is None or not (found.checked.path / name).is_dir():
-        return base.scheduler
-    import diffusers
-
-    scheduler_class = getattr(diffusers, str(SCHEDULERS[spec.scheduler.name].diffusers))
-    return scheduler_class.from_pretrained(str(found.checked.path / name), local_files_only=True)

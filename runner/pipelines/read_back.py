@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -11,9 +12,10 @@ from runner.catalog.attention import ATTENTION
 from runner.catalog.offload import Offload
 from runner.errors import StageError
 from runner.graph.node import PipelineSpec
-from runner.pipelines import compilation, offload
+from runner.pipelines import compilation, loras, offload, quantization
 from runner.pipelines.attention import attention_layers, is_module, name_of, names_of
 from runner.pipelines.scheduler_swap import scheduler_settings
+from runner.weights.found import FoundLora
 
 
 def _accelerator(device: torch.device) -> dict[str, Any] | None:
@@ -31,10 +33,15 @@ def _accelerator(device: torch.device) -> dict[str, Any] | None:
     }
 
 
-def read_back(pipeline: Any) -> dict[str, Any]:
-    """The live pipeline's actual settings, as plain values for the log."""
+def read_back(pipeline: Any, left: Sequence[str] = ()) -> dict[str, Any]:
+    """The live pipeline's actual settings, as plain values for the log.
+
+    Args:
+        left: layers that no method of quantisation takes (`Checkpoint.unquantized`).
+    """
     modules = {name: m for name, m in pipeline.components.items() if is_module(m)}
     scheduler = pipeline.scheduler
+    quantized = quantization.read_back(modules, left)
     return {
         "pipeline": type(pipeline).__name__,
         "scheduler": type(scheduler).__name__ if scheduler is not None else None,
@@ -50,11 +57,30 @@ def read_back(pipeline: Any) -> dict[str, Any]:
         },
         "compile": {name: compilation.read_back(m) for name, m in modules.items()},
         "offloaded": offload.offloaded(pipeline),
+        **({"loras": held} if (held := _loras(modules)) else {}),
+        **({"quantized": quantized} if quantized else {}),
     }
 
 
-def check(spec: PipelineSpec, pipeline: Any, mode: Offload, found: dict[str, Any]) -> None:
-    """Raises StageError where a setting read back differs from the requested one."""
+def _loras(modules: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """Those that each module computes with; without modules that have none."""
+    found = {name: loras.read_back(module) for name, module in modules.items()}
+    return {name: held for name, held in found.items() if held}
+
+
+def check(
+    spec: PipelineSpec,
+    pipeline: Any,
+    mode: Offload,
+    found: dict[str, Any],
+    files: Mapping[str, FoundLora],
+) -> None:
+    """Raises StageError where a setting read back differs from the requested one.
+
+    Args:
+        files: of LoRAs, by hash.
+    """
+    loras.check_loras(found.get("loras", {}), spec.loras, files)
     expected = names_of(ATTENTION[spec.attention])
     for name, classes in found["attention"].items():
         if wrong := set(classes) - expected:
@@ -62,6 +88,7 @@ def check(spec: PipelineSpec, pipeline: Any, mode: Offload, found: dict[str, Any
     for name, dtype in found["dtype"].items():
         if dtype != spec.dtype:
             raise StageError(f"precision: {name} is {dtype} where {spec.dtype} was asked for")
+    quantization.check(spec.quantized, found.get("quantized", {}))
     kind = torch.device(found["execution_device"]).type
     if kind != spec.device:
         raise StageError(f"device: {spec.pipeline} is on {kind} where {spec.device} was asked for")

@@ -11,7 +11,8 @@ from runner.catalog.scheduler_config import changes, listed_in, swapped
 from runner.catalog.schedulers import OPTIONS, SCHEDULERS
 from runner.errors import StageError
 from runner.graph.node import SchedulerSpec
-from runner.pipelines.flow_schedule import SCHEDULE, schedule_of, set_schedule
+from runner.pipelines.flow_schedule import SCHEDULE, mend_multistep, schedule_of, set_schedule
+from runner.weights.found import FoundCheckpoint
 
 LEARNED_VARIANCE = ("learned", "learned_range")
 
@@ -59,6 +60,8 @@ def swap_scheduler(own: Any, spec: SchedulerSpec) -> Any:
     if in_step:
         scheduler.step = functools.partial(scheduler.step, **in_step)
     set_schedule(scheduler, options.get(SCHEDULE))
+    if row.multistep:
+        mend_multistep(scheduler)
     _check(own, scheduler, spec)
     return scheduler
 
@@ -115,3 +118,17 @@ def _taken(scheduler_class: type[Any]) -> set[str]:
 def _trained_by_flow(config: dict[str, Any]) -> bool:
     """Whether the scheduler is for flow matching, whose sigmas do not come from betas."""
     return "beta_schedule" not in config
+
+
+def published_scheduler(main: Any, name: str, found: FoundCheckpoint) -> Any:
+    """The checkpoint's scheduler that another is made from: its main one, or that of a config of
+    its own for a scheduler of this name.
+    """
+    assert found.checked is not None
+    folder = found.checkpoint.scheduler_folders.get(name)
+    if folder is None or not (found.checked.path / folder).is_dir():
+        return main
+    import diffusers
+
+    scheduler_class = getattr(diffusers, str(SCHEDULERS[name].diffusers))
+    return scheduler_class.from_pretrained(str(found.checked.path / folder), local_files_only=True)

@@ -9,6 +9,7 @@ from runner.catalog.version import DECODER, PICTURES_SHARED
 from runner.graph.node import Node
 from runner.graph.stage_table import BATCHED_PARAM
 from runner.planning.plan import Plan
+from runner.planning.quantization import quantized_modules
 from runner.planning.specs import precision_of
 
 
@@ -46,7 +47,9 @@ def first_size(plans: Sequence[Plan], node: Node, memory: int | None) -> int | N
         size = (node.params.get("height"), node.params.get("width"))
         alike = spec is not None and spec.weights == found.identity
         if memory is not None and alike and size == (plan.height, plan.width):
-            held = found.footprint(precision_of(plan.run, DECODER), plan.height * plan.width)
+            quantized = dict(quantized_modules(plan.run, found.checkpoint, DECODER))
+            pixels = plan.height * plan.width
+            held = found.footprint(precision_of(plan.run, DECODER), pixels, quantized)
             free = memory * (1 - UNCERTAINTY) - held.all_weights
             return max(1, int(free // max(held.activations.values())))
     return None

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from runner.catalog.attention import ATTENTION, Attention
 from runner.catalog.offload import OFFLOAD, Needs, Offload
 from runner.catalog.schedulers import CHECKPOINT, FOR_NOISE_LEVELS, OPTIONS, SPACING
-from runner.catalog.versions import Row, row_of
+from runner.catalog.version import DECODER
+from runner.catalog.versions import VERSIONS, Row, row_of
 from runner.config.checks import check_inputs
 from runner.config.choices import (
     CompileMode,
@@ -26,8 +27,10 @@ from runner.errors import ConfigError
 from runner.metrics.find import FoundMetric
 from runner.planning.as_in_diffusers import size_in_diffusers
 from runner.planning.graphs import check_graphs_possible
+from runner.planning.loras import check_loras_possible
 from runner.planning.metrics import FindMetric, add_models, check_smallest, find_metrics
 from runner.planning.pictures import check_pictures, check_repainted, localize_pictures
+from runner.planning.quantization import check_quantization
 from runner.planning.scheduling import setting
 from runner.planning.sizes import check_published_size, check_size
 from runner.planning.tracking import check_tracking
@@ -92,7 +95,9 @@ def check_config(
     _check_attention(run, device)
     _check_offload(run, device)
     _check_compile(run, device)
+    check_quantization(run, device)
     check_graphs_possible(run, device)
+    check_loras_possible(run)
     _check_guidance(run)
     _check_negative_prompt(run)
     run = localize_pictures(run, folder, download=download)
@@ -242,6 +247,15 @@ def _check_compile(run: RunConfig, device: str) -> None:
         raise ConfigError(
             "compile", shown, f"offload={offload.name} moves weights within what is compiled",
             "compile=off, or another offload",
+        )  # fmt: skip
+    if asked.regional and not run.version.tasks[run.task.name][DECODER].repeated:
+        able = [
+            v.title for v in VERSIONS.values() if any(r[DECODER].repeated for r in v.tasks.values())
+        ]
+        raise ConfigError(
+            "compile.regional", True,
+            f"the blocks of Kandinsky {run.version.title} are too different to compile one for all",
+            f"compile.regional=false, or Kandinsky {' and '.join(able)}",
         )  # fmt: skip
     if asked.fullgraph and not offload.fullgraph:
         whole = " or ".join(mode.name for mode in OFFLOAD.values() if mode.fullgraph)

@@ -14,7 +14,13 @@ from runner.graph.stage_table import AWAY_FROM
 from runner.system.text import shorten
 from runner.weights.find import FoundWeights
 from runner.weights.found import FoundCheckpoint
-from runner.weights.tokens import TextReader, may_be_cut, most_tokens, read_tokenizer
+from runner.weights.tokens import (
+    TextReader,
+    cleaned,
+    may_be_cut,
+    most_tokens,
+    read_tokenizer,
+)
 
 TEXTS = ("prompt", "negative_prompt", AWAY_FROM)
 """Parameters of nodes that an encoder reads."""
@@ -97,7 +103,7 @@ class TextCutter:
             if encoder not in self._most:
                 self._most[encoder] = most_tokens(checked.files, told)
             most = self._most[encoder]
-            if most is None or not may_be_cut(text, most):
+            if most is None or not may_be_cut(cleaned(text) if told.cleaned else text, most):
                 return None
             if encoder not in self._readers:
                 self._readers[encoder] = read_tokenizer(checked.files, told)

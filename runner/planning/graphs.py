@@ -6,6 +6,7 @@ from runner.catalog.offload import OFFLOAD
 from runner.config.choices import CompileMode, Graphs
 from runner.config.run_config import RunConfig
 from runner.errors import ConfigError
+from runner.planning.quantization import uncaptured
 
 ALLOWED = "auto or off"
 
@@ -28,7 +29,8 @@ def graphs_settled(run: RunConfig, device: str) -> tuple[bool, str]:
         return False, f"compile={run.compile.mode.value} calls kernels of its own"
     if not run.offload.captured and not run.offload.chosen:
         return False, f"offload={run.offload.name} moves weights"
-    return True, "on CUDA" if run.graphs is Graphs.auto else "as configured"
+    but = "".join(f", but not of {asked}" for asked in uncaptured(run))
+    return True, ("on CUDA" if run.graphs is Graphs.auto else "as configured") + but
 
 
 def check_graphs_possible(run: RunConfig, device: str) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from runner.catalog.memory import Footprint, peak_bytes
+from runner.catalog.memory import Footprint, peak_bytes, works_with
 from runner.catalog.offload import OFFLOAD
+from runner.catalog.quantization import METHODS
 from runner.config.choices import RandomSize
 from runner.planning.graphs import graphs_settled
 from runner.planning.plan import Plan
+from runner.planning.quantization import quantized_modules
 from runner.planning.specs import JUDGE_ROLE, precision_of
 from runner.weights.found import FoundCheckpoint
 from runner.weights.random_weights import random_checkpoint
@@ -23,14 +25,19 @@ def footprints_of(plan: Plan, images: int) -> list[Footprint]:
     pixels = plan.height * plan.width * min(plan.profile.batch_size or 1, images)
     captured, _ = graphs_settled(plan.run, plan.device)
     return [
-        replace(
-            _sized(found).footprint(precision_of(plan.run, found.role), pixels),
-            captured=captured and found.denoises,
-        )
+        _footprint(plan, found, pixels, captured=captured)
         for found in plan.weights.checkpoints.values()
         # There are no random judges, by whose sizes those not on this disk could be told.
         if found.checked is not None or not found.role.startswith(JUDGE_ROLE)
     ]
+
+
+def _footprint(plan: Plan, found: FoundCheckpoint, pixels: int, *, captured: bool) -> Footprint:
+    quantized = dict(quantized_modules(plan.run, found.checkpoint, found.role))
+    held = _sized(found).footprint(precision_of(plan.run, found.role), pixels, quantized)
+    method = METHODS.get(quantized.get(found.checkpoint.denoiser, ""))
+    captured = captured and found.denoises and (method is None or not method.uncaptured)
+    return replace(held, captured=captured)
 
 
 def _sized(found: FoundCheckpoint) -> FoundCheckpoint:
@@ -42,9 +49,9 @@ def _sized(found: FoundCheckpoint) -> FoundCheckpoint:
 
 
 def reckoned(plan: Plan) -> dict[str, int]:
-    """Offload mode -> bytes of the device that the run takes at once, at most."""
+    """Offload mode that the run can have -> bytes of the device that it takes at once, at most."""
     held = footprints_of(plan, len(plan.images))
-    modes = (mode for mode in OFFLOAD.values() if not mode.chosen)
+    modes = (mode for mode in OFFLOAD.values() if not mode.chosen and works_with(mode, held))
     return {mode.name: peak_bytes(mode, held) for mode in modes}
 
 

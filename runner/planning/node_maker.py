@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runner.catalog.quantization import METHODS
 from runner.catalog.version import Fault
 from runner.config.run_config import RunConfig
 from runner.graph.node import Node, PipelineSpec, Plain
 from runner.graph.stage_table import DRAWN_ELSEWHERE, MEASURE, OF_MANY, STAGES
 from runner.metrics.find import FoundMetric
+from runner.planning.quantization import quantized_modules
 from runner.planning.request import ImageRequest
 from runner.planning.scheduling import settle_scheduler
 from runner.planning.specs import (
@@ -20,10 +22,12 @@ from runner.planning.specs import (
     clip_role,
     compile_spec,
     judge_role,
+    lora_specs,
     precision_of,
 )
 from runner.system.machine import versions
 from runner.weights.find import FoundWeights
+from runner.weights.loras import PEFT
 
 if TYPE_CHECKING:
     from runner.images.inputs import InputImage
@@ -134,6 +138,8 @@ class NodeMaker:
             without=found.checkpoint.without,
             compile=compile_spec(run, role, self.device) if found.denoises else None,
             device=self.device,
+            quantized=quantized_modules(run, found.checkpoint, role),
+            loras=lora_specs(found),
         )
 
     def _node(
@@ -151,7 +157,18 @@ class NodeMaker:
             params=params,
             inputs=inputs or {},
             pipeline=pipeline,
-            libraries=self.libraries,
+            libraries=self._libraries_of(pipeline),
             files=files or {},
             label=label,
         )
+
+    def _libraries_of(self, pipeline: PipelineSpec | None) -> Mapping[str, str]:
+        """The versions that decide a node's result: of packages that quantise and that add LoRAs,
+        only where they do, so that other keys stay.
+        """
+        if pipeline is None:
+            return self.libraries
+        packages = {pkg for _, name in pipeline.quantized for pkg in METHODS[name].packages}
+        if pipeline.loras:
+            packages.add(PEFT)
+        return {**self.libraries, **versions(sorted(packages))} if packages else self.libraries

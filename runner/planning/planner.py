@@ -23,6 +23,7 @@ from runner.planning.checks import (
 )
 from runner.planning.corrections import find_faults
 from runner.planning.cut_texts import TextCutter
+from runner.planning.loras import LoraFinder
 from runner.planning.metrics import (
     FindMetric,
     add_models,
@@ -95,6 +96,7 @@ class Planner:
         self._settle_device = cache(settle_device)
         self._check_place = cache(check_place)
         self._cutter = TextCutter()
+        self._loras = LoraFinder()
 
     def plan(self, run: RunConfig) -> Plan:
         """See `make_plan`."""
@@ -107,6 +109,7 @@ class Planner:
             download=self._download,
         )
         weights = self._find_weights(asked.run, asked.row, asked.roles, asked.metrics)
+        weights = self._loras.add(asked.run, weights)
         height, width = check_with_weights(asked, weights)
         return self._lay_out(asked, weights, height, width)
 

@@ -162,7 +162,7 @@ def options_with_effect(
     order = settings.get("solver_order")
     if isinstance(order, int) and settings.get("lower_order_final"):
         # The first step is of order 1, the second at most of 2; the last ones likewise
-        # (diffusers, DPMSolverMultistepScheduler.step, lower_order_final).
+        # (diffusers, `step` of DPMSolverMultistepScheduler and UniPCMultistepScheduler).
         settings["solver_order"] = min(order, max(1, (steps + 1) // 2))
     return wanted, {k: v for k, v in settings.items() if k not in usual or v != usual[k]}
 

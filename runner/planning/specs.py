@@ -5,7 +5,8 @@ from __future__ import annotations
 from runner.config.choices import CompileMode, Precision
 from runner.config.groups import MetricConfig
 from runner.config.run_config import RunConfig
-from runner.graph.node import CompileSpec
+from runner.graph.node import CompileSpec, LoraSpec
+from runner.weights.found import FoundCheckpoint
 
 CLIP_ROLE, JUDGE_ROLE = "clip_", "judge_"
 OF_METRICS = (CLIP_ROLE, JUDGE_ROLE)
@@ -29,6 +30,11 @@ def precision_of(run: RunConfig, role: str) -> Precision:
     return precision
 
 
+def lora_specs(found: FoundCheckpoint) -> tuple[LoraSpec, ...]:
+    """The LoRAs of a checkpoint. Of weight 0 they add zeros: such a cell is one without them."""
+    return tuple(LoraSpec(one.sha256, one.weight) for one in found.loras if one.weight != 0)
+
+
 def compile_spec(run: RunConfig, role: str, device: str) -> CompileSpec | None:
     """How the module of a role that is called at each step is compiled and laid out.
 
@@ -37,7 +43,9 @@ def compile_spec(run: RunConfig, role: str, device: str) -> CompileSpec | None:
     """
     mode = None if run.compile.mode is CompileMode.off else run.compile.mode.value
     last = channels_last(run, role, device)
-    return None if mode is None and not last else CompileSpec(mode, run.compile.fullgraph, last)
+    if mode is None and not last:
+        return None
+    return CompileSpec(mode, run.compile.fullgraph, last, run.compile.regional)
 
 
 def channels_last(run: RunConfig, role: str, device: str) -> bool:

@@ -14,12 +14,14 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
+from runner.catalog.quantization import PRIOR
 from runner.catalog.tasks import TASKS, Task
 from runner.catalog.versions import VERSIONS
 from runner.config.choices import NegativeFor
 from runner.config.run_config import RunConfig
 from runner.config.schema import Config
 from runner.planning.nodes import UNGUIDED
+from runner.planning.quantization import has_module
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ def _why_unguided(run: RunConfig) -> str:
     return f"{' and '.join(scales)} {verb} no guidance (above 1), which alone reads it"
 
 
-def _prior_samples(run: RunConfig) -> bool:
+def prior_samples(run: RunConfig) -> bool:
     """Whether a prior denoises: pictures that are mixed are embedded without it."""
     if not run.version.has_prior:
         return False
@@ -145,9 +147,9 @@ USES = (
     Use("seeding", lambda run: run.version.has_prior, WITH_PRIOR),
     Use("negative_prompt_for", _has_told,
         f"a negative_prompt, with {WITH_PRIOR} and {TELL_BOTH}"),
-    Use("prior.num_inference_steps", _prior_samples, f"a text, with {WITH_PRIOR}",
+    Use("prior.num_inference_steps", prior_samples, f"a text, with {WITH_PRIOR}",
         "weights.steps.prior"),
-    Use("prior.guidance_scale", _prior_samples, f"a text, with {WITH_PRIOR}",
+    Use("prior.guidance_scale", prior_samples, f"a text, with {WITH_PRIOR}",
         "weights.guidance.prior"),
     Use("prior.strength", lambda run: run.task.uses_prior_strength, BY_PRIOR_STRENGTH),
     Use("prior.negative_strength",
@@ -162,6 +164,7 @@ USES = (
         Use(f"weights.prior.{name}", lambda run: run.version.has_prior, WITH_PRIOR)
         for name in ("repo", "revision", "variant")
     ),
+    Use("quantize.prior", lambda run: has_module(run, PRIOR), WITH_PRIOR),
     Use("any_size", lambda run: bool(run.version.sizes), WITH_SIZES),
     Use("warmup", lambda run: run.bench is not None, "bench=true"),
     Use("repeats", lambda run: run.bench is not None, "bench=true"),

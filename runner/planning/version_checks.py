@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import html
 import re
 
 from runner.config.choices import WeightsSource
 from runner.config.run_config import RunConfig
 from runner.errors import ConfigError
+from runner.weights.tokens import cleaned
 
 
 def check_version(run: RunConfig) -> None:
@@ -30,8 +30,7 @@ def check_version(run: RunConfig) -> None:
 
 
 def _check_special(key: str, text: str, pattern: str, title: str) -> None:
-    # diffusers reads HTML's names of characters, twice.
-    found = re.search(pattern, html.unescape(html.unescape(text)))
+    found = re.search(pattern, cleaned(text))  # as it is read: &lt; is <
     if found is not None:
         raise ConfigError(
             key, text, f"{found[0]} is a mark of Kandinsky {title}'s text encoder, which it would "

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from runner.config.choices import Progress
 from runner.engine.observer import Compiled, GraphsHeld, Loaded, NodeResult, Observer
@@ -84,6 +86,24 @@ def compiled_text(compiled: Compiled) -> str:
     return f"{made}, {compiled.taken} taken from earlier runs{kept}"
 
 
+def quantized_mb(loaded: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+    """MiB of all modules that are quantised, and what they took before; {}: none is.
+
+    Args:
+        loaded: what was read back of each pipeline.
+    """
+    modules = {
+        (one["pipeline"], name): facts
+        for one in loaded
+        for name, facts in one.get("quantized", {}).items()
+    }
+    sums = {
+        f"{what}_mb": sum(facts[key] for facts in modules.values()) / 2**20
+        for what, key in (("quantized", "bytes"), ("unquantized", "bytes_before"))
+    }
+    return sums if modules else {}
+
+
 def loaded_text(loaded: Loaded) -> str:
     """One line on a pipeline that was loaded, from what was read back."""
     found = loaded.readback
@@ -100,6 +120,9 @@ def loaded_text(loaded: Loaded) -> str:
     graphs = found.get("graphs")
     if graphs is not None and (graphs["used"] or graphs["reason"] != "as configured"):
         text += f", CUDA graphs {'on' if graphs['used'] else 'off'} ({graphs['reason']})"
+    for name, facts in found.get("quantized", {}).items():
+        before, now = (format_bytes(facts[key]) for key in ("bytes_before", "bytes"))
+        text += f", {name} in {'/'.join(facts['layers'])} ({now}, was {before})"
     if any(module["compiled"] for module in found["compile"].values()):
         text += ", compiled at its first call"
     return text

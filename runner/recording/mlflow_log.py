@@ -14,7 +14,8 @@ from runner.engine.observer import Loaded, NodeResult, Observer
 from runner.errors import RunnerError
 from runner.graph.node import Node
 from runner.planning.plan import Plan
-from runner.recording.display import compiled_text, graphs_text
+from runner.recording.display import compiled_text, graphs_text, quantized_mb
+from runner.recording.loras import with_lora_params
 from runner.recording.manifest import SavedCut, SavedImage
 from runner.recording.run_folder import INPUTS
 from runner.system.text import flatten, pluralize, shell
@@ -172,7 +173,7 @@ class RunLog(Observer):
             totals[f"seconds_{stage}_mean"] = sum(values) / len(values)
         for name, mean in mean_scores(images).items():
             totals[f"mean_{name}"] = mean
-        totals |= scores
+        totals |= {**scores, **quantized_mb(self._loaded)}
         if peak_process_bytes is not None:
             totals["peak_process_mb"] = peak_process_bytes / 2**20
         if self._peak_device_bytes:
@@ -253,7 +254,7 @@ def params_of(plan: Plan, environment: Mapping[str, Any]) -> dict[str, str]:
     params |= add_asked(asked, settled)
     for role, found in environment["weights"].items():
         params[f"weights.{role}.sha256"] = str(found["sha256"])
-    return params
+    return with_lora_params(params, plan)
 
 
 def unsettled_of(plan: Plan) -> dict[str, str]:

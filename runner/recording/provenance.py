@@ -12,12 +12,14 @@ from typing import Any
 
 from runner import __version__
 from runner.planning.plan import Plan
+from runner.recording.loras import describe_loras
 from runner.system.machine import LOGGED_LIBRARIES, cpu_cores, versions
 from runner.weights.found import FoundCheckpoint
 
 
 def describe(plan: Plan) -> dict[str, Any]:
     """The provenance as plain values. Device and threads are those settled by the plan."""
+    loras = describe_loras(plan)
     return {
         "runner": __version__,
         "git_commit": git_commit(),
@@ -28,7 +30,7 @@ def describe(plan: Plan) -> dict[str, Any]:
         "device": plan.device,
         "threads": plan.threads,
         "threads_reason": plan.threads_reason,
-        "libraries": versions(LOGGED_LIBRARIES),
+        "libraries": versions((*LOGGED_LIBRARIES, *(("peft",) if loras else ()))),
         "scheduler": {
             "name": plan.scheduler.name,
             "changes": [asdict(change) for change in plan.scheduler.changes],
@@ -49,6 +51,7 @@ def describe(plan: Plan) -> dict[str, Any]:
             }
             for role, found in plan.weights.checkpoints.items()
         },
+        **({"loras": loras} if loras else {}),
     }
 
 

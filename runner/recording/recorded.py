@@ -71,7 +71,7 @@ class RecordedWeights:
 
 @dataclass(frozen=True)
 class RecordedPicture:
-    """An input picture of a recorded environment."""
+    """An input picture of a recorded environment, or the file of a LoRA."""
 
     path: str
     sha256: str
@@ -84,6 +84,7 @@ class RecordedEnvironment:
     libraries: Mapping[str, str | None] = field(default_factory=dict)
     weights: Mapping[str, RecordedWeights] = field(default_factory=dict)
     pictures: Mapping[str, RecordedPicture] = field(default_factory=dict)
+    loras: Mapping[str, RecordedPicture] = field(default_factory=dict)
 
 
 def read_config(config: Mapping[str, Any], file: Path | None = None) -> RecordedConfig:

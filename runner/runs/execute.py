@@ -30,6 +30,7 @@ from runner.system.files import below
 from runner.system.machine import device_memory
 from runner.system.text import pluralize
 from runner.workers.choose import open_workers
+from runner.workers.handed_on import HandedOn
 
 SUCCESS, FAILURE = 0, 1
 
@@ -56,6 +57,7 @@ def execute_plans(
     graph: Graph | None = None,
     external: Mapping[Node, Callable[[], Made | None]] | None = None,
     cluster: Cluster | None = None,
+    handed_on: HandedOn | None = None,
     between: Callable[[], None] = lambda: None,
     since: float | None = None,
 ) -> Outcome:
@@ -66,6 +68,7 @@ def execute_plans(
         graph: the nodes to run; None: all that the plans need.
         external: by external node, the function that reads its picture, which another cell draws.
         cluster: where stages run; None: on this machine.
+        handed_on: where workers go from one profile of the command to the next; None: it has one.
         between: called before each node; an exception from it ends the run.
         since: entries stored or used after this time (seconds since the epoch) are not trimmed;
             None: now.
@@ -86,7 +89,7 @@ def execute_plans(
 
     outcome = execute(
         graph if graph is not None else Graph(()).merged(*(plan.graph for plan in plans)),
-        open_workers(plans, cluster),
+        open_workers(plans, cluster, handed_on),
         store,
         observers,
         between=between,

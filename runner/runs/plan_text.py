@@ -18,7 +18,7 @@ from runner.planning.sweep_command import combinations
 from runner.runs.forecast import Forecast, forecast
 from runner.runs.grown import joined_lines
 from runner.runs.plan_compile import compile_lines, graphs_lines
-from runner.runs.plan_weights import weights_lines
+from runner.runs.plan_weights import lora_lines, weights_lines
 from runner.system.machine import device_memory
 from runner.system.text import duration, format_bytes, pluralize
 
@@ -58,7 +58,7 @@ def sweep_text(sweep: SweepPlan, found: Forecast | None = None) -> str:
     said = Counter(line for plan in sweep.plans for line in graphs_lines(plan))
     lines += [f"  {pluralize(n, 'cell')}: {line}" for line, n in said.items()]
     lines.append("models")
-    lines += weights_lines(sweep.checkpoints)
+    lines += [*weights_lines(sweep.checkpoints), *lora_lines(sweep.plans)]
     lines += _memory_of_largest(sweep.plans)
     lines.append("stages")
     for stage, count in found.stages.items():
@@ -114,7 +114,7 @@ def plan_text(plan: Plan) -> str:
     lines += [f"  {line}" for line in batch_lines(plan)]
     lines += [f"  warning: {warning}" for warning in plan.warnings]
     lines.append("weights")
-    lines += weights_lines(plan.weights.checkpoints.values())
+    lines += [*weights_lines(plan.weights.checkpoints.values()), *lora_lines([plan])]
     lines += _memory_lines(plan)
     lines.append("graph")
     lines += [f"  {line}" for line in _graph_lines(plan)]
@@ -135,7 +135,7 @@ def _memory_of_largest(plans: Sequence[Plan]) -> list[str]:
     for p in plans:
         found = tuple((f.repo, f.variant, f.random) for f in p.weights.checkpoints.values())
         batch = min(p.profile.batch_size or 1, len(p.images))
-        alike[found, repr(p.run.precision), p.width, p.height, batch] = p
+        alike[found, repr((p.run.precision, p.run.quantize)), p.width, p.height, batch] = p
     largest = max(alike.values(), key=lambda plan: sum(reckoned(plan).values()))
     whose = " for the largest cell" if len(alike) > 1 else ""
     return _memory_lines(largest, whose)

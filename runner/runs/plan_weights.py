@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from runner.planning.plan import Plan
 from runner.system.text import format_bytes, pluralize
 from runner.system.user_cache import user_cache_dir
 from runner.weights.complete import newest_commit
@@ -20,6 +21,18 @@ def weights_lines(checkpoints: Iterable[FoundCheckpoint]) -> Iterator[str]:
         yield f"  {found.role:<8} {'of the same files' if same else _where(found)}"
         if making is not None:
             told.add(making.target)
+
+
+def lora_lines(plans: Sequence[Plan]) -> Iterator[str]:
+    """A line for each LoRA; with its weight, where all cells give it one."""
+    weights: dict[tuple[str, Path, str], set[float]] = {}
+    for found in (one for plan in plans for one in plan.weights.checkpoints.values()):
+        for lora in found.loras:
+            what = f"rank {lora.rank}, {pluralize(lora.layers, 'layer')}"
+            weights.setdefault((found.role, lora.path, what), set()).add(lora.weight)
+    for (role, path, what), given in weights.items():
+        shown = ", ".join(f"{weight:g}" for weight in sorted(given))
+        yield f"  {'lora':<8} {path}: {what} of the {role}, weight {shown}"
 
 
 def _where(found: FoundCheckpoint) -> str:

@@ -16,6 +16,7 @@ from runner.planning.pictures import is_address, named_pictures
 from runner.planning.planner import Planner
 from runner.recording.manifest import SavedImage
 from runner.runs.find import RunRecord
+from runner.runs.recorded_loras import with_loras
 from runner.runs.sources import with_sources
 from runner.system.credentials import strip_credentials
 from runner.system.machine import cpu_cores
@@ -25,7 +26,7 @@ DRAWN = (
     "model", "weights", "task", "scheduler", "attention", "offload", "compile", "precision",
     "negative_prompt", "negative_prompt_for", "seeding", "height", "width", "inputs", "resize",
     "strength", "interpolate", "depth", "prior", "decoder", "corrections", "device", "threads",
-    "batch_size", "channels_last", "any_size", "edit_template",
+    "batch_size", "channels_last", "any_size", "edit_template", "quantize", "lora",
 )  # fmt: skip
 """Keys of a recorded config that are taken from it. Prompts and seeds are those of its images."""
 
@@ -69,7 +70,7 @@ def what_is_drawn(record: RunRecord) -> tuple[dict[str, Any], tuple[str, ...]]:
         "seeds": list(dict.fromkeys(image.seed for image in record.images)),
     }
     resolve_record(config)  # its types are what they should be
-    return with_sources(record, config)
+    return with_sources(record, with_loras(record, config))
 
 
 def asks_for(run: RunConfig, images: Sequence[SavedImage]) -> Iterator[str]:

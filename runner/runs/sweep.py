@@ -31,6 +31,7 @@ from runner.runs.totals import Totals, metrics_of
 from runner.system.signals import StopBetweenStages, signals
 from runner.system.text import path_here, pluralize
 from runner.tracking.status import Status
+from runner.workers.handed_on import HandedOn
 
 SECONDS_BETWEEN_TOTALS = 2.0
 
@@ -122,13 +123,22 @@ class _SweepRun:
         if self._to_do:
             # Now, not with the first cell, so that MLflow's imports overlap with torch's.
             self._tracking.parent(self._plans[self._to_do[0].number])
-        with display_for(self._run.progress, len(self._to_do)) as display:
+        with (
+            display_for(self._run.progress, len(self._to_do)) as display,
+            HandedOn() as handed_on,
+        ):
             at_work = [self._cell_at_work(entry) for entry in self._to_do]
-            for cells in group_by_profile(at_work, self._sweep.baselines):
-                self._execute_group(cells, display, check)
+            groups = group_by_profile(at_work, self._sweep.baselines)
+            for cells in groups:
+                several = handed_on if len(groups) > 1 else None
+                self._execute_group(cells, display, check, several)
 
     def _execute_group(
-        self, cells: Sequence[CellAtWork], display: Display, check: Callable[[], None]
+        self,
+        cells: Sequence[CellAtWork],
+        display: Display,
+        check: Callable[[], None],
+        handed_on: HandedOn | None,
     ) -> None:
         """Run the cells of one profile."""
         recorder = Recorder(cells, partial(self._tell, display))
@@ -138,6 +148,7 @@ class _SweepRun:
                 [recorder, self._totals, display],
                 external=self._external(cells),
                 cluster=self._cluster,
+                handed_on=handed_on,
                 between=check,
                 since=self._began,
             )

@@ -57,22 +57,27 @@ def import_sparing_scipy(load: Callable[[], None]) -> None:
 
 def import_without(names: Iterable[str], load: Callable[[], None]) -> None:
     """Call an import as if packages were not installed; if it needs them, with them."""
+    try:
+        with without(names):
+            load()
+    except Exception:  # whatever a half imported module raises; a real error comes again
+        load()
+
+
+@contextmanager
+def without(names: Iterable[str]) -> Iterator[None]:
+    """Imports in this context find packages not installed, unless they are imported already; and
+    so do libraries that ask whether they are, and remember the answer.
+    """
     absent = [name for name in names if name not in sys.modules]
     missing: dict[str, Any] = sys.modules
     missing.update(dict.fromkeys(absent))  # None: an import of it fails
     try:
-        load()
-    except Exception:  # whatever a half imported module raises; a real error comes again
-        _restore(absent)
-        load()
+        yield
     finally:
-        _restore(absent)
-
-
-def _restore(names: Iterable[str]) -> None:
-    for name in names:
-        if sys.modules.get(name, name) is None:
-            del sys.modules[name]
+        for name in absent:
+            if sys.modules.get(name, name) is None:
+                del sys.modules[name]
 
 
 class _StandIn(ModuleType):

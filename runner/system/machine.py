@@ -26,10 +26,13 @@ LOGGED_LIBRARIES = (
 
 EXTRAS = {
     "analysis": ("matplotlib", "scipy", "torchmetrics"),
+    "lora": ("peft",),
     "metrics": ("piq", "torchmetrics", "torchvision"),
     "optuna": ("optuna",),
+    "quantize": ("torchao", "bitsandbytes"),
 }
-"""Packages that pip installs only with `kandinsky-runner[<extra>]`. No picture needs them."""
+"""Packages that pip installs only with `kandinsky-runner[<extra>]`. No picture needs them, but
+where `lora` or `quantize` asks for them."""
 
 COMPARING = ("matplotlib", "scipy")
 """Packages of `compare`: scipy for intervals, matplotlib for plots."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 from runner.catalog.tracking import ARTIFACTS, sqlite_path, sqlite_uri
+from runner.system.user_cache import user_cache_dir
 from runner.tracking.spool import Target
 
 
@@ -38,13 +41,52 @@ def make_database(target: Target) -> None:
     fresh = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
     try:
         artifacts = Path(target.artifact_root or path.parent / ARTIFACTS).as_uri()
+        copied = _copied(fresh)
         with _unsynchronised():
             SqlAlchemyStore(sqlite_uri(fresh), artifacts).engine.dispose()
+        if not copied:
+            _keep(fresh)
         with fresh.open("rb") as file:
             os.fsync(file.fileno())
         _put_in_place(fresh, path)
     finally:
         fresh.unlink(missing_ok=True)
+
+
+def _kept() -> Path:
+    """A store without experiments, in the user's cache: MLflow's migrations take longer than a
+    small command's stages.
+    """
+    import mlflow
+
+    return user_cache_dir() / f"mlflow-{mlflow.__version__}.db"
+
+
+def _copied(fresh: Path) -> bool:
+    """Copy the kept store, where there is one that is whole."""
+    try:
+        shutil.copyfile(_kept(), fresh)
+        with closing(sqlite3.connect(fresh)) as opened:
+            if opened.execute("PRAGMA quick_check").fetchall() == [("ok",)]:
+                return True
+    except (OSError, sqlite3.Error):
+        pass
+    fresh.unlink(missing_ok=True)
+    return False
+
+
+def _keep(store: Path) -> None:
+    """Keep a new store for others, without its experiment, which names the folder of this one."""
+    kept = _kept()
+    part = kept.with_name(f".{kept.name}.{secrets.token_hex(8)}.part")
+    try:
+        kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        shutil.copyfile(store, part)
+        with closing(sqlite3.connect(part)) as opened, opened:
+            opened.execute("DELETE FROM experiments")
+        part.replace(kept)
+    except (OSError, sqlite3.Error):  # the next store is made as this one was
+        part.unlink(missing_ok=True)
 
 
 @contextmanager

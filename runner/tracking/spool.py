@@ -235,3 +235,14 @@ def remove(spool: Path) -> None:
     with contextlib.suppress(OSError):
         (spool / TARGET).unlink()
     shutil.rmtree(spool, ignore_errors=True)
+
+
+def open_runs(spool: Path) -> list[str]:
+    """Runs that have begun and not ended; children before the parent, which began first."""
+    runs: dict[str, None] = {}
+    for record, _ in read_records(spool, 0):
+        if record["kind"] == "run":
+            runs[record["run"]] = None
+        elif record["kind"] == "end":
+            runs.pop(record["run"], None)
+    return [*reversed(runs)]

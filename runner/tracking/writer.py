@@ -28,8 +28,9 @@ from runner.tracking.delivered import (
     read_runs,
     write_delivered,
 )
-from runner.tracking.delivery import Delivery, import_mlflow, prepare_environment, together
+from runner.tracking.delivery import Delivery, prepare_environment, together
 from runner.tracking.places import check_answers, check_place
+from runner.tracking.preparing import import_in_advance
 from runner.tracking.problems import is_run_gone, problem_of
 from runner.tracking.remains import clear_remains
 from runner.tracking.spool import (
@@ -38,6 +39,7 @@ from runner.tracking.spool import (
     WRITER_LOCK,
     WRITER_LOG,
     check_spool,
+    open_runs,
     predecessors,
     read_records,
     read_target,
@@ -45,6 +47,7 @@ from runner.tracking.spool import (
     spools,
 )
 from runner.tracking.status import Status
+from runner.tracking.writers import YIELDING
 
 POLL_SECONDS = 0.3
 """Seconds between reads of the spool: records are delivered in groups, which takes less of the CPU
@@ -58,12 +61,16 @@ FIRST_SECONDS, SECONDS = 1.5, 20.0
 
 
 def main(arguments: list[str]) -> int:
-    """`writer [<spool> <its output folder>]`: deliver the spool, then those of dead runners."""
+    """`writer <spool> <its output folder>`: deliver the spool, then those of dead runners.
+
+    `writer [--yielding]`: stand by until these two come.
+    """
     # Ctrl-C in the terminal reaches the whole group: the runner decides what happens.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     prepare_environment()
-    given = [Path(argument) for argument in arguments] or _stand_by()
+    standing_by = arguments in ([], [YIELDING])
+    given = _stand_by(yielding=bool(arguments)) if standing_by else list(map(Path, arguments))
     if not given:
         return 0  # none was needed, or the runner is gone
     spool, output_dir = given
@@ -73,10 +80,9 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _stand_by() -> list[Path]:
+def _stand_by(*, yielding: bool) -> list[Path]:
     """Import what a delivery needs, then wait for what the runner wants; nothing: it is gone."""
-    with contextlib.suppress(Exception):  # comes again, and is told, where it is to deliver
-        import_mlflow()
+    import_in_advance(yielding=yielding)
     line = b""
     # Byte by byte: those after the line are for later.
     while not line.endswith(b"\n"):
@@ -240,23 +246,12 @@ def _deliver(spool: Path, delivery: Delivery) -> bool:
 def _end_for_the_dead(spool: Path, delivery: Delivery) -> None:
     # The last record is missing where the runner was killed, or the disk stayed full.
     killed = int((spool / RECORDS).stat().st_mtime * 1000)
-    for run in _open_runs(spool):
+    for run in open_runs(spool):
         said = {"runner.ended": "the runner was killed"}
         delivery.apply([{"kind": "tags", "run": run, "tags": said}])
         delivery.apply([{"kind": "end", "run": run, "status": Status.KILLED, "time_ms": killed}])
     write_delivered(spool, Delivered(read_delivered(spool).offset, ended=True))
     _remove_when_read(spool)
-
-
-def _open_runs(spool: Path) -> list[str]:
-    """Runs that have begun and not ended; children before the parent, which began first."""
-    runs: dict[str, None] = {}
-    for record, _ in read_records(spool, 0):
-        if record["kind"] == "run":
-            runs[record["run"]] = None
-        elif record["kind"] == "end":
-            runs.pop(record["run"], None)
-    return [*reversed(runs)]
 
 
 def _remove_when_read(spool: Path) -> None:

@@ -12,16 +12,22 @@ from runner.system.machine import module_command, python_path
 from runner.tracking.spool import WRITER_LOG
 
 MODULE = "runner.tracking.writer"
+YIELDING = "--yielding"
 
 _standing_by: list[tuple[subprocess.Popen[bytes], dict[str, str]]] = []
 
 
-def stand_by() -> None:
-    """Start a writer in advance, so that it imports meanwhile."""
+def stand_by(*, yielding: bool) -> None:
+    """Start a writer in advance, so that it imports meanwhile.
+
+    Args:
+        yielding: it imports in the time that workers, which import too, leave.
+    """
     if not _standing_by:
         environment = _environment()
+        arguments = (YIELDING,) if yielding else ()
         with contextlib.suppress(OSError):  # reported by `start_writer`, if one is needed
-            _standing_by.append((_start((), environment, subprocess.DEVNULL), environment))
+            _standing_by.append((_start(arguments, environment, subprocess.DEVNULL), environment))
 
 
 def stand_down() -> None:

@@ -10,24 +10,30 @@ from pathlib import Path
 from runner import __version__
 from runner.catalog.attention import ATTENTION
 from runner.catalog.offload import OFFLOAD
+from runner.catalog.quantization import METHODS, PACKAGES
 from runner.planning.checks import attention_problem, compile_problem, offload_problem
 from runner.planning.graphs import graphs_problem
+from runner.planning.quantization import quantize_problem
 from runner.recording.provenance import git_commit
 from runner.system.machine import LOGGED_LIBRARIES, cpu_cores, versions
 from runner.system.text import format_bytes
+from runner.weights.loras import PEFT
+from runner.workers.residence import opened_residence
 
+LACKING = "is not installed (pip install 'kandinsky-runner[lora]')"
 NEEDED = ("torch", "diffusers", "transformers", "accelerate", "hydra-core", "omegaconf", "mlflow")
 
 
 def main(arguments: list[str]) -> int:
     """Print what was found. Exit status 1 where a needed package is missing."""
     argparse.ArgumentParser(prog="kandinsky doctor", description=__doc__).parse_args(arguments)
-    found = versions(LOGGED_LIBRARIES)
+    listed = (*LOGGED_LIBRARIES, *PACKAGES, PEFT)
+    found = versions(listed)
     missing = [name for name in NEEDED if name not in found]
     print(f"kandinsky-runner {__version__}  commit {git_commit() or 'not from a checkout'}")
     print(f"Python {platform.python_version()} on {platform.platform()}")
     print("packages")
-    for name in LOGGED_LIBRARIES:
+    for name in listed:
         print(f"  {name:<13} {found.get(name, 'not installed')}")
     device = _print_devices("torch" in found)
     print(f"attention on {device}")
@@ -36,12 +42,18 @@ def main(arguments: list[str]) -> int:
     print(f"offload on {device}")
     for mode in OFFLOAD.values():
         print(f"  {mode.name:<13} {_answer(offload_problem(mode, device))}")
+    print(f"quantize on {device}")
+    for method in METHODS.values():
+        print(f"  {method.name:<13} {_answer(quantize_problem(method, device))}")
     print(f"compile on {device}")
     print(f"  torch.compile {_answer(compile_problem(device))}")
     print(f"graphs on {device}")
     print(f"  CUDA graphs   {_answer(graphs_problem(device))}")
+    lora = f"yes: {PEFT} {found[PEFT]}" if PEFT in found else _answer(f"{PEFT} {LACKING}")
+    print(f"LoRAs           {lora}")
     free = shutil.disk_usage(Path.cwd()).free
     print(f"disk free here  {format_bytes(free)}")
+    print(f"workers that stay  {_residents()}")
     if missing:
         print(f"missing: {', '.join(missing)}; install with: pip install -e . -c constraints.txt")
     return 1 if missing else 0
@@ -67,6 +79,15 @@ def _print_devices(torch_installed: bool) -> str:
         return "mps"
     print(f"  no accelerator: torch {torch.__version__} finds none")
     return "cpu"
+
+
+def _residents() -> str:
+    """The workers that stay after a command, in a line; `kandinsky workers` tells more."""
+    with opened_residence() as residence:
+        found = [] if residence is None else residence.residents()
+    held = (f", {format_bytes(one.bytes)}" if one.bytes is not None else "" for one in found)
+    told = [f"{one.pid} ({one.device}{of})" for one, of in zip(found, held, strict=True)]
+    return f"{len(found)}: {', '.join(told)}" if found else "none"
 
 
 def _memory() -> str:

@@ -22,7 +22,7 @@ def main(arguments: list[str]) -> int:
     arguments = joining(arguments)
     host.stand_by(_hosts(arguments))
     if _needs_writer(arguments):
-        writers.stand_by()
+        writers.stand_by(yielding=_is_sweep(arguments))
     try:
         # Imported here, so that the host starts before Hydra's imports.
         from runner.config.hydra.app import run_with_hydra
@@ -41,12 +41,17 @@ def main(arguments: list[str]) -> int:
 
 
 def _needs_writer(arguments: Sequence[str]) -> bool:
-    """Whether this is likely one run that is tracked, whose end waits for MLflow. In a sweep
-    MLflow's imports would hold up those of the workers.
-    """
-    return cpu_cores() > 1 and not any(
-        argument.startswith(("-", "axes", "tracking=none", "hydra")) for argument in arguments
+    """Whether this is likely a command that is tracked, whose end waits for MLflow."""
+    flags = {argument for argument in arguments if argument.startswith("-")}
+    return cpu_cores() > 1 and not (
+        flags - {*MULTIRUN}
+        or any(argument.startswith(("tracking=none", "hydra")) for argument in arguments)
     )
+
+
+def _is_sweep(arguments: Sequence[str]) -> bool:
+    """Whether this is likely a sweep, whose workers import first."""
+    return any(argument in MULTIRUN or argument.startswith("axes") for argument in arguments)
 
 
 def _hosts(arguments: Sequence[str]) -> list[int]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from runner.catalog.checkpoint import Checkpoint
 from runner.catalog.memory import ModuleSize
+from runner.catalog.quantization import count_taken
 from runner.config.choices import Precision
 from runner.errors import WeightsError
 from runner.weights.components import INDEX_FILES, foreign_component, missing_files
@@ -250,10 +251,12 @@ def _headers(weights: WeightFiles, found: Mapping[str, Path], key: str) -> list[
 
 
 def _size(headers: Sequence[Header], checkpoint: Checkpoint) -> ModuleSize:
-    numbers = {name: prod(shape) for one in headers for name, shape in one.shapes.items()}
+    shapes = {name: shape for one in headers for name, shape in one.shapes.items()}
+    numbers = {name: prod(shape) for name, shape in shapes.items()}
     kept = {n for n in numbers if any(part in n for part in checkpoint.keeps_float32)}
     return ModuleSize(
         sum(one.parameters for one in headers),
         sum(numbers[name] for name in kept),
         max(numbers.values(), default=0),
+        count_taken(shapes, checkpoint.unquantized),
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runner.catalog.checkpoint import Checkpoint
@@ -31,6 +31,40 @@ class Making:
 
 
 @dataclass(frozen=True)
+class FoundLora:
+    """A LoRA's file, checked by its header.
+
+    Attributes:
+        key: the config key that names it, for messages.
+        path: the file.
+        weight: what its part is multiplied by.
+        ranks: of its layers, each once, in order.
+        layers: how many layers of the model it changes.
+        numbers: of all its tensors.
+        module: the name that stands before those of its tensors; "": none.
+        alpha: that of its layers where no tensor tells; None: the rank of each.
+        alphas: ends of layers' names -> their alpha, where it is another one.
+    """
+
+    key: str
+    path: Path
+    sha256: str
+    weight: float
+    ranks: tuple[int, ...]
+    layers: int
+    numbers: int
+    module: str = ""
+    alpha: float | None = None
+    alphas: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def rank(self) -> str:
+        """For display: "4", or "4 to 16"."""
+        least, most = self.ranks[0], self.ranks[-1]
+        return str(least) if least == most else f"{least} to {most}"
+
+
+@dataclass(frozen=True)
 class FoundCheckpoint:
     """A checkpoint, and the facts known of it before it is loaded.
 
@@ -47,6 +81,7 @@ class FoundCheckpoint:
             such a checkpoint must have.
         making: what is to be done with the files before they can be used.
         random: the size of random weights, which are made; None: weights of files.
+        loras: those that are added to its denoiser, in this order.
     """
 
     role: str
@@ -63,6 +98,7 @@ class FoundCheckpoint:
     listed: bool = True
     making: Making | None = None
     random: RandomSize | None = None
+    loras: tuple[FoundLora, ...] = ()
 
     @property
     def identity(self) -> str:
@@ -96,22 +132,31 @@ class FoundCheckpoint:
         """Number of parameters of the module that is called at each step; 0 if not known."""
         return self.checked.parameters[self.checkpoint.denoiser] if self.checked else 0
 
-    def footprint(self, precision: Precision, pixels: int) -> Footprint:
+    def footprint(
+        self, precision: Precision, pixels: int, quantized: Mapping[str, str] | None = None
+    ) -> Footprint:
         """What its pipeline takes of a device's memory.
 
         Args:
             pixels: of all images of one call.
+            quantized: module -> the method that quantises it; None: none is.
         """
         assert self.checked is not None
+        sizes = dict(self.checked.sizes)
+        if self.loras:
+            own, added = sizes[self.checkpoint.denoiser], sum(one.numbers for one in self.loras)
+            sizes[self.checkpoint.denoiser] = replace(own, numbers=own.numbers + added)
         return footprint(
-            self.checked.sizes,
+            sizes,
             precision.bytes,
             keeps=precision.value in self.checkpoint.keeps_float32_at,
             pixels=pixels,
             denoiser=self.checkpoint.denoiser,
             autoencoder=self.checkpoint.autoencoder,
             channels=self.checked.channels,
+            held=self.checkpoint.held,
             by_layer=self.checkpoint.of_diffusers,
+            quantized=quantized or {},
         )
 
 

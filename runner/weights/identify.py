@@ -26,6 +26,8 @@ def check_weights(
             raise _another(key, path, problem, checkpoint)
     if checkpoint.layout is Layout.transformers:
         _check_architecture(path, checkpoint, configs["."], key)
+    for module, config in configs.items():
+        _check_unquantized(path / config_name(module), config, key)
 
 
 def check_configs(path: Path, checkpoint: Checkpoint, key: str) -> None:
@@ -37,11 +39,24 @@ def check_configs(path: Path, checkpoint: Checkpoint, key: str) -> None:
     for trait in checkpoint.traits:
         file = path / config_name(trait.module)
         said = read_json(file, key).get(trait.meaning) if file.is_file() else trait.in_config
+        _check_unquantized(file, read_json(file, key) if file.is_file() else {}, key)
         if trait.axis is not None and said != trait.in_config:
             raise _another(key, path, f"{trait.meaning} of its {trait.module} is {said}, not "
                            f"{trait.in_config}", checkpoint)  # fmt: skip
     if checkpoint.layout is Layout.transformers and (path / "config.json").is_file():
         _check_architecture(path, checkpoint, read_json(path / "config.json", key), key)
+
+
+def _check_unquantized(file: Path, config: Mapping[str, Any], key: str) -> None:
+    """Weights that were quantised when they were written are of a library's own format, on a device
+    of its choice, which nothing here could read back."""
+    told = config.get("quantization_config")
+    if told is not None:
+        method = told.get("quant_method", "unknown") if isinstance(told, dict) else told
+        raise WeightsError(
+            key, file, f"says that its weights are quantised already, by {method}",
+            "weights as they were before; quantize.text and quantize.denoiser quantise them",
+        )  # fmt: skip
 
 
 def _problem(

@@ -16,6 +16,7 @@ from typing import Any
 
 from runner.catalog.checkpoint import Checkpoint, Layout
 from runner.catalog.memory import ModuleSize
+from runner.catalog.quantization import METHODS
 from runner.config.choices import RandomSize
 from runner.weights.components import INDEX_FILES
 from runner.weights.facts import embedding_size, last_channels, native_size, schedulers
@@ -105,12 +106,15 @@ def _identity(files: Mapping[str, Path], size: RandomSize) -> str:
 
 
 def _size(config: Path, size: RandomSize) -> ModuleSize:
-    numbers, kept, largest = _sizes()[size.name][str(config.parent.relative_to(RELEASE_DIR))]
-    return ModuleSize(numbers, kept, largest)
+    found = _sizes()[size.name][str(config.parent.relative_to(RELEASE_DIR))]
+    numbers, kept, largest, *quantized = found
+    return ModuleSize(numbers, kept, largest, dict(zip(METHODS, quantized, strict=False)))
 
 
 @cache
 def _sizes() -> dict[str, dict[str, list[int]]]:
-    """Size -> repository/module -> the numbers of a ModuleSize."""
+    """Size -> repository/module -> the numbers of a ModuleSize; at last, of a module that can be
+    quantised, those that each method does.
+    """
     found: dict[str, dict[str, list[int]]] = json.loads((RELEASE_DIR / "sizes.json").read_text())
     return found

@@ -6,6 +6,8 @@ tokenization_xlm_roberta.py), which the pipelines use.
 
 from __future__ import annotations
 
+import html
+import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.catalog.checkpoint import Tokens
+from runner.system.machine import is_installed
 from runner.system.untrusted import parse_json, read_regular
 
 if TYPE_CHECKING:
@@ -26,6 +29,8 @@ CLIP_WORDS = (
 ENDS = 2
 """Tokens at the ends of a text, at most."""
 SPACE = "\u2581"
+SPACES = re.compile(r"[^\S\x1c-\x1f]+")
+"""What Unicode calls so, as the package regex does; Python has four more."""
 
 
 @dataclass(frozen=True)
@@ -50,24 +55,37 @@ class TextReader:
     Attributes:
         most: tokens that are read, with those that mark the ends.
         ends: how many mark the ends.
+        cleans: whether texts are cleaned first.
     """
 
     tokenizer: Tokenizer
     most: int
     ends: int
+    cleans: bool = False
 
     def read(self, text: str) -> tuple[int, ...]:
         """The tokens of a text that are read, without those that mark its ends."""
+        text = cleaned(text) if self.cleans else text
         found = self.tokenizer.encode(text, add_special_tokens=False).ids
         return tuple(found[: self.most - self.ends])
 
     def cut(self, text: str) -> Cut | None:
         """What is cut off a text; None: nothing."""
+        text = cleaned(text) if self.cleans else text
         spans = self.tokenizer.encode(text, add_special_tokens=False).offsets
         kept = self.most - self.ends
         if len(spans) <= kept:
             return None
         return Cut(len(spans) + self.ends, self.most, text[spans[kept][0] :].strip())
+
+
+def cleaned(text: str) -> str:
+    """A text as diffusers hands it on for Kandinsky 5 (pipeline_kandinsky_t2i.py, prompt_clean)."""
+    if is_installed("ftfy"):
+        import ftfy
+
+        text = ftfy.fix_text(text)
+    return SPACES.sub(" ", html.unescape(html.unescape(text)).strip()).strip()
 
 
 def may_be_cut(text: str, most: int) -> bool:
@@ -107,7 +125,8 @@ def read_tokenizer(files: Mapping[str, Path], told: Tokens) -> TextReader | None
             tokenizer, ends = read(files, told.folder)
             tokenizer.no_truncation()
             tokenizer.no_padding()
-            return TextReader(tokenizer, most, ends if told.ends is None else told.ends)
+            marks = ends if told.ends is None else told.ends
+            return TextReader(tokenizer, most, marks, told.cleaned)
     return None
 
 

@@ -19,6 +19,8 @@ from runner.planning.profile import profile_of
 from runner.system.machine import accelerators, cpu_cores
 from runner.system.text import pluralize
 from runner.workers import hint, host, ray_private
+from runner.workers.connected import Worker
+from runner.workers.handed_on import HandedOn
 from runner.workers.messages import Stay
 from runner.workers.setup import WorkerSetup, open_pipelines, setup_of
 from runner.workers.takeover import Taken, Takeover
@@ -27,11 +29,14 @@ ENOUGH = 12
 """Nodes that run a model, for each worker: starting a worker takes as long as a few nodes."""
 
 
-def open_workers(plans: Sequence[Plan], cluster: Cluster | None = None) -> OpenWorkers:
+def open_workers(
+    plans: Sequence[Plan], cluster: Cluster | None = None, handed_on: HandedOn | None = None
+) -> OpenWorkers:
     """Workers for plans with the same execution profile.
 
     Args:
         cluster: where the workers are, if not on this machine.
+        handed_on: where workers go from one profile of the command to the next.
     """
 
     def opened(nodes: Sequence[Node], observer: Observer) -> Workers:
@@ -45,11 +50,16 @@ def open_workers(plans: Sequence[Plan], cluster: Cluster | None = None) -> OpenW
         takeover = Takeover(opening.profile, keep)
         taken = takeover.take(count if opening.profile.bench is None else 0)
         stay = takeover.stay(count - len(taken), len(taken))
-        told = f"{pluralize(count, 'worker')}{_staying(count, taken, stay, keep)} ({reason})"
-        observer.workers_begun(count, told)
+        between = handed_on if not taken and stay is None else None
+        going_on: list[Worker] = []
+        if handed_on is not None:  # those that this profile does not use end, whatever it uses
+            going_on = handed_on.take(count if between else 0, opening.profile.device)
+        how = _staying(count, taken, stay, keep) or _going_on(count, going_on)
+        observer.workers_begun(count, f"{pluralize(count, 'worker')}{how} ({reason})")
         if (
             count == 1
             and not taken
+            and not going_on
             and stay is None
             and not (needs_own_process(opening.profile.device) and pays_to_begin(nodes))
             and not _imports_elsewhere()
@@ -62,7 +72,7 @@ def open_workers(plans: Sequence[Plan], cluster: Cluster | None = None) -> OpenW
 
         pool = Pool(
             opening, specs_of(nodes), count, observer,
-            taken=taken, begin=takeover.start, stay=stay,
+            taken=taken, begin=takeover.start, stay=stay, handed_on=between, going_on=going_on,
         )  # fmt: skip
         host.stand_down()  # those beyond the number that has enough to do
         return pool
@@ -84,6 +94,14 @@ def _staying(count: int, taken: Sequence[Taken], stay: Stay | None, keep: float 
     if keep is not None and not taken:
         return ", none to stay: as many do as there is room for"
     return told
+
+
+def _going_on(count: int, going_on: Sequence[Worker]) -> str:
+    """How many have worked for earlier cells of the command, for `workers_begun`."""
+    if not going_on:
+        return ""
+    several = f"{len(going_on)} of them " if count > len(going_on) else ""
+    return f", {several}from earlier cells"
 
 
 def _elsewhere(

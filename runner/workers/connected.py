@@ -24,6 +24,7 @@ from runner.workers.messages import (
     FromWorker,
     Happened,
     Keep,
+    NextProfile,
     PipelineLoaded,
     Ready,
     Recall,
@@ -197,7 +198,7 @@ class ConnectedWorkers(ABC):
             self._give(self._again.popleft())
 
     @staticmethod
-    def _send(worker: Worker, message: Run | Keep | Recall | Start) -> None:
+    def _send(worker: Worker, message: Run | Keep | NextProfile | Recall | Start) -> None:
         with contextlib.suppress(OSError):  # it died: `wait` notices that
             worker.connection.send(message)
 

@@ -29,6 +29,7 @@ from runner.workers.messages import (
     FromWorker,
     Happened,
     Keep,
+    NextProfile,
     PipelineLoaded,
     Ready,
     Recall,
@@ -38,7 +39,7 @@ from runner.workers.messages import (
     Started,
     Stepped,
 )
-from runner.workers.setup import WorkerSetup, open_pipelines
+from runner.workers.setup import WorkerSetup, import_pipelines, open_pipelines
 
 SECONDS_BETWEEN_STEPS = 0.1
 """Shortest time in seconds between two messages about steps."""
@@ -47,7 +48,12 @@ RESULTS_WAITING = 2
 
 
 class NodeServer:
-    """Serves one connection after another, and keeps its pipelines between them."""
+    """Serves one connection after another, and keeps its pipelines between them.
+
+    Args:
+        opening: of the first profile, on the device of this worker.
+        opened: opens the pipelines of a profile.
+    """
 
     def __init__(
         self,
@@ -55,7 +61,10 @@ class NodeServer:
         opened: Callable[[WorkerSetup], PipelineSource] = open_pipelines,
     ) -> None:
         self._messenger = Messenger(_nobody)
-        self._runner = StageRunner(lambda: opened(opening), self._messenger, opening.profile.bench)
+        self._device = opening.profile.device
+        self._opened = opened
+        self._has_failed = False
+        self._runner = self._runner_of(opening)
 
     def serve(self, connection: Connection) -> None:
         """Run the nodes that come over a connection, until its other end is closed. A node that
@@ -68,6 +77,8 @@ class NodeServer:
             while (message := inbox.get()) is not None:
                 if isinstance(message, Keep):
                     self._runner.evict_except(message.specs)
+                elif isinstance(message, NextProfile):
+                    self._go_on(message)
                 else:
                     self._run(message, outbox)
         finally:
@@ -77,7 +88,21 @@ class NodeServer:
     def _run(self, message: Run, outbox: Outbox) -> None:
         node = message.node
         self._messenger.send = lambda what: outbox.tell(About(node.key, what))
-        outbox.put_result(node, run_node(self._runner, node, message.inputs))
+        ended = run_node(self._runner, node, message.inputs)
+        self._has_failed |= isinstance(ended, Failed)
+        outbox.put_result(node, ended)
+
+    def _go_on(self, message: NextProfile) -> None:
+        if self._has_failed or message.opening.profile.bench is not None:
+            self._runner.unload()  # in which state a failure has left the models is not known
+            self._has_failed = False
+        profile = replace(message.opening.profile, device=self._device)
+        import_pipelines(message.classes)
+        self._runner = self._runner_of(replace(message.opening, profile=profile))
+
+    def _runner_of(self, opening: WorkerSetup) -> StageRunner:
+        opened, bench = self._opened, opening.profile.bench
+        return StageRunner(lambda: opened(opening), self._messenger, bench)
 
 
 def run_node(runner: StageRunner, node: Node, inputs: Mapping[str, Made]) -> Ran | Failed:
@@ -109,10 +134,10 @@ class Inbox:
     def __init__(self, connection: Connection, outbox: Outbox) -> None:
         self._connection = connection
         self._outbox = outbox
-        self._messages: SimpleQueue[Run | Keep | None] = SimpleQueue()
+        self._messages: SimpleQueue[Run | Keep | NextProfile | None] = SimpleQueue()
         threading.Thread(target=self._receive, daemon=True).start()
 
-    def get(self) -> Run | Keep | None:
+    def get(self) -> Run | Keep | NextProfile | None:
         """The next message; None: the connection has ended."""
         return self._messages.get()
 

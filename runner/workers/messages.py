@@ -35,6 +35,7 @@ class Start:
         workers: how many to fork; at most the number of the process's pipes.
         place: a worker's number, by which accelerators are assigned in turn where none is named.
         stay: None: the workers end with the command.
+        goes_on: whether other profiles of the command may follow.
     """
 
     opening: WorkerSetup
@@ -42,6 +43,15 @@ class Start:
     workers: int = 1
     place: int = 0
     stay: Stay | None = None
+    goes_on: bool = False
+
+
+@dataclass(frozen=True)
+class NextProfile:
+    """To a worker: nodes of another execution profile follow. It stays on its device."""
+
+    opening: WorkerSetup
+    classes: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from runner.engine.observer import Observer
 from runner.graph.node import PipelineSpec
 from runner.workers.connected import ConnectedWorkers, Worker
+from runner.workers.handed_on import HandedOn
 from runner.workers.host import Host, take
-from runner.workers.messages import Start, Stay
+from runner.workers.messages import NextProfile, Start, Stay
 from runner.workers.residence import place_of
 from runner.workers.setup import WorkerSetup
 from runner.workers.takeover import leave_behind
@@ -31,6 +32,8 @@ class Pool(ConnectedWorkers):
         taken: those of them that were taken over.
         begin: has one of these begin.
         stay: how others stay after the command; None: they end with it.
+        handed_on: where workers are left for the command's next profile; None: there is none.
+        going_on: those that were left there by the one before.
     """
 
     def __init__(
@@ -43,10 +46,16 @@ class Pool(ConnectedWorkers):
         taken: Sequence[Taken] = (),
         begin: Callable[[Taken, Start], None] | None = None,
         stay: Stay | None = None,
+        handed_on: HandedOn | None = None,
+        going_on: Sequence[Worker] = (),
     ) -> None:
         super().__init__(opening, specs, observer)
-        self._start = replace(self._start, stay=stay)
+        self._start = replace(self._start, stay=stay, goes_on=handed_on is not None)
         self._hosts: list[Host] = []
+        self._handed_on = handed_on
+        self._workers += going_on
+        for worker in going_on:
+            self._send(worker, NextProfile(opening, self._start.classes))
         self._taken = list(taken)
         for one in self._taken:
             assert begin is not None
@@ -54,10 +63,14 @@ class Pool(ConnectedWorkers):
             self._workers.append(Worker(one.connection, one.resident.pid, place=place))
             with contextlib.suppress(OSError):  # it died: `wait` notices that
                 begin(one, self._start)
-        if count > len(self._taken):
-            self._add(count - len(self._taken))
+        if count > len(self._workers):
+            self._add(count - len(self._workers))
 
     def close(self) -> None:
+        if self._handed_on is not None:
+            device = self._start.opening.profile.device
+            self._handed_on.leave(self._idle, self._hosts, device)
+            return
         for host in self._hosts:
             host.close()
         for one in self._taken:

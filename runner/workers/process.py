@@ -23,10 +23,17 @@ from multiprocessing.connection import Client, Connection
 
 from runner.errors import RunnerError
 from runner.system import garbage
+from runner.system.freed_memory import keep_freed_memory
 from runner.system.terminal import keep_clean
 from runner.workers.loop import NodeServer
 from runner.workers.messages import Start
-from runner.workers.setup import WorkerSetup, import_libraries, import_pipelines
+from runner.workers.next_profile import ProfileOpener
+from runner.workers.setup import (
+    WorkerSetup,
+    import_libraries,
+    import_pipelines,
+    open_pipelines,
+)
 
 
 def main(arguments: list[str]) -> None:
@@ -34,6 +41,7 @@ def main(arguments: list[str]) -> None:
     for stopping in (signal.SIGINT, signal.SIGTERM):
         signal.signal(stopping, signal.SIG_IGN)  # the runner decides when the workers end
     keep_clean()
+    keep_freed_memory()
     lifeline, *pipes = map(int, arguments)
     connections = [Connection(pipe) for pipe in pipes]
     workers: list[int] = []
@@ -84,7 +92,8 @@ def main(arguments: list[str]) -> None:
 
 def _work(connection: Connection, start: Start) -> None:
     if start.stay is None:
-        NodeServer(start.opening).serve(connection)
+        opened = ProfileOpener() if start.goes_on else open_pipelines
+        NodeServer(start.opening, opened).serve(connection)
         return
     from runner.workers.resident import stay_on
 

@@ -23,12 +23,14 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from runner.system.freed_memory import give_back_freed_memory
 from runner.system.machine import available_memory
 from runner.workers.loop import NodeServer
 from runner.workers.messages import About, Failed, Start, Stay, TakeOver
 from runner.workers.residence import Residence, Resident, is_own, open_residence
 from runner.workers.setup import WorkerSetup, import_pipelines, open_kept
 from runner.workers.surroundings import UsersModules, enter, leave_streams
+from runner.workers.torch_state import TorchState
 
 if TYPE_CHECKING:
     from runner.pipelines.kept import KeptPipelines
@@ -116,6 +118,7 @@ class StayingWorker:
             self._pipelines.unload()
         self._users.look(began)
         gc.collect()
+        give_back_freed_memory()
         self._ends = time.monotonic() + self._stay.seconds
         self._describe(time.time() + self._stay.seconds)
 
@@ -191,34 +194,6 @@ class StayingWorker:
                 self._residence.remove(self._pid)
         finally:
             os._exit(0)  # at once: freeing torch takes more than a second
-
-
-class TorchState:
-    """torch's settings for the whole process, as they were: code of a command may change them."""
-
-    def __init__(self) -> None:
-        import torch
-
-        self._dtype = torch.get_default_dtype()
-        self._precision = torch.get_float32_matmul_precision()
-        self._deterministic = torch.are_deterministic_algorithms_enabled()
-        self._cudnn = {name: getattr(torch.backends.cudnn, name) for name in CUDNN}
-        self._random = torch.get_rng_state()
-
-    def restore(self) -> None:
-        """Set them again."""
-        import torch
-
-        torch.set_default_dtype(self._dtype)
-        torch.set_float32_matmul_precision(self._precision)
-        torch.use_deterministic_algorithms(self._deterministic)
-        for name, value in self._cudnn.items():
-            setattr(torch.backends.cudnn, name, value)
-        torch.set_rng_state(self._random)
-        torch.set_grad_enabled(True)
-
-
-CUDNN = ("allow_tf32", "benchmark", "deterministic")
 
 
 def is_short_of_memory() -> bool:

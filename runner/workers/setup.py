@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from runner.catalog.memory import Footprint, peak_bytes
+from runner.catalog.quantization import PACKAGES
 from runner.planning.memory import footprints_of
 from runner.planning.plan import Plan
 from runner.planning.profile import ExecutionProfile, profile_of
-from runner.system.imports import import_sparing_scipy, pause_collection
+from runner.system.imports import import_sparing_scipy, import_without, pause_collection
 from runner.weights.found import FoundCheckpoint
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class WorkerSetup:
 def setup_of(plans: Sequence[Plan]) -> WorkerSetup:
     """The setup for plans with the same execution profile."""
     checkpoints = {
-        (found.identity, found.checkpoint.pipeline): found
+        (found.identity, found.checkpoint.pipeline, found.loras): found
         for plan in plans
         for found in plan.weights.checkpoints.values()
     }
@@ -97,12 +98,19 @@ def import_libraries() -> None:
     def load() -> None:
         for module in ("read_back", "offload", "pipelines"):
             importlib.import_module(f"runner.pipelines.{module}")
+        from runner.pipelines.load import quiet_libraries
+
+        quiet_libraries()
 
     with pause_collection():
-        import_sparing_scipy(load)
-    from runner.pipelines.load import quiet_libraries
+        _import_lightly(load)
 
-    quiet_libraries()
+
+def _import_lightly(load: Callable[[], None]) -> None:
+    """Without what diffusers and transformers import because it is there, and only a cell that
+    quantises uses: it calls it itself, and is then the only one to pay.
+    """
+    import_without(PACKAGES, lambda: import_sparing_scipy(load))
 
 
 def import_pipelines(names: Iterable[str]) -> None:
@@ -119,4 +127,4 @@ def import_pipelines(names: Iterable[str]) -> None:
             getattr(diffusers, name, None)
 
     with pause_collection():
-        import_sparing_scipy(load)
+        _import_lightly(load)

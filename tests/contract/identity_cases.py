@@ -8,8 +8,10 @@ from typing import Any
 
 from helpers.cases import IMAGE, NEEDS
 from helpers.scheduler_cases import VALUES, beside, section, taker
+from helpers.small_loras import OF_PRIOR, OTHER, STYLE
 from runner.catalog.attention import ATTENTION
 from runner.catalog.offload import OFFLOAD
+from runner.catalog.quantization import METHODS
 from runner.catalog.schedulers import NAMED
 from runner.catalog.tasks import TASKS
 from runner.catalog.versions import VERSIONS
@@ -34,8 +36,8 @@ from runner.config.groups import (
     PrecisionConfig,
     TrackingConfig,
 )
-from runner.config.run_config import Bench, InterpolateItem
-from runner.config.sections import DecoderConfig, InputsConfig, PriorConfig
+from runner.config.run_config import Bench, InterpolateItem, Lora
+from runner.config.sections import DecoderConfig, InputsConfig, PriorConfig, QuantizeConfig
 
 HUB = "weights=hub"
 ITEMS = "interpolate.items=[{text: a, weight: 0.5}, {image: a.png, weight: 0.5}]"
@@ -100,7 +102,7 @@ DECIDES_PIXELS: dict[str, list[tuple[str, list[Any]]]] = {
         CompileConfig(CompileMode.reduce_overhead),
         CompileConfig(CompileMode.default, fullgraph=True),
         CompileConfig(channels_last=True),
-    ])],
+    ]), ("5", [CompileConfig(CompileMode.default, regional=True)])],
     "channels_last": [("mini", [True])],
     "precision": [
         ("mini", [
@@ -110,6 +112,15 @@ DECIDES_PIXELS: dict[str, list[tuple[str, list[Any]]]] = {
         ]),
         ("3", [PrecisionConfig(text=Precision.bf16), PrecisionConfig(decoder=Precision.bf16)]),
         ("controlnet", [PrecisionConfig(depth=Precision.bf16)]),
+    ],
+    "quantize": [
+        ("mini", [
+            *(QuantizeConfig(denoiser=method) for method in METHODS),
+            QuantizeConfig(text="fp8"),
+            QuantizeConfig(prior="fp8"),
+        ]),
+        ("3", [QuantizeConfig(text="nf4"), QuantizeConfig(denoiser="nf4")]),
+        ("5", [QuantizeConfig(text="int8"), QuantizeConfig(denoiser="int8")]),
     ],
     "prompts": [(base, [("a blue square",)]) for base in ("mini", "3", "interpolate 2.1")],
     "negative_prompt": [
@@ -149,6 +160,14 @@ DECIDES_PIXELS: dict[str, list[tuple[str, list[Any]]]] = {
         (replace(TEXT, text="b"), PICTURE),
         (TEXT, replace(PICTURE, image="b.png")),
         (replace(TEXT, weight=0.25), replace(PICTURE, weight=0.75)),
+    ])],
+    "lora": [("mini", [
+        (Lora(STYLE, 1.0, "decoder"),),
+        (Lora(STYLE, 0.5, "decoder"),),
+        (Lora(OTHER, 1.0, "decoder"),),
+        (Lora(STYLE, 1.0, "decoder"), Lora(OTHER, 1.0, "decoder")),
+        (Lora(OTHER, 1.0, "decoder"), Lora(STYLE, 1.0, "decoder")),
+        (Lora(OF_PRIOR, 1.0, "prior"),),
     ])],
     "depth": [("controlnet", [CheckpointConfig("a/b"), CheckpointConfig(revision="v2")])],
     "prior": [
@@ -196,10 +215,13 @@ NOT_HERE: list[tuple[str, str, Any]] = [
     ("mini", "channels_last", None),  # on CUDA alone
     *((base, "corrections", False) for base in ("mini", "hub", "2.1", "interpolate")),
     ("3", "seeding", Seeding.shared),
+    ("mini", "lora", (Lora(STYLE, 0.0, "decoder"),)),
     ("3", "prior", PriorConfig(num_inference_steps=7)),
     ("3", "precision", PrecisionConfig(prior=Precision.bf16, depth=Precision.bf16)),
     ("mini", "precision", PrecisionConfig(text=Precision.bf16, depth=Precision.bf16)),
     ("mini", "precision", PrecisionConfig(metrics=Precision.bf16)),
+    ("3", "quantize", QuantizeConfig(prior="fp8")),
+    ("5", "quantize", QuantizeConfig(prior="nf4")),
     ("mini", "prior", PriorConfig(strength=0.5, negative_strength=0.5)),
     ("mini", "strength", 0.9),
     ("mini", "resize", Resize.fit),

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from helpers.cases import CELLS, REFUSED
 from helpers.scheduler_cases import FOR_NOISE, VALUES, beside, written
+from helpers.small_loras import STYLE
 from runner.catalog.attention import ATTENTION
 from runner.catalog.offload import OFFLOAD, Needs
+from runner.catalog.quantization import KEYS, NONE
 from runner.catalog.schedulers import CHECKPOINT, OPTIONS
 from runner.catalog.tasks import TASKS, Task
 from runner.catalog.version import Version
@@ -42,12 +44,16 @@ WRONG_ITEMS = [
     "[{text: a, weight: 0.5}, {image: none.png, weight: 0.5}]", "[{txt: a, weight: 1}]", "7",
 ]  # fmt: skip
 
+WRONG_LORAS = [
+    "7", "[{weight: 1}]", "[{path: none.safetensors}]", "[{path: a.png}]",
+    f"[{{path: {STYLE}, weight: nan}}]", f"[{{path: {STYLE}, role: text}}]",
+]  # fmt: skip
 
 WRONGS = (
     "cell", "prompt", "seeds", "negative", "height", "width", "image", "mask", "hint", "missing",
     "beyond", "items", "resize", "decoder steps", "prior steps", "decoder guidance",
     "prior guidance", "strength", "prior strength", "negative strength", "scheduler", "option",
-    "attention", "slices", "offload",
+    "attention", "slices", "offload", "quantize",
 )  # fmt: skip
 """What may be wrong with a config: at most two of them, so that most get past the first check."""
 
@@ -83,6 +89,8 @@ def configs(draw: st.DrawFn) -> list[str]:
     version, task = drawer.one("cell", DRAWN, REFUSED)
     overrides = [f"model={version}", f"task={task}"]
     overrides += _inputs(drawer, TASKS[task])
+    if "attention" in drawer.wrongs:  # a second thing that is wrong; no file fits all versions
+        overrides.append(f"lora={WRONG_LORAS[len(overrides) % len(WRONG_LORAS)]}")
     overrides += _images(drawer)
     overrides += _sampling(drawer, VERSIONS[version])
     overrides += _scheduler(drawer)
@@ -190,6 +198,7 @@ def _machine(drawer: Drawer) -> list[str]:
         f"channels_last={drawer.any(['true', 'false', 'auto'])}",
         f"graphs={drawer.any(['auto', 'off'])}",
         f"precision={drawer.any(['fp32', 'bf16'])}",
+        f"quantize.{drawer.any(KEYS)}={drawer.one('quantize', [NONE, NONE, 'fp8'], ['fp4', 8])}",
         f"cache={drawer.any(['use', 'refresh', 'off'])}",
     ]
     sliced = attention in ATTENTION and ATTENTION[attention].sliced

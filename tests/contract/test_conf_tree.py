@@ -69,7 +69,7 @@ NEEDS = {
     **{f"task={task}": needed for task, needed in cases.NEEDS.items()},
     "model=kandinsky5": ("weights=hub",),
     "task=edit": (*K5, *cases.NEEDS["edit"]),
-    **{f"scheduler={name}": K5 for name in ("flow_euler", "flow_dpmpp_2m")},
+    **{f"scheduler={name}": K5 for name in ("flow_euler", "flow_dpmpp_2m", "flow_unipc")},
     **{f"attention={name}": (*K5, "precision=bf16") for name in ("flash", "sage")},
 }  # fmt: skip
 """What an option cannot do without."""

@@ -59,10 +59,11 @@ NEEDS = {
 PATHS_NEED = {
     "weights.path": ("weights.source=folder",),
     "interpolate.items[n].image": ("task=interpolate",),
+    "lora[n].path": (),
 }
 NO_PATHS = {
     "weights", "weights.source", "task.prompt", "scheduler.eta", "name",
-    "metrics.<name>.function", "metrics.<name>.arguments",
+    "metrics.<name>.function", "metrics.<name>.arguments", "lora",
 }  # fmt: skip
 """Keys that say path, folder or file, and are none. In metrics they are read as such where used."""
 
@@ -157,7 +158,9 @@ def test_a_path_may_begin_with_the_home(
     if key.name != "output_dir":  # a folder, which need not exist
         (tmp_path / "x.txt").write_text("a red circle")
     name, _, inside = key.name.partition("[n].")
-    value = [{"text": "a"}, {inside: "~/x.txt"}] if inside else "~/x.txt"
+    value = [{inside: "~/x.txt"}] if inside else "~/x.txt"
+    if key.name.startswith("interpolate"):
+        value = [{"text": "a"}, *value]
     config = copy.deepcopy(with_options(*PATHS_NEED.get(key.name, ())))
     OmegaConf.update(config, name, value)
     run = resolve(config)

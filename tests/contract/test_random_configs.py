@@ -7,13 +7,12 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
 from hypothesis import Phase, given, seed, settings
 from PIL import Image
 
 from contract.random_configs import configs
+from helpers.composing import compose_tree
 from helpers.fuzzing import SAME
-from runner.config.hydra import tree
 from runner.config.hydra.problems import config_problem
 from runner.config.resolve import resolve
 from runner.errors import RunnerError
@@ -49,9 +48,7 @@ def verdict(*overrides: str) -> tuple[int, str]:
     Remembered: both tests ask for the same ones, beside the same pictures.
     """
     try:
-        tree.register()
-        with initialize_config_dir(str(tree.config_dir()), version_base="1.3"):
-            composed = compose(tree.CONFIG_NAME, overrides=list(overrides))
+        composed = compose_tree(*overrides)
     except Exception as error:
         # As the verb does: whatever Hydra raises is an error of the config.
         return 2, config_problem(error)

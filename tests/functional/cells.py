@@ -6,13 +6,11 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_dir
 from PIL import Image
 
+from helpers.composing import compose_config
 from helpers.pixels import Pixels, pixels
 from runner.catalog import versions
-from runner.config.hydra import tree
-from runner.config.resolve import resolve
 from runner.engine.batch_sizes import BatchSizes
 from runner.engine.execute import execute
 from runner.engine.observer import Loaded, NodeResult, Observer
@@ -103,11 +101,7 @@ def small(weights: Path | str, output_dir: Path, version: str, *overrides: str) 
 
 def planned(weights: Path | str, output_dir: Path, version: str, *overrides: str) -> Plan:
     """The plan of a small cell."""
-    given = small(weights, output_dir, version, *overrides)
-    tree.register()
-    with initialize_config_dir(str(tree.config_dir()), version_base="1.3"):
-        config = compose(tree.CONFIG_NAME, overrides=given)
-    return make_plan(resolve(config, overrides=given))
+    return make_plan(compose_config(*small(weights, output_dir, version, *overrides)))
 
 
 def opened(plan: Plan, *, keep_all: bool = False) -> Watched:

@@ -16,12 +16,27 @@ from transformers import Qwen2Tokenizer
 from functional.asked import STEPS, Ask, Pixels, generator, pixels
 from runner.kandinsky5.processor import PicturesAndText
 
+KINDS = {"text2img": "T2I", "edit": "I2I"}
 T2I = "Kandinsky-5.0-T2I-Lite-sft-Diffusers"
 I2I = "Kandinsky-5.0-I2I-Lite-sft-Diffusers"
 FLOW: dict[str, Any] = {
     "prediction_type": "flow_prediction", "use_flow_sigmas": True, "flow_shift": 3.0,
 }  # fmt: skip
-"""What DPM-Solver++ needs with this checkpoint, whose shift is 3."""
+"""What multistep schedulers need with this checkpoint, whose shift is 3."""
+
+
+class CopyingUniPC(diffusers.UniPCMultistepScheduler):  # type: ignore[misc]
+    """It corrects a step by the sample before, which editing writes the next one over."""
+
+    def step(self, output: Any, timestep: Any, sample: Any, **named: Any) -> Any:
+        return super().step(output, timestep, torch.clone(sample), **named)
+
+
+MULTISTEP = {
+    "flow_dpmpp_2m": diffusers.DPMSolverMultistepScheduler,
+    "flow_unipc": diffusers.UniPCMultistepScheduler,
+    "copying_unipc": CopyingUniPC,
+}
 
 
 @cache
@@ -42,8 +57,8 @@ def pipeline(
     parts = loaded(weights, dtype)
     own = parts["scheduler"]
     made = type(own).from_config(own.config)
-    if scheduler == "flow_dpmpp_2m":
-        made = diffusers.DPMSolverMultistepScheduler(**FLOW)
+    if scheduler in MULTISTEP:
+        made = MULTISTEP[scheduler](**FLOW)
     if scheduler == "reference":
         set_timesteps = made.set_timesteps
         made.set_timesteps = lambda n, device: set_timesteps(
@@ -70,6 +85,12 @@ def called(ask: Ask, pipe: Any, **changed: Any) -> Any:
     return pipe(**{**given, **changed})
 
 
+def encoded(pipe: Any, *texts: Any, **given: Any) -> Any:
+    """What its `encode_prompt` returns."""
+    with torch.inference_mode():
+        return pipe.encode_prompt(*texts, **given)
+
+
 PUBLISHED_EDIT = (
     "<|im_start|>system\nYou are a promt engineer. Based on the provided source image (first "
     "image) and target image (second image), create an interesting text prompt that can be used "
@@ -89,14 +110,34 @@ def loaded_editor(weights: Path) -> dict[str, Any]:
     return {**found.components, "tokenizer": PicturesAndText.of_folder(folder / "tokenizer")}
 
 
-def editor(weights: Path, template: str | None = PUBLISHED_EDIT, before: int = 55) -> Any:
+def editor(
+    weights: Path,
+    template: str | None = PUBLISHED_EDIT,
+    before: int = 55,
+    scheduler: str = "checkpoint",
+) -> Any:
     """A new pipeline object. `template`: None for that of diffusers."""
     parts = loaded_editor(weights)
     own = parts["scheduler"]
+    other = MULTISTEP.get(scheduler)
     made = diffusers.Kandinsky5I2IPipeline(
-        **{**parts, "scheduler": type(own).from_config(own.config)}
+        **{**parts, "scheduler": other(**FLOW) if other else type(own).from_config(own.config)}
     )
     made.set_progress_bar_config(disable=True)
     made.prompt_template = template or made.prompt_template
     made.prompt_template_encode_start_idx = before
+    return made
+
+
+def published(weights: Path, task: str, variant: str) -> Any:
+    """A new pipeline object of any of the four repositories."""
+    folder = weights / f"Kandinsky-5.0-{KINDS[task]}-Lite-{variant}-Diffusers"
+    kind = getattr(diffusers, f"Kandinsky5{KINDS[task]}Pipeline")
+    made = kind.from_pretrained(
+        folder, tokenizer=PicturesAndText.of_folder(folder / "tokenizer"), dtype=torch.float32,
+        local_files_only=True, use_safetensors=True,
+    )  # fmt: skip
+    made.set_progress_bar_config(disable=True)
+    if task == "edit":
+        made.prompt_template, made.prompt_template_encode_start_idx = PUBLISHED_EDIT, 55
     return made

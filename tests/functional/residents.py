@@ -12,7 +12,7 @@ from typing import Any
 from PIL import Image
 
 from functional.made import STEPS
-from helpers.plans import plan_of_run
+from helpers.plans import plan
 from runner.engine.observer import Loaded, NodeResult, Observer
 from runner.graph.node import Node
 from runner.runs.execute import execute_plans
@@ -63,7 +63,7 @@ def run(
 ) -> Seen:
     """Draw anew, as a command would."""
     given = (f"weights={weights}", "tracking=none", "cache=off", f"output_dir={folder}", *STEPS)
-    made = plan_of_run(*given, f"workers.keep={keep}", *overrides)
+    made = plan(*given, f"workers.keep={keep}", *overrides)
     seen = Seen(on_decode=on_decode)
     outcome = execute_plans([made], [seen])
     assert outcome.succeeded, outcome.failed

@@ -10,13 +10,15 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "gpu.py"
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+SCRIPT = BENCHMARKS / "gpu.py"
+PROOF = BENCHMARKS / "gpu_proof.py"
 
 
-def run(*arguments: str) -> str:
+def run(*arguments: str, script: Path = SCRIPT) -> str:
     """What it prints; it must succeed."""
     done = subprocess.run(
-        [sys.executable, str(SCRIPT), *arguments], capture_output=True, text=True, check=False,
+        [sys.executable, str(script), *arguments], capture_output=True, text=True, check=False,
         env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -40,3 +42,15 @@ def test_its_rows_run_with_tiny_models(tmp_path: Path) -> None:
     assert batched["seconds"] > 0
     assert 0 < batched["inside"] <= 1
     assert batched["notes"] == ["pictures within 0 of 255 levels"]  # on a CPU, one in each call
+
+
+@pytest.mark.slow
+def test_the_proof_keeps_what_is_known_after_each_part(tmp_path: Path) -> None:
+    """Without a GPU its tests are skipped."""
+    said = run("--small", "--out", str(tmp_path), "--only", "capture", script=PROOF)
+    assert said.startswith("capture: good, ")
+    found = json.loads((tmp_path / "proof.json").read_text())
+    assert found["machine"].startswith("CPU, torch ")
+    assert found["parts"]["capture"]["counts"] == {"skipped": 3}
+    assert "| capture | good | " in (tmp_path / "proof.md").read_text()
+    assert "SKIPPED" in (tmp_path / "capture.log").read_text()

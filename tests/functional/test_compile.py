@@ -14,7 +14,7 @@ import mlflow
 import numpy as np
 import pytest
 import torch
-from diffusers import PriorTransformer, UNet2DConditionModel
+from diffusers import Kandinsky5Transformer3DModel, PriorTransformer, UNet2DConditionModel
 from PIL import Image
 
 from functional.cells import Drawn, drawn, opened, planned, small
@@ -61,10 +61,11 @@ def lean(random_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     unet = folder / "kandinsky-2-2-decoder" / "unet"
     config = {
         **UNet2DConditionModel.load_config(unet),
-        "block_out_channels": (16, 32),
+        "block_out_channels": (16,),
         "layers_per_block": 1,
-        "down_block_types": ("ResnetDownsampleBlock2D", "SimpleCrossAttnDownBlock2D"),
-        "up_block_types": ("SimpleCrossAttnUpBlock2D", "ResnetUpsampleBlock2D"),
+        "down_block_types": ("SimpleCrossAttnDownBlock2D",),
+        "mid_block_type": None,
+        "up_block_types": ("SimpleCrossAttnUpBlock2D",),
     }
     fill(UNet2DConditionModel.from_config(config), "lean", 0).save_pretrained(unet)
     prior = folder / "kandinsky-2-2-prior" / "prior"
@@ -196,3 +197,19 @@ def test_what_is_set_is_checked_on_the_module() -> None:
 
 def as_pixels(image: Image.Image) -> Pixels:
     return np.asarray(image, dtype=np.int16)
+
+
+def test_blocks_that_repeat_are_compiled_once(random_weights: Path, tmp_path: Path) -> None:
+    """The tiny transformer has two blocks for pictures and one for texts."""
+    given = (random_weights, tmp_path, "kandinsky5", "decoder.guidance_scale=1")
+    asked = ("cache=off", "compile=default", "compile.regional=true", "compile.fullgraph=true")
+    usual = drawn(plan := planned(*given), opened(plan))
+    before = graphs_compiled()
+    made = drawn(plan := planned(*given, *asked), opened(plan))
+    assert graphs_compiled() - before == 2, "one for each kind"
+    assert furthest(made.pixels, usual.pixels) <= TOLERANCE
+    found = made.read_back("compile")
+    assert found["transformer"] == {"compiled": True, "blocks": 3, "channels_last": None}
+    assert not found["vae"]["compiled"]
+    checkpoint = plan.weights.checkpoints["decoder"].checkpoint
+    assert list(checkpoint.repeated) == Kandinsky5Transformer3DModel._repeated_blocks

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hydra import compose, initialize_config_dir
 from PIL import Image
 
 from functional.asked import opened, pixels
@@ -18,10 +17,10 @@ from functional.direct import Direct
 from functional.guide import CALLS
 from functional.guide_tools import PRIOR_STEPS, SEED, SIDE, STEPS, Guide
 from functional.made import Made
+from helpers.composing import compose_config
 from runner.catalog.schedulers import SCHEDULERS
 from runner.cli import main
 from runner.config.hydra import tree
-from runner.config.resolve import resolve
 from runner.config.run_config import RunConfig
 
 GUIDE = sorted((tree.config_dir() / "experiment" / "guide").glob("*.yaml"))
@@ -41,9 +40,7 @@ OWN = {"2_1": "ddim", "2_2": "ddpm", "3": "ddpm"}
 
 def config(name: str) -> RunConfig:
     """An example as it is."""
-    tree.register()
-    with initialize_config_dir(str(tree.config_dir()), version_base="1.3"):
-        return resolve(compose(tree.CONFIG_NAME, overrides=[f"experiment=guide/{name}"]))
+    return compose_config(f"experiment=guide/{name}")
 
 
 def picture_for(name: str, folder: Path) -> Path | None:

@@ -112,7 +112,7 @@ def test_those_that_are_likely_to_be_needed_stand_by(
     found: list[int] = []
     monkeypatch.setattr(run, "guess_device", lambda: there)
     monkeypatch.setattr(run, "accelerators", lambda: 2)
-    monkeypatch.setattr(writers, "stand_by", lambda: None)
+    monkeypatch.setattr(writers, "stand_by", lambda *, yielding: None)
     monkeypatch.setattr(host, "stand_by", found.extend)
     monkeypatch.setattr(app, "run_with_hydra", lambda *_: 0)
     assert main(arguments) == 0

@@ -10,10 +10,11 @@ import diffusers
 import numpy as np
 import pytest
 import torch
+from accelerate import cpu_offload
 from diffusers.models.attention_dispatch import _AttentionBackendRegistry
 
 from functional import direct_kandinsky5 as direct5
-from functional.asked import NEGATIVE, Ask, Pixels
+from functional.asked import NEGATIVE, Ask, Pictures, Pixels
 from functional.cells import drawn as drawn_cell
 from functional.cells import opened, planned
 from functional.made import Made
@@ -23,6 +24,7 @@ from runner.cli import main
 from runner.errors import NonFiniteError
 
 Drawn = Callable[..., list[Pixels]]
+Sized = Callable[[Ask], Pictures]
 Refused = Callable[..., str]
 
 LONG = " ".join(["a red cat"] * 200)
@@ -41,8 +43,9 @@ def ask(**changes: Any) -> Ask:
         ({"guidance": 1.0, "height": 128, "width": 64}, (), "checkpoint"),
         ({}, ("scheduler=flow_euler", "scheduler.schedule=reference"), "reference"),
         ({"negative": NEGATIVE}, ("scheduler=flow_dpmpp_2m",), "flow_dpmpp_2m"),
+        ({"negative": NEGATIVE}, ("scheduler=flow_unipc",), "flow_unipc"),
     ],
-    ids=["negative", "unguided", "reference", "dpmpp"],
+    ids=["negative", "unguided", "reference", "dpmpp", "unipc"],
 )
 def test_a_cell_is_its_direct_call(
     changes: dict[str, Any],
@@ -185,6 +188,32 @@ def test_weights_for_editing_are_not_taken_for_those_from_text(
     (tmp_path / "wrong" / direct5.T2I).symlink_to(edits)
     said = refused(ask(), f"weights={tmp_path / 'wrong'}")
     assert "visual_cond of its transformer is not False" in said
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("task", ["text2img", "edit"])
+def test_weights_may_come_layer_by_layer(
+    task: str, precision: str, random_weights: Path, tmp_path: Path, pictures: Sized
+) -> None:
+    """accelerate's hooks of `offload=sequential`, here from memory to memory: no weight is there
+    but while its layer computes. (diffusers' method names the device "cpu:0", of which accelerate
+    makes tensors that are no parameters.)
+    """
+    shown = pictures(Ask("5", task, width=64))["image"]
+    given = ["task=edit", f"inputs.image={shown}"] if task == "edit" else []
+    plan = planned(random_weights, tmp_path, "kandinsky5", f"precision={precision}", *given)
+    usual = drawn_cell(plan, opened(plan)).pixels
+    plan = planned(
+        random_weights, tmp_path, "kandinsky5", f"precision={precision}", "cache=off", *given
+    )
+    pipelines = opened(plan, keep_all=True)
+    for node in plan.graph:
+        if node.pipeline is not None:
+            for part in pipelines.get(node.pipeline).components.values():
+                if isinstance(part, torch.nn.Module):
+                    cpu_offload(part, torch.device("cpu"))
+                    assert next(part.parameters()).is_meta
+    assert np.array_equal(drawn_cell(plan, pipelines).pixels, usual)
 
 
 @pytest.mark.parametrize("task", ["text2img", "edit"])

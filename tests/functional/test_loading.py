@@ -13,7 +13,6 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from helpers.loading import checked
-from helpers.plans import plan_of_run
 from runner.catalog.checkpoint import Checkpoint
 from runner.catalog.kandinsky2_1 import DECODER_2_1
 from runner.catalog.kandinsky2_2 import DECODER_2_2, PRIOR_2_2
@@ -42,6 +41,7 @@ def test_weights_in_the_type_that_is_asked_for_are_shared_by_all_processes(
     tmp_path: Path,
 ) -> None:
     """They are mapped, and not copied: the system holds their pages once for all workers."""
+    from helpers.plans import plan
     from runner.workers.setup import open_pipelines, setup_of
 
     family = tmp_path / "family"
@@ -49,7 +49,7 @@ def test_weights_in_the_type_that_is_asked_for_are_shared_by_all_processes(
     (file,) = (family / "kandinsky-2-2-decoder" / "unet").glob("*.safetensors")
     halves = load_file(file)  # what ships is float16
     save_file({name: tensor.float() for name, tensor in halves.items()}, file, {"format": "pt"})
-    found = plan_of_run(weights=family, output_dir=tmp_path / "outputs", tracking="none")
+    found = plan(weights=family, output_dir=tmp_path / "outputs", tracking="none")
     pipelines = open_pipelines(setup_of([found]))
     spec: Any = found.images[0].node.pipeline
     live = pipelines.get(spec)
@@ -59,10 +59,11 @@ def test_weights_in_the_type_that_is_asked_for_are_shared_by_all_processes(
 
 def test_what_is_asked_for_one_kind_of_device_is_not_run_on_another(tmp_path: Path) -> None:
     """A picture of a GPU must never be stored as one of a CPU, or the other way round."""
+    from helpers.plans import plan
     from runner.errors import StageError
     from runner.workers.setup import open_pipelines, setup_of
 
-    found = plan_of_run(output_dir=tmp_path, tracking="none", device="cpu")
+    found = plan(output_dir=tmp_path, tracking="none", device="cpu")
     spec: Any = found.images[0].node.pipeline
     pipelines = open_pipelines(setup_of([found]))
     with pytest.raises(StageError, match="is on cpu where cuda was asked for"):

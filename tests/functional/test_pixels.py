@@ -20,6 +20,7 @@ from diffusers import (
 from functional.cells import VERSIONS, drawn, opened, planned
 from functional.made import STEPS, Kandinsky, Made
 from helpers.pixels import furthest, pixels
+from tracking.processes import wait_until, writers_of
 
 PROMPT = "a red circle on a white background"
 OTHER = "a blue square on a black background"
@@ -199,6 +200,8 @@ def test_attention_and_precision_are_read_back(
     kandinsky: Kandinsky, tmp_path: Path, backend: str, precision: str, dtype: str
 ) -> None:
     kandinsky(f"attention={backend}", f"precision={precision}", "tracking=mlflow")
+    # On a busy machine the run may end before all is delivered.
+    wait_until(lambda: not writers_of(tmp_path / "outputs"))
     (file,) = (tmp_path / "outputs" / "mlartifacts").rglob("pipelines.json")
     prior, decoder = json.loads(file.read_text())
     unet, usual, movq = PROCESSORS[backend]

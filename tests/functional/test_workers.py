@@ -15,7 +15,6 @@ from PIL import Image
 
 from functional.made import STEPS
 from helpers.manifests import read_manifest
-from helpers.plans import plan_of_run
 from runner.cli import main
 from runner.config.choices import CacheMode
 from runner.engine.execute import execute
@@ -25,7 +24,7 @@ from runner.engine.workers import in_process
 from runner.errors import RunnerError, StageError
 from runner.graph.node import Node
 from runner.planning.plan import Plan
-from runner.workers import choose
+from runner.workers import choose, host, pool
 from runner.workers.choose import specs_of
 from runner.workers.pool import Pool
 from runner.workers.setup import open_pipelines, setup_of
@@ -74,6 +73,40 @@ def test_without_a_store_results_pass_between_the_processes(
     Image.linear_gradient("L").convert("RGB").save(picture)
     given = ("task=img2img", f"inputs.image={picture}", "strength=0.7")
     assert pixels(sweep(2, *given, "cache=off")) == pixels(sweep(1, *given))
+
+
+def test_the_profiles_of_a_sweep_share_their_workers(
+    weights: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Torch is imported once for all; what is measured is measured with nothing that is left."""
+    begun: list[int] = []
+
+    def take(places: int) -> host.Host:
+        begun.append(places)
+        return host.take(places)
+
+    monkeypatch.setattr(pool, "take", take)
+    given = (
+        f"weights={weights}", f"output_dir={tmp_path}", "tracking=none", "progress=lines", *STEPS,
+        "seeds=[1,2]", "cache=off",
+    )  # fmt: skip
+    axes = ("workers=2,1", "threads=1,2", "bench=false,true", "repeats=1", "skip_invalid=true")
+    assert main(["-m", *given, *axes]) == 0
+    said = capfd.readouterr().err
+    assert begun == [2]
+    assert said.count("2 workers, from earlier cells (as configured)") == 1
+    assert said.count("1 worker, from earlier cells (as configured)") == 4
+    # With other threads models stay loaded; what is measured loads its own.
+    assert said.count("loaded KandinskyV22PriorPipeline") == 6
+    folders = sorted((tmp_path / "latest").resolve().glob("*/manifest.json"))
+    cells = pixels([read_manifest(cell.parent) for cell in folders])
+    for threads, of in ((1, (0, 2, 3)), (2, (1, 4, 5))):
+        assert main([*given, "workers=1", f"threads={threads}"]) == 0
+        (alone,) = pixels([read_manifest(tmp_path / "latest")])
+        assert [cells[number] for number in of] == [alone] * 3
 
 
 def test_a_stage_that_fails_in_a_worker_says_where(
@@ -137,9 +170,10 @@ def run_in_pool(plan: Plan, folder: Path, watch: Watch, workers: int = 2) -> Wat
 @pytest.fixture
 def planned(weights: Path, tmp_path: Path) -> Callable[..., Plan]:
     """The plan of a picture for each seed."""
+    from helpers.plans import plan
 
     given = {"weights": weights, "output_dir": tmp_path / "outputs", "tracking": "none"}
-    return lambda *seeds: plan_of_run(*STEPS, seeds=list(seeds), **given)
+    return lambda *seeds: plan(*STEPS, seeds=list(seeds), **given)
 
 
 @pytest.fixture
@@ -216,9 +250,10 @@ def test_how_many_workers(
     images: int,
     expected: int,
 ) -> None:
+    from helpers.plans import plan
 
     monkeypatch.setattr(choose, "cpu_cores", lambda: 3)
-    made = plan_of_run(
+    made = plan(
         weights=weights, seeds=list(range(images)), workers=workers, tracking="none", device="cpu"
     )
     # A prior and a decoder for each image; 12 of them are enough for a worker.

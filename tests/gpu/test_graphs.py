@@ -50,6 +50,7 @@ CELLS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "2.1 inpaint": ("kandinsky2_1", ("task=inpaint", PICTURE, MASK)),
     "2.0 inpaint": ("kandinsky2_0", ("task=inpaint", PICTURE, MASK)),
+    "5 edit": ("kandinsky5", ("task=edit", PICTURE)),
     "3 img2img": ("kandinsky3", ("task=img2img", PICTURE, "strength=0.9")),
     "3 with a longer negative prompt": (
         "kandinsky3", (SEEDS, "negative_prompt='a red circle on blue and a square beside it'"),

@@ -15,7 +15,7 @@ from helpers.manifests import read_manifest
 from helpers.pixels import furthest, read_pixels
 from runner.cli import main
 from runner.recording.sweep_record import SweepRecord
-from runner.workers import choose
+from runner.workers import choose, host, pool
 
 pytestmark = pytest.mark.gpu
 
@@ -132,6 +132,23 @@ def test_offload_modes_of_one_sweep_draw_the_same(sweep: Sweep) -> None:
     )
     for cell in others:
         assert furthest_of(none, cell) <= 1
+
+
+def test_ways_of_one_sweep_share_their_workers(
+    sweep: Sweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Models leave the device where they would be loaded in another way."""
+    begun: list[int] = []
+
+    def take(places: int) -> host.Host:
+        begun.append(places)
+        return host.take(places)
+
+    monkeypatch.setattr(pool, "take", take)
+    given = ("workers=2", "seeds=[5,6]", "cache=off")
+    none, *others = sweep("offload=none,model", "graphs=off,auto", *given)
+    assert begun == [1, 1]  # a process for each, as CUDA does not go on in a forked one
+    assert all(furthest_of(none, cell) <= 1 for cell in others)
 
 
 def test_versions_of_one_sweep(sweep: Sweep) -> None:

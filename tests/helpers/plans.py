@@ -1,15 +1,15 @@
-"""The plan of one run, from Python."""
+"""The plan of one run, by Python's call."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from runner import plan
+import runner
 from runner.planning.plan import Plan
 
 
-def plan_of_run(*overrides: str, **keys: Any) -> Plan:
-    """As `runner.plan`, of arguments that say no sweep."""
-    found = plan(*overrides, **keys)
+def plan(*overrides: str, **keys: Any) -> Plan:
+    """What `runner.plan` gives of a run that is no sweep."""
+    found = runner.plan(*overrides, **keys)
     assert isinstance(found, Plan)
     return found

@@ -113,6 +113,7 @@ CHANGES: dict[str, list[tuple[Options, Options]]] = {
     "lcm": [*_each("original_inference_steps", 20, 50), *_CLIPPING, *_THRESHOLDING],
     "flow_euler": [*_each("schedule", "reference"), *_each("shift", 1.0, 5.0)],
     "flow_dpmpp_2m": [*_each("solver_order", 1, 3), *_each("flow_shift", 1.0, 5.0)],
+    "flow_unipc": [*_each("solver_order", 1, 3), *_each("flow_shift", 1.0, 5.0)],
 }  # fmt: skip
 """By scheduler (before, after): options that differ in the last one of `after`. With few steps."""
 

@@ -69,8 +69,14 @@ def _folder(path: Path, kind: str, seed: int, *, edits: bool = False) -> Path:
         "scheduler": FlowMatchEulerDiscreteScheduler(shift=3.0),
     }
     for name, part in parts.items():
-        part.save_pretrained(path / name)
+        # Qwen is published in several files.
+        sharded = {"max_shard_size": "32KB"} if name == "text_encoder" else {}
+        part.save_pretrained(path / name, **sharded)
     Qwen2VLImageProcessorPil().save_pretrained(path / "tokenizer")
+    # What a processor of Qwen2.5-VL leaves beside its tokenizer, and no picture needs.
+    (path / "tokenizer" / "chat_template.jinja").write_text("{{ messages[0].content }}")
+    videos = {"video_processor_type": "Qwen2VLVideoProcessor", "patch_size": 14}
+    write_json(path / "tokenizer" / "video_preprocessor_config.json", videos)
     settings = path / "tokenizer" / "preprocessor_config.json"
     content = json.loads(settings.read_text()) | {"image_processor_type": "Qwen2VLImageProcessor"}
     write_json(settings, content)

@@ -113,8 +113,7 @@ def wait_until(condition: Callable[[], object], seconds: float = 120.0) -> None:
 
 def writers_of(output_dir: Path) -> list[int]:
     """Process ids of the living writers of an output folder: those whose log lies there."""
-    writers = [pid for pid, command in commands().items() if b"runner.tracking.writer" in command]
-    return [pid for pid in writers if _log_of(pid).is_relative_to(output_dir / ".spool")]
+    return [pid for pid in commands() if _log_of(pid).is_relative_to(output_dir / ".spool")]
 
 
 def _log_of(pid: int) -> Path:

@@ -30,6 +30,8 @@ from tracking.processes import (
 pytestmark = pytest.mark.slow
 
 SWEEP = ("-m", "scheduler=ddim,ddpm", "decoder.guidance_scale=1,2,4", "seeds=[0,1]")
+ALONE = (*SWEEP, "workers=1")
+"""In the command's own process: workers would import the libraries first."""
 CELLS, IMAGES = 6, 12
 KILLS = int(os.environ.get("KILLS", "2"))
 """How often each is killed: more than here for a closer look."""
@@ -75,7 +77,7 @@ def check_complete(place: Workplace, expected: dict[Any, str]) -> None:
 @pytest.fixture(scope="module")
 def whole(shared: Workplace) -> Workplace:
     """The sweep run once, undisturbed."""
-    status, output = shared.run(*SWEEP)
+    status, output = shared.run(*ALONE)
     assert status == 0, output
     assert "8 of 24 are distinct" not in output
     return shared
@@ -125,7 +127,7 @@ def test_each_cell_says_what_was_read_back(whole: Workplace) -> None:
 
 def test_the_same_command_again_does_nothing(whole: Workplace, expected: dict[Any, str]) -> None:
     before = {path: path.stat().st_mtime_ns for path in pictures(whole)}
-    status, output = whole.run(*SWEEP)
+    status, output = whole.run(*ALONE)
     assert status == 0
     assert f"{CELLS} cells done earlier" in output
     assert {path: path.stat().st_mtime_ns for path in pictures(whole)} == before
@@ -137,7 +139,7 @@ def test_a_picture_that_was_changed_is_made_again(
 ) -> None:
     first, second = sorted(pictures(whole))[:2]
     first.write_bytes(second.read_bytes())
-    status, output = whole.run(*SWEEP)
+    status, output = whole.run(*ALONE)
     assert status == 0
     assert f"{CELLS - 1} of them done earlier" in output
     check_complete(whole, expected)
@@ -163,7 +165,7 @@ def test_a_stopped_sweep_says_how_to_go_on(
     made = {path: path.stat().st_mtime_ns for path in pictures(place)}
     assert 1 <= len(made) < IMAGES
     done = sum(m["status"] == "FINISHED" for m in manifests(place))
-    returned, output = place.run(*SWEEP)
+    returned, output = place.run(*ALONE)
     assert returned == 0, output
     earlier = f" ({done} more done earlier)" if done else ""
     assert f"{CELLS - done} of {CELLS - done} cell{'s' * (CELLS - done > 1)}{earlier} in" in output
@@ -176,7 +178,7 @@ def look_runs_up(place: Workplace) -> None:
     """
     wait_until(lambda: not writers_of(place.outputs))
     if any(manifest["mlflow_run_id"] is None for manifest in manifests(place)):
-        status, output = place.run(*SWEEP)
+        status, output = place.run(*ALONE)
         assert status == 0, output
 
 
@@ -200,7 +202,7 @@ def test_killed_again_and_again_it_loses_nothing(
         process.kill()
         ended(process)
     stored = {path: path.read_text() for path in place.outputs.rglob("entry.json")}
-    status, output = place.run(*SWEEP)
+    status, output = place.run(*ALONE)
     assert status == 0, output
     # No stage is done twice that was published.
     again = {path: path.read_text() for path in place.outputs.rglob("entry.json")}
@@ -231,7 +233,7 @@ def test_workers_that_are_killed_again_and_again_lose_nothing(
             assert "its worker process died 3 times" in output or "before they can begin" in output
     assert killed
     if status:
-        status, output = place.run(*SWEEP)
+        status, output = place.run(*ALONE)
     assert status == 0, output
     check_complete(place, expected)
 
@@ -248,9 +250,9 @@ def test_no_worker_outlives_its_runner(place: Workplace) -> None:
 
 
 def test_two_processes_do_not_run_one_sweep(place: Workplace) -> None:
-    process = place.start_run(*SWEEP)
+    process = place.start_run(*ALONE)
     wait_until(lambda: list(place.outputs.glob("*/*/sweep.json")) or process.poll() is not None)
-    status, output = place.run(*SWEEP)
+    status, output = place.run(*ALONE)
     assert status == 1
     assert "being run by another process" in output
     status, output = ended(process)
@@ -262,7 +264,7 @@ def test_a_sweep_that_was_killed_when_all_was_made_is_finished_by_the_next(
     place: Workplace, expected: dict[Any, str]
 ) -> None:
     """Before it could say so: its own run is marked KILLED, and then made good."""
-    process = place.start_run(*SWEEP)
+    process = place.start_run(*ALONE)
     wait_until(
         lambda: (
             [m["status"] for m in manifests(place)] == ["FINISHED"] * CELLS
@@ -271,7 +273,7 @@ def test_a_sweep_that_was_killed_when_all_was_made_is_finished_by_the_next(
     )
     process.kill()
     ended(process)
-    status, output = place.run(*SWEEP)
+    status, output = place.run(*ALONE)
     assert status == 0, output
     assert f"{CELLS} cells done earlier" in output
     look_runs_up(place)

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
 from PIL import Image
 
+from helpers.composing import compose_config
+from helpers.small_loras import write_loras
 from runner.cli import main
-from runner.config.hydra import tree
-from runner.config.resolve import resolve
 from runner.config.run_config import RunConfig
 from runner.weights.find import MINI_DIR
 
@@ -62,13 +61,7 @@ def composed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Compose:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
 
-    def make(*overrides: str) -> RunConfig:
-        tree.register()
-        with initialize_config_dir(str(tree.config_dir()), version_base="1.3"):
-            config = compose(tree.CONFIG_NAME, overrides=list(overrides))
-        return resolve(config, overrides=overrides)
-
-    return make
+    return compose_config
 
 
 @pytest.fixture
@@ -84,7 +77,8 @@ def pictures() -> Callable[[Path], None]:
 
 
 def write_pictures(folder: Path) -> None:
-    """a.png and its copy, b.png, mask.png (one half white), white.png."""
+    """a.png and its copy, b.png, mask.png (one half white), white.png; and LoRAs."""
+    write_loras(folder)
     Image.new("RGB", (128, 128), "red").save(folder / "a.png")
     shutil.copy(folder / "a.png", folder / "copy of a.png")
     Image.new("RGB", (128, 128), "blue").save(folder / "b.png")

@@ -70,7 +70,9 @@ PIPELINE_CHANGES: dict[str, Any] = {
     "loras": (LoraSpec("file", 0.5),),
 }
 
-COMPILE_CHANGES: dict[str, Any] = {"mode": None, "fullgraph": True, "channels_last": True}
+COMPILE_CHANGES: dict[str, Any] = {
+    "mode": None, "fullgraph": True, "channels_last": True, "regional": True,
+}  # fmt: skip
 
 SCHEDULER_CHANGES: dict[str, Any] = {"name": "ddpm", "options": (("eta", 1.0),)}
 

@@ -122,6 +122,17 @@ def test_a_full_graph_has_no_hooks(plan: Planner, offload: str) -> None:
     assert plan(*full, "offload=none")
 
 
+@pytest.mark.usefixtures("_cuda")
+def test_blocks_are_compiled_where_they_repeat(plan: Planner) -> None:
+    regional = ("compile=default", "compile.regional=true")
+    message = refused(plan, *regional)
+    assert message.startswith(
+        "compile.regional=True: the blocks of Kandinsky 2.2 are too different"
+    )
+    assert message.endswith("allowed: compile.regional=false, or Kandinsky 5")
+    assert plan(*regional, "model=kandinsky5", "weights=random")
+
+
 GRAPHS_REFUSED = [
     ((), "cpu", "needs CUDA, and this run is on cpu", "auto or off"),
     (

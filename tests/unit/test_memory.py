@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from runner.planning.planner import make_plan
 from unit.conftest import Command, Compose
 
 MB = 10**6
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 # Published files in float32, halved; those of the image encoder are in float16.
 PRIOR, TEXT, IMAGE = 4105 // 2, 2779 // 2, 3690
@@ -37,6 +39,28 @@ def test_a_text_encoder_leaves_before_the_unet_comes(composed: Compose) -> None:
     # Its shards: float16, but for the layers that overflow.
     assert needed["none"] == needed["model"] == pytest.approx(21.7e9, rel=0.01)
     assert needed["sequential"] == pytest.approx(1024 * 1024 * 5 * 512 * 2, rel=0.01)
+
+
+def test_kandinsky_5_holds_less_than_a_unet_and_a_movq(composed: Compose) -> None:
+    given = ("model=kandinsky5", "weights=random", "precision=bf16")
+    needed = reckoned(make_plan(composed(*given)))
+    qwen, clip, layer = 8_292_166_656 * 2, 123_060_480 * 2, 2_359_296 * 2
+    decoding = 1024 * 1024 * 3 * 256 * 2
+    assert (needed["none"], needed["model"]) == (qwen + clip, qwen)
+    assert needed["group"] == decoding + layer
+    wide = reckoned(make_plan(composed(*given, "width=1408", "height=640")))
+    assert wide["group"] == 1408 * 640 * 3 * 256 * 2 + layer
+
+
+def test_what_is_reckoned_is_what_the_models_hold() -> None:
+    """On torch's meta device: `benchmarks/activations.py`."""
+    sys.path.insert(0, str(BENCHMARKS))
+    try:
+        from activations import compared
+    finally:
+        sys.path.remove(str(BENCHMARKS))
+    for name, (held, known) in compared("kandinsky5").items():
+        assert held == pytest.approx(known, rel=0.02), name
 
 
 def test_it_is_known_before_weights_are_fetched(

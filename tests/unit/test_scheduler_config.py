@@ -130,6 +130,7 @@ CHANGED = {
     ("DPM++", "ddim"): "clip_sample=false",
     ("5", "flow_euler"): "",
     ("5", "flow_dpmpp_2m"): "prediction_type=flow_prediction; use_flow_sigmas=true",
+    ("5", "flow_unipc"): "prediction_type=flow_prediction; use_flow_sigmas=true",
 }  # fmt: skip
 
 

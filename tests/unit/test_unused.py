@@ -45,6 +45,7 @@ def told(composed: Compose, *overrides: str) -> list[str]:
         ([*IMG2IMG, "prior.strength=0.5"], "prior.strength=0.5", "task=controlnet_img2img"),
         ([*FROM_BOTH, "prior.negative_strength=0.5"], "prior.negative_strength=0.5",
          "with a negative_prompt"),
+        ([V3, "quantize.prior=fp8"], "quantize.prior=fp8", "model=kandinsky2_1"),
         (["depth.repo=a/b"], "depth.repo=a/b", "without inputs.hint"),
         (["warmup=3"], "warmup=3", "bench=true"),
         (["negative_prompt_for=prior"], "negative_prompt_for=prior", "a negative_prompt, with"),

@@ -134,5 +134,8 @@ def _leaf_of(config: Mapping[str, Any], key: str) -> Any:
     *sections, name = key.lstrip("+").split(".")
     at: Any = config
     for section in sections:
-        at = at.get(section) if isinstance(at, Mapping) else None
+        if isinstance(at, list):  # lora.0.weight
+            at = at[int(section)] if section.isdecimal() and int(section) < len(at) else None
+        else:
+            at = at.get(section) if isinstance(at, Mapping) else None
     return at.get(name) if isinstance(at, Mapping) else MISSING

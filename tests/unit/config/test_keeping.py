@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from runner import plan
+from helpers.plans import plan
 from runner.config.keeping import format_seconds, seconds_of
 from runner.errors import ConfigError
 from runner.planning.plan import Plan

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from helpers.plans import plan_of_run
+from helpers.plans import plan
 from runner.engine.observer import NodeResult, Ran
 from runner.engine.results import Made
 from runner.errors import StageError
@@ -27,7 +27,7 @@ class Sweep:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        plans = [plan_of_run(decoder={"guidance_scale": 2 + n}, seeds=[0]) for n in range(CELLS)]
+        plans = [plan(decoder={"guidance_scale": 2 + n}, seeds=[0]) for n in range(CELLS)]
         self.prior, *others = (image.node.lineage()["prior"] for p in plans for image in p.images)
         assert {node.key for node in others} == {self.prior.key}
         self.decodes = [p.images[0].node for p in plans]

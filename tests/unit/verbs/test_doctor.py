@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from contextlib import closing
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 import torch
@@ -15,6 +18,7 @@ from runner.planning import checks
 from runner.planning.planner import make_plan
 from runner.system import machine
 from runner.verbs import doctor
+from runner.workers.residence import Resident, open_residence
 from unit.conftest import Command, Compose
 
 
@@ -32,6 +36,24 @@ def test_a_missing_package_is_an_error(command: Command, monkeypatch: pytest.Mon
     said = command("doctor")
     assert said.status == 1
     assert "missing: no-such-package" in said.out
+
+
+def test_it_lists_workers_that_stay(
+    command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("KANDINSKY_CACHE", str(tmp_path))
+    assert "\nworkers that stay  none\n" in command("doctor").out
+    residence = open_residence(create=True)
+    assert residence is not None
+    with closing(residence):
+        listener, alive, busy = residence.register(os.getpid())
+        residence.describe(
+            Resident(os.getpid(), "cpu", 1, "code", "setting", 0.0, None, 3 << 20, (), 1)
+        )
+        assert f"\nworkers that stay  1: {os.getpid()} (cpu, " in command("doctor").out
+        listener.close()
+        alive.close()
+        busy.close()
 
 
 def answers(out: str) -> Iterator[tuple[str, bool]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from runner.catalog.checkpoint import Checkpoint
+from runner.catalog.quantization import count_taken
 from runner.catalog.versions import CATALOG
 from runner.config.choices import RandomSize
 from runner.planning.planner import make_plan
@@ -46,6 +47,10 @@ def test_each_module_has_the_numbers_that_are_written_down(
         assert sum(numbers.values()) == written.numbers, config_name(name)
         assert sum(numbers[name] for name in kept) == written.kept, config_name(name)
         assert max(numbers.values()) == written.largest, config_name(name)
+        shapes = {name: tuple(p.shape) for name, p in module.named_parameters()}
+        quantizable = any(name in modules for modules in checkpoint.quantizes.values())
+        taken = count_taken(shapes, checkpoint.unquantized) if quantizable else {}
+        assert written.quantized == taken, config_name(name)
 
 
 @pytest.mark.parametrize(("folder", "module"), PUBLISHED, ids="/".join)
@@ -99,3 +104,13 @@ def test_there_is_nothing_to_fetch(command: Command) -> None:
     found = command("download", "weights=random")
     assert found.status == 0
     assert "kandinsky-2-2-decoder: random weights, nothing to fetch" in found.out
+
+
+def test_variants_have_weights_of_their_own(composed: Compose) -> None:
+    """What draws differs, as published; texts are encoded once for both."""
+    given = ("model=kandinsky5", "weights=random")
+    plans = [make_plan(composed(*given, f"model.variant={name}")) for name in ("sft", "pretrain")]
+    for role, many in (("text", 1), ("decoder", 2)):
+        assert len({plan.weights.checkpoints[role].identity for plan in plans}) == many
+    texts, drawn = ({plan.graph.in_order()[at].key for plan in plans} for at in (0, 1))
+    assert (len(texts), len(drawn)) == (1, 2)

@@ -1,0 +1,205 @@
+"""Quantised modules: pictures are those of the libraries' own calls, and facts are read back."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import numpy as np
+import pytest
+import torch
+from diffusers.hooks import apply_layerwise_casting
+from torch import nn
+
+from functional import direct_kandinsky5 as direct5
+from functional.asked import Ask, Pixels
+from functional.cells import Drawn, drawn, opened, planned
+from functional.direct import Direct
+from runner.catalog.quantization import METHODS
+from runner.catalog.versions import VERSIONS
+from runner.errors import StageError
+from runner.pipelines.quantization import check, quantize_modules, read_back
+
+ALL = ("quantize.text={0}", "quantize.prior={0}", "quantize.denoiser={0}")
+PARTS: dict[str, dict[str, tuple[str, ...]]] = {
+    "2_2": {"kandinsky-2-2-prior": ("text_encoder", "prior"), "kandinsky-2-2-decoder": ("unet",)},
+    "3": {"kandinsky-3": ("text_encoder", "unet")},
+    "5": {direct5.T2I: ("text_encoder", "text_encoder_2", "transformer")},
+}
+LEFT = ("wo", "image_embeds", "time_embeddings", "modulation", "lm_head")
+"""Layers that stay as they are: diffusers and transformers keep the first in float32 (T5), cast to
+the type of the second (2.2), and keep the next two in float32 (5); the last may be tied."""
+
+
+def needs(method: str) -> None:
+    for package in METHODS[method].packages:
+        pytest.importorskip(package)
+
+
+def quantized_directly(module: Any, method: str) -> None:
+    """By the call that the library documents, of all linear layers but `LEFT`."""
+    left = re.compile("|".join(rf"(^|\.)\w*{name}(\.|$)" for name in LEFT))
+    float8 = {"storage_dtype": torch.float8_e4m3fn, "compute_dtype": torch.float32}
+    if method == "fp8" and isinstance(module, diffusers.ModelMixin):
+        usual = diffusers.hooks.layerwise_casting.DEFAULT_SKIP_MODULES_PATTERN
+        module.enable_layerwise_casting(**float8, skip_modules_pattern=(*usual, "image_embeds"))
+    elif method == "fp8":
+        skipped = {"skip_modules_pattern": ("norm", "patch_embed", r"\.wo$", "lm_head")}
+        classes = {"skip_modules_classes": (nn.Embedding,)}
+        apply_layerwise_casting(module, **float8, **skipped, **classes)
+    elif method == "int8":
+        from torchao.quantization import Int8WeightOnlyConfig, quantize_
+
+        def is_linear(layer: Any, name: str) -> bool:
+            return isinstance(layer, nn.Linear) and not left.search(name)
+
+        quantize_(module, Int8WeightOnlyConfig(), filter_fn=is_linear)
+    else:
+        _to_4_bits(module, left)
+
+
+def _to_4_bits(module: Any, left: re.Pattern[str]) -> None:
+    from bitsandbytes.nn import Linear4bit
+
+    layers = [(n, m) for n, m in module.named_modules() if isinstance(m, nn.Linear)]
+    for name, linear in layers:
+        if not left.search(name):
+            made = Linear4bit(
+                linear.in_features, linear.out_features, bias=linear.bias is not None,
+                compute_dtype=torch.float32, compress_statistics=False, quant_type="nf4",
+            )  # fmt: skip
+            made.load_state_dict(linear.state_dict())
+            made.support_avx512bf16_for_cpu = False  # it would compute in bf16
+            parent, _, own = name.rpartition(".")
+            setattr(module.get_submodule(parent), own, made.to("cpu").eval())
+
+
+@torch.inference_mode()  # as the runner: where each weight is made anew, sums differ without
+def drawn_directly(ask: Ask, weights: Path, method: str) -> Pixels:
+    if ask.version == "5":
+        parts = direct5.loaded.__wrapped__(weights)  # not those of other tests
+        for name in PARTS["5"][direct5.T2I]:
+            quantized_directly(parts[name], method)
+        pipe = diffusers.Kandinsky5T2IPipeline(**parts)
+        pipe.set_progress_bar_config(disable=True)
+        return direct5.draw(ask, pipe)
+    direct = Direct(weights)
+    for folder, names in PARTS[ask.version].items():
+        for name in names:
+            quantized_directly(direct._modules(folder).components[name], method)
+    return direct.draw(ask, {})
+
+
+def made(ask: Ask, weights: Path | str, folder: Path, *overrides: str) -> Drawn:
+    given = (*ask.overrides({"image": Path()}), "cache=off", *overrides)
+    plan = planned(weights, folder, f"kandinsky{ask.version}", *given)
+    return drawn(plan, opened(plan))
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("version", PARTS)
+def test_a_picture_is_that_of_the_libraries_own_calls(
+    version: str, method: str, random_weights: Path, tmp_path: Path
+) -> None:
+    needs(method)
+    ask = Ask(version, "text2img", width=64)
+    found = made(ask, random_weights, tmp_path, *(key.format(method) for key in ALL))
+    read = found.read_back("quantized")
+    assert set(read) == {name for names in PARTS[version].values() for name in names}
+    assert {tuple(facts["layers"]) for facts in read.values()} == {(method,)}
+    assert set(found.read_back("dtype").values()) == {"float32"}
+    assert np.array_equal(found.pixels, drawn_directly(ask, random_weights, method))
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("version", VERSIONS)
+def test_it_takes_the_memory_that_is_reckoned(version: str, method: str, tmp_path: Path) -> None:
+    needs(method)
+    keys = [key.format(method) for key in ALL]
+    plan = planned("random", tmp_path, version, "weights.size=tiny", "cache=off",
+                   "precision=bf16", "compile.channels_last=true", *keys)  # fmt: skip
+    found = drawn(plan, opened(plan))
+    assert found.pixels.std() > 30
+    assert set(found.read_back("dtype").values()) == {"bfloat16"}
+    for loaded in found.loaded:
+        one = next(
+            one for one in plan.weights.checkpoints.values()
+            if (one.identity, one.checkpoint.without) == (loaded.spec.weights, loaded.spec.without)
+        )  # fmt: skip
+        precision, quantized = plan.run.precision.decoder, dict(loaded.spec.quantized)
+        reckoned, before = (one.footprint(precision, 0, q).weights for q in (quantized, {}))
+        assert set(loaded.readback["quantized"]) == set(quantized)
+        for name, facts in loaded.readback["quantized"].items():
+            spared = before[name] - reckoned[name]
+            assert facts["bytes_before"] - facts["bytes"] == pytest.approx(spared, rel=0.1), name
+            assert facts["weights"] == {
+                f"{METHODS[method].weight} {METHODS[method].dtype}": facts["layers"][method]
+            }
+
+
+def test_a_quantised_module_is_one_of_its_own(tmp_path: Path) -> None:
+    """Cells of one sweep, whose pipelines are live at once."""
+    plain, cast = (
+        planned("random", tmp_path, "kandinsky2_2", "weights.size=tiny", "cache=off", *given)
+        for given in ((), ("quantize.denoiser=fp8",))
+    )
+    pipelines = opened(plain, keep_all=True)
+    first, other, again = (drawn(plan, pipelines).pixels for plan in (plain, cast, plain))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_what_is_not_as_asked_is_told(tmp_path: Path) -> None:
+    class Holder:
+        unet = nn.Sequential(nn.Linear(64, 64), nn.Linear(64, 64))
+
+    left: Sequence[str] = ()
+    asked = (("unet", "fp8"),)
+    quantize_modules(Holder, asked, left, torch.float32, "cpu")
+    modules = {"unet": Holder.unet}
+    check(asked, read_back(modules, left))
+    for wrong in ((), (("unet", "nf4"),)):
+        with pytest.raises(StageError, match="unet has 2 layers fp8 where"):
+            check(wrong, read_back(modules, left))
+    Holder.unet[1] = nn.Linear(64, 64)
+    with pytest.raises(StageError, match="fp8 left 1 layers of unet as it was"):
+        check(asked, read_back(modules, left))
+    with pytest.raises(StageError, match="other has nothing where int8 was asked for"):
+        check(
+            (*asked, ("other", "int8")), {"unet": {**read_back(modules, left)["unet"], "missed": 0}}
+        )
+
+
+CELLS = """
+import sys
+from pathlib import Path
+from functional.cells import drawn, opened, planned
+from runner.workers.setup import import_libraries, import_pipelines
+import_libraries()
+def draw(*overrides):
+    plan = planned("random", Path(sys.argv[1]), "kandinsky3", "weights.size=tiny", *overrides)
+    import_pipelines(found.checkpoint.pipeline for found in plan.weights.checkpoints.values())
+    drawn(plan, opened(plan))
+    print(*sorted({"torchao", "bitsandbytes"} & set(sys.modules)))
+draw("quantize.text=fp8")
+draw("quantize.text=nf4", "quantize.denoiser=int8")
+import torchao
+"""
+
+
+@pytest.mark.slow
+def test_packages_that_are_installed_are_imported_where_they_are_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for method in METHODS:
+        needs(method)
+    command = [sys.executable, "-c", CELLS, str(tmp_path)]
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=True)
+    assert done.stdout.splitlines() == ["", "bitsandbytes torchao"]
+    assert done.stderr == ""

@@ -1,0 +1,123 @@
+"""Quantisation in the plan: what is refused, what is told, and whether it fits."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from runner.catalog.quantization import METHODS
+from runner.catalog.versions import CATALOG
+from runner.errors import ConfigError
+from runner.planning.memory import reckoned
+from runner.planning.planner import make_plan
+from runner.planning.quantization import check_quantization
+from unit.conftest import Command, Compose
+
+RELEASE = ("weights=random", "weights.size=release", "precision=bf16")
+GB_24 = 24 * 2**30 / 1.15
+"""Bytes of a card of 24 GB, less the reckoning's uncertainty."""
+
+
+def refused(composed: Compose, device: str, *overrides: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        check_quantization(composed(*overrides), device)
+    return str(caught.value)
+
+
+def test_a_missing_package_is_told_with_its_extra(
+    composed: Compose, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("torchao", "bitsandbytes"):
+        monkeypatch.setitem(sys.modules, name, None)  # as if it were not installed
+    said = refused(composed, "cpu", "quantize.denoiser=int8")
+    assert said.startswith("quantize.denoiser=int8: needs the package torchao, which is not inst")
+    assert "pip install 'kandinsky-runner[quantize]'; or quantize.denoiser=none" in said
+    assert "bitsandbytes" in refused(composed, "cpu", "quantize.text=nf4")
+    check_quantization(composed("quantize.text=fp8"), "cpu")
+    # A cell without the module needs no package either.
+    check_quantization(composed("model=kandinsky3", "quantize.prior=nf4"), "cpu")
+
+
+@pytest.mark.parametrize(
+    ("device", "overrides", "said"),
+    [
+        ("mps", (), "does not run on mps\n  allowed: none"),
+        ("cuda", ("offload=group",), "offload=group moves single layers\n  allowed: quantize."
+         "denoiser=none; or offload=none, model, auto"),
+        ("cuda", ("offload=sequential",), "offload=sequential moves single layers"),
+        ("cuda", ("compile=default",), "casts weights by hooks, which are no part of compiled"),
+        ("cuda", ("graphs=on",), "a graph reads the old one (graphs=on)"),
+    ],
+)  # fmt: skip
+def test_what_cannot_work_is_refused(
+    composed: Compose, device: str, overrides: tuple[str, ...], said: str
+) -> None:
+    found = refused(composed, device, "quantize.denoiser=fp8", *overrides)
+    assert found.startswith("quantize.denoiser=fp8: ")
+    assert said in found
+
+
+def test_a_text_encoder_leaves_compiled_code_and_graphs_alone(composed: Compose) -> None:
+    check_quantization(composed("quantize.text=fp8", "compile=default"), "cuda")
+    check_quantization(composed("quantize.text=fp8", "graphs=on"), "cuda")
+
+
+def test_a_word_that_is_no_method_is_refused(command: Command) -> None:
+    found = command("plan", "quantize.text=int4")
+    assert found.status == 2
+    assert "quantize.text=int4" in found.err
+    assert "none, fp8, int8, nf4" in found.err
+
+
+def test_every_version_says_what_each_key_means() -> None:
+    for row in CATALOG:
+        meant = [key for one in row.checkpoints.values() for key in one.quantizes]
+        assert set(meant) == {"text", "denoiser", *(["prior"] if row.version.has_prior else [])}
+        for one in row.checkpoints.values():
+            assert {name for names in one.quantizes.values() for name in names} <= set(one.modules)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "mode"),
+    [
+        (("model=kandinsky3", "quantize.text=nf4"), "none"),
+        (("model=kandinsky5", "quantize.text=nf4", "quantize.denoiser=int8"), "none"),
+        (("model=kandinsky5", "quantize.text=fp8", "quantize.denoiser=fp8"), "none"),
+    ],
+)
+def test_the_release_fits_a_card_of_24_gb(
+    composed: Compose, overrides: tuple[str, ...], mode: str
+) -> None:
+    needed = reckoned(make_plan(composed(*RELEASE, *overrides)))
+    assert set(needed) == {"none", "model"}  # others are refused
+    assert needed[mode] < GB_24
+    version, *_ = overrides
+    assert needed[mode] < reckoned(make_plan(composed(*RELEASE, version)))[mode] * 0.75
+
+
+def test_weights_that_are_quantised_already_are_refused(
+    command: Command, random_weights: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "weights"
+    shutil.copytree(random_weights / "kandinsky-3", folder / "kandinsky-3")
+    file = folder / "kandinsky-3" / "text_encoder" / "config.json"
+    config = json.loads(file.read_text())
+    file.write_text(json.dumps({**config, "quantization_config": {"quant_method": "bitsandbytes"}}))
+    found = command("plan", "model=kandinsky3", f"weights={folder}")
+    assert found.status == 2
+    assert "says that its weights are quantised already, by bitsandbytes" in found.err
+    assert "quantize.text and quantize.denoiser quantise them" in found.err
+
+
+def test_the_plan_knows_each_method(composed: Compose) -> None:
+    for method in METHODS:
+        plan = make_plan(composed(*RELEASE, f"quantize.denoiser={method}"))
+        spec = plan.images[0].node.pipeline
+        assert spec is not None
+        assert spec.quantized == (("unet", method),)
+        libraries = set(plan.images[0].node.libraries) - {"torch", "diffusers", "transformers"}
+        assert libraries == set(METHODS[method].packages)
