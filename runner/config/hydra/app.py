@@ -8,7 +8,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from hydra.errors import HydraException
 from hydra.types import RunMode
@@ -19,6 +19,7 @@ from runner.config.cell import Cell
 from runner.config.cluster import Cluster
 from runner.config.hydra import tree
 from runner.config.hydra.arguments import flags_of, prepare
+from runner.config.hydra.flags import flag_errors
 from runner.config.hydra.problems import config_problem
 from runner.config.hydra.search import best_of_search
 from runner.config.hydra.single import composed_with_hydra, resolve_composed
@@ -27,7 +28,6 @@ from runner.config.resolve import resolve
 from runner.config.run_config import RunConfig
 from runner.errors import ConfigError
 from runner.system.exit import report_errors
-from runner.system.text import with_near
 
 if TYPE_CHECKING:
     from runner.config.hydra.launcher import Objective
@@ -67,7 +67,6 @@ def run_with_hydra(job: Job, arguments: list[str], prog: str, sweep_job: SweepJo
     # An experiment may declare itself a sweep.
     flags = [] if alone is None else ["--multirun"]
 
-    check_flags([*flags, *put_flags_first(arguments)])
     import hydra
     from hydra.core.hydra_config import HydraConfig
 
@@ -153,29 +152,6 @@ def put_flags_first(arguments: list[str]) -> list[str]:
     return [*flags, *overrides]
 
 
-def check_flags(arguments: Sequence[str]) -> None:
-    """Check flags as Hydra's parser does, whose usage would bury its message.
-
-    Raises:
-        ConfigError: there is no such flag, or it takes no such value.
-    """
-    from hydra._internal.utils import get_args_parser
-
-    parser = get_args_parser()
-    known = [flag for action in parser._actions for flag in action.option_strings]
-    long = [flag for flag in known if flag.startswith("--")]
-
-    def refuse(message: str) -> NoReturn:
-        flag = next((one for one in arguments if one.startswith("-") and one not in known), "")
-        flag = flag.partition("=")[0]
-        if "unrecognized arguments" in message and flag:
-            raise ConfigError("flag", flag, with_near("no such flag", flag, long), long)
-        raise ConfigError("flags", " ".join(arguments), message, "kandinsky --help")
-
-    parser.error = refuse  # type: ignore[method-assign]
-    parser.parse_args(arguments)
-
-
 def shield(one: Callable[[], int], debug: bool) -> int:
     """Catch all exceptions of a cell: Hydra would print a traceback and exit with 1."""
     try:
@@ -187,13 +163,20 @@ def shield(one: Callable[[], int], debug: bool) -> int:
 
 
 def _call(application: Callable[[], Any], argv: list[str]) -> int:
-    """Run Hydra's main. Hydra's errors are config errors: one message, exit status 2."""
+    """Run Hydra's main. Hydra's errors are config errors: one message, exit status 2.
+
+    Raises:
+        ConfigError: of a flag.
+    """
     before_argv, before_full = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
     sys.argv = argv
     # Makes Hydra raise errors that it would print, such as raw tracebacks for malformed YAML.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
-        application()
+        with flag_errors(argv[1:]):
+            application()
+    except ConfigError:
+        raise
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except Exception as error:
