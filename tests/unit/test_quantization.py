@@ -15,6 +15,7 @@ from runner.errors import ConfigError
 from runner.planning.memory import footprints_of, reckoned
 from runner.planning.planner import make_plan
 from runner.planning.quantization import check_quantization
+from runner.recording.provenance import describe
 from unit.conftest import Command, Compose
 
 RELEASE = ("weights=random", "weights.size=release", "precision=bf16")
@@ -143,3 +144,13 @@ def test_bytes_of_quantised_weights_are_those_that_are_held() -> None:
     assert 256 * 64 < held_bytes(linear) < 1.1 * 256 * 64
     assert held_bytes(linear, plain, plain, kind="cpu") == held_bytes(linear) + 8 * 8 * 4
     assert held_bytes(linear, kind="cuda") == 0
+
+
+def test_records_name_the_packages_that_quantise_where_they_do(composed: Compose) -> None:
+    def libraries(*overrides: str) -> set[str]:
+        return set(describe(make_plan(composed(*overrides)))["libraries"])
+
+    usual = libraries()
+    assert libraries("quantize.denoiser=nf4") - usual == {"bitsandbytes"}
+    assert libraries("quantize.prior=int8") - usual == {"torchao"}
+    assert libraries("quantize.denoiser=fp8") == usual
