@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 from runner.catalog.offload import TOGETHER, Moves, Offload
-from runner.catalog.quantization import METHODS
+from runner.catalog.quantization import METHODS, Taken
 
 FLOAT32 = 4
 PIXELS_A_LATENT = 64
@@ -48,13 +48,13 @@ class ModuleSize:
     Attributes:
         kept: those of them that stay in float32 where the others are in float16.
         largest: those of its largest tensor.
-        quantized: method -> those that it quantises (`runner.catalog.quantization`).
+        quantized: method -> those that it quantises.
     """
 
     numbers: int
     kept: int = 0
     largest: int = 0
-    quantized: Mapping[str, int] = field(default_factory=dict)
+    quantized: Mapping[str, Taken] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Footprint:
             and of the autoencoder.
         by_layer: whether single layers of it can be moved; else whole modules are.
         captured: whether its denoiser runs as CUDA graphs, which hold what they compute with.
-        unpacked: quantised module -> a layer of it, as it is while it computes.
+        unpacked: quantised module -> the largest layer that is, as it is while it computes.
         moves: units that its modules can be moved in, quantised as they are.
     """
 
@@ -160,14 +160,21 @@ def footprint(
         },
         activations,
         by_layer,
-        unpacked={name: sizes[name].largest * bytes_per_number for name in quantized},
+        unpacked={
+            name: _taken(sizes[name], method).largest * bytes_per_number
+            for name, method in quantized.items()
+        },
         moves=frozenset(Moves).intersection(*(METHODS[m].moves for m in quantized.values())),
     )
 
 
 def _saved(size: ModuleSize, method: str, bytes_per_number: int) -> int:
     spared = bytes_per_number - METHODS[method].bytes_per_number
-    return int(size.quantized.get(method, 0) * spared)
+    return int(_taken(size, method).numbers * spared)
+
+
+def _taken(size: ModuleSize, method: str) -> Taken:
+    return size.quantized.get(method, Taken())
 
 
 def works_with(mode: Offload, footprints: Sequence[Footprint]) -> bool:

@@ -19,9 +19,6 @@ TEXT, PRIOR, DENOISER = "text", "prior", "denoiser"
 KEYS = (TEXT, PRIOR, DENOISER)
 """Keys of the section `quantize`; `Checkpoint.quantizes` says which modules each means."""
 
-EXTRA = "quantize"
-"""What `pip install 'kandinsky-runner[...]'` names, for the packages of methods."""
-
 UNTRIED = "was not tried with it"
 
 EMBEDDINGS = re.compile(
@@ -123,14 +120,30 @@ PACKAGES = tuple(package for row in ROWS for package in row.packages)
 """Large, and loud when they are imported; nothing but these methods needs them."""
 
 
-def count_taken(shapes: Mapping[str, tuple[int, ...]], left: Iterable[str]) -> dict[str, int]:
-    """Method -> how many numbers of a module it quantises, by the names and shapes of tensors."""
+@dataclass(frozen=True)
+class Taken:
+    """What a method quantises of a module.
+
+    Attributes:
+        numbers: all of them.
+        largest: those of the largest weight.
+    """
+
+    numbers: int = 0
+    largest: int = 0
+
+
+def count_taken(shapes: Mapping[str, tuple[int, ...]], left: Iterable[str]) -> dict[str, Taken]:
+    """Method -> what it quantises of a module, by the names and shapes of tensors."""
     left = tuple(left)
-    found = dict.fromkeys(METHODS, 0)
+    found = dict.fromkeys(METHODS, Taken())
     for name, shape in shapes.items():
         path, _, kind = name.rpartition(".")
         for method in ROWS:
             if kind == "weight" and method.takes(path, len(shape), left):
                 bias = shapes.get(f"{path}.bias", (0,)) if method.biases else (0,)
-                found[method.name] += prod(shape) + prod(bias)
+                before, weight = found[method.name], prod(shape)
+                found[method.name] = Taken(
+                    before.numbers + weight + prod(bias), max(before.largest, weight)
+                )
     return found

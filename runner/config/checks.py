@@ -236,6 +236,12 @@ def _check_compile(config: CompileConfig) -> None:
         raise ConfigError("compile.fullgraph", True, "means nothing with compile=off")
     if config.mode is CompileMode.off and config.regional:
         raise ConfigError("compile.regional", True, "means nothing with compile=off")
+    if config.mode.reuses_outputs and config.regional:
+        raise ConfigError(
+            "compile.regional", True,
+            f"compile={config.mode.value} has each block overwrite what the next one reads",
+            "compile.regional=false, or compile=default",
+        )  # fmt: skip
 
 
 def check_inputs(inputs: InputsConfig, items: Sequence[InterpolateItem], task: Task) -> None:

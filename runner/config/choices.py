@@ -32,6 +32,13 @@ class CompileMode(Choice):
     reduce_overhead = "reduce-overhead"
     max_autotune = "max-autotune"
 
+    @property
+    def reuses_outputs(self) -> bool:
+        """Whether a compiled call may overwrite what the one before gave: on CUDA these modes make
+        CUDA graphs, whose outputs are in memory of their own (pytorch issue 152887).
+        """
+        return self in (CompileMode.reduce_overhead, CompileMode.max_autotune)
+
 
 class Graphs(Choice):
     """Whether the modules that are called at each step run as CUDA graphs."""

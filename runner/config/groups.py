@@ -190,7 +190,7 @@ class CompileConfig:
     regional: bool = key(
         False,
         "Compile a block that repeats once, and not all of them as one graph: the first call is "
-        "sooner, later ones may be slower. Needs `compile`, and Kandinsky 5.",
+        "sooner, later ones may be slower. Needs `compile=default`, and Kandinsky 5.",
     )
     channels_last: bool = key(
         False, "The same as `channels_last=true`, by its older name; works without `compile`."

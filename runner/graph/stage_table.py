@@ -87,7 +87,7 @@ STAGES = {
         Stage("interpolate", 1, "runner.stages.interpolate", ResultKind.tensors),
         Stage("encode_text", 1, "runner.stages.encode_text", ResultKind.tensors),
         Stage("encode_two_texts", 1, "runner.stages.encode_two_texts", ResultKind.tensors),
-        Stage("encode_qwen", 1, "runner.stages.encode_qwen", ResultKind.tensors),
+        Stage("encode_qwen", 2, "runner.stages.encode_qwen", ResultKind.tensors),
         Stage("decode", 1, "runner.stages.decode", ResultKind.image),
         Stage("decode_batch", 1, "runner.stages.decode_batch", ResultKind.images),
         Stage("prior_batch", 1, "runner.stages.prior_batch", ResultKind.many_tensors),

@@ -22,6 +22,7 @@ from runner.pipelines.cuda_graphs import drop_graphs, held_graphs
 from runner.pipelines.device import free_memory
 from runner.pipelines.offload import free_bytes
 from runner.pipelines.pipelines import Pipelines
+from runner.pipelines.quantization import held_bytes
 from runner.system.files import size_and_time
 from runner.system.machine import available_memory
 from runner.weights.found import FoundCheckpoint
@@ -172,15 +173,8 @@ class KeptPipelines(Pipelines):
         self._sources = {spec: self._sources[spec] for spec in self._bases}
 
     def _bytes_aside(self) -> int:
-        tensors = {
-            id(tensor): tensor
-            for spec in self._aside
-            for module in self._bases[spec].components.values()
-            if isinstance(module, torch.nn.Module)
-            for tensor in (*module.parameters(), *module.buffers())
-            if tensor.is_cuda
-        }
-        graphs = (held_graphs(self._bases[spec]) for spec in self._aside)
-        return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()) + sum(
-            one.held_bytes for one in graphs if one is not None
-        )
+        bases = [self._bases[spec] for spec in self._aside]
+        parts = [part for base in bases for part in base.components.values()]
+        modules = [part for part in parts if isinstance(part, torch.nn.Module)]
+        graphs = [held for base in bases if (held := held_graphs(base)) is not None]
+        return held_bytes(*modules, kind="cuda") + sum(one.held_bytes for one in graphs)

@@ -91,9 +91,18 @@ def check(quantized: Sequence[tuple[str, str]], found: Mapping[str, Any]) -> Non
             )
 
 
-def held_bytes(module: nn.Module) -> int:
-    """Bytes of a module's weights, quantised or not, with the scales of those that are."""
-    tensors = {id(one): one for one in (*module.parameters(), *module.buffers())}
+def held_bytes(*modules: nn.Module, kind: str | None = None) -> int:
+    """Bytes of modules' weights, quantised or not, with the scales of those that are.
+
+    Args:
+        kind: of the device: weights elsewhere are not counted; None: all are.
+    """
+    tensors = {
+        id(one): one
+        for module in modules
+        for one in (*module.parameters(), *module.buffers())
+        if kind in (None, one.device.type)
+    }
     return sum(map(_bytes, tensors.values()))
 
 

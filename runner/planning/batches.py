@@ -10,7 +10,7 @@ from runner.graph.node import Node
 from runner.graph.stage_table import BATCHED_PARAM
 from runner.planning.plan import Plan
 from runner.planning.quantization import quantized_modules
-from runner.planning.specs import precision_of
+from runner.planning.specs import lora_specs, precision_of
 
 
 def batch_lines(plan: Plan) -> Iterator[str]:
@@ -45,11 +45,15 @@ def first_size(plans: Sequence[Plan], node: Node, memory: int | None) -> int | N
     for plan in plans:
         found = plan.weights.checkpoints[DECODER]
         size = (node.params.get("height"), node.params.get("width"))
-        alike = spec is not None and spec.weights == found.identity
+        quantized = quantized_modules(plan.run, found.checkpoint, DECODER)
+        alike = spec is not None and (spec.weights, spec.quantized, spec.loras) == (
+            found.identity, quantized, lora_specs(found),
+        )  # fmt: skip
         if memory is not None and alike and size == (plan.height, plan.width):
-            quantized = dict(quantized_modules(plan.run, found.checkpoint, DECODER))
             pixels = plan.height * plan.width
-            held = found.footprint(precision_of(plan.run, DECODER), pixels, quantized)
-            free = memory * (1 - UNCERTAINTY) - held.all_weights
+            held = found.footprint(precision_of(plan.run, DECODER), pixels, dict(quantized))
+            # A layer is unpacked beside what is held: never more than one.
+            unpacked = max(held.unpacked.values(), default=0)
+            free = memory * (1 - UNCERTAINTY) - held.all_weights - unpacked
             return max(1, int(free // max(held.activations.values())))
     return None

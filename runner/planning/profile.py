@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from runner.catalog.offload import Offload
+from runner.catalog.offload import Moves, Offload
 from runner.config.choices import CacheMode, Graphs
 from runner.config.run_config import Bench, RunConfig
+from runner.planning.quantization import quantized_moves
 
 if TYPE_CHECKING:
     from runner.planning.plan import Plan
@@ -26,6 +27,8 @@ class ExecutionProfile:
         batch_size: images in one call, at most; None: as many as the device's memory holds; 1 where
             nothing of the cell is batched.
         graphs: whether denoisers run as CUDA graphs.
+        moves: units that `offload=auto` may move weights in, as they are quantised; where the mode
+            is chosen already, all.
     """
 
     cache: CacheMode
@@ -36,20 +39,24 @@ class ExecutionProfile:
     bench: Bench | None
     batch_size: int | None
     graphs: Graphs = Graphs.auto
+    moves: frozenset[Moves] = frozenset(Moves)
 
     @classmethod
     def of(
         cls, run: RunConfig, device: str, threads: int, batch_size: int | None
     ) -> ExecutionProfile:
         """The profile of a config, with the values that its plan settled."""
+        chooses = run.offload.chosen and device != "cpu"
         return cls(
-            run.cache, device, threads, run.workers, run.offload, run.bench, batch_size, run.graphs
+            run.cache, device, threads, run.workers, run.offload, run.bench, batch_size, run.graphs,
+            quantized_moves(run) if chooses else frozenset(Moves),
         )  # fmt: skip
 
     @property
     def described(self) -> tuple[tuple[str, object], ...]:
         """(config key, value) pairs. They enter the keys of external pictures: do not change;
-        `graphs` is not among them, as its pixels are the same to the last bit.
+        `graphs` is not among them, as its pixels are the same to the last bit, nor `moves`, as
+        keys say what is quantised.
         """
         return (
             ("cache", self.cache.name),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from runner.catalog.checkpoint import Checkpoint
-from runner.catalog.offload import OFFLOAD
+from runner.catalog.offload import OFFLOAD, Moves
 from runner.catalog.quantization import DENOISER, KEYS, METHODS, NONE, PRIOR, Method
 from runner.catalog.versions import row_of
 from runner.config.choices import CompileMode, Graphs
@@ -70,6 +70,11 @@ def check_quantization(run: RunConfig, device: str) -> None:
                 name, method.name, f"{method.uncaptured} (graphs=on)",
                 f"{name}={NONE}; or graphs=auto",
             )  # fmt: skip
+
+
+def quantized_moves(run: RunConfig) -> frozenset[Moves]:
+    """Units that weights can be moved in, as a cell quantises them."""
+    return frozenset(Moves).intersection(*(method.moves for _, method in _asked(run)))
 
 
 def uncaptured(run: RunConfig) -> list[str]:

@@ -10,7 +10,8 @@ import threading
 from runner.tracking.delivery import import_mlflow
 
 NICE = 10
-"""The priority of imports that yield: with both cores busy they get a tenth of one."""
+"""The priority of imports that yield: with both cores busy they get a tenth of one, as they are in
+the session of what they yield to (sched(7), autogroup)."""
 
 
 def import_in_advance(*, yielding: bool) -> None:
@@ -35,5 +36,6 @@ def _import() -> None:
 def _import_yielding() -> None:
     with contextlib.suppress(OSError):  # such as where it would not be lower
         if sys.platform.startswith("linux"):  # elsewhere it would be that of the process
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+            nice = max(os.getpriority(os.PRIO_PROCESS, 0), NICE)
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nice)
     _import()

@@ -65,9 +65,9 @@ def main(arguments: list[str]) -> int:
 
     `writer [--yielding]`: stand by until these two come.
     """
-    # Ctrl-C in the terminal reaches the whole group: the runner decides what happens.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # The runner decides what happens, also where one ends all that a terminal has begun.
+    for stopping in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(stopping, signal.SIG_IGN)
     prepare_environment()
     standing_by = arguments in ([], [YIELDING])
     given = _stand_by(yielding=bool(arguments)) if standing_by else list(map(Path, arguments))

@@ -81,7 +81,9 @@ def _start(
         stdin=subprocess.PIPE,
         stdout=log,
         stderr=log,
-        start_new_session=True,
+        # What the terminal sends to its group is not for it. Not a session of its own: the system
+        # may share time between sessions, and then a lower priority yields nothing to another one.
+        process_group=0,
         env=environment,
     )
 

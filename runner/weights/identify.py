@@ -55,7 +55,8 @@ def _check_unquantized(file: Path, config: Mapping[str, Any], key: str) -> None:
         method = told.get("quant_method", "unknown") if isinstance(told, dict) else told
         raise WeightsError(
             key, file, f"says that its weights are quantised already, by {method}",
-            "weights as they were before; quantize.text and quantize.denoiser quantise them",
+            "weights as they were before; quantize.text, quantize.prior and quantize.denoiser "
+            "quantise them",
         )  # fmt: skip
 
 

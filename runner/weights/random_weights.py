@@ -16,7 +16,7 @@ from typing import Any
 
 from runner.catalog.checkpoint import Checkpoint, Layout
 from runner.catalog.memory import ModuleSize
-from runner.catalog.quantization import METHODS
+from runner.catalog.quantization import METHODS, Taken
 from runner.config.choices import RandomSize
 from runner.weights.components import INDEX_FILES
 from runner.weights.facts import embedding_size, last_channels, native_size, schedulers
@@ -108,13 +108,14 @@ def _identity(files: Mapping[str, Path], size: RandomSize) -> str:
 def _size(config: Path, size: RandomSize) -> ModuleSize:
     found = _sizes()[size.name][str(config.parent.relative_to(RELEASE_DIR))]
     numbers, kept, largest, *quantized = found
-    return ModuleSize(numbers, kept, largest, dict(zip(METHODS, quantized, strict=False)))
+    taken = (Taken(*one) for one in quantized)
+    return ModuleSize(numbers, kept, largest, dict(zip(METHODS, taken, strict=False)))
 
 
 @cache
-def _sizes() -> dict[str, dict[str, list[int]]]:
+def _sizes() -> dict[str, dict[str, list[Any]]]:
     """Size -> repository/module -> the numbers of a ModuleSize; at last, of a module that can be
-    quantised, those that each method does.
+    quantised, those of what each method takes.
     """
-    found: dict[str, dict[str, list[int]]] = json.loads((RELEASE_DIR / "sizes.json").read_text())
+    found: dict[str, dict[str, list[Any]]] = json.loads((RELEASE_DIR / "sizes.json").read_text())
     return found

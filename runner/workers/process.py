@@ -23,7 +23,6 @@ from multiprocessing.connection import Client, Connection
 
 from runner.errors import RunnerError
 from runner.system import garbage
-from runner.system.freed_memory import keep_freed_memory
 from runner.system.terminal import keep_clean
 from runner.workers.loop import NodeServer
 from runner.workers.messages import Start
@@ -41,7 +40,6 @@ def main(arguments: list[str]) -> None:
     for stopping in (signal.SIGINT, signal.SIGTERM):
         signal.signal(stopping, signal.SIG_IGN)  # the runner decides when the workers end
     keep_clean()
-    keep_freed_memory()
     lifeline, *pipes = map(int, arguments)
     connections = [Connection(pipe) for pipe in pipes]
     workers: list[int] = []

@@ -12,6 +12,7 @@ from runner.catalog.quantization import PACKAGES
 from runner.planning.memory import footprints_of
 from runner.planning.plan import Plan
 from runner.planning.profile import ExecutionProfile, profile_of
+from runner.system.freed_memory import keep_freed_memory
 from runner.system.imports import import_sparing_scipy, import_without, pause_collection
 from runner.weights.found import FoundCheckpoint
 
@@ -85,6 +86,7 @@ def _settings(
 
     device, footprints = opening.profile.device, opening.footprints
     check_device(device)
+    keep_freed_memory()  # in every process that computes, so that times are comparable
     set_threads(opening.profile.threads)
     free, uncaptured = free_bytes(device), [replace(one, captured=False) for one in footprints]
     offload = choose_offload(opening.profile.offload, device, uncaptured, free)

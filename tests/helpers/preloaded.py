@@ -83,7 +83,7 @@ class Forked(Process):
         self._output, written = os.pipe()
         request = {
             "module": "runner", "arguments": list(arguments), "cwd": str(cwd),
-            "environment": environment, "session": False,
+            "environment": environment, "own_group": False,
         }  # fmt: skip
         nothing = os.open(os.devnull, os.O_RDONLY)
         super().__init__(_preloaded(), request, [nothing, written, written])
@@ -120,7 +120,7 @@ class Writer(Process):
         request = {
             "module": command[len(WRITER) - 1], "arguments": command[len(WRITER) :],
             "cwd": str(Path.cwd()), "environment": given.pop("env"),
-            "session": given.pop("start_new_session"),
+            "own_group": given.pop("process_group") == 0,
         }  # fmt: skip
         assert not given, given
         assert _line_of_run is not None
@@ -216,8 +216,8 @@ def _become(request: Mapping[str, Any], line: socket.socket, *descriptors: int) 
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
-    if request["session"]:
-        os.setsid()
+    if request["own_group"]:
+        os.setpgid(0, 0)
     os.environ.clear()
     os.environ.update(request["environment"])
     os.chdir(request["cwd"])

@@ -64,6 +64,10 @@ def test_the_session_is_served_by_the_one_that_stands_by(
     loaded = Path(f"/proc/{before[0]}/maps").read_text()
     assert "sqlalchemy" in loaded
     assert "/pandas/" not in loaded
+    # What a terminal sends to the runner's group is not sent to it, from its beginning on; and it
+    # is in the runner's session, within which the system compares priorities.
+    assert os.getpgid(before[0]) == before[0]
+    assert os.getsid(before[0]) == os.getsid(0)
     # Its priority is lower while it imports, not while it delivers.
     assert os.getpriority(os.PRIO_PROCESS, before[0]) == os.getpriority(os.PRIO_PROCESS, 0)
     session.end("a", Status.FINISHED)

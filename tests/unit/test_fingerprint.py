@@ -44,7 +44,8 @@ def test_an_axis_tells_cells_apart_whatever_it_says(plan: Plan, key: str) -> Non
 
 def test_every_field_of_the_profile_is_decided_by_keys_that_say_so() -> None:
     declared = dict.fromkeys(field for _, field in profile_keys(Config))
-    assert set(declared) == {field.name for field in fields(ExecutionProfile)}
+    # `moves` follows from offload.mode and quantize.
+    assert {*declared, "moves"} == {field.name for field in fields(ExecutionProfile)}
     assert dict(profile_keys(Config))["offload.mode"] == "offload"
 
 
@@ -71,3 +72,18 @@ def test_cells_that_differ_in_it_are_not_run_together(
     after = make_plan(composed("device=cpu", *together, override)).profile
     field = dict(profile_keys(Config))[key]
     assert getattr(before, field) != getattr(after, field)
+
+
+def test_cells_that_offload_auto_has_other_modes_for_are_not_run_together(
+    composed: Composed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that are not quantised keep the modes that move single layers."""
+    monkeypatch.setattr("runner.planning.planner.settle_device", lambda d: d)
+
+    def profile(*overrides: str) -> ExecutionProfile:
+        return make_plan(composed(*overrides)).profile
+
+    auto, quantized = ("device=cuda", "offload=auto"), "quantize.denoiser=fp8"
+    assert profile(*auto) != profile(*auto, quantized)
+    assert profile("device=cuda") == profile("device=cuda", quantized)
+    assert profile("device=cpu", "offload=auto") == profile("device=cpu", "offload=auto", quantized)

@@ -26,6 +26,13 @@ def resident():
 
 if "keep" in sys.argv:
     keep_freed_memory()
+if "open" in sys.argv:
+    from runner.catalog.offload import NONE
+    from runner.config.choices import CacheMode
+    from runner.planning.profile import ExecutionProfile
+    from runner.workers.setup import WorkerSetup, open_pipelines
+    profile = ExecutionProfile(CacheMode.off, "cpu", 1, None, NONE, None, 1)
+    open_pipelines(WorkerSetup((), profile, ()))
 fill()
 fill()
 print(faults(fill))
@@ -54,3 +61,10 @@ def test_freed_memory_is_kept_and_given_back() -> None:
     # Not where the user has chosen.
     asked, _ = pages("keep", MALLOC_TRIM_THRESHOLD_="100000", MALLOC_MMAP_THRESHOLD_="100000")
     assert asked > PAGES * 0.9
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="of glibc")
+def test_every_process_that_opens_pipelines_keeps_it() -> None:
+    """Also one that is no worker: times are of the same allocator however a command is typed."""
+    asked, _ = pages("open")
+    assert asked < PAGES / 10

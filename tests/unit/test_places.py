@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from multiprocessing.connection import Pipe
 
 import pytest
@@ -10,10 +11,12 @@ import torch
 
 from runner.catalog.offload import NONE
 from runner.config.choices import CacheMode
+from runner.config.run_config import Bench
 from runner.engine.observer import Observer
 from runner.planning.profile import ExecutionProfile
 from runner.workers import pool, process
 from runner.workers.messages import Start
+from runner.workers.next_profile import hands_over
 from runner.workers.pool import Pool
 from runner.workers.setup import WorkerSetup
 
@@ -84,3 +87,20 @@ def test_places_are_dealt_out_over_the_devices(
     assert process._placed(opening("cuda"), place).profile.device == device
     assert process._placed(opening("cuda:1"), place).profile.device == "cuda:1"
     assert process._placed(opening("cpu"), place).profile.device == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("device", "workers", "bench", "stays"),
+    [
+        ("cuda:0", 2, None, False),  # one could not free what the other has set aside
+        ("cuda:0", 1, None, True),
+        ("cuda:0", None, None, True),  # one for each device
+        ("cpu", 2, None, True),
+        ("cpu", 1, Bench(1, 2), False),
+    ],
+)
+def test_what_is_loaded_stays_where_nobody_else_needs_its_memory(
+    device: str, workers: int | None, bench: Bench | None, stays: bool
+) -> None:
+    profile = replace(opening(device).profile, workers=workers, bench=bench)
+    assert hands_over(profile) == stays

@@ -61,3 +61,18 @@ def test_on_an_accelerator_auto_takes_as_many_as_its_memory_holds(
     assert first_size([plan], node.inputs["prior"], 80 * 10**9) is None, "nothing is reckoned of it"
     smaller = make_plan(composed(*given[:2], "batch_size=auto")).images[0].node
     assert first_size([plan], smaller, 80 * 10**9) is None
+
+
+def test_a_quantised_cell_beside_another_is_reckoned_by_itself(
+    composed: Compose, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runner.system.machine.guess_device", lambda: "cuda")
+    given = ("weights=random", "precision=bf16", "model=kandinsky3", "batch_size=auto")
+    whole, cast = (
+        make_plan(composed(*given, f"quantize.denoiser={name}")) for name in ("none", "fp8")
+    )
+    first, second = (plan.images[0].node for plan in (whole, cast))
+    # 32.3 GB beside 6.6 GB of weights, or 3.6; an image takes 5.4 GB by reckoning.
+    for plans in ([whole, cast], [cast, whole]):
+        assert first_size(plans, first, 38 * 10**9) == 4
+        assert first_size(plans, second, 38 * 10**9) == 5

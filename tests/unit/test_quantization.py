@@ -12,7 +12,7 @@ import pytest
 from runner.catalog.quantization import METHODS
 from runner.catalog.versions import CATALOG
 from runner.errors import ConfigError
-from runner.planning.memory import reckoned
+from runner.planning.memory import footprints_of, reckoned
 from runner.planning.planner import make_plan
 from runner.planning.quantization import check_quantization
 from runner.recording.provenance import describe
@@ -111,7 +111,7 @@ def test_weights_that_are_quantised_already_are_refused(
     found = command("plan", "model=kandinsky3", f"weights={folder}")
     assert found.status == 2
     assert "says that its weights are quantised already, by bitsandbytes" in found.err
-    assert "quantize.text and quantize.denoiser quantise them" in found.err
+    assert "quantize.text, quantize.prior and quantize.denoiser quantise them" in found.err
 
 
 def test_the_plan_knows_each_method(composed: Compose) -> None:
@@ -122,6 +122,28 @@ def test_the_plan_knows_each_method(composed: Compose) -> None:
         assert spec.quantized == (("unet", method),)
         libraries = set(plan.images[0].node.libraries) - {"torch", "diffusers", "transformers"}
         assert libraries == set(METHODS[method].packages)
+
+
+def test_one_layer_is_unpacked_and_an_embedding_never(composed: Compose) -> None:
+    given = ("model=kandinsky5", *RELEASE, "quantize.text=nf4")
+    (text,) = (one for one in footprints_of(make_plan(composed(*given)), 1) if one.unpacked)
+    # Of Qwen 18,944 x 3584 and of CLIP 3072 x 768 numbers, in two bytes each.
+    unpacked = {"text_encoder": 18_944 * 3584 * 2, "text_encoder_2": 3072 * 768 * 2}
+    assert text.unpacked == unpacked
+
+
+def test_bytes_of_quantised_weights_are_those_that_are_held() -> None:
+    torchao = pytest.importorskip("torchao.quantization")
+    import torch
+
+    from runner.pipelines.quantization import held_bytes
+
+    linear = torch.nn.Linear(256, 64, bias=False, dtype=torch.bfloat16)
+    plain = torch.nn.Linear(8, 8, bias=False)
+    torchao.quantize_(linear, torchao.Int8WeightOnlyConfig())
+    assert 256 * 64 < held_bytes(linear) < 1.1 * 256 * 64
+    assert held_bytes(linear, plain, plain, kind="cpu") == held_bytes(linear) + 8 * 8 * 4
+    assert held_bytes(linear, kind="cuda") == 0
 
 
 def test_records_name_the_packages_that_quantise_where_they_do(composed: Compose) -> None:

@@ -58,6 +58,7 @@ REFUSED: list[tuple[tuple[str, ...], str, str, str]] = [
     # compile, weights
     (("compile.fullgraph=true",), "compile.fullgraph=True", "compile=off", ""),
     (("compile.regional=true",), "compile.regional=True", "compile=off", ""),
+    (("compile=max-autotune", "compile.regional=true"), "compile.reg", "overwrite", "compile.r"),
     (("weights.size=0",), "weights.size=0", "no number of pixels", "a positive number, or null"),
     (("attention=sliced", "attention.slice_size=0"), "attention.slice_size=0", "heads", "1 or"),
     # inputs that a task lacks
