@@ -96,7 +96,7 @@ class Pipelines:
     def _checked(self, spec: PipelineSpec, pipeline: Any) -> dict[str, Any]:
         """What is read back of a live pipeline. Raises StageError where it is not as requested."""
         left = self._checkpoints[spec.weights, spec.pipeline].checkpoint.unquantized
-        found = read_back(pipeline, left)
+        found = read_back(pipeline, left, spec.loras)
         found["scheduler_changes"] = self._scheduler_changes(spec, pipeline)
         found["offload"] = {
             "mode": self._offload.mode.name,

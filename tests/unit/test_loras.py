@@ -49,7 +49,7 @@ CHANGES: dict[str, tuple[Callable[[Arrays], Any], str]] = {
     "nothing": (lambda own: own.clear(), "holds no tensor"),
     "kohya": (
         lambda own: own.update({"lora_unet_mid_block_x.lora_down.weight": own[A]}),
-        "has a tensor lora_unet_mid_block_x.lora_down.weight, which is of kohya's layout",
+        "has a tensor 'lora_unet_mid_block_x.lora_down.weight', which is of kohya's layout",
     ),
     "peft's own": (
         lambda own: own.update({f"base_model.model.{A}": own.pop(A)}),
@@ -65,21 +65,24 @@ CHANGES: dict[str, tuple[Callable[[Arrays], Any], str]] = {
     ),
     "a model's weights": (
         lambda own: own.update({"conv_in.weight": own[A]}),
-        "has a tensor conv_in.weight, which is none of a LoRA that is read",
+        "has a tensor 'conv_in.weight', which is none of a LoRA that is read",
     ),
-    "half of a layer": (lambda own: own.pop(B), f"has {A}, and nothing for {B}"),
+    "a name of two lines": (
+        lambda own: own.update({"x\n  allowed: y": own[A]}), "has a tensor 'x\\n  allowed: y'"
+    ),
+    "half of a layer": (lambda own: own.pop(B), f"has '{A}', and nothing for '{B}'"),
     "an alpha of no layer": (
         lambda own: own.update({"conv_in.alpha": np.ones(1, np.float32)}),
-        "has conv_in.alpha, and nothing for conv_in.lora_A.weight",
+        "has 'conv_in.alpha', and nothing for 'conv_in.lora_A.weight'",
     ),
     "other ranks": (lambda own: own.update({A: own[A][:1]}), "which give no rank"),
     "another width": (
         lambda own: own.update({A: own[A][:, :5].copy()}),
-        f"does not fit the unet of the decoder: {A} is [2, 5], and the layer's weights are [",
+        f"does not fit the unet of the decoder: '{A}' is [2, 5], and the layer's weights are [",
     ),
     "an unknown layer": (
         lambda own: own.update({"x.lora_A.weight": own[A], "x.lora_B.weight": own[B]}),
-        "x.lora_A.weight is [2, 96], and it has no such layer",
+        "'x.lora_A.weight' is [2, 96], and it has no such layer",
     ),
     "two layouts": (
         lambda own: own.update({f"{TO_Q}.lora.down.weight": own[A]}), "twice, in two layouts"
@@ -103,6 +106,7 @@ METADATA_SAYS = {
     "rslora": ({"use_rslora": True, "lora_alpha": 1}, "scaled by the root of its rank"),
     "no alpha": ({"r": 2}, "without lora_alpha"),
     "a text": ({"lora_alpha": "x"}, "an alpha that is no number"),
+    "a long alpha": ({"lora_alpha": 10**400}, "an alpha that is no number: lora_alpha '1000"),
     "a pattern": ({"lora_alpha": 1, "alpha_pattern": {"(a+)+$": 1}}, "none of names of layers"),
 }
 
@@ -118,6 +122,8 @@ REFUSED: dict[str, tuple[str, str]] = {
     "no path": (asked("{weight: 1}"), "lora[0].path=null: names no file"),
     "no number": (asked(f"{{path: {STYLE}, weight: nan}}"), "lora[0].weight=nan: is no finite"),
     "none there": (asked("{path: none.safetensors}"), "no such file"),
+    "of nobody": (asked("{path: '~nosuchuser/x'}"), "lora[0].path=~nosuchuser/x: cannot be read"),
+    "too long": (asked(f"{{path: {'x' * 5000}}}"), "cannot be read: File name too long"),
     "of the hub": (asked("{path: user/style}"), "download it first: hf download user/style"),
     "a pickle": (asked("{path: a.bin}"), "is pickled, and a LoRA is read from safetensors alone"),
     "a picture": (asked("{path: a.png}"), "is no safetensors file"),
@@ -200,11 +206,11 @@ def test_a_plan_reckons_with_its_memory(composed: Compose, here: Path) -> None:
 
 
 def test_parameters_in_mlflow_are_named_as_axes_are(composed: Compose, here: Path) -> None:
-    plan = make_plan(composed(asked(f"{{path: {STYLE}, weight: 0.5}}")))
+    plan = make_plan(composed(asked(f"{{path: {STYLE}, weight: 0.49543508709194095}}")))
     params = params_of(plan, describe(plan))
     assert {name: value for name, value in params.items() if name.startswith("lora")} == {
-        "lora.0.path": str(here / STYLE), "lora.0.weight": "0.5", "lora.0.role": "decoder",
-        "lora.0.rank": "2", "lora.0.sha256": file_sha256(here / STYLE),
+        "lora.0.path": str(here / STYLE), "lora.0.weight": "0.49543508709194095",
+        "lora.0.role": "decoder", "lora.0.rank": "2", "lora.0.sha256": file_sha256(here / STYLE),
     }  # fmt: skip
     plain = make_plan(composed(asked()))
     assert not any(name.startswith("lora") for name in params_of(plain, describe(plain)))
