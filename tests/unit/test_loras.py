@@ -12,6 +12,8 @@ import pytest
 from safetensors.numpy import save_file
 
 from helpers.small_loras import OF_PRIOR, OTHER, PRIOR, STYLE, Arrays, small_lora, write_loras
+from runner import api
+from runner.cli import main
 from runner.errors import ConfigError
 from runner.planning.planner import make_plan
 from runner.recording.mlflow_log import params_of
@@ -146,6 +148,45 @@ def test_an_entry_that_is_refused(override: str, said: str, composed: Compose, h
     with pytest.raises(ConfigError) as caught:
         make_plan(composed(override))
     assert said in str(caught.value)
+
+
+ALL = f"lora=[{{path: {STYLE}}}]"
+OF_AXES = "axes={lora.0.weight: [0.25, 0.5]}"
+
+
+@pytest.mark.parametrize(
+    "given", [(ALL, OF_AXES), (OF_AXES, ALL), ("lora.0.weight=0.25,0.5", ALL)], ids=str
+)
+def test_the_weight_is_an_axis_wherever_the_list_stands(
+    given: tuple[str, ...], here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["plan", "-m", *given]) == 0
+    assert "of the decoder, weight 0.25, 0.5" in capsys.readouterr().out
+    if OF_AXES not in given:
+        plans = api.plan(given[0], lora=[{"path": STYLE}])
+        assert [plan.run.lora[0].weight for plan in plans] == [0.25, 0.5]
+
+
+WRONG_ENTRIES = {
+    "no such role": (
+        (asked(f"{{path: {STYLE}}}", f"{{path: {STYLE}, role: unet}}"),),
+        "lora[1].role=unet: is none of its values\n  allowed: prior, decoder",
+    ),
+    "no such role of an entry": (
+        (asked(f"{{path: {STYLE}}}"), "lora.0.role=unet"),
+        "lora.0.role=unet: is none of its values\n  allowed: prior, decoder",
+    ),
+    "no list": (("lora.0.weight=0.5",), "lora.0.weight=0.5: lora has no entry 0\n  allowed: "),
+    "no number": (("lora.weight=0.5",), "'weight' is no number of an entry"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("given", "said"), WRONG_ENTRIES.values(), ids=WRONG_ENTRIES)
+def test_an_entry_that_cannot_be_composed(
+    given: tuple[str, ...], said: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["plan", *given]) == 2
+    assert said in capsys.readouterr().err
 
 
 def test_a_version_that_takes_none(composed: Compose, here: Path) -> None:
