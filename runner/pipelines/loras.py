@@ -61,10 +61,10 @@ def set_loras(module: Any, specs: Sequence[LoraSpec], files: Mapping[str, FoundL
 
 
 def can_switch(spec: PipelineSpec, mode: Offload) -> bool:
-    """Whether LoRAs of a loaded module can be exchanged: nothing was compiled or laid out with its
-    layers, and no hook is on them. Else it is loaded again for each set of them.
+    """Whether LoRAs of a loaded module can be exchanged: nothing was compiled with its layers, and
+    no hook is on them. Else it is loaded again for each set of them.
     """
-    return spec.compile is None and mode.moves in (Moves.PIPELINE, Moves.MODULE)
+    return not spec.is_compiled and mode.moves in (Moves.PIPELINE, Moves.MODULE)
 
 
 def loras_differ(module: Any, specs: Sequence[LoraSpec]) -> bool:

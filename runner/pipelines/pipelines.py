@@ -117,6 +117,7 @@ class Pipelines:
         if not can_switch(spec, self._offload.mode) and loras_differ(module, spec.loras):
             self._forget(spec.base)
         elif set_loras(module, spec.loras, self._loras):
+            compilation.lay_out(module, spec.compile)  # what was added
             drop_graphs(base)  # captured with other layers
             self._graphs_told.pop(spec.base, None)
 

@@ -196,6 +196,31 @@ def test_memory_that_does_not_suffice_is_told_as_such(
         set_loras(unet, (LoraSpec(found.sha256, 1.0),), {found.sha256: found})
 
 
+def test_layers_that_are_added_later_are_laid_out_as_the_others(
+    random_weights: Path, lora_files: dict[str, Path], tmp_path: Path
+) -> None:
+    """With channels_last, each cell is as if its module was loaded for it alone."""
+
+    def layout(module: Any) -> Any:
+        return [(name, one.stride()) for name, one in module.named_parameters()]
+
+    plans = [
+        planned(random_weights, tmp_path, "kandinsky2_2", "cache=off", "channels_last=true", lora)
+        for lora in ("lora=[]", *(f"lora=[{entry(lora_files[n])}]" for n in ("decoder", "other")))
+    ]
+    alone = [opened(plan) for plan in plans]
+    wanted = [drawn(plan, own).pixels for plan, own in zip(plans, alone, strict=True)]
+    layouts = [layout(own.given["decoder"].unet) for own in alone]
+    pipelines = Watched(setup_of(plans).checkpoints, "cpu", NONE, keep_all=True)
+    modules = set()
+    for n in (0, 1, 2, 0):
+        assert np.array_equal(drawn(plans[n], pipelines).pixels, wanted[n])
+        unet = pipelines.given["decoder"].unet
+        assert layout(unet) == layouts[n]
+        modules.add(id(unet))
+    assert len(modules) == 1
+
+
 @pytest.mark.parametrize("how", ["channels_last=true", "attention=sliced", "batch_size=2"])
 def test_other_ways_to_compute_take_loras(
     how: str, random_weights: Path, lora_files: dict[str, Path], tmp_path: Path
