@@ -13,6 +13,7 @@ from safetensors.numpy import save_file
 
 from helpers.small_loras import OF_PRIOR, OTHER, PRIOR, STYLE, Arrays, small_lora, write_loras
 from runner import api
+from runner.api.planned import PlannedSweep
 from runner.cli import main
 from runner.errors import ConfigError
 from runner.planning.planner import make_plan
@@ -164,6 +165,7 @@ def test_the_weight_is_an_axis_wherever_the_list_stands(
     assert "of the decoder, weight 0.25, 0.5" in capsys.readouterr().out
     if OF_AXES not in given:
         plans = api.plan(given[0], lora=[{"path": STYLE}])
+        assert isinstance(plans, PlannedSweep)
         assert [plan.run.lora[0].weight for plan in plans] == [0.25, 0.5]
 
 
