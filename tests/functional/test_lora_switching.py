@@ -166,7 +166,7 @@ def found_of(rank: int, random_weights: Path, folder: Path) -> FoundLora:
     return find_lora(str(file), "lora[0].path", (), FileHashes(hash_memory())).found
 
 
-@pytest.mark.parametrize("rank", [1, 6, 10, 12, 20])
+@pytest.mark.parametrize("rank", [1, 6, 10, 20])
 def test_any_weight_is_read_back_to_the_last_bit(
     rank: int, unet: Any, random_weights: Path, tmp_path: Path
 ) -> None:
@@ -174,7 +174,7 @@ def test_any_weight_is_read_back_to_the_last_bit(
     found = found_of(rank, random_weights, tmp_path)
     files = {found.sha256: found}
     draw = Random(rank).random
-    for weight in (0.49543508709194095, *(draw() for _ in range(60))):
+    for weight in (0.49543508709194095, *(draw() for _ in range(30))):
         specs = (LoraSpec(found.sha256, weight),)
         assert set_loras(unet, specs, files)
         assert not set_loras(unet, specs, files)
@@ -206,14 +206,14 @@ def test_layers_that_are_added_later_are_laid_out_as_the_others(
 
     plans = [
         planned(random_weights, tmp_path, "kandinsky2_2", "cache=off", "channels_last=true", lora)
-        for lora in ("lora=[]", *(f"lora=[{entry(lora_files[n])}]" for n in ("decoder", "other")))
+        for lora in ("lora=[]", f"lora=[{entry(lora_files['decoder'])}]")
     ]
     alone = [opened(plan) for plan in plans]
     wanted = [drawn(plan, own).pixels for plan, own in zip(plans, alone, strict=True)]
     layouts = [layout(own.given["decoder"].unet) for own in alone]
     pipelines = Watched(setup_of(plans).checkpoints, "cpu", NONE, keep_all=True)
     modules = set()
-    for n in (0, 1, 2, 0):
+    for n in (0, 1, 0):
         assert np.array_equal(drawn(plans[n], pipelines).pixels, wanted[n])
         unet = pipelines.given["decoder"].unet
         assert layout(unet) == layouts[n]
