@@ -177,7 +177,8 @@ class CellSweeper(Sweeper):
         params = [f"{key!s}={value}" for key, value in (self.params or {}).items()]
         loader = self.hydra_context.config_loader
         given, axes = [*params, *self.together, *arguments], sweeper.axes_of(self.config)
-        batches = sweeper.batches(given, loader, self.max_batch_size, axes)
+        task = sweeper.task_of(self.config)
+        batches = sweeper.batches(given, loader, self.max_batch_size, axes, task)
         sweeper.write_multirun(self.config)
         done: list[Sequence[JobReturn]] = []
         for batch in batches:

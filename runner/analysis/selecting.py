@@ -69,9 +69,7 @@ def of_pictures(where: Iterable[str], results: SweepResult) -> list[str]:
     keys = {
         key
         for key, equals, value in pairs
-        if equals
-        and key in OF_PICTURES
-        and as_shown(value, results.axes.get(key, ())) not in results.axes.get(key, ())
+        if equals and key in OF_PICTURES and not _is_of_axis(results.axes.get(key, ()), value)
     }
     return ["".join(pair) for pair in pairs if pair[0] in keys]
 

@@ -23,7 +23,7 @@ def read_stored(kind: type[T], file: Path, versions: Collection[int]) -> T:
         FieldError: it is no JSON, or of another version; a field is missing, or of another type.
     """
     content = read_json(file, finite=True)
-    version = content.get("version") if isinstance(content, dict) else None
-    if version is not None and version not in versions:
+    named = isinstance(content, dict) and "version" in content
+    if named and (version := content["version"]) not in versions:
         raise FieldError(f"'version' is another one: {version!r:.100}", file)
     return read_as(kind, content, file)

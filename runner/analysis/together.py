@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from runner.analysis.results import CellResult, SweepResult, read_results
-from runner.config.overrides import assigned
+from runner.config.overrides import assigned, shown_value
+from runner.config.recorded import typed_at, value_at
 from runner.errors import ConfigError
 from runner.system.files import fit_name
 from runner.system.text import flatten
@@ -18,8 +18,6 @@ from runner.tracking.status import Status
 
 SWEEP_AXIS = "sweep"
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-OPTION = ("name", "version", "backend", "mode", "source", "tracker")
-"""Keys of a group that say which of its options was chosen."""
 OF_NO_PICTURE = (
     "name", "question", "baseline", "report", "output_dir", "progress", "resume", "retry",
     "objective", "tracking", "metrics", "cache", "workers", "threads", "debug", "hydra",
@@ -124,14 +122,10 @@ def value_of(cell: CellResult, axis: str) -> str | None:
     typed = assigned(cell.overrides)
     if axis in cell.choice or axis in typed:
         return cell.choice[axis] if axis in cell.choice else typed[axis]
-    found: Any = cell.config
-    for part in axis.lstrip("+").split("."):
-        found = found.get(part) if isinstance(found, Mapping) else None
-    if isinstance(found, Mapping):
-        found = next((found[key] for key in OPTION if key in found), None)
-    if found is None or isinstance(found, Mapping):
+    if value_at(cell.config, axis) is None:
         return None
-    return str(found).lower() if isinstance(found, bool) else str(found)
+    found = typed_at(cell.config, axis)
+    return None if found is None else shown_value(found)
 
 
 def _values(sweeps: Sequence[SweepResult], axis: str) -> list[str]:

@@ -110,10 +110,11 @@ class PlannedSweep(Sequence[Plan]):
 
     def _repr_html_(self) -> str:
         axes = list(self.axes)
+        shown = {key: shown_values(values) for key, values in self.planned.axes.items()}
         cells = []
         for cell, plan in zip(self.planned.cells, self.planned.plans, strict=True):
             own = assigned(cell.overrides)
-            values = [shown_value(own.get(axis, "")) for axis in axes]
+            values = [shown[axis].get(v := own.get(axis, ""), shown_value(v)) for axis in axes]
             cells.append([str(cell.number), *values, str(len(plan.images))])
         stages = [
             [stage, str(count.nodes), str(count.distinct), str(count.stored)]

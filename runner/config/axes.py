@@ -57,14 +57,20 @@ def settings_of(value: object) -> list[Settings]:
     return list(found.values())
 
 
-def without(settings: Iterable[Settings], said: Collection[str]) -> list[Settings]:
-    """The settings of a file without the keys that are said beside it, which wins as everywhere;
-    each once.
+def without(
+    settings: Iterable[Settings], said: Collection[str], task: str | None
+) -> list[Settings]:
+    """The settings of a file without the keys that are said beside it, which wins as everywhere,
+    and without those that exclude them; each once.
 
     Args:
         said: keys, and groups, whose option takes their keys with it.
+        task: of the settings that name none; None: there are several.
     """
-    kept = [{k: own for k, own in one.items() if not is_said(k, said)} for one in settings]
+    kept = [
+        {k: own for k, own in one.items() if not is_said(k, said, one.get("task", task))}
+        for one in settings
+    ]
     return list({json.dumps(one, sort_keys=True, default=str): one for one in kept if one}.values())
 
 

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from runner import __version__
+from runner.catalog.quantization import METHODS
 from runner.planning.plan import Plan
 from runner.recording.loras import describe_loras
 from runner.system.machine import LOGGED_LIBRARIES, cpu_cores, versions
 from runner.weights.found import FoundCheckpoint
+from runner.weights.loras import PEFT
 
 
 def describe(plan: Plan) -> dict[str, Any]:
@@ -30,7 +32,7 @@ def describe(plan: Plan) -> dict[str, Any]:
         "device": plan.device,
         "threads": plan.threads,
         "threads_reason": plan.threads_reason,
-        "libraries": versions((*LOGGED_LIBRARIES, *(("peft",) if loras else ()))),
+        "libraries": versions((*LOGGED_LIBRARIES, *_extra(plan))),
         "scheduler": {
             "name": plan.scheduler.name,
             "changes": [asdict(change) for change in plan.scheduler.changes],
@@ -53,6 +55,15 @@ def describe(plan: Plan) -> dict[str, Any]:
         },
         **({"loras": loras} if loras else {}),
     }
+
+
+def _extra(plan: Plan) -> tuple[str, ...]:
+    """Packages that add LoRAs and that quantise, where they do; other records do not name them."""
+    used = {PEFT for found in plan.weights.checkpoints.values() if found.loras}
+    for node in plan.graph:
+        if node.pipeline is not None:
+            used.update(p for _, name in node.pipeline.quantized for p in METHODS[name].packages)
+    return tuple(sorted(used))
 
 
 def _pickled(found: FoundCheckpoint) -> dict[str, list[str]]:

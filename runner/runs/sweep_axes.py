@@ -8,7 +8,8 @@ from typing import Any
 
 import yaml
 
-from runner.config.overrides import as_override, assigned
+from runner.config.overrides import assigned
+from runner.config.recorded import typed_at
 from runner.recording.sweep_record import CellEntry
 from runner.runs.fingerprint import NOT_IDENTITY
 
@@ -16,8 +17,6 @@ PICTURES = ("prompt", "prompt_file", "prompt_template", "seeds")
 GROWS = {*PICTURES, "metrics"}
 APART = NOT_IDENTITY | GROWS | {"name", "question", "baseline", "objective", "tracking", "cache"}
 """Keys by which cells are no others; unless they are axes."""
-OPTION = ("name", "version", "backend", "mode", "source", "tracker")
-"""Keys of a group that say which of its options was chosen."""
 
 
 def head_of(key: str) -> str:
@@ -51,7 +50,7 @@ def with_axes(
         typed_first = sorted(cells, key=lambda cell: key not in pairs[cell.number])
         for cell in typed_first:
             typed = pairs[cell.number].get(key)
-            said = typed if typed is not None else _of_config(configs.get(cell.number, {}), key)
+            said = typed if typed is not None else typed_at(configs.get(cell.number, {}), key)
             if said is None:
                 continue
             own[cell.number] = next((one for one in known if _same(one, said)), said)
@@ -65,19 +64,6 @@ def with_axes(
     return tuple(
         replace(cell, overrides=one) for cell, one in zip(cells, written, strict=True)
     ), axes
-
-
-def _of_config(config: Mapping[str, Any], key: str) -> str | None:
-    """A config's value of a key, as it is typed: of one that is open, null. None: it has none."""
-    found: Any = config
-    for part in key.lstrip("+").split("."):
-        if not isinstance(found, Mapping) or part not in found:
-            return None
-        found = found[part]
-    if isinstance(found, Mapping):
-        found = next((found[name] for name in OPTION if name in found), None)
-        return None if found is None else str(found)
-    return as_override(found)
 
 
 def _same(one: str, other: str) -> bool:

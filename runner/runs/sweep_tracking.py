@@ -13,6 +13,7 @@ from runner.recording.sweep_record import CellEntry, SweepRecord
 from runner.runs.names import cell_name, sweep_name
 from runner.system.text import pluralize
 from runner.tracking.session import TrackingSession, now_ms
+from runner.tracking.spool import AXIS
 from runner.tracking.status import Status
 
 CELL_TAG = "runner.cell"
@@ -77,7 +78,7 @@ class SweepTracking:
             parent = self._record.sweep_id + (f"-sweep{number}" if number else "")
             name = sweep_name(self._record.name, self._axes)
             session.begin(parent, name, experiment, again=self.again)
-            axes = {f"axis.{key}": listed(values) for key, values in self._axes.items()}
+            axes = {f"{AXIS}{key}": listed(values) for key, values in self._axes.items()}
             session.append("params", parent, params=axes)
             tags = {"mlflow.note.content": self._note()}
             if self._record.parts:  # it began with another name, of fewer axes

@@ -16,6 +16,7 @@ from runner.config.excluding import PROMPTS, is_said
 from runner.config.measuring import baseline_of
 from runner.config.output_dir import check_name
 from runner.config.overrides import assigned
+from runner.config.recorded import value_at
 from runner.errors import ConfigError
 from runner.planning.sweep_command import as_axes
 from runner.recording.sweep_record import SweepRecord, named_sweep
@@ -55,7 +56,7 @@ def with_unsaid(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
         for keys, value in said.items()
         for key in keys.split(",")  # of values that change together
     }
-    taken = list(_taken(record, plain, named))
+    taken = list(_taken(record, plain, named, _task(path, record)))
     if RANDOM.match(plain.get("seeds", "")) and "name" not in plain:
         taken += _name(path, record)
     many = [] if {*arguments} & {*MULTIRUN} else ["-m"]
@@ -68,6 +69,13 @@ def _name(path: Path, record: SweepRecord) -> list[str]:
     """The name by which the sweep's random seeds were drawn and kept."""
     first = next(iter(manifests_of(path, record.cells).values()), None)
     return [] if first is None else [f"name={check_name(first.name)}"]
+
+
+def _task(path: Path, record: SweepRecord) -> str | None:
+    """The task of the sweep's first cell, which an experiment may say."""
+    first = next(iter(manifests_of(path, record.cells[:1]).values()), None)
+    found = value_at(first.config, "task.name") if first else None
+    return found if isinstance(found, str) else None
 
 
 def _baseline(path: Path, record: SweepRecord) -> Mapping[str, str]:
@@ -87,7 +95,14 @@ def _with_baseline(argument: str, baseline: Mapping[str, str]) -> str:
     return f"{key}={value},{other}"
 
 
-def _taken(record: SweepRecord, pairs: Mapping[str, str], named: str) -> Iterator[str]:
+def _taken(
+    record: SweepRecord, pairs: Mapping[str, str], named: str, task: str | None
+) -> Iterator[str]:
+    """What the sweep says and `pairs` leave unsaid.
+
+    Args:
+        task: of the cells that name none.
+    """
     said = {key for key, value in pairs.items() if (key, value) != (AXES, "null")}
     swept, other = PROMPTS & record.axes.keys(), PROMPTS & said - record.axes.keys()
     if swept and other:
@@ -95,7 +110,11 @@ def _taken(record: SweepRecord, pairs: Mapping[str, str], named: str) -> Iterato
         problem = f"the cells of the sweep differ in {axis}, which further cells have to say"
         raise ConfigError(key, pairs[key], problem, f"{axis}=...,..., or a sweep of its own")
     cells = _concerned([assigned(cell.overrides) for cell in record.cells], record, pairs)
-    own = [{k: v for k, v in cell.items() if _may_be_taken(k, v, said)} for cell in cells]
+    tasks = [pairs.get("task", cell.get("task", task)) for cell in cells]
+    own = [
+        {k: v for k, v in cell.items() if _may_be_taken(k, v, said, of)}
+        for cell, of in zip(cells, tasks, strict=True)
+    ]
     # Which keys are in `axes` that are said, their reader finds out.
     axes = [key for key in record.axes if AXES not in said and any(key in cell for cell in own)]
     fixed: dict[str, dict[str, None]] = {}
@@ -131,8 +150,8 @@ def _concerned(
     return found or cells
 
 
-def _may_be_taken(key: str, value: str, said: set[str]) -> bool:
-    if is_said(key, said):
+def _may_be_taken(key: str, value: str, said: set[str], task: str | None) -> bool:
+    if is_said(key, said, task):
         return False
     if key == "tracking.uri":
         return is_named(absolute_uri(value.strip("'\"")))

@@ -81,7 +81,12 @@ def make_folder(folder: Path) -> None:
 
 
 def new_folder(output_dir: Path, name: str) -> Path:
-    """Create a folder named after the current time for a run or sweep; `latest` points to it."""
+    """Create a folder named after the current time for a run or sweep; `latest` points to it.
+
+    Raises:
+        ConfigError: there cannot be one.
+        StorageError: the disk is full.
+    """
     path = _fresh(output_dir / fit_name(name))
     _point_latest(output_dir, path)
     return path
@@ -98,7 +103,12 @@ def _fresh(parent: Path) -> Path:
                 continue
             return path
     except OSError as error:
-        raise StorageError(f"output_dir: {parent} cannot be made: {error.strerror}") from error
+        problem = f"cannot be made: {error.strerror}"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StorageError(f"output_dir: {parent} {problem}") from error
+        raise ConfigError(
+            "output_dir", parent.parent, problem, "a folder that you may write to"
+        ) from error
     raise StorageError(f"output_dir: {parent} has thousands of runs of this very second")
 
 

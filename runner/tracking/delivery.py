@@ -16,7 +16,7 @@ from runner.tracking.artifacts import experiment_location, follow_artifacts
 from runner.tracking.database import file_id, make_database
 from runner.tracking.files import ArtifactFiles
 from runner.tracking.pictures import CHARTED
-from runner.tracking.spool import Target
+from runner.tracking.spool import AXIS, Target
 from runner.tracking.status import Status
 from runner.tracking.stores import is_own_store
 
@@ -211,10 +211,14 @@ class Delivery:
                 tags |= CHARTED
         if params and run in self._again:
             # A resumed run may find another device or number of threads; the first value stays.
+            # Axes are those of all cells, written as each version of the runner shows them.
             data = self._client.get_run(run).data
             there = data.params
             changed = {
-                k: v for k, v in params.items() if there.get(k, v[:MAX_PARAM]) != v[:MAX_PARAM]
+                key: value
+                for key, value in params.items()
+                if there.get(key, value[:MAX_PARAM]) != value[:MAX_PARAM]
+                and not key.startswith(AXIS)
             }
             params = {k: v for k, v in params.items() if k not in there}
             if changed:

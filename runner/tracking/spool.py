@@ -39,6 +39,8 @@ ROOM = "room"
 FILES = "files"
 WRITER_LOG = "writer.log"
 
+AXIS = "axis."
+"""How the parameters of a sweep's axes begin."""
 LAST_WORDS = ("tags", "end", "close")
 """Records that tell how a run ended and why; reserved space is freed for these."""
 

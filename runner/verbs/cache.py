@@ -12,14 +12,13 @@ from runner.engine.store_care import StoredEntry, damaged_entries, stored_entrie
 from runner.planning.planner import results_dir
 from runner.system.kept_code import code_dir, kept_code, trim_code
 from runner.system.text import format_bytes, pluralize
+from runner.verbs.output_dir import add_output_dir
 
 
 def main(arguments: list[str]) -> int:
     """Show, verify, trim. Exit status 1 where an entry was damaged."""
     parser = argparse.ArgumentParser(prog="kandinsky cache", description=__doc__)
-    parser.add_argument(
-        "output_dir", nargs="?", default="outputs", type=Path, help="as in the runs (%(default)s)"
-    )
+    add_output_dir(parser)
     parser.add_argument(
         "--verify", action="store_true", help="check every entry's hash; damaged ones are dropped"
     )

@@ -19,6 +19,7 @@ from runner.system.terminal import to_json
 from runner.system.text import path_here
 from runner.tracking.status import Status
 from runner.verbs.completing import CHANGES
+from runner.verbs.output_dir import add_output_dir
 
 
 def main(arguments: list[str]) -> int:
@@ -32,9 +33,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="kandinsky sweeps", description=__doc__, formatter_class=raw
     )
-    parser.add_argument(
-        "output_dir", nargs="?", default="outputs", type=Path, help="as in the runs (%(default)s)"
-    )
+    add_output_dir(parser)
     parser.add_argument("--json", action="store_true", help="for other programs")
     options = parser.parse_args(arguments)
     found = [_row(path, record) for path, record in list_sweeps(options.output_dir.absolute())]

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 from runner.tracking.delivery import prepare_environment
 from runner.tracking.places import absolute_uri, remember_place
 from runner.tracking.remains import clear_remains
 from runner.tracking.spool import spools
 from runner.tracking.writer import deliver_left_behind
+from runner.verbs.output_dir import add_output_dir
 
 
 def main(arguments: list[str]) -> int:
     """Deliver all spools whose run is over. Exit status 1 if one could not be delivered."""
     parser = argparse.ArgumentParser(prog="kandinsky sync", description=__doc__)
-    parser.add_argument(
-        "output_dir", nargs="?", default="outputs", type=Path, help="as in the runs (%(default)s)"
-    )
+    add_output_dir(parser)
     parser.add_argument(
         "--to", metavar="URI",
         help="a tracking URI that you trust, where no command of yours on this machine named it",

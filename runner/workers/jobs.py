@@ -85,9 +85,12 @@ class JobWorkers(ConnectedWorkers):
 
     def close(self) -> None:
         self._listener.close()
-        self._welcome()
-        for worker in self._workers:
-            worker.connection.close()
+        # Those that have just arrived are told nothing: once told to start they would first import
+        # the libraries, and only then notice.
+        with self._arrival:
+            arrived, self._arrived = self._arrived, []
+        for connection in (*arrived, *(worker.connection for worker in self._workers)):
+            connection.close()
         # Idle jobs notice and end by themselves; cancelled ones would print tracebacks.
         deadline = time.monotonic() + (SECONDS_TO_END if self._local else 0)
         while time.monotonic() < deadline and not all(job.done() for job in self._jobs):

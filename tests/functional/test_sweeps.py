@@ -238,6 +238,7 @@ def test_sweeps_are_listed_with_their_status(
 ) -> None:
     capsys.readouterr()
     output_dir = tmp_path / "sweeps"
+    output_dir.mkdir(exist_ok=True)
     assert main(["sweeps", str(output_dir)]) == 0
     assert "no sweeps yet" in capsys.readouterr().out
     sweep("decoder.guidance_scale=1,4", "name=mine")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from runner.cli import VERBS
-from unit.conftest import Command
+from unit.conftest import Command, assert_refused
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -48,6 +48,19 @@ def test_verbs_without_a_config_refuse_what_they_do_not_know(command: Command, v
     said = command(verb, "--no-such-option")
     assert said.status == 2
     assert "--no-such-option" in said.err
+
+
+@pytest.mark.parametrize("verb", ["sweeps", "cache", "sync"])
+def test_a_folder_that_is_not_there_is_refused(command: Command, verb: str) -> None:
+    said = command(verb, "no-such-folder")
+    assert said.status == 2
+    assert "no-such-folder is no folder" in said.err
+    assert command(verb).status == 0, "where nothing was run yet there is none"
+
+
+def test_an_output_folder_that_cannot_be_made_is_refused(command: Command) -> None:
+    said = command("run", "output_dir=/proc/nowhere", "tracking=none")
+    assert_refused(said, "output_dir=/proc/nowhere: cannot be made", "you may write to")
 
 
 def test_the_process_ends_with_the_status(tmp_path: Path) -> None:

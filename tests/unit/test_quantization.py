@@ -15,6 +15,7 @@ from runner.errors import ConfigError
 from runner.planning.memory import reckoned
 from runner.planning.planner import make_plan
 from runner.planning.quantization import check_quantization
+from runner.recording.provenance import describe
 from unit.conftest import Command, Compose
 
 RELEASE = ("weights=random", "weights.size=release", "precision=bf16")
@@ -121,3 +122,13 @@ def test_the_plan_knows_each_method(composed: Compose) -> None:
         assert spec.quantized == (("unet", method),)
         libraries = set(plan.images[0].node.libraries) - {"torch", "diffusers", "transformers"}
         assert libraries == set(METHODS[method].packages)
+
+
+def test_records_name_the_packages_that_quantise_where_they_do(composed: Compose) -> None:
+    def libraries(*overrides: str) -> set[str]:
+        return set(describe(make_plan(composed(*overrides)))["libraries"])
+
+    usual = libraries()
+    assert libraries("quantize.denoiser=nf4") - usual == {"bitsandbytes"}
+    assert libraries("quantize.prior=int8") - usual == {"torchao"}
+    assert libraries("quantize.denoiser=fp8") == usual

@@ -101,7 +101,8 @@ def test_the_size_is_told_by_stage(folder: Path, tmp_path: Path, command: Comman
     assert "3 results" in said
     assert "prior" in said
     assert "2.0 days ago" in said
-    assert "0 results" in command("cache", str(tmp_path / "nothing here")).out
+    (tmp_path / "empty").mkdir()
+    assert "0 results" in command("cache", str(tmp_path / "empty")).out
 
 
 @pytest.mark.parametrize("size", ["-1", "nan", "much"])

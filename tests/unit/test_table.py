@@ -6,12 +6,15 @@ import csv
 import io
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas
 import pytest
 
-from helpers.fake_sweeps import Choice, sweep_of, write_results
+from helpers.fake_sweeps import MANIFEST, Choice, sweep_of, write_results
 from runner import table
+from runner.analysis.results import CellResult
+from runner.analysis.together import value_of
 from runner.errors import ConfigError
 from runner.recording.manifest import SavedTiming
 from runner.recording.sweep_record import SweepRecord
@@ -135,3 +138,19 @@ def test_wrong_folders_are_one_message(one: Path, command: Command) -> None:
     assert_refused(command("table", str(one)), "'quantity' is none of its metrics")
     with pytest.raises(ConfigError, match="none is named"):
         table()
+
+
+@pytest.mark.parametrize(
+    ("config", "key", "value"),
+    [
+        ({"name": "t"}, "quantize.denoiser", "none"),
+        ({"name": "t"}, "lora.0.weight", None),
+        ({"lora": [{"path": "x", "weight": 0.5}]}, "lora.0.weight", "0.5"),
+        ({}, "quantize.denoiser", None),  # it has not begun
+    ],
+)
+def test_a_cell_has_the_values_that_its_record_leaves_out(
+    config: dict[str, Any], key: str, value: str | None
+) -> None:
+    cell = CellResult(0, Path("0000"), (), {}, replace(MANIFEST, config=config))
+    assert value_of(cell, key) == value

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from runner.analysis.results import CellResult, ImageResult, SweepResult
 from runner.errors import ConfigError
+from runner.recording.manifest import SavedImage
 from runner.system.text import with_near
 from runner.tracking.status import Status
 
@@ -85,7 +86,13 @@ def compared_axes(results: SweepResult, by: Sequence[str] | None) -> tuple[str, 
 
 
 def settings_of(results: SweepResult, by: Sequence[str]) -> list[Setting]:
-    """The settings in the sweep's order, with those that have no picture yet."""
+    """The settings in the sweep's order, with those that have no picture yet.
+
+    Raises:
+        ConfigError: two cells of one setting have other pictures of one prompt and seed, so that
+            something that is no axis differs.
+    """
+    made: dict[Hashable, tuple[int, SavedImage]] = {}
     found: dict[tuple[str | None, ...], Setting] = {}
     places = paired_by_place(by)
     others = [
@@ -101,12 +108,25 @@ def settings_of(results: SweepResult, by: Sequence[str]) -> list[Setting]:
             scores = _finite(results.scores_of(image), setting)
             # The same prompt twice in a cell is one picture.
             unit = (apart, *which(image))
+            number, first = made.setdefault((own, unit), (cell.number, image.record))
+            if number != cell.number:
+                _check_same(first, image.record, (number, cell.number))
             setting.pictures[unit] = Measured(image.prompt, image.seed, scores, image)
         if cell.scores:
             # Where numbers are resampled, it counts as a prompt of its own.
             rest = tuple(cell.choice.get(axis) for axis in results.axes if axis not in by)
             setting.whole[rest] = Measured(repr(rest), 0, _finite(cell.scores, setting))
     return list(found.values())
+
+
+def _check_same(one: SavedImage, other: SavedImage, cells: tuple[int, int]) -> None:
+    """Check that pictures of two cells of one setting are the same, made in the same way."""
+    if (one.sha256, one.stage_keys) != (other.sha256, other.stage_keys):
+        raise ConfigError(
+            "cells", "{} and {}".format(*cells), "have the same values of all axes and other "
+            "pictures: they differ in a key that the sweep's record does not name",
+            "a sweep whose axes tell its cells apart; to join it once more (into=...) finds them",
+        )  # fmt: skip
 
 
 def paired_by_place(by: Sequence[str]) -> bool:

@@ -13,13 +13,13 @@ from runner.config.axes import Settings
 from runner.config.cell import Cell
 from runner.config.files import config_dir
 from runner.config.overrides import as_override, assigned
+from runner.config.recorded import MISSING, value_at
 from runner.config.run_config import RunConfig
 from runner.errors import ConfigError, RunnerError
 
 Lacking: TypeAlias = "Callable[[RunConfig, Sequence[str]], list[str]]"
 """Gives a cell's own values of keys, as overrides."""
 
-MISSING = object()
 PARSER = OverridesParser.create()
 
 
@@ -105,7 +105,7 @@ def own_values(run: RunConfig, choices: Mapping[str, Any], keys: Sequence[str]) 
     """
     found = []
     for key in keys:
-        value = choices[key] if key in choices else _leaf_of(run.recorded, key)
+        value = choices[key] if key in choices else _own_value(run.recorded, key)
         if (key in choices and value is None) or value is MISSING or isinstance(value, Mapping):
             problem = "is set in some of the cells alone, and the others have no such value"
             raise ConfigError(key, "...", problem, "a value in each entry of axes")
@@ -129,13 +129,9 @@ def in_one_order(cells: Sequence[Sequence[str]]) -> list[str]:
     return order
 
 
-def _leaf_of(config: Mapping[str, Any], key: str) -> Any:
+def _own_value(config: Mapping[str, Any], key: str) -> Any:
     """A key's value in a recorded config; null where its section leaves it out."""
-    *sections, name = key.lstrip("+").split(".")
-    at: Any = config
-    for section in sections:
-        if isinstance(at, list):  # lora.0.weight
-            at = at[int(section)] if section.isdecimal() and int(section) < len(at) else None
-        else:
-            at = at.get(section) if isinstance(at, Mapping) else None
-    return at.get(name) if isinstance(at, Mapping) else MISSING
+    section = key.lstrip("+").rpartition(".")[0]
+    found = value_at(config, key)
+    left_out = not section or isinstance(value_at(config, section), Mapping)
+    return None if found is MISSING and left_out else found

@@ -25,7 +25,8 @@ from runner.config.hydra.expanding import (
     own_values,
 )
 from runner.config.hydra.problems import config_problem
-from runner.config.hydra.sweeper import axes_of, sweep_of
+from runner.config.hydra.sweeper import axes_of, sweep_of, task_of
+from runner.config.overrides import assigned
 from runner.config.resolve import resolve
 from runner.config.run_config import RunConfig
 from runner.errors import ComposeError, ConfigError, RunnerError
@@ -92,7 +93,8 @@ def of_study(overrides: Sequence[str]) -> OfStudy:
     said = {key.strip().lstrip("+") for text in overrides for key in _keys_of(text)}
     params = composed.hydra.sweeper.get("params") or {}
     own = axes_of(composed)
-    axes = None if own is None or AXES in said else without(settings_of(own), said) or None
+    task = assigned(overrides).get("task", task_of(composed))
+    axes = None if own is None or AXES in said else without(settings_of(own), said, task) or None
     return OfStudy(
         composed.hydra.mode is RunMode.MULTIRUN,
         tuple(f"{key}={value}" for key, value in params.items() if key not in said),

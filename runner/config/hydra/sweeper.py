@@ -30,6 +30,7 @@ def batches(
     loader: ConfigLoader,
     size: int | None,
     axes: object = None,
+    task: str | None = None,
 ) -> list[list[list[str]]]:
     """The overrides of each cell, in batches to launch together.
 
@@ -39,6 +40,7 @@ def batches(
         size: of a batch; None: all cells in one.
         axes: the config's `axes`. Where a file says them, an argument takes the place of their
             values of its key.
+        task: the config's, where the arguments say none.
 
     Raises:
         HydraException: an override cannot be read, or its values cannot be listed.
@@ -60,7 +62,10 @@ def batches(
     in_axes = [] if axes is None else settings_of(axes)
     if not says_axes(arguments):
         pair_keys = (key for keys in pairs for key in keys.split(","))
-        in_axes = without(in_axes, {key.strip().lstrip("+") for key in (*alone, *pair_keys)})
+        said = {key.strip().lstrip("+") for key in (*alone, *pair_keys)}
+        if tasks := alone.get("task"):
+            task = tasks[0][0].partition("=")[2] if len(tasks) == 1 else None
+        in_axes = without(in_axes, said, task)
     listed = [in_axes, *map(together, pairs.values())]
     joined = [[overrides_of_settings(one) for one in settings] for settings in listed if settings]
     dimensions = [*joined, *alone.values()]
@@ -83,6 +88,12 @@ def axes_of(config: DictConfig) -> object:
         return None
     found = OmegaConf.select(config, AXES)
     return OmegaConf.to_container(found, resolve=True) if OmegaConf.is_config(found) else found
+
+
+def task_of(config: DictConfig) -> str | None:
+    """The task of a sweep's own config; None: it is open, and its cells say it."""
+    found = OmegaConf.select(config, "task.name", throw_on_missing=False)
+    return found if isinstance(found, str) else None
 
 
 def sweep_of(override: str) -> list[str]:

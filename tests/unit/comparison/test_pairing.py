@@ -168,3 +168,14 @@ def test_settings_without_a_pair_are_told_with_what_keeps_them_apart() -> None:
     ]
     for results, by in ((whole, ["scheduler"]), (some, ["scheduler", "scheduler.eta"])):
         assert not [note for note in compare(results, by=by).notes if "no pair" in note]
+
+
+def test_other_pictures_of_one_setting_are_refused() -> None:
+    results = sweep_of(AXES, quality)
+    twin = replace(results.cells[0], number=4)
+    assert len(settings_of(replace(results, cells=(*results.cells, twin)), list(AXES))) == 4
+    assert twin.manifest is not None
+    images = [replace(image, sha256="another") for image in twin.manifest.images]
+    other = replace(twin, manifest=replace(twin.manifest, images=images))
+    with pytest.raises(ConfigError, match="cells=0 and 4: have the same values of all axes"):
+        settings_of(replace(results, cells=(*results.cells, other)), ["scheduler"])

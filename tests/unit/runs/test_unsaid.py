@@ -94,3 +94,11 @@ def test_cells_of_several_seeds_need_them_said(tmp_path: Path) -> None:
     file.write_text(file.read_text().replace("seeds=[0]", "seeds=[1]", 1))
     with pytest.raises(ConfigError, match="its cells have several seeds"):
         with_unsaid(["into=last", f"output_dir={tmp_path}", "scheduler=lcm"])
+
+
+def test_what_excludes_a_key_of_the_sweep_is_said_instead_of_it(tmp_path: Path) -> None:
+    write(tmp_path, ALL, ["task=inpaint", "inputs.mask=m.png", "inputs.image=i.png", "seeds=[0]"])
+    given = ["into=last", f"output_dir={tmp_path}", "inputs.mask_box=[0,0,8,8]"]
+    _, taken = with_unsaid(given)
+    assert "inputs.image=i.png" in taken
+    assert "inputs.mask=m.png" not in taken

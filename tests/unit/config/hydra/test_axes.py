@@ -7,8 +7,10 @@ import shlex
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from runner.config.hydra.single import combinations, compose_one
+from runner.config.cell import Cell
+from runner.config.hydra.single import combinations, complete, compose_one
 from runner.planning.sweep_command import as_axes, command_of
 from unit.conftest import Command, assert_refused
 
@@ -35,6 +37,40 @@ def test_a_value_only_where_another_holds(command: Command) -> None:
                        "scheduler=ddim scheduler.eta=0.5")
         for scale in (1, 4)
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("set_in_one", "value", "of_the_others"),
+    [
+        ("quantize.denoiser", "fp8", "none"),
+        ("any_size", "true", "false"),
+        ("graphs", "off", "auto"),
+        ("lora", "[{path: x.safetensors}]", "[]"),
+    ],
+)
+def test_a_key_that_records_leave_out_has_its_default(
+    set_in_one: str, value: str, of_the_others: str
+) -> None:
+    cells = combinations(
+        [f"axes=[{{{set_in_one}: [{value}]}}, {{decoder.num_inference_steps: 9}}]"]
+    )
+    _, other = complete([Cell(n, tuple(cell), compose_one(cell)) for n, cell in enumerate(cells)])
+    assert f"{set_in_one}={of_the_others}" in other.overrides
+
+
+def test_what_excludes_a_key_of_a_file_s_axes_is_said_instead_of_it(
+    command: Command, tmp_path: Path
+) -> None:
+    file = tmp_path / "own" / "experiment" / "mine.yaml"
+    file.parent.mkdir(parents=True)
+    axes = "[{inputs.mask: [a.png, b.png], scheduler: [ddim, ddpm]}]"
+    file.write_text(f"# @package _global_\naxes: {axes}\n")
+    Image.new("RGB", (64, 64)).save("in.png")
+    said = command(
+        "plan", "--config-dir", str(tmp_path / "own"), "experiment=mine", "task=inpaint",
+        "inputs.image=in.png", "inputs.mask_box=[0,0,8,8]",
+    )  # fmt: skip
+    assert cells_of(said.out) == ["scheduler=ddim", "scheduler=ddpm"], said.err
 
 
 def test_values_that_change_together(command: Command) -> None:

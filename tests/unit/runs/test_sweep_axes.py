@@ -1,0 +1,35 @@
+"""Keys in which the cells of a sweep differ, by what was typed and by their configs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from runner.recording.sweep_record import CellEntry
+from runner.runs.sweep_axes import axis_keys, with_axes
+
+LORA = {"path": "x.safetensors", "weight": 1.0, "role": None}
+
+
+@pytest.mark.parametrize(
+    ("typed", "config", "values"),
+    [
+        ("quantize.denoiser=nf4", {}, ("'none'", "nf4")),
+        ("compile.regional=true", {"compile": {"mode": None}}, ("false", "true")),
+        ("channels_last=true", {}, ("false", "true")),
+        ("model.variant=sft", {"model": {"version": "kandinsky5"}}, ("null", "sft")),
+        ("lora.0.weight=0.5", {"lora": [LORA]}, ("1.0", "0.5")),
+    ],
+)
+def test_cells_that_join_differ_from_those_whose_records_leave_the_key_out(
+    typed: str, config: dict[str, Any], values: tuple[str, str]
+) -> None:
+    old = CellEntry(0, ("scheduler=ddim",), "0", "f")
+    new = CellEntry(1, ("scheduler=ddim", typed), "1", "f")
+    key = typed.partition("=")[0]
+    keys = axis_keys([["scheduler"]], [old.overrides, new.overrides])
+    (first, second), axes = with_axes([old, new], {0: {"name": "t", **config}}, keys)
+    assert axes == {key: values}
+    assert f"{key}={values[0]}" in first.overrides
+    assert typed in second.overrides
