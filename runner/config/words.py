@@ -14,6 +14,8 @@ ALL_KEYS = "those that `kandinsky keys` lists"
 NOTHING_TO_READ = "there is no key"
 ANOTHER_KIND = "is a list or a mapping, which is not taken"
 NONE_OF_THEM = "is none of its values"
+NUMBER = re.compile(r"\.\d+\.|\[\d+\]\.")
+"""Of an entry of a list, within a key: `lora.0.weight`, `lora[0].weight`."""
 PHRASES = (
     (r"Value '.*' of type '\w+' could not be converted to Integer", "is no whole number"),
     (r"Value '.*' of type '\w+' could not be converted to Float", "is no number"),
@@ -66,7 +68,7 @@ def takes_of(key: str) -> str:
     from runner.config.reference import keys
 
     known = {own.name: own.takes for own in keys()}
-    if takes := known.get(key.lstrip("+")):
+    if takes := known.get(NUMBER.sub("[n].", key.lstrip("+"))):
         return takes
     return ", ".join(own for own in known if own.startswith(f"{key}.") and "[" not in own)
 

@@ -75,8 +75,7 @@ def compile_module(module: Any, spec: CompileSpec) -> None:
     (`pipeline.unet = torch.compile(...)`, as in many guides, has no effect on diffusers' combined
     pipelines, which call the decoder's own reference.)
     """
-    if spec.channels_last:
-        module.to(memory_format=torch.channels_last)
+    lay_out(module, spec)
     if spec.mode is not None:
         # A kernel for any size would round otherwise than that for one, and come with the second
         # size of a process: what is drawn would depend on what was drawn before.
@@ -88,6 +87,12 @@ def compile_module(module: Any, spec: CompileSpec) -> None:
             module.compile(mode=spec.mode, fullgraph=spec.fullgraph, dynamic=False)
         for part in _compiled(module):
             part._compiled_call_impl = _Counted(part._compiled_call_impl)
+
+
+def lay_out(module: Any, spec: CompileSpec | None) -> None:
+    """Put a module's weights into the memory format that is asked for, as far as they are not."""
+    if spec is not None and spec.channels_last:
+        module.to(memory_format=torch.channels_last)
 
 
 def _compiled(module: Any) -> list[Any]:

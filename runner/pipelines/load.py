@@ -87,7 +87,7 @@ def load(
                 **dict.fromkeys(checkpoint.without),
                 **_held_on(checkpoint, held),
             )
-    except RunnerError:
+    except (RunnerError, torch.OutOfMemoryError):  # the latter: offload may be stepped down
         raise
     except Exception as error:
         raise StageError(

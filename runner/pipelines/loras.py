@@ -18,8 +18,11 @@ import safetensors.torch
 import torch
 
 from runner.catalog.offload import Moves, Offload
+from runner.catalog.quantization import PACKAGES
 from runner.errors import RunnerError, StageError
 from runner.graph.node import LoraSpec, PipelineSpec
+from runner.pipelines.quantization import KERNELS
+from runner.system.imports import without
 from runner.weights.found import FoundLora
 from runner.weights.lora_names import LoraTensor, Part, read_names
 
@@ -53,20 +56,21 @@ def set_loras(module: Any, specs: Sequence[LoraSpec], files: Mapping[str, FoundL
             _load(module, _name(spec), files[spec.weights])
     if specs:
         module.set_adapters(names, [spec.weight for spec in specs])
-    check_loras({"": read_back(module)}, specs, files)
+    check_loras({"": read_back(module, specs)}, specs, files)
     return True
 
 
 def can_switch(spec: PipelineSpec, mode: Offload) -> bool:
-    """Whether LoRAs of a loaded module can be exchanged: nothing was compiled or laid out with its
-    layers, and no hook is on them. Else it is loaded again for each set of them.
+    """Whether LoRAs of a loaded module can be exchanged: nothing was compiled with its layers, and
+    no hook is on them. Else it is loaded again for each set of them.
     """
-    return spec.compile is None and mode.moves in (Moves.PIPELINE, Moves.MODULE)
+    return not spec.is_compiled and mode.moves in (Moves.PIPELINE, Moves.MODULE)
 
 
 def loras_differ(module: Any, specs: Sequence[LoraSpec]) -> bool:
     """Whether a module has other LoRAs than these, or with other weights."""
-    return _held(module) != [(_name(spec), spec.weight) for spec in specs]
+    held = [(own["name"], own["weights"]) for own in read_back(module, specs)]
+    return held != [(_name(spec), [spec.weight]) for spec in specs]
 
 
 def remove_loras(module: Any) -> None:
@@ -80,15 +84,20 @@ def remove_loras(module: Any) -> None:
         parameter.requires_grad_(name in had)
 
 
-def read_back(module: Any) -> list[dict[str, Any]]:
-    """The LoRAs that a live module computes with: rank, weight, and how many layers each wraps."""
+def read_back(module: Any, specs: Sequence[LoraSpec] = ()) -> list[dict[str, Any]]:
+    """The LoRAs that a live module computes with: rank, weight, and how many layers each wraps.
+
+    Args:
+        specs: those that were asked for: rounding makes one scale of several weights.
+    """
+    asked = {_name(spec): spec.weight for spec in specs}
     found: dict[str, dict[str, Any]] = {}
     for layer in _wrapped(module):
         for name in () if layer.disable_adapters else layer.active_adapters:
             if name in layer.scaling:
                 own = found.setdefault(name, {"name": name, "ranks": set(), "weights": set()})
                 own["ranks"].add(layer.r[name])
-                own["weights"].add(_weight(layer, name))
+                own["weights"].add(_weight(layer, name, asked.get(name)))
                 own["layers"] = own.get("layers", 0) + 1
     return [
         {**own, "ranks": sorted(own["ranks"]), "weights": sorted(own["weights"])}
@@ -120,14 +129,6 @@ def check_loras(
             raise StageError(f"{file.key}: weight {own['weights']}, and {spec.weight} was set")
 
 
-def _held(module: Any) -> list[tuple[str, float]]:
-    """Names and weights of what is set; those that differ between layers equal nothing."""
-    return [
-        (own["name"], own["weights"][0] if len(own["weights"]) == 1 else float("nan"))
-        for own in read_back(module)
-    ]
-
-
 def _name(spec: LoraSpec) -> str:
     """Its name for peft, which takes no dots."""
     return f"sha{spec.weights[:NAME_LENGTH]}"
@@ -141,14 +142,19 @@ def _wrapped(module: Any) -> Iterator[Any]:
     return (layer for layer in module.modules() if isinstance(layer, LoraLayer))
 
 
-def _weight(layer: Any, name: str) -> float:
-    """The weight that gives a layer's scale, which peft computes as weight * alpha / rank."""
+def _weight(layer: Any, name: str, asked: float | None) -> float:
+    """The weight that was asked for, where it gives the layer's scale; else one near those that do.
+
+    peft computes a scale as weight * alpha / rank, in this order, which cannot be undone to the
+    last bit.
+    """
     scale, alpha, rank = layer.scaling[name], layer.lora_alpha[name], layer.r[name]
     if alpha == 0:
         return float("nan")
+    if asked is not None and asked * alpha / rank == scale:
+        return asked
     found: float = scale * rank / alpha
-    rounded = float(f"{found:.12g}")  # of the numbers that give this scale, that with few digits
-    return rounded if rounded * alpha / rank == scale else found
+    return found
 
 
 def _load(module: Any, name: str, file: FoundLora) -> None:
@@ -162,7 +168,8 @@ def _load(module: Any, name: str, file: FoundLora) -> None:
     state = {f"{PREFIX}.{one.name}": tensor for one, tensor in parts.items()}
     alphas = {one.layer: _alpha(one.layer, named, file) for one in parts}
     try:
-        with warnings.catch_warnings():
+        # peft would import what quantises, which may be of a version that it refuses.
+        with without((*PACKAGES, KERNELS)), warnings.catch_warnings():
             # That there are several is meant.
             warnings.filterwarnings("ignore", message="Already found a `peft_config`")
             module.load_lora_adapter(
@@ -172,7 +179,7 @@ def _load(module: Any, name: str, file: FoundLora) -> None:
                 network_alphas={f"{PREFIX}.{layer}.alpha": one for layer, one in alphas.items()},
                 low_cpu_mem_usage=True,
             )
-    except RunnerError:
+    except (RunnerError, torch.OutOfMemoryError):  # the latter: offload may be stepped down
         raise
     except Exception as error:
         said = str(error).strip().partition("\n")[0]
@@ -219,6 +226,6 @@ def _check_alphas(module: Any, name: str, alphas: Mapping[str, float], file: Fou
     if found != dict(alphas):
         wrong = next(k for k in {**alphas, **found} if alphas.get(k) != found.get(k))
         raise StageError(
-            f"{file.key}: {wrong} has alpha {found.get(wrong)}, and {file.path} says "
+            f"{file.key}: {wrong!r} has alpha {found.get(wrong)}, and {file.path} says "
             f"{alphas.get(wrong)}"
         )

@@ -96,7 +96,7 @@ class Pipelines:
     def _checked(self, spec: PipelineSpec, pipeline: Any) -> dict[str, Any]:
         """What is read back of a live pipeline. Raises StageError where it is not as requested."""
         left = self._checkpoints[spec.weights, spec.pipeline].checkpoint.unquantized
-        found = read_back(pipeline, left)
+        found = read_back(pipeline, left, spec.loras)
         found["scheduler_changes"] = self._scheduler_changes(spec, pipeline)
         found["offload"] = {
             "mode": self._offload.mode.name,
@@ -117,6 +117,7 @@ class Pipelines:
         if not can_switch(spec, self._offload.mode) and loras_differ(module, spec.loras):
             self._forget(spec.base)
         elif set_loras(module, spec.loras, self._loras):
+            compilation.lay_out(module, spec.compile)  # what was added
             drop_graphs(base)  # captured with other layers
             self._graphs_told.pop(spec.base, None)
 

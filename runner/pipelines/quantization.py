@@ -59,6 +59,8 @@ def quantize_modules(
         before = held_bytes(module)
         try:
             CALLS[method_name](module, method, left, dtype, device)
+        except torch.OutOfMemoryError:
+            raise  # offload may be stepped down
         except Exception as error:
             raise StageError(
                 f"quantize: {name} cannot be quantised by {method_name}: "

@@ -11,7 +11,7 @@ import torch
 from runner.catalog.attention import ATTENTION
 from runner.catalog.offload import Offload
 from runner.errors import StageError
-from runner.graph.node import PipelineSpec
+from runner.graph.node import LoraSpec, PipelineSpec
 from runner.pipelines import compilation, loras, offload, quantization
 from runner.pipelines.attention import attention_layers, is_module, name_of, names_of
 from runner.pipelines.scheduler_swap import scheduler_settings
@@ -33,11 +33,14 @@ def _accelerator(device: torch.device) -> dict[str, Any] | None:
     }
 
 
-def read_back(pipeline: Any, left: Sequence[str] = ()) -> dict[str, Any]:
+def read_back(
+    pipeline: Any, left: Sequence[str] = (), asked: Sequence[LoraSpec] = ()
+) -> dict[str, Any]:
     """The live pipeline's actual settings, as plain values for the log.
 
     Args:
         left: layers that no method of quantisation takes (`Checkpoint.unquantized`).
+        asked: LoRAs that were asked for.
     """
     modules = {name: m for name, m in pipeline.components.items() if is_module(m)}
     scheduler = pipeline.scheduler
@@ -57,14 +60,16 @@ def read_back(pipeline: Any, left: Sequence[str] = ()) -> dict[str, Any]:
         },
         "compile": {name: compilation.read_back(m) for name, m in modules.items()},
         "offloaded": offload.offloaded(pipeline),
-        **({"loras": held} if (held := _loras(modules)) else {}),
+        **({"loras": held} if (held := _loras(modules, asked)) else {}),
         **({"quantized": quantized} if quantized else {}),
     }
 
 
-def _loras(modules: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
+def _loras(
+    modules: Mapping[str, Any], asked: Sequence[LoraSpec]
+) -> dict[str, list[dict[str, Any]]]:
     """Those that each module computes with; without modules that have none."""
-    found = {name: loras.read_back(module) for name, module in modules.items()}
+    found = {name: loras.read_back(module, asked) for name, module in modules.items()}
     return {name: held for name, held in found.items() if held}
 
 

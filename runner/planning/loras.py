@@ -120,7 +120,7 @@ class LoraFinder:
             has = f"the layer's weights are {list(layer)}" if layer else "it has no such layer"
             fits = f" (it fits the {fitting[0]})" if fitting else ""
             raise WeightsError(
-                key, path, f"does not fit the {denoiser} of the {role}{fits}: {name} is "
+                key, path, f"does not fit the {denoiser} of the {role}{fits}: {name!r} is "
                 f"{list(shape)}, and {has}", allowed,
             )  # fmt: skip
 

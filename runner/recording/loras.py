@@ -7,6 +7,7 @@ from typing import Any
 
 from runner.config.lora import KEY
 from runner.planning.plan import Plan
+from runner.system.text import exact
 from runner.weights.found import FoundLora
 
 
@@ -31,7 +32,7 @@ def with_lora_params(params: dict[str, str], plan: Plan) -> dict[str, str]:
         f"{lora.key.replace('[', '.').partition(']')[0]}.{name}": value
         for role, lora in _loras(plan)
         for name, value in {
-            "path": str(lora.path), "weight": f"{lora.weight:g}", "role": role,
+            "path": str(lora.path), "weight": exact(lora.weight), "role": role,
             "rank": lora.rank, "sha256": lora.sha256,
         }.items()
     }  # fmt: skip

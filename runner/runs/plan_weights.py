@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from runner.planning.plan import Plan
-from runner.system.text import format_bytes, pluralize
+from runner.system.text import exact, format_bytes, pluralize
 from runner.system.user_cache import user_cache_dir
 from runner.weights.complete import newest_commit
 from runner.weights.found import FoundCheckpoint
@@ -31,7 +31,7 @@ def lora_lines(plans: Sequence[Plan]) -> Iterator[str]:
             what = f"rank {lora.rank}, {pluralize(lora.layers, 'layer')}"
             weights.setdefault((found.role, lora.path, what), set()).add(lora.weight)
     for (role, path, what), given in weights.items():
-        shown = ", ".join(f"{weight:g}" for weight in sorted(given))
+        shown = ", ".join(map(exact, sorted(given)))
         yield f"  {'lora':<8} {path}: {what} of the {role}, weight {shown}"
 
 

@@ -6,10 +6,11 @@ say, and what goes beyond a small run is asked for first.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from runner.config.choices import WeightsSource
+from runner.config.lora import KEY as LORA
 from runner.config.resolve import resolve_record
 from runner.config.run_config import RunConfig
 from runner.planning.pictures import is_address, named_pictures
@@ -54,8 +55,13 @@ def as_rerun(record: RunRecord, folder: str) -> tuple[RunConfig, tuple[str, ...]
     return resolve_record({**config, **alone}), taken
 
 
-def what_is_drawn(record: RunRecord) -> tuple[dict[str, Any], tuple[str, ...]]:
+def what_is_drawn(
+    record: RunRecord, said: Collection[str] = ()
+) -> tuple[dict[str, Any], tuple[str, ...]]:
     """What of the recorded config decides its pictures, with their prompts and seeds.
+
+    Args:
+        said: keys that the record does not decide: LoRAs are not looked for where others are said.
 
     Returns:
         as `as_rerun`.
@@ -65,6 +71,8 @@ def what_is_drawn(record: RunRecord) -> tuple[dict[str, Any], tuple[str, ...]]:
     """
     prompts = list(dict.fromkeys(image.prompt for image in record.images))
     config: dict[str, Any] = {key: record.config[key] for key in DRAWN if key in record.config}
+    if LORA in said:
+        config.pop(LORA, None)
     config |= {
         "prompt": prompts if any(prompts) else None,
         "seeds": list(dict.fromkeys(image.seed for image in record.images)),

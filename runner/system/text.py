@@ -74,6 +74,11 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
+def exact(number: float) -> str:
+    """A number with all digits that tell it from others: 1, 0.1, 0.49543508709194095."""
+    return repr(float(number)).removesuffix(".0")
+
+
 def format_bytes(number: int) -> str:
     """5.3 GB, 271 MB, 12 kB: powers of ten, as the hub shows sizes."""
     for unit, size in (("GB", 10**9), ("MB", 10**6)):

@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> int:
     from runner.runs.rerun import asks_for, what_is_drawn
 
     record = find_record(options.run, options.output_dir.absolute())
-    config, taken = what_is_drawn(record)
+    config, taken = what_is_drawn(record, _keys(said))
     print(*(f"{line}\n" for line in taken), sep="", end="", file=sys.stderr)
     asked = list(asks_for(resolve_record(config), record.images))
     if asked and not agree_if(options.yes)(asked):
@@ -54,11 +54,19 @@ def _unsaid(overrides: Sequence[str], said: Iterable[str]) -> list[str]:
     """The overrides but those of keys, and of options of groups, that are said, or that exclude
     what is said.
     """
-    pairs = assigned(text.lstrip("+~") for text in said)
-    keys = {part.strip().partition("@")[0] for key in pairs for part in key.split(",")}
+    pairs, keys = _assigned(said), _keys(said)
     recorded = {**assigned(overrides), **pairs}
     task = recorded.get("task", recorded.get("task.name", "")).strip("'")
     return [text for text in overrides if not is_said(text.partition("=")[0], keys, task)]
+
+
+def _assigned(said: Iterable[str]) -> dict[str, str]:
+    return assigned(text.lstrip("+~") for text in said)
+
+
+def _keys(said: Iterable[str]) -> set[str]:
+    """The keys that are said, also those of several together."""
+    return {part.strip().partition("@")[0] for key in _assigned(said) for part in key.split(",")}
 
 
 def parser() -> argparse.ArgumentParser:

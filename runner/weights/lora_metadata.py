@@ -63,7 +63,11 @@ def alphas_told(
 
 
 def _number(name: str, value: Any) -> float:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value) or value == 0:
+    try:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        number = float(value) if is_number else math.nan
+    except OverflowError:  # whole numbers have no end
+        number = math.inf
+    if not math.isfinite(number) or number == 0:
         raise UnreadSettingError(f"has an alpha that is no number: {name} {str(value)[:50]!r}")
-    return float(value)
+    return number

@@ -44,7 +44,7 @@ class UnknownTensorError(Exception):
     """A tensor is none of a LoRA that is read; the message says what it is, if that is known."""
 
     def __init__(self, name: str, why: str) -> None:
-        super().__init__(f"has a tensor {name}, {why}")
+        super().__init__(f"has a tensor {name!r}, {why}")
 
 
 UNREAD = (

@@ -55,7 +55,12 @@ def find_lora(path: str, key: str, modules: tuple[str, ...], hashes: FileHashes)
     Raises:
         WeightsError: there is none, it is cut off or no safetensors, or holds something else.
     """
-    file = _file(Path(path).expanduser().absolute(), key, path)
+    try:
+        file = _file(Path(path).expanduser().absolute(), key, path)
+    except (OSError, ValueError, RuntimeError) as error:
+        # ValueError: a zero byte in the path; RuntimeError: "~name" of an unknown user.
+        problem = getattr(error, "strerror", None) or str(error)
+        raise WeightsError(key, path, f"cannot be read: {problem}", ALLOWED) from error
     header = _header(file, key)
     try:
         module, told = read_names(header.shapes, modules)
@@ -65,7 +70,7 @@ def find_lora(path: str, key: str, modules: tuple[str, ...], hashes: FileHashes)
     named = {tensor: name for name, tensor in told.items()}
     if len(named) < len(told):
         twice = next(name for name, one in told.items() if named[one] != name)
-        raise WeightsError(key, file, f"says {twice} twice, in two layouts", ALLOWED)
+        raise WeightsError(key, file, f"says {twice!r} twice, in two layouts", ALLOWED)
     shapes = {tensor: header.shapes[name] for tensor, name in named.items()}
     ranks = _ranks(file, key, shapes, named)
     if alpha is not None and any(tensor.part is Part.alpha for tensor in named):
@@ -159,13 +164,13 @@ def _ranks(
         if down is None or up is None:
             has = next(named[LoraTensor(layer, p)] for p in Part if LoraTensor(layer, p) in shapes)
             lacks = Part.down if down is None else Part.up
-            problem = f"has {has}, and nothing for {LoraTensor(layer, lacks).name}"
+            problem = f"has {has!r}, and nothing for {LoraTensor(layer, lacks).name!r}"
             raise WeightsError(key, file, problem, ALLOWED)
         if len(down) not in (2, 4) or len(up) != len(down) or not 0 < down[0] == up[1]:
-            problem = f"has parts of {layer} of shapes {down} and {up}, which give no rank"
+            problem = f"has parts of {layer!r} of shapes {down} and {up}, which give no rank"
             raise WeightsError(key, file, problem, ALLOWED)
         if prod(shapes.get(LoraTensor(layer, Part.alpha), ())) != 1:
-            problem = f"has {layer}.alpha of another shape than a number's"
+            problem = f"has {layer + '.alpha'!r} of another shape than a number's"
             raise WeightsError(key, file, problem, ALLOWED)
         found.append(down[0])
     return found

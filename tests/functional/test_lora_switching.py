@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from functional.asked import Pixels
 from functional.cells import Watched, drawn, opened, planned
 from helpers.tape import TapeRecorder
-from random_weights.loras import entry
+from random_weights.loras import entry, lora_of, written
 from runner.catalog.offload import OFFLOAD
-from runner.graph.node import CompileSpec, PipelineSpec
+from runner.graph.node import CompileSpec, LoraSpec, PipelineSpec
 from runner.pipelines.graphs import replay, replaying_of
 from runner.pipelines.kept import KeptPipelines
+from runner.pipelines.loras import read_back, remove_loras, set_loras
 from runner.pipelines.offload import OffloadChoice
 from runner.pipelines.pipelines import Pipelines
 from runner.planning.plan import Plan
+from runner.weights.found import FoundLora
+from runner.weights.hashes import FileHashes, hash_memory
+from runner.weights.loras import find_lora
 from runner.weights.safetensors_header import read_header
 from runner.workers.setup import open_kept, setup_of
 
@@ -145,6 +151,74 @@ def test_a_compiled_module_is_loaded_anew(cells: list[Cell]) -> None:
     module = pipelines.get(compiled[0]).unet
     assert pipelines.get(compiled[0]).unet is module
     assert pipelines.get(compiled[1]).unet is not module
+
+
+@pytest.fixture(scope="module")
+def unet(random_weights: Path) -> Any:
+    from diffusers import UNet2DConditionModel
+
+    return UNet2DConditionModel.from_pretrained(random_weights / "kandinsky-2-2-decoder" / "unet")
+
+
+def found_of(rank: int, random_weights: Path, folder: Path) -> FoundLora:
+    module = random_weights / "kandinsky-2-2-decoder" / "unet"
+    file = written(folder / "own.safetensors", lora_of(module, ("to_q",), rank=rank))
+    return find_lora(str(file), "lora[0].path", (), FileHashes(hash_memory())).found
+
+
+@pytest.mark.parametrize("rank", [1, 6, 10, 20])
+def test_any_weight_is_read_back_to_the_last_bit(
+    rank: int, unet: Any, random_weights: Path, tmp_path: Path
+) -> None:
+    """peft keeps weight * alpha / rank, which rounds."""
+    found = found_of(rank, random_weights, tmp_path)
+    files = {found.sha256: found}
+    draw = Random(rank).random
+    for weight in (0.49543508709194095, *(draw() for _ in range(30))):
+        specs = (LoraSpec(found.sha256, weight),)
+        assert set_loras(unet, specs, files)
+        assert not set_loras(unet, specs, files)
+        assert read_back(unet, specs)[0]["weights"] == [weight]
+    remove_loras(unet)
+
+
+def test_memory_that_does_not_suffice_is_told_as_such(
+    unet: Any, random_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that offload=auto is stepped down."""
+
+    def out_of_memory(*_: Any, **__: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    found = found_of(1, random_weights, tmp_path)
+    monkeypatch.setattr(unet, "load_lora_adapter", out_of_memory)
+    with pytest.raises(torch.OutOfMemoryError):
+        set_loras(unet, (LoraSpec(found.sha256, 1.0),), {found.sha256: found})
+
+
+def test_layers_that_are_added_later_are_laid_out_as_the_others(
+    random_weights: Path, lora_files: dict[str, Path], tmp_path: Path
+) -> None:
+    """With channels_last, each cell is as if its module was loaded for it alone."""
+
+    def layout(module: Any) -> Any:
+        return [(name, one.stride()) for name, one in module.named_parameters()]
+
+    plans = [
+        planned(random_weights, tmp_path, "kandinsky2_2", "cache=off", "channels_last=true", lora)
+        for lora in ("lora=[]", f"lora=[{entry(lora_files['decoder'])}]")
+    ]
+    alone = [opened(plan) for plan in plans]
+    wanted = [drawn(plan, own).pixels for plan, own in zip(plans, alone, strict=True)]
+    layouts = [layout(own.given["decoder"].unet) for own in alone]
+    pipelines = Watched(setup_of(plans).checkpoints, "cpu", NONE, keep_all=True)
+    modules = set()
+    for n in (0, 1, 0):
+        assert np.array_equal(drawn(plans[n], pipelines).pixels, wanted[n])
+        unet = pipelines.given["decoder"].unet
+        assert layout(unet) == layouts[n]
+        modules.add(id(unet))
+    assert len(modules) == 1
 
 
 @pytest.mark.parametrize("how", ["channels_last=true", "attention=sliced", "batch_size=2"])

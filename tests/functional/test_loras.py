@@ -147,6 +147,10 @@ def test_a_changed_file_is_not_what_the_record_says(
     capsys.readouterr()
     assert main(["reproduce", str(manifest), "--progress", "quiet"]) == 2
     assert f"lora[0].path={file}: has changed since" in capsys.readouterr().err
+    given = ("tracking=none", "progress=quiet", f"output_dir={tmp_path / 'again'}")
+    assert main(["again", str(manifest), *given]) == 2
+    assert main(["again", str(manifest), "lora=[]", *given]) == 0
+    assert "lora" not in Made(tmp_path / "again").manifest["config"]
 
 
 @pytest.fixture

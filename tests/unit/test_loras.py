@@ -12,6 +12,9 @@ import pytest
 from safetensors.numpy import save_file
 
 from helpers.small_loras import OF_PRIOR, OTHER, PRIOR, STYLE, Arrays, small_lora, write_loras
+from runner import api
+from runner.api.planned import PlannedSweep
+from runner.cli import main
 from runner.errors import ConfigError
 from runner.planning.planner import make_plan
 from runner.recording.mlflow_log import params_of
@@ -49,7 +52,7 @@ CHANGES: dict[str, tuple[Callable[[Arrays], Any], str]] = {
     "nothing": (lambda own: own.clear(), "holds no tensor"),
     "kohya": (
         lambda own: own.update({"lora_unet_mid_block_x.lora_down.weight": own[A]}),
-        "has a tensor lora_unet_mid_block_x.lora_down.weight, which is of kohya's layout",
+        "has a tensor 'lora_unet_mid_block_x.lora_down.weight', which is of kohya's layout",
     ),
     "peft's own": (
         lambda own: own.update({f"base_model.model.{A}": own.pop(A)}),
@@ -65,21 +68,24 @@ CHANGES: dict[str, tuple[Callable[[Arrays], Any], str]] = {
     ),
     "a model's weights": (
         lambda own: own.update({"conv_in.weight": own[A]}),
-        "has a tensor conv_in.weight, which is none of a LoRA that is read",
+        "has a tensor 'conv_in.weight', which is none of a LoRA that is read",
     ),
-    "half of a layer": (lambda own: own.pop(B), f"has {A}, and nothing for {B}"),
+    "a name of two lines": (
+        lambda own: own.update({"x\n  allowed: y": own[A]}), "has a tensor 'x\\n  allowed: y'"
+    ),
+    "half of a layer": (lambda own: own.pop(B), f"has '{A}', and nothing for '{B}'"),
     "an alpha of no layer": (
         lambda own: own.update({"conv_in.alpha": np.ones(1, np.float32)}),
-        "has conv_in.alpha, and nothing for conv_in.lora_A.weight",
+        "has 'conv_in.alpha', and nothing for 'conv_in.lora_A.weight'",
     ),
     "other ranks": (lambda own: own.update({A: own[A][:1]}), "which give no rank"),
     "another width": (
         lambda own: own.update({A: own[A][:, :5].copy()}),
-        f"does not fit the unet of the decoder: {A} is [2, 5], and the layer's weights are [",
+        f"does not fit the unet of the decoder: '{A}' is [2, 5], and the layer's weights are [",
     ),
     "an unknown layer": (
         lambda own: own.update({"x.lora_A.weight": own[A], "x.lora_B.weight": own[B]}),
-        "x.lora_A.weight is [2, 96], and it has no such layer",
+        "'x.lora_A.weight' is [2, 96], and it has no such layer",
     ),
     "two layouts": (
         lambda own: own.update({f"{TO_Q}.lora.down.weight": own[A]}), "twice, in two layouts"
@@ -103,6 +109,7 @@ METADATA_SAYS = {
     "rslora": ({"use_rslora": True, "lora_alpha": 1}, "scaled by the root of its rank"),
     "no alpha": ({"r": 2}, "without lora_alpha"),
     "a text": ({"lora_alpha": "x"}, "an alpha that is no number"),
+    "a long alpha": ({"lora_alpha": 10**400}, "an alpha that is no number: lora_alpha '1000"),
     "a pattern": ({"lora_alpha": 1, "alpha_pattern": {"(a+)+$": 1}}, "none of names of layers"),
 }
 
@@ -118,6 +125,8 @@ REFUSED: dict[str, tuple[str, str]] = {
     "no path": (asked("{weight: 1}"), "lora[0].path=null: names no file"),
     "no number": (asked(f"{{path: {STYLE}, weight: nan}}"), "lora[0].weight=nan: is no finite"),
     "none there": (asked("{path: none.safetensors}"), "no such file"),
+    "of nobody": (asked("{path: '~nosuchuser/x'}"), "lora[0].path=~nosuchuser/x: cannot be read"),
+    "too long": (asked(f"{{path: {'x' * 5000}}}"), "cannot be read: File name too long"),
     "of the hub": (asked("{path: user/style}"), "download it first: hf download user/style"),
     "a pickle": (asked("{path: a.bin}"), "is pickled, and a LoRA is read from safetensors alone"),
     "a picture": (asked("{path: a.png}"), "is no safetensors file"),
@@ -140,6 +149,46 @@ def test_an_entry_that_is_refused(override: str, said: str, composed: Compose, h
     with pytest.raises(ConfigError) as caught:
         make_plan(composed(override))
     assert said in str(caught.value)
+
+
+ALL = f"lora=[{{path: {STYLE}}}]"
+OF_AXES = "axes={lora.0.weight: [0.25, 0.5]}"
+
+
+@pytest.mark.parametrize(
+    "given", [(ALL, OF_AXES), (OF_AXES, ALL), ("lora.0.weight=0.25,0.5", ALL)], ids=str
+)
+def test_the_weight_is_an_axis_wherever_the_list_stands(
+    given: tuple[str, ...], here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["plan", "-m", *given]) == 0
+    assert "of the decoder, weight 0.25, 0.5" in capsys.readouterr().out
+    if OF_AXES not in given:
+        plans = api.plan(given[0], lora=[{"path": STYLE}])
+        assert isinstance(plans, PlannedSweep)
+        assert [plan.run.lora[0].weight for plan in plans] == [0.25, 0.5]
+
+
+WRONG_ENTRIES = {
+    "no such role": (
+        (asked(f"{{path: {STYLE}}}", f"{{path: {STYLE}, role: unet}}"),),
+        "lora[1].role=unet: is none of its values\n  allowed: prior, decoder",
+    ),
+    "no such role of an entry": (
+        (asked(f"{{path: {STYLE}}}"), "lora.0.role=unet"),
+        "lora.0.role=unet: is none of its values\n  allowed: prior, decoder",
+    ),
+    "no list": (("lora.0.weight=0.5",), "lora.0.weight=0.5: lora has no entry 0\n  allowed: "),
+    "no number": (("lora.weight=0.5",), "'weight' is no number of an entry"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("given", "said"), WRONG_ENTRIES.values(), ids=WRONG_ENTRIES)
+def test_an_entry_that_cannot_be_composed(
+    given: tuple[str, ...], said: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["plan", *given]) == 2
+    assert said in capsys.readouterr().err
 
 
 def test_a_version_that_takes_none(composed: Compose, here: Path) -> None:
@@ -200,11 +249,11 @@ def test_a_plan_reckons_with_its_memory(composed: Compose, here: Path) -> None:
 
 
 def test_parameters_in_mlflow_are_named_as_axes_are(composed: Compose, here: Path) -> None:
-    plan = make_plan(composed(asked(f"{{path: {STYLE}, weight: 0.5}}")))
+    plan = make_plan(composed(asked(f"{{path: {STYLE}, weight: 0.49543508709194095}}")))
     params = params_of(plan, describe(plan))
     assert {name: value for name, value in params.items() if name.startswith("lora")} == {
-        "lora.0.path": str(here / STYLE), "lora.0.weight": "0.5", "lora.0.role": "decoder",
-        "lora.0.rank": "2", "lora.0.sha256": file_sha256(here / STYLE),
+        "lora.0.path": str(here / STYLE), "lora.0.weight": "0.49543508709194095",
+        "lora.0.role": "decoder", "lora.0.rank": "2", "lora.0.sha256": file_sha256(here / STYLE),
     }  # fmt: skip
     plain = make_plan(composed(asked()))
     assert not any(name.startswith("lora") for name in params_of(plain, describe(plain)))

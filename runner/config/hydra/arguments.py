@@ -36,6 +36,8 @@ GROUPS_OF_SEVERAL = ("metrics", "experiment")
 PAIRS = "hydra.sweeper.together"
 """Where Hydra carries these arguments to the sweeper: they are none of its own grammar."""
 CHOICE = re.compile(r"[~+]{0,2}(?P<group>[\w/]+)(@[\w.]*)?=.*", re.DOTALL)
+OF_ENTRY = re.compile(r"\+{0,2}(?P<list>lora|interpolate\.items)\.(?P<entry>\w+)[.=]")
+"""A key of an entry of a list."""
 MEANT_FOR_HYDRA = re.compile(r"""\s*(["'\[{]|\w+\()|.*\$\{""", re.DOTALL)
 """Quoted texts, lists, mappings, functions of its grammar; interpolations."""
 
@@ -46,7 +48,8 @@ def prepare(arguments: Sequence[str]) -> list[str]:
     A comma separates values of a sweep here, too.
 
     Raises:
-        ConfigError: what is chosen of a group is no name, such as `scheduler=null`.
+        ConfigError: what is chosen of a group is no name, such as `scheduler=null`; or an entry of
+            a list has no number.
     """
     for argument in arguments:
         if argument.startswith("="):
@@ -66,7 +69,30 @@ def prepare(arguments: Sequence[str]) -> list[str]:
             except HydraException:
                 continue  # reported where it is composed
             check_choice(override)
-    return prepared
+    return behind_lists(prepared)
+
+
+def behind_lists(overrides: Sequence[str]) -> list[str]:
+    """The overrides, in their order; but those of an entry (`lora.0.weight=1`) stand behind that of
+    the list itself, which would take them back.
+
+    Raises:
+        ConfigError: an entry has no number.
+    """
+    found = list(overrides)
+    for text in reversed(overrides):  # so that several keep their order
+        match = OF_ENTRY.match(text)
+        if match is None:
+            continue
+        if not match["entry"].isdecimal():
+            key, _, value = text.partition("=")
+            problem = f"{match['list']} is a list, and {match['entry']!r} is no number of an entry"
+            raise ConfigError(key, value, problem, f"{match['list']}.0, {match['list']}.1, ...")
+        own, here = f"{match['list']}=", found.index(text)
+        places = [n for n, one in enumerate(found) if one.lstrip("+").startswith(own)]
+        if places and places[-1] > here:
+            found.insert(places[-1], found.pop(here))
+    return found
 
 
 def is_together(argument: str) -> bool:

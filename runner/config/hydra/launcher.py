@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from runner.config.cell import Cell
 from runner.config.cluster import Cluster
-from runner.config.hydra.arguments import one_value
+from runner.config.hydra.arguments import behind_lists, one_value
 from runner.config.hydra.cells import CellResolver
 from runner.config.hydra.composing import CellComposer
 from runner.config.hydra.elsewhere import PLUGINS
@@ -137,6 +137,7 @@ def _composed(
         overrides = [one_value(override) for override in given]
         config: RunConfig | RunnerError
         try:
+            overrides = behind_lists(overrides)
             config = resolver.resolve(overrides, number)
         except (HydraException, OmegaConfBaseException) as error:
             config = ComposeError(config_problem(error))

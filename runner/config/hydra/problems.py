@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import traceback
 from collections.abc import Iterator
+from typing import Any
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import OverrideParseException
 
 from runner.config.files import config_dir
@@ -30,6 +32,9 @@ NO_DELETION = re.compile(r"does not support deletion\s+full_key: (?P<key>\S+)")
 MANY = re.compile(r"Sweep parameters '(?P<key>[^=]+)=(?P<value>.*)' requires --multirun")
 OF_VALUE = re.compile(r"(?:Value|Invalid value) '(?P<value>.*?)'")
 FULL_KEY = re.compile(r"full_key: (?P<key>\S+)")
+NO_ENTRY = re.compile(
+    r"dict is not a subclass of \w+\. value: \{\}\s+full_key: (?P<list>[\w.]+)\[(?P<number>\d+)\]"
+)
 OPTIONS = re.compile(r"Available options in '[^']*':\n(?P<options>(?:\t\S.*\n?)+)")
 NOISE = re.compile(
     r"\s*(full_key|object_type|reference_type)\b.*|.*HYDRA_FULL_ERROR.*"
@@ -70,8 +75,8 @@ def config_problem(error: Exception) -> str:
         key = match["key"]
         return f"~{key}: a key cannot be taken out\n  allowed: {key}=...: {takes_of(key)}"
     if match := BAD_VALUE.search(text):
-        said = _lines(text.replace(match[0], ""))
-        return str(wrong_value(match["key"].lstrip("+"), match["value"], said))
+        said = text.replace(match[0], "")
+        return str(_wrong_value(match["key"].lstrip("+"), match["value"], said))
     if f"{PAIRS}'" in text:
         return "several keys with one value each, as in a,b=[1,2],[3,4], need hydra/sweeper=cells"
     if match := NO_KEY.search(text):
@@ -141,6 +146,22 @@ def _several_values(key: str, value: str) -> str:
     elif takes and not any(word in takes for word in ("text", "path", "list", "name")):
         ways = f"{takes}; a sweep: -m {key}={value}"
     return str(ConfigError(key, value, "a comma separates the values of a sweep", ways))
+
+
+def _wrong_value(key: str, value: str, text: str) -> ConfigError:
+    """The error of an override whose value cannot be set, by OmegaConf's message on it."""
+    inner, wrong = FULL_KEY.search(text), OF_VALUE.search(text)
+    if inner is not None and (entry := NO_ENTRY.search(text)):
+        name = entry["list"]
+        allowed = f"one of those in {name}=[...], {takes_of(name)}"
+        return ConfigError(key, value, f"{name} has no entry {entry['number']}", allowed)
+    if inner is not None and wrong is not None and value.startswith("["):
+        entries: Any = OverridesParser.create().parse_override(f"{key}={value}").value()
+        for number, one in enumerate(entries):
+            if isinstance(one, dict) and str(one.get(inner["key"])) == wrong["value"]:
+                own = f"{key}[{number}].{inner['key']}"
+                return wrong_value(own, wrong["value"], _lines(text))
+    return wrong_value(key, value, _lines(text))
 
 
 def _no_key(key: str) -> str:
