@@ -33,7 +33,7 @@ def flag_errors(arguments: Sequence[str]) -> Iterator[None]:
             raise ConfigError("flag", flag, with_near("no such flag", flag, known), known)
         raise ConfigError("flags", " ".join(arguments), message, "kandinsky --help")
 
-    argparse.ArgumentParser.error = refuse  # type: ignore[method-assign]
+    argparse.ArgumentParser.error = refuse  # type: ignore[assignment, method-assign]
     try:
         yield
     finally:
