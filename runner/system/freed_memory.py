@@ -36,6 +36,7 @@ def give_back_freed_memory() -> None:
         library.malloc_trim(0)
 
 
-def _library() -> ctypes.CDLL | None:
-    library = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
+def _library() -> ctypes.PyDLL | None:
+    # The process itself, which ctypes has opened: nothing is loaded.
+    library = ctypes.pythonapi if sys.platform.startswith("linux") else None
     return library if hasattr(library, "malloc_trim") else None
