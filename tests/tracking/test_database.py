@@ -14,8 +14,8 @@ from runner.tracking.spool import Target
 
 
 def made(folder: Path) -> list[str]:
-    """All that a new store holds, without its place and time; MLflow makes indices and constraints in
-    an order that differs from store to store.
+    """All that a new store holds, without its place and time. In which order MLflow makes indices
+    and constraints differs from store to store.
     """
     folder.mkdir()
     file = folder / "mlflow.db"
