@@ -180,6 +180,7 @@ WRONG_ENTRIES = {
     ),
     "no list": (("lora.0.weight=0.5",), "lora.0.weight=0.5: lora has no entry 0\n  allowed: "),
     "no number": (("lora.weight=0.5",), "'weight' is no number of an entry"),
+    "no number of a seed": (("seeds.x=1",), "seeds is a list, and 'x' is no number of an entry"),
 }  # fmt: skip
 
 

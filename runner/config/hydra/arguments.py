@@ -36,7 +36,7 @@ GROUPS_OF_SEVERAL = ("metrics", "experiment")
 PAIRS = "hydra.sweeper.together"
 """Where Hydra carries these arguments to the sweeper: they are none of its own grammar."""
 CHOICE = re.compile(r"[~+]{0,2}(?P<group>[\w/]+)(@[\w.]*)?=.*", re.DOTALL)
-OF_ENTRY = re.compile(r"\+{0,2}(?P<list>lora|interpolate\.items)\.(?P<entry>\w+)[.=]")
+OF_ENTRY = re.compile(r"\+{0,2}(?P<list>lora|seeds|interpolate\.items)\.(?P<entry>\w+)[.=]")
 """A key of an entry of a list."""
 MEANT_FOR_HYDRA = re.compile(r"""\s*(["'\[{]|\w+\()|.*\$\{""", re.DOTALL)
 """Quoted texts, lists, mappings, functions of its grammar; interpolations."""
