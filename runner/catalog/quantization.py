@@ -147,3 +147,12 @@ def count_taken(shapes: Mapping[str, tuple[int, ...]], left: Iterable[str]) -> d
                     before.numbers + weight + prod(bias), max(before.largest, weight)
                 )
     return found
+
+
+def captured(quantized: Mapping[str, str], module: str) -> bool:
+    """Whether a module can run as CUDA graphs, as far as its weights decide.
+
+    Args:
+        quantized: module -> the method that quantises it.
+    """
+    return module not in quantized or not METHODS[quantized[module]].uncaptured

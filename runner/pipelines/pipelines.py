@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from runner.catalog.offload import Moves
-from runner.catalog.quantization import METHODS, PACKAGES
+from runner.catalog.quantization import PACKAGES, captured
 from runner.config.choices import Graphs
 from runner.engine.first_calls import note_first_call
 from runner.engine.observer import Compiled, GraphsHeld, Loaded
@@ -273,8 +273,7 @@ class Pipelines:
         quantization.quantize_modules(base, spec.quantized, left, dtype, held)
 
     def _is_captured(self, spec: PipelineSpec, found: FoundCheckpoint) -> bool:
-        method = METHODS.get(dict(spec.quantized).get(found.checkpoint.denoiser, ""))
-        possible = method is None or not method.uncaptured
+        possible = captured(dict(spec.quantized), found.checkpoint.denoiser)
         return found.denoises and not spec.is_compiled and possible
 
     def _graphs_read_back(self, spec: PipelineSpec, pipeline: Any) -> dict[str, Any]:

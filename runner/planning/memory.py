@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from runner.catalog import quantization
 from runner.catalog.memory import Footprint, peak_bytes, works_with
 from runner.catalog.offload import OFFLOAD
-from runner.catalog.quantization import METHODS
 from runner.config.choices import RandomSize
 from runner.planning.graphs import graphs_settled
 from runner.planning.plan import Plan
@@ -35,9 +35,8 @@ def footprints_of(plan: Plan, images: int) -> list[Footprint]:
 def _footprint(plan: Plan, found: FoundCheckpoint, pixels: int, *, captured: bool) -> Footprint:
     quantized = dict(quantized_modules(plan.run, found.checkpoint, found.role))
     held = _sized(found).footprint(precision_of(plan.run, found.role), pixels, quantized)
-    method = METHODS.get(quantized.get(found.checkpoint.denoiser, ""))
-    captured = captured and found.denoises and (method is None or not method.uncaptured)
-    return replace(held, captured=captured)
+    possible = quantization.captured(quantized, found.checkpoint.denoiser)
+    return replace(held, captured=captured and found.denoises and possible)
 
 
 def _sized(found: FoundCheckpoint) -> FoundCheckpoint:

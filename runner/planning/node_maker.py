@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.catalog.quantization import METHODS
 from runner.catalog.version import Fault
 from runner.config.run_config import RunConfig
 from runner.graph.node import Node, PipelineSpec, Plain
@@ -23,11 +22,11 @@ from runner.planning.specs import (
     compile_spec,
     judge_role,
     lora_specs,
+    packages_of,
     precision_of,
 )
 from runner.system.machine import versions
 from runner.weights.find import FoundWeights
-from runner.weights.loras import PEFT
 
 if TYPE_CHECKING:
     from runner.images.inputs import InputImage
@@ -163,12 +162,6 @@ class NodeMaker:
         )
 
     def _libraries_of(self, pipeline: PipelineSpec | None) -> Mapping[str, str]:
-        """The versions that decide a node's result: of packages that quantise and that add LoRAs,
-        only where they do, so that other keys stay.
-        """
-        if pipeline is None:
-            return self.libraries
-        packages = {pkg for _, name in pipeline.quantized for pkg in METHODS[name].packages}
-        if pipeline.loras:
-            packages.add(PEFT)
+        """The versions that decide a node's result."""
+        packages = packages_of(pipeline) if pipeline is not None else ()
         return {**self.libraries, **versions(sorted(packages))} if packages else self.libraries

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from runner.catalog.quantization import METHODS
 from runner.config.choices import CompileMode, Precision
 from runner.config.groups import MetricConfig
 from runner.config.run_config import RunConfig
-from runner.graph.node import CompileSpec, LoraSpec
+from runner.graph.node import CompileSpec, LoraSpec, PipelineSpec
 from runner.weights.found import FoundCheckpoint
+from runner.weights.loras import PEFT
 
 CLIP_ROLE, JUDGE_ROLE = "clip_", "judge_"
 OF_METRICS = (CLIP_ROLE, JUDGE_ROLE)
@@ -57,3 +59,9 @@ def channels_last(run: RunConfig, role: str, device: str) -> bool:
     if run.compile.channels_last or run.channels_last is not None:
         return run.compile.channels_last or bool(run.channels_last)
     return role == "decoder" and device == "cuda" and precision_of(run, role) is not Precision.fp32
+
+
+def packages_of(pipeline: PipelineSpec) -> frozenset[str]:
+    """The packages that decide a result only where they are used: those that quantise, and peft."""
+    quantising = {pkg for _, name in pipeline.quantized for pkg in METHODS[name].packages}
+    return frozenset(quantising | {PEFT} if pipeline.loras else quantising)

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from runner import __version__
-from runner.catalog.quantization import METHODS
 from runner.planning.plan import Plan
+from runner.planning.specs import packages_of
 from runner.recording.loras import describe_loras
 from runner.system.machine import LOGGED_LIBRARIES, cpu_cores, versions
 from runner.weights.found import FoundCheckpoint
@@ -62,7 +62,7 @@ def _extra(plan: Plan) -> tuple[str, ...]:
     used = {PEFT for found in plan.weights.checkpoints.values() if found.loras}
     for node in plan.graph:
         if node.pipeline is not None:
-            used.update(p for _, name in node.pipeline.quantized for p in METHODS[name].packages)
+            used |= packages_of(node.pipeline)
     return tuple(sorted(used))
 
 
