@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from functional.made import STEPS
+from helpers.hosts import hosts_begun
 from helpers.manifests import read_manifest
 from runner.cli import main
 from runner.config.choices import CacheMode
@@ -24,7 +25,7 @@ from runner.engine.workers import in_process
 from runner.errors import RunnerError, StageError
 from runner.graph.node import Node
 from runner.planning.plan import Plan
-from runner.workers import choose, host, pool
+from runner.workers import choose
 from runner.workers.choose import specs_of
 from runner.workers.pool import Pool
 from runner.workers.setup import open_pipelines, setup_of
@@ -82,13 +83,7 @@ def test_the_profiles_of_a_sweep_share_their_workers(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     """Torch is imported once for all; what is measured is measured with nothing that is left."""
-    begun: list[int] = []
-
-    def take(places: int) -> host.Host:
-        begun.append(places)
-        return host.take(places)
-
-    monkeypatch.setattr(pool, "take", take)
+    begun = hosts_begun(monkeypatch)
     given = (
         f"weights={weights}", f"output_dir={tmp_path}", "tracking=none", "progress=lines", *STEPS,
         "seeds=[1,2]", "cache=off",

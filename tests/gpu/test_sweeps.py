@@ -11,11 +11,12 @@ import pytest
 import torch
 
 from functional.made import STEPS
+from helpers.hosts import hosts_begun
 from helpers.manifests import read_manifest
 from helpers.pixels import furthest, read_pixels
 from runner.cli import main
 from runner.recording.sweep_record import SweepRecord
-from runner.workers import choose, host, pool
+from runner.workers import choose
 
 pytestmark = pytest.mark.gpu
 
@@ -138,13 +139,7 @@ def test_ways_of_one_sweep_share_their_workers(
     sweep: Sweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Models leave the device where they would be loaded in another way."""
-    begun: list[int] = []
-
-    def take(places: int) -> host.Host:
-        begun.append(places)
-        return host.take(places)
-
-    monkeypatch.setattr(pool, "take", take)
+    begun = hosts_begun(monkeypatch)
     given = ("workers=2", "seeds=[5,6]", "cache=off")
     none, *others = sweep("offload=none,model", "graphs=off,auto", *given)
     assert begun == [1, 1]  # a process for each, as CUDA does not go on in a forked one
