@@ -44,6 +44,7 @@ class Method:
         packages: that it needs beside diffusers; versions of them are part of keys.
         devices: kinds of devices that it runs on.
         moves: units of those offload modes that it works with.
+        unmoved: why its layers cannot be moved one by one; "": they can.
         uncaptured: why its layers do not run as CUDA graphs; "": they do.
         uncompiled: why its layers do not work with torch.compile; "": they do.
         weight: class of a quantised layer's live weight.
@@ -59,6 +60,7 @@ class Method:
     packages: tuple[str, ...] = ()
     devices: tuple[str, ...] = ("cpu", "cuda")
     moves: tuple[Moves, ...] = (Moves.PIPELINE, Moves.MODULE)
+    unmoved: str = ""
     uncaptured: str = ""
     uncompiled: str = ""
     weight: str = "Parameter"
@@ -87,8 +89,10 @@ ROWS = (
         biases=True,
         # diffusers.hooks.layerwise_casting.DEFAULT_SKIP_MODULES_PATTERN
         skips=("pos_embed", "patch_embed", "norm", "^proj_in$", "^proj_out$"),
+        moves=tuple(Moves),
         uncaptured="casts weights to new memory at each call, and a graph reads the old one",
-        uncompiled="casts weights by hooks, which are no part of compiled code",
+        uncompiled="casts weights by hooks that torch.compile cannot trace: the graph breaks at "
+        "each layer",
         dtype="float8_e4m3fn",
     ),
     Method(
@@ -96,8 +100,9 @@ ROWS = (
         "8-bit integers, a scale for each row, of torchao",
         1.0,
         packages=("torchao",),
+        unmoved="accelerate fails to make its weights anew on a device",
         uncaptured=UNTRIED,
-        uncompiled=UNTRIED,
+        uncompiled="compiled for a CPU in bf16, Kandinsky 5 computes otherwise at each call",
         weight="Int8Tensor",
         dtype="int8",
     ),
@@ -106,8 +111,8 @@ ROWS = (
         "4-bit normal floats, a scale for each 64 numbers, of bitsandbytes",
         0.5 + 4 / 64,
         packages=("bitsandbytes",),
+        unmoved="accelerate moves its packed numbers and loses their scales",
         uncaptured=UNTRIED,
-        uncompiled="calls kernels of its own that torch.compile does not see through",
         weight="Params4bit",
         dtype="uint8",
     ),

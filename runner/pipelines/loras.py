@@ -80,8 +80,9 @@ def remove_loras(module: Any) -> None:
     module.unload_lora()
     vars(module).pop("_hf_peft_config_loaded", None)
     had = _trainable.pop(module, frozenset())
-    for name, parameter in module.named_parameters():
-        parameter.requires_grad_(name in had)
+    with torch.inference_mode():  # what was cast in it takes gradients in it alone
+        for name, parameter in module.named_parameters():
+            parameter.requires_grad_(name in had)
 
 
 def read_back(module: Any, specs: Sequence[LoraSpec] = ()) -> list[dict[str, Any]]:
@@ -172,6 +173,8 @@ def _load(module: Any, name: str, file: FoundLora) -> None:
         with without((*PACKAGES, KERNELS)), warnings.catch_warnings():
             # That there are several is meant.
             warnings.filterwarnings("ignore", message="Already found a `peft_config`")
+            # Of 8-bit integers: nothing is merged.
+            warnings.filterwarnings("ignore", message="TorchaoLoraLinear was instantiated")
             module.load_lora_adapter(
                 state,
                 prefix=PREFIX,

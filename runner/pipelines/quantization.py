@@ -132,6 +132,9 @@ def _cast(
         apply_layerwise_casting(
             module, skip_modules_pattern=skips, skip_modules_classes=classes, **given
         )
+    for _, layer, _ in _layers(module):
+        if _is_cast(layer):
+            layer.compute_dtype = dtype  # peft: of what LoRAs add, which would be cast to 8 bits
     module.to(device)
 
 
@@ -189,9 +192,11 @@ def _taken(module: nn.Module, method: Method, left: Sequence[str]) -> Iterator[s
 
 
 def _layers(module: nn.Module) -> Iterator[tuple[str, Any, int]]:
-    """Path, layer and dimensions of its weight, of all layers that multiply."""
-    for path, layer in module.named_modules():
-        weight = getattr(layer, "weight", None)
+    """Path, layer and dimensions of its weight, of all layers that multiply; not those of LoRAs."""
+    for wrapped, layer in module.named_modules():
+        if hasattr(layer, "base_layer") or ".lora_" in wrapped:
+            continue
+        path, weight = wrapped.removesuffix(".base_layer"), getattr(layer, "weight", None)
         if isinstance(layer, nn.Linear):
             yield path, layer, 2  # also where its weight is packed
         elif isinstance(weight, torch.Tensor) and weight.dim() > 2:

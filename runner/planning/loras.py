@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from runner.catalog.quantization import DENOISER, NONE, PRIOR
 from runner.catalog.versions import VERSIONS
 from runner.config.lora import KEY
 from runner.config.run_config import Lora, RunConfig
@@ -16,8 +15,6 @@ from runner.weights.found import FoundCheckpoint, FoundLora
 from runner.weights.hashes import FileHashes, hash_memory
 from runner.weights.loras import PEFT, LoraFile, Shapes, find_lora, misfit, model_shapes, named
 
-QUANTIZE_KEYS = {"prior": PRIOR, "decoder": DENOISER}
-"""Role of a LoRA -> the key of `quantize` that means the same module."""
 OLDEST = (0, 17)
 """Earlier ones do not take the layers from the file, and wrap others of the same name, too."""
 
@@ -38,22 +35,9 @@ def check_loras_possible(run: RunConfig) -> None:
             raise ConfigError(key, lora.role, problem, roles)
         if lora.role == "prior" and not prior_samples(run):
             raise ConfigError(key, "prior", "no text is mixed, so that the prior draws nothing")
-    _check_not_quantized(run)
     if run.lora:
         check_installed(KEY, run.lora[0].path, (PEFT,))
         _check_version(run.lora[0])
-
-
-def _check_not_quantized(run: RunConfig) -> None:
-    """Raises ConfigError for a LoRA of a module whose weights are kept in fewer bits."""
-    for number, lora in enumerate(run.lora):
-        key = QUANTIZE_KEYS[lora.role]
-        if (method := getattr(run.quantize, key)) != NONE:
-            raise ConfigError(
-                f"{KEY}[{number}]", lora.path,
-                f"is added to the {lora.role}, whose weights are in {method}: what peft then "
-                "computes was compared with nothing", f"without it, or with quantize.{key}={NONE}",
-            )  # fmt: skip
 
 
 class LoraFinder:

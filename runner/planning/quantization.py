@@ -92,8 +92,9 @@ def _check_offload(run: RunConfig, name: str, method: Method) -> None:
         return
     works = [mode.name for mode in OFFLOAD.values() if mode.chosen or mode.moves in method.moves]
     raise ConfigError(
-        name, method.name, f"is moved as whole modules, and offload={offload.name} moves single "
-        "layers", f"{name}={NONE}; or offload={', '.join(works)}",
+        name, method.name,
+        f"{method.unmoved}, and offload={offload.name} moves single layers",
+        f"{name}={NONE}; or offload={', '.join(works)}",
     )  # fmt: skip
 
 

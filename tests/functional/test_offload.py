@@ -8,8 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from accelerate import cpu_offload
 from PIL import Image
 
 from functional.cells import VERSIONS, drawn, opened, planned, small
@@ -170,10 +172,17 @@ def test_model_offload_leaves_no_module_out(live: Live, version: str, stage: str
     assert offloaded(pipeline) == MODULES[version, stage]
 
 
+CAST = ("quantize.text=fp8", "quantize.prior=fp8", "quantize.denoiser=fp8")
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("version", VERSIONS)
-def test_group_offload_draws_the_same(random_weights: Path, tmp_path: Path, version: str) -> None:
-    plan = planned(random_weights, tmp_path, version, "cache=off", "seeds=[3,4]")
+@pytest.mark.parametrize(
+    ("version", "quantized"), [*((one, ()) for one in VERSIONS), ("kandinsky2_2", CAST)]
+)
+def test_group_offload_draws_the_same(
+    random_weights: Path, tmp_path: Path, version: str, quantized: tuple[str, ...]
+) -> None:
+    plan = planned(random_weights, tmp_path, version, "cache=off", "seeds=[3,4]", *quantized)
     usual = drawn(plan, opened(plan))
     grouped = drawn(plan, Grouped(plan.weights.checkpoints.values(), "cpu", NONE))
     # Each seed has a prior of its own, and a text is encoded once.
@@ -188,6 +197,21 @@ def test_group_offload_draws_the_same(random_weights: Path, tmp_path: Path, vers
             assert isinstance(one.value, Image.Image)
             assert isinstance(other.value, Image.Image)
             assert one.value.tobytes() == other.value.tobytes()
+
+
+@pytest.mark.slow
+def test_cast_weights_may_come_layer_by_layer(random_weights: Path, tmp_path: Path) -> None:
+    """accelerate's hooks of `sequential`, from memory to memory, as in test_kandinsky5."""
+    plan = planned(random_weights, tmp_path, "kandinsky5", "cache=off", "precision=bf16", *CAST)
+    usual = drawn(plan, opened(plan)).pixels
+    pipelines = opened(plan, keep_all=True)
+    for node in plan.graph:
+        if node.pipeline is not None:
+            for part in pipelines.get(node.pipeline).components.values():
+                if isinstance(part, torch.nn.Module):
+                    cpu_offload(part, torch.device("cpu"))
+                    assert next(part.parameters()).is_meta
+    assert np.array_equal(drawn(plan, pipelines).pixels, usual)
 
 
 def test_kept_statistics_are_those_of_the_prior(live: Live) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,25 @@ import numpy as np
 import pytest
 import torch
 from diffusers.hooks import apply_layerwise_casting
+from peft.tuners.lora import LoraLayer
 from torch import nn
 
 from functional import direct_kandinsky5 as direct5
 from functional.asked import Ask, Pixels
 from functional.cells import Drawn, drawn, opened, planned
 from functional.direct import Direct
+from helpers.pixels import furthest
+from random_weights.loras import entry
+from runner.catalog.offload import OFFLOAD
 from runner.catalog.quantization import METHODS
 from runner.catalog.versions import VERSIONS
 from runner.errors import StageError
+from runner.pipelines.compilation import graphs_compiled
+from runner.pipelines.offload import OffloadChoice
+from runner.pipelines.pipelines import Pipelines
 from runner.pipelines.quantization import check, quantize_modules, read_back
+from runner.planning.checks import COMPILERS
+from runner.workers.setup import setup_of
 
 ALL = ("quantize.text={0}", "quantize.prior={0}", "quantize.denoiser={0}")
 PARTS: dict[str, dict[str, tuple[str, ...]]] = {
@@ -31,9 +41,20 @@ PARTS: dict[str, dict[str, tuple[str, ...]]] = {
     "3": {"kandinsky-3": ("text_encoder", "unet")},
     "5": {direct5.T2I: ("text_encoder", "text_encoder_2", "transformer")},
 }
+MODULES = {name for parts in PARTS.values() for names in parts.values() for name in names}
+LORAS = {
+    # version -> module -> name of its file, role, and prefix in the file
+    "2_2": {"unet": ("decoder", "decoder", "unet"), "prior": ("prior", "prior", None)},
+    "5": {"transformer": ("5", "decoder", "transformer")},
+}
+LORA_WEIGHT = 0.7
+NO_LORAS: Mapping[str, tuple[Path, str | None]] = {}
 LEFT = ("wo", "image_embeds", "time_embeddings", "modulation", "lm_head")
 """Layers that stay as they are: diffusers and transformers keep the first in float32 (T5), cast to
 the type of the second (2.2), and keep the next two in float32 (5); the last may be tied."""
+
+
+AS_IT_IS = OffloadChoice(OFFLOAD["none"], OFFLOAD["none"], "")
 
 
 def needs(method: str) -> None:
@@ -47,7 +68,8 @@ def quantized_directly(module: Any, method: str) -> None:
     float8 = {"storage_dtype": torch.float8_e4m3fn, "compute_dtype": torch.float32}
     if method == "fp8" and isinstance(module, diffusers.ModelMixin):
         usual = diffusers.hooks.layerwise_casting.DEFAULT_SKIP_MODULES_PATTERN
-        module.enable_layerwise_casting(**float8, skip_modules_pattern=(*usual, "image_embeds"))
+        skipped_names = (*usual, "image_embeds", *LoraLayer.adapter_layer_names)
+        module.enable_layerwise_casting(**float8, skip_modules_pattern=skipped_names)
     elif method == "fp8":
         skipped = {"skip_modules_pattern": ("norm", "patch_embed", r"\.wo$", "lm_head")}
         classes = {"skip_modules_classes": (nn.Embedding,)}
@@ -79,20 +101,38 @@ def _to_4_bits(module: Any, left: re.Pattern[str]) -> None:
             setattr(module.get_submodule(parent), own, made.to("cpu").eval())
 
 
-@torch.inference_mode()  # as the runner: where each weight is made anew, sums differ without
-def drawn_directly(ask: Ask, weights: Path, method: str) -> Pixels:
+def adapted_directly(module: Any, method: str, lora: Path | None, prefix: str | None) -> None:
+    """Quantised, and with a LoRA. Of the two only casting has to come second: what is added to
+    layers that are cast already is cast to 8 bits, and no kernel computes with these.
+    """
+    if method != "fp8":
+        quantized_directly(module, method)
+    if lora is not None:
+        module.load_lora_adapter(str(lora), prefix=prefix, adapter_name="own")
+        module.set_adapters(["own"], [LORA_WEIGHT])
+    if method == "fp8":
+        quantized_directly(module, method)
+
+
+def drawn_directly(
+    ask: Ask, weights: Path, method: str, loras: Mapping[str, tuple[Path, str | None]] = NO_LORAS
+) -> Pixels:
+    """`loras`: of modules, each with the prefix in its file."""
+    given = {name: loras.get(name, (None, None)) for name in MODULES}
     if ask.version == "5":
         parts = direct5.loaded.__wrapped__(weights)  # not those of other tests
         for name in PARTS["5"][direct5.T2I]:
-            quantized_directly(parts[name], method)
+            adapted_directly(parts[name], method, *given[name])
         pipe = diffusers.Kandinsky5T2IPipeline(**parts)
         pipe.set_progress_bar_config(disable=True)
-        return direct5.draw(ask, pipe)
+        with torch.inference_mode():  # as the runner: weights that are made anew sum otherwise
+            return direct5.draw(ask, pipe)
     direct = Direct(weights)
     for folder, names in PARTS[ask.version].items():
         for name in names:
-            quantized_directly(direct._modules(folder).components[name], method)
-    return direct.draw(ask, {})
+            adapted_directly(direct._modules(folder).components[name], method, *given[name])
+    with torch.inference_mode():
+        return direct.draw(ask, {})
 
 
 def made(ask: Ask, weights: Path | str, folder: Path, *overrides: str) -> Drawn:
@@ -114,6 +154,55 @@ def test_a_picture_is_that_of_the_libraries_own_calls(
     assert {tuple(facts["layers"]) for facts in read.values()} == {(method,)}
     assert set(found.read_back("dtype").values()) == {"float32"}
     assert np.array_equal(found.pixels, drawn_directly(ask, random_weights, method))
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("version", LORAS)
+def test_a_lora_on_quantised_weights_is_that_of_the_libraries_own_calls(
+    version: str, method: str, random_weights: Path, lora_files: dict[str, Path], tmp_path: Path
+) -> None:
+    """And nothing is left of it: the next cell without is drawn by the same module, as before."""
+    needs(method)
+    ask, quantized = Ask(version, "text2img", width=64), [key.format(method) for key in ALL]
+    loras = LORAS[version].values()
+    entries = ",".join(entry(lora_files[name], LORA_WEIGHT, role) for name, role, _ in loras)
+    given = (*ask.overrides({"image": Path()}), "cache=off", *quantized)
+    plain, adapted = (
+        planned(random_weights, tmp_path, f"kandinsky{version}", *given, f"lora=[{one}]")
+        for one in ("", entries)
+    )
+    pipelines = Pipelines(setup_of([plain, adapted]).checkpoints, "cpu", AS_IT_IS)
+    pipelines.evict_except = lambda specs: None  # type: ignore[method-assign]
+    before, found, after = (drawn(plan, pipelines) for plan in (plain, adapted, plain))
+    files = {n: (lora_files[name], prefix) for n, (name, _, prefix) in LORAS[version].items()}
+    assert np.array_equal(found.pixels, drawn_directly(ask, random_weights, method, files))
+    assert not np.array_equal(found.pixels, before.pixels)
+    assert np.array_equal(after.pixels, before.pixels)
+    assert not after.loaded
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)  # on a busy machine the C++ compiler waits for its turn
+@pytest.mark.skipif(not any(map(shutil.which, COMPILERS)), reason="needs a C++ compiler")
+def test_compiled_4_bits_draw_what_the_libraries_own_calls_do(
+    random_weights: Path, lora_files: dict[str, Path], tmp_path: Path
+) -> None:
+    """With a LoRA, in one graph."""
+    needs("nf4")
+    ask = Ask("5", "text2img", width=64, guidance=1.0)
+    given = ["quantize.denoiser=nf4", f"lora=[{entry(lora_files['5'], LORA_WEIGHT)}]"]
+    graphs = graphs_compiled()
+    found = made(ask, random_weights, tmp_path, *given, "compile=default", "compile.fullgraph=true")
+    assert graphs_compiled() == graphs + 1
+    parts = direct5.loaded.__wrapped__(random_weights)
+    adapted_directly(parts["transformer"], "nf4", lora_files["5"], "transformer")
+    pipe = diffusers.Kandinsky5T2IPipeline(**parts)
+    pipe.set_progress_bar_config(disable=True)
+    eager = direct5.draw(ask, pipe)
+    pipe.transformer.compile(mode="default", fullgraph=True, dynamic=False)
+    with torch.inference_mode():
+        assert np.array_equal(found.pixels, direct5.draw(ask, pipe))
+    assert furthest(found.pixels, eager) <= 2, "levels of 255: it rounds differently"
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -211,13 +211,6 @@ def test_without_peft(composed: Compose, here: Path, monkeypatch: pytest.MonkeyP
     assert "pip install 'kandinsky-runner[lora]'" in str(caught.value)
 
 
-def test_a_module_in_fewer_bits_takes_none(composed: Compose, here: Path) -> None:
-    given = asked(f"{{path: {STYLE}}}")
-    make_plan(composed(given, "quantize.prior=fp8"))
-    with pytest.raises(ConfigError, match=r"lora\[0\]=.*whose weights are in fp8"):
-        make_plan(composed(given, "quantize.denoiser=fp8"))
-
-
 def test_the_key_is_of_content_and_order(composed: Compose, here: Path) -> None:
     """The same bytes elsewhere are the same; peft is part of keys where there is a LoRA alone."""
 
