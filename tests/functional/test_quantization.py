@@ -42,7 +42,7 @@ PARTS: dict[str, dict[str, tuple[str, ...]]] = {
     "5": {direct5.T2I: ("text_encoder", "text_encoder_2", "transformer")},
 }
 MODULES = {name for parts in PARTS.values() for names in parts.values() for name in names}
-LORAS = {
+LORAS: dict[str, dict[str, tuple[str, str, str | None]]] = {
     # version -> module -> name of its file, role, and prefix in the file
     "2_2": {"unet": ("decoder", "decoder", "unet"), "prior": ("prior", "prior", None)},
     "5": {"transformer": ("5", "decoder", "transformer")},
