@@ -50,7 +50,7 @@ class PipelineSource(Protocol):
         ...
 
     def pop_graphs(self, spec: PipelineSpec) -> GraphsHeld | None:
-        """The CUDA graphs of a pipeline, where they have changed since the last call."""
+        """The graphs of a pipeline, where they have changed since the last call."""
         ...
 
     def pop_compiled(self, node: Node, seconds: float) -> Compiled | None:

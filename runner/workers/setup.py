@@ -17,8 +17,8 @@ from runner.system.imports import import_sparing_scipy, import_without, pause_co
 from runner.weights.found import FoundCheckpoint
 
 if TYPE_CHECKING:
-    from runner.pipelines.cuda_graphs import GraphChoice
     from runner.pipelines.kept import KeptPipelines
+    from runner.pipelines.module_graphs import GraphChoice
     from runner.pipelines.offload import OffloadChoice
     from runner.pipelines.pipelines import Pipelines
 
@@ -80,8 +80,8 @@ def _settings(
 ) -> tuple[tuple[FoundCheckpoint, ...], str, OffloadChoice, GraphChoice]:
     """What `Pipelines` takes, once the libraries are imported."""
     import_pipelines(found.checkpoint.pipeline for found in opening.checkpoints)
-    from runner.pipelines.cuda_graphs import choose_graphs
     from runner.pipelines.device import check_device, set_threads
+    from runner.pipelines.module_graphs import choose_graphs
     from runner.pipelines.offload import choose_offload, free_bytes
 
     device, footprints = opening.profile.device, opening.footprints
