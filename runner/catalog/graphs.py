@@ -34,7 +34,7 @@ class GraphKind:
 
 ROWS = (
     GraphKind("CUDA graph", "cuda", "on CUDA", holds=True),
-    # Recording takes as long as what some 25 replays save (`benchmarks/traced_graphs.py`).
+    # On the small family, recording takes as long as what some 25 replays save.
     GraphKind("traced graph", "cpu", "on a CPU", after=24),
 )
 

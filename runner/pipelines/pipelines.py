@@ -36,7 +36,7 @@ from runner.pipelines.scheduler_swap import (
     swap_scheduler,
 )
 from runner.pipelines.transformers_models import OwnPipeline
-from runner.system.imports import without
+from runner.system.imports import sparing, without
 from runner.weights.folder import CheckedFolder
 from runner.weights.found import FoundCheckpoint
 
@@ -224,7 +224,8 @@ class Pipelines:
             published = published_scheduler(base.scheduler, spec.scheduler.name, found)
             components["scheduler"] = swap_scheduler(published, spec.scheduler)
         # The same modules with another class or scheduler: nothing is loaded twice.
-        pipeline = wanted(**components)
+        with sparing():
+            pipeline = wanted(**components)
         pipeline.set_progress_bar_config(disable=True)
         return pipeline
 
@@ -241,7 +242,8 @@ class Pipelines:
         key = spec.base
         if key not in self._bases:
             assert found.checked is not None, "weights are fetched before anything runs"
-            with without(PACKAGES):  # which libraries would import with the first class they load
+            # Which libraries would import with the first class they load.
+            with without(PACKAGES), sparing():
                 base = self._read(spec, found, found.checked)
             self._quantize(base, spec, found)
             set_attention(base, spec.attention, spec.slice_size)

@@ -13,7 +13,7 @@ from runner.planning.memory import footprints_of
 from runner.planning.plan import Plan
 from runner.planning.profile import ExecutionProfile, profile_of
 from runner.system.freed_memory import keep_freed_memory
-from runner.system.imports import import_sparing_scipy, import_without, pause_collection
+from runner.system.imports import import_sparingly, import_without, pause_collection
 from runner.weights.found import FoundCheckpoint
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def _import_lightly(load: Callable[[], None]) -> None:
     """Without what diffusers and transformers import because it is there, and only a cell that
     quantises uses: it calls it itself, and is then the only one to pay.
     """
-    import_without(PACKAGES, lambda: import_sparing_scipy(load))
+    import_without(PACKAGES, lambda: import_sparingly(load))
 
 
 def import_pipelines(names: Iterable[str]) -> None:
