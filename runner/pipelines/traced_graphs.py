@@ -78,7 +78,7 @@ class TraceRecorder:
         """See `graphs.Recorder`: recordings share nothing."""
 
 
-class _Watch(TorchDispatchMode):
+class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Notes the first kernel that gives a number to Python, or as many numbers as those say that
     it is given: a recording would take both for constants.
     """

@@ -81,8 +81,10 @@ def test_replayed_steps_draw_the_same(
     monkeypatch.chdir(tmp_path)
     Image.effect_mandelbrot((64, 64), (-2, -1.5, 1, 1.5), 50).convert("RGB").save("picture.png")
     version, overrides, signatures = CELLS[name]
-    given = (random_weights, tmp_path, version, "cache=off", *overrides)
-    plan, on = planned(*given, "graphs=off"), planned(*given, "graphs=on")
+    plan, on = (
+        planned(random_weights, tmp_path, version, "cache=off", f"graphs={value}", *overrides)
+        for value in ("off", "on")
+    )
     usual = drawn(plan, opened(plan))
     pipelines = Replayed.of(plan)
     replayed, traced = drawn(plan, pipelines), drawn(on, opened(on))
