@@ -57,7 +57,8 @@ def facts_of(
     # An earlier comparison may have what turns out not to have been measured.
     without = [SECONDS] if result.unmeasured else []
     swept = tuple(_swept(result))
-    axes = (*(axis for axis in swept if axis.name != PROMPT), *_others(result))
+    said = [axis for axis in swept if axis.name == PROMPT or _says_seeds(axis.name, result)]
+    axes = (*(axis for axis in swept if axis not in said), *_others(result))
     metrics = tuple(result.better.items())
     configs = [flatten(cell.config) for cell in result.cells]
     config = next(filter(None, configs), {})
@@ -133,6 +134,13 @@ def _swept(result: SweepResult) -> Iterator[Axis]:
         used = [cell.choice[name] for cell in result.cells if name in cell.choice]
         distinct = tuple(dict.fromkeys([*values, *used]))
         yield Axis(name, SWEPT, distinct, _numbers(distinct))
+
+
+def _says_seeds(name: str, result: SweepResult) -> bool:
+    """Whether an axis of cells says of each picture what its seed says."""
+    seeds = ((cell.choice.get(name), str(image.seed)) for cell in result.cells
+             for image in cell.images)  # fmt: skip
+    return name.partition(".")[0] == "seeds" and all(value == seed for value, seed in seeds)
 
 
 def _others(result: SweepResult) -> Iterator[Axis]:
