@@ -8,15 +8,15 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeAlias, get_args, get_type_hints
+from typing import Any, TypeAlias
 
 import yaml
 from omegaconf._utils import get_yaml_loader
 
-from runner.config.files import config_dir
 from runner.config.keys import PATH, walk_keys
 from runner.config.prompt_files import UnreadableError, lines_of, row_of, text_of
 from runner.config.schema import Config
+from runner.config.values import typed
 from runner.config.words import no_such_key
 from runner.errors import ConfigError
 
@@ -101,31 +101,6 @@ def _keys(*, path: bool = False) -> frozenset[str]:
     return frozenset(name for name, one in found if not path or one.metadata.get(PATH))
 
 
-@cache
-def _texts() -> frozenset[str]:
-    """Keys whose values are texts, whatever they look like: `3` may be a prompt."""
-    found = {"prompt", "weights"}
-    for name in _keys():
-        section: Any = Config
-        *parts, leaf = name.split(".")
-        for part in parts:
-            section = get_type_hints(section)[part]
-        hint = get_type_hints(section)[leaf]
-        if str in (hint, *get_args(hint)) or (config_dir() / name).is_dir():
-            found.add(name)
-    return frozenset(found)
-
-
-def _typed(key: str, text: str) -> Any:
-    """What a cell of a table says: a text, or a value as in a config file."""
-    if SHORT.get(key, key) in _texts():
-        return text
-    try:
-        return yaml.load(text, Loader=get_yaml_loader())
-    except yaml.YAMLError:
-        return text
-
-
 def _of_csv(text: str) -> Rows:
     # strict: a file cut off within quotes is an error, not a short text
     return _of_table(csv.reader(io.StringIO(text, newline=""), strict=True))
@@ -153,7 +128,8 @@ def _of_table(reader: Any) -> Rows:
                 problem = f"line {first} has {len(row)} cells, and the header {len(names)}"
                 raise UnreadableError(problem, "as many as the header")
             said = zip(names, row, strict=False)
-            yield f"line {first}", {key: _typed(key, own) for key, own in said if own.strip()}
+            found = {key: typed(SHORT.get(key, key), own) for key, own in said if own.strip()}
+            yield f"line {first}", found
     except csv.Error as error:
         raise UnreadableError(f"from line {begun}: {error}") from error
 

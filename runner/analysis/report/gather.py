@@ -23,7 +23,8 @@ from runner.analysis.timing import NOT_MEASURED, TO_MEASURE
 from runner.analysis.votes.findings import Judged
 from runner.analysis.within.findings import StoredWithin
 from runner.config.measuring import SECONDS, baseline_of
-from runner.config.overrides import assigned, shown_value
+from runner.config.overrides import assigned
+from runner.config.values import as_shown
 from runner.errors import ConfigError
 from runner.recording.manifest import SavedImage
 from runner.recording.sweep_record import is_running
@@ -72,7 +73,7 @@ def facts_of(
             for image in cell.images
         ]
         images.extend(here)
-        against = positions.get(_compared_with(cell))
+        against = positions.get(_compared_with(cell, result.axes))
         cells.append(
             CellFacts(
                 number=cell.number,
@@ -245,13 +246,15 @@ def _choice(cell: CellResult) -> frozenset[tuple[str, str]]:
     return frozenset(cell.choice.items())
 
 
-def _compared_with(cell: CellResult) -> frozenset[tuple[str, str]]:
+def _compared_with(
+    cell: CellResult, axes: Mapping[str, Sequence[str]]
+) -> frozenset[tuple[str, str]]:
     """The choice of the baseline cell: this one's with the config's `baseline` applied."""
     try:
         wanted = baseline_of(cell.config.get("baseline"))
     except ConfigError:
         wanted = ()
-    named = {key: shown_value(value) for key, value in assigned(wanted).items()}
+    named = {key: as_shown(key, v, axes.get(key, ())) for key, v in assigned(wanted).items()}
     return frozenset({**cell.choice, **named}.items())
 
 
