@@ -23,12 +23,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from runner.catalog.tracking import is_own_store, own_store
 from runner.errors import TrackingError
 from runner.system.locks import hold
 from runner.system.typed_json import read_as, read_json
 from runner.system.untrusted import UntrustedError, path_below, true_path
 from runner.tracking.delivered import DELIVERED, DELIVERED_BYTES, RUNS, read_delivered
-from runner.tracking.stores import is_own_store, own_store
 
 SPOOLS = ".spool"
 TARGET = "target.json"
