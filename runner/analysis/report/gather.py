@@ -11,13 +11,14 @@ from runner.analysis.comparison.findings import Comparison
 from runner.analysis.costs import Better
 from runner.analysis.report.compared import (
     describe_comparison,
+    describe_votes,
     describe_within,
     read_comparison,
+    read_judged,
     read_within,
 )
 from runner.analysis.report.facts import Axis, CellFacts, Facts, ImageFacts
 from runner.analysis.report.settings import environment
-from runner.analysis.report.voted import describe_votes, read_judged
 from runner.analysis.results import CellResult, ImageResult, SweepResult
 from runner.analysis.timing import NOT_MEASURED, TO_MEASURE
 from runner.analysis.votes.findings import Judged
