@@ -12,7 +12,6 @@ from typing import Any
 
 from runner.catalog.schedulers import OPTIONS
 
-
 _NOISE = {
     "num_train_timesteps": 1000, "beta_start": 0.0001, "beta_end": 0.02, "beta_schedule": "linear",
     "trained_betas": None, "prediction_type": "epsilon", "rescale_betas_zero_snr": False,
