@@ -45,7 +45,7 @@ class GeneratedImage:
 
     @cached_property
     def image(self) -> Image.Image:
-        """The picture, RGB."""
+        """The picture, RGB. Raises StorageError: its file is gone or damaged."""
         try:
             return read_png(self.file)
         except DamagedPictureError as error:

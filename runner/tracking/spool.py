@@ -122,7 +122,7 @@ class Spool:
         return left > 0
 
     def write_file(self, run: str, name: str, text: str) -> Path:
-        """Write a text file that a record will name."""
+        """Write a text file that a record will name. Raises TrackingError."""
         path = self.path / FILES / run / name
         try:
             path.parent.mkdir(exist_ok=True)
@@ -133,7 +133,7 @@ class Spool:
 
     def place_of(self, run: str, path: Path) -> str:
         """How a record names a file: by its path from the output folder, which may be moved. A
-        file from elsewhere is copied into the spool.
+        file from elsewhere is copied into the spool. Raises TrackingError.
         """
         output_dir, place = true_path(self.path.parents[1]), true_path(path)
         if not place.is_relative_to(output_dir):
