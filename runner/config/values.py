@@ -16,7 +16,7 @@ from runner.config.schema import Config
 
 SWITCH = {"yes": True, "y": True, "on": True, "true": True}
 SWITCH |= {"no": False, "n": False, "off": False, "false": False}
-"""Words that Hydra takes for truth values where a key has them, in any case of letters."""
+"""Words that are taken for truth values where a key is no text, in any case of letters."""
 
 
 def typed(key: str, text: str) -> Any:
@@ -30,12 +30,13 @@ def meaning(key: str, text: str) -> Hashable:
     'a text' is "a text"; texts that look like numbers or truth values are texts.
     """
     key = key.lstrip("+")
-    found = _as_yaml(text, yaml.BaseLoader) if text[:1] in "[{" else typed(key, text)
-    if isinstance(found, str) or (isinstance(found, Mapping) and text[:1] != "{"):
+    types = _types().get(key, ())
+    found = _as_yaml(text, yaml.BaseLoader) if str in types else typed(key, text)
+    if text[:1] not in ("[", "{") and (str in types or isinstance(found, str | list | dict)):
         found = shown_value(text)
-    if bool in _types().get(key, ()):
-        found = bool(found) if isinstance(found, int) else SWITCH.get(str(found).lower(), found)
-    return _hashable(found)
+    if isinstance(found, str) and str not in types:
+        found = SWITCH.get(found.lower(), found)  # in quotes, too: as records have `corrections`
+    return _hashable(bool(found) if isinstance(found, int) and bool in types else found)
 
 
 def one_of(key: str, value: str, known: Iterable[str]) -> str | None:
@@ -52,10 +53,12 @@ def as_shown(key: str, value: str, shown: Collection[str]) -> str:
 
 
 def _as_yaml(text: str, loader: Any) -> Any:
-    """What a text is as YAML; the text, where it is none."""
+    """What a text is as YAML; the text, where it is none, or names parts of itself (`&`), by which
+    a short one may hold more than there is memory for.
+    """
     try:
-        return yaml.load(text, Loader=loader)
-    except yaml.YAMLError:
+        return text if "&" in text else yaml.load(text, Loader=loader)
+    except (yaml.YAMLError, ValueError, RecursionError):  # no such date, or too many digits
         return text
 
 

@@ -24,7 +24,7 @@ from random_weights.filling import fill
 from runner.catalog.offload import NONE
 from runner.cli import main
 from runner.config.choices import CacheMode
-from runner.config.measuring import Bench
+from runner.config.run_config import Bench
 from runner.errors import StageError
 from runner.graph.node import CompileSpec
 from runner.pipelines.compilation import (

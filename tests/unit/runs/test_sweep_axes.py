@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from runner.config.values import one_of
 from runner.recording.sweep_record import CellEntry
 from runner.runs.sweep_axes import axis_keys, with_axes
 
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
 LORA = {"path": "x.safetensors", "weight": 1.0, "role": None}
 
 
@@ -20,6 +22,8 @@ LORA = {"path": "x.safetensors", "weight": 1.0, "role": None}
         ("corrections", "no", "off", True),
         ("corrections", "1", "on", True),
         ("resume", "on", "off", False),
+        ("graphs", "'on'", "on", True),
+        ("graphs", "auto", "on", False),
         ("decoder.guidance_scale", "4", "4.0", True),
         ("decoder.guidance_scale", "1e1", "10", True),
         ("+decoder.eta", "1", "true", False),
@@ -31,6 +35,14 @@ LORA = {"path": "x.safetensors", "weight": 1.0, "role": None}
         ("prompt_template", "a {c} # 1", "a {c} # 2", False),
         ("scheduler", "ddim", "'ddim'", True),
         ("seeds", "[1,2]", "[1, 2]", True),
+        ("lora", "[{path: a, weight: 1}]", "[{weight: 1.0, path: a}]", True),
+        ("model.steps", "9" * 5000, "2026-99-99", False),
+        (
+            "axes",
+            f"[&a [0,1]{''.join(f',&{b} [*{a},*{a}]' for a, b in pairwise(LETTERS))}]",
+            "[]",
+            False,
+        ),
     ],
 )
 def test_values_are_the_same_by_what_their_key_makes_of_them(
