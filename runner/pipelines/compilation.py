@@ -91,6 +91,11 @@ def compile_module(module: Any, spec: CompileSpec) -> None:
             part._compiled_call_impl = _Counted(part._compiled_call_impl)
 
 
+def forget_compiled() -> None:
+    """Forget code that this process has compiled, and that it counts towards `MOST_SIZES`."""
+    torch._dynamo.reset()
+
+
 def lay_out(module: Any, spec: CompileSpec | None) -> None:
     """Put a module's weights into the memory format that is asked for, as far as they are not."""
     if spec is not None and spec.channels_last:

@@ -53,11 +53,16 @@ def setup_of(plans: Sequence[Plan]) -> WorkerSetup:
 
 
 def open_pipelines(opening: WorkerSetup) -> Pipelines:
-    """The pipelines; each is loaded when it is first requested."""
+    """The pipelines; each is loaded when it is first requested. A measurement finds nothing that
+    this process has compiled before.
+    """
     # Here and not above: this imports torch, which a run from the store does not need.
     import_libraries()
+    from runner.pipelines.compilation import forget_compiled
     from runner.pipelines.pipelines import Pipelines
 
+    if opening.profile.bench is not None:
+        forget_compiled()
     return Pipelines(*_settings(opening))
 
 
