@@ -17,6 +17,7 @@ from functional.cells import Watched, drawn, opened, planned
 from helpers.tape import TapeRecorder
 from random_weights.loras import entry, lora_of, written
 from runner.catalog.offload import OFFLOAD
+from runner.config.run_config import Lora
 from runner.graph.node import CompileSpec, LoraSpec, PipelineSpec
 from runner.pipelines.graphs import replay, replaying_of
 from runner.pipelines.kept import KeptPipelines
@@ -191,7 +192,8 @@ def unet(random_weights: Path) -> Any:
 def found_of(rank: int, random_weights: Path, folder: Path) -> FoundLora:
     module = random_weights / "kandinsky-2-2-decoder" / "unet"
     file = written(folder / "own.safetensors", lora_of(module, ("to_q",), rank=rank))
-    return find_lora(str(file), "lora[0].path", (), FileHashes(hash_memory())).found
+    lora = Lora(str(file), 1.0, "decoder")
+    return find_lora(lora, "lora[0].path", (), FileHashes(hash_memory())).found
 
 
 @pytest.mark.parametrize("rank", [1, 6, 10, 20])
