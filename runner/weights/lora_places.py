@@ -12,7 +12,7 @@ from runner.config.choices import WeightsSource
 from runner.config.run_config import Lora
 from runner.errors import WeightsError
 from runner.weights.files import SAFETENSORS, WeightFiles
-from runner.weights.find import MINI_DIR
+from runner.weights.find import LORAS, MINI_DIR
 from runner.weights.folder import CheckedFolder
 from runner.weights.found import FoundCheckpoint
 from runner.weights.hashes import DamagedBlobError, FileHashes
@@ -23,7 +23,7 @@ ROLE = "lora"
 """Of a repository that holds one, among all that is fetched."""
 MINI = "mini:"
 """Before the name of a LoRA of the small family."""
-MINI_LORAS = MINI_DIR / "loras"
+MINI_LORAS = MINI_DIR / LORAS
 REPOSITORY = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 END = f".{SAFETENSORS}"
 PICKLED = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
