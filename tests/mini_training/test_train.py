@@ -177,7 +177,7 @@ def test_export_replaces_an_older_one(work: Path, tmp_path: Path) -> None:
     command.main(arguments)
     assert not stale.exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
-        [export.PRIOR_FOLDER, export.DECODER_FOLDER, "vocabulary.json"]
+        [export.PRIOR_FOLDER, export.DECODER_FOLDER, export.LORAS_FOLDER, "vocabulary.json"]
     )
 
 
