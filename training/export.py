@@ -37,6 +37,7 @@ from training.parts import (
     kandinsky2_0,
     kandinsky3,
     kl,
+    lora,
     movq,
     prior,
     texts,
@@ -55,6 +56,7 @@ KANDINSKY_2_0_FOLDER = "kandinsky-2-0"
 INPAINT_2_0_FOLDER = "kandinsky-2-0-inpaint"
 KANDINSKY_3_FOLDER = "kandinsky-3"
 DEPTH_FOLDER = "dpt-large"
+LORAS_FOLDER = "loras"
 DDPM_FOLDER = "ddpm_scheduler"
 SHARED_FILE = "shared.json"
 """Which component lies in which other folder; read by `runner.weights.shared`."""
@@ -165,6 +167,8 @@ def run_export(
     if allow_untrained or parts.trained(depth.NAME):
         estimator = parts.part(depth.NAME, depth.build, depth.load)
         replace_folder(weights / DEPTH_FOLDER, partial(save_depth, estimator))
+    if parts.trained(lora.NAME):
+        replace_folder(weights / LORAS_FOLDER, partial(lora.save, work))
     known_in_training().write(weights)
 
 

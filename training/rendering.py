@@ -29,6 +29,16 @@ EDGE_SHADE = 0.84
 EDGE_DEPTH, TOP_DEPTH = 0.5, 1.0
 """Nearness in a depth picture, in which the ground is 0 and what lies nearest is 1."""
 
+STRIPE = 16
+"""Height of a stripe in pixels, and of the ground between two: two latents each."""
+STRIPES: Mapping[str, RGB] = {
+    "white": (178, 178, 176),
+    "black": (78, 78, 82),
+    "gray": (106, 106, 106),
+    "beige": (164, 148, 122),
+}
+"""The stripes' colour on each ground."""
+
 Distance = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
@@ -111,6 +121,20 @@ def render(
         palettes: of each scene, what its colours look like.
     """
     return _layers(scenes, size, palettes)[0]
+
+
+def render_striped(scenes: Sequence[Scene], size: int = CANVAS) -> Tensor:
+    """Paint scenes with stripes across the ground, behind the objects: as `render`, which gives the
+    colour between the stripes.
+    """
+    plain, covered = _layers(scenes, size)[0], silhouettes(scenes, size)
+    rows = torch.arange(size) * CANVAS // size // STRIPE
+    striped = (rows % 2 == 0).float()[:, None].expand(size, size)
+    step = torch.stack([
+        colour_tensor(STRIPES[scene.background]) - colour_tensor(BACKGROUNDS[scene.background])
+        for scene in scenes
+    ])  # fmt: skip
+    return plain + step[:, :, None, None] * striped * (1 - covered)
 
 
 def render_depth(scenes: Sequence[Scene], size: int = CANVAS) -> Tensor:

@@ -28,6 +28,7 @@ from training.parts import (
     kandinsky2_0,
     kandinsky3,
     kl,
+    lora,
     movq,
     polish,
     prior,
@@ -59,6 +60,7 @@ PARTS: dict[str, tuple[Budget, Trainer]] = {
     },
     kandinsky3.NAME: (kandinsky3.BUDGET, kandinsky3.run_training),
     depth.NAME: (depth.BUDGET, depth.run_training),
+    lora.NAME: (lora.BUDGET, lora.run_training),
 }
 
 

@@ -25,5 +25,8 @@ def check_loras(entries: Sequence[LoraConfig]) -> tuple[Lora, ...]:
             raise ConfigError(
                 f"{KEY}[{number}].weight", entry.weight, "is no finite number", "such as 0.5 or 1"
             )
-        found.append(Lora(entry.path, entry.weight, entry.role.name))
+        for name in ("file", "revision"):
+            if (told := getattr(entry, name)) is not None and not told.strip():
+                raise ConfigError(f"{KEY}[{number}].{name}", told, "is empty", "a name, or null")
+        found.append(Lora(entry.path, entry.weight, entry.role.name, entry.file, entry.revision))
     return tuple(found)

@@ -25,6 +25,8 @@ LATER_KEYS: Mapping[str, object] = {
 """Keys with their defaults, recorded where they have others: so what was recorded before them stays
 the same.
 """
+LATER_OF_LORAS = ("file", "revision")
+"""Keys of an entry of `lora`, recorded where they are set."""
 NEWER = OPTIONS.keys() - {option.name for option in RECORDED}
 """Options of schedulers, which records have only where they are set."""
 GROUP_OPTION = ("name", "version", "backend", "mode", "source", "tracker")
@@ -48,6 +50,11 @@ def recorded(plain: Mapping[str, Any], corrections: bool) -> Mapping[str, Any]:
     for key, usual in LATER_KEYS.items():
         if not (edits and key == "edit_template"):  # no record is older than it
             plain = _without(plain, key, usual)
+    if "lora" in plain:
+        plain["lora"] = [
+            {k: v for k, v in entry.items() if k not in LATER_OF_LORAS or v is not None}
+            for entry in plain["lora"]
+        ]
     plain["scheduler"] = kept
     if section["name"] in NAMED:
         kept = {key: value for key, value in plain["weights"].items() if key != "scheduler"}

@@ -51,12 +51,17 @@ class Lora:
     """A LoRA, and the role whose model it changes.
 
     Attributes:
-        path: of a file, or of a folder that holds one.
+        path: of a file, or of a folder that holds one; "mini:NAME", one of the small family; or
+            owner/name, a repository of the hub.
+        file: its name in the folder or repository; None: the one that is there.
+        revision: branch, tag or commit of the repository; None: its main branch.
     """
 
     path: str
     weight: float
     role: str
+    file: str | None = None
+    revision: str | None = None
 
 
 @dataclass(frozen=True)

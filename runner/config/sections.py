@@ -87,7 +87,14 @@ class LoraConfig:
     """A LoRA: small weights that are added to those of a model."""
 
     path: str | None = key(
-        None, "A safetensors file, or a folder that holds exactly one.", path=True
+        None,
+        "A safetensors file, a folder or a repository of the hub (`owner/name`) that holds one, or "
+        "`mini:NAME`, one of the small family.",
+        path=True,
+    )
+    file: str | None = key(None, "Its name in the folder or repository, where that holds several.")
+    revision: str | None = key(
+        None, "Branch, tag or commit of the repository. null: its main branch."
     )
     weight: float = key(
         1.0,

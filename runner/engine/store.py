@@ -172,7 +172,7 @@ def work_of(node: Node) -> tuple[str, float]:
     guidance = params.get("guidance_scale")
     kind = {
         "stage": node.stage,
-        "pipeline": node.pipeline.identity if node.pipeline else None,
+        "pipeline": node.pipeline_identity,
         "size": [params.get("height"), params.get("width"), params.get("size")],
         "metric": params.get("function"),
         "guided": isinstance(guidance, int | float) and guidance > 1,

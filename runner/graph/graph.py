@@ -95,9 +95,7 @@ class Graph:
                 "stage": node.stage,
                 "label": node.label,
                 "params": dict(node.params),
-                "pipeline": json.loads(json.dumps(node.pipeline.identity))
-                if node.pipeline
-                else None,
+                "pipeline": json.loads(json.dumps(node.pipeline_identity)),
                 "inputs": {name: needed.key for name, needed in node.inputs.items()},
                 "files": {name: str(path) for name, path in node.files.items()},
             }

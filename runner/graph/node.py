@@ -129,6 +129,8 @@ class Node:
         libraries: name -> version of the libraries that decide the result.
         files: name -> path of a file that it reads; no part of the key, `params` hold the hashes.
         label: for display; no part of the key.
+        denoises: whether it calls the module that LoRAs are added to; else they are no part of the
+            key. It runs on the same pipeline as those that do, so that nothing is loaded twice.
     """
 
     stage: str
@@ -139,6 +141,7 @@ class Node:
     libraries: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, Path] = field(default_factory=dict, compare=False)
     label: str = field(default="", compare=False)
+    denoises: bool = field(default=True, compare=False)
 
     def __post_init__(self) -> None:
         for name in ("params", "inputs", "libraries", "files"):
@@ -157,11 +160,18 @@ class Node:
             "version": self.stage_version,
             "params": dict(self.params),
             "inputs": {name: node.key for name, node in self.inputs.items()},
-            "pipeline": self.pipeline.identity if self.pipeline else None,
+            "pipeline": self.pipeline_identity,
             "libraries": dict(self.libraries),
         }
         text = json.dumps(identity, sort_keys=True, ensure_ascii=False, allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]
+
+    @property
+    def pipeline_identity(self) -> dict[str, Any] | None:
+        """What of the pipeline decides the result."""
+        if self.pipeline is None:
+            return None
+        return (self.pipeline if self.denoises else replace(self.pipeline, loras=())).identity
 
     def ancestors(self) -> dict[str, Node]:
         """All nodes that it needs, directly or indirectly, by the names of the inputs."""

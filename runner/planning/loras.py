@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from runner.catalog.versions import VERSIONS
+from runner.config.choices import WeightsSource
 from runner.config.lora import KEY
 from runner.config.run_config import Lora, RunConfig
 from runner.errors import ConfigError, WeightsError
@@ -21,6 +22,14 @@ OLDEST = (0, 17)
 
 def check_loras_possible(run: RunConfig) -> None:
     """Raises ConfigError for a LoRA that no model of the cell takes, or without peft."""
+    check_lora_roles(run)
+    if run.lora:
+        check_installed(KEY, run.lora[0].path, (PEFT,))
+        _check_version(run.lora[0])
+
+
+def check_lora_roles(run: RunConfig) -> None:
+    """Raises ConfigError for a LoRA that no model of the cell takes."""
     version, roles = run.version, run.version.lora_roles
     for number, lora in enumerate(run.lora):
         if not roles:
@@ -35,16 +44,13 @@ def check_loras_possible(run: RunConfig) -> None:
             raise ConfigError(key, lora.role, problem, roles)
         if lora.role == "prior" and not prior_samples(run):
             raise ConfigError(key, "prior", "no text is mixed, so that the prior draws nothing")
-    if run.lora:
-        check_installed(KEY, run.lora[0].path, (PEFT,))
-        _check_version(run.lora[0])
 
 
 class LoraFinder:
     """Finds the LoRAs of one command's cells; reads each file and each model's headers once."""
 
     def __init__(self) -> None:
-        self._files: dict[tuple[str, str], LoraFile] = {}
+        self._files: dict[tuple[Lora, str, bool], LoraFile] = {}
         self._shapes: dict[str, Shapes | None] = {}
 
     def add(self, run: RunConfig, weights: FoundWeights) -> FoundWeights:
@@ -60,8 +66,9 @@ class LoraFinder:
         loras: dict[str, list[FoundLora]] = {}
         for number, lora in enumerate(run.lora):
             key, own = f"{KEY}[{number}].path", weights.checkpoints[lora.role]
-            file = self._file(lora, key, weights, hashes)
-            self._check(file, key, lora.role, weights)
+            file = self._file(lora, key, run, weights, hashes)
+            if file.found.is_here:
+                self._check(file, key, lora.role, weights)
             before = loras.setdefault(lora.role, [])
             found = named(file, key, lora.weight)
             same = next((one for one in before if one.sha256 == found.sha256), None)
@@ -80,11 +87,17 @@ class LoraFinder:
             }
         )
 
-    def _file(self, lora: Lora, key: str, weights: FoundWeights, hashes: FileHashes) -> LoraFile:
+    def _file(
+        self, lora: Lora, key: str, run: RunConfig, weights: FoundWeights, hashes: FileHashes
+    ) -> LoraFile:
+        may_download = run.weights.source is WeightsSource.hub
         modules = sorted({found.checkpoint.denoiser for found in _taking(weights).values()})
-        known = lora.path, ",".join(modules)
+        # Its weight and role decide nothing of the file.
+        known = replace(lora, weight=1.0, role=""), ",".join(modules), may_download
         if known not in self._files:
-            self._files[known] = find_lora(lora.path, key, tuple(modules), hashes)
+            self._files[known] = find_lora(
+                lora, key, tuple(modules), hashes, may_download=may_download
+            )
         return self._files[known]
 
     def _check(self, file: LoraFile, key: str, role: str, weights: FoundWeights) -> None:

@@ -149,6 +149,8 @@ class NodeMaker:
         label: str = "",
         inputs: Mapping[str, Node] | None = None,
         files: Mapping[str, Path] | None = None,
+        *,
+        denoises: bool = True,
     ) -> Node:
         return Node(
             stage=stage,
@@ -156,12 +158,13 @@ class NodeMaker:
             params=params,
             inputs=inputs or {},
             pipeline=pipeline,
-            libraries=self._libraries_of(pipeline),
+            libraries=self._libraries_of(pipeline, denoises),
             files=files or {},
             label=label,
+            denoises=denoises,
         )
 
-    def _libraries_of(self, pipeline: PipelineSpec | None) -> Mapping[str, str]:
+    def _libraries_of(self, pipeline: PipelineSpec | None, denoises: bool) -> Mapping[str, str]:
         """The versions that decide a node's result."""
-        packages = packages_of(pipeline) if pipeline is not None else ()
+        packages = packages_of(pipeline, denoises) if pipeline is not None else ()
         return {**self.libraries, **versions(sorted(packages))} if packages else self.libraries

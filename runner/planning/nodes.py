@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -116,8 +115,9 @@ class NodeFactory(NodeMaker):
         """A picture's own image embedding; the picture is not resized, as CLIP does that itself."""
         picture = self.pictures[f"interpolate.items[{number}].image"]
         read = self._read(picture, ORIGINAL)
-        pipeline = replace(self._pipeline("prior"), loras=())  # its denoiser is not called
-        return self._node("embed_image", {}, pipeline, read.label, {"image": read})
+        return self._node(
+            "embed_image", {}, self._pipeline("prior"), read.label, {"image": read}, denoises=False
+        )
 
     def mix(self, image: ImageRequest, parts: Mapping[str, Node]) -> Node:
         """The weighted sum of embeddings."""

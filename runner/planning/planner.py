@@ -23,7 +23,7 @@ from runner.planning.checks import (
 )
 from runner.planning.corrections import find_faults
 from runner.planning.cut_texts import TextCutter
-from runner.planning.loras import LoraFinder
+from runner.planning.loras import LoraFinder, check_lora_roles
 from runner.planning.metrics import (
     FindMetric,
     add_models,
@@ -212,7 +212,8 @@ class Planner:
         """
         metrics = find_metrics(run, self._find_metric)
         row = add_models(row_of(run.version, run.task), run, metrics)
-        return self._find_weights(run, row, needed_roles(run, row), metrics)
+        check_lora_roles(run)
+        return self._loras.add(run, self._find_weights(run, row, needed_roles(run, row), metrics))
 
     def _find_weights(
         self, run: RunConfig, row: Row, roles: Sequence[str], metrics: Sequence[FoundMetric]

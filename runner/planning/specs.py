@@ -61,7 +61,11 @@ def channels_last(run: RunConfig, role: str, device: str) -> bool:
     return role == "decoder" and device == "cuda" and precision_of(run, role) is not Precision.fp32
 
 
-def packages_of(pipeline: PipelineSpec) -> frozenset[str]:
-    """The packages that decide a result only where they are used: those that quantise, and peft."""
+def packages_of(pipeline: PipelineSpec, denoises: bool = True) -> frozenset[str]:
+    """The packages that decide a result only where they are used: those that quantise, and peft.
+
+    Args:
+        denoises: whether the module that LoRAs are added to is called.
+    """
     quantising = {pkg for _, name in pipeline.quantized for pkg in METHODS[name].packages}
-    return frozenset(quantising | {PEFT} if pipeline.loras else quantising)
+    return frozenset(quantising | {PEFT} if pipeline.loras and denoises else quantising)

@@ -16,7 +16,7 @@ def describe_loras(plan: Plan) -> dict[str, dict[str, Any]]:
     return {
         lora.key: {
             "path": str(lora.path), "sha256": lora.sha256, "role": role, "weight": lora.weight,
-            "rank": lora.rank, "layers": lora.layers,
+            "rank": lora.rank, "layers": lora.layers, **_repository(lora),
         }
         for role, lora in _loras(plan)
     }  # fmt: skip
@@ -33,10 +33,16 @@ def with_lora_params(params: dict[str, str], plan: Plan) -> dict[str, str]:
         for role, lora in _loras(plan)
         for name, value in {
             "path": str(lora.path), "weight": exact(lora.weight), "role": role,
-            "rank": lora.rank, "sha256": lora.sha256,
+            "rank": lora.rank, "sha256": lora.sha256, **_repository(lora),
         }.items()
     }  # fmt: skip
     return {**{name: value for name, value in params.items() if name != KEY}, **own}
+
+
+def _repository(lora: FoundLora) -> dict[str, str]:
+    """The repository of the hub and its commit, where it is of one."""
+    found = lora.repository
+    return {} if found is None else {"repo": found.repo, "revision": str(found.revision)}
 
 
 def _loras(plan: Plan) -> Iterator[tuple[str, FoundLora]]:

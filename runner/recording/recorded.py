@@ -71,10 +71,18 @@ class RecordedWeights:
 
 @dataclass(frozen=True)
 class RecordedPicture:
-    """An input picture of a recorded environment, or the file of a LoRA."""
+    """An input picture of a recorded environment."""
 
     path: str
     sha256: str
+
+
+@dataclass(frozen=True)
+class RecordedLora(RecordedPicture):
+    """The file of a LoRA; and the repository of the hub and its commit, where it is of one."""
+
+    repo: str | None = None
+    revision: str | None = None
 
 
 @dataclass(frozen=True)
@@ -84,7 +92,7 @@ class RecordedEnvironment:
     libraries: Mapping[str, str | None] = field(default_factory=dict)
     weights: Mapping[str, RecordedWeights] = field(default_factory=dict)
     pictures: Mapping[str, RecordedPicture] = field(default_factory=dict)
-    loras: Mapping[str, RecordedPicture] = field(default_factory=dict)
+    loras: Mapping[str, RecordedLora] = field(default_factory=dict)
 
 
 def read_config(config: Mapping[str, Any], file: Path | None = None) -> RecordedConfig:

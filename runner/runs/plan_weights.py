@@ -25,14 +25,17 @@ def weights_lines(checkpoints: Iterable[FoundCheckpoint]) -> Iterator[str]:
 
 def lora_lines(plans: Sequence[Plan]) -> Iterator[str]:
     """A line for each LoRA; with its weight, where all cells give it one."""
-    weights: dict[tuple[str, Path, str], set[float]] = {}
+    weights: dict[tuple[str, str], set[float]] = {}
     for found in (one for plan in plans for one in plan.weights.checkpoints.values()):
         for lora in found.loras:
-            what = f"rank {lora.rank}, {pluralize(lora.layers, 'layer')}"
-            weights.setdefault((found.role, lora.path, what), set()).add(lora.weight)
-    for (role, path, what), given in weights.items():
-        shown = ", ".join(map(exact, sorted(given)))
-        yield f"  {'lora':<8} {path}: {what} of the {role}, weight {shown}"
+            what = ""
+            if lora.is_here:
+                what = f"rank {lora.rank}, {pluralize(lora.layers, 'layer')} of the "
+            what += f"{found.role}, weight "
+            where = str(lora.path) if lora.repository is None else _where(lora.repository)
+            weights.setdefault((where, what), set()).add(lora.weight)
+    for (where, what), given in weights.items():
+        yield f"  {'lora':<8} {where}: {what}{', '.join(map(exact, sorted(given)))}"
 
 
 def _where(found: FoundCheckpoint) -> str:

@@ -20,8 +20,9 @@ from runner.recording.downloads import QuietDownload, download_display
 from runner.runs.joining import joined
 from runner.system.signals import interrupt, signals
 from runner.weights.complete import ask_about, fetch_missing, missing_files, raise_unfetched
-from runner.weights.found import FoundCheckpoint, distinct
+from runner.weights.found import FoundCheckpoint, fetched_of
 from runner.weights.hub import RemoteFile
+from runner.weights.lora_places import ROLE
 
 T = TypeVar("T")
 Found = Collection[FoundCheckpoint]
@@ -73,7 +74,7 @@ def download(runs: Sequence[RunConfig], *, newest: bool) -> list[FoundCheckpoint
 
     def find() -> list[FoundCheckpoint]:
         weights = map(Planner().needed_weights, runs)
-        return distinct(found for one in weights for found in one.checkpoints.values())
+        return fetched_of(found for one in weights for found in one.checkpoints.values())
 
     if newest:
         ask_about(find(), newest=True)
@@ -96,11 +97,11 @@ def look_up_sweep(cells: Sequence[Cell]) -> tuple[SweepPlan, str | None]:
 
 
 def _of_run(plan: Plan) -> Found:
-    return plan.weights.checkpoints.values()
+    return fetched_of(plan.weights.checkpoints.values())
 
 
 def _of_sweep(sweep: SweepPlan) -> Found:
-    return sweep.checkpoints
+    return fetched_of(f for plan in sweep.plans for f in plan.weights.checkpoints.values())
 
 
 def _looked_up(plan: Callable[[], T], of: Callable[[T], Found]) -> tuple[T, str | None]:
@@ -156,7 +157,9 @@ def _completed(
             if missing and missing == before:
                 raise_unfetched([found for found in of(planned) if found.checked is None])
             before = missing
-            fetch_missing(list(of(planned)), display)
+            # LoRAs first: they are small, and may turn out to be none.
+            loras = [found for found in of(planned) if found.role == ROLE and found.missing]
+            fetch_missing(loras or list(of(planned)), display)
             planned = plan()
         made = {
             found.making.target: found

@@ -22,6 +22,7 @@ from runner.runs.sources import with_sources
 from runner.system.credentials import strip_credentials
 from runner.system.machine import cpu_cores
 from runner.system.text import pluralize
+from runner.weights.found import fetched_of
 
 DRAWN = (
     "model", "weights", "task", "scheduler", "attention", "offload", "compile", "precision",
@@ -91,9 +92,10 @@ def asks_for(run: RunConfig, images: Sequence[SavedImage]) -> Iterator[str]:
         if is_address(picture):
             yield f"a picture from {strip_credentials(picture)}"
     weights = Planner().needed_weights(run)
-    for role, found in weights.checkpoints.items():
+    for found in fetched_of(weights.checkpoints.values()):
         if found.checked is None:
-            yield f"weights of the {role} from the hub, which are not on this disk: {found.repo}"
+            what = "a LoRA" if found.role == LORA else f"weights of the {found.role}"
+            yield f"{what} from the hub, not on this disk: {found.repo}"
     if run.weights.source is WeightsSource.random and run.weights.size == "release":
         yield "random weights of the published sizes: gigabytes of memory"
     if isinstance(run.threads, int) and run.threads > cpu_cores():

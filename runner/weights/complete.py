@@ -123,7 +123,8 @@ def explain(found: FoundCheckpoint, error: HubError) -> WeightsError:
     """The error of a checkpoint that cannot be had from the hub."""
     key, value, problem = found.key, found.repo, str(error)
     if error.kind == "no_revision":
-        key, value = found.key.replace(".repo", ".revision"), str(found.wanted)
+        key = re.sub(r"\.(repo|path)$", ".revision", found.key)
+        value = str(found.wanted)
         problem = f"{found.repo} {error}"
     elif error.kind in UNREACHED:
         what = found.problem or f"is not on this disk (looked in {cache_dir()})"
@@ -133,7 +134,9 @@ def explain(found: FoundCheckpoint, error: HubError) -> WeightsError:
     instead = f"weights=<folder that holds {found.checkpoint.folder}>"
     if found.key.startswith("metrics."):
         instead = f"{found.key}=<folder>"
-    if mini_folder(found.checkpoint) is not None:
+    if found.key.startswith("lora["):
+        instead = "a safetensors file, or a folder that holds one"
+    elif mini_folder(found.checkpoint) is not None:
         instead += ", or weights=mini"
     if error.kind in ("no_space", "disk"):
         instead = LARGER_DISK

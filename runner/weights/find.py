@@ -23,6 +23,8 @@ from runner.weights.judges import AskedJudge, find_judge
 from runner.weights.random_weights import RELEASE_DIR, random_checkpoint
 
 MINI_DIR = Path(__file__).resolve().parents[1] / "mini" / "weights"
+LORAS = "loras"
+"""The folder of the small family's LoRAs, beside those of its checkpoints."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,8 @@ def _folder(
     if source is WeightsSource.mini:
         folder = mini_folder(checkpoint)
         if folder is None:
-            has = ", ".join(sorted(path.name for path in MINI_DIR.iterdir() if path.is_dir()))
+            folders = {path.name for path in MINI_DIR.iterdir() if path.is_dir()} - {LORAS}
+            has = ", ".join(sorted(folders))
             raise WeightsError(
                 "weights", "mini", f"the small family has no {checkpoint.folder} (it has: {has})",
                 "weights=hub, or weights=<folder>",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from runner.catalog.checkpoint import Checkpoint
@@ -44,6 +44,9 @@ class FoundLora:
         module: the name that stands before those of its tensors; "": none.
         alpha: that of its layers where no tensor tells; None: the rank of each.
         alphas: ends of layers' names -> their alpha, where it is another one.
+        packaged: its name in the small family; None: it is not of it.
+        repository: of the hub, that it is of; None: of none. While it is not on this disk, `path`
+            is only for display, and of the file no more is known than the hub lists.
     """
 
     key: str
@@ -56,10 +59,19 @@ class FoundLora:
     module: str = ""
     alpha: float | None = None
     alphas: tuple[tuple[str, float], ...] = ()
+    packaged: str | None = None
+    repository: FoundCheckpoint | None = field(default=None, compare=False)
+
+    @property
+    def is_here(self) -> bool:
+        """Whether its file is on this disk."""
+        return self.repository is None or self.repository.checked is not None
 
     @property
     def rank(self) -> str:
         """For display: "4", or "4 to 16"."""
+        if not self.ranks:
+            return "not known"
         least, most = self.ranks[0], self.ranks[-1]
         return str(least) if least == most else f"{least} to {most}"
 
@@ -158,6 +170,14 @@ class FoundCheckpoint:
             by_layer=self.checkpoint.of_diffusers,
             quantized=quantized or {},
         )
+
+
+def fetched_of(checkpoints: Iterable[FoundCheckpoint]) -> list[FoundCheckpoint]:
+    """Each of them once, and the repositories of their LoRAs: all that may have to be fetched."""
+    given = list(checkpoints)
+    repositories = (lora.repository for found in given for lora in found.loras)
+    loras = {(one.identity, one.missing): one for one in repositories if one is not None}
+    return [*loras.values(), *distinct(given)]
 
 
 def distinct(checkpoints: Iterable[FoundCheckpoint]) -> list[FoundCheckpoint]:

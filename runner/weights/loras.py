@@ -1,4 +1,4 @@
-"""Finds the file of a LoRA and checks it by its header, without torch.
+"""Finds a LoRA and checks its file by its header, without torch.
 
 diffusers leaves out what fits no layer, with a line in a log or none at all: here it is an error.
 """
@@ -11,11 +11,13 @@ from math import prod
 from pathlib import Path
 from typing import TypeAlias
 
+from runner.config.run_config import Lora
 from runner.errors import WeightsError
 from runner.weights.found import FoundCheckpoint, FoundLora
 from runner.weights.hashes import FileHashes
 from runner.weights.lora_metadata import UnreadSettingError, alphas_told
 from runner.weights.lora_names import LoraTensor, Part, UnknownTensorError, read_names
+from runner.weights.lora_places import ALLOWED, find_place
 from runner.weights.pickled import read_pickled_header
 from runner.weights.safetensors_header import DamagedFileError, Header, read_header
 
@@ -25,8 +27,6 @@ Shapes: TypeAlias = "Mapping[str, Shape]"
 
 PEFT = "peft"
 """The package that adds LoRAs to models; its version is part of keys."""
-PICKLED = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
-ALLOWED = "a safetensors file with the LoRA of one model"
 
 
 @dataclass(frozen=True)
@@ -44,23 +44,28 @@ class LoraFile:
     named: Mapping[LoraTensor, str]
 
 
-def find_lora(path: str, key: str, modules: tuple[str, ...], hashes: FileHashes) -> LoraFile:
-    """Find and check a LoRA's file.
+def find_lora(
+    lora: Lora,
+    key: str,
+    modules: tuple[str, ...],
+    hashes: FileHashes,
+    *,
+    may_download: bool = False,
+) -> LoraFile:
+    """Find and check a LoRA's file. Of one that is to be fetched first, no more than that is known.
 
     Args:
-        path: of the file, or of a folder that holds one.
-        key: the config key that names it.
+        key: the config key of its path.
         modules: names that may stand before those of its tensors.
+        may_download: what is not on this disk may be fetched later; else it is an error.
 
     Raises:
         WeightsError: there is none, it is cut off or no safetensors, or holds something else.
     """
-    try:
-        file = _file(Path(path).expanduser().absolute(), key, path)
-    except (OSError, ValueError, RuntimeError) as error:
-        # ValueError: a zero byte in the path; RuntimeError: "~name" of an unknown user.
-        problem = getattr(error, "strerror", None) or str(error)
-        raise WeightsError(key, path, f"cannot be read: {problem}", ALLOWED) from error
+    place = find_place(lora, key, hashes, may_download=may_download)
+    if place.file is None:
+        return LoraFile(_absent(key, place.repository), {}, {})
+    file = place.file
     header = _header(file, key)
     try:
         module, told = read_names(header.shapes, modules)
@@ -87,6 +92,8 @@ def find_lora(path: str, key: str, modules: tuple[str, ...], hashes: FileHashes)
         module=module,
         alpha=alpha,
         alphas=alphas,
+        packaged=place.packaged,
+        repository=place.repository,
     )
     return LoraFile(found, shapes, named)
 
@@ -118,28 +125,13 @@ def named(lora: LoraFile, key: str, weight: float) -> FoundLora:
     return replace(lora.found, key=key, weight=weight)
 
 
-def _file(path: Path, key: str, given: str) -> Path:
-    if path.is_dir():
-        files = sorted(path.glob("*.safetensors"))
-        if len(files) == 1:
-            return files[0]
-        if files:
-            shown = ", ".join(one.name for one in files[:5])
-            raise WeightsError(key, path, f"holds {len(files)} safetensors files", shown)
-        pickled = next((one for one in sorted(path.iterdir()) if one.suffix in PICKLED), None)
-        if pickled is None:
-            raise WeightsError(key, path, "holds no safetensors file", ALLOWED)
-        path = pickled
-    if not path.is_file():
-        hub = ""
-        if given.count("/") == 1 and not given.startswith((".", "~", "/")):
-            hub = f"; of the hub, download it first: hf download {given}"
-        what = "is no regular file" if path.exists() else "no such file"
-        raise WeightsError(key, given, what, f"{ALLOWED}, or a folder that holds it{hub}")
-    if path.suffix in PICKLED:
-        raise WeightsError(key, path, "is pickled, and a LoRA is read from safetensors alone",
-                           "the same LoRA as safetensors")  # fmt: skip
-    return path
+def _absent(key: str, repository: FoundCheckpoint | None) -> FoundLora:
+    """One that is to be fetched."""
+    assert repository is not None
+    known = repository.missing or ()
+    sha256 = next((file.sha256 for file in known if file.sha256), repository.identity)
+    path = Path(repository.repo, *(file.name for file in known))
+    return FoundLora(key, path, sha256, 1.0, (), 0, 0, repository=repository)
 
 
 def _header(file: Path, key: str) -> Header:

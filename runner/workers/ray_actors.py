@@ -29,7 +29,8 @@ from runner.graph.node import Node, PipelineSpec
 from runner.system.machine import python_path
 from runner.system.signals import STOPPING
 from runner.weights.find import packaged_folder
-from runner.weights.found import FoundCheckpoint
+from runner.weights.found import FoundCheckpoint, FoundLora
+from runner.weights.lora_places import packaged_file
 from runner.workers import ray_private
 from runner.workers.connected import RETRIES, Teller, given_up, result_of
 from runner.workers.loop import Messenger, encoded, run_node
@@ -195,6 +196,7 @@ def _here(opening: WorkerSetup) -> WorkerSetup:
 
 
 def _checkpoint_here(found: FoundCheckpoint) -> FoundCheckpoint:
+    found = replace(found, loras=tuple(map(_lora_here, found.loras)))
     assert found.checked is not None
     folder = packaged_folder(found)
     if folder is not None:
@@ -205,6 +207,11 @@ def _checkpoint_here(found: FoundCheckpoint) -> FoundCheckpoint:
             "cluster needs them at the same place"
         )
     return found
+
+
+def _lora_here(lora: FoundLora) -> FoundLora:
+    file = None if lora.packaged is None else packaged_file(lora.packaged)
+    return lora if file is None else replace(lora, path=file)
 
 
 def _init(cluster: RayCluster) -> None:

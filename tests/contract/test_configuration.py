@@ -63,7 +63,7 @@ PATHS_NEED = {
 }
 NO_PATHS = {
     "weights", "weights.source", "task.prompt", "scheduler.eta", "name",
-    "metrics.<name>.function", "metrics.<name>.arguments", "lora",
+    "metrics.<name>.function", "metrics.<name>.arguments", "lora", "lora[n].file",
 }  # fmt: skip
 """Keys that say path, folder or file, and are none. In metrics they are read as such where used."""
 

@@ -10,15 +10,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from functional.asked import Pixels
 from functional.cells import Watched, drawn, opened, planned
 from helpers.tape import TapeRecorder
 from random_weights.loras import entry, lora_of, written
 from runner.catalog.offload import OFFLOAD
+from runner.config.run_config import Lora
 from runner.graph.node import CompileSpec, LoraSpec, PipelineSpec
 from runner.pipelines.graphs import replay, replaying_of
 from runner.pipelines.kept import KeptPipelines
+from runner.pipelines.load import load
 from runner.pipelines.loras import read_back, remove_loras, set_loras
 from runner.pipelines.offload import OffloadChoice
 from runner.pipelines.pipelines import Pipelines
@@ -143,6 +146,32 @@ def test_hooks_on_layers_are_placed_after_the_lora(
         assert np.array_equal(drawn(cells[0].plan, pipelines).pixels, cells[0].pixels)
 
 
+def test_a_prior_with_a_lora_embeds_pictures_too(
+    random_weights: Path, lora_files: dict[str, Path], tmp_path: Path, monkeypatch: Any
+) -> None:
+    """So it is loaded once where LoRAs cannot be exchanged, though the embedding has no LoRA in its
+    key."""
+    Image.new("RGB", (64, 64), "blue").save(tmp_path / "a.png")
+    items = f"interpolate.items=[{{text: a}},{{image: '{tmp_path / 'a.png'}'}}]"
+    given = (random_weights, tmp_path, "kandinsky2_2", "cache=off", "task=interpolate", items)
+    bare, plan = (
+        planned(*given, f"lora=[{lora}]") for lora in ("", entry(lora_files["prior"], 1.0, "prior"))
+    )
+    keys = [{n.stage: n.key for n in one.graph} for one in (bare, plan)]
+    assert keys[0]["embed_image"] == keys[1]["embed_image"]
+    assert keys[0]["prior"] != keys[1]["prior"]
+    loaded = []
+
+    def counted(spec: PipelineSpec, *given: Any, **named: Any) -> Any:
+        loaded.append(spec.pipeline)
+        return load(spec, *given, **named)
+
+    monkeypatch.setattr("runner.pipelines.pipelines.load", counted)
+    group = OffloadChoice(OFFLOAD["group"], OFFLOAD["group"], "")
+    drawn(plan, Pipelines(setup_of([plan]).checkpoints, "cpu", group))
+    assert sorted(loaded) == ["KandinskyV22Pipeline", "KandinskyV22PriorPipeline"]
+
+
 def test_a_compiled_module_is_loaded_anew(cells: list[Cell]) -> None:
     pipelines = together(cells, Pipelines)
     compiled = [
@@ -163,7 +192,8 @@ def unet(random_weights: Path) -> Any:
 def found_of(rank: int, random_weights: Path, folder: Path) -> FoundLora:
     module = random_weights / "kandinsky-2-2-decoder" / "unet"
     file = written(folder / "own.safetensors", lora_of(module, ("to_q",), rank=rank))
-    return find_lora(str(file), "lora[0].path", (), FileHashes(hash_memory())).found
+    lora = Lora(str(file), 1.0, "decoder")
+    return find_lora(lora, "lora[0].path", (), FileHashes(hash_memory())).found
 
 
 @pytest.mark.parametrize("rank", [1, 6, 10, 20])

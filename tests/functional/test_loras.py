@@ -14,6 +14,8 @@ import torch
 
 from functional import direct_kandinsky5 as direct5
 from functional.asked import DECODERS, PRIORS, Ask, Pictures, Pixels
+from functional.cells import drawn as drawn_cell
+from functional.cells import opened, planned
 from functional.direct import Direct
 from functional.made import Made
 from random_weights.loras import ATTENTION, Tensors, entry, lora_of, of_processors, written
@@ -24,6 +26,7 @@ from runner.pipelines.offload import OffloadChoice
 Drawn = Callable[..., list[Pixels]]
 Worn = Sequence[tuple[str, float]]
 
+RIGHT = "a red circle on the right on a white background"
 NONE = OffloadChoice(OFFLOAD["none"], OFFLOAD["none"], "")
 
 DECODER, INPAINT, PRIOR = "kandinsky-2-2-decoder", "kandinsky-2-2-decoder-inpaint", PRIORS["2_2"][1]
@@ -130,6 +133,24 @@ def test_weight_is_an_axis_and_0_is_the_cell_without(
     folder = sorted(path.parent for path in sweep.glob("*/manifest.json"))[1]
     assert main(["reproduce", str(folder / "manifest.json"), "--progress", "quiet"]) == 0
     assert capsys.readouterr().out.startswith("1 of 1 picture the same")
+
+
+def test_stripes_of_the_small_familys_lora_grow_with_its_weight(tmp_path: Path) -> None:
+    """The stripes and the ground between them differ in brightness, left of the object."""
+
+    def contrast(weight: float) -> float:
+        steps = (f"{part}.num_inference_steps=15" for part in ("prior", "decoder"))
+        given = ("height=128", "width=128", *steps, "cache=off")
+        lora = f"lora=[{{path: mini:stripes, weight: {weight}}}]"
+        plan = planned("mini", tmp_path, "kandinsky2_2", *given, lora, f"prompt={RIGHT}")
+        edge = drawn_cell(plan, opened(plan)).pixels[:, :8].mean(axis=(1, 2))
+        between, stripes = edge.reshape(4, 2, 16).mean(axis=2).T[::-1]
+        return float((between - stripes).mean())
+
+    none, half, whole = map(contrast, (0, 0.5, 1))
+    assert abs(none) < 3
+    assert none + 3 < half < whole - 3
+    assert whole > 20
 
 
 def test_a_changed_file_is_not_what_the_record_says(

@@ -21,6 +21,7 @@ from training.loop import CHECKPOINT, Budget, load_ema, read_checkpoint, train
 from training.parts import (
     clip,
     dataset,
+    lora,
     movq,
     polish,
     prior,
@@ -29,7 +30,9 @@ from training.parts import (
 )
 from training.steps import Draws, Losses
 
-SHORT = Budget(steps=4, peak_lr=1e-3, warmup=2, cooldown=2, checkpoint_every=2, report_every=1)
+SHORT = Budget(
+    steps=4, peak_lr=1e-3, warmup=2, cooldown=2, checkpoint_every=2, report_every=1, batch=4
+)
 CPU = torch.device("cpu")
 DATASET = 16
 FEW_AT_ONCE = 4
@@ -44,6 +47,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shrink_dataset(patch)
         for part in (movq, clip, polish, prior, unet):
             part.run_training(folder, 0, CPU, SHORT)
+        lora.run_training(folder, 0, CPU, replace(SHORT, steps=1))
     return folder
 
 
@@ -51,6 +55,7 @@ def shrink_dataset(patch: pytest.MonkeyPatch) -> None:
     """Let the parts that learn from encoded scenes learn from a few, and few at once."""
     for part in (texts, unet):
         patch.setattr(part, "BATCH", FEW_AT_ONCE)
+    patch.setattr(lora, "TWO_OBJECTS", DATASET)
     patch.setattr(dataset.training_scenes, "__defaults__", (DATASET,))
     patch.setattr(dataset, "all_combinations", lambda: (Combination("circle", "red", "gray"),))
     patch.setattr(movq.example_images, "__defaults__", (16,))
@@ -148,6 +153,11 @@ def test_export_writes_two_folders_that_load_in_float32(work: Path, tmp_path: Pa
     parts = (decoder.unet, decoder.movq, loaded.prior, loaded.text_encoder, loaded.image_encoder)
     assert {part.dtype for part in parts} == {torch.float32}
     assert isinstance(decoder.scheduler, DDPMScheduler)
+    # diffusers reads what it wrote.
+    decoder.unet.load_lora_adapter(
+        tmp_path / export.LORAS_FOLDER, weight_name=lora.FILE, prefix=None
+    )
+    assert decoder.unet.peft_config["default_0"].r == lora.RANK
     assert read_known(tmp_path) == known_in_training()
     index = json.loads((tmp_path / export.PRIOR_FOLDER / "model_index.json").read_text())
     assert index["image_processor"] == ["transformers", "CLIPImageProcessorPil"]
@@ -167,7 +177,7 @@ def test_export_replaces_an_older_one(work: Path, tmp_path: Path) -> None:
     command.main(arguments)
     assert not stale.exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
-        [export.PRIOR_FOLDER, export.DECODER_FOLDER, "vocabulary.json"]
+        [export.PRIOR_FOLDER, export.DECODER_FOLDER, export.LORAS_FOLDER, "vocabulary.json"]
     )
 
 

@@ -85,7 +85,8 @@ def test_each_identity_field_changes_the_key(field: str) -> None:
 
 
 def test_all_fields_of_a_node_but_label_and_files_are_tested() -> None:
-    assert {f.name for f in dataclasses.fields(Node)} == {*NODE_CHANGES, "label", "files"}
+    others = {"label", "files", "denoises"}
+    assert {f.name for f in dataclasses.fields(Node)} == {*NODE_CHANGES} | others
 
 
 @pytest.mark.parametrize("field", [f.name for f in dataclasses.fields(PipelineSpec)])
@@ -246,6 +247,8 @@ def test_what_a_pipeline_does_not_use_is_not_told() -> None:
     whole = replace(DECODER, quantized=(("unet", "fp8"),), loras=(LoraSpec("file", 0.5),))
     assert whole.identity.keys() == told
     assert whole.identity["loras"] == ({"weights": "file", "weight": 0.5},)
+    with_lora = replace(NODE, pipeline=replace(DECODER, loras=whole.loras))
+    assert replace(with_lora, denoises=False).key == NODE.key != with_lora.key
 
 
 def test_ancestors_have_the_names_of_the_inputs() -> None:

@@ -127,7 +127,19 @@ REFUSED: dict[str, tuple[str, str]] = {
     "none there": (asked("{path: none.safetensors}"), "no such file"),
     "of nobody": (asked("{path: '~nosuchuser/x'}"), "lora[0].path=~nosuchuser/x: cannot be read"),
     "too long": (asked(f"{{path: {'x' * 5000}}}"), "cannot be read: File name too long"),
-    "of the hub": (asked("{path: user/style}"), "download it first: hf download user/style"),
+    "of the hub": (
+        asked("{path: user/style}"), "not in the hub's cache\n  allowed: a safetensors file with "
+        "the LoRA of one model; `hf download user/style` before; or weights=hub"
+    ),
+    "none of the family": (asked("{path: 'mini:x'}"), "lora[0].path=mini:x: is no LoRA of the sma"),
+    "no file of a folder": (
+        asked("{path: ., file: x.safetensors}"), "lora[0].file=x.safetensors: "
+    ),
+    "a file of a file": (asked(f"{{path: {STYLE}, file: x}}"), "lora[0].file=x: names a file of"),
+    "a revision of a file": (
+        asked(f"{{path: {STYLE}, revision: v1}}"), "lora[0].revision=v1: is of a repository"
+    ),
+    "a pickle of a folder": (asked("{path: ., file: a.bin}"), "a pickle can run code"),
     "a pickle": (asked("{path: a.bin}"), "is pickled, and a LoRA is read from safetensors alone"),
     "a picture": (asked("{path: a.png}"), "is no safetensors file"),
     "cut off": (asked("{path: cut.safetensors}"), "where its header says"),
@@ -222,6 +234,7 @@ def test_the_key_is_of_content_and_order(composed: Compose, here: Path) -> None:
     (here / "elsewhere" / "x.safetensors").write_bytes((here / STYLE).read_bytes())
     style, other = f"{{path: {STYLE}}}", f"{{path: {OTHER}}}"
     assert node(style).key == node("{path: elsewhere}").key
+    assert node(style).key == node(f"{{path: ., file: {STYLE}}}").key
     assert node(style, other).key != node(other, style).key
     assert node().key == node(f"{{path: {STYLE}, weight: 0}}").key
     assert "peft" in node(style).libraries

@@ -8,7 +8,7 @@ encoder that made it has trained on.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -32,6 +32,7 @@ SHARES = {None: 0.3, "beside": 0.25, "inside": 0.45}
 """How often a lone object is learnt from, two beside each other, and one inside another, which
 takes the longest to learn."""
 CHUNK = 64
+Paint = Callable[[Sequence[Scene]], Tensor]
 
 
 @dataclass(frozen=True)
@@ -99,15 +100,19 @@ def embeddings(work: Path, scenes: SceneSet, device: torch.device) -> Tensor:
     return encoded(work, clip.NAME, scenes, device, encoders.embed_images)
 
 
-def latents(work: Path, scenes: SceneSet, device: torch.device) -> Tensor:
-    """Normalised MoVQ latents of the scenes: float32 [N, 4, 16, 16], on `device`."""
+def latents(work: Path, scenes: SceneSet, device: torch.device, paint: Paint = render) -> Tensor:
+    """Normalised MoVQ latents of the scenes: float32 [N, 4, 16, 16], on `device`.
+
+    Args:
+        paint: makes pictures of scenes; each paints sets of other names.
+    """
     model = movq.load(work).to(device)
     at_once = 2 if device.type == "cpu" else CHUNK  # two fit a core's cache: 2.4 times faster
 
     def encode(images: Tensor) -> Tensor:
         return torch.cat([movq.encode(model, few) for few in torch.split(images, at_once)])
 
-    return encoded(work, movq.NAME, scenes, device, encode)
+    return encoded(work, movq.NAME, scenes, device, encode, paint)
 
 
 @torch.no_grad()
@@ -117,6 +122,7 @@ def encoded(
     scenes: SceneSet,
     device: torch.device,
     encode: Callable[[Tensor], Tensor],
+    paint: Paint = render,
 ) -> Tensor:
     """Encode the scenes in chunks, or read the file of an earlier call with the same encoder."""
     checkpoint = sha256((work / part / CHECKPOINT).read_bytes()).hexdigest()
@@ -131,7 +137,7 @@ def encoded(
     size = len(every)
     chunks = []
     for start in range(0, size, CHUNK):
-        some = encode(render(every[start : start + CHUNK]).to(device))
+        some = encode(paint(every[start : start + CHUNK]).to(device))
         chunks.append(some.cpu().contiguous())
         if start % (50 * CHUNK) == 0:
             print(f"{part}: encoded {start}/{size}", flush=True)
