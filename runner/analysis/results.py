@@ -14,7 +14,8 @@ from typing import Any, TypeAlias
 from runner.analysis.costs import COSTS, Better, costs_of
 from runner.analysis.timing import why_unmeasured
 from runner.config.measuring import SECONDS, baseline_of
-from runner.config.overrides import as_shown, assigned, shown_values
+from runner.config.overrides import assigned, shown_values
+from runner.config.values import as_shown
 from runner.errors import ConfigError
 from runner.recording.manifest import MANIFEST, Manifest, SavedFailure, SavedImage
 from runner.recording.sweep_record import SWEEP, CellEntry, SweepRecord
@@ -142,7 +143,7 @@ class SweepResult:
         """Key -> value of the config's `baseline`."""
         config: Mapping[str, Any] = next((c.config for c in self.cells if c.manifest), {})
         pairs = assigned(baseline_of(config.get("baseline")))
-        return {key: as_shown(value, self.axes.get(key, ())) for key, value in pairs.items()}
+        return {key: as_shown(key, value, self.axes.get(key, ())) for key, value in pairs.items()}
 
     @cached_property
     def unmeasured(self) -> str | None:

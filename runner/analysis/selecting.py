@@ -7,7 +7,7 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from runner.analysis.results import CellResult, ImageResult, SweepResult
-from runner.config.overrides import as_shown
+from runner.config.values import as_shown, one_of
 from runner.errors import ConfigError
 from runner.system.text import with_near
 
@@ -49,7 +49,7 @@ def _cells(results: SweepResult, where: Iterable[str]) -> tuple[CellResult, ...]
             allowed = [f"{name}=..." for name in known]
             problem = with_near("names no axis of this sweep", axis, known)
             raise ConfigError("where", text, problem, allowed)
-        value = as_shown(value, results.axes[axis])
+        value = as_shown(axis, value, results.axes[axis])
         if not equals or value not in results.axes[axis]:
             allowed = [f"{axis}={one}" for one in results.axes[axis]]
             raise ConfigError("where", text, "is in no cell of this sweep", allowed)
@@ -69,13 +69,9 @@ def of_pictures(where: Iterable[str], results: SweepResult) -> list[str]:
     keys = {
         key
         for key, equals, value in pairs
-        if equals and key in OF_PICTURES and not _is_of_axis(results.axes.get(key, ()), value)
+        if equals and key in OF_PICTURES and one_of(key, value, results.axes.get(key, ())) is None
     }
     return ["".join(pair) for pair in pairs if pair[0] in keys]
-
-
-def _is_of_axis(values: Sequence[str], value: str) -> bool:
-    return as_shown(value, values) in values
 
 
 def _with_pictures(cells: Sequence[CellResult], where: Sequence[str]) -> tuple[CellResult, ...]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from runner.analysis.results import ImageResult, SweepResult
 from runner.analysis.spreadsheet import csv_text
-from runner.analysis.together import NUMBER, labels_of, value_of
+from runner.analysis.together import labels_of, value_of
 from runner.analysis.votes.record import tally
 from runner.config.measuring import SECONDS
 
@@ -23,6 +23,7 @@ FIRST = ("sweep", "cell")
 PICTURE = ("prompt", "seed")
 VOTES = ("won", "tied", "lost")
 LAST = (SECONDS, "file", "sha256")
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 WHOLE = re.compile(r"[+-]?\d{1,18}")
 
 

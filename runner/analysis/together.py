@@ -11,13 +11,13 @@ from pathlib import Path
 from runner.analysis.results import CellResult, SweepResult, read_results
 from runner.config.overrides import assigned, shown_value
 from runner.config.recorded import typed_at, value_at
+from runner.config.values import one_of
 from runner.errors import ConfigError
 from runner.system.files import fit_name
 from runner.system.text import flatten
 from runner.tracking.status import Status
 
 SWEEP_AXIS = "sweep"
-NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 OF_NO_PICTURE = (
     "name", "question", "baseline", "report", "output_dir", "progress", "resume", "retry",
     "objective", "tracking", "metrics", "cache", "workers", "threads", "debug", "hydra",
@@ -56,7 +56,7 @@ def combined(sweeps: Sequence[SweepResult]) -> SweepResult:
     axes = {key: found for key, found in values.items() if len(found) > 1}
     choices = [
         [
-            {a: _one_of(v, axes[a]) for a in axes if (v := value_of(cell, a)) is not None}
+            {a: one_of(a, v, axes[a]) or v for a in axes if (v := value_of(cell, a)) is not None}
             for cell in sweep.cells
         ]
         for sweep in sweeps
@@ -133,22 +133,9 @@ def _values(sweeps: Sequence[SweepResult], axis: str) -> list[str]:
     of_cells = (value_of(cell, axis) for sweep in sweeps for cell in sweep.cells)
     values: list[str] = []
     for value in found | dict.fromkeys(value for value in of_cells if value is not None):
-        if _one_of(value, values) not in values:
+        if one_of(axis, value, values) is None:
             values.append(value)
     return values
-
-
-def _one_of(value: str, known: Sequence[str]) -> str:
-    """The same number as it is written among others: a config's 4.0 is the 4 that was typed."""
-    number = _number(value)
-    alike = (
-        one for one in known if one == value or (number is not None and _number(one) == number)
-    )
-    return next(alike, value)
-
-
-def _number(text: str) -> float | None:
-    return float(text) if NUMBER.fullmatch(text) else None
 
 
 def _is_apart(key: str) -> bool:

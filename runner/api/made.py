@@ -45,7 +45,7 @@ class GeneratedImage:
 
     @cached_property
     def image(self) -> Image.Image:
-        """The picture, RGB."""
+        """The picture, RGB. Raises StorageError: its file is gone or damaged."""
         try:
             return read_png(self.file)
         except DamagedPictureError as error:
@@ -223,15 +223,19 @@ class Sweep(Sequence[Run]):
         return f"<Sweep: {pluralize(len(self.runs), 'cell')}, {images}, {where}>"
 
     def _repr_html_(self) -> str:
-        cells = {cell.folder: cell.label for cell in self._result().cells}
-        rows = [
-            (
-                cells.get(run.folder, run.folder.name),
-                [image.file for image in run.images],
-                [html.caption(image.prompt, image.seed) for image in run.images],
-            )
-            for run in self.runs
-        ]
+        cells = {cell.folder: cell for cell in self._result().cells}
+        rows = []
+        for run in self.runs:
+            cell = cells.get(run.folder)
+            label, said = (cell.label, cell.choice.get("prompt")) if cell else (run.folder.name, "")
+            rows.append(
+                (
+                    label,
+                    [one.file for one in run.images],
+                    [html.caption("" if one.prompt == said else one.prompt, one.seed)
+                     for one in run.images],
+                )
+            )  # fmt: skip
         return html.titled(repr(self), html.rows_of_pictures(rows))
 
 

@@ -12,8 +12,6 @@ from typing import Any
 
 from runner.catalog.schedulers import OPTIONS
 
-CONFIG_FILE = "scheduler_config.json"
-
 _NOISE = {
     "num_train_timesteps": 1000, "beta_start": 0.0001, "beta_end": 0.02, "beta_schedule": "linear",
     "trained_betas": None, "prediction_type": "epsilon", "rescale_betas_zero_snr": False,

@@ -92,3 +92,17 @@ def sqlite_path(uri: str) -> Path | None:
     if not uri.startswith(SQLITE) or uri.startswith(f"{SQLITE}file:"):
         return None
     return Path(unquote(uri.removeprefix(SQLITE).partition("?")[0]))
+
+
+def own_store(output_dir: Path) -> tuple[str, str]:
+    """The address of an output folder's own store, and the folder of its artifacts."""
+    return sqlite_uri(output_dir / STORE), str(output_dir / ARTIFACTS)
+
+
+def is_own_store(uri: str, artifact_root: str | None) -> bool:
+    """Whether a store and its artifacts lie beside each other as in an output folder."""
+    if artifact_root is None or Path(artifact_root).name != ARTIFACTS:
+        return False
+    store = Path(artifact_root).with_name(STORE)
+    # Earlier versions wrote addresses without quoting.
+    return uri == f"{SQLITE}{store}" or sqlite_path(uri) == store

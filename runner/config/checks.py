@@ -129,7 +129,7 @@ def complete_weights(weights: Sequence[float | None]) -> list[float]:
 
 
 def check_count(key: str, value: object, most: int) -> int | None:
-    """Check a number of threads or workers; None for `auto`."""
+    """Check a number of threads or workers, 1 to `most`; None for `auto`. Raises ConfigError."""
     if value == "auto":
         return None
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:

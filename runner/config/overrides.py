@@ -141,11 +141,6 @@ def listed(values: Collection[str]) -> str:
     return ", ".join(values if any("," in text for text in texts) else texts)
 
 
-def as_shown(value: str, shown: Collection[str]) -> str:
-    """A value as it is among those that are shown, which may be typed with its quotes."""
-    return value if value in shown else shown_value(value)
-
-
 def unquoted(text: str) -> str:
     """The text that an override's value is, which is in quotes: what `quoted` was given."""
     quote = text[0]

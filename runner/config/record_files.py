@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeAlias, get_args, get_type_hints
+from typing import Any, TypeAlias
 
 import yaml
 from omegaconf._utils import get_yaml_loader
 
-from runner.config.files import config_dir
 from runner.config.keys import PATH, walk_keys
-from runner.config.prompt_files import UnreadableError, lines_of, row_of, text_of
 from runner.config.schema import Config
+from runner.config.table_files import TABLES, Row, Table, UnreadableError, text_of
+from runner.config.values import typed
 from runner.config.words import no_such_key
 from runner.errors import ConfigError
 
-Row: TypeAlias = "Mapping[str, Any]"
 Rows: TypeAlias = "Iterator[tuple[str, Row]]"
 """Each with its place in the file, for messages."""
 
+YAML = (".yaml", ".yml")
 SHORT = {"seed": "seeds", "image": "inputs.image", "mask": "inputs.mask", "hint": "inputs.hint"}
 """Short names of columns."""
 NOT_OF_A_CELL = ("axes", "skip_invalid", "hydra")
@@ -39,10 +36,11 @@ def read_records(path: Path) -> list[Row]:
         ConfigError: the file cannot be read, holds no row, or a column that is no key.
     """
     try:
-        read = READERS.get(path.suffix.lower())
-        if read is None:
-            raise UnreadableError("not a kind of file with records", tuple(READERS))
-        rows: list[Row] = [_settings(place, row, path) for place, row in read(text_of(path))]
+        if (suffix := path.suffix.lower()) not in (*TABLES, *YAML):
+            raise UnreadableError("not a kind of file with records", (*TABLES, *YAML))
+        text = text_of(path)
+        found = _of_yaml(text) if suffix in YAML else _of_table(TABLES[suffix](text))
+        rows: list[Row] = [_settings(place, row, path) for place, row in found]
         if not rows:
             raise UnreadableError("holds no row")
     except UnreadableError as error:
@@ -101,73 +99,14 @@ def _keys(*, path: bool = False) -> frozenset[str]:
     return frozenset(name for name, one in found if not path or one.metadata.get(PATH))
 
 
-@cache
-def _texts() -> frozenset[str]:
-    """Keys whose values are texts, whatever they look like: `3` may be a prompt."""
-    found = {"prompt", "weights"}
-    for name in _keys():
-        section: Any = Config
-        *parts, leaf = name.split(".")
-        for part in parts:
-            section = get_type_hints(section)[part]
-        hint = get_type_hints(section)[leaf]
-        if str in (hint, *get_args(hint)) or (config_dir() / name).is_dir():
-            found.add(name)
-    return frozenset(found)
-
-
-def _typed(key: str, text: str) -> Any:
-    """What a cell of a table says: a text, or a value as in a config file."""
-    if SHORT.get(key, key) in _texts():
-        return text
-    try:
-        return yaml.load(text, Loader=get_yaml_loader())
-    except yaml.YAMLError:
-        return text
-
-
-def _of_csv(text: str) -> Rows:
-    # strict: a file cut off within quotes is an error, not a short text
-    return _of_table(csv.reader(io.StringIO(text, newline=""), strict=True))
-
-
-def _of_tsv(text: str) -> Rows:
-    lines = io.StringIO(text, newline="")
-    return _of_table(csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE, strict=True))
-
-
-def _of_table(reader: Any) -> Rows:
-    names: list[str] = []
-    begun = 1
-    try:
-        for row in reader:
-            first, begun = begun, reader.line_num + 1
-            if not row or not any(map(str.strip, row)):
-                continue
-            if not names:
-                names = [name.strip() for name in row]
-                if repeated := [name for name in names if names.count(name) > 1]:
-                    raise UnreadableError(f"has two columns named {repeated[0]!r}")
-                continue
-            if len(row) > len(names):
-                problem = f"line {first} has {len(row)} cells, and the header {len(names)}"
-                raise UnreadableError(problem, "as many as the header")
-            said = zip(names, row, strict=False)
-            yield f"line {first}", {key: _typed(key, own) for key, own in said if own.strip()}
-    except csv.Error as error:
-        raise UnreadableError(f"from line {begun}: {error}") from error
-
-
-def _of_json_lines(text: str) -> Rows:
-    for number, line in lines_of(text):
-        place = f"line {number}"
-        try:
-            row = json.loads(line, object_pairs_hook=row_of)
-        except UnreadableError as error:
-            raise UnreadableError(f"{place} {error.problem}", error.allowed) from error
-        except (ValueError, RecursionError) as error:
-            raise UnreadableError(f"{place} is not JSON: {error}") from error
-        yield place, _mapping(place, row)
+def _of_table(table: Table) -> Rows:
+    if table.names is None:
+        yield from ((f"line {line}", row) for line, row in table.rows)
+        return
+    for line, row in table.rows:
+        said = {key: typed(SHORT.get(key, key), own) for key, own in row.items() if own.strip()}
+        if said:
+            yield f"line {line}", said
 
 
 def _of_yaml(text: str) -> Rows:
@@ -178,20 +117,6 @@ def _of_yaml(text: str) -> Rows:
     if not isinstance(rows, list):
         raise UnreadableError("is no list of records", "- prompt: ...")
     for number, row in enumerate(rows, start=1):
-        yield f"record {number}", _mapping(f"record {number}", row)
-
-
-def _mapping(place: str, row: object) -> Row:
-    if not isinstance(row, Mapping):
-        raise UnreadableError(f"{place} is no mapping of keys to values")
-    return {str(key): value for key, value in row.items()}
-
-
-READERS: Mapping[str, Callable[[str], Rows]] = {
-    ".csv": _of_csv,
-    ".tsv": _of_tsv,
-    ".jsonl": _of_json_lines,
-    ".yaml": _of_yaml,
-    ".yml": _of_yaml,
-}
-"""By the end of the file's name."""
+        if not isinstance(row, Mapping):
+            raise UnreadableError(f"record {number} is no mapping of keys to values")
+        yield f"record {number}", {str(key): value for key, value in row.items()}

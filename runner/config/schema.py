@@ -238,10 +238,11 @@ class Config:
     )
     graphs: Any = key(
         "auto",
-        "CUDA graphs of prior and denoiser: the same kernels, launched as one, so the pixels are "
-        "the same to the last bit. Each is captured at its first call for a size. `auto`: where "
-        "they are possible: on CUDA, without `compile` and without an offload mode that moves "
-        "weights. `on`: refused where they are not.",
+        "Prior and denoiser as graphs: the same kernels without the Python code between them, so "
+        "the pixels are the same to the last bit. CUDA graphs, captured at the first call for a "
+        "size; on a CPU torch traces, recorded at the 25th. `auto`: where they are possible: "
+        "without `compile` and without an offload mode that moves weights. `on`: at the first "
+        "call; refused where they are not possible.",
         takes="auto, on, off",
         identity=False,
         profile="graphs",

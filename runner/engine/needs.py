@@ -42,6 +42,7 @@ def count_uses(
 
 
 def is_image(node: Node) -> bool:
+    """Whether its result is a picture."""
     return STAGES[node.stage].result is ResultKind.image
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from runner.catalog.graphs import GraphKind
 from runner.engine.results import Made, decode
 from runner.errors import RunnerError
 from runner.graph.node import Node, PipelineSpec
@@ -23,15 +24,17 @@ class Loaded:
 
 @dataclass(frozen=True)
 class GraphsHeld:
-    """The CUDA graphs of a pipeline's denoiser, as read back after a call.
+    """The graphs of a pipeline's denoiser, as read back after a call.
 
     Attributes:
-        captured: how many were captured since it was loaded.
+        kind: what they are on its device.
+        captured: how many were recorded since it was loaded.
         kept: how many of them there are now.
         held_bytes: of the device, that they hold between calls.
-        failure: why no more are captured; None: they are.
+        failure: why no more are recorded; None: they are.
     """
 
+    kind: GraphKind
     captured: int
     kept: int
     held_bytes: int
@@ -64,7 +67,7 @@ class Ran:
             warm-up.
         peak_memory_bytes: of the device during the run; None without an accelerator.
         repeats: with `bench=true`, the seconds of each repetition; `seconds` is their median.
-        graphs: the CUDA graphs, where the run has changed them.
+        graphs: those of its denoiser, where the run has changed them.
         compiled: what was compiled meanwhile, where anything was.
         memory: of the device before the run, in bytes: what was held, and all that this process
             could hold; None without an accelerator.

@@ -74,7 +74,7 @@ def encode(kind: ResultKind, made: Made) -> Encoded:
 
 
 def decode(made: Made) -> Value:
-    """A result as stages take it: tensors, an image or numbers."""
+    """A result as stages take it: tensors, an image or numbers. Raises StorageError."""
     if not isinstance(made, Encoded):
         return made
     if made.value is not None:

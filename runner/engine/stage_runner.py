@@ -50,7 +50,7 @@ class PipelineSource(Protocol):
         ...
 
     def pop_graphs(self, spec: PipelineSpec) -> GraphsHeld | None:
-        """The CUDA graphs of a pipeline, where they have changed since the last call."""
+        """The graphs of a pipeline, where they have changed since the last call."""
         ...
 
     def pop_compiled(self, node: Node, seconds: float) -> Compiled | None:
@@ -144,9 +144,9 @@ class StageRunner:
             for loaded in self._pipelines.pop_loaded():
                 self._observer.pipeline_loaded(loaded)
         self._observer.node_started(node)
-        module = STAGES[node.stage].module
-        assert module is not None, f"{node.stage} is given, never run"
-        run: StageFunction = importlib.import_module(module).run
+        stage = STAGES[node.stage]
+        assert stage.module is not None, f"{node.stage} is given, never run"
+        run: StageFunction = getattr(importlib.import_module(stage.module), stage.function)
         call = partial(run, node, inputs, pipeline, partial(self._observer.node_step, node))
         if self._bench is not None and spec is not None and node.stage != MEASURE:
             return self._measured(node, spec, call, self._bench)

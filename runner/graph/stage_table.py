@@ -52,7 +52,7 @@ class ResultKind(Enum):
 
 
 class StageFunction(Protocol):
-    """The signature of a stage module's `run`. `pipeline`: the live pipeline, or None."""
+    """The signature of a stage's function. `pipeline`: the live pipeline, or None."""
 
     def __call__(
         self, node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep
@@ -64,15 +64,17 @@ class Stage:
     """A row of the table.
 
     Attributes:
-        module: the module whose `run` is its StageFunction; None: it is never run, its result is
+        module: the module that holds its StageFunction; None: it is never run, its result is
             given from outside the graph (`Store.put_external`).
-        result: the kind of result that `run` returns.
+        result: the kind of result that the function returns.
+        function: its name.
     """
 
     name: str
     version: int
     module: str | None
     result: ResultKind
+    function: str = "run"
 
 
 STAGES = {
@@ -89,21 +91,11 @@ STAGES = {
         Stage("encode_two_texts", 1, "runner.stages.encode_two_texts", ResultKind.tensors),
         Stage("encode_qwen", 2, "runner.stages.encode_qwen", ResultKind.tensors),
         Stage("decode", 1, "runner.stages.decode", ResultKind.image),
-        Stage("decode_batch", 1, "runner.stages.decode_batch", ResultKind.images),
-        Stage("prior_batch", 1, "runner.stages.prior_batch", ResultKind.many_tensors),
-        Stage(
-            "prior_from_image_batch",
-            1,
-            "runner.stages.prior_from_image_batch",
-            ResultKind.many_tensors,
+        *(
+            Stage(f"{name}_batch", 1, f"runner.stages.{name}", ResultKind.many_tensors, "run_batch")
+            for name in ("prior", "prior_from_image", "encode_text", "encode_two_texts")
         ),
-        Stage("encode_text_batch", 1, "runner.stages.encode_text_batch", ResultKind.many_tensors),
-        Stage(
-            "encode_two_texts_batch",
-            1,
-            "runner.stages.encode_two_texts_batch",
-            ResultKind.many_tensors,
-        ),
+        Stage("decode_batch", 1, "runner.stages.decode", ResultKind.images, "run_batch"),
         Stage(MEASURE, 1, "runner.stages.measure", ResultKind.scores),
         Stage(DRAWN_ELSEWHERE, 1, None, ResultKind.image),
     )

@@ -74,9 +74,11 @@ class Picture:
         return replace(self, colour=colour, profile=profile, by_chunks=True)
 
     def rgb(self) -> Image.Image:
+        """In sRGB, over white."""
         return self._over(255, _in_srgb(self.colour, self.profile))
 
     def over_black(self) -> Image.Image:
+        """As RGB without its profile, over black: of masks."""
         return self._over(0, self.colour.convert("RGB"))
 
     def _over(self, background: int, colour: Image.Image) -> Image.Image:
@@ -87,6 +89,7 @@ class Picture:
 
 
 def decode_picture(file: BinaryIO) -> Picture:
+    """Decode a file of one of `formats`, whole. Raises UnusableError: it is none, or damaged."""
     # Pillow warns of much that does not matter here, such as private EXIF tags. Its warning of
     # large pictures is not needed: our own limit is an error.
     with quiet_decoders():

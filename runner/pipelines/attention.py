@@ -102,4 +102,5 @@ def _asking(processor: Any, backend: Attention) -> Any:
 
 
 def is_module(component: Any) -> bool:
+    """Whether a component of a pipeline has weights."""
     return isinstance(component, torch.nn.Module)

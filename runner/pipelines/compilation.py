@@ -13,6 +13,7 @@ import torch
 
 from runner.errors import StageError, StorageError
 from runner.graph.node import CompileSpec
+from runner.system.compiler import settle_decorators
 from runner.system.kept_code import code_dir, open_code
 from runner.system.machine import processor, versions
 
@@ -77,6 +78,7 @@ def compile_module(module: Any, spec: CompileSpec) -> None:
     """
     lay_out(module, spec)
     if spec.mode is not None:
+        settle_decorators()
         # A kernel for any size would round otherwise than that for one, and come with the second
         # size of a process: what is drawn would depend on what was drawn before.
         torch._dynamo.config.recompile_limit = MOST_SIZES
@@ -87,6 +89,11 @@ def compile_module(module: Any, spec: CompileSpec) -> None:
             module.compile(mode=spec.mode, fullgraph=spec.fullgraph, dynamic=False)
         for part in _compiled(module):
             part._compiled_call_impl = _Counted(part._compiled_call_impl)
+
+
+def forget_compiled() -> None:
+    """Forget code that this process has compiled, and that it counts towards `MOST_SIZES`."""
+    torch._dynamo.reset()
 
 
 def lay_out(module: Any, spec: CompileSpec | None) -> None:

@@ -1,76 +1,16 @@
-"""CUDA graphs of denoisers: whether they are used, how they are captured, what memory they hold."""
+"""CUDA graphs of denoisers: how they are captured, and what memory they hold."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import Any
 
 import torch
 
-from runner.catalog.memory import Footprint, peak_bytes
-from runner.catalog.offload import Offload
-from runner.config.choices import Graphs
-from runner.engine.observer import GraphsHeld
-from runner.pipelines.attention import is_module
-from runner.pipelines.graphs import (
-    CannotRecordError,
-    Function,
-    Recorded,
-    Replaying,
-    replay,
-    replaying_of,
-)
-from runner.pipelines.offload import MARGIN
-from runner.system.text import format_bytes
-
-
-@dataclass
-class GraphChoice:
-    """Whether denoisers run as CUDA graphs, and why.
-
-    Attributes:
-        configured: the config's value; with `auto`, `used` may become false.
-    """
-
-    configured: Graphs
-    used: bool
-    reason: str
-
-    def turn_off(self, reason: str) -> bool:
-        """Use none from now on. False where none are used, or they are required."""
-        if not self.used or self.configured is Graphs.on:
-            return False
-        self.used, self.reason = False, reason
-        return True
-
-
-def choose_graphs(
-    configured: Graphs,
-    device: str,
-    mode: Offload,
-    footprints: Sequence[Footprint],
-    free: int | None,
-) -> GraphChoice:
-    """The configured value, or for `auto` whether graphs are possible and their memory is there.
-
-    Args:
-        mode: the offload mode that is in use.
-        footprints: of the run's pipelines with their graphs.
-        free: free bytes of the device; None where unknown.
-    """
-    if configured is not Graphs.auto:
-        return GraphChoice(configured, configured is Graphs.on, "as configured")
-    if not device.startswith("cuda"):
-        return GraphChoice(configured, False, f"{device} has none")
-    if not mode.captured:
-        return GraphChoice(configured, False, f"offload={mode.name} moves weights")
-    needed = peak_bytes(mode, footprints) * MARGIN
-    if free is not None and needed > free:
-        reason = f"need about {format_bytes(int(needed))} of {format_bytes(free)} free"
-        return GraphChoice(configured, False, reason)
-    return GraphChoice(configured, True, "on CUDA")
+from runner.catalog.graphs import GRAPHS, GraphKind
+from runner.pipelines.graphs import CannotRecordError, Function, Recorded
 
 
 @dataclass
@@ -113,6 +53,7 @@ class CudaRecorder:
     device: torch.device
     memory: PoolMemory
     held: int = 0
+    kind: GraphKind = field(default=GRAPHS["cuda"], init=False)
     _pool: Any = field(default=None)
 
     def record(self, function: Function, inputs: Sequence[torch.Tensor]) -> Recorded:
@@ -188,16 +129,12 @@ def _replay(graph: torch.cuda.CUDAGraph, device: torch.device) -> None:
         graph.replay()
 
 
-def capture_calls(module: Any, device: str, memory: PoolMemory, *, required: bool) -> None:
-    """Have a module that is or will be on the device run as CUDA graphs. Where hooks take its calls
-    it stays without, or raises StageError where graphs are required.
-    """
-    if is_hooked(module) and not required:
-        return
+def open_recorder(module: torch.nn.Module, device: str, memory: PoolMemory) -> CudaRecorder:
+    """The recorder of a module that is or will be on a device."""
     index = torch.device(device).index
     place = torch.device("cuda", torch.cuda.current_device() if index is None else index)
     move_constants(module, place)
-    replay(module, CudaRecorder(place, memory), required=required)
+    return CudaRecorder(place, memory)
 
 
 def move_constants(module: torch.nn.Module, device: torch.device) -> None:
@@ -210,29 +147,3 @@ def move_constants(module: torch.nn.Module, device: torch.device) -> None:
         for name, value in vars(part).items():
             if isinstance(value, torch.Tensor):
                 setattr(part, name, value.to(device))
-
-
-def is_hooked(module: Any) -> bool:
-    """Whether another library has taken the place of its `forward`."""
-    return "forward" in vars(module) and replaying_of(module) is None
-
-
-def drop_graphs(pipeline: Any) -> None:
-    """Drop the graphs of a pipeline's modules, and what they hold of memory."""
-    for replaying in _replaying(pipeline):
-        replaying.drop()
-
-
-def held_graphs(pipeline: Any) -> GraphsHeld | None:
-    """The graphs of a pipeline's denoiser, read back; None where it runs without."""
-    for replaying in _replaying(pipeline):
-        recorder = replaying.recorder
-        held = recorder.held if isinstance(recorder, CudaRecorder) else 0
-        return GraphsHeld(replaying.recordings, len(replaying), held, replaying.failure)
-    return None
-
-
-def _replaying(pipeline: Any) -> Iterator[Replaying]:
-    for module in filter(is_module, pipeline.components.values()):
-        if (found := replaying_of(module)) is not None:
-            yield found

@@ -10,7 +10,7 @@ from runner.errors import StageError
 
 
 def set_threads(threads: int) -> None:
-    """CPU threads of torch, for this process."""
+    """CPU threads of torch, for this process. Raises StageError: torch has another number."""
     torch.set_num_threads(threads)
     if torch.get_num_threads() != threads:
         raise StageError(f"threads={threads}: torch uses {torch.get_num_threads()}")

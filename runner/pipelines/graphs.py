@@ -1,6 +1,6 @@
-"""Replays a module's calls: recorded at the first call of each signature, replayed afterwards.
+"""Replays a module's calls: one of each signature is recorded, later ones are replayed.
 
-What records is a `Recorder`; `runner.pipelines.cuda_graphs` has the one for CUDA graphs. A replay
+What records is a `Recorder`: `runner.pipelines.cuda_graphs` and `traced_graphs` have them. A replay
 runs the same kernels on the same numbers in the same layout, so its results are bit-identical.
 
 The wrapper takes the place of the module's `forward`, so the module keeps its class, and
@@ -10,7 +10,7 @@ pipelines that share it share its recordings.
 from __future__ import annotations
 
 import weakref
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import torch
 from torch.utils import _pytree as pytree  # the one by which diffusers' own outputs are flattened
 
+from runner.catalog.graphs import GraphKind
 from runner.errors import StageError
 
 MOST = 8
@@ -55,6 +56,16 @@ class CannotRecordError(Exception):
 
 class Recorder(Protocol):
     """Records calls, and holds what all recordings of one module share."""
+
+    @property
+    def kind(self) -> GraphKind:
+        """What it makes."""
+        ...
+
+    @property
+    def held(self) -> int:
+        """Bytes of the device that its recordings hold between calls."""
+        ...
 
     def record(self, function: Function, inputs: Sequence[torch.Tensor]) -> Recorded:
         """Run a function of tensors that stay where they are, and record it.
@@ -126,6 +137,7 @@ class Replaying:
         module: in evaluation; its weights stay where they are, or all recordings are dropped.
         required: raise StageError where a call cannot be recorded; else it runs as without, and so
             do all later ones.
+        after: calls of one signature that run without, before it is recorded.
         most: see `MOST`.
 
     Attributes:
@@ -135,14 +147,22 @@ class Replaying:
     """
 
     def __init__(
-        self, module: torch.nn.Module, recorder: Recorder, *, required: bool, most: int = MOST
+        self,
+        module: torch.nn.Module,
+        recorder: Recorder,
+        *,
+        required: bool,
+        after: int = 0,
+        most: int = MOST,
     ) -> None:
         self._module = weakref.ref(module)  # the module holds this object
         self._forward = type(module).forward
         self.recorder = recorder
         self._required = required
+        self._after = after
         self._most = most
         self._kept: OrderedDict[Hashable, _Kept] = OrderedDict()
+        self._calls = Counter[Hashable]()
         self._address = _address(module)
         self.recordings = 0
         self.failure: str | None = None
@@ -161,6 +181,9 @@ class Replaying:
             return self._forward(module, *arguments, **options)
         kept = self._kept.get(call.signature)
         if kept is None:
+            self._calls[call.signature] += 1
+            if self._calls[call.signature] <= self._after:
+                return self._forward(module, *arguments, **options)
             return self._record(module, call)
         self._kept.move_to_end(call.signature)
         for fixed, given in zip(kept.recorded.inputs, call.tensors, strict=True):
@@ -176,6 +199,7 @@ class Replaying:
     def drop(self) -> None:
         """Drop all recordings, and what they hold of memory."""
         self._kept.clear()
+        self._calls.clear()
         self.recorder.release()
 
     def _record(self, module: torch.nn.Module, call: Call) -> Any:
@@ -206,15 +230,17 @@ class Replaying:
         self.failure = why
 
 
-def replay(module: torch.nn.Module, recorder: Recorder, *, required: bool) -> Replaying:
-    """Have a module's calls recorded and replayed from now on.
+def replay(
+    module: torch.nn.Module, recorder: Recorder, *, required: bool, after: int = 0
+) -> Replaying:
+    """Have a module's calls recorded and replayed from now on; see `Replaying`.
 
     Raises:
         StageError: a hook of another library has taken the place of its `forward`.
     """
     if "forward" in vars(module):
         raise StageError(f"graphs: a hook takes the calls of {type(module).__name__}")
-    replaying = Replaying(module, recorder, required=required)
+    replaying = Replaying(module, recorder, required=required, after=after)
     module.forward = replaying
     return replaying
 

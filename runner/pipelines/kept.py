@@ -18,8 +18,8 @@ from runner.engine.observer import Loaded
 from runner.graph.node import PipelineSpec
 from runner.pipelines import compilation
 from runner.pipelines.compilation import code_counts
-from runner.pipelines.cuda_graphs import drop_graphs, held_graphs
 from runner.pipelines.device import free_memory
+from runner.pipelines.module_graphs import drop_graphs, held_graphs
 from runner.pipelines.offload import free_bytes
 from runner.pipelines.pipelines import Pipelines
 from runner.pipelines.quantization import held_bytes
@@ -86,7 +86,7 @@ class KeptPipelines(Pipelines):
             free_memory(self._device)
 
     def _captures_as(self, before: KeptPipelines) -> bool:
-        """Whether denoisers that the last command has loaded are CUDA graphs or not, as asked."""
+        """Whether denoisers that the last command has loaded are graphs or not, as asked."""
         was, now = before._graphs, self._graphs
         return was.used == now.used and (not now.used or was.configured == now.configured)
 

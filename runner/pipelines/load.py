@@ -14,6 +14,7 @@ from runner.errors import RunnerError, StageError
 from runner.graph.node import PipelineSpec
 from runner.pipelines.assemble import assembled
 from runner.pipelines.judges import JUDGES
+from runner.pipelines.meta_init import DrawingNothing
 from runner.pipelines.transformers_models import OWN_PIPELINES
 from runner.weights.folder import CheckedFolder
 
@@ -76,9 +77,9 @@ def load(
     try:
         own: Any = {**OWN_PIPELINES, **JUDGES}.get(checkpoint.pipeline)
         if own is not None:
-            with assembled(checked) as path:
+            with assembled(checked) as path, DrawingNothing():
                 return own.from_folder(path, dtype)
-        with assembled(checked) as path, _current(held):
+        with assembled(checked) as path, _current(held), DrawingNothing():
             pipeline = pipeline_class(checkpoint).from_pretrained(
                 str(path),
                 dtype=dtype,

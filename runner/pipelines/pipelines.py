@@ -20,18 +20,13 @@ from runner.engine.observer import Compiled, GraphsHeld, Loaded
 from runner.graph.node import Node, PipelineSpec
 from runner.pipelines import compilation, quantization
 from runner.pipelines.attention import set_attention
-from runner.pipelines.cuda_graphs import (
-    GraphChoice,
-    PoolMemory,
-    capture_calls,
-    drop_graphs,
-    held_graphs,
-)
+from runner.pipelines.cuda_graphs import PoolMemory
 from runner.pipelines.device import free_memory, memory_bytes, peak_memory_bytes
 from runner.pipelines.energy import Counter as EnergyCounter
 from runner.pipelines.energy import open_counter
 from runner.pipelines.load import load, pipeline_class
 from runner.pipelines.loras import can_switch, loras_differ, set_loras
+from runner.pipelines.module_graphs import GraphChoice, drop_graphs, held_graphs, record_calls
 from runner.pipelines.offload import OffloadChoice, place, prefetches
 from runner.pipelines.random_weights import build
 from runner.pipelines.read_back import check, read_back
@@ -41,7 +36,7 @@ from runner.pipelines.scheduler_swap import (
     swap_scheduler,
 )
 from runner.pipelines.transformers_models import OwnPipeline
-from runner.system.imports import without
+from runner.system.imports import sparing, without
 from runner.weights.folder import CheckedFolder
 from runner.weights.found import FoundCheckpoint
 
@@ -53,7 +48,7 @@ class Pipelines:
         checkpoints: those of the run; a spec's is found by fingerprint and class.
         device: "cpu", "cuda", "cuda:N" or "mps".
         offload: the mode; may be stepped down after running out of memory.
-        graphs: whether denoisers run as CUDA graphs; may be turned off after running out of memory.
+        graphs: whether denoisers run as graphs; may be turned off after running out of memory.
             None: they do not.
     """
 
@@ -103,8 +98,8 @@ class Pipelines:
             "reason": self._offload.reason,
             "prefetched": prefetches(pipeline),
         }
-        if self._device.startswith("cuda"):
-            found["graphs"] = self._graphs_read_back(spec, pipeline)
+        if (kind := self._graphs.kind) is not None:
+            found["graphs"] = {"kind": kind.name, **self._graphs_read_back(spec, pipeline)}
         check(spec, pipeline, self._offload.mode, found, self._loras)
         return found
 
@@ -182,7 +177,7 @@ class Pipelines:
         return None if peak is None else self._graph_memory.whole_peak(peak)
 
     def pop_graphs(self, spec: PipelineSpec) -> GraphsHeld | None:
-        """The CUDA graphs of a pipeline, where they have changed since the last call."""
+        """The graphs of a pipeline, where they have changed since the last call."""
         live = self._live.get(spec)
         found = None if live is None else held_graphs(live)
         if found is None or found == self._graphs_told.get(spec.base):
@@ -229,7 +224,8 @@ class Pipelines:
             published = published_scheduler(base.scheduler, spec.scheduler.name, found)
             components["scheduler"] = swap_scheduler(published, spec.scheduler)
         # The same modules with another class or scheduler: nothing is loaded twice.
-        pipeline = wanted(**components)
+        with sparing():
+            pipeline = wanted(**components)
         pipeline.set_progress_bar_config(disable=True)
         return pipeline
 
@@ -246,7 +242,8 @@ class Pipelines:
         key = spec.base
         if key not in self._bases:
             assert found.checked is not None, "weights are fetched before anything runs"
-            with without(PACKAGES):  # which libraries would import with the first class they load
+            # Which libraries would import with the first class they load.
+            with without(PACKAGES), sparing():
                 base = self._read(spec, found, found.checked)
             self._quantize(base, spec, found)
             set_attention(base, spec.attention, spec.slice_size)
@@ -261,8 +258,7 @@ class Pipelines:
                 compilation.check_set(found.checkpoint.denoiser, module, spec.compile)
             if self._graphs.used and self._is_captured(spec, found):
                 module = getattr(base, found.checkpoint.denoiser)
-                required = self._graphs.configured is Graphs.on
-                capture_calls(module, self._device, self._graph_memory, required=required)
+                record_calls(module, self._device, self._graph_memory, self._graphs)
             self._bases[key] = base
         return self._bases[key]
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
 from runner.config.cell import Cell
 from runner.config.choices import CacheMode
 from runner.config.overrides import assigned
+from runner.config.values import meaning
 from runner.errors import ConfigError, RunnerError
 from runner.graph.node import Node
 from runner.planning.nodes import NodeFactory
@@ -37,7 +38,7 @@ def compare_with_baselines(
         whose baseline is wrong.
     """
     chosen = [assigned(cell.overrides) for cell in cells]
-    by_choice = {frozenset(own.items()): place for place, own in enumerate(chosen)}
+    by_choice = {_meant(own): place for place, own in enumerate(chosen)}
     found: list[Plan] = []
     baselines: dict[int, int] = {}
     faults: dict[str, list[Cell]] = {}
@@ -45,7 +46,7 @@ def compare_with_baselines(
         try:
             if plan.run.baseline:
                 wanted = assigned(plan.run.baseline)
-                place = by_choice.get(frozenset({**own, **wanted}.items()))
+                place = by_choice.get(_meant({**own, **wanted}))
                 if place is None:
                     raise _no_such_cell(plan, wanted, own, chosen)
                 baseline = plans[place]
@@ -62,6 +63,10 @@ def compare_with_baselines(
         except RunnerError as error:
             faults.setdefault(str(error), []).append(cell)
     return found, baselines, faults
+
+
+def _meant(chosen: Mapping[str, str]) -> Hashable:
+    return frozenset((key, meaning(key, value)) for key, value in chosen.items())
 
 
 def _no_such_cell(

@@ -1,7 +1,8 @@
-"""Whether denoisers can run as CUDA graphs, as far as it is known before anything runs."""
+"""Whether denoisers can run as graphs, as far as it is known before anything runs."""
 
 from __future__ import annotations
 
+from runner.catalog.graphs import graph_kind
 from runner.catalog.offload import OFFLOAD
 from runner.config.choices import CompileMode, Graphs
 from runner.config.run_config import RunConfig
@@ -12,25 +13,26 @@ ALLOWED = "auto or off"
 
 
 def graphs_problem(device: str) -> str | None:
-    """Why a device has no CUDA graphs; None: it has."""
-    return None if device.startswith("cuda") else "needs CUDA"
+    """Why a device has no graphs; None: it has."""
+    return f"{device} has none" if graph_kind(device) is None else None
 
 
 def graphs_settled(run: RunConfig, device: str) -> tuple[bool, str]:
-    """Whether a cell's denoisers run as CUDA graphs, and why.
+    """Whether a cell's denoisers run as graphs, and why.
 
     An offload mode that is chosen later, or memory that does not suffice, may still turn them off.
     """
     if run.graphs is Graphs.off:
         return False, "as configured"
-    if problem := graphs_problem(device):
-        return False, f"{problem}, and this run is on {device}"
+    kind = graph_kind(device)
+    if kind is None:
+        return False, f"{device} has none"
     if run.compile.mode is not CompileMode.off:
         return False, f"compile={run.compile.mode.value} calls kernels of its own"
     if not run.offload.captured and not run.offload.chosen:
         return False, f"offload={run.offload.name} moves weights"
     but = "".join(f", but not of {asked}" for asked in uncaptured(run))
-    return True, ("on CUDA" if run.graphs is Graphs.auto else "as configured") + but
+    return True, (kind.where if run.graphs is Graphs.auto else "as configured") + but
 
 
 def check_graphs_possible(run: RunConfig, device: str) -> None:
@@ -41,7 +43,7 @@ def check_graphs_possible(run: RunConfig, device: str) -> None:
     allowed = ALLOWED
     if used and run.offload.chosen:
         used, why = False, f"offload={run.offload.name} may choose a mode that moves weights"
-    if not used and device.startswith("cuda"):
+    if not used and graph_kind(device) is not None:
         whole = " or ".join(mode.name for mode in OFFLOAD.values() if mode.captured)
         compiled = run.compile.mode is not CompileMode.off
         allowed = f"{ALLOWED}; or {'compile=off' if compiled else f'offload={whole}'}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from runner.catalog import quantization
+from runner.catalog.graphs import graph_kind
 from runner.catalog.memory import Footprint, peak_bytes, works_with
 from runner.catalog.offload import OFFLOAD
 from runner.config.choices import RandomSize
@@ -23,7 +24,8 @@ def footprints_of(plan: Plan, images: int) -> list[Footprint]:
         images: of all plans that are run together.
     """
     pixels = plan.height * plan.width * min(plan.profile.batch_size or 1, images)
-    captured, _ = graphs_settled(plan.run, plan.device)
+    kind, (used, _) = graph_kind(plan.device), graphs_settled(plan.run, plan.device)
+    captured = used and kind is not None and kind.holds
     return [
         _footprint(plan, found, pixels, captured=captured)
         for found in plan.weights.checkpoints.values()

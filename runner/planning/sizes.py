@@ -41,7 +41,9 @@ def _check_shown(run: RunConfig, height: int, width: int) -> None:
 
 
 def check_size(key: str, size: int, row: Row) -> int:
-    """The size, if the model can make it as height or width: diffusers silently rounds others."""
+    """The size in pixels, if the model can make it as height or width: diffusers silently rounds
+    others. Raises ConfigError.
+    """
     step, most = row.version.size_multiple, row.version.max_size
     if size % step or not step <= size <= most:
         lower = min(max(size // step, 1) * step, most)

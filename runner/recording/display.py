@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from runner.catalog.graphs import GRAPHS
 from runner.config.choices import Progress
 from runner.engine.observer import Compiled, GraphsHeld, Loaded, NodeResult, Observer
 from runner.system.terminal import to_json
@@ -42,7 +43,7 @@ class Display(Observer):
 
     def node_finished(self, result: NodeResult) -> None:
         graphs = result.ran.graphs
-        if graphs is not None and graphs.failure is not None:
+        if graphs is not None and graphs.failure is not None and graphs.kind.holds:
             self.message(f"{result.node.stage}: {graphs_text(graphs)}")
         if result.ran.compiled is not None:
             self.message(f"{result.node.stage}: {compiled_text(result.ran.compiled)}")
@@ -72,11 +73,18 @@ def cell_text(cell: CellEnded) -> str:
 
 
 def graphs_text(graphs: GraphsHeld) -> str:
-    """One line on the CUDA graphs of a stage's pipeline."""
+    """One line on the graphs of a stage's pipeline."""
     if graphs.failure is not None:
-        return f"no CUDA graphs, runs kernel by kernel: {graphs.failure}"
-    held = format_bytes(graphs.held_bytes)
-    return f"{pluralize(graphs.captured, 'CUDA graph')} captured, {graphs.kept} kept, {held}"
+        return f"no {graphs.kind.several}, runs kernel by kernel: {graphs.failure}"
+    held = f", {format_bytes(graphs.held_bytes)}" if graphs.kind.holds else ""
+    return f"{pluralize(graphs.captured, graphs.kind.name)} captured, {graphs.kept} kept{held}"
+
+
+def _is_told(graphs: Mapping[str, Any]) -> bool:
+    """Whether what was read back on graphs was asked for, or may have turned out not to fit."""
+    configured = graphs["reason"] == "as configured"
+    holds = any(row.holds for row in GRAPHS.values() if row.name == graphs["kind"])
+    return bool(graphs["used"]) if configured else holds
 
 
 def compiled_text(compiled: Compiled) -> str:
@@ -118,8 +126,8 @@ def loaded_text(loaded: Loaded) -> str:
     if offload["mode"] != "none" or offload["reason"] != "as configured":
         text += f", offload {offload['mode']} ({offload['reason']})"
     graphs = found.get("graphs")
-    if graphs is not None and (graphs["used"] or graphs["reason"] != "as configured"):
-        text += f", CUDA graphs {'on' if graphs['used'] else 'off'} ({graphs['reason']})"
+    if graphs is not None and _is_told(graphs):
+        text += f", {graphs['kind']}s {'on' if graphs['used'] else 'off'} ({graphs['reason']})"
     for name, facts in found.get("quantized", {}).items():
         before, now = (format_bytes(facts[key]) for key in ("bytes_before", "bytes"))
         text += f", {name} in {'/'.join(facts['layers'])} ({now}, was {before})"

@@ -112,7 +112,8 @@ class RunLog(Observer):
             self._compiled[stage] = f"{stage}: {compiled_text(result.ran.compiled)}"
             self._append("tags", tags={"runner.compiled": "\n".join(self._compiled.values())})
         if result.ran.graphs is not None:
-            metrics[f"graphs_mb_{stage}"] = result.ran.graphs.held_bytes / 2**20
+            if result.ran.graphs.kind.holds:
+                metrics[f"graphs_mb_{stage}"] = result.ran.graphs.held_bytes / 2**20
             self._graphs[stage] = f"{stage}: {graphs_text(result.ran.graphs)}"
             self._append("tags", tags={"runner.graphs": "\n".join(self._graphs.values())})
         if result.ran.peak_memory_bytes is not None:

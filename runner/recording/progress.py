@@ -129,7 +129,7 @@ class Json(Quiet):
     def node_finished(self, result: NodeResult) -> None:
         cost: dict[str, Any] = {"seconds": result.ran.seconds, "reused": result.reused}
         if result.ran.graphs is not None:
-            cost["graphs"] = asdict(result.ran.graphs)
+            cost["graphs"] = {**asdict(result.ran.graphs), "kind": result.ran.graphs.kind.name}
         if result.ran.compiled is not None:
             cost["compiled"] = asdict(result.ran.compiled)
         self._write("stage_finished", **_of(result.node), **cost)

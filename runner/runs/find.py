@@ -42,7 +42,7 @@ class RunRecord:
     images: Sequence[SavedImage]
 
     def file(self, image: SavedImage) -> Path | None:
-        """Path of the picture; None where it is not found."""
+        """Path of the picture; None where it is not found. Raises ConfigError: it is elsewhere."""
         try:
             file = path_below(self.source.parent, image.file)
         except UntrustedError as error:
@@ -51,7 +51,9 @@ class RunRecord:
         return file if file.is_file() else None
 
     def kept(self, image: SavedImage, name: str) -> Path | None:
-        """Path of an input picture; None where it was not kept or is not found."""
+        """Path of an input picture; None where it was not kept or is not found. Raises ConfigError:
+        it is elsewhere.
+        """
         asked = image.inputs.get(name)
         if asked is None:
             return None

@@ -7,7 +7,7 @@ differs: it stays one row of every table and one run of MLflow, with more pictur
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from runner.config.cell import Cell
 from runner.config.overrides import as_override, assigned
 from runner.config.resolve import resolve_record
 from runner.config.run_config import RunConfig
+from runner.config.values import meaning
 from runner.errors import ConfigError
 from runner.planning.sweep import Joined, axes_of, command_of_cells
 from runner.recording.manifest import Manifest
@@ -143,7 +144,9 @@ class _Join:
 
     def _said(self, overrides: Iterable[str]) -> object:
         said = assigned(overrides).items()
-        return frozenset((key, v) for key, v in said if head_of(key) not in self._apart)
+        return frozenset(
+            (key, meaning(key, v)) for key, v in said if head_of(key) not in self._apart
+        )
 
     def _as_of_sweep(self, cell: Cell, run: RunConfig) -> Cell:
         """In MLflow's experiment of the sweep, and with its question and baseline."""
@@ -167,9 +170,9 @@ class _Join:
         same = (e for e in self._record.cells if self._growing(e) == own)
         return next((self._manifests[e.number] for e in same if e.number in self._manifests), None)
 
-    def _growing(self, entry: CellEntry) -> Mapping[str, str]:
+    def _growing(self, entry: CellEntry) -> Mapping[str, Hashable]:
         said = assigned(entry.overrides).items()
-        return {key: value for key, value in said if head_of(key) in self._grows}
+        return {key: meaning(key, v) for key, v in said if head_of(key) in self._grows}
 
 
 def manifests_of(path: Path, entries: Iterable[CellEntry]) -> dict[int, Manifest]:

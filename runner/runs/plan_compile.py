@@ -1,24 +1,26 @@
-"""The part of `kandinsky plan` on CUDA graphs, and on what torch.compile costs and gains."""
+"""The part of `kandinsky plan` on graphs of calls, and on what torch.compile costs and gains."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from runner.config.choices import CompileMode
+from runner.catalog.graphs import graph_kind
+from runner.config.choices import CompileMode, Graphs
 from runner.engine.estimates import Estimator
 from runner.engine.first_calls import Paying, first_calls, paying
-from runner.planning.graphs import graphs_problem, graphs_settled
+from runner.planning.graphs import graphs_settled
 from runner.planning.plan import Plan
 from runner.planning.planner import results_dir
 from runner.system.text import duration
 
 
 def graphs_lines(plan: Plan) -> list[str]:
-    """Whether denoisers run as CUDA graphs, where that is a question."""
-    if graphs_problem(plan.device):
+    """Whether denoisers run as graphs, where that is a question."""
+    kind = graph_kind(plan.device)
+    if kind is None or not (kind.holds or plan.run.graphs is Graphs.on):
         return []
     used, why = graphs_settled(plan.run, plan.device)
-    return [f"CUDA graphs {'on' if used else 'off'} ({why})"]
+    return [f"{kind.several} {'on' if used else 'off'} ({why})"]
 
 
 def compile_lines(plans: Sequence[Plan], estimator: Estimator | None = None) -> list[str]:

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import yaml
-
 from runner.config.overrides import assigned
 from runner.config.recorded import typed_at
+from runner.config.values import one_of
 from runner.recording.sweep_record import CellEntry
 from runner.runs.fingerprint import NOT_IDENTITY
 
@@ -53,7 +52,7 @@ def with_axes(
             said = typed if typed is not None else typed_at(configs.get(cell.number, {}), key)
             if said is None:
                 continue
-            own[cell.number] = next((one for one in known if _same(one, said)), said)
+            own[cell.number] = one_of(key, said, known) or said
             known += [said] if own[cell.number] == said and said not in known else []
         if len(known) > 1:
             in_order = (own[cell.number] for cell in cells if cell.number in own)
@@ -64,13 +63,3 @@ def with_axes(
     return tuple(
         replace(cell, overrides=one) for cell, one in zip(cells, written, strict=True)
     ), axes
-
-
-def _same(one: str, other: str) -> bool:
-    """Whether two texts are the same value: 4 and 4.0, 'a text' and "a text"."""
-    if one == other:
-        return True
-    try:
-        return bool(yaml.safe_load(one) == yaml.safe_load(other))
-    except yaml.YAMLError:
-        return False

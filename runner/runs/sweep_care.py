@@ -101,7 +101,11 @@ def held(sweep: KeptSweep) -> Iterator[None]:
 
 
 def rename(sweep: KeptSweep, name: str) -> Path:
-    """Give a sweep another name, in its record, folder and MLflow run. Returns the folder."""
+    """Give a sweep another name, in its record, folder and MLflow run. Returns the folder.
+
+    Raises:
+        ConfigError: it is no name, or there is such a folder; or the sweep is running.
+    """
     check_name(name)
     target = sweep.output_dir / fit_name(name) / sweep.path.name
     if target.exists() and target != sweep.path:
@@ -130,7 +134,7 @@ def delete(sweep: KeptSweep) -> None:
 
 
 def remove(sweep: KeptSweep) -> None:
-    """Remove a sweep's folder, in one step: no half of a sweep is ever listed."""
+    """Remove a sweep's folder, in one step: no half of it is ever listed. Raises StorageError."""
     aside = sweep.output_dir / f".deleted-{secrets.token_hex(8)}"
     try:
         sweep.path.rename(aside)

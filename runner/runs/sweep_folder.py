@@ -58,6 +58,10 @@ class SweepFolder:
     def open(cls, sweep: SweepPlan, output_dir: Path, resume: bool) -> SweepFolder:
         """Open the folder of the sweep that is joined, or of an earlier attempt at the same, or a
         new one.
+
+        Raises:
+            RunnerError: another process has it.
+            StorageError: its record is damaged, or it cannot be made.
         """
         if sweep.joined is not None:
             path = sweep.joined.path

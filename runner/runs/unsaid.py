@@ -17,6 +17,7 @@ from runner.config.measuring import baseline_of
 from runner.config.output_dir import check_name
 from runner.config.overrides import assigned
 from runner.config.recorded import value_at
+from runner.config.values import one_of
 from runner.errors import ConfigError
 from runner.planning.sweep_command import as_axes
 from runner.recording.sweep_record import SweepRecord, named_sweep
@@ -90,7 +91,7 @@ def _with_baseline(argument: str, baseline: Mapping[str, str]) -> str:
     key, _, value = argument.partition("=")
     other = baseline.get(key)
     value = PLAIN.sub(r"\1", value)  # from Python a text has quotes, which no option has
-    if other is None or other in value.split(","):
+    if other is None or one_of(key, other, value.split(",")):
         return argument
     return f"{key}={value},{other}"
 

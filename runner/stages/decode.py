@@ -1,4 +1,4 @@
-"""Stage `decode`: image embedding or text, and the task's input pictures -> image.
+"""Stages `decode` and `decode_batch`: embeddings or texts, and pictures of the task -> images.
 
 One stage for all tasks and versions: the node's inputs, and the version's row in the catalog,
 decide the arguments of the pipeline.
@@ -6,7 +6,7 @@ decide the arguments of the pipeline.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -22,28 +22,59 @@ from runner.graph.values import OnStep, Value
 from runner.stages import corrections
 from runner.stages.calls import call, generator_for, steps_run
 from runner.stages.finite import check_finite
+from runner.stages.members import Member, members_of
 
 
 def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep) -> Value:
     """Returns an RGB image, height x width as in the node's parameters."""
-    version = version_drawn(node)
+    version = _version_drawn(node)
     arguments = {
         "num_inference_steps": node.integer("num_inference_steps"),
         "guidance_scale": guidance_scale(node, version),
         "generator": generator_for(node, inputs),
         "output_type": "pt",
         **_conditions(node, inputs, pipeline, version),
-        **pictures(node, inputs, pipeline, version),
+        **_pictures(node, inputs, pipeline, version),
     }
-    with corrected(node, inputs, pipeline, version):
+    with _corrected(node, inputs, pipeline, version):
         output = call(pipeline, on_step, steps_run(node), arguments)
     pixels = getattr(output, version.result)
     # "pt" still shows NaN: as "pil" it would be black.
     check_finite(node, "the decoded pixels", pixels)
-    return to_image(pixels[0], raw=version.decodes_raw and not starts_from_picture(inputs))
+    return to_image(pixels[0], raw=version.decodes_raw and not _starts_from_picture(inputs))
 
 
-def version_drawn(node: Node) -> Version:
+def run_batch(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep) -> Value:
+    """Returns what `run` returns, for each member, of one call.
+
+    Each image has its own generator, so its noise is the same as when it is drawn alone; sums over
+    a batch are taken in another order, so its last bits may differ. Input pictures are the same for
+    all: diffusers' inpainting blends each image with the first one's picture and mask.
+    """
+    members = members_of(node, inputs)
+    version, first = _version_drawn(node), members[0]
+    conditions = [_embeddings(one.inputs, pipeline, version) for one in members]
+    arguments = {
+        **{name: torch.cat([one[name] for one in conditions]) for name in conditions[0]},
+        **_texts(members),
+        **{
+            name: _repeated(value, len(members))
+            for name, value in _pictures(first.node, first.inputs, pipeline, version).items()
+        },
+        "num_inference_steps": node.integer("num_inference_steps"),
+        "guidance_scale": guidance_scale(node, version),
+        "generator": [generator_for(one.node, one.inputs) for one in members],
+        "output_type": "pt",
+    }
+    with _corrected(first.node, first.inputs, pipeline, version):
+        output = call(pipeline, on_step, steps_run(node), arguments)
+    pixels = getattr(output, version.result)
+    check_finite(node, "the decoded pixels", pixels)
+    raw = version.decodes_raw and not _starts_from_picture(first.inputs)
+    return [to_image(one, raw=raw) for one in pixels]
+
+
+def _version_drawn(node: Node) -> Version:
     """The version whose decoder the node calls."""
     assert node.pipeline is not None
     return version_of(node.pipeline.pipeline)
@@ -60,12 +91,12 @@ def to_image(pixels: torch.Tensor, *, raw: bool) -> Image.Image:
     return Image.fromarray((array * 255).round().astype("uint8"))
 
 
-def starts_from_picture(inputs: Mapping[str, Value]) -> bool:
+def _starts_from_picture(inputs: Mapping[str, Value]) -> bool:
     """Whether an image begins as a noisy picture, and not as noise."""
     return "image" in inputs and "mask" not in inputs
 
 
-def corrected_faults(node: Node, version: Version) -> frozenset[Fault]:
+def _corrected_faults(node: Node, version: Version) -> frozenset[Fault]:
     """The faults of the version's pipelines that the node does not keep."""
     kept = node.params.get(UNCORRECTED, [])
     assert isinstance(kept, list)
@@ -79,7 +110,7 @@ def guidance_scale(node: Node, version: Version) -> float:
     would mean more guidance than on 2.x.
     """
     scale = node.number("guidance_scale")
-    is_raised = Fault.guidance_raised in corrected_faults(node, version)
+    is_raised = Fault.guidance_raised in _corrected_faults(node, version)
     return scale - version.guidance_added if scale > 1 and is_raised else scale
 
 
@@ -90,10 +121,10 @@ def _conditions(
     texts = {
         name: node.params[name] for name in ("prompt", "negative_prompt") if name in node.params
     }
-    return {**embeddings(inputs, pipeline, version), **texts}
+    return {**_embeddings(inputs, pipeline, version), **texts}
 
 
-def embeddings(
+def _embeddings(
     inputs: Mapping[str, Value], pipeline: Any, version: Version
 ) -> dict[str, torch.Tensor]:
     """The pipeline's arguments for embeddings, on its device and in the denoiser's dtype."""
@@ -120,11 +151,28 @@ def embeddings(
     }
 
 
+def _texts(members: Sequence[Member]) -> dict[str, Any]:
+    """The texts of a decoder that reads them."""
+    told: dict[str, Any] = {}
+    for name in ("prompt", "negative_prompt"):
+        texts = [one.node.params.get(name) for one in members]
+        if texts[0] is not None:
+            told[name] = texts
+    return told
+
+
+def _repeated(value: Any, count: int) -> Any:
+    """A picture once for each image; a number as it is."""
+    if isinstance(value, torch.Tensor):
+        return value.repeat(count, *(1 for _ in value.shape[1:]))
+    return value if isinstance(value, bool | int | float) else [value] * count
+
+
 def _denoiser(pipeline: Any, version: Version) -> Any:
     return getattr(pipeline, version.denoiser)
 
 
-def pictures(
+def _pictures(
     node: Node, inputs: Mapping[str, Value], pipeline: Any, version: Version
 ) -> dict[str, Any]:
     """The arguments for sizes and input pictures."""
@@ -139,7 +187,7 @@ def pictures(
     if isinstance(mask, Image.Image):
         found["mask_image"] = _mask_argument(node.inputs["mask"], mask)
         if version.mask_grown_by is not None:
-            is_corrected = Fault.mask_grown in corrected_faults(node, version)
+            is_corrected = Fault.mask_grown in _corrected_faults(node, version)
             found[version.mask_grown_by] = not is_corrected
     if isinstance(hint, Image.Image):
         tensor = torch.from_numpy(np.array(hint)).float().div(255).permute(2, 0, 1)[None]
@@ -161,11 +209,11 @@ def _mask_argument(node: Node, mask: Image.Image) -> Any:
 
 
 @contextmanager
-def corrected(
+def _corrected(
     node: Node, inputs: Mapping[str, Value], pipeline: Any, version: Version
 ) -> Iterator[None]:
     """While the pipeline is called: corrections of its faults that the node does not keep."""
-    from_picture, faults = starts_from_picture(inputs), corrected_faults(node, version)
+    from_picture, faults = _starts_from_picture(inputs), _corrected_faults(node, version)
     with ExitStack() as stack:
         if from_picture and Fault.sizes_exchanged in faults:
             stack.enter_context(corrections.sizes_in_order(pipeline))

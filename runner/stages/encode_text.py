@@ -1,4 +1,4 @@
-"""Stage `encode_text`: prompt and negative prompt -> hidden states of the text encoder (3)."""
+"""Stages `encode_text` and `encode_text_batch`: texts -> hidden states of the text encoder (3)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from runner.graph.node import Node
 from runner.graph.stage_table import UNCORRECTED
 from runner.graph.values import OnStep, Value
 from runner.stages.calls import finite_on_cpu
+from runner.stages.members import members_of
 
 
 def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep) -> Value:
@@ -24,11 +25,23 @@ def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep)
     """
     if UNCORRECTED in node.params:
         return finite_on_cpu(node, _as_in_diffusers(node, pipeline))
-    (encoded,) = told_to_decoder(node, [node.text("prompt")], pipeline)
+    (encoded,) = _told_to_decoder(node, [node.text("prompt")], pipeline)
     return encoded
 
 
-def told_to_decoder(node: Node, prompts: list[str], pipeline: Any) -> list[dict[str, torch.Tensor]]:
+def run_batch(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep) -> Value:
+    """Returns what `run` returns, for each member, of one call.
+
+    The encoder reads every text filled up to its length, with a mask, so a text is the same beside
+    others as alone. Each is cut to its own length, as it is alone.
+    """
+    texts = [one.node.text("prompt") for one in members_of(node, inputs)]
+    return _told_to_decoder(node, texts, pipeline)
+
+
+def _told_to_decoder(
+    node: Node, prompts: list[str], pipeline: Any
+) -> list[dict[str, torch.Tensor]]:
     """The decoder's arguments for each of several prompts, which have one negative prompt."""
     negative = node.params["negative_prompt"]
     away = None if negative is None else _encoded(pipeline, [node.text("negative_prompt")])[0]

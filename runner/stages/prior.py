@@ -1,4 +1,4 @@
-"""Stage `prior`: text -> image embedding (2.1 and 2.2)."""
+"""Stages `prior` and `prior_batch`: text -> image embedding (2.1 and 2.2)."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from runner.graph.stage_table import AWAY_FROM
 from runner.graph.values import OnStep, Value
 from runner.stages import corrections
 from runner.stages.calls import GENERATOR_STATE, call, finite_on_cpu, started_generator
+from runner.stages.members import members_of
 
 
 def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep) -> Value:
@@ -25,11 +26,22 @@ def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep)
     like any text (diffusers, pipeline_kandinsky2_2_prior.py).
     """
     generator = started_generator(node, inputs)
-    output = sample(node, node.params["prompt"], generator, pipeline, on_step)
+    output = _sample(node, node.params["prompt"], generator, pipeline, on_step)
     return sampled_embeddings(node, output, generator)
 
 
-def sample(node: Node, prompt: Any, generator: Any, pipeline: Any, on_step: OnStep) -> Any:
+def run_batch(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep) -> Value:
+    """Returns what `run` returns, for each member, of one call.
+
+    Every text is filled up to the encoder's length, so it is the same beside others as alone.
+    """
+    members = members_of(node, inputs)
+    generators = [started_generator(one.node, one.inputs) for one in members]
+    texts = [one.node.text("prompt") for one in members]
+    return each_sampled(node, _sample(node, texts, generators, pipeline, on_step), generators)
+
+
+def _sample(node: Node, prompt: Any, generator: Any, pipeline: Any, on_step: OnStep) -> Any:
     """The prior pipeline's output for a text, or for a list of texts.
 
     Args:

@@ -1,4 +1,4 @@
-"""Stage `prior_from_image`: text and picture -> image embedding (2.2).
+"""Stage `prior_from_image`, and its batch: text and picture -> image embedding (2.2).
 
 The prior starts from the picture's own embedding.
 """
@@ -11,7 +11,8 @@ from typing import Any
 from runner.graph.node import Node
 from runner.graph.values import OnStep, Value
 from runner.stages.calls import call, started_generator, steps_run
-from runner.stages.prior import sampled_embeddings
+from runner.stages.members import members_of
+from runner.stages.prior import each_sampled, sampled_embeddings
 
 
 def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep) -> Value:
@@ -19,11 +20,21 @@ def run(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep)
     the stage `prior`.
     """
     generator = started_generator(node, inputs)
-    output = sample(node, node.text("prompt"), inputs["image"], generator, pipeline, on_step)
+    output = _sample(node, node.text("prompt"), inputs["image"], generator, pipeline, on_step)
     return sampled_embeddings(node, output, generator)
 
 
-def sample(
+def run_batch(node: Node, inputs: Mapping[str, Value], pipeline: Any, on_step: OnStep) -> Value:
+    """Returns what `run` returns, for each member, of one call."""
+    members = members_of(node, inputs)
+    generators = [started_generator(one.node, one.inputs) for one in members]
+    texts = [one.node.text("prompt") for one in members]
+    picture = members[0].inputs["image"]
+    output = _sample(node, texts, picture, generators, pipeline, on_step)
+    return each_sampled(node, output, generators)
+
+
+def _sample(
     node: Node, prompt: Any, picture: Value, generator: Any, pipeline: Any, on_step: OnStep
 ) -> Any:
     """The pipeline's output for a picture and a text, or a list of texts.

@@ -161,12 +161,12 @@ def expand_home(path: str) -> str:
     return os.path.expanduser(path)  # noqa: PTH111 - Path would also change the // of an address
 
 
-def fit_name(name: str, longest: int = LONGEST_NAME) -> str:
+def fit_name(name: str) -> str:
     """Cut a name that is too long for a file system, at a letter's end; its hash keeps it apart
     from others of the same beginning.
     """
-    if len(name.encode()) <= longest:
+    if len(name.encode()) <= LONGEST_NAME:
         return name
     mark = "-" + hashlib.sha256(name.encode()).hexdigest()[:8]
-    short = name.encode()[: longest - len(mark)].decode(errors="ignore")
+    short = name.encode()[: LONGEST_NAME - len(mark)].decode(errors="ignore")
     return short.rstrip(" -_.") + mark

@@ -11,11 +11,15 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
-FUNCTIONS = {"scipy.optimize": "linear_sum_assignment"}
+from runner.system.compiler import COMPILER, STAND_INS
+
+FUNCTIONS = {"scipy.optimize": ("linear_sum_assignment",)}
 """Functions that transformers imports by name, for the loss of detectors."""
 
-SELDOM_USED = ("scipy.integrate", "scipy.optimize", "scipy.stats")
-"""diffusers imports the others for rarely used schedules. All together take 0.4 s."""
+SELDOM_USED = ("scipy.integrate", "scipy.optimize", "scipy.stats", COMPILER)
+"""diffusers imports the others for rarely used schedules (0.4 s of CPU time), and the compiler for
+decorators that only count where something is compiled (1.3 s).
+"""
 
 
 @contextmanager
@@ -33,8 +37,8 @@ def pause_collection() -> Iterator[None]:
 
 
 @contextmanager
-def without_scipy() -> Iterator[None]:
-    """Imports in this context get stand-ins for parts of scipy, which import the parts at their
+def sparing() -> Iterator[None]:
+    """Imports in this context get stand-ins for parts of libraries, which import the parts at their
     first use. All other and later imports get the parts themselves.
     """
     for name in SELDOM_USED:
@@ -46,10 +50,10 @@ def without_scipy() -> Iterator[None]:
         _withdraw()
 
 
-def import_sparing_scipy(load: Callable[[], None]) -> None:
-    """Call an import `without_scipy`; if it needs more than the stand-ins have, with scipy."""
+def import_sparingly(load: Callable[[], None]) -> None:
+    """Call an import with stand-ins; if it needs more than they have, with the parts themselves."""
     try:
-        with without_scipy():
+        with sparing():
             load()
     except Exception:  # whatever a half imported module raises; a real error comes again
         load()
@@ -92,8 +96,10 @@ class _StandIn(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") and name != "__all__":
             raise AttributeError(name)
-        if FUNCTIONS.get(self.__name__) == name:
+        if name in FUNCTIONS.get(self.__name__, ()):
             return _imported_when_called(self.__name__, name)
+        if self.__name__ == COMPILER and name in STAND_INS:
+            return STAND_INS[name]
         return getattr(_imported(self.__name__), name)
 
 

@@ -98,12 +98,12 @@ def path_below(folder: Path, name: str) -> Path:
     return path
 
 
-def read_regular(file: Path, most: int = MOST_BYTES) -> bytes:
+def read_regular(file: Path) -> bytes:
     """A regular file's bytes: a pipe, a device or an endless file does not block the caller.
 
     Raises:
         OSError: it does not exist or cannot be read.
-        UntrustedError: it is no regular file, or larger than `most` bytes.
+        UntrustedError: it is no regular file, or larger than `MOST_BYTES`.
     """
     # Without O_NONBLOCK opening a pipe would wait for its writer.
     descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -113,11 +113,11 @@ def read_regular(file: Path, most: int = MOST_BYTES) -> bytes:
             raise IsADirectoryError(21, "is a folder", str(file))
         if not stat.S_ISREG(status.st_mode):
             raise UntrustedError("is no regular file")
-        if status.st_size > most:
-            raise UntrustedError(f"is larger than {most} bytes")
-        content = opened.read(most + 1)  # it may grow meanwhile
-    if len(content) > most:
-        raise UntrustedError(f"is larger than {most} bytes")
+        if status.st_size > MOST_BYTES:
+            raise UntrustedError(f"is larger than {MOST_BYTES} bytes")
+        content = opened.read(MOST_BYTES + 1)  # it may grow meanwhile
+    if len(content) > MOST_BYTES:
+        raise UntrustedError(f"is larger than {MOST_BYTES} bytes")
     return content
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from runner.catalog.tracking import STORE, sqlite_path
+from runner.catalog.tracking import STORE, is_own_store, sqlite_path
 from runner.errors import StoreGoneError, TrackingError
 from runner.system.imports import import_without, pause_collection
 from runner.tracking.artifacts import experiment_location, follow_artifacts
@@ -18,7 +18,6 @@ from runner.tracking.files import ArtifactFiles
 from runner.tracking.pictures import CHARTED
 from runner.tracking.spool import AXIS, Target
 from runner.tracking.status import Status
-from runner.tracking.stores import is_own_store
 
 RUN_ID_TAG = "runner.run_id"
 MAX_PARAM = 6000

@@ -12,14 +12,13 @@ import hashlib
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from runner.catalog.tracking import STORES, scheme_of, sqlite_path, sqlite_uri
+from runner.catalog.tracking import STORES, is_own_store, scheme_of, sqlite_path, sqlite_uri
 from runner.errors import TrackingError
 from runner.system.credentials import strip_credentials
 from runner.system.text import for_outputs
 from runner.system.untrusted import true_path
 from runner.system.user_cache import user_cache_dir
 from runner.tracking.spool import Target
-from runner.tracking.stores import is_own_store
 
 NAMED = "trackers"
 """Folder of the user's cache: an empty file for each place, named after the address's hash."""

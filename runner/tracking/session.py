@@ -10,13 +10,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from runner.catalog.tracking import is_server
+from runner.catalog.tracking import is_server, own_store
 from runner.errors import TrackingError
 from runner.tracking.delivered import read_delivered, read_problem, read_runs
 from runner.tracking.places import absolute_uri, check_place, remember_place
 from runner.tracking.spool import Spool, Target, remove, runs_left
 from runner.tracking.status import Status
-from runner.tracking.stores import own_store
 from runner.tracking.writers import start_writer
 
 FINAL_WAIT_SECONDS = 15.0

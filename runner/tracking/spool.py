@@ -23,12 +23,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from runner.catalog.tracking import is_own_store, own_store
 from runner.errors import TrackingError
 from runner.system.locks import hold
 from runner.system.typed_json import read_as, read_json
 from runner.system.untrusted import UntrustedError, path_below, true_path
 from runner.tracking.delivered import DELIVERED, DELIVERED_BYTES, RUNS, read_delivered
-from runner.tracking.stores import is_own_store, own_store
 
 SPOOLS = ".spool"
 TARGET = "target.json"
@@ -122,7 +122,7 @@ class Spool:
         return left > 0
 
     def write_file(self, run: str, name: str, text: str) -> Path:
-        """Write a text file that a record will name."""
+        """Write a text file that a record will name. Raises TrackingError."""
         path = self.path / FILES / run / name
         try:
             path.parent.mkdir(exist_ok=True)
@@ -133,7 +133,7 @@ class Spool:
 
     def place_of(self, run: str, path: Path) -> str:
         """How a record names a file: by its path from the output folder, which may be moved. A
-        file from elsewhere is copied into the spool.
+        file from elsewhere is copied into the spool. Raises TrackingError.
         """
         output_dir, place = true_path(self.path.parents[1]), true_path(path)
         if not place.is_relative_to(output_dir):

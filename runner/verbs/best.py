@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from runner.config.overrides import assigned
+from runner.config.overrides import as_override, assigned
+from runner.config.values import one_of
 from runner.system.text import path_here
 
 Best = tuple[Sequence[float], Mapping[str, Any]]
@@ -48,10 +47,7 @@ def _objectives(said: object) -> list[str]:
 def _has(overrides: Sequence[str], params: Mapping[str, Any]) -> bool:
     """Whether a cell has the values of a trial, however they are written."""
     own = assigned(overrides)
-    try:
-        return all(
-            key in own and (own[key] == str(value) or yaml.safe_load(own[key]) == value)
-            for key, value in params.items()
-        )
-    except yaml.YAMLError:
-        return False
+    return all(
+        key in own and one_of(key, own[key], (str(value), as_override(value)))
+        for key, value in params.items()
+    )

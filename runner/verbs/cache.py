@@ -12,7 +12,7 @@ from runner.engine.store_care import StoredEntry, damaged_entries, stored_entrie
 from runner.planning.planner import results_dir
 from runner.system.kept_code import code_dir, kept_code, trim_code
 from runner.system.text import format_bytes, pluralize
-from runner.verbs.output_dir import add_output_dir
+from runner.verbs.folders import add_output_dir
 
 
 def main(arguments: list[str]) -> int:

@@ -7,11 +7,11 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from runner.system.files import LATEST, output_below
+from runner.system.files import output_below
 from runner.system.machine import COMPARING, check_installed
 from runner.system.text import path_here
 from runner.tracking.places import absolute_uri, remember_place
-from runner.verbs.folders import folders_behind, kept_folder
+from runner.verbs.folders import NEWEST, add_folders, folders_behind
 
 CONFIDENCE = 0.95
 
@@ -20,7 +20,7 @@ def main(arguments: list[str]) -> int:
     """Print the comparison, write its files into the folder, and print their paths."""
     options = parser().parse_args(arguments)
     several = (options.by, options.baseline, options.metrics, options.within, options.where)
-    options.folders = [*options.folders, *folders_behind(several)] or [Path("outputs", LATEST)]
+    options.folders = [*options.folders, *folders_behind(several)] or [NEWEST]
     if options.to:
         remember_place(absolute_uri(options.to))
     check_installed("compare", " ".join(map(str, options.folders)), COMPARING)
@@ -94,10 +94,7 @@ def parser() -> argparse.ArgumentParser:
         "(`kandinsky vote`). Prints tables, and writes them as Markdown, CSV, LaTeX and JSON "
         "beside pictures of the trade-off.",
     )
-    made.add_argument(
-        "folders", nargs="*", type=kept_folder, metavar="folder",
-        help="of a sweep, or its id or name (default: the newest); several are compared as one",
-    )  # fmt: skip
+    add_folders(made, "a sweep", "compared")
     made.add_argument(
         "--by", metavar="AXIS", nargs="+", action="extend",
         help="axes that make a setting (default: those that the baseline names, else all of the "

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.recording.recorded import read_config
-from runner.system.files import LATEST, output_below
+from runner.system.files import output_below
 from runner.system.text import path_here
-from runner.verbs.folders import kept_folder
+from runner.verbs.folders import NEWEST, add_folder
 
 if TYPE_CHECKING:
     from runner.analysis.results import CellResult
@@ -24,7 +24,7 @@ def main(arguments: list[str]) -> int:
     from runner.analysis.export import export, read_rows
     from runner.analysis.results import read_results
 
-    folder = options.folder.absolute()
+    folder = (options.folder or NEWEST).absolute()
     out = options.out or output_below(folder, f"export-{options.layout}")
     results = read_results(folder)
     rows = read_rows(options.prompts.expanduser()) if options.prompts else None
@@ -52,10 +52,7 @@ def parser() -> argparse.ArgumentParser:
         "prompts by prompt_file=evaluation_metadata.jsonl, and name that file here by --prompts). "
         "t2i_compbench: named by prompts.",
     )
-    made.add_argument(
-        "folder", nargs="?", type=kept_folder, default=Path("outputs", LATEST),
-        help="of a run or a sweep, or its id or name (default: the newest)",
-    )  # fmt: skip
+    add_folder(made, "a run or a sweep")
     made.add_argument("--layout", choices=LAYOUTS, default=LAYOUTS[0], help="%(default)s")
     made.add_argument(
         "--prompts", type=Path, metavar="FILE", help="the .jsonl file that the prompts came from"

@@ -1,15 +1,18 @@
-"""Folders of sweeps and runs on a command line: by path, or a sweep's id, its name, or `last`."""
+"""Folders on a command line: of sweeps and runs (by path, id, name, or `last`), and of outputs."""
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 from collections.abc import Iterable
 from pathlib import Path
 
 from runner.errors import ConfigError
 from runner.recording.sweep_record import LAST, SWEEP, list_sweeps, named_sweep
+from runner.system.files import LATEST
 
 OUTPUTS = Path("outputs")
+NEWEST = OUTPUTS / LATEST
 
 
 def kept_folder(text: str) -> Path:
@@ -24,6 +27,30 @@ def kept_folder(text: str) -> Path:
             with contextlib.suppress(ConfigError):
                 return named_sweep(OUTPUTS.absolute(), text, "folder")[0]
     return path
+
+
+def add_folder(parser: argparse.ArgumentParser, of: str) -> None:
+    """Add `folder`: of what it may be, in words."""
+    parser.add_argument(
+        "folder", nargs="?", type=kept_folder,
+        help=f"of {of}, or its id or name (default: the newest)",
+    )  # fmt: skip
+
+
+def add_folders(parser: argparse.ArgumentParser, of: str, several: str = "") -> None:
+    """Add `folders`, of which several may be named: what then happens, in words."""
+    told = several and f"; several are {several} as one"
+    parser.add_argument(
+        "folders", nargs="*", type=kept_folder, metavar="folder",
+        help=f"of {of}, or its id or name (default: the newest){told}",
+    )  # fmt: skip
+
+
+def add_output_dir(parser: argparse.ArgumentParser) -> None:
+    """Add `output_dir`, a folder: only the usual one need not be there yet."""
+    parser.add_argument(
+        "output_dir", nargs="?", default=OUTPUTS, type=_folder, help="as in the runs (%(default)s)"
+    )
 
 
 def check_target(key: str, file: Path | None, others: Iterable[str] = ()) -> None:
@@ -53,6 +80,12 @@ def folders_behind(options: Iterable[list[str] | None]) -> list[Path]:
         while values and len(values) > 1 and _is_sweep(values[-1]):
             found.insert(0, kept_folder(values.pop()))
     return found
+
+
+def _folder(text: str) -> Path:
+    if not Path(text).is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is no folder")
+    return Path(text)
 
 
 def _is_sweep(text: str) -> bool:

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from runner.errors import ConfigError
-from runner.system.files import LATEST
 from runner.system.machine import check_installed
 from runner.system.text import path_here
-from runner.verbs.folders import check_target, folders_behind, kept_folder
+from runner.verbs.folders import NEWEST, add_folders, check_target, folders_behind
 
 VECTORS = (".pdf", ".svg")
 PIXELS = (".png", ".jpg", ".jpeg")
@@ -22,7 +21,7 @@ def main(arguments: list[str]) -> int:
     """Draw the sheet(s) into the folder, and print their paths."""
     options = parser().parse_args(arguments)
     several = (options.rows, options.columns, options.sheets, options.where, options.labels)
-    named = [*options.folders, *folders_behind(several)] or [Path("outputs", LATEST)]
+    named = [*options.folders, *folders_behind(several)] or [NEWEST]
     if options.read is not None:
         from runner.analysis.figure_config import read_figure
 
@@ -85,11 +84,7 @@ def parser() -> argparse.ArgumentParser:
         "prompts as captions, or any axes as rows, columns and sheets. An axis is a key that the "
         "sweep varies, or prompt, seed, cell. With --width it is a figure for a paper.",
     )
-    made.add_argument(
-        "folders", nargs="*", type=kept_folder, metavar="folder",
-        help="of a run or a sweep, or its id or name (default: the newest); several are shown "
-        "as one",
-    )  # fmt: skip
+    add_folders(made, "a run or a sweep", "shown")
     several: dict[str, Any] = {"nargs": "+", "action": "extend", "default": []}
     made.add_argument(
         "--rows", metavar="AXIS", **several,

@@ -7,7 +7,7 @@ import sys
 import webbrowser
 from pathlib import Path
 
-from runner.verbs.folders import kept_folder
+from runner.verbs.folders import NEWEST, add_folders
 
 
 def main(arguments: list[str]) -> int:
@@ -15,12 +15,11 @@ def main(arguments: list[str]) -> int:
     options = parser().parse_args(arguments)
     # Imported here: --help needs no Pillow.
     from runner.analysis.report.writing import LARGEST_FILE, write_report
-    from runner.system.files import LATEST
     from runner.system.text import command, format_bytes, path_here, pluralize
 
     folder, *others = [
         named.resolve() if named.exists() else named.absolute()
-        for named in options.folders or [Path("outputs", LATEST)]
+        for named in options.folders or [NEWEST]
     ]
     made = write_report(folder, options.out and options.out.absolute(), others)
     images, cells = (
@@ -75,11 +74,7 @@ def parser() -> argparse.ArgumentParser:
         "network, and the same as one file where that stays below 20 MB. An earlier report at "
         "its place is replaced.",
     )
-    made.add_argument(
-        "folders", nargs="*", type=kept_folder, metavar="folder",
-        help="of a run or a sweep, or its id or name (default: the newest); several are shown "
-        "as one",
-    )  # fmt: skip
+    add_folders(made, "a run or a sweep", "shown")
     made.add_argument(
         "--out", type=Path, metavar="DIR", help="the page's folder (default: report in the folder)"
     )

@@ -19,7 +19,7 @@ from runner.system.terminal import to_json
 from runner.system.text import path_here
 from runner.tracking.status import Status
 from runner.verbs.completing import CHANGES
-from runner.verbs.output_dir import add_output_dir
+from runner.verbs.folders import add_output_dir
 
 
 def main(arguments: list[str]) -> int:

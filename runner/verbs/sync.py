@@ -10,7 +10,7 @@ from runner.tracking.places import absolute_uri, remember_place
 from runner.tracking.remains import clear_remains
 from runner.tracking.spool import spools
 from runner.tracking.writer import deliver_left_behind
-from runner.verbs.output_dir import add_output_dir
+from runner.verbs.folders import add_output_dir
 
 
 def main(arguments: list[str]) -> int:

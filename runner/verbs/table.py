@@ -6,10 +6,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from runner.system.files import LATEST, write_whole
+from runner.system.files import write_whole
 from runner.system.machine import check_installed
 from runner.system.text import path_here
-from runner.verbs.folders import check_target, kept_folder
+from runner.verbs.folders import NEWEST, add_folders, check_target
 
 PARQUET = ("pandas", "pyarrow")
 """Packages that Parquet needs; mlflow brings them, its small edition does not."""
@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> int:
     check_target("parquet", options.parquet, [".csv"])
     if options.parquet is not None:
         check_installed("parquet", options.parquet, PARQUET, "--csv FILE")
-    folders = [folder.absolute() for folder in options.folders or [Path("outputs", LATEST)]]
+    folders = [folder.absolute() for folder in options.folders or [NEWEST]]
     sweeps = read_all(folders)
     table = table_of(sweeps, path_here)
     for sweep in sweeps:
@@ -53,10 +53,7 @@ def parser() -> argparse.ArgumentParser:
         "each axis of any of them, prompt, seed, scores, votes, seconds where they were measured, "
         "file, SHA-256 of the pixels. Printed as CSV where no file is named.",
     )
-    made.add_argument(
-        "folders", nargs="*", type=kept_folder, metavar="folder",
-        help="of a run or a sweep, or its id or name (default: the newest)",
-    )  # fmt: skip
+    add_folders(made, "a run or a sweep")
     made.add_argument("--csv", type=Path, metavar="FILE", help="write it as CSV")
     made.add_argument("--parquet", type=Path, metavar="FILE", help="write it as Parquet")
     return made

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from runner.system.files import LATEST
-from runner.verbs.folders import kept_folder
+from runner.verbs.folders import NEWEST, add_folder
 
 
 def main(arguments: list[str]) -> int:
@@ -18,7 +16,7 @@ def main(arguments: list[str]) -> int:
     from runner.system.loopback import LoopbackServer
     from runner.verbs.serving import serve
 
-    folder = options.folder or Path("outputs", LATEST)
+    folder = options.folder or NEWEST
     feed = Feed(folder.resolve() if folder.exists() else folder.absolute())
     feed.news()  # what is wrong with the folder is told before anything is served
     server = LoopbackServer(ViewSite(feed), options.port)
@@ -34,12 +32,7 @@ def parser() -> argparse.ArgumentParser:
         "pictures come as they are made, with what is running, failing and left. Ctrl-C ends it; "
         "`kandinsky report` makes a page to keep and to share.",
     )
-    made.add_argument(
-        "folder",
-        nargs="?",
-        type=kept_folder,
-        help="of a sweep or a run, or its id or name (default: the newest)",
-    )
+    add_folder(made, "a sweep or a run")
     made.add_argument("--port", type=int, default=0, help="of the page (default: a free one)")
     made.add_argument("--open", action="store_true", help="in a browser")
     return made

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
-from pathlib import Path
 
 from runner.errors import ConfigError, StorageError
-from runner.system.files import LATEST
 from runner.system.text import command, path_here, pluralize
-from runner.verbs.folders import folders_behind, kept_folder
+from runner.verbs.folders import NEWEST, add_folder, folders_behind
 
 LONGEST_QUESTION = 200
 
@@ -38,7 +36,7 @@ def main(arguments: list[str]) -> int:
     except BallotError as error:
         raise ConfigError("voter", options.voter, str(error)) from error
     folder = options.folder or next(iter(folders_behind((options.by, options.where))), None)
-    folder = (folder or Path("outputs", LATEST)).absolute()
+    folder = (folder or NEWEST).absolute()
     (results,) = read_all([folder])
     cells = select(results, options.where) if options.where else results
     schedule = make_schedule(cells, options.by, options.limit)
@@ -71,12 +69,7 @@ def parser() -> argparse.ArgumentParser:
         "`kandinsky compare` shows what they say. Ctrl-C ends it, and it goes on where a voter "
         "stopped.",
     )
-    made.add_argument(
-        "folder",
-        nargs="?",
-        type=kept_folder,
-        help="of a sweep, or its id or name (default: the newest)",
-    )
+    add_folder(made, "a sweep")
     made.add_argument(
         "--by", metavar="AXIS", nargs="+", action="extend",
         help="axes that make a setting, as in `compare` (default: those that the baseline names, "

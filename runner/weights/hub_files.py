@@ -55,7 +55,7 @@ def _part(file: RemoteFile) -> Path:
 
 
 def fetch_file(file: RemoteFile, patience: float) -> None:
-    """Fetch a file, from where an earlier attempt ended, and check its hash."""
+    """Fetch a file, from where an attempt ended. Raises DamagedError: it has another hash."""
     cached, blob, part = CachedRepo(file.repo), _blob(file), _part(file)
     # The client's own lock of this file.
     lock = cache_dir() / ".locks" / cached.home.name / f"{file.blob}.lock"

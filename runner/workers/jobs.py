@@ -85,19 +85,20 @@ class JobWorkers(ConnectedWorkers):
 
     def close(self) -> None:
         self._listener.close()
-        # Those that have just arrived are told nothing: once told to start they would first import
-        # the libraries, and only then notice.
         with self._arrival:
             arrived, self._arrived = self._arrived, []
         for connection in (*arrived, *(worker.connection for worker in self._workers)):
             connection.close()
-        # Idle jobs notice and end by themselves; cancelled ones would print tracebacks.
-        deadline = time.monotonic() + (SECONDS_TO_END if self._local else 0)
+        if not self._local:
+            for job in self._jobs:
+                if not job.done():
+                    job.cancel()  # one that waits in a queue would begin in vain
+            return
+        # Jobs here end by themselves, also those that have yet to connect. Cancelled ones would
+        # print tracebacks.
+        deadline = time.monotonic() + SECONDS_TO_END
         while time.monotonic() < deadline and not all(job.done() for job in self._jobs):
             time.sleep(0.1)
-        for job in self._jobs:
-            if not job.done():
-                job.cancel()
 
     def _add(self, count: int) -> None:
         with self._executor.batch():

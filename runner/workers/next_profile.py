@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from runner.engine.stage_runner import PipelineSource
@@ -36,8 +35,9 @@ class ProfileOpener:
         if self._opened is not None and not (goes_on and kept is not None):
             self._opened.unload()
             kept = None
-            if "torch._dynamo" in sys.modules:
-                sys.modules["torch._dynamo"].reset()
+            from runner.pipelines.compilation import forget_compiled
+
+            forget_compiled()
         if goes_on:
             self._opened = self._kept = open_kept(opening, kept)
         else:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import sys
 import threading
@@ -106,11 +107,22 @@ def serve(address: tuple[str, int], key: bytes) -> None:
     """Run as a worker of the runner that listens at `address`, on this or another machine."""
     keep_clean()
     with Client(address, authkey=key) as connection:
+        threading.Thread(target=_end_with, args=(connection,), daemon=True).start()
         start = connection.recv()
         assert isinstance(start, Start)
         import_libraries()
         import_pipelines(start.classes)
         NodeServer(start.opening).serve(connection)
+
+
+def _end_with(connection: Connection) -> None:
+    """End this process once the other end has closed the connection, whatever it does: libraries
+    that are being imported notice nothing, and nobody waits for a stage's result any more.
+    """
+    closed = select.poll()
+    closed.register(connection.fileno(), getattr(select, "POLLRDHUP", select.POLLHUP))
+    closed.poll()
+    os._exit(0)
 
 
 def _placed(opening: WorkerSetup, place: int) -> WorkerSetup:

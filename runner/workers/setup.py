@@ -13,12 +13,12 @@ from runner.planning.memory import footprints_of
 from runner.planning.plan import Plan
 from runner.planning.profile import ExecutionProfile, profile_of
 from runner.system.freed_memory import keep_freed_memory
-from runner.system.imports import import_sparing_scipy, import_without, pause_collection
+from runner.system.imports import import_sparingly, import_without, pause_collection
 from runner.weights.found import FoundCheckpoint
 
 if TYPE_CHECKING:
-    from runner.pipelines.cuda_graphs import GraphChoice
     from runner.pipelines.kept import KeptPipelines
+    from runner.pipelines.module_graphs import GraphChoice
     from runner.pipelines.offload import OffloadChoice
     from runner.pipelines.pipelines import Pipelines
 
@@ -53,11 +53,16 @@ def setup_of(plans: Sequence[Plan]) -> WorkerSetup:
 
 
 def open_pipelines(opening: WorkerSetup) -> Pipelines:
-    """The pipelines; each is loaded when it is first requested."""
+    """The pipelines; each is loaded when it is first requested. A measurement finds nothing that
+    this process has compiled before.
+    """
     # Here and not above: this imports torch, which a run from the store does not need.
     import_libraries()
+    from runner.pipelines.compilation import forget_compiled
     from runner.pipelines.pipelines import Pipelines
 
+    if opening.profile.bench is not None:
+        forget_compiled()
     return Pipelines(*_settings(opening))
 
 
@@ -80,8 +85,8 @@ def _settings(
 ) -> tuple[tuple[FoundCheckpoint, ...], str, OffloadChoice, GraphChoice]:
     """What `Pipelines` takes, once the libraries are imported."""
     import_pipelines(found.checkpoint.pipeline for found in opening.checkpoints)
-    from runner.pipelines.cuda_graphs import choose_graphs
     from runner.pipelines.device import check_device, set_threads
+    from runner.pipelines.module_graphs import choose_graphs
     from runner.pipelines.offload import choose_offload, free_bytes
 
     device, footprints = opening.profile.device, opening.footprints
@@ -112,7 +117,7 @@ def _import_lightly(load: Callable[[], None]) -> None:
     """Without what diffusers and transformers import because it is there, and only a cell that
     quantises uses: it calls it itself, and is then the only one to pay.
     """
-    import_without(PACKAGES, lambda: import_sparing_scipy(load))
+    import_without(PACKAGES, lambda: import_sparingly(load))
 
 
 def import_pipelines(names: Iterable[str]) -> None:

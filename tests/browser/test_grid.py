@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,8 +17,9 @@ from browser.looks import (
     texts,
     tiles,
 )
-from helpers.made_sweeps import Made, write_run
+from helpers.made_sweeps import Made, write_run, write_sweep
 from runner.analysis.report.writing import write_report
+from runner.recording.manifest import Manifest
 
 pytestmark = pytest.mark.slow
 
@@ -65,3 +68,23 @@ def test_a_single_picture_is_shown_without_rows_and_columns(tab: Page, tmp_path:
     show(tab, write_report(run).index)
     assert tiles(tab) == [0]
     assert tab.locator("#grid th").count() == 0
+
+
+def test_prompts_and_seeds_that_are_axes_are_said_once(tab: Page, tmp_path: Path) -> None:
+    axes = {"prompt": ("a red circle", "синий квадрат"), "seeds": ("0", "1")}
+    folder = write_sweep(tmp_path / "sweep", Made(axes))
+    for cell, own in zip(sorted(folder.glob("*_cell")), itertools.product(*axes.values()),
+                         strict=True):  # fmt: skip
+        manifest = Manifest.read(cell)
+        images = [one for one in manifest.images if (one.prompt, str(one.seed)) == own]
+        replace(manifest, images=images).write(cell)
+    show(tab, write_report(folder).index)
+    assert texts(tab, "#grid tbody th") == list(axes["prompt"])
+    assert texts(tab, "#grid thead th") == ["seed 0", "seed 1"]
+    assert captions(tab) == []
+    pick(tab, "#grid-layout", "Columns", "nothing")
+    assert captions(tab) == ["seed 0", "seed 1"] * 2
+    pick(tab, "#grid-layout", "Rows", "cell")
+    said = tab.locator("#grid tbody th b").all_text_contents()
+    assert said == [one for own in itertools.product(*axes.values()) for one in own]
+    assert captions(tab) == []

@@ -17,7 +17,7 @@ from runner.engine.observer import Loaded, NodeResult, Observer
 from runner.engine.store import Store
 from runner.engine.workers import in_process
 from runner.graph.node import PipelineSpec
-from runner.pipelines.cuda_graphs import choose_graphs
+from runner.pipelines.module_graphs import choose_graphs
 from runner.pipelines.offload import OffloadChoice, choose_offload, free_bytes
 from runner.pipelines.pipelines import Pipelines
 from runner.planning.memory import footprints_of

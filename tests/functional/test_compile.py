@@ -21,7 +21,10 @@ from functional.cells import Drawn, drawn, opened, planned, small
 from functional.made import Made
 from helpers.pixels import Pixels, furthest
 from random_weights.filling import fill
+from runner.catalog.offload import NONE
 from runner.cli import main
+from runner.config.choices import CacheMode
+from runner.config.run_config import Bench
 from runner.errors import StageError
 from runner.graph.node import CompileSpec
 from runner.pipelines.compilation import (
@@ -32,8 +35,10 @@ from runner.pipelines.compilation import (
     read_back,
 )
 from runner.planning.checks import COMPILERS
+from runner.planning.profile import ExecutionProfile
 from runner.runs.plan_text import plan_text
 from runner.system.kept_code import kept_code
+from runner.workers.setup import WorkerSetup, open_pipelines
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -213,3 +218,18 @@ def test_blocks_that_repeat_are_compiled_once(random_weights: Path, tmp_path: Pa
     assert not found["vae"]["compiled"]
     checkpoint = plan.weights.checkpoints["decoder"].checkpoint
     assert list(checkpoint.repeated) == Kandinsky5Transformer3DModel._repeated_blocks
+
+
+def test_a_measurement_finds_nothing_compiled_before() -> None:
+    made = []
+
+    def compiler(graph: torch.fx.GraphModule, _: object) -> torch.fx.GraphModule:
+        made.append(graph)
+        return graph
+
+    compiled = torch.compile(torch.sin, backend=compiler)
+    plain = ExecutionProfile(CacheMode.off, "cpu", 1, None, NONE, None, 1)
+    for profile, count in ((plain, 1), (plain, 1), (replace(plain, bench=Bench(0, 1)), 2)):
+        open_pipelines(WorkerSetup((), profile, ()))
+        compiled(torch.ones(2))
+        assert len(made) == count

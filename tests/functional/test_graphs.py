@@ -81,16 +81,21 @@ def test_replayed_steps_draw_the_same(
     monkeypatch.chdir(tmp_path)
     Image.effect_mandelbrot((64, 64), (-2, -1.5, 1, 1.5), 50).convert("RGB").save("picture.png")
     version, overrides, signatures = CELLS[name]
-    plan = planned(random_weights, tmp_path, version, "cache=off", *overrides)
+    plan, on = (
+        planned(random_weights, tmp_path, version, "cache=off", f"graphs={value}", *overrides)
+        for value in ("off", "on")
+    )
     usual = drawn(plan, opened(plan))
     pipelines = Replayed.of(plan)
-    replayed = drawn(plan, pipelines)
+    replayed, traced = drawn(plan, pipelines), drawn(on, opened(on))
     assert len(usual.pictures) == len(plan.images)
-    for one, other in zip(usual.pictures, replayed.pictures, strict=True):
-        assert np.array_equal(one, other)
+    for one, *others in zip(usual.pictures, replayed.pictures, traced.pictures, strict=True):
+        assert all(np.array_equal(one, other) for other in others)
         assert one.std() > 5
     assert sum(one.recordings for one in pipelines.replaying) == signatures
     assert all(one.failure is None for one in pipelines.replaying)
+    held = [result.ran.graphs for result in traced.results if result.ran.graphs is not None]
+    assert sum(one.captured for one in held) >= signatures
 
 
 @pytest.mark.parametrize("name", ["2.0", "2.1", "2.2", "3", "5", "an edit"])

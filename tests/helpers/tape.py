@@ -11,6 +11,7 @@ import torch
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from runner.catalog.graphs import GRAPHS
 from runner.pipelines.graphs import CannotRecordError, Function, Recorded
 
 ASKS_FOR_A_VALUE = (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.nonzero.default)
@@ -57,6 +58,9 @@ class BetweenDevices(TorchDispatchMode):
 
 class TapeRecorder:
     """A `graphs.Recorder`. `released`: how often all recordings were dropped."""
+
+    kind = GRAPHS["cuda"]
+    held = 0
 
     def __init__(self) -> None:
         self.released = 0

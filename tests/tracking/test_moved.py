@@ -12,12 +12,11 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from runner.catalog.tracking import ARTIFACTS, STORE, sqlite_path, sqlite_uri
+from runner.catalog.tracking import ARTIFACTS, STORE, own_store, sqlite_path, sqlite_uri
 from runner.errors import TrackingError
 from runner.system.files import fit_name
 from runner.tracking.artifacts import check_artifact, experiment_location, follow_artifacts
 from runner.tracking.spool import Target, read_target
-from runner.tracking.stores import own_store
 from runner.tracking.writer import deliver_left_behind
 from tracking.processes import MLflow
 from tracking.spools_made import check_whole, filled

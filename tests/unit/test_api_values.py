@@ -12,7 +12,8 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from helpers.fuzzing import SAME
-from runner import plan, sweep
+from helpers.made_sweeps import Made, write_sweep
+from runner import Sweep, plan, sweep
 from runner.config.keys import schema_keys
 from runner.config.run_config import RunConfig
 from runner.config.schema import Config
@@ -107,3 +108,10 @@ def test_a_wrong_override_is_an_error_of_the_runner(wrong: Any) -> None:
     for call in (plan, sweep):
         with pytest.raises(RunnerError):
             call(wrong)
+
+
+def test_a_notebook_says_a_prompt_that_is_an_axis_once(tmp_path: Path) -> None:
+    axes = {"prompt": ("a red circle", "a cross")}
+    made = Sweep.read(write_sweep(tmp_path / "one", Made(axes, prompts=("a red circle",))))
+    # As one row's label; below the two pictures of the other row, which differ, and as their names.
+    assert made._repr_html_().count("a red circle") == 1 + 2 * 2

@@ -6,11 +6,13 @@ from dataclasses import replace
 
 import pytest
 
+from runner.catalog.graphs import GRAPHS
 from runner.catalog.memory import Footprint
 from runner.catalog.offload import NONE, OFFLOAD, Offload
 from runner.config.choices import Graphs
 from runner.engine.observer import GraphsHeld
-from runner.pipelines.cuda_graphs import GraphChoice, PoolMemory, choose_graphs
+from runner.pipelines.cuda_graphs import PoolMemory
+from runner.pipelines.module_graphs import GraphChoice, choose_graphs
 from runner.pipelines.offload import OffloadChoice
 from runner.pipelines.pipelines import Pipelines
 from runner.recording.display import graphs_text
@@ -34,6 +36,7 @@ def test_graphs_hold_what_the_denoiser_computes_with() -> None:
         (Graphs.auto, "cuda", NONE, 1033, False, "need about 1 kB of 1 kB free"),
         (Graphs.auto, "cuda", OFFLOAD["group"], 10**9, False, "offload=group moves weights"),
         (Graphs.auto, "mps", NONE, None, False, "mps has none"),
+        (Graphs.auto, "cpu", NONE, 1, True, "on a CPU"),  # they hold nothing
         (Graphs.on, "cuda", NONE, 1, True, "as configured"),
         (Graphs.off, "cuda", NONE, 10**9, False, "as configured"),
     ],
@@ -48,12 +51,14 @@ def test_the_choice(
 def test_out_of_memory_graphs_go_first() -> None:
     """Before weights are moved off the device; required ones stay."""
     offload = OffloadChoice(OFFLOAD["auto"], NONE, "fits")
-    graphs = GraphChoice(Graphs.auto, True, "on CUDA")
+    traced = GraphChoice(Graphs.auto, True, "on a CPU", GRAPHS["cpu"])
+    assert not traced.turn_off("they hold nothing")
+    graphs = GraphChoice(Graphs.auto, True, "on CUDA", GRAPHS["cuda"])
     pipelines = Pipelines((), "cpu", offload, graphs)
     assert pipelines.relieve() == "out of memory with CUDA graphs: going on without"
     assert (graphs.used, graphs.reason, offload.mode) == (False, "out of memory with them", NONE)
     assert pipelines.relieve() == "out of memory with offload=none: going on with model"
-    required = GraphChoice(Graphs.on, True, "as configured")
+    required = GraphChoice(Graphs.on, True, "as configured", GRAPHS["cuda"])
     whole = OffloadChoice(NONE, NONE, "as configured")
     assert Pipelines((), "cpu", whole, required).relieve() is None
     assert required.used
@@ -68,7 +73,9 @@ def test_what_graphs_hold_is_part_of_the_peak() -> None:
 
 
 def test_graphs_are_told_in_words() -> None:
-    held = GraphsHeld(captured=3, kept=2, held_bytes=5 * 10**7)
+    held = GraphsHeld(GRAPHS["cuda"], captured=3, kept=2, held_bytes=5 * 10**7)
     assert graphs_text(held) == "3 CUDA graphs captured, 2 kept, 50 MB"
+    traced = replace(held, kind=GRAPHS["cpu"], held_bytes=0)
+    assert graphs_text(traced) == "3 traced graphs captured, 2 kept"
     failed = replace(held, failure="RuntimeError: no")
     assert graphs_text(failed) == "no CUDA graphs, runs kernel by kernel: RuntimeError: no"

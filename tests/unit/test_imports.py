@@ -1,4 +1,4 @@
-"""Imports of large libraries, with and without scipy: each case in a separate process."""
+"""Imports of large libraries, with and without parts of them: each case in its own process."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def printed(code: str) -> str:
 
 
 @pytest.mark.slow
-def test_pictures_are_made_without_parts_of_scipy(tmp_path: Path) -> None:
+def test_pictures_are_made_without_parts_of_scipy_and_the_compiler(tmp_path: Path) -> None:
     """With each scheduler; one process for all, as the imports take seconds."""
     given = [
         f"output_dir={tmp_path}", "tracking=none", "progress=quiet", "device=cpu",
@@ -36,9 +36,10 @@ for scheduler in ("ddpm", "dpmpp_2m", "lcm"):
     assert main([f"scheduler={{scheduler}}", *{given}]) == 0
     parts = ("scipy.stats", "scipy.optimize")
     print(scheduler, [name for name in sys.modules if name.startswith(parts)])
+print("compiler", [name for name in sys.modules if name == "torch._dynamo"])
 """
     found = [line for line in printed(code).splitlines() if line.endswith("]")]
-    assert found == ["ddpm []", "dpmpp_2m []", "lcm []"]
+    assert found == ["ddpm []", "dpmpp_2m []", "lcm []", "compiler []"]
 
 
 def test_what_was_imported_without_them_uses_them_all_the_same() -> None:
@@ -56,6 +57,19 @@ print(len(beta.sigmas))
     assert printed(LOAD + code).splitlines() == ["[2, 0, 1]", "True", "6"]
 
 
+def test_what_was_decorated_without_the_compiler_is_so_once_something_is_compiled() -> None:
+    code = """
+from diffusers.hooks.group_offloading import ModuleGroup
+from diffusers.models.attention import BasicTransformerBlock
+from runner.system.compiler import settle_decorators
+print("torch._dynamo" in sys.modules, hasattr(ModuleGroup.onload_, "_torchdynamo_disable"))
+settle_decorators()
+from torch._dynamo.trace_rules import is_callable_allowed
+print(is_callable_allowed(BasicTransformerBlock), ModuleGroup.onload_._torchdynamo_disable)
+"""
+    assert printed(LOAD + code).splitlines() == ["False False", "True True"]
+
+
 def test_others_get_the_parts_themselves() -> None:
     code = """
 import scipy.stats, scipy.optimize
@@ -68,8 +82,8 @@ print(integrate.__file__ == scipy.integrate.__file__)
 
 def test_parts_of_the_parts_are_found_meanwhile() -> None:
     code = """
-from runner.system.imports import without_scipy
-with without_scipy():
+from runner.system.imports import sparing
+with sparing():
     from scipy.optimize._numdiff import approx_derivative
     import scipy.stats
     print(round(approx_derivative(lambda x: x ** 2, 3.0).item(), 3))
@@ -80,11 +94,11 @@ with without_scipy():
 
 def test_who_needs_more_than_a_stand_in_has_gets_all() -> None:
     code = """
-from runner.system.imports import import_sparing_scipy
+from runner.system.imports import import_sparingly
 def load():
     import scipy.stats.distributions
     print(scipy.stats.distributions.norm.cdf(0))
-import_sparing_scipy(load)
+import_sparingly(load)
 """
     assert printed(code) == "0.5"
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import struct
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from multiprocessing import AuthenticationError
@@ -13,8 +15,13 @@ from queue import Empty, Queue
 
 import pytest
 
+from runner.catalog.offload import NONE
+from runner.config.choices import CacheMode
+from runner.planning.profile import ExecutionProfile
 from runner.workers import listener
 from runner.workers.listener import EVERYWHERE, LOOPBACK, JobListener
+from runner.workers.messages import Start
+from runner.workers.setup import WorkerSetup
 
 
 @pytest.fixture
@@ -113,3 +120,29 @@ def test_it_listens_where_the_jobs_are(monkeypatch: pytest.MonkeyPatch) -> None:
     assert bound("this-machine") == EVERYWHERE
     known_as("192.0.2.1")  # of a gateway, say
     assert bound("this-machine") == EVERYWHERE
+
+
+IMPORTS = """
+import sys, time
+from runner.workers import process
+process.import_libraries = lambda: time.sleep(60)
+process.serve(("127.0.0.1", int(sys.argv[1])), bytes.fromhex(sys.argv[2]))
+"""
+
+
+def test_a_job_that_imports_ends_with_the_connection(
+    listening: JobListener, arrived: Queue[Connection]
+) -> None:
+    """Silently, though it has a node to run: cancelled, it would print a traceback."""
+    with subprocess.Popen(
+        [sys.executable, "-c", IMPORTS, str(listening.address[1]), listening.key.hex()],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    ) as job:  # fmt: skip
+        with arrived.get(timeout=60) as ours:
+            profile = ExecutionProfile(CacheMode.off, "cpu", 1, None, NONE, None, 1)
+            ours.send(Start(WorkerSetup((), profile, ()), ()))
+            ours.send("a node")
+            with pytest.raises(subprocess.TimeoutExpired):
+                job.wait(0.5)
+        assert job.communicate(timeout=30)[0] == b""
+        assert job.returncode == 0

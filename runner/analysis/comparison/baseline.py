@@ -8,7 +8,8 @@ from runner.analysis.comparison.labels import format_choice
 from runner.analysis.comparison.pairing import PICTURE_AXES, Setting
 from runner.analysis.results import SweepResult
 from runner.config.measuring import baseline_of
-from runner.config.overrides import as_shown, assigned, shown_value
+from runner.config.overrides import assigned, shown_value
+from runner.config.values import as_shown
 from runner.errors import ConfigError
 from runner.system.text import with_near
 
@@ -35,7 +36,7 @@ def with_keys(
         if equals and (key in results.axes or not having):
             found.append(text)
         elif len(having) == 1:
-            found.append(f"{having[0]}={as_shown(text, results.axes[having[0]])}")
+            found.append(f"{having[0]}={as_shown(having[0], text, results.axes[having[0]])}")
         else:
             problem = f"is a value of {' and '.join(having)}" if having else "is no override"
             allowed = [
@@ -107,7 +108,7 @@ def _given(
             problem = with_near("is none of the axes that are compared", axis, by)
             raise ConfigError("baseline", axis, problem, by)
         known = dict.fromkeys(s.choice[axis] for s in settings if axis in s.choice)
-        wanted[axis] = value = as_shown(said, known)
+        wanted[axis] = value = as_shown(axis, said, known)
         if value not in known:
             raise ConfigError(
                 "baseline", f"{axis}={value}", "is in no cell of this sweep",

@@ -85,7 +85,7 @@ def by_cell(cells: Sequence[CellShots], names: Names | None = None) -> Sheet:
         seeds = {shot.values[SEED] for shot in cell.shots}
         given = [Tile(file, name, given=True) for name, file in cell.inputs.items()]
         made = [
-            Tile(shot.file, *_caption(shot, len(seeds) > 1, names), shape=shot.shape)
+            Tile(shot.file, *_caption(shot, cell, len(seeds) > 1, names), shape=shot.shape)
             for shot in cell.shots
         ]
         said = [names.said(axis, v) for axis, v in cell.choice.items() if not names_cell(axis)]
@@ -219,10 +219,12 @@ def _said(by: Sequence[str], place: Place, names: Names) -> tuple[str, ...]:
     return tuple("" if value is None else names.said(axis, value) for axis, value in pairs)
 
 
-def _caption(shot: Shot, with_seed: bool, names: Names) -> tuple[str, str]:
-    """A picture's prompt, and its seed."""
+def _caption(shot: Shot, cell: CellShots, with_seed: bool, names: Names) -> tuple[str, str]:
+    """A picture's prompt, unless the row's label says it, and its seed."""
     seed = f"seed {shot.values[SEED]}"
     prompt = names.renamed(shot.values[PROMPT])
+    if prompt and cell.choice.get(PROMPT) == shot.values[PROMPT]:
+        return "", seed if with_seed else ""
     if not prompt:
         return "", seed
     return (f"{prompt},", seed) if with_seed else (prompt, "")

@@ -29,13 +29,11 @@ class News:
     Attributes:
         version: changes when anything in the folder does.
         data: for the page's script.
-        pictures: address -> file; what may be asked for.
         result: what was read.
     """
 
     version: str
     data: dict[str, Any]
-    pictures: dict[str, Path]
     result: SweepResult
 
 
@@ -50,6 +48,7 @@ class Feed:
         self.folder = folder
         self._lock = threading.Lock()
         self._manifests: dict[Path, tuple[tuple[int, int], Manifest]] = {}
+        self._pictures: dict[str, Path] = {}
         self._news: News | None = None
         self._seen: object = None
 
@@ -66,18 +65,18 @@ class Feed:
             return self._news
 
     def picture(self, name: str) -> Path | None:
-        """The file of a picture that the last news named."""
-        news = self._news
-        return None if news is None else news.pictures.get(name)
+        """The file of a picture that news has named: a page may still ask for what is in them no
+        more, as a cell began anew.
+        """
+        return self._pictures.get(name)
 
     def _read(self) -> News:
         result = read_results(self.folder, self._manifest)
         facts = facts_of(result, *read_findings(self.folder))
-        pictures: dict[str, Path] = {}
         urls = []
         for file, pixels in _pictures(result):
             name = file.relative_to(self.folder).as_posix()
-            pictures[name] = file
+            self._pictures[name] = file
             urls.append([f"{kind}{quote(name)}?{pixels[:16]}" for kind in (THUMBS, IMAGES)])
         data = {**asdict(facts), "pictures": urls}
         said = json.dumps(data, sort_keys=True).encode()
@@ -86,7 +85,7 @@ class Feed:
         # People choose between settings: prompts and seeds, which tell pictures apart, come last.
         voted = sorted(swept, key=lambda axis: axis in PICTURE_AXES)
         data["live"] = {"version": version, "vote": voted}
-        return News(version, data, pictures, result)
+        return News(version, data, result)
 
     def _state(self) -> object:
         """What changes when the folder's records do."""

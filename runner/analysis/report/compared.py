@@ -1,15 +1,17 @@
-"""Reads the comparisons that `kandinsky compare` wrote into a sweep's folder, for the page."""
+"""Reads what `kandinsky compare` wrote into a sweep's folder, also of votes, for the page."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from runner.analysis.comparison.findings import Comparison, Row
 from runner.analysis.results import SweepResult
 from runner.analysis.selecting import select
+from runner.analysis.votes.findings import Judged, VoteRow
+from runner.analysis.votes.record import digest_of, read_votes
 from runner.analysis.within.findings import StoredWithin
 from runner.analysis.within.tables import answer, compared_rows
 from runner.errors import ConfigError
@@ -17,43 +19,46 @@ from runner.system.text import shell
 from runner.system.typed_json import FieldError
 from runner.system.untrusted import UntrustedError, path_below
 
-FILE = "comparison/comparison.json"
+FILE, VOTES_FILE = "comparison/comparison.json", "comparison/votes.json"
 WITHIN_FILES = "comparison-*/within.json"
+
+T = TypeVar("T")
 
 
 def read_comparison(folder: Path) -> Comparison | None:
-    """The comparison in a sweep's folder; None where there is none.
+    """The comparison in a sweep's folder; None where there is none. Raises ConfigError."""
+    return _read(Comparison.read, folder, FILE, "comparison")
+
+
+def read_within(folder: Path) -> list[StoredWithin]:
+    """The comparisons within strata in a sweep's folder, but those with other sweeps. Raises
+    ConfigError.
+    """
+    names = (str(file.relative_to(folder)) for file in sorted(folder.glob(WITHIN_FILES)))
+    found = (_read(StoredWithin.read, folder, name, "comparison") for name in names)
+    return [each for each in found if each is not None and each.sweeps == 1]
+
+
+def read_judged(folder: Path) -> Judged | None:
+    """What votes said when they were last compared; None where there were none. Raises
+    ConfigError.
+    """
+    return _read(Judged.read, folder, VOTES_FILE, "votes")
+
+
+def _read(read: Callable[[Path], T], folder: Path, name: str, key: str) -> T | None:
+    """What a file holds; None where there is none.
 
     Raises:
         ConfigError: it cannot be read, or is of another version.
     """
     try:
-        return Comparison.read(path_below(folder, FILE))
+        return read(path_below(folder, name))
     except FileNotFoundError:
         return None
     except (OSError, FieldError, UntrustedError) as error:
-        raise unreadable("comparison", folder / FILE, error) from error
-
-
-def read_within(folder: Path) -> list[StoredWithin]:
-    """The comparisons within strata in a sweep's folder, but those with other sweeps.
-
-    Raises:
-        ConfigError: one cannot be read, or is of another version.
-    """
-    found = []
-    for file in sorted(folder.glob(WITHIN_FILES)):
-        try:
-            found.append(StoredWithin.read(path_below(folder, str(file.relative_to(folder)))))
-        except (OSError, FieldError, UntrustedError) as error:
-            raise unreadable("comparison", file, error) from error
-    return [each for each in found if each.sweeps == 1]
-
-
-def unreadable(key: str, file: Path, error: Exception) -> ConfigError:
-    """The error of a file of `kandinsky compare` that cannot be shown."""
-    allowed = "one that this version of `kandinsky compare` wrote, or none"
-    return ConfigError(key, file, f"cannot be read: {error}", allowed)
+        allowed = "one that this version of `kandinsky compare` wrote, or none"
+        raise ConfigError(key, folder / name, f"cannot be read: {error}", allowed) from error
 
 
 def describe_comparison(comparison: Comparison, without: Collection[str] = ()) -> dict[str, Any]:
@@ -129,7 +134,30 @@ def describe_within(
     }
 
 
-def _plain(row: Row) -> dict[str, Any]:
+def describe_votes(judged: Judged, result: SweepResult) -> dict[str, Any]:
+    """Plain values for the page: mappings by names become lists of pairs.
+
+    Args:
+        result: what the page shows, which may have changed since, as may the votes.
+    """
+    return {
+        "by": judged.by,
+        "baseline": tuple(judged.baseline.items()),
+        "confidence": judged.confidence,
+        "warnings": judged.warnings,
+        "outdated": judged.of != digest_of(result, [read_votes(result.folder)]),
+        "questions": [
+            {
+                "question": each.question,
+                "notes": each.notes,
+                "rows": [_plain(row) for row in each.rows],
+            }
+            for each in judged.questions
+        ],
+    }
+
+
+def _plain(row: Row | VoteRow) -> dict[str, Any]:
     return {**vars(row), "choice": tuple(row.choice.items())}
 
 

@@ -99,7 +99,7 @@ class Facts:
         comparison: see `compared.describe_comparison`.
         outdated: whether pictures or numbers have changed since the comparison.
         within: comparisons within strata, see `compared.describe_within`.
-        votes: see `voted.describe_votes`.
+        votes: see `compared.describe_votes`.
     """
 
     name: str

@@ -11,19 +11,21 @@ from runner.analysis.comparison.findings import Comparison
 from runner.analysis.costs import Better
 from runner.analysis.report.compared import (
     describe_comparison,
+    describe_votes,
     describe_within,
     read_comparison,
+    read_judged,
     read_within,
 )
 from runner.analysis.report.facts import Axis, CellFacts, Facts, ImageFacts
 from runner.analysis.report.settings import environment
-from runner.analysis.report.voted import describe_votes, read_judged
 from runner.analysis.results import CellResult, ImageResult, SweepResult
 from runner.analysis.timing import NOT_MEASURED, TO_MEASURE
 from runner.analysis.votes.findings import Judged
 from runner.analysis.within.findings import StoredWithin
 from runner.config.measuring import SECONDS, baseline_of
-from runner.config.overrides import assigned, shown_value
+from runner.config.overrides import assigned
+from runner.config.values import as_shown
 from runner.errors import ConfigError
 from runner.recording.manifest import SavedImage
 from runner.recording.sweep_record import is_running
@@ -57,7 +59,8 @@ def facts_of(
     # An earlier comparison may have what turns out not to have been measured.
     without = [SECONDS] if result.unmeasured else []
     swept = tuple(_swept(result))
-    axes = (*(axis for axis in swept if axis.name != PROMPT), *_others(result))
+    said = [axis for axis in swept if axis.name == PROMPT or _says_seeds(axis.name, result)]
+    axes = (*(axis for axis in swept if axis not in said), *_others(result))
     metrics = tuple(result.better.items())
     configs = [flatten(cell.config) for cell in result.cells]
     config = next(filter(None, configs), {})
@@ -71,7 +74,7 @@ def facts_of(
             for image in cell.images
         ]
         images.extend(here)
-        against = positions.get(_compared_with(cell))
+        against = positions.get(_compared_with(cell, result.axes))
         cells.append(
             CellFacts(
                 number=cell.number,
@@ -133,6 +136,13 @@ def _swept(result: SweepResult) -> Iterator[Axis]:
         used = [cell.choice[name] for cell in result.cells if name in cell.choice]
         distinct = tuple(dict.fromkeys([*values, *used]))
         yield Axis(name, SWEPT, distinct, _numbers(distinct))
+
+
+def _says_seeds(name: str, result: SweepResult) -> bool:
+    """Whether an axis of cells says of each picture what its seed says."""
+    seeds = ((cell.choice.get(name), str(image.seed)) for cell in result.cells
+             for image in cell.images)  # fmt: skip
+    return name.partition(".")[0] == "seeds" and all(value == seed for value, seed in seeds)
 
 
 def _others(result: SweepResult) -> Iterator[Axis]:
@@ -237,13 +247,15 @@ def _choice(cell: CellResult) -> frozenset[tuple[str, str]]:
     return frozenset(cell.choice.items())
 
 
-def _compared_with(cell: CellResult) -> frozenset[tuple[str, str]]:
+def _compared_with(
+    cell: CellResult, axes: Mapping[str, Sequence[str]]
+) -> frozenset[tuple[str, str]]:
     """The choice of the baseline cell: this one's with the config's `baseline` applied."""
     try:
         wanted = baseline_of(cell.config.get("baseline"))
     except ConfigError:
         wanted = ()
-    named = {key: shown_value(value) for key, value in assigned(wanted).items()}
+    named = {key: as_shown(key, v, axes.get(key, ())) for key, v in assigned(wanted).items()}
     return frozenset({**cell.choice, **named}.items())
 
 

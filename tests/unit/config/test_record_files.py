@@ -56,7 +56,7 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
         ("a.csv", "prompt\n", "holds no row"),
         ("a.txt", "a\n", "not a kind of file with records"),
         ("a.jsonl", "{\n", "line 1 is not JSON"),
-        ("a.jsonl", '{"prompt": "a"}\n3\n', "line 2 is no mapping"),
+        ("a.jsonl", '{"prompt": "a"}\n3\n', "line 2 is no object"),
         ("a.jsonl", '{"prompt": "a", "prompt": "b"}\n', "line 1 has two values named 'prompt'"),
         ("a.yaml", "prompt: a\n", "is no list of records"),
         ("a.yaml", "- {prompt: a, steps: 3}\n", "record 1: column 'steps': no such key"),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from runner.analysis.grids.layout import Gap, Sheet, Tile, by_axes
+from runner.analysis.grids.layout import Gap, Sheet, Tile, by_axes, by_cell, texts_of
 from runner.analysis.grids.naming import names_of
 from runner.analysis.grids.shots import CellShots, Shot
 from runner.errors import ConfigError
@@ -64,6 +65,20 @@ def test_several_axes_are_nested_and_empty_places_say_why() -> None:
     ]
     none = "not in the sweep"
     assert shown == [["0", none], [none, "2"], [none, "failed"], ["1", none], ["3", none]]
+
+
+def test_a_prompt_that_a_rows_label_says_is_in_no_caption() -> None:
+    (cell,) = made({"prompt": "a circle"})
+    again = replace(cell.shots[0], values={**cell.shots[0].values, "seed": "2"})
+    sheet = by_cell([replace(cell, shots=(*cell.shots, again)), *made({"scheduler": "ddim"})])
+    assert list(texts_of(sheet)) == [
+        "",
+        "2.2, a circle",
+        "seed 1",
+        "seed 2",
+        "2.2, ddim",
+        "a circle",
+    ]
 
 
 @pytest.mark.parametrize(

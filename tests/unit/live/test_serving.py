@@ -92,6 +92,8 @@ def test_there_is_news_only_after_something_happened(ask: Ask, swept: Path) -> N
     after = json.loads(body)
     assert len(after["images"]) == len(before["images"]) - 1
     assert after["live"]["version"] != version
+    # A page that has not heard of it asks for all that it shows.
+    assert {ask(name)[0] for pair in before["pictures"] for name in pair} == {200}
 
 
 def test_a_folder_that_cannot_be_read_now_is_told_and_asked_again(ask: Ask, swept: Path) -> None:

@@ -17,12 +17,28 @@ function several(axis) {
   return axis !== null && report.axes[axis].values.length > 1;
 }
 
-/** Cells by prompts, as long as there are several of each. Axes are told by their positions. */
+/** Whether cells differ in this axis of pictures, so that what names a cell says it. */
+function namesCells(axis) {
+  const { values } = report.axes[axis];
+  return report.swept.some((swept, n) =>
+    report.images.every(({ cell, at }) => {
+      const chosen = report.cells[cell].choice[n];
+      return chosen !== null && swept.values[chosen] === values[at[axis]];
+    }),
+  );
+}
+
+/**
+ * Cells by prompts, as long as there are several of each, and cells are more than prompts and
+ * seeds. Axes are told by their positions.
+ */
 function startingGrid() {
   const [prompt, seed, cell] = ["prompt", "seed", "cell"].map(axisOf);
   const swept = report.axes.map((_, axis) => axis).filter((a) => report.axes[a].kind === "swept");
   const ways = swept.filter(several);
-  const rows = ways.length === 1 ? ways[0] : several(cell) ? cell : several(prompt) ? prompt : null;
+  const more = ways.length > 0 || ![prompt, seed].some((a) => several(a) && namesCells(a));
+  const one = several(prompt) ? prompt : null;
+  const rows = ways.length === 1 ? ways[0] : several(cell) && more ? cell : one;
   const columns = rows !== prompt && several(prompt) ? prompt : several(seed) ? seed : null;
   const many = report.images.length > 60 || window.innerWidth < 700;
   return {
@@ -230,7 +246,7 @@ function captionAxes(images) {
   return report.axes
     .map((_, axis) => axis)
     .filter((axis) => axis !== grid.rows && axis !== grid.columns && axis !== cell)
-    .filter((axis) => !(byCell && report.axes[axis].kind === "swept"))
+    .filter((axis) => !(byCell && (report.axes[axis].kind === "swept" || namesCells(axis))))
     .filter((axis) => places(images, axis).length > 1);
 }
 

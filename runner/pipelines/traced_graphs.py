@@ -1,0 +1,186 @@
+"""Records calls on a CPU: the kernels of a call, in order, run by torch's interpreter.
+
+A step of a small model spends a third of its time in Python between kernels. What is recorded is
+run without: nothing is fused or rearranged, so results are bit-identical, which is checked on
+other numbers before a recording is used.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import torch
+from torch.jit._fuser import optimized_execution
+from torch.jit._trace import TracerWarning
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from runner.catalog.graphs import GRAPHS, GraphKind
+from runner.pipelines.graphs import CannotRecordError, Function, Recorded
+
+LONGEST = 0.25
+"""Seconds of a call from which the time between its kernels does not count."""
+
+OTHER = 0.75
+"""Factor of the numbers that a recording is checked on."""
+
+
+@dataclass(frozen=True)
+class TraceRecorder:
+    """Records calls of a module on a CPU.
+
+    Attributes:
+        module: its weights are read anew at each replay, so they may be changed.
+        longest: seconds of the calls that are worth it.
+    """
+
+    module: torch.nn.Module
+    longest: float = LONGEST
+    kind: GraphKind = field(default=GRAPHS["cpu"], init=False)
+    held: int = field(default=0, init=False)
+
+    def record(self, function: Function, inputs: Sequence[torch.Tensor]) -> Recorded:
+        """See `graphs.Recorder`."""
+        noise, started = torch.get_rng_state(), time.perf_counter()
+        first = [one.clone() for one in function(*inputs)]
+        seconds = time.perf_counter() - started
+        if seconds > self.longest:
+            raise CannotRecordError(f"a call takes {seconds:.2g} s, so there is no gain", first)
+        if not torch.equal(noise, torch.get_rng_state()):
+            raise CannotRecordError("it draws noise", first)
+        watch = _Watch()  # type: ignore[no-untyped-call]
+        with watch:  # torch chooses other kernels here, so results are not used
+            function(*inputs)
+        if watch.found is not None:
+            raise CannotRecordError(f"{watch.found} depends on more than sizes", first)
+        slots = [*_slots(self.module)]
+        try:
+            traced = _trace(function, inputs, slots)
+        except (RuntimeError, AttributeError, TypeError) as error:
+            said = str(error).strip().partition("\n")[0]
+            raise CannotRecordError(f"{type(error).__name__}: {said}", first) from None
+        others = [_other(one) for one in inputs]
+        if not _same(traced(*others), function(*others)):
+            raise CannotRecordError("what is recorded gives other results", first)
+        outputs = [one.clone() for one in first]
+
+        def replay() -> None:
+            for fixed, found in zip(outputs, traced(*inputs), strict=True):
+                fixed.copy_(found)
+
+        return Recorded(inputs, outputs, replay, first)
+
+    def release(self) -> None:
+        """See `graphs.Recorder`: recordings share nothing."""
+
+
+class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Notes the first kernel that gives a number to Python, or as many numbers as those say that
+    it is given: a recording would take both for constants.
+    """
+
+    found: str | None = None
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        result = func(*args, **kwargs or {})
+        sizes = torch.Tag.dynamic_output_shape in func.tags
+        if func is torch.ops.aten.index.Tensor:
+            sizes = _has_mask(args[1])
+        if self.found is None and (sizes or isinstance(result, (bool, int, float, complex))):
+            self.found = func.name()
+        return result
+
+
+def _has_mask(indices: Sequence[torch.Tensor | None]) -> bool:
+    masks = (torch.bool, torch.uint8)
+    return any(one is not None and one.dtype in masks for one in indices)
+
+
+_Slot: TypeAlias = tuple[dict[str, Any], str]
+
+
+def _slots(module: torch.nn.Module) -> Iterator[_Slot]:
+    """Where the parts of a module keep their weights and buffers."""
+    for part in module.modules():
+        for held in (part._parameters, part._buffers):
+            yield from ((held, name) for name, value in held.items() if value is not None)
+
+
+def _trace(
+    function: Function, inputs: Sequence[torch.Tensor], slots: Sequence[_Slot]
+) -> Callable[..., Sequence[torch.Tensor]]:
+    """The kernels of a call as a function of `inputs`.
+
+    Weights are inputs of the trace, so it holds none. It is not made by `torch.jit.trace`, whose
+    functions are kept as long as the process (14 MB each, for a UNet of 1100 kernels).
+    """
+
+    def whole(*tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        with _filled(slots, tensors[: len(slots)]):
+            return tuple(function(*tensors[len(slots) :]))
+
+    given = (*_held(slots), *inputs)
+    with warnings.catch_warnings():
+        # Sizes become constants, which hold for the signature.
+        warnings.simplefilter("ignore", TracerWarning)
+        graph, _ = torch._C._create_graph_by_tracing(
+            whole, given, lambda _: "", strict=True, force_outplace=False, argument_names=[]
+        )
+    unit = torch._C.CompilationUnit()
+    run = unit.create_function("call", graph, False)
+
+    def traced(*tensors: torch.Tensor) -> Sequence[torch.Tensor]:
+        # Without rewriting: kernels that are fused may round differently.
+        with optimized_execution(False):
+            found = run(*_held(slots), *tensors)
+        return [found] if isinstance(found, torch.Tensor) else found
+
+    return traced
+
+
+def _held(slots: Sequence[_Slot]) -> list[torch.Tensor]:
+    return [held[name] for held, name in slots]
+
+
+@contextmanager
+def _filled(slots: Sequence[_Slot], tensors: Sequence[torch.Tensor]) -> Iterator[None]:
+    """Other tensors in place of a module's own. Not `torch.func.functional_call`, which refuses to
+    be traced.
+    """
+    own = _held(slots)
+    try:
+        for (held, name), tensor in zip(slots, tensors, strict=True):
+            held[name] = tensor
+        yield
+    finally:
+        for (held, name), tensor in zip(slots, own, strict=True):
+            held[name] = tensor
+
+
+def _other(tensor: torch.Tensor) -> torch.Tensor:
+    """Other numbers of the same kind: a timestep may be whole, other whole numbers are positions or
+    masks.
+    """
+    if tensor.is_floating_point():
+        return tensor * OTHER
+    if tensor.dim() == 0 and tensor.dtype is not torch.bool:
+        return (tensor * OTHER).to(tensor.dtype)
+    return tensor
+
+
+def _same(some: Sequence[torch.Tensor], others: Sequence[torch.Tensor]) -> bool:
+    """Whether all bits are the same."""
+    return all(
+        one.dtype == other.dtype and torch.equal(_bits(one), _bits(other))
+        for one, other in zip(some, others, strict=True)
+    )
+
+
+def _bits(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.contiguous().reshape(-1).view(torch.uint8)

@@ -1,0 +1,78 @@
+"""Calls on a CPU that are recorded: when, which not, and what a replay follows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from runner.errors import StageError
+from runner.pipelines.graphs import replay
+from runner.pipelines.traced_graphs import TraceRecorder
+
+
+class Module(torch.nn.Module):
+    """Computes something of a picture."""
+
+    def __init__(self, then: Callable[[torch.Tensor], torch.Tensor] = torch.sin) -> None:
+        super().__init__()
+        self.layer = torch.nn.Linear(4, 4)
+        self.then = then
+
+    def forward(self, picture: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = self.then(self.layer(picture))
+        return found
+
+
+CANNOT = {
+    "a number": (lambda one: one * one.sum().item(), "depends on more than sizes"),
+    "a choice": (lambda one: one if one.sum() > 0 else -one, "depends on more than sizes"),
+    "a mask": (lambda one: one[one > 0], "depends on more than sizes"),
+    "numbers without torch": (lambda one: one * one.tolist()[0][0], "gives other results"),
+    "noise": (lambda one: one + torch.randn(4), "it draws noise"),
+}
+
+
+@pytest.mark.parametrize("name", CANNOT)
+def test_what_cannot_be_recorded_runs_without(name: str) -> None:
+    then, why = CANNOT[name]
+    module, usual = Module(then).eval(), Module(then).eval()
+    usual.load_state_dict(module.state_dict())
+    replaying = replay(module, TraceRecorder(module), required=False)
+    with torch.inference_mode():
+        for n in range(3):
+            picture = torch.arange(8.0).reshape(2, 4) - n
+            torch.manual_seed(0)
+            expected = usual(picture)
+            torch.manual_seed(0)
+            assert torch.equal(module(picture), expected)
+    assert why in str(replaying.failure)
+    required = Module(then).eval()
+    replay(required, TraceRecorder(required), required=True)
+    with torch.inference_mode(), pytest.raises(StageError, match=f"graphs=on: Module .*{why}"):
+        required(picture)
+
+
+def test_a_recording_follows_weights_and_is_made_after_some_calls() -> None:
+    module = Module().eval()
+    replaying = replay(module, TraceRecorder(module), required=False, after=2)
+    picture = torch.ones(2, 4)
+    with torch.inference_mode():
+        for recordings in (0, 0, 1, 1):
+            found = module(picture)
+            assert replaying.recordings == recordings
+        module.layer.bias.data += 1
+        assert torch.equal(module(picture), Module.forward(module, picture))
+        assert not torch.equal(module(picture), found)
+        module(torch.ones(3, 4))  # another size is counted by itself
+        assert (replaying.recordings, len(replaying)) == (1, 1)
+    assert replaying.failure is None
+
+
+def test_a_call_that_takes_long_is_not_recorded() -> None:
+    module = Module().eval()
+    replaying = replay(module, TraceRecorder(module, longest=0.0), required=False)
+    with torch.inference_mode():
+        module(torch.ones(2, 4))
+    assert str(replaying.failure).endswith("so there is no gain")
