@@ -38,8 +38,20 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Slow tests first: short ones fill the gaps at the end, when a worker has no long one left."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    """Slow tests first: short ones fill the gaps at the end, when a worker has no long one left.
+
+    xdist gives each worker one part of the list to begin with, so each part has its slow ones
+    first. Fewer are taken over by others then, which would make their modules' fixtures again.
+    """
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    slow = [item for item in items if item.get_closest_marker("slow") is not None]
+    short = [item for item in items if item.get_closest_marker("slow") is None]
+    items[:] = [
+        item
+        for worker in range(workers)
+        for part in (slow, short)
+        for item in part[len(part) * worker // workers : len(part) * (worker + 1) // workers]
+    ]
 
 
 def pytest_collection_finish() -> None:
@@ -50,6 +62,29 @@ def pytest_collection_finish() -> None:
 
     gc.collect()
     garbage.set_aside()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _composed_once() -> Iterator[None]:
+    from helpers.composed_once import compose_once
+
+    with pytest.MonkeyPatch.context() as patch:
+        compose_once(patch)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_stands_by() -> Iterator[None]:
+    """Commands in this process, which has imported torch already, begin no further processes that
+    would import it, and MLflow, while they plan: most commands here end before they are needed.
+    `functional/test_hosts.py` and `tracking/test_standing_by.py` test these processes, and so does
+    every command that is run as a process.
+    """
+    from runner.verbs import run
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "cpu_cores", lambda: 1)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -20,8 +20,8 @@ from runner.planning.planner import make_plan
 from runner.runs.plan_text import plan_text
 from unit.conftest import Command, assert_refused
 
-CONFIGS = 80
-RUNS = 40
+CONFIGS = 50
+RUNS = 20
 """Fewer are run than planned: it takes minutes."""
 EACH_BY_COMMAND = 10
 

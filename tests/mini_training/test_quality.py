@@ -41,20 +41,19 @@ def right(
 
 
 def test_a_few_held_out_pairs_are_drawn_right(pipelines: Pipelines) -> None:
-    counts = right(pipelines, held_out_pairs(6), "ddim")
-    for attribute in ("background", "count", "colour", "nearest shape"):
-        assert counts[attribute] >= 5, counts
+    counts = right(pipelines, held_out_pairs(8), "ddim")
+    for attribute in ("background", "count", "colour", "nearest shape", "all"):
+        assert counts[attribute] >= 7, counts
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("version", "scheduler"),
-    [("2.2", "ddim"), ("2.2", "ddpm"), ("2.1", "ddim"), ("2.0", "ddim")],
+    ("version", "scheduler"), [("2.2", "ddpm"), ("2.1", "ddim"), ("2.0", "ddim")]
 )
 def test_held_out_pairs_are_drawn_right(pipelines: Pipelines, version: str, scheduler: str) -> None:
     # `make table` draws them all.
-    counts = right(pipelines, held_out_pairs(16), scheduler, version)
-    least = 13 if version == "2.0" else 15  # which is trained least
+    counts = right(pipelines, held_out_pairs(8), scheduler, version)
+    least = 6 if version == "2.0" else 7  # which is trained least
     for attribute in ("background", "count", "colour", "nearest shape"):
         assert counts[attribute] >= least, counts
     # The strict judge wants outlines within about a pixel.

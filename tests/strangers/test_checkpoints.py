@@ -101,7 +101,7 @@ CONTENTS = (
     b"", b"{", b"[]", b"5", b"null", b'{"a":' + b"[" * 100_000, b"\xff\xfe\0", b"9" * 5000,
     b'{"_class_name": 5}', b"\x80\x02cos\nsystem\n(S'true'\ntR.", b"\xff" * 8 + b"{}",
 )  # fmt: skip
-EXAMPLES = 60
+EXAMPLES = 30
 
 
 def test_whatever_a_checkpoint_holds(

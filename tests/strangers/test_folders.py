@@ -21,7 +21,7 @@ from runner.cli import main
 from strangers.handed_over import Alteration, alterations, sweep_folder
 from strangers.watching import watched
 
-EXAMPLES = 120
+EXAMPLES = 60
 VERBS: Sequence[Sequence[str]] = (
     ("grid", "{}"),
     ("compare", "{}"),

@@ -21,7 +21,7 @@ from runner.runs.rerun import DRAWN
 from strangers.handed_over import VALUES, places
 from strangers.watching import watched
 
-EXAMPLES = 60
+EXAMPLES = 30
 HERE = "http://127.0.0.1:9"
 
 

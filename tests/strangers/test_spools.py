@@ -151,7 +151,7 @@ def test_an_id_that_is_a_path_removes_nothing(
     sweep = (
         "-m", "seeds=[1],[2]", f"weights={weights}", f"output_dir={outputs}", "height=64",
         "width=64", "decoder.num_inference_steps=2", "prior.num_inference_steps=2",
-        "progress=quiet",
+        "progress=quiet", "workers=1",
     )  # fmt: skip
     assert main([*sweep, "tracking=none"]) == 0
     (record,) = outputs.glob("*/*/sweep.json")

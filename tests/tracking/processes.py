@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +26,7 @@ prepare_environment()
 
 STEPS = ("prior.num_inference_steps=2", "decoder.num_inference_steps=2")
 CANARY = "canary-value-of-the-environment"
+KANDINSKY = Path(sys.executable).with_name("kandinsky")
 
 
 class Workplace:
@@ -38,7 +40,7 @@ class Workplace:
         self.folder = folder
         self.outputs = folder / "outputs"
         self.weights = weights
-        self.processes: list[Forked] = []
+        self.processes: list[Forked | subprocess.Popen[str]] = []
         if store is not None:
             self.outputs.mkdir(parents=True)
             shutil.copy(store, self.outputs / "mlflow.db")
@@ -54,6 +56,24 @@ class Workplace:
     def start_run(self, *overrides: str) -> Forked:
         """Start `kandinsky <overrides>` with few steps."""
         return self.start(f"weights={self.weights}", *STEPS, *overrides)
+
+    def start_among_users_modules(self, file: str, *overrides: str) -> subprocess.Popen[str]:
+        """Start the installed program `kandinsky` with few steps, beside a module or a package
+        `runner` of the user's own, which is never to be taken for this package.
+        """
+        own = self.folder / file
+        own.parent.mkdir(parents=True, exist_ok=True)
+        own.write_text("raise SystemExit('the user\\'s own module was imported')\n")
+        process = subprocess.Popen(
+            [KANDINSKY, f"weights={self.weights}", *STEPS, *overrides],
+            cwd=self.folder,
+            env={**os.environ, "HOME": str(self.folder)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.processes.append(process)
+        return process
 
     def run(self, *overrides: str) -> tuple[int, str]:
         """Exit status and everything printed."""
@@ -83,7 +103,7 @@ class Workplace:
             process.communicate()
 
 
-def ended(process: Forked) -> tuple[int, str]:
+def ended(process: Forked | subprocess.Popen[str]) -> tuple[int, str]:
     output, _ = process.communicate(timeout=240)
     status = process.poll()
     assert status is not None
@@ -124,7 +144,7 @@ def _log_of(pid: int) -> Path:
         return Path()
 
 
-def workers_of(process: Forked) -> list[int]:
+def workers_of(process: Forked | subprocess.Popen[str]) -> list[int]:
     """Process ids of the workers of a runner; of the process that they are forked from, too."""
     below = {process.pid}
     found = []

@@ -196,7 +196,7 @@ def test_a_server_that_comes_later_gets_everything_once(left: dict[str, Left], l
 def test_a_server_that_goes_away_during_a_sweep_gets_everything_once(
     place: Workplace, line: Line
 ) -> None:
-    sweep = ("-m", "scheduler=ddim,ddpm", "decoder.guidance_scale=1,2,4", "seeds=[0,1]")
+    sweep = ("-m", "scheduler=ddim,ddpm", "decoder.guidance_scale=1,2", "seeds=[0,1]", "workers=1")
     with opened(line):
         process = place.start_run(
             *sweep, f"tracking.uri={line.uri}", "tracking.experiment=goes-away"
@@ -206,7 +206,7 @@ def test_a_server_that_goes_away_during_a_sweep_gets_everything_once(
         )
     status, output = ended(process)  # the server is gone
     assert status == 0, output
-    assert "6 of 6 cells" in output
+    assert "4 of 4 cells" in output
     wait_until(lambda: not writers_of(place.outputs))
     with opened(line):
         status, output = place.sync()
@@ -214,9 +214,9 @@ def test_a_server_that_goes_away_during_a_sweep_gets_everything_once(
         mlflow = MLflow(line.uri)
         experiment = mlflow.client.get_experiment_by_name("goes-away").experiment_id
         runs = list(mlflow.client.search_runs([experiment]))
-        assert [run.info.status for run in runs] == ["FINISHED"] * 7
+        assert [run.info.status for run in runs] == ["FINISHED"] * 5
         children = [run for run in runs if "mlflow.parentRunId" in run.data.tags]
-        assert len(children) == 6
+        assert len(children) == 4
         for run in children:
             assert len(mlflow.pictures(run)) == 2
             assert len(mlflow.values(run, "images")) == 1

@@ -1,45 +1,17 @@
-"""A user's own files named `runner` in the working directory: never taken for this package."""
+"""A user's own files in the working directory: one named `runner` is never taken for this package,
+and those that the user means are found. Workers of other launchers: `test_elsewhere.py`.
+"""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from helpers.manifests import read_manifest
-from tracking.processes import STEPS, MLflow, Workplace
+from tracking.processes import MLflow, Workplace, ended
 
-KANDINSKY = Path(sys.executable).with_name("kandinsky")
 SWEEP = ("-m", "scheduler=ddim,ddpm", "seeds=[0]")
-MODULE = "raise SystemExit('the user\\'s own module was imported')\n"
-
-
-@pytest.fixture
-def folder(place: Workplace, request: pytest.FixtureRequest) -> Workplace:
-    """A workplace with a module or a package `runner` of the user's own."""
-    file = place.folder / request.param
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(MODULE)
-    return place
-
-
-def kandinsky(place: Workplace, *overrides: str) -> str:
-    """`kandinsky <overrides>` in the workplace, which succeeds; gives all that it printed."""
-    done = subprocess.run(
-        [KANDINSKY, f"weights={place.weights}", *STEPS, *overrides],
-        cwd=place.folder,
-        env={**os.environ, "HOME": str(place.folder)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-    return done.stdout
 
 
 def check_cells(place: Workplace) -> list[dict[str, Any]]:
@@ -49,35 +21,13 @@ def check_cells(place: Workplace) -> list[dict[str, Any]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("folder", ["runner.py"], indirect=True)
-def test_workers_and_mlflow_are_ours(folder: Workplace) -> None:
-    assert "2 workers (as configured)" in kandinsky(folder, *SWEEP, "workers=2")
-    check_cells(folder)
-    runs = MLflow(folder.outputs / "mlflow.db").runs()
+def test_workers_and_mlflow_are_ours(place: Workplace) -> None:
+    status, output = ended(place.start_among_users_modules("runner.py", *SWEEP, "workers=2"))
+    assert status == 0, output
+    assert "2 workers (as configured)" in output
+    check_cells(place)
+    runs = MLflow(place.outputs / "mlflow.db").runs()
     assert [run.info.status for run in runs] == ["FINISHED"] * 3
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("folder", ["runner/__init__.py"], indirect=True)
-def test_a_single_run_is_logged(folder: Workplace) -> None:
-    kandinsky(folder)
-    assert MLflow(folder.outputs / "mlflow.db").run().info.status == "FINISHED"
-    assert folder.manifest["mlflow_run_id"] is not None
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("folder", ["runner.py"], indirect=True)
-@pytest.mark.parametrize(
-    "launcher",
-    [
-        ("hydra/launcher=ray", "hydra.launcher.workers=1"),
-        ("hydra/launcher=submitit", "hydra.launcher.cluster=local", "hydra.launcher.workers=1"),
-    ],
-    ids=["ray", "submitit"],
-)
-def test_workers_of_other_launchers_are_ours(folder: Workplace, launcher: tuple[str, ...]) -> None:
-    assert "Traceback" not in kandinsky(folder, *SWEEP, *launcher, "tracking=none")
-    check_cells(folder)
 
 
 @pytest.mark.slow
