@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 from collections import Counter
 from pathlib import Path
 
 from runner.system.text import path_here
+from runner.verbs.parser import VerbParser
 
 
 def main(arguments: list[str]) -> int:
@@ -27,9 +27,9 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> VerbParser:
     """The argument parser."""
-    made = argparse.ArgumentParser(
+    made = VerbParser(
         prog="kandinsky convert",
         description="Folders in diffusers' layout, with safetensors, of the published files of "
         "Kandinsky 2.0 (https://huggingface.co/ai-forever/Kandinsky_2.0). The files are read "

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 from runner.system.files import LATEST
 from runner.verbs.folders import kept_folder
+from runner.verbs.parser import VerbParser
 
 
 def main(arguments: list[str]) -> int:
@@ -26,9 +26,9 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> VerbParser:
     """The argument parser."""
-    made = argparse.ArgumentParser(
+    made = VerbParser(
         prog="kandinsky view",
         description="The page of `kandinsky report`, served on this machine while the sweep runs: "
         "pictures come as they are made, with what is running, failing and left. Ctrl-C ends it; "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from runner.errors import ConfigError, StorageError
 from runner.system.files import LATEST
 from runner.system.text import command, path_here, pluralize
 from runner.verbs.folders import folders_behind, kept_folder
+from runner.verbs.parser import VerbParser
 
 LONGEST_QUESTION = 200
 
@@ -62,9 +62,9 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> VerbParser:
     """The argument parser."""
-    made = argparse.ArgumentParser(
+    made = VerbParser(
         prog="kandinsky vote",
         description="A page on this machine shows two pictures of one prompt and seed at a time, "
         "and does not tell which setting made which. Votes are kept in the sweep's folder; "
