@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 from collections import Counter
 from pathlib import Path
 
+from runner.catalog.quantization import PACKAGES
+from runner.system.imports import without
 from runner.system.text import path_here
 from runner.verbs.parser import VerbParser
 
@@ -12,6 +15,14 @@ from runner.verbs.parser import VerbParser
 def main(arguments: list[str]) -> int:
     """Convert, and print what was written and what was left out."""
     options = parser().parse_args(arguments)
+    # What diffusers and transformers would import because it is there prints messages.
+    with without(PACKAGES):
+        _convert(options)
+    return 0
+
+
+def _convert(options: argparse.Namespace) -> None:
+    # Imported here, as they import torch.
     from runner.kandinsky2_0.conversion.convert import convert
     from runner.pipelines.load import quiet_libraries
 
@@ -24,7 +35,6 @@ def main(arguments: list[str]) -> int:
             print(f"left out of {name}, as no model needs them: {number} x {beginning}.*")
     for folder in done.folders:
         print(path_here(folder))
-    return 0
 
 
 def parser() -> VerbParser:

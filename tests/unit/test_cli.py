@@ -74,6 +74,7 @@ def test_each_verb_refuses_a_flag_that_it_does_not_have(command: Command, verb: 
         ("plan --grph x.svg", ("no such flag (near: --graph)",)),
         ("download --newst", ("no such flag (near: --newest)",)),
         ("--cfg jop", ("cfg=jop: is not known (near: job)", "job, hydra, all")),
+        ("--config-dir nowhere", ("--config-dir=", "nowhere: there is no such folder")),
         ("-m --mutirun", ("flag=--mutirun: no such flag (near: --multirun",)),
     ],
 )
