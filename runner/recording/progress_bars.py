@@ -33,6 +33,7 @@ class Bars:
         )
         from rich.progress import Progress as Live
         from rich.progress import Task as LiveTask
+        from rich.table import Column
         from rich.text import Text
 
         class Rate(ProgressColumn):
@@ -40,14 +41,19 @@ class Bars:
                 speed = task.finished_speed or task.speed
                 return Text(f"{speed:.1f} it/s" if speed else "")
 
+        console = Console(file=for_rich(sys.stderr))
+        # The label is cut where the line is short, never a number; the bar goes before both.
+        bars = [BarColumn(bar_width=24 if console.width >= 100 else 10)]
+        rest = Column(ratio=1, no_wrap=True, overflow="ellipsis")
         self._live = Live(
             TextColumn("{task.description:<8}", markup=False),
-            BarColumn(bar_width=24),
+            *(bars if console.width >= 60 else []),
             MofNCompleteColumn(),
             Rate(),
             TimeRemainingColumn(compact=True),
-            TextColumn("{task.fields[label]}", markup=False),
-            console=Console(file=for_rich(sys.stderr)),
+            TextColumn("{task.fields[label]}", markup=False, table_column=rest),
+            console=console,
+            expand=True,
             transient=True,
         )
         self._cells: TaskID | None = None

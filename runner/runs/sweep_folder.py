@@ -11,7 +11,7 @@ from typing import IO
 
 from runner.config.choices import Retry
 from runner.engine.results import Made
-from runner.errors import ConfigError, RunnerError, StorageError
+from runner.errors import ConfigError, StorageError
 from runner.graph.node import Node
 from runner.planning.plan import Plan
 from runner.planning.sweep import SweepPlan, label_of
@@ -34,7 +34,7 @@ class SweepFolder:
         numbers: of the sweep's cells here, in its order.
 
     Raises:
-        RunnerError: another process is running the sweep.
+        ConfigError: another process is running the sweep.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class SweepFolder:
         """
         if sweep.joined is not None:
             path = sweep.joined.path
-            lock = _locked(path, "once that has ended it can be joined")
+            lock = _locked(path, "to join it once that has ended")
             record = SweepRecord.read(path)
             return cls(
                 sweep, path, grown_record(sweep, path, record, _folder_name), lock, record.status
@@ -210,13 +210,11 @@ class SweepFolder:
         return below(self.path, cell.folder)
 
 
-def _locked(path: Path, instead: str = "resume=false begins another one") -> IO[str]:
+def _locked(path: Path, allowed: str = "resume=false, which begins another one") -> IO[str]:
     try:
         return hold(path / LOCK)
     except BlockingIOError:
-        raise RunnerError(
-            f"this very sweep is being run by another process, in {path}; {instead}"
-        ) from None
+        raise ConfigError("sweep", path, "is being run by another process", allowed) from None
     except OSError as error:
         raise StorageError(f"cannot write {path / LOCK}: {error.strerror}") from error
 

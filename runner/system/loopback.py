@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import socket
 import socketserver
 import sys
 from dataclasses import dataclass
@@ -92,6 +93,28 @@ class Site(Protocol):
         """
 
 
+def usable_port(port: int) -> int:
+    """The port, if a page can be served there now; one that is free, for 0.
+
+    Raises:
+        ConfigError: the port is taken, or may not be used.
+    """
+    with socket.socket() as one:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            one.bind((HOST, port))
+            return int(one.getsockname()[1])
+        except (OSError, OverflowError) as error:
+            raise _unusable(port, error) from error
+
+
+def _unusable(port: int, error: OSError | OverflowError) -> ConfigError:
+    if isinstance(error, OverflowError):
+        return ConfigError("port", port, "is no port", "0 to 65535; 0: any that is free")
+    problem = f"cannot be used: {error.strerror}"
+    return ConfigError("port", port, problem, "another one; 0: any that is free")
+
+
 class LoopbackServer(ThreadingHTTPServer):
     """Serves a site on loopback alone.
 
@@ -110,8 +133,7 @@ class LoopbackServer(ThreadingHTTPServer):
         try:
             super().__init__((HOST, port), _Handler)
         except (OSError, OverflowError) as error:
-            said = getattr(error, "strerror", None) or str(error)
-            raise ConfigError("port", port, f"cannot be used: {said}", "0: any") from error
+            raise _unusable(port, error) from error
 
     def server_bind(self) -> None:
         """Bind. The standard library's own would ask name servers for this machine's name."""

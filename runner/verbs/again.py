@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from runner.config.overrides import assigned
 from runner.errors import ConfigError
 from runner.verbs import run
 from runner.verbs.agree import add_yes, agree_if
+from runner.verbs.parser import VerbParser
 
 
 def main(arguments: list[str]) -> int:
@@ -69,15 +69,14 @@ def _keys(said: Iterable[str]) -> set[str]:
     return {part.strip().partition("@")[0] for key in _assigned(said) for part in key.split(",")}
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> VerbParser:
     """The argument parser."""
-    made = argparse.ArgumentParser(
+    made = VerbParser(
         prog="kandinsky again",
         usage="kandinsky again RUN [KEY=VALUE ...] [--yes]",
         description="Run what made a picture once more, from its kept input pictures, with the "
         "keys that are said changed: kandinsky again picture.png seeds=[7] scheduler=ddpm. "
         "-m sweeps, as everywhere.",
-        allow_abbrev=False,
     )
     made.add_argument(
         "run", help="a picture of a run, its folder, its manifest.json, or the id of a run"

@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections import defaultdict
 from pathlib import Path
 
 from runner.engine.store import drop
 from runner.engine.store_care import StoredEntry, damaged_entries, stored_entries, trim
+from runner.errors import ConfigError
 from runner.planning.planner import results_dir
 from runner.system.kept_code import code_dir, kept_code, trim_code
 from runner.system.text import format_bytes, pluralize
 from runner.verbs.folders import add_output_dir
+from runner.verbs.parser import VerbParser
 
 
 def main(arguments: list[str]) -> int:
     """Show, verify, trim. Exit status 1 where an entry was damaged."""
-    parser = argparse.ArgumentParser(prog="kandinsky cache", description=__doc__)
+    parser = VerbParser(prog="kandinsky cache", description=__doc__)
     add_output_dir(parser)
     parser.add_argument(
         "--verify", action="store_true", help="check every entry's hash; damaged ones are dropped"
     )
     parser.add_argument(
         "--trim",
-        type=_gigabytes,
+        type=float,
         metavar="GB",
         help="drop what was used least recently, of results and of compiled code each",
     )
     options = parser.parse_args(arguments)
+    if options.trim is not None and not 0 <= options.trim < float("inf"):
+        raise ConfigError("trim", options.trim, "is no size", "0 GB or more")
     folder = results_dir(options.output_dir.absolute())
     damaged: list[Path] = []
     if options.verify:
@@ -65,10 +68,3 @@ def summary(folder: Path, entries: list[StoredEntry]) -> str:
         days = (time.time() - entries[0].used) / 86400
         lines.append(f"  least recently used: {days:.1f} days ago")
     return "\n".join(lines)
-
-
-def _gigabytes(text: str) -> float:
-    number = float(text)
-    if not 0 <= number < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is no size")
-    return number

@@ -12,6 +12,7 @@ from runner.system.machine import COMPARING, check_installed
 from runner.system.text import path_here
 from runner.tracking.places import absolute_uri, remember_place
 from runner.verbs.folders import NEWEST, add_folders, folders_behind
+from runner.verbs.parser import VerbParser
 
 CONFIDENCE = 0.95
 
@@ -85,9 +86,9 @@ def _apart(options: argparse.Namespace, own: bool) -> list[str]:
     return [*(options.baseline or ()), *level] if own else []
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> VerbParser:
     """The argument parser."""
-    made = argparse.ArgumentParser(
+    made = VerbParser(
         prog="kandinsky compare",
         description="Settings of a sweep against a baseline, picture by picture: differences of "
         "each metric with their intervals, and quality against seconds; and what people voted "

@@ -6,12 +6,23 @@ import argparse
 from collections import Counter
 from pathlib import Path
 
+from runner.catalog.quantization import PACKAGES
+from runner.system.imports import without
 from runner.system.text import path_here
+from runner.verbs.parser import VerbParser
 
 
 def main(arguments: list[str]) -> int:
     """Convert, and print what was written and what was left out."""
     options = parser().parse_args(arguments)
+    # What diffusers and transformers would import because it is there prints messages.
+    with without(PACKAGES):
+        _convert(options)
+    return 0
+
+
+def _convert(options: argparse.Namespace) -> None:
+    # Imported here, as they import torch.
     from runner.kandinsky2_0.conversion.convert import convert
     from runner.pipelines.load import quiet_libraries
 
@@ -24,12 +35,11 @@ def main(arguments: list[str]) -> int:
             print(f"left out of {name}, as no model needs them: {number} x {beginning}.*")
     for folder in done.folders:
         print(path_here(folder))
-    return 0
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> VerbParser:
     """The argument parser."""
-    made = argparse.ArgumentParser(
+    made = VerbParser(
         prog="kandinsky convert",
         description="Folders in diffusers' layout, with safetensors, of the published files of "
         "Kandinsky 2.0 (https://huggingface.co/ai-forever/Kandinsky_2.0). The files are read "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import platform
 import shutil
 from pathlib import Path
@@ -17,6 +16,7 @@ from runner.planning.quantization import quantize_problem
 from runner.recording.provenance import git_commit
 from runner.system.machine import LOGGED_LIBRARIES, cpu_cores, versions
 from runner.system.text import format_bytes
+from runner.verbs.parser import VerbParser
 from runner.weights.loras import PEFT
 from runner.workers.residence import opened_residence
 
@@ -26,7 +26,7 @@ NEEDED = ("torch", "diffusers", "transformers", "accelerate", "hydra-core", "ome
 
 def main(arguments: list[str]) -> int:
     """Print what was found. Exit status 1 where a needed package is missing."""
-    argparse.ArgumentParser(prog="kandinsky doctor", description=__doc__).parse_args(arguments)
+    VerbParser(prog="kandinsky doctor", description=__doc__).parse_args(arguments)
     listed = (*LOGGED_LIBRARIES, *PACKAGES, PEFT)
     found = versions(listed)
     missing = [name for name in NEEDED if name not in found]

@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> int:
         _download([c.config for c in cells if isinstance(c.config, RunConfig)], newest)
         return Swept(0)
 
-    return run_with_hydra(job, others, "kandinsky download", sweep_job)
+    return run_with_hydra(job, others, "kandinsky download", sweep_job, (NEWEST,))
 
 
 def _download(runs: Sequence[RunConfig], newest: bool) -> None:

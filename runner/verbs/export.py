@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from runner.recording.recorded import read_config
 from runner.system.files import output_below
 from runner.system.text import path_here
 from runner.verbs.folders import NEWEST, add_folder
+from runner.verbs.parser import VerbParser
 
 if TYPE_CHECKING:
     from runner.analysis.results import CellResult
@@ -43,9 +43,9 @@ def _had_rows(cell: CellResult) -> bool:
     return Path(read_config(cell.config).prompt_file or "").suffix.lower() == ".jsonl"
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> VerbParser:
     """The argument parser."""
-    made = argparse.ArgumentParser(
+    made = VerbParser(
         prog="kandinsky export",
         description="The pictures of a run or a sweep in the folders that scorers of benchmarks "
         "read, one a cell. geneval: a folder a prompt, with its metadata (take GenEval's own "

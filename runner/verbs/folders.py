@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from runner.errors import ConfigError
 from runner.recording.sweep_record import LAST, SWEEP, list_sweeps, named_sweep
 from runner.system.files import LATEST
+from runner.system.text import with_near
+from runner.verbs.parser import VerbParser
 
 OUTPUTS = Path("outputs")
 NEWEST = OUTPUTS / LATEST
@@ -29,7 +30,7 @@ def kept_folder(text: str) -> Path:
     return path
 
 
-def add_folder(parser: argparse.ArgumentParser, of: str) -> None:
+def add_folder(parser: VerbParser, of: str) -> None:
     """Add `folder`: of what it may be, in words."""
     parser.add_argument(
         "folder", nargs="?", type=kept_folder,
@@ -37,7 +38,7 @@ def add_folder(parser: argparse.ArgumentParser, of: str) -> None:
     )  # fmt: skip
 
 
-def add_folders(parser: argparse.ArgumentParser, of: str, several: str = "") -> None:
+def add_folders(parser: VerbParser, of: str, several: str = "") -> None:
     """Add `folders`, of which several may be named: what then happens, in words."""
     told = several and f"; several are {several} as one"
     parser.add_argument(
@@ -46,10 +47,21 @@ def add_folders(parser: argparse.ArgumentParser, of: str, several: str = "") -> 
     )  # fmt: skip
 
 
-def add_output_dir(parser: argparse.ArgumentParser) -> None:
-    """Add `output_dir`, a folder: only the usual one need not be there yet."""
+def add_output_dir(parser: VerbParser, changes: Sequence[str] = ()) -> None:
+    """Add `output_dir`, a folder: only the usual one need not be there yet.
+
+    Args:
+        changes: words that may stand in its place, of which one may be mistyped.
+    """
+
+    def folder(text: str) -> Path:
+        if not Path(text).is_dir():
+            allowed = ", ".join(["a folder", *changes])
+            raise ConfigError("output_dir", text, with_near("is no folder", text, changes), allowed)
+        return Path(text)
+
     parser.add_argument(
-        "output_dir", nargs="?", default=OUTPUTS, type=_folder, help="as in the runs (%(default)s)"
+        "output_dir", nargs="?", default=OUTPUTS, type=folder, help="as in the runs (%(default)s)"
     )
 
 
@@ -80,12 +92,6 @@ def folders_behind(options: Iterable[list[str] | None]) -> list[Path]:
         while values and len(values) > 1 and _is_sweep(values[-1]):
             found.insert(0, kept_folder(values.pop()))
     return found
-
-
-def _folder(text: str) -> Path:
-    if not Path(text).is_dir():
-        raise argparse.ArgumentTypeError(f"{text} is no folder")
-    return Path(text)
 
 
 def _is_sweep(text: str) -> bool:

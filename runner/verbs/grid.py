@@ -12,6 +12,7 @@ from runner.errors import ConfigError
 from runner.system.machine import check_installed
 from runner.system.text import path_here
 from runner.verbs.folders import NEWEST, add_folders, check_target, folders_behind
+from runner.verbs.parser import VerbParser
 
 VECTORS = (".pdf", ".svg")
 PIXELS = (".png", ".jpg", ".jpeg")
@@ -76,9 +77,9 @@ def _check(options: argparse.Namespace) -> None:
         raise ConfigError("font-size", options.font_size, "is no size of text", "3 to 72 points")
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> VerbParser:
     """The argument parser."""
-    made = argparse.ArgumentParser(
+    made = VerbParser(
         prog="kandinsky grid",
         description="The pictures of runs and sweeps on labelled sheets: a row a cell with its "
         "prompts as captions, or any axes as rows, columns and sheets. An axis is a key that the "

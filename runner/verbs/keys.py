@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import difflib
 import shutil
 import textwrap
@@ -10,6 +9,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 from runner.config.reference import Key, Option, groups, keys
 from runner.errors import ConfigError
+from runner.verbs.parser import VerbParser
 
 WIDEST = 100
 INTRODUCTION = """# Configuration
@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
     Raises:
         ConfigError: a word that is in no key.
     """
-    parser = argparse.ArgumentParser(prog="kandinsky keys", description=__doc__)
+    parser = VerbParser(prog="kandinsky keys", description=__doc__)
     parser.add_argument(
         "words", nargs="*", metavar="WORD", help="a group, a key or a part of one (default: all)"
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from runner.config.groups import CheckpointConfig, WeightsConfig
 from runner.config.reference import groups
 from runner.errors import ConfigError, SeveralError, WeightsError
 from runner.system.text import format_bytes
+from runner.verbs.parser import VerbParser
 from runner.weights.complete import newest_commit
 from runner.weights.find import find_weights, mini_folder
 from runner.weights.hashes import FileHashes, hash_memory
@@ -22,7 +22,7 @@ from runner.weights.hashes import FileHashes, hash_memory
 
 def main(arguments: list[str]) -> int:
     """Print the tables. Touches no network."""
-    parser = argparse.ArgumentParser(prog="kandinsky models", description=__doc__)
+    parser = VerbParser(prog="kandinsky models", description=__doc__)
     parser.add_argument(
         "--markdown", action="store_true", help="print the tables of README.md and docs/tasks.md"
     )

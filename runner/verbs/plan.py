@@ -54,7 +54,7 @@ def main(arguments: list[str]) -> int:
         return Swept(0)
 
     with signals(leave):
-        return run_with_hydra(job, others, "kandinsky plan", sweep_job)
+        return run_with_hydra(job, others, "kandinsky plan", sweep_job, (GRAPH,))
 
 
 def split_graph_option(arguments: Sequence[str]) -> tuple[list[str], Path | None]:
@@ -63,7 +63,9 @@ def split_graph_option(arguments: Sequence[str]) -> tuple[list[str], Path | None
     Raises:
         ConfigError: it names no file, or a file type that cannot be written.
     """
-    others = list(arguments)
+    # `--graph=FILE` is as usual as `--graph FILE`.
+    split = (one.split("=", 1) if one.startswith(f"{GRAPH}=") else [one] for one in arguments)
+    others = [word for words in split for word in words]
     if GRAPH not in others:
         return others, None
     place = others.index(GRAPH)

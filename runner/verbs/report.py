@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 import webbrowser
 from pathlib import Path
 
 from runner.verbs.folders import NEWEST, add_folders
+from runner.verbs.parser import VerbParser
 
 
 def main(arguments: list[str]) -> int:
@@ -65,9 +65,9 @@ def _log(folder: Path, page: Path) -> None:
         logged.log(read_results(folder), [page], NAME, "report")
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> VerbParser:
     """The argument parser."""
-    made = argparse.ArgumentParser(
+    made = VerbParser(
         prog="kandinsky report",
         description="The page of a sweep or a run: its pictures by any axes, the table of its "
         "cells, plots, comparisons and failures. A folder that any browser opens without a "

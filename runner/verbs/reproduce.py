@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ from runner.config.choices import Progress
 from runner.errors import ConfigError
 from runner.system.text import pluralize
 from runner.verbs.agree import add_yes, agree_if
+from runner.verbs.parser import VerbParser
 
 if TYPE_CHECKING:
     from runner.runs.reproduce import Reproduction
@@ -59,9 +59,9 @@ def _said_of(found: Reproduction) -> Iterator[str]:
         yield "  though these have changed: " + "; ".join(found.changed)
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> VerbParser:
     """The argument parser."""
-    made = argparse.ArgumentParser(
+    made = VerbParser(
         prog="kandinsky reproduce",
         description="Run a recorded run once more, without stored results, and compare the pixels.",
     )

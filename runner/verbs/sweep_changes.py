@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from runner.errors import ConfigError
 from runner.runs.merging import merge
 from runner.runs.sweep_care import KeptSweep, delete, find_kept, rename, size_of
 from runner.system.text import for_outputs, format_bytes, path_here, pluralize
+from runner.verbs.parser import VerbParser
 
 ALIKE = "a sweep: its id, name or folder, or `last`"
 
@@ -58,16 +58,16 @@ def _ask(sweep: KeptSweep, yes: bool) -> None:
         raise ConfigError("sweep", sweep.named, "was not deleted")
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> VerbParser:
     """The argument parser."""
-    made = argparse.ArgumentParser(prog="kandinsky sweeps")
+    made = VerbParser(prog="kandinsky sweeps")
     changes = made.add_subparsers(dest="change", required=True)
     for name, what in (
         ("merge", "move the cells of a sweep into another one"),
         ("delete", "delete a sweep's folder, and its runs in a local MLflow"),
         ("rename", "give a sweep another name: in its record, its folder and MLflow"),
     ):
-        one = changes.add_parser(name, help=what, description=what, allow_abbrev=False)
+        one = changes.add_parser(name, help=what, description=what)
         one.add_argument("sweep", help=ALIKE)
         if name == "merge":
             one.add_argument("other", help=f"{ALIKE}; it is gone afterwards")

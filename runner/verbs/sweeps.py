@@ -20,6 +20,7 @@ from runner.system.text import path_here
 from runner.tracking.status import Status
 from runner.verbs.completing import CHANGES
 from runner.verbs.folders import add_output_dir
+from runner.verbs.parser import VerbParser
 
 
 def main(arguments: list[str]) -> int:
@@ -30,10 +31,8 @@ def main(arguments: list[str]) -> int:
 
         return change(arguments)
     raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(
-        prog="kandinsky sweeps", description=__doc__, formatter_class=raw
-    )
-    add_output_dir(parser)
+    parser = VerbParser(prog="kandinsky sweeps", description=__doc__, formatter_class=raw)
+    add_output_dir(parser, CHANGES)
     parser.add_argument("--json", action="store_true", help="for other programs")
     options = parser.parse_args(arguments)
     found = [_row(path, record) for path, record in list_sweeps(options.output_dir.absolute())]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 
 from runner.tracking.delivery import prepare_environment
@@ -11,11 +10,12 @@ from runner.tracking.remains import clear_remains
 from runner.tracking.spool import spools
 from runner.tracking.writer import deliver_left_behind
 from runner.verbs.folders import add_output_dir
+from runner.verbs.parser import VerbParser
 
 
 def main(arguments: list[str]) -> int:
     """Deliver all spools whose run is over. Exit status 1 if one could not be delivered."""
-    parser = argparse.ArgumentParser(prog="kandinsky sync", description=__doc__)
+    parser = VerbParser(prog="kandinsky sync", description=__doc__)
     add_output_dir(parser)
     parser.add_argument(
         "--to", metavar="URI",

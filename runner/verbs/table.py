@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from runner.system.files import write_whole
 from runner.system.machine import check_installed
 from runner.system.text import path_here
 from runner.verbs.folders import NEWEST, add_folders, check_target
+from runner.verbs.parser import VerbParser
 
 PARQUET = ("pandas", "pyarrow")
 """Packages that Parquet needs; mlflow brings them, its small edition does not."""
@@ -45,9 +45,9 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> VerbParser:
     """The argument parser."""
-    made = argparse.ArgumentParser(
+    made = VerbParser(
         prog="kandinsky table",
         description="One table of the pictures of sweeps and runs, a row a picture: sweep, cell, "
         "each axis of any of them, prompt, seed, scores, votes, seconds where they were measured, "

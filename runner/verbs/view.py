@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
-
 from runner.verbs.folders import NEWEST, add_folder
+from runner.verbs.parser import VerbParser
 
 
 def main(arguments: list[str]) -> int:
@@ -24,9 +23,9 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> VerbParser:
     """The argument parser."""
-    made = argparse.ArgumentParser(
+    made = VerbParser(
         prog="kandinsky view",
         description="The page of `kandinsky report`, served on this machine while the sweep runs: "
         "pictures come as they are made, with what is running, failing and left. Ctrl-C ends it; "

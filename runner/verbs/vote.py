@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 
 from runner.errors import ConfigError, StorageError
 from runner.system.text import command, path_here, pluralize
 from runner.verbs.folders import NEWEST, add_folder, folders_behind
+from runner.verbs.parser import VerbParser
 
 LONGEST_QUESTION = 200
 
@@ -60,9 +60,9 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> VerbParser:
     """The argument parser."""
-    made = argparse.ArgumentParser(
+    made = VerbParser(
         prog="kandinsky vote",
         description="A page on this machine shows two pictures of one prompt and seed at a time, "
         "and does not tell which setting made which. Votes are kept in the sweep's folder; "

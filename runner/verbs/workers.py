@@ -15,6 +15,7 @@ from runner.errors import ConfigError
 from runner.system.terminal import to_json
 from runner.system.text import format_bytes, pluralize
 from runner.verbs.completing import STOP
+from runner.verbs.parser import VerbParser
 from runner.workers.residence import Residence, Resident, opened_residence
 from runner.workers.takeover import have_leave
 from runner.workers.takeover_key import code_key
@@ -23,9 +24,7 @@ from runner.workers.takeover_key import code_key
 def main(arguments: list[str]) -> int:
     """List them, oldest first; or stop some. Raises ConfigError where an id is none of them."""
     raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(
-        prog="kandinsky workers", description=__doc__, formatter_class=raw
-    )
+    parser = VerbParser(prog="kandinsky workers", description=__doc__, formatter_class=raw)
     parser.add_argument("action", nargs="?", choices=[STOP], help="have workers leave")
     parser.add_argument("ids", nargs="*", metavar="ID", type=int, help="of which; else of all")
     parser.add_argument("--json", action="store_true", help="the list, for other programs")

@@ -262,10 +262,10 @@ def test_two_commands_do_not_change_one_sweep_at_once(
     outputs: Outputs, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with hold(outputs.sweep / ".lock"):
-        outputs.run("into=last", "seeds=[1]", status=1)
+        outputs.run("into=last", "seeds=[1]", status=2)
     said = capsys.readouterr().err
     assert "is being run by another process" in said
-    assert "once that has ended it can be joined" in said
+    assert "to join it once that has ended" in said
     assert not outputs.record.parts
 
 

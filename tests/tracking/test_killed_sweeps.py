@@ -251,7 +251,7 @@ def test_two_processes_do_not_run_one_sweep(place: Workplace) -> None:
     process = place.start_run(*ALONE)
     wait_until(lambda: list(place.outputs.glob("*/*/sweep.json")) or process.poll() is not None)
     status, output = place.run(*ALONE)
-    assert status == 1
+    assert status == 2
     assert "being run by another process" in output
     status, output = ended(process)
     assert status == 0, output

@@ -43,18 +43,57 @@ def test_an_unknown_verb_is_refused(command: Command, word: str) -> None:
         assert verb in said.err
 
 
-@pytest.mark.parametrize("verb", ["keys", "models", "doctor", "sync"])
-def test_verbs_without_a_config_refuse_what_they_do_not_know(command: Command, verb: str) -> None:
-    said = command(verb, "--no-such-option")
-    assert said.status == 2
-    assert "--no-such-option" in said.err
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb != "again"])
+def test_each_verb_refuses_a_flag_that_it_does_not_have(command: Command, verb: str) -> None:
+    """`again` hands on what it does not know to `run`."""
+    needed = {"convert": ("a", "b"), "reproduce": ("a",)}
+    said = command(verb, *needed.get(verb, ()), "--hlep")
+    assert_refused(said, "flag=--hlep: no such flag (near: --help", "allowed: ")
+    assert said.err.count("\n") == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        ("grid --size big", ("size=big: is no whole number", "allowed: a whole number: of each")),
+        ("grid --size", ("flag=--size: needs a value", "allowed: --size PX: of each picture")),
+        ("grid --colums scheduler", ("no such flag (near: --columns",)),
+        ("grid --col scheduler", ("flag=--col: no such flag (near: --cols",)),
+        ("compare --confidence high", ("confidence=high: is no number", "(0.95)")),
+        ("compare --within", ("flag=--within: needs a value", "axes that make a stratum")),
+        ("view --open=yes", ("flag=--open: takes no value",)),
+        ("ui --port 99999", ("port=99999: is no port", "0 to 65535")),
+        ("export --layout genevl", ("layout=genevl: is not known (near: geneval)", "t2i_comp")),
+        ("reproduce", ("argument=run: is missing", "the id of a run")),
+        ("doctor everything", ("argument=everything: is one too many", "kandinsky doctor")),
+        ("cache --trim much", ("trim=much: is no number",)),
+        ("cache --trim nan", ("trim=nan: is no size", "0 GB or more")),
+        ("sweeps marge a b", ("output_dir=marge: is no folder (near: merge)", "delete, rename")),
+        ("sweeps merge a", ("argument=other: is missing", "gone afterwards")),
+        ("workers stop all", ("ID=all: is no whole number",)),
+        ("plan --grph x.svg", ("no such flag (near: --graph)",)),
+        ("download --newst", ("no such flag (near: --newest)",)),
+        ("--cfg jop", ("cfg=jop: is not known (near: job)", "job, hydra, all")),
+        ("--config-dir nowhere", ("--config-dir=", "nowhere: there is no such folder")),
+        ("-m --mutirun", ("flag=--mutirun: no such flag (near: --multirun",)),
+    ],
+)
+def test_what_is_wrong_with_an_argument_is_one_message(
+    command: Command, arguments: str, parts: tuple[str, ...]
+) -> None:
+    Path("outputs").mkdir()
+    Path("outputs", "mlflow.db").touch()  # as if something had run
+    Path("outputs", "sweep.json").write_text("{}")
+    said = command(*arguments.split())
+    assert_refused(said, *parts)
+    assert "usage:" not in said.err
 
 
 @pytest.mark.parametrize("verb", ["sweeps", "cache", "sync"])
 def test_a_folder_that_is_not_there_is_refused(command: Command, verb: str) -> None:
     said = command(verb, "no-such-folder")
     assert said.status == 2
-    assert "no-such-folder is no folder" in said.err
+    assert "output_dir=no-such-folder: is no folder" in said.err
     assert command(verb).status == 0, "where nothing was run yet there is none"
 
 

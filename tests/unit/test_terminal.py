@@ -70,6 +70,23 @@ def test_bars_and_what_is_printed_beside_them_send_only_their_own_sequences(
     assert not {"\x9b", "\u202e", "\x7f"} & {*text}
 
 
+def test_no_number_of_the_bars_is_cut_on_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = pty.openpty()
+    with open(theirs, "w", encoding="utf-8") as terminal:
+        monkeypatch.setattr(sys, "stderr", Printed(terminal))
+        monkeypatch.setenv("TERM", "xterm")
+        monkeypatch.setenv("COLUMNS", "40")
+        with Bars(cells=12) as display:
+            display.graph_started(288)
+    sent = b""
+    while chunk := _read(ours):
+        sent += chunk
+    shown = sent.decode()
+    assert "0/12" in shown
+    assert "0/288" in shown
+    assert "libraries" in shown or "…" in shown, "a label is cut before"
+
+
 def _read(descriptor: int) -> bytes:
     try:
         return os.read(descriptor, 65536)

@@ -47,7 +47,9 @@ class Swept:
     objectives: Mapping[int, Objective] = field(default_factory=dict)
 
 
-def run_with_hydra(job: Job, arguments: list[str], prog: str, sweep_job: SweepJob) -> int:
+def run_with_hydra(
+    job: Job, arguments: list[str], prog: str, sweep_job: SweepJob, own_flags: Sequence[str] = ()
+) -> int:
     """Compose config(s) from the arguments and run `job` on each. Returns the worst exit status.
 
     Hydra's own flags (--cfg, --info, -m, --config-dir, shell completion, ...) keep working.
@@ -55,6 +57,7 @@ def run_with_hydra(job: Job, arguments: list[str], prog: str, sweep_job: SweepJo
     Args:
         sweep_job: called with all cells of a multirun, invalid ones too, and with the cluster of
             the launcher, if any. Launchers of other packages run `job` on each cell instead.
+        own_flags: flags of the verb, which it has read already: a wrong one may be meant for them.
 
     Raises:
         ConfigError: what is chosen of a group is no name.
@@ -99,7 +102,7 @@ def run_with_hydra(job: Job, arguments: list[str], prog: str, sweep_job: SweepJo
     application = hydra.main(
         version_base="1.3", config_path=str(tree.config_dir()), config_name=tree.CONFIG_NAME
     )(hydra_job)
-    problem = _call(application, [prog, *flags, *put_flags_first(arguments)])
+    problem = _call(application, [prog, *flags, *put_flags_first(arguments)], own_flags)
     folder = getattr(hydra_job, launcher.SWEEP_DIR, None)
     if folder is not None and (found := best_of_search(folder, began)):
         print(found, file=sys.stderr)
@@ -162,7 +165,7 @@ def shield(one: Callable[[], int], debug: bool) -> int:
         return 1
 
 
-def _call(application: Callable[[], Any], argv: list[str]) -> int:
+def _call(application: Callable[[], Any], argv: list[str], own_flags: Sequence[str]) -> int:
     """Run Hydra's main. Hydra's errors are config errors: one message, exit status 2.
 
     Raises:
@@ -173,7 +176,7 @@ def _call(application: Callable[[], Any], argv: list[str]) -> int:
     # Makes Hydra raise errors that it would print, such as raw tracebacks for malformed YAML.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
-        with flag_errors(argv[1:]):
+        with flag_errors(own_flags):
             application()
     except ConfigError:
         raise

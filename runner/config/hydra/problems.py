@@ -30,6 +30,7 @@ TWICE = re.compile(
 NOTHING_TO_DELETE = re.compile(r"Could not delete from config\. '(?P<key>[^']+)' does not exist")
 NO_DELETION = re.compile(r"does not support deletion\s+full_key: (?P<key>\S+)")
 MANY = re.compile(r"Sweep parameters '(?P<key>[^=]+)=(?P<value>.*)' requires --multirun")
+NO_FOLDER = re.compile(r"Additional config directory '(?P<folder>.*)' not found")
 OF_VALUE = re.compile(r"(?:Value|Invalid value) '(?P<value>.*?)'")
 FULL_KEY = re.compile(r"full_key: (?P<key>\S+)")
 NO_ENTRY = re.compile(
@@ -56,6 +57,8 @@ def config_problem(error: Exception) -> str:
         reason = f"{error.reason} after {before[-1]!r}"
         return f"{_file_being_read(error)} is not UTF-8 text: {reason}"
     text = "\n".join(_chain(error))
+    if match := NO_FOLDER.search(text):
+        return str(ConfigError("--config-dir", match["folder"], "there is no such folder"))
     if match := NO_OPTION.search(text):
         return _no_option(match["group"], match["option"], text)
     if match := TWICE.search(text):

@@ -263,7 +263,7 @@ def test_it_listens_on_loopback_alone(client: Client) -> None:
         (("--question", ""), "cannot be asked"),
         (("--by", "sampler"), "by=sampler: is no axis of this sweep\n  allowed: scheduler"),
         (("--where", "scheduler=x"), "is in no cell of this sweep"),
-        (("--port", "99999"), "port=99999: cannot be used"),
+        (("--port", "99999"), "port=99999: is no port"),
     ],
     ids=str,
 )
