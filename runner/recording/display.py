@@ -76,6 +76,8 @@ def graphs_text(graphs: GraphsHeld) -> str:
     """One line on the graphs of a stage's pipeline."""
     if graphs.failure is not None:
         return f"no {graphs.kind.several}, runs kernel by kernel: {graphs.failure}"
+    if not graphs.captured and graphs.kind.after:
+        return f"no {graphs.kind.name}: no size came more than {graphs.kind.after} times"
     held = f", {format_bytes(graphs.held_bytes)}" if graphs.kind.holds else ""
     return f"{pluralize(graphs.captured, graphs.kind.name)} captured, {graphs.kept} kept{held}"
 

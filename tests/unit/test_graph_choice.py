@@ -77,5 +77,7 @@ def test_graphs_are_told_in_words() -> None:
     assert graphs_text(held) == "3 CUDA graphs captured, 2 kept, 50 MB"
     traced = replace(held, kind=GRAPHS["cpu"], held_bytes=0)
     assert graphs_text(traced) == "3 traced graphs captured, 2 kept"
+    seldom = replace(traced, captured=0, kept=0)
+    assert graphs_text(seldom) == "no traced graph: no size came more than 24 times"
     failed = replace(held, failure="RuntimeError: no")
     assert graphs_text(failed) == "no CUDA graphs, runs kernel by kernel: RuntimeError: no"
