@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterable, Mapping
+import re
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
+from dataclasses import is_dataclass
 from functools import cache, lru_cache
-from typing import Any, get_args, get_type_hints
+from types import NoneType
+from typing import Any, get_args, get_origin, get_type_hints
 
 import yaml
 from omegaconf._utils import get_yaml_loader
 
 from runner.config.files import config_dir
-from runner.config.keys import walk_keys
 from runner.config.overrides import shown_value
 from runner.config.schema import Config
 
 SWITCH = {"yes": True, "y": True, "on": True, "true": True}
 SWITCH |= {"no": False, "n": False, "off": False, "false": False}
 """Words that are taken for truth values where a key is no text, in any case of letters."""
+ENTRY = re.compile(r"\.\d+\.")
+"""The number of a list's entry, in a key."""
 
 
 def typed(key: str, text: str) -> Any:
     """A value as a config file would give it; of a key whose values are texts, the text."""
-    return text if str in _types().get(key, ()) else _as_yaml(text, get_yaml_loader())
+    return text if str in _types_of(key) else _as_yaml(text, get_yaml_loader())
 
 
 @lru_cache(4096)
@@ -30,7 +34,9 @@ def meaning(key: str, text: str) -> Hashable:
     'a text' is "a text"; texts that look like numbers or truth values are texts.
     """
     key = key.lstrip("+")
-    types = _types().get(key, ())
+    types = _types_of(key)
+    if NoneType in types and text.lower() == "null":
+        return _hashable(None)
     found = _as_yaml(text, yaml.BaseLoader) if str in types else typed(key, text)
     if text[:1] not in ("[", "{") and (str in types or isinstance(found, str | list | dict)):
         found = shown_value(text)
@@ -70,21 +76,27 @@ def _hashable(value: Any) -> Hashable:
     return isinstance(value, bool), value  # for Python True is 1, too
 
 
+def _types_of(key: str) -> frozenset[Any]:
+    return _types().get(ENTRY.sub(".0.", key), frozenset())
+
+
 @cache
-def _types() -> Mapping[str, frozenset[type]]:
+def _types() -> Mapping[str, frozenset[Any]]:
     """By key, the types of its values; of groups, and of keys that may hold texts, str."""
     found = {}
-    for name, one in walk_keys(Config):
-        hints = get_type_hints(_section(name))
-        hint = hints[one.name]
+    for name, hint in _hints(Config):
         found[name] = frozenset((hint, *get_args(hint)))
         if name in ("prompt", "weights") or (config_dir() / name).is_dir():
-            found[name] = frozenset({str})
+            found[name] = frozenset({str, NoneType})
     return found
 
 
-def _section(name: str) -> type[Any]:
-    section: Any = Config
-    for part in name.split(".")[:-1]:
-        section = get_type_hints(section)[part]
-    return section  # type: ignore[no-any-return]
+def _hints(section: type[Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    """All keys of a section with their types; of lists of sections, those of the first entry."""
+    for name, hint in get_type_hints(section).items():
+        key = f"{before}{name}"
+        yield key, hint
+        if get_origin(hint) is list:
+            (hint,), key = get_args(hint), f"{key}.0"
+        if is_dataclass(hint) and isinstance(hint, type):
+            yield from _hints(hint, f"{key}.")
