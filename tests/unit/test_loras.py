@@ -19,7 +19,10 @@ from runner.errors import ConfigError
 from runner.planning.planner import make_plan
 from runner.recording.mlflow_log import params_of
 from runner.recording.provenance import describe
+from runner.runs.find import RunRecord
+from runner.runs.recorded_loras import with_loras
 from runner.system.hashes import file_sha256
+from runner.weights.lora_places import packaged_file
 from unit.conftest import Compose
 
 TO_Q = "mid_block.attentions.0.to_q"
@@ -253,6 +256,18 @@ def test_a_plan_reckons_with_its_memory(composed: Compose, here: Path) -> None:
     ]  # fmt: skip
     assert sizes[1] - sizes[0] == 4 * sum(array.size for array in small_lora().values())
     assert small_lora(PRIOR).keys() != small_lora().keys()
+
+
+def test_a_recorded_lora_of_the_small_family_keeps_its_name() -> None:
+    file = packaged_file("stripes")
+    assert file is not None
+    entry = {"path": "mini:stripes", "weight": 1.0, "role": "decoder"}
+    told = {"path": "/elsewhere/stripes.safetensors", "sha256": file_sha256(file)}
+    record = RunRecord(Path("m"), {"lora": [entry]}, {"loras": {"lora[0].path": told}}, ())
+    assert with_loras(record, record.config) == record.config
+    told["sha256"] = "0" * 64
+    with pytest.raises(ConfigError, match="mini:stripes"):
+        with_loras(record, record.config)
 
 
 def test_parameters_in_mlflow_are_named_as_axes_are(composed: Compose, here: Path) -> None:
