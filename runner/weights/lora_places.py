@@ -137,7 +137,8 @@ def _on_hub(lora: Lora, key: str, hashes: FileHashes, *, may_download: bool) -> 
             key, repo, found.problem or "is no file or folder here, and not in the hub's cache",
             f"{ALLOWED}; `hf download {repo}` before; or weights=hub, which may download",
         )  # fmt: skip
-    return LoraPlace(file, found)
+    # Where the hub is not asked, what is here is all that there is to know.
+    return LoraPlace(file, found if may_download else replace(found, listed=True))
 
 
 def _in_cache(
@@ -160,6 +161,10 @@ def _in_cache(
         if lora.file not in (None, *names) or not any(one.endswith(END) for one in names):
             wanted = lora.file or "a safetensors file"
             return replace(found, problem=f"{wanted} of it is not on this disk"), None
+        if lora.file is None and USUAL not in names:
+            own = _beside(found.key, "file")
+            problem = f"which of its files is the LoRA is not known; name it: {own}"
+            return replace(found, problem=problem), None
         name = _choose(names, lora, found.key, where)
     file = snapshot / name
     try:

@@ -64,7 +64,7 @@ def find_lora(
     """
     place = find_place(lora, key, hashes, may_download=may_download)
     if place.file is None:
-        return LoraFile(_absent(key, place.repository), {}, {})
+        return LoraFile(_absent(lora, key, place.repository), {}, {})
     file = place.file
     header = _header(file, key)
     try:
@@ -125,11 +125,13 @@ def named(lora: LoraFile, key: str, weight: float) -> FoundLora:
     return replace(lora.found, key=key, weight=weight)
 
 
-def _absent(key: str, repository: FoundCheckpoint | None) -> FoundLora:
+def _absent(lora: Lora, key: str, repository: FoundCheckpoint | None) -> FoundLora:
     """One that is to be fetched."""
     assert repository is not None
     known = repository.missing or ()
-    sha256 = next((file.sha256 for file in known if file.sha256), repository.identity)
+    # Several of one repository are several, before it is known which files they are.
+    unknown = repository.identity if lora.file is None else f"{repository.identity}: {lora.file}"
+    sha256 = next((file.sha256 for file in known if file.sha256), unknown)
     path = Path(repository.repo, *(file.name for file in known))
     return FoundLora(key, path, sha256, 1.0, (), 0, 0, repository=repository)
 

@@ -7,11 +7,14 @@ import shutil
 from pathlib import Path
 
 import pytest
+from safetensors.numpy import save_file
 
 from functional.test_downloads import DECODER, RUN, Said, Say, drawn, refused, weights_sent
+from helpers.small_loras import small_lora
 from hub_stand_in import Hub
 from runner.cli import main
 from runner.system.hashes import file_sha256
+from runner.weights.hub import CachedRepo
 
 STYLE = "some/style"
 
@@ -74,6 +77,28 @@ def test_it_is_fetched_once_and_its_commit_is_recorded(
         assert drawn() == pixels
     assert not hub.requests
     assert said("reproduce", str(manifest), "--progress", "quiet").status == 0
+    # Drawn again, it is of the repository still, at the recorded commit.
+    assert said("again", str(manifest)).status == 0
+    assert drawn() == pixels
+    (entry,) = json.loads(Path("outputs/latest/manifest.json").read_text())["config"]["lora"]
+    assert (entry["path"], entry["revision"]) == (STYLE, told["revision"])
+
+
+def test_without_a_listing_the_hub_is_asked_only_for_weights_of_the_hub(
+    hub: Hub, style: Path, said: Say
+) -> None:
+    """Files that another program fetched: some of those that the repository has."""
+    commit = hub.repositories[STYLE].commit
+    home = CachedRepo(STYLE).home
+    (home / "snapshots" / commit).mkdir(parents=True)
+    (home / "refs").mkdir()
+    (home / "refs" / "main").write_text(commit)
+    save_file(small_lora(), home / "snapshots" / commit / "checkpoint-500.safetensors")
+    plan = ("plan", "weights=mini", "tracking=none")
+    refused(said(*plan, asked(path=STYLE)), f"{STYLE}: which of its files", "lora[0].file")
+    assert said(*plan, asked(path=STYLE, file="checkpoint-500.safetensors")).status == 0
+    assert not hub.requests
+    assert f"{STYLE}@{commit}: 1 file not on disk" in said("plan", *RUN, asked(path=STYLE)).out
 
 
 def test_what_is_wrong_is_told_before_weights_are_fetched(
@@ -86,11 +111,17 @@ def test_what_is_wrong_is_told_before_weights_are_fetched(
     for folder in folders.values():
         folder.mkdir()
     (folders["pickled"] / "pytorch_lora_weights.bin").write_bytes(b"PK")
-    for name in ("a", "b"):
-        shutil.copy(lora_files["decoder"], folders["several"] / f"{name}.safetensors")
+    for name, file in (("a", "decoder"), ("b", "other")):
+        shutil.copy(lora_files[file], folders["several"] / f"{name}.safetensors")
     (folders["other"] / "model.safetensors").write_bytes(lora_files["decoder"].read_bytes()[:99])
     for folder in folders.values():
         hub.add(f"some/{folder.name}", folder)
+    both = (
+        "{path: some/several, file: a.safetensors}",
+        "{path: some/several, file: b.safetensors}",
+    )
+    assert said("plan", *RUN, f"lora=[{','.join(both)}]").status == 0
+    refused(said("plan", *RUN, f"lora=[{both[0]},{both[0]}]"), "is that of lora[0].path")
     for lora, parts in (
         (asked(path="no/such"), ("lora[0].path=no/such: is not on the hub",)),
         (asked(path=STYLE, revision="v7"), ("lora[0].revision=v7: some/style has no such rev",)),
