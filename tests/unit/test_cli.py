@@ -76,6 +76,7 @@ def test_each_verb_refuses_a_flag_that_it_does_not_have(command: Command, verb: 
         ("sweeps delete a b", ("argument=b: is one too many", "kandinsky sweeps delete [")),
         ("sweeps merge a", ("argument=other: is missing", "gone afterwards")),
         ("workers stop all", ("ID=all: is no whole number",)),
+        ("plan --graph=a.mmd --graph b.mmd", ("flag=--graph: is there twice", "one --graph FILE")),
         ("plan --grph x.svg", ("no such flag (near: --graph)",)),
         ("download --newst", ("no such flag (near: --newest)",)),
         ("--cfg jop", ("cfg=jop: is not known (near: job)", "job, hydra, all")),
