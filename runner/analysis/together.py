@@ -56,7 +56,11 @@ def combined(sweeps: Sequence[SweepResult]) -> SweepResult:
     axes = {key: found for key, found in values.items() if len(found) > 1}
     choices = [
         [
-            {a: one_of(a, v, axes[a]) or v for a in axes if (v := value_of(cell, a)) is not None}
+            {
+                axis: value if (alike := one_of(axis, value, values)) is None else alike
+                for axis, values in axes.items()
+                if (value := value_of(cell, axis)) is not None
+            }
             for cell in sweep.cells
         ]
         for sweep in sweeps

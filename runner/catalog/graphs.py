@@ -35,7 +35,7 @@ class GraphKind:
 ROWS = (
     GraphKind("CUDA graph", "cuda", "on CUDA", holds=True),
     # On the small family, recording takes as long as what some 25 replays save.
-    GraphKind("traced graph", "cpu", "on a CPU", after=24),
+    GraphKind("traced graph", "cpu", "on a CPU, for a size that came 24 times", after=24),
 )
 
 GRAPHS: Mapping[str, GraphKind] = {row.device: row for row in ROWS}

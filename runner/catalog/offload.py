@@ -39,7 +39,7 @@ class Offload:
         stays: modules that are on the device all the time.
         compiles: whether it works with torch.compile.
         fullgraph: whether it works with torch.compile without a break in the graph.
-        captured: whether its modules can run as CUDA graphs: their weights stay where they are.
+        captured: whether its modules can run as graphs: their weights stay where they are.
         chosen: whether it stands for another mode, which is chosen on the machine that runs it.
     """
 

@@ -90,7 +90,7 @@ ROWS = (
         # diffusers.hooks.layerwise_casting.DEFAULT_SKIP_MODULES_PATTERN
         skips=("pos_embed", "patch_embed", "norm", "^proj_in$", "^proj_out$"),
         moves=tuple(Moves),
-        uncaptured="casts weights to new memory at each call, and a graph reads the old one",
+        uncaptured="casts weights at each call, to memory that a CUDA graph does not read",
         uncompiled="casts weights by hooks that torch.compile cannot trace: the graph breaks at "
         "each layer",
         dtype="float8_e4m3fn",

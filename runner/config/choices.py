@@ -41,7 +41,7 @@ class CompileMode(Choice):
 
 
 class Graphs(Choice):
-    """Whether the modules that are called at each step run as CUDA graphs."""
+    """Whether the modules that are called at each step run as graphs."""
 
     auto = "auto"
     on = "on"

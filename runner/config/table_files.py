@@ -76,7 +76,9 @@ def _of_cells(reader: Any, with_delimiter: str) -> Table:
     try:
         for row in reader:
             first, begun = begun, reader.line_num + 1
-            if not row:
+            has_text = any(map(str.strip, row))
+            # Before the header, and with more cells than it: what spreadsheets write of empty rows.
+            if not row or not (has_text or names):
                 continue
             if not names:
                 names = tuple(name.strip() for name in row)
@@ -84,7 +86,7 @@ def _of_cells(reader: Any, with_delimiter: str) -> Table:
                 if repeated := [name for name in named if named.count(name) > 1]:
                     raise UnreadableError(f"has two columns named {repeated[0]!r}")
                 continue
-            if len(row) > len(names):
+            if has_text and len(row) > len(names):
                 raise UnreadableError(
                     f"line {first} has {len(row)} cells, and the header {len(names)}",
                     f"as many as the header; a cell that holds the delimiter: {with_delimiter}",

@@ -40,6 +40,11 @@ class GraphsHeld:
     held_bytes: int
     failure: str | None = None
 
+    @property
+    def is_told(self) -> bool:
+        """Whether there is something to tell: not that a short run has none on a CPU."""
+        return self.kind.holds or self.captured > 0 or self.failure is not None
+
 
 @dataclass(frozen=True)
 class Compiled:

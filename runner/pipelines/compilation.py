@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ import torch
 
 from runner.errors import StageError, StorageError
 from runner.graph.node import CompileSpec
-from runner.system.compiler import settle_decorators
+from runner.system.compiler import COMPILER, settle_decorators
 from runner.system.kept_code import code_dir, open_code
 from runner.system.machine import processor, versions
 
@@ -93,7 +94,8 @@ def compile_module(module: Any, spec: CompileSpec) -> None:
 
 def forget_compiled() -> None:
     """Forget code that this process has compiled, and that it counts towards `MOST_SIZES`."""
-    torch._dynamo.reset()
+    if COMPILER in sys.modules:
+        torch._dynamo.reset()
 
 
 def lay_out(module: Any, spec: CompileSpec | None) -> None:

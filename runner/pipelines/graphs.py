@@ -47,11 +47,17 @@ class Recorded:
 
 
 class CannotRecordError(Exception):
-    """A call ran, but cannot be recorded. `first`: its results."""
+    """A call ran, but cannot be recorded.
 
-    def __init__(self, why: str, first: Sequence[torch.Tensor]) -> None:
+    Args:
+        first: its results.
+        alone: whether that is so for its signature alone.
+    """
+
+    def __init__(self, why: str, first: Sequence[torch.Tensor], *, alone: bool = False) -> None:
         super().__init__(why)
         self.first = first
+        self.alone = alone
 
 
 class Recorder(Protocol):
@@ -143,7 +149,7 @@ class Replaying:
     Attributes:
         recorder: what records.
         recordings: how many were made so far.
-        failure: why nothing is recorded any more; None: it is.
+        stopped: why nothing is recorded any more; None: it is.
     """
 
     def __init__(
@@ -163,14 +169,21 @@ class Replaying:
         self._most = most
         self._kept: OrderedDict[Hashable, _Kept] = OrderedDict()
         self._calls = Counter[Hashable]()
+        self._left: dict[Hashable, str] = {}
         self._address = _address(module)
         self.recordings = 0
-        self.failure: str | None = None
+        self.stopped: str | None = None
+
+    @property
+    def failure(self) -> str | None:
+        """Why nothing is recorded, or nothing was; None: it is."""
+        left = next(iter(self._left.values()), None)
+        return self.stopped or (None if self._kept else left)
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         module = self._module()
         assert module is not None, "called after its module"
-        if self.failure is not None or not _replayable(module):
+        if self.stopped is not None or not _replayable(module):
             return self._forward(module, *arguments, **options)
         if _address(module) != self._address:
             self.drop()
@@ -182,7 +195,7 @@ class Replaying:
         kept = self._kept.get(call.signature)
         if kept is None:
             self._calls[call.signature] += 1
-            if self._calls[call.signature] <= self._after:
+            if self._calls[call.signature] <= self._after or call.signature in self._left:
                 return self._forward(module, *arguments, **options)
             return self._record(module, call)
         self._kept.move_to_end(call.signature)
@@ -200,6 +213,7 @@ class Replaying:
         """Drop all recordings, and what they hold of memory."""
         self._kept.clear()
         self._calls.clear()
+        self._left.clear()
         self.recorder.release()
 
     def _record(self, module: torch.nn.Module, call: Call) -> Any:
@@ -215,19 +229,23 @@ class Replaying:
         try:
             recorded = self.recorder.record(function, inputs)
         except CannotRecordError as error:
-            self._fail(module, str(error))
+            if error.alone:
+                self._left[call.signature] = str(error)
+            else:
+                self._fail(module, str(error))
             return pytree.tree_unflatten(list(error.first), structures[0])
         self._kept[call.signature] = _Kept(recorded, structures[0])
         self.recordings += 1
         if len(self._kept) > self._most:
-            self._kept.popitem(last=False)
+            dropped, _ = self._kept.popitem(last=False)
+            del self._calls[dropped]
         return pytree.tree_unflatten(list(recorded.first), structures[0])
 
     def _fail(self, module: torch.nn.Module, why: str) -> None:
         self.drop()
         if self._required:
             raise StageError(f"graphs=on: {type(module).__name__} cannot be captured: {why}")
-        self.failure = why
+        self.stopped = why
 
 
 def replay(
@@ -253,7 +271,10 @@ def replaying_of(module: Any) -> Replaying | None:
 
 def _replayable(module: torch.nn.Module) -> bool:
     """Whether a call does nothing but compute: no gradients, no dropout, no casts of its own."""
-    casts = torch.is_autocast_enabled(_device(module).type)
+    kind = _device(module).type
+    if kind == "meta":  # hooks bring its weights
+        return False
+    casts = torch.is_autocast_enabled(kind)
     return not (module.training or torch.is_grad_enabled() or casts)
 
 

@@ -27,12 +27,14 @@ class GraphChoice:
     Attributes:
         configured: the config's value; with `auto`, `used` may become false.
         kind: that the device has; None: it has none.
+        after: calls of one signature that run without, before it is recorded.
     """
 
     configured: Graphs
     used: bool
     reason: str
     kind: GraphKind | None = None
+    after: int = 0
 
     def turn_off(self, reason: str) -> bool:
         """Use none from now on, to free memory.
@@ -53,6 +55,8 @@ def choose_graphs(
     mode: Offload,
     footprints: Sequence[Footprint],
     free: int | None,
+    *,
+    measured: bool = False,
 ) -> GraphChoice:
     """The configured value, or for `auto` whether graphs are possible and their memory is there.
 
@@ -60,6 +64,7 @@ def choose_graphs(
         mode: the offload mode that is in use.
         footprints: of the run's pipelines with their graphs.
         free: free bytes of the device; None where unknown.
+        measured: whether calls are timed: then the first one records, which is not measured.
     """
     kind = graph_kind(device)
     if configured is not Graphs.auto:
@@ -72,7 +77,7 @@ def choose_graphs(
     if kind.holds and free is not None and needed > free:
         reason = f"need about {format_bytes(int(needed))} of {format_bytes(free)} free"
         return GraphChoice(configured, False, reason, kind)
-    return GraphChoice(configured, True, kind.where, kind)
+    return GraphChoice(configured, True, kind.where, kind, 0 if measured else kind.after)
 
 
 def record_calls(module: Any, device: str, memory: PoolMemory, choice: GraphChoice) -> None:
@@ -88,7 +93,7 @@ def record_calls(module: Any, device: str, memory: PoolMemory, choice: GraphChoi
         recorder = open_recorder(module, device, memory)
     else:
         recorder = TraceRecorder(module, math.inf if required else LONGEST)
-    replay(module, recorder, required=required, after=0 if required else choice.kind.after)
+    replay(module, recorder, required=required, after=choice.after)
 
 
 def is_hooked(module: Any) -> bool:

@@ -49,23 +49,18 @@ class TraceRecorder:
         first = [one.clone() for one in function(*inputs)]
         seconds = time.perf_counter() - started
         if seconds > self.longest:
-            raise CannotRecordError(f"a call takes {seconds:.2g} s, so there is no gain", first)
+            why = f"a call takes {seconds:.2g} s, so there is no gain"
+            raise CannotRecordError(why, first, alone=True)
         if not torch.equal(noise, torch.get_rng_state()):
             raise CannotRecordError("it draws noise", first)
-        watch = _Watch()  # type: ignore[no-untyped-call]
-        with watch:  # torch chooses other kernels here, so results are not used
-            function(*inputs)
-        if watch.found is not None:
-            raise CannotRecordError(f"{watch.found} depends on more than sizes", first)
-        slots = [*_slots(self.module)]
         try:
-            traced = _trace(function, inputs, slots)
-        except (RuntimeError, AttributeError, TypeError) as error:
+            traced = self._traced(function, inputs)
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:  # of code that is not made for it: the call itself has run
             said = str(error).strip().partition("\n")[0]
-            raise CannotRecordError(f"{type(error).__name__}: {said}", first) from None
-        others = [_other(one) for one in inputs]
-        if not _same(traced(*others), function(*others)):
-            raise CannotRecordError("what is recorded gives other results", first)
+            why = said if isinstance(error, _NotSettledError) else f"{type(error).__name__}: {said}"
+            raise CannotRecordError(why, first) from None
         outputs = [one.clone() for one in first]
 
         def replay() -> None:
@@ -74,8 +69,26 @@ class TraceRecorder:
 
         return Recorded(inputs, outputs, replay, first)
 
+    def _traced(
+        self, function: Function, inputs: Sequence[torch.Tensor]
+    ) -> Callable[..., Sequence[torch.Tensor]]:
+        watch = _Watch()  # type: ignore[no-untyped-call]
+        with watch:  # torch chooses other kernels here, so results are not used
+            function(*inputs)
+        if watch.found is not None:
+            raise _NotSettledError(f"{watch.found} depends on more than sizes")
+        traced = _trace(function, inputs, [*_slots(self.module)])
+        others = [_other(one) for one in inputs]
+        if not _same(traced(*others), function(*others)):
+            raise _NotSettledError("what is recorded gives other results")
+        return traced
+
     def release(self) -> None:
         """See `graphs.Recorder`: recordings share nothing."""
+
+
+class _NotSettledError(Exception):
+    """A recording would not hold for other numbers."""
 
 
 class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -165,13 +178,13 @@ def _filled(slots: Sequence[_Slot], tensors: Sequence[torch.Tensor]) -> Iterator
 
 def _other(tensor: torch.Tensor) -> torch.Tensor:
     """Other numbers of the same kind: a timestep may be whole, other whole numbers are positions or
-    masks.
+    masks, and come in another order.
     """
     if tensor.is_floating_point():
         return tensor * OTHER
     if tensor.dim() == 0 and tensor.dtype is not torch.bool:
         return (tensor * OTHER).to(tensor.dtype)
-    return tensor
+    return tensor.flatten().flip(0).reshape(tensor.shape)
 
 
 def _same(some: Sequence[torch.Tensor], others: Sequence[torch.Tensor]) -> bool:

@@ -26,7 +26,7 @@ class ExecutionProfile:
         workers: processes that run stages; None: chosen by machine and amount of work.
         batch_size: images in one call, at most; None: as many as the device's memory holds; 1 where
             nothing of the cell is batched.
-        graphs: whether denoisers run as CUDA graphs.
+        graphs: whether denoisers run as graphs.
         moves: units that `offload=auto` may move weights in, as they are quantised; where the mode
             is chosen already, all.
     """

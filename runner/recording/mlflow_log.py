@@ -111,7 +111,7 @@ class RunLog(Observer):
         if result.ran.compiled is not None:
             self._compiled[stage] = f"{stage}: {compiled_text(result.ran.compiled)}"
             self._append("tags", tags={"runner.compiled": "\n".join(self._compiled.values())})
-        if result.ran.graphs is not None:
+        if result.ran.graphs is not None and result.ran.graphs.is_told:
             if result.ran.graphs.kind.holds:
                 metrics[f"graphs_mb_{stage}"] = result.ran.graphs.held_bytes / 2**20
             self._graphs[stage] = f"{stage}: {graphs_text(result.ran.graphs)}"

@@ -52,7 +52,8 @@ def with_axes(
             said = typed if typed is not None else typed_at(configs.get(cell.number, {}), key)
             if said is None:
                 continue
-            own[cell.number] = one_of(key, said, known) or said
+            alike = one_of(key, said, known)
+            own[cell.number] = said if alike is None else alike
             known += [said] if own[cell.number] == said and said not in known else []
         if len(known) > 1:
             in_order = (own[cell.number] for cell in cells if cell.number in own)

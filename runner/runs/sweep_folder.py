@@ -60,12 +60,12 @@ class SweepFolder:
         new one.
 
         Raises:
-            RunnerError: another process has it.
+            ConfigError: another process has it; or the sweep cannot grow so.
             StorageError: its record is damaged, or it cannot be made.
         """
         if sweep.joined is not None:
             path = sweep.joined.path
-            lock = _locked(path, "to join it once that has ended")
+            lock = _locked(path, joins=True)
             record = SweepRecord.read(path)
             return cls(
                 sweep, path, grown_record(sweep, path, record, _folder_name), lock, record.status
@@ -210,11 +210,16 @@ class SweepFolder:
         return below(self.path, cell.folder)
 
 
-def _locked(path: Path, allowed: str = "resume=false, which begins another one") -> IO[str]:
+def _locked(path: Path, joins: bool = False) -> IO[str]:
     try:
         return hold(path / LOCK)
     except BlockingIOError:
-        raise ConfigError("sweep", path, "is being run by another process", allowed) from None
+        again = "the same command, once that has ended"
+        problem = "is being run by another process"
+        if joins:
+            raise ConfigError("into", path, problem, again) from None
+        allowed = f"{again}; or resume=false, which begins another sweep"
+        raise ConfigError("resume", "true", f"{path} {problem}", allowed) from None
     except OSError as error:
         raise StorageError(f"cannot write {path / LOCK}: {error.strerror}") from error
 

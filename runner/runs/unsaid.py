@@ -15,7 +15,7 @@ from runner.config.axes import KEY as AXES
 from runner.config.excluding import PROMPTS, is_said
 from runner.config.measuring import baseline_of
 from runner.config.output_dir import check_name
-from runner.config.overrides import assigned
+from runner.config.overrides import assigned, quoted
 from runner.config.recorded import value_at
 from runner.config.values import one_of
 from runner.errors import ConfigError
@@ -33,6 +33,7 @@ TAKEN = {
 }  # fmt: skip
 RANDOM = re.compile(r"\s*random\(")
 PLAIN = re.compile(r"^'([\w.-]+)'$")
+GROUPED = ("'", '"', "[", "{")
 MULTIRUN = ("-m", "--multirun")
 
 
@@ -91,8 +92,12 @@ def _with_baseline(argument: str, baseline: Mapping[str, str]) -> str:
     key, _, value = argument.partition("=")
     other = baseline.get(key)
     value = PLAIN.sub(r"\1", value)  # from Python a text has quotes, which no option has
-    if other is None or one_of(key, other, value.split(",")):
+    # In quotes or brackets the commas may be of the value.
+    values = [*([value] if value.startswith(GROUPED) else []), *value.split(",")]
+    if other is None or one_of(key, other, values) is not None:
         return argument
+    if not other or ("," in other and not other.startswith(GROUPED)):
+        other = quoted(other, key)
     return f"{key}={value},{other}"
 
 
@@ -146,7 +151,12 @@ def _concerned(
     """The cells that have one of the said values of each axis; all, where the values are new."""
     wanted = {axis: said[axis].split(",") for axis in record.axes if axis in said}
     found = [
-        cell for cell in cells if all(cell.get(axis) in values for axis, values in wanted.items())
+        cell
+        for cell in cells
+        if all(
+            axis in cell and one_of(axis, cell[axis], values) is not None
+            for axis, values in wanted.items()
+        )
     ]
     return found or cells
 

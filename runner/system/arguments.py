@@ -31,12 +31,20 @@ def argument_error(
         name = message.removeprefix(MISSING).split(", ")[0]
         return ConfigError("argument", name, "is missing", help_of(name))
     if message.startswith(UNKNOWN):
-        unknown = message.removeprefix(UNKNOWN).split(" ")
-        flag = next((one.partition("=")[0] for one in unknown if one.startswith("-")), None)
-        if flag is None:
-            return ConfigError("argument", unknown[0], "is one too many", usage)
-        return ConfigError("flag", flag, with_near("no such flag", flag, flags), flags)
+        return unknown_argument(message.removeprefix(UNKNOWN).split(" "), flags, usage)
     return ConfigError("arguments", message, "cannot be read", usage)
+
+
+def unknown_argument(unknown: Sequence[str], flags: Sequence[str], usage: str) -> ConfigError:
+    """The error of arguments that a command does not have: of the first flag, or the first one.
+
+    Args:
+        flags, usage: as of `argument_error`.
+    """
+    flag = next((one.partition("=")[0] for one in unknown if one.startswith("-")), None)
+    if flag is None:
+        return ConfigError("argument", unknown[0], "is one too many", usage)
+    return ConfigError("flag", flag, with_near("no such flag", flag, flags), flags)
 
 
 def _of_one(name: str, problem: str, help_of: Callable[[str], str | None]) -> ConfigError:

@@ -30,7 +30,7 @@ def settle_decorators() -> None:
         getattr(compiler, name)(decorated)
     while _disabled:
         plain, decorate = _disabled.pop()
-        owner: Any = sys.modules[plain.__module__]
+        owner: Any = sys.modules.get(plain.__module__)
         *path, name = plain.__qualname__.split(".")
         for part in path:
             owner = getattr(owner, part, None)

@@ -39,10 +39,10 @@ def pause_collection() -> Iterator[None]:
 @contextmanager
 def sparing() -> Iterator[None]:
     """Imports in this context get stand-ins for parts of libraries, which import the parts at their
-    first use. All other and later imports get the parts themselves.
+    first use. Later imports get the parts themselves.
     """
     for name in SELDOM_USED:
-        if name not in sys.modules:
+        if name not in sys.modules and find_spec(name.partition(".")[0]) is not None:
             sys.modules.setdefault(name, _StandIn(name))
     try:
         yield

@@ -73,6 +73,7 @@ def parser() -> VerbParser:
     """The argument parser."""
     made = VerbParser(
         prog="kandinsky again",
+        hands_on=True,
         usage="kandinsky again RUN [KEY=VALUE ...] [--yes]",
         description="Run what made a picture once more, from its kept input pictures, with the "
         "keys that are said changed: kandinsky again picture.png seeds=[7] scheduler=ddpm. "

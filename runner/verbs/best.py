@@ -48,6 +48,6 @@ def _has(overrides: Sequence[str], params: Mapping[str, Any]) -> bool:
     """Whether a cell has the values of a trial, however they are written."""
     own = assigned(overrides)
     return all(
-        key in own and one_of(key, own[key], (str(value), as_override(value)))
+        key in own and one_of(key, own[key], (str(value), as_override(value))) is not None
         for key, value in params.items()
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from runner import __version__
 from runner.catalog.attention import ATTENTION
+from runner.catalog.graphs import graph_kind
 from runner.catalog.offload import OFFLOAD
 from runner.catalog.quantization import METHODS, PACKAGES
 from runner.planning.checks import attention_problem, compile_problem, offload_problem
@@ -48,7 +49,8 @@ def main(arguments: list[str]) -> int:
     print(f"compile on {device}")
     print(f"  torch.compile {_answer(compile_problem(device))}")
     print(f"graphs on {device}")
-    print(f"  CUDA graphs   {_answer(graphs_problem(device))}")
+    kind = graph_kind(device)
+    print(f"  {kind.several if kind else 'graphs':<13} {_answer(graphs_problem(device))}")
     lora = f"yes: {PEFT} {found[PEFT]}" if PEFT in found else _answer(f"{PEFT} {LACKING}")
     print(f"LoRAs           {lora}")
     free = shutil.disk_usage(Path.cwd()).free

@@ -54,15 +54,15 @@ def add_output_dir(parser: VerbParser, changes: Sequence[str] = ()) -> None:
         changes: words that may stand in its place, of which one may be mistyped.
     """
 
-    def folder(text: str) -> Path:
-        if not Path(text).is_dir():
-            allowed = ", ".join(["a folder", *changes])
-            raise ConfigError("output_dir", text, with_near("is no folder", text, changes), allowed)
-        return Path(text)
+    def check(path: Path) -> None:
+        if not path.is_dir():
+            problem = with_near("is no folder", str(path), changes)
+            raise ConfigError("output_dir", path, problem, ", ".join(["a folder", *changes]))
 
     parser.add_argument(
-        "output_dir", nargs="?", default=OUTPUTS, type=folder, help="as in the runs (%(default)s)"
-    )
+        "output_dir", nargs="?", default=OUTPUTS, type=Path, check=check,
+        help="as in the runs (%(default)s)",
+    )  # fmt: skip
 
 
 def check_target(key: str, file: Path | None, others: Iterable[str] = ()) -> None:

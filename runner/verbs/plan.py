@@ -61,13 +61,15 @@ def split_graph_option(arguments: Sequence[str]) -> tuple[list[str], Path | None
     """Hydra's arguments, and the file of `--graph`.
 
     Raises:
-        ConfigError: it names no file, or a file type that cannot be written.
+        ConfigError: it names no file, or a file type that cannot be written; or is there twice.
     """
     # `--graph=FILE` is as usual as `--graph FILE`.
     split = (one.split("=", 1) if one.startswith(f"{GRAPH}=") else [one] for one in arguments)
     others = [word for words in split for word in words]
     if GRAPH not in others:
         return others, None
+    if others.count(GRAPH) > 1:
+        raise ConfigError("flag", GRAPH, "is there twice", f"one {GRAPH} FILE")
     place = others.index(GRAPH)
     name = others[place + 1] if place + 1 < len(others) else ""
     if not name.endswith((".mmd", ".svg")):

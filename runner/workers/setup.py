@@ -95,7 +95,10 @@ def _settings(
     set_threads(opening.profile.threads)
     free, uncaptured = free_bytes(device), [replace(one, captured=False) for one in footprints]
     offload = choose_offload(opening.profile.offload, device, uncaptured, free)
-    graphs = choose_graphs(opening.profile.graphs, device, offload.mode, footprints, free)
+    graphs = choose_graphs(
+        opening.profile.graphs, device, offload.mode, footprints, free,
+        measured=opening.profile.bench is not None,
+    )  # fmt: skip
     return opening.checkpoints, device, offload, graphs
 
 

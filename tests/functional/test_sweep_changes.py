@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ def made(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         given = (f"weights={weights}", f"output_dir={folder}", *GIVEN)
         assert main(["-m", *given, *axes]) == 0
+        time.sleep(1.0)  # sweeps are told apart by the second in which they began
     return folder
 
 

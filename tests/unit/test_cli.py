@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -65,12 +66,17 @@ def test_each_verb_refuses_a_flag_that_it_does_not_have(command: Command, verb: 
         ("ui --port 99999", ("port=99999: is no port", "0 to 65535")),
         ("export --layout genevl", ("layout=genevl: is not known (near: geneval)", "t2i_comp")),
         ("reproduce", ("argument=run: is missing", "the id of a run")),
+        ("export . 'y z'", ("argument=y z: is one too many", "kandinsky export")),
         ("doctor everything", ("argument=everything: is one too many", "kandinsky doctor")),
         ("cache --trim much", ("trim=much: is no number",)),
+        ("cache --trm 1", ("flag=--trm: no such flag (near: --trim)",)),
         ("cache --trim nan", ("trim=nan: is no size", "0 GB or more")),
         ("sweeps marge a b", ("output_dir=marge: is no folder (near: merge)", "delete, rename")),
+        ("sweeps delete a --yse", ("flag=--yse: no such flag (near: --yes)",)),
+        ("sweeps delete a b", ("argument=b: is one too many", "kandinsky sweeps delete [")),
         ("sweeps merge a", ("argument=other: is missing", "gone afterwards")),
         ("workers stop all", ("ID=all: is no whole number",)),
+        ("plan --graph=a.mmd --graph b.mmd", ("flag=--graph: is there twice", "one --graph FILE")),
         ("plan --grph x.svg", ("no such flag (near: --graph)",)),
         ("download --newst", ("no such flag (near: --newest)",)),
         ("--cfg jop", ("cfg=jop: is not known (near: job)", "job, hydra, all")),
@@ -84,7 +90,7 @@ def test_what_is_wrong_with_an_argument_is_one_message(
     Path("outputs").mkdir()
     Path("outputs", "mlflow.db").touch()  # as if something had run
     Path("outputs", "sweep.json").write_text("{}")
-    said = command(*arguments.split())
+    said = command(*shlex.split(arguments))
     assert_refused(said, *parts)
     assert "usage:" not in said.err
 

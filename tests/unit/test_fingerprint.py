@@ -83,7 +83,7 @@ def test_cells_that_offload_auto_has_other_modes_for_are_not_run_together(
     def profile(*overrides: str) -> ExecutionProfile:
         return make_plan(composed(*overrides)).profile
 
-    auto, quantized = ("device=cuda", "offload=auto"), "quantize.denoiser=fp8"
+    auto, quantized = ("device=cuda", "offload=auto"), "quantize.denoiser=int8"
     assert profile(*auto) != profile(*auto, quantized)
     assert profile("device=cuda") == profile("device=cuda", quantized)
     assert profile("device=cpu", "offload=auto") == profile("device=cpu", "offload=auto", quantized)

@@ -36,7 +36,7 @@ def test_graphs_hold_what_the_denoiser_computes_with() -> None:
         (Graphs.auto, "cuda", NONE, 1033, False, "need about 1 kB of 1 kB free"),
         (Graphs.auto, "cuda", OFFLOAD["group"], 10**9, False, "offload=group moves weights"),
         (Graphs.auto, "mps", NONE, None, False, "mps has none"),
-        (Graphs.auto, "cpu", NONE, 1, True, "on a CPU"),  # they hold nothing
+        (Graphs.auto, "cpu", NONE, 1, True, GRAPHS["cpu"].where),  # they hold nothing
         (Graphs.on, "cuda", NONE, 1, True, "as configured"),
         (Graphs.off, "cuda", NONE, 10**9, False, "as configured"),
     ],

@@ -52,7 +52,7 @@ def test_a_missing_package_is_told_with_its_extra(
         ("int8", "cuda", ("offload=sequential",), "offload=sequential moves single layers"),
         ("fp8", "cuda", ("compile=default",), "the graph breaks at each layer (compile=default)"),
         ("int8", "cuda", ("compile=default",), "computes otherwise at each call"),
-        ("fp8", "cuda", ("graphs=on",), "a graph reads the old one (graphs=on)"),
+        ("fp8", "cuda", ("graphs=on",), "that a CUDA graph does not read (graphs=on)"),
     ],
 )  # fmt: skip
 def test_what_cannot_work_is_refused(

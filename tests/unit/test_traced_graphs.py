@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from runner.errors import StageError
-from runner.pipelines.graphs import replay
+from runner.pipelines.graphs import Replaying, replay
 from runner.pipelines.traced_graphs import TraceRecorder
 
 
@@ -26,6 +26,7 @@ class Module(torch.nn.Module):
 
 
 CANNOT = {
+    "a size as a key": (lambda one: one * {2: 1.0}[one.shape[0]], "KeyError"),
     "a number": (lambda one: one * one.sum().item(), "depends on more than sizes"),
     "a choice": (lambda one: one if one.sum() > 0 else -one, "depends on more than sizes"),
     "a mask": (lambda one: one[one > 0], "depends on more than sizes"),
@@ -75,4 +76,18 @@ def test_a_call_that_takes_long_is_not_recorded() -> None:
     replaying = replay(module, TraceRecorder(module, longest=0.0), required=False)
     with torch.inference_mode():
         module(torch.ones(2, 4))
-    assert str(replaying.failure).endswith("so there is no gain")
+        assert str(replaying.failure).endswith("so there is no gain")
+        replaying.recorder = TraceRecorder(module)  # as for another size, whose calls are short
+        module(torch.ones(2, 4))
+        assert replaying.recordings == 0
+        module(torch.ones(3, 4))
+    assert (replaying.recordings, replaying.failure) == (1, None)
+
+
+def test_what_was_dropped_for_others_is_counted_anew() -> None:
+    module = Module().eval()
+    replaying = Replaying(module, TraceRecorder(module), required=False, after=1, most=1)
+    with torch.inference_mode():
+        for size, recordings in ((2, 0), (2, 1), (3, 1), (3, 2), (2, 2), (2, 3)):
+            replaying(torch.ones(size, 4))
+            assert replaying.recordings == recordings

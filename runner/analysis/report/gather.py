@@ -140,9 +140,10 @@ def _swept(result: SweepResult) -> Iterator[Axis]:
 
 def _says_seeds(name: str, result: SweepResult) -> bool:
     """Whether an axis of cells says of each picture what its seed says."""
-    seeds = ((cell.choice.get(name), str(image.seed)) for cell in result.cells
-             for image in cell.images)  # fmt: skip
-    return name.partition(".")[0] == "seeds" and all(value == seed for value, seed in seeds)
+    seeds = [(cell.choice.get(name), str(image.seed)) for cell in result.cells
+             for image in cell.images]  # fmt: skip
+    alike = bool(seeds) and all(value == seed for value, seed in seeds)
+    return name.partition(".")[0] == "seeds" and alike
 
 
 def _others(result: SweepResult) -> Iterator[Axis]:

@@ -13,6 +13,8 @@ from unit.conftest import Command, assert_refused, write_pictures
 TABLE = "prompt,negative_prompt,seed,decoder.guidance_scale,scheduler\n"
 WRITTEN = {
     "a.csv": TABLE + '"a red circle, large",blue,7,2.5,ddpm\n3,,8,,\n\n',
+    "spreadsheet.csv": f",,,,\n{TABLE}"
+    '"a red circle, large",blue,7,2.5,ddpm\n, ,,,,\n3,,8,,\n,,,,,,\n',
     "a.tsv": TABLE.replace(",", "\t") + "a red circle, large\tblue\t7\t2.5\tddpm\n3\t\t8\n",
     "a.jsonl": '{"prompt": "a red circle, large", "negative_prompt": "blue", "seed": 7, '
     '"decoder.guidance_scale": 2.5, "scheduler": "ddpm"}\n{"prompt": "3", "seed": 8}\n',

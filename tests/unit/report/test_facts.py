@@ -63,6 +63,12 @@ def test_a_swept_prompt_is_one_axis_for_pictures_and_a_column_of_cells(tmp_path:
     assert [cell.choice for cell in found.cells] == [(0,), (1,)]
 
 
+def test_seeds_stay_an_axis_of_cells_while_there_is_no_picture(tmp_path: Path) -> None:
+    none = dict.fromkeys((0, 1), Status.PENDING)
+    found = made(tmp_path, Made(axes={"seeds": ("3", "4")}, broken=none))
+    assert found.axes[0].values == ("3", "4")
+
+
 @pytest.mark.parametrize(
     ("values", "numbers"),
     [

@@ -12,7 +12,7 @@ from helpers.fake_sweeps import SWEEP
 from runner.config.axes import settings_of
 from runner.errors import ConfigError
 from runner.recording.sweep_record import CellEntry
-from runner.runs.unsaid import with_unsaid
+from runner.runs.unsaid import _with_baseline, with_unsaid
 
 FIXED = (
     "prompt='a, b'", "seeds=[0,1]", "experiment=mine", "+decoder.num_inference_steps=9",
@@ -77,6 +77,21 @@ def test_cells_that_are_no_product_are_taken_as_they_are(tmp_path: Path) -> None
     # Of a value that is there, its cells alone; of a new one, all.
     assert "decoder.guidance_scale=1" in with_unsaid([*given, "scheduler=lcm"])[1]
     assert "decoder.guidance_scale=1,4" in with_unsaid([*given, "scheduler=dpmpp_2m"])[1]
+    assert "scheduler=ddim,ddpm" in with_unsaid([*given, "decoder.guidance_scale=4.0"])[1]
+
+
+@pytest.mark.parametrize(
+    ("argument", "other", "expected"),
+    [
+        ("negative_prompt=", "", "negative_prompt="),
+        ("negative_prompt=blue", "", "negative_prompt=blue,''"),
+        ("negative_prompt=blue", "a, b", "negative_prompt=blue,'a, b'"),
+        ("negative_prompt='a, b'", "a, b", "negative_prompt='a, b'"),
+        ("inputs.mask_box=[0,0,4,4]", "[0,0,8,8]", "inputs.mask_box=[0,0,4,4],[0,0,8,8]"),
+    ],
+)
+def test_the_baseline_is_added_as_hydra_reads_it(argument: str, other: str, expected: str) -> None:
+    assert _with_baseline(argument, {argument.partition("=")[0]: other}) == expected
 
 
 def test_prompts_that_are_an_axis_are_said_as_that(tmp_path: Path) -> None:

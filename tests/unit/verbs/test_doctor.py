@@ -86,7 +86,14 @@ def test_it_says_what_the_plan_does(
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda index: (0, 0))
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: "some GPU")
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: device == "mps")
-    found = dict(answers(command("doctor").out))
+    told = command("doctor").out
+    graphs = {
+        "cpu": "traced graphs yes",
+        "cuda": "CUDA graphs   yes",
+        "mps": "graphs        no: mps",
+    }
+    assert f"\ngraphs on {device}\n  {graphs[device]}" in told
+    found = dict(answers(told))
     assert len(found) == len(ATTENTION) + len(OFFLOAD)
     for override, works in found.items():
         backend = ATTENTION.get(override.removeprefix("attention="))
