@@ -6,6 +6,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+import torch
+from accelerate import cpu_offload
 from PIL import Image
 
 from helpers.composing import compose_config
@@ -113,6 +115,18 @@ def opened(plan: Plan, *, keep_all: bool = False) -> Watched:
     offload: OffloadChoice = choose_offload(plan.run.offload, device, held, free)
     graphs = choose_graphs(plan.run.graphs, device, offload.mode, held, free)
     return Watched(found, device, offload, graphs, keep_all=keep_all)
+
+
+def opened_by_layer(plan: Plan) -> Watched:
+    """Pipelines for a plan, all loaded, with accelerate's hooks of `sequential` on each module."""
+    pipelines = opened(plan, keep_all=True)
+    for node in plan.graph:
+        if node.pipeline is not None:
+            for part in pipelines.get(node.pipeline).components.values():
+                if isinstance(part, torch.nn.Module):
+                    cpu_offload(part, torch.device("cpu"))
+                    assert next(part.parameters()).is_meta
+    return pipelines
 
 
 def drawn(plan: Plan, pipelines: Pipelines) -> Drawn:

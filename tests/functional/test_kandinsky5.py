@@ -10,13 +10,12 @@ import diffusers
 import numpy as np
 import pytest
 import torch
-from accelerate import cpu_offload
 from diffusers.models.attention_dispatch import _AttentionBackendRegistry
 
 from functional import direct_kandinsky5 as direct5
 from functional.asked import NEGATIVE, Ask, Pictures, Pixels
 from functional.cells import drawn as drawn_cell
-from functional.cells import opened, planned
+from functional.cells import opened, opened_by_layer, planned
 from functional.made import Made
 from hub_stand_in import Hub
 from random_weights.kandinsky5 import kandinsky_5_t2i
@@ -206,13 +205,7 @@ def test_weights_may_come_layer_by_layer(
     plan = planned(
         random_weights, tmp_path, "kandinsky5", f"precision={precision}", "cache=off", *given
     )
-    pipelines = opened(plan, keep_all=True)
-    for node in plan.graph:
-        if node.pipeline is not None:
-            for part in pipelines.get(node.pipeline).components.values():
-                if isinstance(part, torch.nn.Module):
-                    cpu_offload(part, torch.device("cpu"))
-                    assert next(part.parameters()).is_meta
+    pipelines = opened_by_layer(plan)
     assert np.array_equal(drawn_cell(plan, pipelines).pixels, usual)
 
 

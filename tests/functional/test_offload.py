@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from accelerate import cpu_offload
 from PIL import Image
 
-from functional.cells import VERSIONS, drawn, opened, planned, small
+from functional.cells import VERSIONS, drawn, opened, opened_by_layer, planned, small
 from runner.catalog.offload import OFFLOAD
 from runner.cli import main
 from runner.errors import ConfigError
@@ -204,13 +203,7 @@ def test_cast_weights_may_come_layer_by_layer(random_weights: Path, tmp_path: Pa
     """accelerate's hooks of `sequential`, from memory to memory, as in test_kandinsky5."""
     plan = planned(random_weights, tmp_path, "kandinsky5", "cache=off", "precision=bf16", *CAST)
     usual = drawn(plan, opened(plan)).pixels
-    pipelines = opened(plan, keep_all=True)
-    for node in plan.graph:
-        if node.pipeline is not None:
-            for part in pipelines.get(node.pipeline).components.values():
-                if isinstance(part, torch.nn.Module):
-                    cpu_offload(part, torch.device("cpu"))
-                    assert next(part.parameters()).is_meta
+    pipelines = opened_by_layer(plan)
     assert np.array_equal(drawn(plan, pipelines).pixels, usual)
 
 
