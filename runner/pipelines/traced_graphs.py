@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -21,6 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from runner.catalog.graphs import GRAPHS, GraphKind
 from runner.pipelines.graphs import CannotRecordError, Function, Recorded
+from runner.system.imports import sparing
 
 LONGEST = 0.25
 """Seconds of a call from which the time between its kernels does not count."""
@@ -34,7 +35,7 @@ class TraceRecorder:
     """Records calls of a module on a CPU.
 
     Attributes:
-        module: its weights are read anew at each replay, so they may be changed.
+        module: its weights stay as they are while recordings are kept: of some there are copies.
         longest: seconds of the calls that are worth it.
     """
 
@@ -72,12 +73,12 @@ class TraceRecorder:
     def _traced(
         self, function: Function, inputs: Sequence[torch.Tensor]
     ) -> Callable[..., Sequence[torch.Tensor]]:
-        watch = _Watch()  # type: ignore[no-untyped-call]
-        with watch:  # torch chooses other kernels here, so results are not used
+        watch = _Watch()
+        with sparing(), watch:  # torch chooses other kernels here, so results are not used
             function(*inputs)
         if watch.found is not None:
             raise _NotSettledError(f"{watch.found} depends on more than sizes")
-        traced = _trace(function, inputs, [*_slots(self.module)])
+        traced = _trace(function, inputs, [*_slots(self.module)], watch.channels_last)
         others = [_other(one) for one in inputs]
         if not _same(traced(*others), function(*others)):
             raise _NotSettledError("what is recorded gives other results")
@@ -87,21 +88,36 @@ class TraceRecorder:
         """See `graphs.Recorder`: recordings share nothing."""
 
 
+CONVOLUTIONS = (torch.ops.aten.conv2d.default, torch.ops.aten.convolution.default)
+"""With and without inference mode."""
+
+
 class _NotSettledError(Exception):
     """A recording would not hold for other numbers."""
 
 
 class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Notes the first kernel that gives a number to Python, or as many numbers as those say that
-    it is given: a recording would take both for constants.
+    """Watches the kernels of a call.
+
+    Attributes:
+        found: the first one that gives a number to Python, or as many numbers as those say that it
+            is given: a recording would take both for constants.
+        channels_last: ids of the weights that meet a picture in this layout, and have another.
     """
 
-    found: str | None = None
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.found: str | None = None
+        self.channels_last: set[int] = set()
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         result = func(*args, **kwargs or {})
+        if func in CONVOLUTIONS:
+            picture, weight, *_ = args
+            if _is_channels_last(picture) and not _is_channels_last(weight):
+                self.channels_last.add(id(weight))
         sizes = torch.Tag.dynamic_output_shape in func.tags
         if func is torch.ops.aten.index.Tensor:
             sizes = _has_mask(args[1])
@@ -125,25 +141,46 @@ def _slots(module: torch.nn.Module) -> Iterator[_Slot]:
             yield from ((held, name) for name, value in held.items() if value is not None)
 
 
+def _is_channels_last(tensor: torch.Tensor) -> bool:
+    """As torch's convolutions ask; where a size is 1 a tensor has both layouts."""
+    is_last: bool = tensor.is_contiguous(memory_format=torch.channels_last)
+    return tensor.dim() == 4 and is_last and not tensor.is_contiguous()
+
+
 def _trace(
-    function: Function, inputs: Sequence[torch.Tensor], slots: Sequence[_Slot]
+    function: Function,
+    inputs: Sequence[torch.Tensor],
+    slots: Sequence[_Slot],
+    channels_last: Collection[int],
 ) -> Callable[..., Sequence[torch.Tensor]]:
     """The kernels of a call as a function of `inputs`.
 
     Weights are inputs of the trace, so it holds none. It is not made by `torch.jit.trace`, whose
     functions are kept as long as the process (14 MB each, for a UNet of 1100 kernels).
+
+    Args:
+        channels_last: ids of weights that convolutions bring into this layout, at each call anew
+            (a tenth of a step's time). The trace gets them as they do.
     """
 
     def whole(*tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
         with _filled(slots, tensors[: len(slots)]):
             return tuple(function(*tensors[len(slots) :]))
 
-    given = (*_held(slots), *inputs)
+    weights = [
+        one.contiguous(memory_format=torch.channels_last) if id(one) in channels_last else one
+        for one in _held(slots)
+    ]
     with warnings.catch_warnings():
         # Sizes become constants, which hold for the signature.
         warnings.simplefilter("ignore", TracerWarning)
         graph, _ = torch._C._create_graph_by_tracing(
-            whole, given, lambda _: "", strict=True, force_outplace=False, argument_names=[]
+            whole,
+            (*weights, *inputs),
+            lambda _: "",
+            strict=True,
+            force_outplace=False,
+            argument_names=[],
         )
     unit = torch._C.CompilationUnit()
     run = unit.create_function("call", graph, False)
@@ -151,7 +188,7 @@ def _trace(
     def traced(*tensors: torch.Tensor) -> Sequence[torch.Tensor]:
         # Without rewriting: kernels that are fused may round differently.
         with optimized_execution(False):
-            found = run(*_held(slots), *tensors)
+            found = run(*weights, *tensors)
         return [found] if isinstance(found, torch.Tensor) else found
 
     return traced

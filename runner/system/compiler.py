@@ -18,8 +18,14 @@ MARKS = ("allow_in_graph", "assume_constant_result")
 _marked: list[tuple[str, Any]] = []
 """These decorators, with what they were given."""
 
-_disabled: list[tuple[Callable[..., Any], Callable[[], Callable[..., Any]]]] = []
-"""Functions that are not to be compiled: as they are now, and how to have them decorated."""
+KEPT = "__dynamo_disable"
+"""Attribute in which torch keeps a function of its own as it was decorated at its first call."""
+
+_disabled: list[tuple[Callable[..., Any], Callable[..., Any], Callable[[], Callable[..., Any]]]]
+_disabled = []
+"""Functions that are not to be compiled: themselves, what stands for them now, and how to have them
+decorated.
+"""
 
 
 def settle_decorators() -> None:
@@ -29,7 +35,10 @@ def settle_decorators() -> None:
         name, decorated = _marked.pop()
         getattr(compiler, name)(decorated)
     while _disabled:
-        plain, decorate = _disabled.pop()
+        function, plain, decorate = _disabled.pop()
+        if getattr(function, KEPT, None) is plain:
+            setattr(function, KEPT, decorate())
+            continue
         owner: Any = sys.modules.get(plain.__module__)
         *path, name = plain.__qualname__.split(".")
         for part in path:
@@ -62,7 +71,7 @@ def _disable(
     def plain(*args: Any, **kwargs: Any) -> Any:
         return function(*args, **kwargs)
 
-    _disabled.append((plain, decorate))
+    _disabled.append((function, plain, decorate))
     return plain
 
 

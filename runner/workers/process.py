@@ -46,7 +46,7 @@ def main(arguments: list[str]) -> None:
     workers: list[int] = []
     stays = threading.Event()
     _end_with_runner(lifeline, workers, stays)
-    import_libraries()
+    import_libraries(own=True)
     try:
         start = connections[0].recv()
     except (EOFError, ConnectionResetError):
@@ -110,7 +110,7 @@ def serve(address: tuple[str, int], key: bytes) -> None:
         threading.Thread(target=_end_with, args=(connection,), daemon=True).start()
         start = connection.recv()
         assert isinstance(start, Start)
-        import_libraries()
+        import_libraries(own=True)
         import_pipelines(start.classes)
         NodeServer(start.opening).serve(connection)
 

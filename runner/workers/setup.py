@@ -102,10 +102,16 @@ def _settings(
     return opening.checkpoints, device, offload, graphs
 
 
-def import_libraries() -> None:
-    """Import torch, diffusers and transformers; hide their progress bars and needless warnings."""
+def import_libraries(*, own: bool = False) -> None:
+    """Import torch, diffusers and transformers; hide their progress bars and needless warnings.
+
+    Args:
+        own: whether the process is ours alone, so that what libraries find may be settled for good.
+    """
 
     def load() -> None:
+        if own:
+            _hide_distributed()
         for module in ("read_back", "offload", "pipelines"):
             importlib.import_module(f"runner.pipelines.{module}")
         from runner.pipelines.load import quiet_libraries
@@ -114,6 +120,22 @@ def import_libraries() -> None:
 
     with pause_collection():
         _import_lightly(load)
+
+
+def _hide_distributed() -> None:
+    """Have transformers find torch as it is built without `torch.distributed`, for as long as the
+    process lives. Its import takes 0.45 s of CPU time and 47 MB, and serves models that are spread
+    over several devices.
+    """
+    from torch import distributed
+    from transformers.utils import is_torch_distributed_available
+
+    is_available = distributed.is_available
+    distributed.is_available = lambda: False
+    try:
+        is_torch_distributed_available()  # it keeps its answer
+    finally:
+        distributed.is_available = is_available
 
 
 def _import_lightly(load: Callable[[], None]) -> None:

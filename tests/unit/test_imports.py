@@ -27,7 +27,7 @@ def test_pictures_are_made_without_parts_of_scipy_and_the_compiler(tmp_path: Pat
     """With each scheduler; one process for all, as the imports take seconds."""
     given = [
         f"output_dir={tmp_path}", "tracking=none", "progress=quiet", "device=cpu",
-        "prior.num_inference_steps=2", "decoder.num_inference_steps=2",
+        "prior.num_inference_steps=2", "decoder.num_inference_steps=2", "graphs=on",
     ]  # fmt: skip
     code = f"""
 import sys
@@ -68,6 +68,32 @@ from torch._dynamo.trace_rules import is_callable_allowed
 print(is_callable_allowed(BasicTransformerBlock), ModuleGroup.onload_._torchdynamo_disable)
 """
     assert printed(LOAD + code).splitlines() == ["False False", "True True"]
+
+
+def test_torchs_own_function_that_was_called_without_the_compiler_is_left_alone_by_it() -> None:
+    code = """
+import sys, torch
+from runner.system.compiler import settle_decorators
+from runner.system.imports import sparing
+def twice(number):
+    return 2 * number
+with sparing():
+    print(torch._disable_dynamo(twice)(3))
+print("torch._dynamo" in sys.modules)
+settle_decorators()
+print(torch._disable_dynamo(twice)(3), getattr(twice, "__dynamo_disable")._torchdynamo_disable)
+"""
+    assert printed(code).splitlines() == ["6", "False", "6 True"]
+
+
+def test_a_process_of_our_own_imports_nothing_for_several_devices() -> None:
+    code = """
+print([name for name in sys.modules if name in ("torch.distributed.tensor", "sympy")])
+import torch
+print(torch.distributed.is_available())
+"""
+    own = LOAD.replace("import_libraries()", "import_libraries(own=True)")
+    assert printed(own + code).splitlines() == ["[]", "True"]
 
 
 def test_others_get_the_parts_themselves() -> None:
