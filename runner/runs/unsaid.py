@@ -13,12 +13,13 @@ from pathlib import Path
 
 from runner.config.axes import KEY as AXES
 from runner.config.excluding import PROMPTS, is_said
+from runner.config.hydra.single import alternatives
 from runner.config.measuring import baseline_of
 from runner.config.output_dir import check_name
 from runner.config.overrides import assigned, quoted
 from runner.config.recorded import value_at
 from runner.config.values import one_of
-from runner.errors import ConfigError
+from runner.errors import ConfigError, RunnerError
 from runner.planning.sweep_command import as_axes
 from runner.recording.sweep_record import SweepRecord, named_sweep
 from runner.runs.joining import manifests_of
@@ -92,9 +93,7 @@ def _with_baseline(argument: str, baseline: Mapping[str, str]) -> str:
     key, _, value = argument.partition("=")
     other = baseline.get(key)
     value = PLAIN.sub(r"\1", value)  # from Python a text has quotes, which no option has
-    # In quotes or brackets the commas may be of the value.
-    values = [*([value] if value.startswith(GROUPED) else []), *value.split(",")]
-    if other is None or one_of(key, other, values) is not None:
+    if other is None or one_of(key, other, _values(key, value)) is not None:
         return argument
     if not other or ("," in other and not other.startswith(GROUPED)):
         other = quoted(other, key)
@@ -149,7 +148,7 @@ def _concerned(
     cells: Sequence[Mapping[str, str]], record: SweepRecord, said: Mapping[str, str]
 ) -> Sequence[Mapping[str, str]]:
     """The cells that have one of the said values of each axis; all, where the values are new."""
-    wanted = {axis: said[axis].split(",") for axis in record.axes if axis in said}
+    wanted = {axis: _values(axis, said[axis]) for axis in record.axes if axis in said}
     found = [
         cell
         for cell in cells
@@ -159,6 +158,14 @@ def _concerned(
         )
     ]
     return found or cells
+
+
+def _values(key: str, written: str) -> list[str]:
+    """The values of an axis, as they are written."""
+    try:
+        return [one.partition("=")[2] for one in alternatives(f"{key}={written}")]
+    except RunnerError:  # its reader says what is wrong with it
+        return [written]
 
 
 def _may_be_taken(key: str, value: str, said: set[str], task: str | None) -> bool:

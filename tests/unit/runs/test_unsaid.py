@@ -87,6 +87,9 @@ def test_cells_that_are_no_product_are_taken_as_they_are(tmp_path: Path) -> None
         ("negative_prompt=blue", "", "negative_prompt=blue,''"),
         ("negative_prompt=blue", "a, b", "negative_prompt=blue,'a, b'"),
         ("negative_prompt='a, b'", "a, b", "negative_prompt='a, b'"),
+        ("prompt='a, b','c'", "b", "prompt='a, b','c',b"),
+        ("prompt='a, b','c'", "a, b", "prompt='a, b','c'"),
+        ("decoder.guidance_scale=range(1,4)", "2", "decoder.guidance_scale=range(1,4)"),
         ("inputs.mask_box=[0,0,4,4]", "[0,0,8,8]", "inputs.mask_box=[0,0,4,4],[0,0,8,8]"),
     ],
 )
