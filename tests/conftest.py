@@ -6,6 +6,7 @@ import fcntl
 import gc
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -31,6 +32,9 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
     # Nobody is asked for weights; the fixture `hub` is another hub.
     os.environ["HF_HUB_OFFLINE"] = "1"
+    # In the background of a script Ctrl-C is ignored, and so by all that tests start and stop.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # Nothing of the user's own is read or written.
     os.environ["KANDINSKY_CACHE"] = str(
         Path(tempfile.gettempdir()) / f"kandinsky-tests-{os.getuid()}"

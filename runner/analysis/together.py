@@ -15,7 +15,7 @@ from runner.config.values import one_of
 from runner.errors import ConfigError
 from runner.system.files import fit_name
 from runner.system.text import flatten
-from runner.tracking.status import Status
+from runner.tracking.status import status_of_all
 
 SWEEP_AXIS = "sweep"
 OF_NO_PICTURE = (
@@ -80,7 +80,7 @@ def combined(sweeps: Sequence[SweepResult]) -> SweepResult:
     ]
     numbered = tuple(replace(cell, number=number) for number, cell in enumerate(cells))
     name = " and ".join(labels_of([sweep.folder for sweep in sweeps]))
-    status = next((s.status for s in sweeps if s.status is not Status.FINISHED), Status.FINISHED)
+    status = status_of_all(sweep.status for sweep in sweeps)
     return replace(
         sweeps[0], name=name, status=status, axes=axes,
         cells=numbered, command="", seconds=None, runs={}, sweeps=len(sweeps),

@@ -14,6 +14,7 @@ from typing import Any
 
 from runner.errors import StorageError
 from runner.system.locks import lock_file
+from runner.system.machine import module_command, module_environment
 from runner.weights.pickled import STATE, is_converted, keep_hash
 
 
@@ -41,9 +42,12 @@ def convert(pickles: Sequence[Path], target: Path) -> None:
 
 def _convert(pickles: Sequence[Path], target: Path) -> None:
     part = target.with_suffix(f".{os.getpid()}.part")
-    command = [sys.executable, "-P", "-m", __name__, str(part), *map(str, pickles)]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            module_command(__name__, str(part), *map(str, pickles)),
+            capture_output=True, text=True, check=False,
+            env=module_environment(),
+        )  # fmt: skip
         if done.returncode != 0:
             said = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
             raise StorageError(f"{pickles[0]} cannot be kept as safetensors: {said[-1]}")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 from runner.errors import StorageError, WeightsError
 from runner.system.locks import hold
+from runner.system.machine import module_command, module_environment
 from runner.weights.found import FoundCheckpoint
 
 
@@ -25,11 +25,11 @@ def make_folder(found: FoundCheckpoint) -> None:
     making, original = found.making, found.checkpoint.original
     assert making is not None
     assert original is not None
-    command = [sys.executable, "-P", "-m", original.converter]
     try:
         done = subprocess.run(
-            [*command, str(making.source), str(making.target)],
+            module_command(original.converter, str(making.source), str(making.target)),
             capture_output=True, text=True, check=False,
+            env=module_environment(),
         )  # fmt: skip
         if done.returncode == 0:
             return

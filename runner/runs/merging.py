@@ -22,7 +22,7 @@ from runner.runs.sweep_tracking import CELL_TAG
 from runner.system.files import below
 from runner.system.untrusted import read_regular
 from runner.tracking.session import TrackingSession
-from runner.tracking.status import Status
+from runner.tracking.status import Status, status_of_all
 
 LINES = ".jsonl"
 """Files of records that are only ever appended to, such as votes; pictures are found by pixels."""
@@ -164,11 +164,10 @@ def _record(
         replace(part, cells=tuple(numbers[number] for number in part.cells))
         for part in parts_of(other)
     ]
-    statuses = {into.status, other.status}
     return replace(
         into,
         fingerprint=hash_of([cell.fingerprint for cell in cells]),
-        status=next((s for s in statuses if s != Status.FINISHED), Status.FINISHED),
+        status=status_of_all((into.status, other.status)),
         attempts=into.attempts + 1,
         seconds=into.seconds + other.seconds,
         axes=axes,

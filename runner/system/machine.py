@@ -61,9 +61,14 @@ def module_command(module: str, *arguments: str) -> list[str]:
     """The command line of a process that runs one of our modules.
 
     `-P`: a `runner.py` in the user's working directory is not taken for this package. Start it
-    with `python_path`, which has the package's path.
+    with `module_environment`, which has the package's path.
     """
     return [sys.executable, "-P", "-m", module, *arguments]
+
+
+def module_environment(*, users_modules: bool = False) -> dict[str, str]:
+    """The environment of a process that runs one of our modules; see `python_path`."""
+    return {**os.environ, "PYTHONPATH": python_path(users_modules=users_modules)}
 
 
 def python_path(*, users_modules: bool) -> str:

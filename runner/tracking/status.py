@@ -5,6 +5,7 @@ Not in `recording`, as the writer process needs it too and imports nothing from 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 
@@ -21,3 +22,10 @@ class Status(StrEnum):
     FINISHED = "FINISHED"
     FAILED = "FAILED"
     KILLED = "KILLED"
+
+
+def status_of_all(statuses: Iterable[Status]) -> Status:
+    """The status of several together: a failure counts first, then what has not ended."""
+    found = set(statuses)
+    order = (Status.FAILED, Status.KILLED, Status.RUNNING, Status.PENDING)
+    return next((one for one in order if one in found), Status.FINISHED)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import subprocess
 from pathlib import Path
 
-from runner.system.machine import module_command, python_path
+from runner.system.machine import module_command, module_environment
 from runner.tracking.spool import WRITER_LOG
 
 MODULE = "runner.tracking.writer"
@@ -89,6 +88,6 @@ def _start(
 
 
 def _environment() -> dict[str, str]:
-    found = {**os.environ, "PYTHONPATH": python_path(users_modules=False)}
+    found = module_environment()
     found.pop("HYDRA_FULL_ERROR", None)  # set while Hydra runs, and nothing to a writer
     return found

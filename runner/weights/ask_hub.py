@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from runner.system.machine import module_command, module_environment
 from runner.weights.hub import RemoteFile, cache_dir
 
 PATIENCE = 60.0
@@ -146,7 +146,8 @@ def _lines(task: str, given: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 def _client(task: str) -> Iterator[subprocess.Popen[str]]:
     """The process, killed at the end of the context, however that comes."""
     process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "runner.weights.hub_client", task],
+        module_command("runner.weights.hub_client", task),
+        env=module_environment(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         # What the client logs is told in our words.

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from multiprocessing.connection import Connection, Pipe
 from typing import TYPE_CHECKING
 
-from runner.system.machine import module_command, python_path
+from runner.system.machine import module_command, module_environment
 
 if TYPE_CHECKING:
     from runner.workers.messages import Start
@@ -47,7 +47,7 @@ class Host:
                 stdin=subprocess.DEVNULL,
                 pass_fds=ends,
                 process_group=0,
-                env={**os.environ, "PYTHONPATH": python_path(users_modules=True)},
+                env=module_environment(users_modules=True),
             )
         except OSError:
             os.close(self._lifeline_end)

@@ -169,7 +169,7 @@ def serve(line: socket.socket) -> str:
     from runner.tracking.delivery import import_mlflow, prepare_environment
     from runner.workers.setup import import_libraries, import_pipelines
 
-    import_libraries()
+    import_libraries(own=True)
     import_pipelines(["KandinskyV22PriorPipeline", "KandinskyV22Pipeline"])
     prepare_environment()
     import_mlflow()

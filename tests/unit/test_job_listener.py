@@ -125,7 +125,7 @@ def test_it_listens_where_the_jobs_are(monkeypatch: pytest.MonkeyPatch) -> None:
 IMPORTS = """
 import sys, time
 from runner.workers import process
-process.import_libraries = lambda: time.sleep(60)
+process.import_libraries = lambda own: time.sleep(60)
 process.serve(("127.0.0.1", int(sys.argv[1])), bytes.fromhex(sys.argv[2]))
 """
 
