@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from runner.analysis.results import CellResult, SweepResult, read_results
+from runner.config.key_heads import OF_NO_PICTURE, head_of
 from runner.config.overrides import assigned, shown_value
 from runner.config.recorded import typed_at, value_at
 from runner.config.values import one_of
@@ -18,11 +19,7 @@ from runner.system.text import flatten
 from runner.tracking.status import status_of_all
 
 SWEEP_AXIS = "sweep"
-OF_NO_PICTURE = (
-    "name", "question", "baseline", "report", "output_dir", "progress", "resume", "retry",
-    "objective", "tracking", "metrics", "cache", "workers", "threads", "debug", "hydra",
-    "experiment", "workers_keep",
-)  # fmt: skip
+APART = OF_NO_PICTURE | {"experiment"}
 """Keys, and groups, in which sweeps may differ without being different settings."""
 
 
@@ -143,4 +140,4 @@ def _values(sweeps: Sequence[SweepResult], axis: str) -> list[str]:
 
 
 def _is_apart(key: str) -> bool:
-    return key.lstrip("+~").partition(".")[0] in OF_NO_PICTURE
+    return head_of(key) in APART

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from runner.config.cell import Cell
-from runner.config.keys import keys_without_identity, profile_keys
+from runner.config.key_heads import OF_NO_PICTURE, head_of
+from runner.config.keys import profile_keys
 from runner.config.overrides import assigned
 from runner.config.schema import Config
 from runner.graph.node import Node
@@ -18,12 +19,8 @@ from runner.planning.as_read import AsRead
 from runner.planning.plan import Plan, PlannedImage
 from runner.system.text import pluralize, shorten
 
-HOW = frozenset(
-    {key.partition(".")[0] for key, _ in profile_keys(Config)}
-    | keys_without_identity(Config)
-    | {"name", "question", "tracking", "baseline", "objective", "metrics", "hydra"}
-)
-"""First parts of keys that say how a cell is run, recorded or measured."""
+HOW = OF_NO_PICTURE | {head_of(key) for key, _ in profile_keys(Config)}
+"""First parts of keys that say how a cell is run, on which device too, recorded or measured."""
 
 
 class Comparer:
@@ -95,8 +92,7 @@ def tell_same_cells(cells: Sequence[Cell], plans: Sequence[Plan]) -> list[Plan]:
         apart = [
             key
             for key in dict.fromkeys([*own, *its])
-            if own.get(key) != its.get(key)
-            and key.lstrip("+~").partition(".")[0].partition("/")[0] not in HOW
+            if own.get(key) != its.get(key) and head_of(key) not in HOW
         ]
         if own == its and before is not cell:
             text = f"cells {before.number} and {cell.number} ({shorten(' '.join(cell.overrides))})"

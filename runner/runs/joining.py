@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.config.cell import Cell
+from runner.config.key_heads import head_of
 from runner.config.overrides import as_override, assigned
 from runner.config.resolve import resolve_record
 from runner.config.run_config import RunConfig
@@ -22,7 +23,7 @@ from runner.planning.sweep import Joined, axes_of, command_of_cells
 from runner.recording.manifest import Manifest
 from runner.recording.sweep_record import CellEntry, SweepRecord, named_sweep
 from runner.runs.fingerprint import NOT_IDENTITY, hash_of
-from runner.runs.sweep_axes import APART, GROWS, axis_keys, head_of, with_axes
+from runner.runs.sweep_axes import APART, GROWS, axis_keys, with_axes
 from runner.system.files import below
 from runner.system.text import pluralize
 from runner.tracking.status import Status

@@ -10,13 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from runner.config.key_heads import head_of
 from runner.errors import ConfigError, StorageError
 from runner.recording.manifest import Manifest
 from runner.recording.sweep_record import LOCK, SWEEP, CellEntry, SweepRecord
 from runner.runs.fingerprint import hash_of
 from runner.runs.grown import parts_of
 from runner.runs.joining import manifests_of
-from runner.runs.sweep_axes import APART, axis_keys, head_of, with_axes
+from runner.runs.sweep_axes import APART, axis_keys, with_axes
 from runner.runs.sweep_care import KeptSweep, held, own_totals, remove, with_mlflow
 from runner.runs.sweep_tracking import CELL_TAG
 from runner.system.files import below

@@ -7,16 +7,14 @@ from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import get_type_hints
 
+from runner.config.key_heads import OF_NO_PICTURE, head_of
 from runner.config.overrides import assigned, shown_value
 from runner.config.schema import Config
 
 LONGEST, LONGEST_VALUE = 200, 40
 SHORT = {"num_inference_steps": "steps", "guidance_scale": "guidance"}
-NOT_NAMED = {
-    "name", "question", "output_dir", "progress", "report", "resume", "retry", "debug", "hydra",
-    "tracking", "weights", "experiment", "baseline", "objective", "metrics", "cache", "bench",
-    "workers_keep",
-}  # fmt: skip
+HOW_FAST = {"threads", "workers", "graphs"}
+NOT_NAMED = (OF_NO_PICTURE - HOW_FAST) | {"weights", "experiment", "bench"}
 """Keys, and groups, of which a run of its own is not named: they change no picture, or its name."""
 
 
@@ -27,7 +25,7 @@ def cell_name(overrides: Sequence[str], axes: Iterable[str]) -> str:
 
 def run_name(name: str, overrides: Sequence[str], run_id: str) -> str:
     """Name of a run that is no cell: with what was asked of it, else the end of its id."""
-    keys = [key for key in assigned(overrides) if key.partition(".")[0] not in NOT_NAMED]
+    keys = [key for key in assigned(overrides) if head_of(key) not in NOT_NAMED]
     said = _named(overrides, keys)
     return f"{name} {said}"[:LONGEST] if said else f"{name}-{run_id[-8:]}"
 

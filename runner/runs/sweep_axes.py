@@ -6,21 +6,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from runner.config.key_heads import OF_NO_PICTURE, head_of
 from runner.config.overrides import assigned
 from runner.config.recorded import typed_at
 from runner.config.values import one_of
 from runner.recording.sweep_record import CellEntry
-from runner.runs.fingerprint import NOT_IDENTITY
 
 PICTURES = ("prompt", "prompt_file", "prompt_template", "seeds")
 GROWS = {*PICTURES, "metrics"}
-APART = NOT_IDENTITY | GROWS | {"name", "question", "baseline", "objective", "tracking", "cache"}
+APART = OF_NO_PICTURE | GROWS
 """Keys by which cells are no others; unless they are axes."""
-
-
-def head_of(key: str) -> str:
-    """The first part of a key: of `+decoder.guidance_scale` it is `decoder`."""
-    return key.lstrip("+~").partition(".")[0].partition("/")[0].partition("@")[0]
 
 
 def axis_keys(axes: Iterable[Iterable[str]], overrides: Iterable[Iterable[str]]) -> tuple[str, ...]:

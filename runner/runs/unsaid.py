@@ -14,6 +14,7 @@ from pathlib import Path
 from runner.config.axes import KEY as AXES
 from runner.config.excluding import PROMPTS, is_said
 from runner.config.hydra.single import alternatives
+from runner.config.key_heads import head_of
 from runner.config.measuring import baseline_of
 from runner.config.output_dir import check_name
 from runner.config.overrides import assigned, quoted
@@ -24,7 +25,7 @@ from runner.planning.sweep_command import as_axes
 from runner.recording.sweep_record import SweepRecord, named_sweep
 from runner.runs.joining import manifests_of
 from runner.runs.rerun import DRAWN
-from runner.runs.sweep_axes import GROWS, head_of
+from runner.runs.sweep_axes import GROWS
 from runner.system.files import expand_home
 from runner.tracking.places import absolute_uri, is_named
 

@@ -109,6 +109,6 @@ def test_sweeps_and_runs_are_named_by_what_was_asked() -> None:
     axes = ["scheduler", "decoder.guidance_scale"]
     assert sweep_name("study", axes) == "study: scheduler x guidance"
     assert sweep_name("study", []) == "study sweep"
-    asked = ["scheduler=ddim", "output_dir=/tmp/x", "tracking.uri=http://a"]
+    asked = ["scheduler=ddim", "output_dir=/tmp/x", "++progress=json", "+tracking.uri=http://a"]
     assert run_name("study", asked, "20260101T000000-abcdef01") == "study ddim"
     assert run_name("study", [], "20260101T000000-abcdef01") == "study-abcdef01"

@@ -93,6 +93,14 @@ def test_what_they_differ_in_besides_is_told(tmp_path: Path, command: Command) -
     assert (said.status, said.err) == (0, "warning: the sweeps differ besides in steps\n")
 
 
+def test_keys_that_change_no_picture_are_no_difference(tmp_path: Path, command: Command) -> None:
+    one, two = tmp_path / "made" / "one", tmp_path / "made" / "two"
+    write_results(with_config(sweep(one, "ddim", 0.0), {"graphs": "off", "into": None}))
+    write_results(with_config(sweep(two, "ddpm", 1.0), {"graphs": "on", "into": "last"}))
+    said = command("compare", str(one), str(two), "--by", "scheduler")
+    assert (said.status, said.err) == (0, "")
+
+
 def test_a_sweep_named_twice_is_refused(tmp_path: Path, command: Command) -> None:
     write_results(sweep(tmp_path / "one", "ddim", 0.0))
     assert_refused(
