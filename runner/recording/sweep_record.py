@@ -177,3 +177,10 @@ def _moment(started: str) -> float:
 def is_running(folder: Path) -> bool:
     """Whether a living process is running a sweep."""
     return is_held(folder / LOCK)
+
+
+def status_now(recorded: Status, alive: bool) -> Status:
+    """The status of a sweep or of a cell: recorded as running by a process that is gone, it was
+    killed.
+    """
+    return Status.KILLED if recorded == Status.RUNNING and not alive else recorded

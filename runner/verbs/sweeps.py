@@ -14,7 +14,7 @@ from collections import Counter
 from pathlib import Path
 
 from runner.recording.manifest import cell_status
-from runner.recording.sweep_record import SweepRecord, is_running, list_sweeps
+from runner.recording.sweep_record import SweepRecord, is_running, list_sweeps, status_now
 from runner.system.terminal import to_json
 from runner.system.text import path_here
 from runner.tracking.status import Status
@@ -47,26 +47,20 @@ def main(arguments: list[str]) -> int:
 
 def _row(path: Path, record: SweepRecord) -> dict[str, object]:
     running = is_running(path)
-    statuses = Counter(cell_status(path / cell.folder) for cell in record.cells)
-    if not running and Status.RUNNING in statuses:  # its process was killed
-        statuses[Status.KILLED] += statuses.pop(Status.RUNNING)
+    statuses = Counter(
+        status_now(cell_status(path / cell.folder), running) for cell in record.cells
+    )
     return {
         "id": record.sweep_id,
         "name": record.name,
         "started": record.started,
-        "status": _status(record.status, running),
+        "status": Status.RUNNING if running else status_now(record.status, running),
         "cells": dict(statuses),
         "attempts": record.attempts,
         "seconds": round(record.seconds, 1),
         "axes": {key: list(values) for key, values in record.axes.items()},
         "folder": str(path),
     }
-
-
-def _status(recorded: Status, running: bool) -> Status:
-    if running:
-        return Status.RUNNING
-    return Status.KILLED if recorded == Status.RUNNING else recorded
 
 
 def _text(row: dict[str, object]) -> str:

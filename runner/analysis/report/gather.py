@@ -28,7 +28,7 @@ from runner.config.overrides import assigned
 from runner.config.values import as_shown
 from runner.errors import ConfigError
 from runner.recording.manifest import SavedImage
-from runner.recording.sweep_record import is_running
+from runner.recording.sweep_record import is_running, status_now
 from runner.system.text import flatten, path_here
 from runner.tracking.status import Status
 
@@ -261,6 +261,5 @@ def _compared_with(
 
 
 def _status(recorded: Status, alive: bool, result: SweepResult) -> Status:
-    """The status now: a sweep recorded as running whose process is gone was killed."""
-    swept = result.seconds is not None
-    return Status.KILLED if swept and recorded == Status.RUNNING and not alive else recorded
+    """The status now. Runs, and several sweeps as one, have no lock that tells who is alive."""
+    return recorded if result.seconds is None else status_now(recorded, alive)
