@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
+from typing import IO
 
-from runner.errors import ConfigError
+from runner.errors import ConfigError, StorageError
 from runner.system.files import write_whole
-from runner.system.locks import is_held
+from runner.system.locks import hold, is_held
 from runner.system.typed_json import FieldError, read_as, read_json
 from runner.system.untrusted import Finite, Identifier, PlainName, UntrustedError, path_below
 from runner.tracking.status import Status
@@ -172,6 +173,28 @@ def _moment(started: str) -> float:
         return datetime.fromisoformat(started).timestamp()
     except (ValueError, OverflowError, OSError):
         return 0.0
+
+
+def hold_sweep(folder: Path, key: str, value: object, *others: str) -> IO[str]:
+    """Keep other commands off a sweep until the file is closed.
+
+    Args:
+        key: what named it, and its `value`, for the error.
+        others: what else is allowed where it is held.
+
+    Raises:
+        ConfigError: another process runs or changes it.
+        StorageError: its folder cannot be written.
+    """
+    try:
+        return hold(folder / LOCK)
+    except BlockingIOError:
+        name = "" if str(value) == str(folder) else f"{folder} "
+        allowed = "; or ".join(["the same command again when that process has ended", *others])
+        problem = f"{name}is being run by another process"
+        raise ConfigError(key, value, problem, allowed) from None
+    except OSError as error:
+        raise StorageError(f"cannot write {folder / LOCK}: {error.strerror}") from error
 
 
 def is_running(folder: Path) -> bool:

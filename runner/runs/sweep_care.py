@@ -15,11 +15,10 @@ from runner.config.choices import Tracker
 from runner.config.output_dir import check_name
 from runner.errors import ConfigError, StorageError, TrackingError
 from runner.recording.recorded import read_config
-from runner.recording.sweep_record import LOCK, SWEEP, SweepRecord, list_sweeps, named_sweep
+from runner.recording.sweep_record import SWEEP, SweepRecord, hold_sweep, list_sweeps, named_sweep
 from runner.runs.joining import manifests_of
 from runner.runs.names import sweep_name
 from runner.system.files import LATEST, fit_name
-from runner.system.locks import hold
 from runner.tracking.session import TrackingSession, now_ms
 from runner.tracking.spool import SPOOLS, TARGET
 
@@ -88,15 +87,8 @@ def find_kept(named: str, output_dir: Path) -> KeptSweep:
 
 @contextlib.contextmanager
 def held(sweep: KeptSweep) -> Iterator[None]:
-    """Keep other commands off a sweep. Raises ConfigError where one runs it."""
-    try:
-        lock = hold(sweep.path / LOCK)
-    except BlockingIOError:
-        problem = "is being run by another process"
-        raise ConfigError(KEY, sweep.named, problem, "once that has ended") from None
-    except OSError as error:
-        raise StorageError(f"cannot write {sweep.path / LOCK}: {error.strerror}") from error
-    with lock:
+    """Keep other commands off a sweep. Raises as `hold_sweep`."""
+    with hold_sweep(sweep.path, KEY, sweep.named):
         yield
 
 

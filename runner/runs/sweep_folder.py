@@ -16,12 +16,11 @@ from runner.graph.node import Node
 from runner.planning.plan import Plan
 from runner.planning.sweep import SweepPlan, label_of
 from runner.recording.manifest import Manifest, SavedImage, cell_status, has_whole_pictures
-from runner.recording.sweep_record import LOCK, SWEEP, CellEntry, SweepRecord, find_sweep
+from runner.recording.sweep_record import SWEEP, CellEntry, SweepRecord, find_sweep, hold_sweep
 from runner.runs.fingerprint import fingerprint, hash_of
 from runner.runs.grown import given, grown_record, kept_images, lacking, shrinks
 from runner.runs.joining import manifests_of
 from runner.system.files import below, fit_name, new_folder, slug
-from runner.system.locks import hold
 from runner.tracking.status import Status
 
 
@@ -65,7 +64,7 @@ class SweepFolder:
         """
         if sweep.joined is not None:
             path = sweep.joined.path
-            lock = _locked(path, joins=True)
+            lock = hold_sweep(path, "into", path)
             record = SweepRecord.read(path)
             return cls(
                 sweep, path, grown_record(sweep, path, record, _folder_name), lock, record.status
@@ -74,7 +73,8 @@ class SweepFolder:
         whole = hash_of(fingerprints)
         if resume and (found := find_sweep(output_dir, whole)) is not None:
             path, _ = found
-            lock, record = _locked(path), SweepRecord.read(path)
+            other = "resume=false, which begins another sweep"
+            lock, record = hold_sweep(path, "resume", "true", other), SweepRecord.read(path)
             again = replace(record, status=Status.RUNNING, attempts=record.attempts + 1)
             part = None if record.fingerprint == whole else record.part(whole)
             numbers = part.cells if part else tuple(cell.number for cell in record.cells)
@@ -108,7 +108,7 @@ class SweepFolder:
             cells=tuple(entries),
             command=sweep.command,
         )
-        return cls(sweep, path, record, _locked(path))
+        return cls(sweep, path, record, hold_sweep(path, "output_dir", output_dir))
 
     def save(self) -> None:
         """Write `sweep.json`. Raises StorageError where it cannot be written."""
@@ -208,20 +208,6 @@ class SweepFolder:
     def folder(self, cell: CellEntry) -> Path:
         """A cell's folder. Raises StorageError: a link of its name leads out of the sweep's."""
         return below(self.path, cell.folder)
-
-
-def _locked(path: Path, joins: bool = False) -> IO[str]:
-    try:
-        return hold(path / LOCK)
-    except BlockingIOError:
-        again = "the same command, once that has ended"
-        problem = "is being run by another process"
-        if joins:
-            raise ConfigError("into", path, problem, again) from None
-        allowed = f"{again}; or resume=false, which begins another sweep"
-        raise ConfigError("resume", "true", f"{path} {problem}", allowed) from None
-    except OSError as error:
-        raise StorageError(f"cannot write {path / LOCK}: {error.strerror}") from error
 
 
 def _folder_name(number: int, overrides: Sequence[str], axes: Mapping[str, Sequence[str]]) -> str:

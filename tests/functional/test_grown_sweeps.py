@@ -265,7 +265,7 @@ def test_two_commands_do_not_change_one_sweep_at_once(
         outputs.run("into=last", "seeds=[1]", status=2)
     said = capsys.readouterr().err
     assert "is being run by another process" in said
-    assert "allowed: the same command, once that has ended" in said
+    assert "allowed: the same command again when that process has ended" in said
     assert not outputs.record.parts
 
 
