@@ -18,8 +18,9 @@ from runner.runs.fingerprint import hash_of
 from runner.runs.grown import parts_of
 from runner.runs.joining import manifests_of
 from runner.runs.sweep_axes import APART, axis_keys, with_axes
-from runner.runs.sweep_care import KeptSweep, held, own_totals, remove, with_mlflow
+from runner.runs.sweep_care import KeptSweep, held, remove, with_mlflow
 from runner.runs.sweep_tracking import CELL_TAG
+from runner.runs.totals import merged_totals
 from runner.system.files import below
 from runner.system.untrusted import read_regular
 from runner.tracking.session import TrackingSession
@@ -173,7 +174,7 @@ def _record(
         seconds=into.seconds + other.seconds,
         axes=axes,
         cells=cells,
-        totals=own_totals(into, other),
+        totals=merged_totals([into.totals, other.totals]),
         parts=(*mine, *(part for part in its if part not in mine)),
     )
 

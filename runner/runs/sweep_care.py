@@ -1,4 +1,4 @@
-"""Renames, deletes and merges sweeps that are there: their folders, and their runs in MLflow."""
+"""Finds, renames and deletes sweeps that are there: their folders, and their runs in MLflow."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -164,15 +164,6 @@ def size_of(path: Path) -> tuple[int, int]:
     files = [Path(top, name) for top, _, names in os.walk(path) for name in names]
     pictures = sum(file.suffix == ".png" and file.parent.parent == path for file in files)
     return pictures, sum(file.lstat().st_size for file in files)
-
-
-def own_totals(*records: SweepRecord) -> Mapping[str, float]:
-    """The totals of several sweeps as of one."""
-    found: dict[str, float] = {}
-    for name, value in (item for record in records for item in record.totals.items()):
-        largest = name == "workers" or name.startswith("peak")
-        found[name] = max(found.get(name, 0), value) if largest else found.get(name, 0) + value
-    return found
 
 
 def _tidy(sweep: KeptSweep, instead: Path | None) -> None:

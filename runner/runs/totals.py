@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from runner.engine.observer import Loaded, NodeResult, Observer
 from runner.errors import RunnerError
 from runner.graph.node import Node
 from runner.system.machine import peak_process_bytes
 from runner.tracking.status import Status
+
+LARGEST = ("workers", "peak_process_mb")
+"""Names of totals of which the largest counts; all others are added up."""
 
 
 class Totals(Observer):
@@ -43,21 +46,27 @@ class Totals(Observer):
 
     def added_to(self, before: Mapping[str, float]) -> dict[str, float]:
         """These, with those of earlier attempts at the same sweep."""
-        sums: dict[str, float] = {
+        own: dict[str, float] = {
             "stages_run": self.run,
             "stages_reused": self.reused,
             "stages_failed": self.failed,
             "seconds_in_stages": self.seconds_in_stages,
             "seconds_loading": self.seconds_loading,
+            "workers": self.workers,
         }
-        largest: dict[str, float] = {"workers": self.workers}
         peak = peak_process_bytes()
         if peak is not None:
-            largest["peak_process_mb"] = peak / 2**20
-        return {
-            **{name: value + before.get(name, 0) for name, value in sums.items()},
-            **{name: max(value, before.get(name, 0)) for name, value in largest.items()},
-        }
+            own["peak_process_mb"] = peak / 2**20
+        return merged_totals([own, before])
+
+
+def merged_totals(totals: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """The totals of several attempts, or of several sweeps, as of one."""
+    found: dict[str, float] = {}
+    for name, value in (item for each in totals for item in each.items()):
+        before = found.get(name, 0)
+        found[name] = max(before, value) if name in LARGEST else before + value
+    return found
 
 
 def metrics_of(
