@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
 from typing import IO
 
 from runner.errors import ConfigError, StorageError
-from runner.system.files import write_whole
+from runner.recording.manifest import Manifest
+from runner.system.files import below, write_whole
 from runner.system.locks import hold, is_held
 from runner.system.typed_json import FieldError, read_as, read_json
 from runner.system.untrusted import Finite, Identifier, PlainName, UntrustedError, path_below
@@ -173,6 +174,12 @@ def _moment(started: str) -> float:
         return datetime.fromisoformat(started).timestamp()
     except (ValueError, OverflowError, OSError):
         return 0.0
+
+
+def manifests_of(path: Path, entries: Iterable[CellEntry]) -> dict[int, Manifest]:
+    """The manifests of a sweep's cells that have begun, by number."""
+    found = {e.number: Manifest.read_if_whole(below(path, e.folder)) for e in entries}
+    return {number: manifest for number, manifest in found.items() if manifest is not None}
 
 
 def hold_sweep(folder: Path, key: str, value: object, *others: str) -> IO[str]:

@@ -52,6 +52,11 @@ def _without_images(tracking: Any) -> Any:
     return {name: value for name, value in tracking.items() if name != "images"}
 
 
+def stem(config: Mapping[str, Any], apart: Collection[str]) -> str:
+    """A hash of a cell's config without some keys, by which cells are no others."""
+    return hash_of({key: value for key, value in config.items() if key not in apart})
+
+
 def hash_of(content: object) -> str:
     text = json.dumps(content, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]

@@ -15,9 +15,8 @@ from runner.graph.node import Node
 from runner.planning.plan import Plan, PlannedImage
 from runner.planning.sweep import SweepPlan
 from runner.recording.manifest import Manifest, SavedImage
-from runner.recording.sweep_record import CellEntry, Part, SweepRecord
+from runner.recording.sweep_record import CellEntry, Part, SweepRecord, manifests_of
 from runner.runs.fingerprint import fingerprint, hash_of
-from runner.runs.joining import manifests_of
 from runner.runs.sweep_axes import axis_keys, with_axes
 from runner.system.files import below
 from runner.system.text import path_here, pluralize

@@ -21,10 +21,9 @@ from runner.config.values import meaning
 from runner.errors import ConfigError
 from runner.planning.sweep import Joined, axes_of, command_of_cells
 from runner.recording.manifest import Manifest
-from runner.recording.sweep_record import CellEntry, SweepRecord, named_sweep
-from runner.runs.fingerprint import NOT_IDENTITY, hash_of
+from runner.recording.sweep_record import CellEntry, SweepRecord, manifests_of, named_sweep
+from runner.runs.fingerprint import NOT_IDENTITY, stem
 from runner.runs.sweep_axes import APART, GROWS, axis_keys, with_axes
-from runner.system.files import below
 from runner.system.text import pluralize
 from runner.tracking.status import Status
 
@@ -120,7 +119,11 @@ class _Join:
         self._known: defaultdict[object, list[CellEntry]] = defaultdict(list)
         for entry in record.cells:
             manifest = self._manifests.get(entry.number)
-            said = self._said(entry.overrides) if manifest is None else self._stem(manifest.config)
+            said = (
+                self._said(entry.overrides)
+                if manifest is None
+                else stem(manifest.config, self._apart)
+            )
             self._known[said].append(entry)
 
     def cells(self) -> list[Cell]:
@@ -130,7 +133,7 @@ class _Join:
         for cell in self._typed:
             run = cell.config
             assert isinstance(run, RunConfig)
-            for key in (self._stem(run.recorded), self._said(cell.overrides)):
+            for key in (stem(run.recorded, self._apart), self._said(cell.overrides)):
                 if self._known[key]:
                     entry = self._known[key].pop(0)
                     found.append(self._there(cell, run, entry))
@@ -139,9 +142,6 @@ class _Join:
                 found.append(self._as_of_sweep(cell.numbered(free), run))
                 free += 1
         return found
-
-    def _stem(self, config: Mapping[str, Any]) -> object:
-        return hash_of({key: v for key, v in config.items() if key not in self._apart})
 
     def _said(self, overrides: Iterable[str]) -> object:
         said = assigned(overrides).items()
@@ -174,12 +174,6 @@ class _Join:
     def _growing(self, entry: CellEntry) -> Mapping[str, Hashable]:
         said = assigned(entry.overrides).items()
         return {key: meaning(key, v) for key, v in said if head_of(key) in self._grows}
-
-
-def manifests_of(path: Path, entries: Iterable[CellEntry]) -> dict[int, Manifest]:
-    """The manifests of a sweep's cells that have begun, by number."""
-    found = {e.number: Manifest.read_if_whole(below(path, e.folder)) for e in entries}
-    return {number: manifest for number, manifest in found.items() if manifest is not None}
 
 
 def _named(run: RunConfig, manifest: Manifest) -> RunConfig:

@@ -13,10 +13,9 @@ from typing import Any
 from runner.config.key_heads import head_of
 from runner.errors import ConfigError, StorageError
 from runner.recording.manifest import Manifest
-from runner.recording.sweep_record import LOCK, SWEEP, CellEntry, SweepRecord
-from runner.runs.fingerprint import hash_of
+from runner.recording.sweep_record import LOCK, SWEEP, CellEntry, SweepRecord, manifests_of
+from runner.runs.fingerprint import hash_of, stem
 from runner.runs.grown import parts_of
-from runner.runs.joining import manifests_of
 from runner.runs.sweep_axes import APART, axis_keys, with_axes
 from runner.runs.sweep_care import KeptSweep, held, remove, with_mlflow
 from runner.runs.sweep_tracking import CELL_TAG
@@ -118,13 +117,9 @@ def _check_apart(
     """Two cells of the same settings would be one row with two values."""
     axes = {head_of(key) for key in (*into.record.axes, *other.record.axes)}
     apart = APART - axes
-
-    def stem(manifest: Manifest) -> str:
-        return hash_of({key: v for key, v in manifest.config.items() if key not in apart})
-
-    known = {stem(manifest): number for number, manifest in mine.items()}
+    known = {stem(manifest.config, apart): number for number, manifest in mine.items()}
     for number in sorted(new & its.keys()):
-        there = known.get(stem(its[number]))
+        there = known.get(stem(its[number].config, apart))
         if there is not None:
             raise ConfigError(
                 "sweep", other.named,

@@ -15,8 +15,14 @@ from runner.config.choices import Tracker
 from runner.config.output_dir import check_name
 from runner.errors import ConfigError, StorageError, TrackingError
 from runner.recording.recorded import read_config
-from runner.recording.sweep_record import SWEEP, SweepRecord, hold_sweep, list_sweeps, named_sweep
-from runner.runs.joining import manifests_of
+from runner.recording.sweep_record import (
+    SWEEP,
+    SweepRecord,
+    hold_sweep,
+    list_sweeps,
+    manifests_of,
+    named_sweep,
+)
 from runner.runs.names import sweep_name
 from runner.system.files import LATEST, fit_name
 from runner.tracking.session import TrackingSession, now_ms

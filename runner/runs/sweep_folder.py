@@ -16,10 +16,16 @@ from runner.graph.node import Node
 from runner.planning.plan import Plan
 from runner.planning.sweep import SweepPlan, label_of
 from runner.recording.manifest import Manifest, SavedImage, cell_status, has_whole_pictures
-from runner.recording.sweep_record import SWEEP, CellEntry, SweepRecord, find_sweep, hold_sweep
+from runner.recording.sweep_record import (
+    SWEEP,
+    CellEntry,
+    SweepRecord,
+    find_sweep,
+    hold_sweep,
+    manifests_of,
+)
 from runner.runs.fingerprint import fingerprint, hash_of
 from runner.runs.grown import given, grown_record, kept_images, lacking, shrinks
-from runner.runs.joining import manifests_of
 from runner.system.files import below, fit_name, new_folder, slug
 from runner.tracking.status import Status
 

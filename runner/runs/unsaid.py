@@ -22,8 +22,7 @@ from runner.config.recorded import value_at
 from runner.config.values import one_of
 from runner.errors import ConfigError, RunnerError
 from runner.planning.sweep_command import as_axes
-from runner.recording.sweep_record import SweepRecord, named_sweep
-from runner.runs.joining import manifests_of
+from runner.recording.sweep_record import SweepRecord, manifests_of, named_sweep
 from runner.runs.rerun import DRAWN
 from runner.runs.sweep_axes import GROWS
 from runner.system.files import expand_home
