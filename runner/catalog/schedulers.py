@@ -23,7 +23,6 @@ class Option:
         voided_by: the option that, while true, leaves this one without effect.
         in_step: whether it is an argument of the scheduler's `step`, which no pipeline passes on;
             all others but the next belong to its config.
-        in_timesteps: whether it decides what the scheduler's `set_timesteps` is told.
     """
 
     name: str
@@ -35,7 +34,6 @@ class Option:
     needs: str | None = None
     voided_by: str | None = None
     in_step: bool = False
-    in_timesteps: bool = False
 
     @property
     def takes(self) -> str:
@@ -159,7 +157,6 @@ SCHEDULE = Option(
     "the last step changes next to nothing. `reference`: as the models' own code does, from 1 to "
     "1/steps, shifted once; another picture where there are few steps. null: `diffusers`.",
     choices=_words("diffusers", "reference"),
-    in_timesteps=True,
 )
 SHIFT = Option(
     "shift",

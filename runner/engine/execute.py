@@ -132,13 +132,13 @@ class _GraphRun:
             self._take_external(node)
             return True
         started = time.perf_counter()
-        stored = self._store.read_raw(node)
+        stored = self._store.read(node)
         if stored is not None:
             heapq.heappop(self._ready)
             looked_up = Ran(stored, time.perf_counter() - started)
             self._finished(NodeResult(node, looked_up, reused=True))
             return True
-        inputs = {name: self._store.read_raw(needed) for name, needed in node.inputs.items()}
+        inputs = {name: self._store.read(needed) for name, needed in node.inputs.items()}
         if None in inputs.values():
             # Only where this node's stored entry is damaged: otherwise its inputs were not needed.
             heapq.heappop(self._ready)
@@ -154,7 +154,7 @@ class _GraphRun:
         self._take_from_line(members)
         work = self._batching.begin(members)
         if work is not node:
-            inputs = {name: self._store.read_raw(needed) for name, needed in work.inputs.items()}
+            inputs = {name: self._store.read(needed) for name, needed in work.inputs.items()}
         self._running.add(work.key)
         self._at_work.submit(work, {k: made for k, made in inputs.items() if made is not None})
         return True
@@ -169,7 +169,7 @@ class _GraphRun:
 
     def _take_external(self, node: Node) -> None:
         """Finish an external node. Nothing was run, so observers hear only of a missing result."""
-        if self._store.read_raw(node) is None:
+        if self._store.read(node) is None:
             problem = f"the cell to compare with has not drawn its picture of {node.label}"
             self._take_one(node, StageError(problem))
             return
@@ -194,7 +194,7 @@ class _GraphRun:
 
     def _can_run(self, node: Node) -> bool:
         return not self._store.holds(node) and all(
-            self._store.read_raw(needed) is not None for needed in node.inputs.values()
+            self._store.read(needed) is not None for needed in node.inputs.values()
         )
 
     def _make_first(self, nodes: Sequence[Node]) -> None:
@@ -263,7 +263,7 @@ class _GraphRun:
                 result,
                 took=_known({name: self._store.seconds(n) for name, n in nodes}),
                 first_calls=_known({name: self._first_calls.get(n.key) for name, n in nodes}),
-                pictures=_known({name: self._store.read_raw(n) for name, n in pictures}),
+                pictures=_known({name: self._store.read(n) for name, n in pictures}),
             )
         self._observers.node_finished(result)
         self._over(result.node)

@@ -19,11 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from runner.config.choices import CacheMode
-from runner.engine.results import Encoded, Made, decode, encode
+from runner.engine.results import Encoded, Made, encode
 from runner.errors import StorageError
 from runner.graph.node import Node
 from runner.graph.stage_table import STAGES, ResultKind
-from runner.graph.values import Value
 from runner.system.untrusted import parse_json, read_regular
 
 ENTRY = "entry.json"
@@ -58,13 +57,10 @@ class Store:
             or (self._mode is CacheMode.use and (self._entry(node) / ENTRY).is_file())
         )
 
-    def read(self, node: Node) -> Value | None:
-        """The stored result, or None. An entry whose bytes do not match its hash is dropped."""
-        made = self.read_raw(node)
-        return None if made is None else decode(made)
-
-    def read_raw(self, node: Node) -> Made | None:
-        """As `read`, but a result that was read from disk is not decoded."""
+    def read(self, node: Node) -> Made | None:
+        """The stored result, or None; what is read from disk is not decoded. An entry whose bytes
+        do not match its hash is dropped.
+        """
         if node.key in self._memory:
             return self._memory[node.key]
         found: Made | None = None

@@ -33,11 +33,10 @@ class StoredEntry:
 
 @dataclass(frozen=True)
 class Trimmed:
-    """What `trim` removed, and what is left."""
+    """What `trim` removed."""
 
     removed: int
     freed_bytes: int
-    left_bytes: int
 
 
 def stored_entries(folder: Path) -> list[StoredEntry]:
@@ -69,7 +68,7 @@ def trim(folder: Path, most_bytes: int, used_before: float | None = None) -> Tri
         drop(entry.path)
         removed += 1
         freed += entry.bytes
-    return Trimmed(removed, freed, size - freed)
+    return Trimmed(removed, freed)
 
 
 def damaged_entries(folder: Path) -> list[Path]:

@@ -125,8 +125,8 @@ def resized_mask(mask: Image.Image, width: int, height: int, resize: Resize) -> 
     return _placed(Image.fromarray(pixels), (width, height), geometry.corner)
 
 
-def aligned_mask(mask: Image.Image, cell: int = CELL) -> Image.Image:
-    """The mask with every block of cell x cell pixels wholly white if any of its pixels is.
+def aligned_mask(mask: Image.Image) -> Image.Image:
+    """The mask with every block of CELL x CELL pixels wholly white if any of its pixels is.
 
     One block is what the MoVQ makes one latent of; blocks count from the upper left corner.
     """
@@ -134,10 +134,10 @@ def aligned_mask(mask: Image.Image, cell: int = CELL) -> Image.Image:
 
     pixels = np.asarray(mask)
     height, width = pixels.shape
-    padded = np.pad(pixels, ((0, -height % cell), (0, -width % cell)))
-    rows, columns = padded.shape[0] // cell, padded.shape[1] // cell
-    blocks = padded.reshape(rows, cell, columns, cell).max(axis=(1, 3))
-    whole = blocks.repeat(cell, axis=0).repeat(cell, axis=1)
+    padded = np.pad(pixels, ((0, -height % CELL), (0, -width % CELL)))
+    rows, columns = padded.shape[0] // CELL, padded.shape[1] // CELL
+    blocks = padded.reshape(rows, CELL, columns, CELL).max(axis=(1, 3))
+    whole = blocks.repeat(CELL, axis=0).repeat(CELL, axis=1)
     return Image.fromarray(whole[:height, :width])
 
 

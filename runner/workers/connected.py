@@ -149,11 +149,6 @@ class ConnectedWorkers(ABC):
         """Process ids of the workers that are ready."""
         return [worker.pid for worker in self._workers if worker.pid is not None]
 
-    def pids_running(self, node: Node) -> list[int]:
-        """Process id of the worker that runs a node."""
-        busy = [worker for worker in self._workers if worker.runs]
-        return [w.pid for w in busy if w.runs[0].node == node and w.pid is not None]
-
     @property
     def _idle(self) -> list[Worker]:
         return [worker for worker in self._workers if not worker.runs]

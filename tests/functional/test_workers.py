@@ -144,7 +144,10 @@ class Watch(Observer):
         if self.deaths and node.stage == "decode":
             self.deaths -= 1
             assert self.pool is not None
-            os.kill(self.pool.pids_running(node)[0], signal.SIGKILL)
+            busy = [worker for worker in self.pool._workers if worker.runs]
+            (pid,) = [worker.pid for worker in busy if worker.runs[0].node == node]
+            assert pid is not None
+            os.kill(pid, signal.SIGKILL)
 
     def node_finished(self, result: NodeResult) -> None:
         self.results.append(result)

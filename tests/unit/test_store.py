@@ -13,9 +13,11 @@ import torch
 from PIL import Image
 
 from runner.config.choices import CacheMode
+from runner.engine.results import decode
 from runner.engine.store import Store
 from runner.errors import StorageError
 from runner.graph.node import Node
+from runner.graph.values import Value
 from unit.made_pictures import picture
 
 TENSORS = Node("prior", 1, {"seed": 1})
@@ -48,6 +50,12 @@ def store(folder: Path, mode: CacheMode = CacheMode.use) -> Store:
     return Store(folder / "results", mode)
 
 
+def read_value(folder: Path, node: Node) -> Value:
+    made = store(folder).read(node)
+    assert made is not None
+    return decode(made)
+
+
 def entry(folder: Path, node: Node) -> Path:
     return folder / "results" / node.key[:2] / node.key
 
@@ -59,14 +67,14 @@ def left_over(folder: Path) -> list[str]:
 
 def test_tensors_come_back_bit_for_bit(tmp_path: Path) -> None:
     store(tmp_path).put(TENSORS, tensors(), 1.5)
-    found = store(tmp_path).read(TENSORS)
+    found = read_value(tmp_path, TENSORS)
     assert isinstance(found, dict)
     assert same(found, tensors())
 
 
 def test_images_come_back_bit_for_bit(tmp_path: Path) -> None:
     store(tmp_path).put(PICTURE, picture(), 1.5)
-    found = store(tmp_path).read(PICTURE)
+    found = read_value(tmp_path, PICTURE)
     assert isinstance(found, Image.Image)
     assert (found.mode, found.size) == ("RGB", (16, 8))
     assert found.tobytes() == picture().tobytes()
@@ -95,7 +103,7 @@ def test_modes(tmp_path: Path, mode: CacheMode, reads: bool, writes: bool) -> No
 def test_refresh_replaces_what_was_stored(tmp_path: Path) -> None:
     store(tmp_path).put(PICTURE, Image.new("RGB", (16, 8)), 1.0)
     store(tmp_path, CacheMode.refresh).put(PICTURE, picture(), 1.0)
-    found = store(tmp_path).read(PICTURE)
+    found = read_value(tmp_path, PICTURE)
     assert isinstance(found, Image.Image)
     assert found.tobytes() == picture().tobytes()
 
@@ -154,7 +162,7 @@ def test_damaged_entries_are_absent_and_made_again(tmp_path: Path, damage: objec
     assert again.read(PICTURE) is None
     assert not again.holds(PICTURE)
     again.put(PICTURE, picture(), 1.0)
-    found = store(tmp_path).read(PICTURE)
+    found = read_value(tmp_path, PICTURE)
     assert isinstance(found, Image.Image)
     assert found.tobytes() == picture().tobytes()
     assert left_over(tmp_path) == []
