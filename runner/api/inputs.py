@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from runner.config.overrides import DEEPEST, MOST
+from runner.config.overrides import DEEPEST, MOST, value_shown
 from runner.errors import ConfigError, StorageError
 from runner.system.files import write_whole
 from runner.system.user_cache import user_cache_dir
@@ -44,7 +44,7 @@ def as_axes(axes: Any) -> Any:
 
 def _with_files(value: Any, key: str, depth: int = 0) -> Any:
     if depth > DEEPEST:
-        raise ConfigError(key[:80], "...", "is nested too deeply")
+        raise ConfigError(key[:80], value_shown(value), "is nested too deeply")
     if isinstance(value, Image.Image):
         return _file_of(value, key)
     if is_picture(value):

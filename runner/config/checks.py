@@ -9,7 +9,7 @@ from typing import TypeVar
 from runner.catalog.attention import ATTENTION
 from runner.catalog.quantization import KEYS, METHODS, NONE
 from runner.catalog.schedulers import CHECKPOINT, NAMED, OPTIONS, SCHEDULERS, Option
-from runner.catalog.tasks import OneOf, Task
+from runner.catalog.tasks import TASKS, OneOf, Task
 from runner.catalog.version import Version
 from runner.config.choices import CompileMode
 from runner.config.groups import CompileConfig, SchedulerConfig, WeightsConfig
@@ -100,7 +100,10 @@ def check_items(
     key = "interpolate.items"
     if not task.mixes:
         if items:
-            raise ConfigError(key, f"{len(items)} items", f"means nothing with task={task.name}")
+            raise ConfigError(
+                key, f"{len(items)} items", f"means nothing with task={task.name}",
+                [f"task={row.name}" for row in TASKS.values() if row.mixes],
+            )  # fmt: skip
         return ()
     if not items:
         return ()  # missing items: reported by the plan, once the version is known to have the task
@@ -190,8 +193,9 @@ def _check_scheduler(section: SchedulerConfig, weights: WeightsConfig, steps: in
         needs, voided_by = OPTIONS[name].needs, OPTIONS[name].voided_by
         if needs is not None and not values.get(needs):
             raise ConfigError(
-                f"scheduler.{name}", value, f"means nothing without scheduler.{needs}=true"
-            )
+                f"scheduler.{name}", value, f"means nothing without scheduler.{needs}=true",
+                f"scheduler.{needs}=true, or scheduler.{name}=null",
+            )  # fmt: skip
         if voided_by is not None and value and values.get(voided_by):
             raise ConfigError(
                 f"scheduler.{name}", value,
@@ -225,17 +229,18 @@ def _check_attention(config: Config) -> None:
         return
     if not backend.sliced:
         raise ConfigError(
-            "attention.slice_size", size, f"means nothing with attention={backend.name}"
-        )
+            "attention.slice_size", size, f"means nothing with attention={backend.name}",
+            [f"attention={name}" for name, row in ATTENTION.items() if row.sliced],
+        )  # fmt: skip
     if size < 1:
         raise ConfigError("attention.slice_size", size, "is no number of heads", "1 or more")
 
 
 def _check_compile(config: CompileConfig) -> None:
-    if config.mode is CompileMode.off and config.fullgraph:
-        raise ConfigError("compile.fullgraph", True, "means nothing with compile=off")
-    if config.mode is CompileMode.off and config.regional:
-        raise ConfigError("compile.regional", True, "means nothing with compile=off")
+    for name in ("fullgraph", "regional"):
+        if config.mode is CompileMode.off and getattr(config, name):
+            allowed = f"compile.{name}=false, or compile=default"
+            raise ConfigError(f"compile.{name}", True, "means nothing with compile=off", allowed)
     if config.mode.reuses_outputs and config.regional:
         raise ConfigError(
             "compile.regional", True,

@@ -41,7 +41,8 @@ def check_metrics(metrics: Mapping[str, MetricConfig]) -> Mapping[str, MetricCon
         if not METRIC_NAME.fullmatch(name):
             raise ConfigError("metrics", name, "is no name", "letters, digits, _ and -")
         if name in TAKEN_NAMES:
-            raise ConfigError("metrics", name, "is the name of something else in tables")
+            allowed = f"another name than {', '.join(TAKEN_NAMES)}"
+            raise ConfigError("metrics", name, "is the name of something else in tables", allowed)
         if metric.clip is not None:
             row_named(f"metrics.{name}.clip", metric.clip, VERSIONS)
     return metrics

@@ -13,8 +13,9 @@ def check_weights(weights: WeightsConfig) -> None:
         raise ConfigError("weights.path", weights.path, "names no folder", "weights=<folder>")
     if weights.source is not WeightsSource.folder and weights.path:
         raise ConfigError(
-            "weights.path", weights.path, f"means nothing with weights={weights.source.name}"
-        )
+            "weights.path", weights.path, f"means nothing with weights={weights.source.name}",
+            f"weights={weights.path}, or weights.path=null",
+        )  # fmt: skip
     _check_size(weights)
     if weights.source is WeightsSource.hub:
         return

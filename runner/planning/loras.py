@@ -43,7 +43,9 @@ def check_lora_roles(run: RunConfig) -> None:
             problem = f"Kandinsky {version.title} has none that takes a LoRA"
             raise ConfigError(key, lora.role, problem, roles)
         if lora.role == "prior" and not prior_samples(run):
-            raise ConfigError(key, "prior", "no text is mixed, so that the prior draws nothing")
+            problem = "no text is mixed, so that the prior draws nothing"
+            others = (role for role in roles if role != "prior")
+            raise ConfigError(key, "prior", problem, (*others, "an item with a text"))
 
 
 class LoraFinder:

@@ -70,7 +70,8 @@ def ray_cluster(
     _check_installed("ray", at_least=(2, 52))
     for key, share in (("num_cpus", num_cpus), ("num_gpus", num_gpus)):
         if not 0 <= share < inf:
-            raise ConfigError(f"hydra.launcher.{key}", share, "is no share of a machine")
+            problem = "is no share of a machine"
+            raise ConfigError(f"hydra.launcher.{key}", share, problem, "0 or more")
     count = check_count("hydra.launcher.workers", workers, MOST)
     return RayCluster(address, count, num_cpus, num_gpus)
 

@@ -65,9 +65,12 @@ def check_apart(parts: Iterable[Sequence[Sequence[str]]]) -> None:
     for part in parts:
         keys = {text.partition("=")[0].lstrip("+") for overrides in part for text in overrides}
         if common := sorted(keys & known):
+            pairs = (text.partition("=") for overrides in part for text in overrides)
+            values = dict.fromkeys(v for key, _, v in pairs if key.lstrip("+") == common[0])
             raise ConfigError(
-                common[0], "...", "is in two axes: in `axes` or together with another key, and by "
-                "itself", "one of both; axes=null for none of a file's",
+                common[0], ",".join(values),
+                "is in two axes: in `axes` or together with another key, and by itself",
+                "one of both; axes=null for none of a file's",
             )  # fmt: skip
         known |= keys
 
@@ -108,7 +111,8 @@ def own_values(run: RunConfig, choices: Mapping[str, Any], keys: Sequence[str]) 
         value = choices[key] if key in choices else _own_value(run.recorded, key)
         if (key in choices and value is None) or value is MISSING or isinstance(value, Mapping):
             problem = "is set in some of the cells alone, and the others have no such value"
-            raise ConfigError(key, "...", problem, "a value in each entry of axes")
+            its = None if value is MISSING else value
+            raise ConfigError(key, its, problem, "a value in each entry of axes")
         found.append(override(key, value))
     return found
 

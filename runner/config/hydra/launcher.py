@@ -120,10 +120,11 @@ def _check_objectives(cells: Sequence[Cell], master: DictConfig) -> None:
 def _check_axes(master: DictConfig) -> None:
     """Raise ConfigError where there are `axes`, and another sweeper chooses the cells."""
     sweeper = str(OmegaConf.select(master, "hydra.sweeper._target_"))
-    if axes_of(master) is not None and not sweeper.startswith(PLUGINS):
+    axes = axes_of(master)
+    if axes is not None and not sweeper.startswith(PLUGINS):
         chosen = master.hydra.runtime.choices.get("hydra/sweeper")
         problem = f"says the cells, and hydra/sweeper={chosen} chooses them by itself"
-        raise ConfigError("axes", "...", problem, "axes=null, or hydra/sweeper=cells")
+        raise ConfigError("axes", axes, problem, "axes=null, or hydra/sweeper=cells")
 
 
 def _composed(

@@ -56,8 +56,8 @@ REFUSED: list[tuple[tuple[str, ...], str, str, str]] = [
         "prior.negative_strength=0.1", "no step of 5", "0.2 to 1",
     ),
     # compile, weights
-    (("compile.fullgraph=true",), "compile.fullgraph=True", "compile=off", ""),
-    (("compile.regional=true",), "compile.regional=True", "compile=off", ""),
+    (("compile.fullgraph=true",), "compile.fullgraph=True", "compile=off", "compile.f"),
+    (("compile.regional=true",), "compile.regional=True", "compile=off", "compile.r"),
     (("compile=max-autotune", "compile.regional=true"), "compile.reg", "overwrite", "compile.r"),
     (("weights.size=0",), "weights.size=0", "no number of pixels", "a positive number, or null"),
     (("attention=sliced", "attention.slice_size=0"), "attention.slice_size=0", "heads", "1 or"),
@@ -104,7 +104,7 @@ REFUSED: list[tuple[tuple[str, ...], str, str, str]] = [
         (*MIX, "interpolate.items=[{text: a}]"),
         "interpolate.items=1 items", "nothing to mix", "two or more",
     ),
-    ((FULL,), "interpolate.items=2 items", "means nothing with task=text2img", ""),
+    ((FULL,), "interpolate.items=2 items", "means nothing with task=text2img", "task=inter"),
     (
         (*MIX, "interpolate.items=[{text: a, weight: 0.5}, {weight: 0.5}]"),
         "interpolate.items[1]=", "needs a text or an image, one of both", "",

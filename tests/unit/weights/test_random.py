@@ -82,7 +82,7 @@ def test_the_size_of_the_pictures_is_that_of_the_release(composed: Compose) -> N
     [
         ("weights.prior.repo=a/b", "means nothing with weights=random"),
         ("weights.decoder.variant=fp16", "means nothing with weights=random"),
-        ("weights.path=/data", "means nothing with weights=random"),
+        ("weights.path=/data", "allowed: weights=/data, or weights.path=null"),
         ("weights.size=128", "allowed: release, tiny"),
         ("weights.size=null", "allowed: release, tiny"),
     ],
