@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,24 +94,6 @@ def compiled_text(compiled: Compiled) -> str:
     made = f"{pluralize(compiled.made, 'graph')} compiled"
     kept = "" if compiled.kept else ", in the folder that the environment names"
     return f"{made}, {compiled.taken} taken from earlier runs{kept}"
-
-
-def quantized_mb(loaded: Iterable[Mapping[str, Any]]) -> dict[str, float]:
-    """MiB of all modules that are quantised, and what they took before; {}: none is.
-
-    Args:
-        loaded: what was read back of each pipeline.
-    """
-    modules = {
-        (one["pipeline"], name): facts
-        for one in loaded
-        for name, facts in one.get("quantized", {}).items()
-    }
-    sums = {
-        f"{what}_mb": sum(facts[key] for facts in modules.values()) / 2**20
-        for what, key in (("quantized", "bytes"), ("unquantized", "bytes_before"))
-    }
-    return sums if modules else {}
 
 
 def loaded_text(loaded: Loaded) -> str:

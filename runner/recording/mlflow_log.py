@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import traceback
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,11 @@ from runner.engine.observer import Loaded, NodeResult, Observer
 from runner.errors import RunnerError
 from runner.graph.node import Node
 from runner.planning.plan import Plan
-from runner.recording.display import compiled_text, graphs_text, quantized_mb
-from runner.recording.loras import with_lora_params
+from runner.recording.display import compiled_text, graphs_text
 from runner.recording.manifest import SavedCut, SavedImage
+from runner.recording.params import NULL, add_asked, params_of, unsettled_of
 from runner.recording.run_folder import INPUTS
-from runner.system.text import flatten, pluralize, shell
+from runner.system.text import pluralize, shell
 from runner.tracking.pictures import IMAGES, chart_files, moment_of, picture_keys
 from runner.tracking.session import TrackingSession, now_ms
 from runner.tracking.status import Status
@@ -237,52 +237,6 @@ class RunLog(Observer):
         return {"type": "image", **shown}
 
 
-NULL = "null"
-ASKED = "asked."
-"""Prefix of a key: the value in the config, where the runner chose another one."""
-
-
-def params_of(plan: Plan, environment: Mapping[str, Any]) -> dict[str, str]:
-    """The config flattened to dotted keys, with the plan's values in place of `auto` and
-    `null`, and the asked ones beside them. Without keys that are settled only once work begins,
-    and without those that are not set.
-    """
-    recorded = plan.run.recorded
-    asked, later = flatten(recorded), unsettled_of(plan)
-    settled = {key: value for key, value in plan.settled.items() if value not in (None, NULL)}
-    left_out = {*later, *_unset(recorded)}
-    params = {key: value for key, value in asked.items() if key not in left_out}
-    params |= add_asked(asked, settled)
-    for role, found in environment["weights"].items():
-        params[f"weights.{role}.sha256"] = str(found["sha256"])
-    return with_lora_params(params, plan)
-
-
-def unsettled_of(plan: Plan) -> dict[str, str]:
-    """The keys that are settled only once work begins, with the values that were asked."""
-    asked = flatten(plan.run.recorded)
-    return {key: asked[key] for key, value in plan.settled.items() if value is None}
-
-
-def add_asked(asked: Mapping[str, str], settled: Mapping[str, str]) -> dict[str, str]:
-    """Settled values by key, and the asked ones by `asked.` and key where they differ."""
-    differing = {
-        f"{ASKED}{key}": asked[key]
-        for key, value in settled.items()
-        if asked.get(key, value) not in (value, NULL)
-    }
-    return {**settled, **differing}
-
-
-def _unset(values: Mapping[str, Any], before: str = "") -> Iterator[str]:
-    """The dotted keys of a config whose value is null; a text "null" is none."""
-    for name, value in values.items():
-        if value is None:
-            yield f"{before}{name}"
-        elif isinstance(value, Mapping):
-            yield from _unset(value, f"{before}{name}.")
-
-
 def mean_scores(images: Sequence[SavedImage]) -> dict[str, float]:
     """Each metric's mean over the images that have it."""
     scores: defaultdict[str, list[float]] = defaultdict(list)
@@ -290,6 +244,24 @@ def mean_scores(images: Sequence[SavedImage]) -> dict[str, float]:
         for name, value in image.scores.items():
             scores[name].append(value)
     return {name: sum(values) / len(values) for name, values in scores.items()}
+
+
+def quantized_mb(loaded: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+    """MiB of all modules that are quantised, and what they took before; {}: none is.
+
+    Args:
+        loaded: what was read back of each pipeline.
+    """
+    modules = {
+        (one["pipeline"], name): facts
+        for one in loaded
+        for name, facts in one.get("quantized", {}).items()
+    }
+    sums = {
+        f"{what}_mb": sum(facts[key] for facts in modules.values()) / 2**20
+        for what, key in (("quantized", "bytes"), ("unquantized", "bytes_before"))
+    }
+    return sums if modules else {}
 
 
 def run_note(plan: Plan) -> str:

@@ -17,7 +17,7 @@ from runner.api.planned import PlannedSweep
 from runner.cli import main
 from runner.errors import ConfigError
 from runner.planning.planner import make_plan
-from runner.recording.mlflow_log import params_of
+from runner.recording.params import params_of
 from runner.recording.provenance import describe
 from runner.runs.find import RunRecord
 from runner.runs.recorded_loras import with_loras
