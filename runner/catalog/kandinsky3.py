@@ -60,6 +60,7 @@ KANDINSKY3 = Version(
     batch_shares={
         "text": "beside a longer text, its UNet averages over what the shorter is filled up with"
     },
+    texts_keep_length=True,
     # Its pipelines compute uncond + (g + 1) * (text - uncond), and only for g above 1.
     guidance_added=1,
     sized_by_picture=True,

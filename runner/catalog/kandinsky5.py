@@ -153,6 +153,7 @@ KANDINSKY5 = Version(
         "text": "the shorter of two texts would be changed by what it is filled up with, as "
         "nothing masks that"
     },
+    texts_keep_length=True,
     special_texts=SPECIAL,
     decodes_raw=False,
     result="image",

@@ -36,6 +36,8 @@ class Task:
         tells_one: the negative prompt always goes to only one of prior and decoder, so
             `negative_prompt_for` has no meaning.
         shows_picture: the text encoder sees the picture too.
+        shaped_by_picture: where no size is asked for, an image has that published size whose shape
+            is nearest to the picture's.
         refusal: why a version that has no checkpoints for it cannot do it; {version}: its title.
     """
 
@@ -49,6 +51,7 @@ class Task:
     mixes: bool = False
     tells_one: bool = False
     shows_picture: bool = False
+    shaped_by_picture: bool = False
     refusal: str = "no model of Kandinsky {version} does it"
 
 
@@ -91,6 +94,7 @@ ROWS = (
         takes=("image",),
         needs=("image",),
         shows_picture=True,
+        shaped_by_picture=True,
         refusal="a model that edits by instruction was published for Kandinsky 5 alone",
     ),
 )

@@ -106,6 +106,8 @@ class Version:
         doubted_precisions: precision -> what to know of it.
         always_corrected: why there is no `corrections=off`; "": there is.
         decoder_reads_prompt: the decoder also takes the texts, beside the prior's embedding.
+        texts_keep_length: the denoiser is given as many tokens as a text has, so that it is
+            compiled for each length.
         guidance_added: the number that its pipelines add to a guidance scale above 1.
         batch_shares: inputs, beside pictures, that all images of one decoder call have in common,
             each with the reason.
@@ -149,6 +151,7 @@ class Version:
     doubted_precisions: Mapping[str, str] = field(default_factory=dict)
     always_corrected: str = ""
     decoder_reads_prompt: bool = False
+    texts_keep_length: bool = False
     guidance_added: int = 0
     batch_shares: Mapping[str, str] = field(default_factory=dict)
     sized_by_picture: bool = False

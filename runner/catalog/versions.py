@@ -21,9 +21,8 @@ VERSIONS: Mapping[str, Version] = {
 }
 """Versions by name, in display order."""
 
-WITHOUT_PRIOR = " and ".join(
-    version.title for version in VERSIONS.values() if not version.has_prior
-)
+*_others, _last = [version.title for version in VERSIONS.values() if not version.has_prior]
+WITHOUT_PRIOR = f"{', '.join(_others)} and {_last}"
 """Those that encode texts in a stage of their own, in words."""
 
 OF_SIZES = " and ".join(version.title for version in VERSIONS.values() if version.sizes)

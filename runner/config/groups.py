@@ -110,7 +110,8 @@ class WeightsConfig:
         "Another checkpoint of the prior. `repo` and `revision` are for `weights=hub` alone.",
     )
     decoder: CheckpointConfig = key(
-        CheckpointConfig, "The same for the decoder, and for the text encoder of Kandinsky 3."
+        CheckpointConfig,
+        f"The same for the decoder, and for the text encoders of Kandinsky {WITHOUT_PRIOR}.",
     )
     steps: StageDefaults = key(StageDefaults, "Numbers of steps that suit the weights.")
     guidance: GuidanceDefaults = key(GuidanceDefaults, "Guidance that suits the weights.")

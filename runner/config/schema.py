@@ -156,7 +156,7 @@ class Config:
         "`per_stage`: prior and decoder each start from the seed. `shared`: one generator runs "
         "through both, as in diffusers' combined pipelines.",
     )
-    height: int | None = key(None, "Height of the images. null: as in training.", takes=PIXELS)
+    height: int | None = key(None, "Height. null: as in training; see `task=edit`.", takes=PIXELS)
     width: int | None = key(None, "Width of the images; null as for `height`.", takes=PIXELS)
     any_size: bool = key(
         False,

@@ -21,8 +21,10 @@ from runner.system.machine import processor, versions
 CODE_FOLDER = "TORCHINDUCTOR_CACHE_DIR"
 """torch's own variable: where it keeps what it compiles, and looks for it first."""
 
-MOST_SIZES = 64
-"""Sizes, and lengths of texts, that one process compiles a kind of module for."""
+MOST_SIZES = 100_000
+"""Sizes, and lengths of texts, that one process compiles a kind of module for: more than any run
+has. torch's own limits, 8 for a module and 256 in all, are for programs that may go on eagerly.
+"""
 
 _kept: dict[Path, IO[str]] = {}
 """Folders that this process uses, with their locks."""
@@ -83,6 +85,7 @@ def compile_module(module: Any, spec: CompileSpec) -> None:
         # A kernel for any size would round otherwise than that for one, and come with the second
         # size of a process: what is drawn would depend on what was drawn before.
         torch._dynamo.config.recompile_limit = MOST_SIZES
+        torch._dynamo.config.accumulated_recompile_limit = MOST_SIZES
         torch._dynamo.config.fail_on_recompile_limit_hit = True  # else it would go on eagerly
         if spec.regional:
             module.compile_repeated_blocks(mode=spec.mode, fullgraph=spec.fullgraph, dynamic=False)

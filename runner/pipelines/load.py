@@ -68,7 +68,7 @@ def load(
     Args:
         held: the device that each weight is put on as it is read, where diffusers can: in memory
             that it asks for at once, and with no copy in another precision on the CPU. None: as
-            diffusers reads them, on the CPU.
+            diffusers reads them, on the CPU. What judges pictures or finds depth ignores it.
 
     Raises:
         StageError: diffusers or transformers cannot load it.
@@ -86,7 +86,7 @@ def load(
                 use_safetensors=True,
                 local_files_only=True,
                 **dict.fromkeys(checkpoint.without),
-                **_held_on(checkpoint, held),
+                **_held_on(held),
             )
     except (RunnerError, torch.OutOfMemoryError):  # the latter: offload may be stepped down
         raise
@@ -99,10 +99,9 @@ def load(
     return pipeline
 
 
-def _held_on(checkpoint: Checkpoint, held: str | None) -> dict[str, str]:
-    """diffusers' word for a device: its kind alone. The runner's own pipelines have none."""
-    direct = held is not None and checkpoint.library == "diffusers"
-    return {"device_map": torch.device(held).type} if direct and held is not None else {}
+def _held_on(held: str | None) -> dict[str, str]:
+    """diffusers' word for a device: its kind alone."""
+    return {} if held is None else {"device_map": torch.device(held).type}
 
 
 def _current(held: str | None) -> AbstractContextManager[Any]:

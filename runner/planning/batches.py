@@ -21,8 +21,9 @@ def batch_lines(plan: Plan) -> Iterator[str]:
         yield "one image in each call: on a CPU larger calls are not faster"
         return
     most = f"up to {plan.batch_size}" if plan.batch_size else "as many as memory holds"
-    yield f"in one call: {most} images, or texts"
     node = plan.images[0].node
+    with_texts = any(BATCHED_PARAM in n.params for n in plan.graph if n.stage != node.stage)
+    yield f"in one call: {most} images{', or texts' if with_texts else '; texts one by one'}"
     if BATCHED_PARAM not in node.params:
         yield "images one by one: pictures are left as diffusers takes them"
         return

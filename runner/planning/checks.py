@@ -32,7 +32,7 @@ from runner.planning.metrics import FindMetric, add_models, check_smallest, find
 from runner.planning.pictures import check_pictures, check_repainted, localize_pictures
 from runner.planning.quantization import check_quantization
 from runner.planning.scheduling import setting
-from runner.planning.sizes import check_published_size, check_size
+from runner.planning.sizes import check_published_size, check_size, settle_size
 from runner.planning.tracking import check_tracking
 from runner.planning.version_checks import check_version
 from runner.system.machine import is_installed
@@ -119,8 +119,7 @@ def check_with_weights(asked: CheckedConfig, weights: FoundWeights) -> tuple[int
     run = asked.run
     _check_thresholding(run, weights.checkpoints["decoder"])
     _check_leading_steps(run, weights.checkpoints["decoder"])
-    native = weights.native_size or run.weights.pixels or run.version.native_size
-    height, width = run.height or native, run.width or native
+    height, width = settle_size(run, weights, asked.pictures)
     if run.corrections:
         check_size("height", height, asked.row)
         check_size("width", width, asked.row)

@@ -1,11 +1,48 @@
-"""Checks the size of the images."""
+"""Settles the size of the images, and checks it."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from runner.catalog.versions import Row
 from runner.config.choices import WeightsSource
 from runner.config.run_config import RunConfig
 from runner.errors import ConfigError
+from runner.weights.find import FoundWeights
+
+if TYPE_CHECKING:
+    from runner.images.inputs import InputImage
+
+
+def settle_size(
+    run: RunConfig, weights: FoundWeights, pictures: Mapping[str, InputImage]
+) -> tuple[int, int]:
+    """Height and width, in pixels: as asked for; what is left open is as in training, or follows
+    the picture (`follows_picture`).
+    """
+    if follows_picture(run, weights):
+        picture = pictures["inputs.image"]
+        width, height = _nearest(run.version.sizes, picture.width / picture.height)
+        return height, width
+    native = weights.native_size or run.weights.pixels or run.version.native_size
+    return run.height or native, run.width or native
+
+
+def follows_picture(run: RunConfig, weights: FoundWeights) -> bool:
+    """Whether the size is the published one nearest to the picture's shape: no other is asked for,
+    and the weights are of no size of their own.
+    """
+    is_open = run.height is None and run.width is None
+    is_published = weights.native_size is None and run.weights.pixels is None
+    return run.task.shaped_by_picture and is_open and is_published
+
+
+def _nearest(sizes: tuple[tuple[int, int], ...], ratio: float) -> tuple[int, int]:
+    """The first (width, height) whose ratio differs least, as diffusers takes it
+    (pipeline_kandinsky_i2i.py, Kandinsky5I2IPipeline.__call__).
+    """
+    return min(sizes, key=lambda size: abs(size[0] / size[1] - ratio))
 
 
 def check_published_size(run: RunConfig, height: int, width: int) -> None:

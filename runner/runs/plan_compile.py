@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from runner.catalog.graphs import graph_kind
 from runner.config.choices import CompileMode, Graphs
 from runner.engine.estimates import Estimator
 from runner.engine.first_calls import Paying, first_calls, paying
 from runner.planning.graphs import graphs_settled
+from runner.planning.nodes import UNGUIDED
 from runner.planning.plan import Plan
 from runner.planning.planner import results_dir
 from runner.system.text import duration
@@ -39,7 +40,23 @@ def compile_lines(plans: Sequence[Plan], estimator: Estimator | None = None) -> 
         image = plan.images[0].node
         told = paying(image.lineage().values(), estimator, known)
         found[f"compile={plan.run.compile.mode.value}: {paying_text(told)}"] = None
-    return list(found)
+    return [*found, *_lengths_lines(compiled)]
+
+
+def _lengths_lines(compiled: Sequence[Plan]) -> Iterator[str]:
+    """That it is compiled anew for each length of a text, where versions need that."""
+    texts: set[str] = set()
+    for plan in compiled:
+        run = plan.run
+        if run.version.texts_keep_length:
+            texts |= set(run.prompts)
+            if run.decoder.guidance_scale > UNGUIDED:
+                texts.add(run.negative_prompt or "")
+    if len(texts) > 1:
+        yield (
+            f"compiled anew for each length of a text, of which there are up to {len(texts)}: the "
+            "first image of each takes as long"
+        )
 
 
 def paying_text(told: Paying | None) -> str:

@@ -13,6 +13,7 @@ from runner.planning.batches import batch_lines
 from runner.planning.memory import reckoned, weights_bytes
 from runner.planning.plan import Plan
 from runner.planning.planner import results_dir
+from runner.planning.sizes import follows_picture
 from runner.planning.sweep import SweepPlan
 from runner.planning.sweep_command import combinations
 from runner.runs.forecast import Forecast, forecast
@@ -108,6 +109,8 @@ def plan_text(plan: Plan) -> str:
         f"offload {run.offload.name}, device {plan.device}, "
         f"{pluralize(plan.threads, 'CPU thread')} ({plan.threads_reason})",
     ]
+    if follows_picture(run, plan.weights):
+        lines.append("  size: the published one that is nearest to the shape of inputs.image")
     lines += [f"  {line}" for line in (*graphs_lines(plan), *compile_lines([plan]))]
     lines += [f"  {changed}" for changed in [plan.scheduler.changed] if changed]
     lines += [f"  {line}" for line in _correction_lines(plan)]

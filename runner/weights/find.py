@@ -113,7 +113,7 @@ def _find(
     hashes: FileHashes,
     precision: Precision,
 ) -> FoundCheckpoint:
-    # Kandinsky 3's text encoder is in the repository of its decoder.
+    # A version's text encoders are in the repository of its decoder.
     configured = {"prior": config.prior, "depth": depth}.get(role, config.decoder)
     key = "depth.repo" if role == "depth" else f"weights.{role.replace('text', 'decoder')}.repo"
     repo = configured.repo or checkpoint.repo

@@ -56,6 +56,8 @@ def open_workers(
             going_on = handed_on.take(count if between else 0, opening.profile.device)
         how = _staying(count, taken, stay, keep) or _going_on(count, going_on)
         observer.workers_begun(count, f"{pluralize(count, 'worker')}{how} ({reason})")
+        if keep is None and not taken:  # who keeps some knows of it
+            observer = hint.watching(observer, plans)
         if (
             count == 1
             and not taken
@@ -65,8 +67,8 @@ def open_workers(
             and not _imports_elsewhere()
         ):
             host.stand_down()
-            watched = hint.watching(lambda: open_pipelines(opening), plans[0].run)
-            return in_process(watched, opening.profile.bench)(nodes, observer)
+            opened_here = in_process(lambda: open_pipelines(opening), opening.profile.bench)
+            return opened_here(nodes, observer)
         # Imported here: most runs do not need it.
         from runner.workers.pool import Pool
 

@@ -1,45 +1,48 @@
-"""A line that tells once that workers can stay, after a command that was long in starting."""
+"""A line that tells once that workers can stay, after a command that has loaded models."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
-import time
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Sequence
 
 from runner.config.choices import Progress
-from runner.config.run_config import RunConfig
+from runner.engine.observer import Loaded, Observer, Observers
+from runner.planning.plan import Plan
 from runner.system.user_cache import user_cache_dir
 
-LONG_SECONDS = 2.0
 TOLD = "told-of-workers-keep"
 TEXT = (
     "workers.keep=10m keeps the models loaded for ten minutes after a command, so that the next "
     "one begins at once (this is said once)"
 )
-T = TypeVar("T")
 
-_was_long = False
+_have_loaded = False
 
 
-def watching(opening: Callable[[], T], run: RunConfig) -> Callable[[], T]:
-    """The function, which notes whether opening pipelines in this process takes long."""
+class Watching(Observer):
+    """Notes that models are loaded, in whatever process."""
 
-    def opened() -> T:
-        global _was_long
-        began = time.perf_counter()
-        pipelines = opening()
-        quiet = run.progress in (Progress.quiet, Progress.json) or run.bench is not None
-        _was_long = not quiet and time.perf_counter() - began > LONG_SECONDS
-        return pipelines
+    def pipeline_loaded(self, loaded: Loaded) -> None:
+        global _have_loaded
+        _have_loaded = True
 
-    return opened
+
+def watching(observer: Observer, plans: Sequence[Plan]) -> Observer:
+    """The observer of plans with the same execution profile, which also notes whether they load
+    models. As it is where nothing but results is to be printed, and for a measurement, as none is
+    kept for it.
+    """
+    runs = [plan.run for plan in plans]
+    quiet = any(run.progress in (Progress.quiet, Progress.json) for run in runs)
+    if quiet or any(run.bench is not None for run in runs):
+        return observer
+    return Observers((observer, Watching()))
 
 
 def tell() -> None:
-    """Print the line, if it was long, somebody watches and was not told before."""
-    if not (_was_long and sys.platform.startswith("linux") and sys.stderr.isatty()):
+    """Print the line, if models were loaded, and somebody watches who was not told before."""
+    if not (_have_loaded and sys.platform.startswith("linux") and sys.stderr.isatty()):
         return
     told = user_cache_dir() / TOLD
     with contextlib.suppress(OSError):

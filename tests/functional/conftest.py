@@ -152,3 +152,14 @@ def lora_files(random_weights: Path, tmp_path_factory: pytest.TempPathFactory) -
     unet = random_weights / "kandinsky-2-2-decoder" / "unet"
     ranks = {**lora_of(unet, ATTENTION, rank=3, seed=1), **lora_of(unet, ("conv1",), rank=5)}
     return {**files, "other": written(folder / "other.safetensors", ranks, "unet.")}
+
+
+@pytest.fixture
+def watched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Commands print to a terminal, of a user who was not told yet that workers can stay."""
+    from runner.system.terminal import Printed
+    from runner.workers import hint
+
+    monkeypatch.setattr(Printed, "isatty", lambda stream: True, raising=False)
+    monkeypatch.setattr(hint, "_have_loaded", False)
+    monkeypatch.setenv("KANDINSKY_CACHE", str(tmp_path / "cache"))

@@ -55,18 +55,23 @@ def pipeline(
 ) -> Any:
     """A new pipeline object with a scheduler of its own."""
     parts = loaded(weights, dtype)
-    own = parts["scheduler"]
-    made = type(own).from_config(own.config)
+    made = scheduled(scheduler, parts["scheduler"])
+    found = diffusers.Kandinsky5T2IPipeline(**{**parts, "scheduler": made})
+    found.set_progress_bar_config(disable=True)
+    return found
+
+
+def scheduled(scheduler: str, own: Any) -> Any:
+    """A new scheduler. `own`: that of the checkpoint."""
     if scheduler in MULTISTEP:
-        made = MULTISTEP[scheduler](**FLOW)
+        return MULTISTEP[scheduler](**FLOW)
+    made = type(own).from_config(own.config)
     if scheduler == "reference":
         set_timesteps = made.set_timesteps
         made.set_timesteps = lambda n, device: set_timesteps(
             device=device, sigmas=[1 - k * (1 - 1 / n) / (n - 1) for k in range(n)]
         )
-    found = diffusers.Kandinsky5T2IPipeline(**{**parts, "scheduler": made})
-    found.set_progress_bar_config(disable=True)
-    return found
+    return made
 
 
 def draw(ask: Ask, pipe: Any, **changed: Any) -> Pixels:
@@ -101,11 +106,11 @@ PUBLISHED_EDIT = (
 
 
 @cache
-def loaded_editor(weights: Path) -> dict[str, Any]:
+def loaded_editor(weights: Path, dtype: torch.dtype = torch.float32) -> dict[str, Any]:
     """The parts of the editing pipeline."""
     folder = weights / I2I
     found = diffusers.Kandinsky5I2IPipeline.from_pretrained(
-        folder, tokenizer=None, dtype=torch.float32, local_files_only=True, use_safetensors=True
+        folder, tokenizer=None, dtype=dtype, local_files_only=True, use_safetensors=True
     )
     return {**found.components, "tokenizer": PicturesAndText.of_folder(folder / "tokenizer")}
 
@@ -115,14 +120,12 @@ def editor(
     template: str | None = PUBLISHED_EDIT,
     before: int = 55,
     scheduler: str = "checkpoint",
+    dtype: torch.dtype = torch.float32,
 ) -> Any:
     """A new pipeline object. `template`: None for that of diffusers."""
-    parts = loaded_editor(weights)
-    own = parts["scheduler"]
-    other = MULTISTEP.get(scheduler)
-    made = diffusers.Kandinsky5I2IPipeline(
-        **{**parts, "scheduler": other(**FLOW) if other else type(own).from_config(own.config)}
-    )
+    parts = loaded_editor(weights, dtype)
+    own = scheduled(scheduler, parts["scheduler"])
+    made = diffusers.Kandinsky5I2IPipeline(**{**parts, "scheduler": own})
     made.set_progress_bar_config(disable=True)
     made.prompt_template = template or made.prompt_template
     made.prompt_template_encode_start_idx = before

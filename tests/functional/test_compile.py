@@ -31,6 +31,7 @@ from runner.pipelines.compilation import (
     CODE_FOLDER,
     check_set,
     compile_module,
+    forget_compiled,
     graphs_compiled,
     read_back,
 )
@@ -200,19 +201,45 @@ def test_what_is_set_is_checked_on_the_module() -> None:
     assert read_back(module) == {"compiled": True, "channels_last": True}
 
 
+def test_any_number_of_sizes_is_compiled_for() -> None:
+    """torch's own limits are 8 and 256; beyond them it would go on eagerly, or end in an error."""
+    compile_module(torch.nn.Identity(), CompileSpec("default", fullgraph=True, channels_last=False))
+    made = []
+
+    def compiler(graph: torch.fx.GraphModule, _: object) -> torch.fx.GraphModule:
+        made.append(graph)
+        return graph
+
+    compiled = torch.compile(torch.cos, backend=compiler, dynamic=False)
+    for length in range(2, 72):
+        compiled(torch.ones(length))
+    assert len(made) == 70
+    limits = torch._dynamo.config
+    assert limits.accumulated_recompile_limit == limits.recompile_limit > 10_000
+    forget_compiled()
+
+
 def as_pixels(image: Image.Image) -> Pixels:
     return np.asarray(image, dtype=np.int16)
 
 
 def test_blocks_that_repeat_are_compiled_once(random_weights: Path, tmp_path: Path) -> None:
-    """The tiny transformer has two blocks for pictures and one for texts."""
-    given = (random_weights, tmp_path, "kandinsky5", "decoder.guidance_scale=1")
+    """The tiny transformer has two blocks for pictures and one for texts. Texts of another length
+    are compiled for, too.
+    """
+    prompts = ["a cat", "a dog", "a big red cat"]
+    given = (
+        random_weights, tmp_path, "kandinsky5", "decoder.guidance_scale=1",
+        f"prompt=[{','.join(prompts)}]",
+    )  # fmt: skip
     asked = ("cache=off", "compile=default", "compile.regional=true", "compile.fullgraph=true")
     usual = drawn(plan := planned(*given), opened(plan))
     before = graphs_compiled()
     made = drawn(plan := planned(*given, *asked), opened(plan))
-    assert graphs_compiled() - before == 2, "one for each kind"
-    assert furthest(made.pixels, usual.pixels) <= TOLERANCE
+    assert graphs_compiled() - before == 2 * 2, "one for each kind and length"
+    for picture, expected in zip(made.pictures, usual.pictures, strict=True):
+        assert furthest(picture, expected) <= TOLERANCE
+    assert "for each length of a text, of which there are up to 3: " in plan_text(plan)
     found = made.read_back("compile")
     assert found["transformer"] == {"compiled": True, "blocks": 3, "channels_last": None}
     assert not found["vae"]["compiled"]

@@ -47,6 +47,28 @@ def test_a_cell_is_its_direct_call(
     assert np.array_equal(made, direct5.draw(asked, pipe, image=given))
 
 
+@pytest.mark.parametrize(
+    ("overrides", "direct"),
+    [
+        (("scheduler=flow_dpmpp_2m",), {"scheduler": "flow_dpmpp_2m"}),
+        (
+            ("scheduler=flow_euler", "scheduler.schedule=reference"), {"scheduler": "reference"},
+        ),
+        (("precision=bf16",), {"dtype": torch.bfloat16}),
+    ],
+    ids=["dpmpp", "reference", "bf16"],
+)  # fmt: skip
+def test_how_a_cell_is_drawn_is_that_of_its_direct_call(
+    overrides: tuple[str, ...], direct: dict[str, Any], random_weights: Path, drawn: Drawn,
+    pictures: Sized,
+) -> None:  # fmt: skip
+    asked = ask(width=64)
+    (made,) = drawn(asked, *overrides)
+    pipe = direct5.editor(random_weights, **direct)
+    given = opened_picture(pictures(asked)["image"])
+    assert np.array_equal(made, direct5.draw(asked, pipe, image=given))
+
+
 def states(pipe: Any, text: str, picture: Image.Image) -> torch.Tensor:
     with torch.inference_mode():
         found: torch.Tensor = pipe.encode_prompt(text, picture)[0]

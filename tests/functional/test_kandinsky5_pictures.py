@@ -8,11 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image, ImageOps
 
 from functional import direct_kandinsky5 as direct5
 from functional.asked import Ask, Pictures, Pixels, opened
+from functional.cells import planned
 from helpers.pixels import furthest
+from runner.runs.plan_text import plan_text
 
 Drawn = Callable[..., list[Pixels]]
 Sized = Callable[[Ask], Pictures]
@@ -27,19 +30,62 @@ class SeenSizeError(Exception):
     """The size that a pipeline begins to draw: (height, width)."""
 
 
+def size_begun(pipe: Any, picture: Image.Image, **given: Any) -> tuple[int, int]:
+    """The (height, width) that a direct call begins to draw; what it has read decides nothing."""
+
+    def seen(**begun: Any) -> None:
+        raise SeenSizeError(begun["height"], begun["width"])
+
+    pipe.prepare_latents = seen
+    names = ("prompt_embeds_qwen", "prompt_embeds_clip", "prompt_cu_seqlens")
+    read = {"prompt": None, **dict.fromkeys(names, torch.zeros(1, 1))}
+    with pytest.raises(SeenSizeError) as caught:
+        direct5.called(ask(guidance=1.0), pipe, image=picture, **read, **given)
+    height, width = caught.value.args
+    return height, width
+
+
 def test_an_edited_picture_keeps_its_size(
     random_weights: Path, drawn: Drawn, pictures: Sized
 ) -> None:
     asked = ask()
-    pipe = direct5.editor(random_weights)
-
-    def seen(**given: Any) -> None:
-        raise SeenSizeError(given["height"], given["width"])
-
-    pipe.prepare_latents = seen
-    with pytest.raises(SeenSizeError, match="1024, 1024"):
-        direct5.called(asked, pipe, image=opened(pictures(asked)["image"]))
+    given = opened(pictures(asked)["image"])
+    assert size_begun(direct5.editor(random_weights), given) == (1024, 1024)
     assert drawn(asked)[0].shape == (64, 64, 3)
+
+
+@pytest.mark.parametrize(
+    ("picture", "size"),
+    [
+        ((64, 64), (1024, 1024)), ((1280, 768), (1280, 768)), ((90, 120), (896, 1152)),
+        ((90, 160), (768, 1280)), ((10, 90), (640, 1408)), ((600, 4), (1408, 640)),
+        # As far from one shape as from another.
+        ((64, 56), (1024, 1024)), ((62, 90), (768, 1280)),
+    ],
+)  # fmt: skip
+def test_a_size_that_is_left_open_is_that_of_diffusers(
+    picture: tuple[int, int], size: tuple[int, int], random_weights: Path, tmp_path: Path
+) -> None:
+    """Here and in diffusers, of the published sizes it is the nearest to the picture's shape."""
+    (shown := Image.new("RGB", picture)).save(file := tmp_path / "picture.png")
+    plan = planned(
+        random_weights, tmp_path, "kandinsky5", "task=edit", f"inputs.image={file}", "height=null",
+        "width=null", "any_size=false",
+    )  # fmt: skip
+    begun = size_begun(direct5.editor(random_weights), shown, height=None, width=None)
+    assert begun == (plan.height, plan.width) == size[::-1]
+    text = plan_text(plan)
+    assert f"edit, {size[0]} x {size[1]}, 1 image" in text
+    assert "size: the published one that is nearest to the shape of inputs.image" in text
+    assert plan.settled["width"] == str(size[0])
+
+
+def test_a_size_that_is_asked_for_is_not_the_pictures(random_weights: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (1280, 768)).save(file := tmp_path / "picture.png")
+    asked = (random_weights, tmp_path, "kandinsky5", "task=edit", f"inputs.image={file}")
+    plan = planned(*asked, "height=1152", "width=896", "any_size=false")
+    assert (plan.height, plan.width) == (1152, 896)
+    assert "nearest" not in plan_text(plan)
 
 
 def test_unipc_edits_from_samples_of_its_own(

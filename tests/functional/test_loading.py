@@ -14,10 +14,15 @@ from safetensors.torch import load_file, save_file
 
 from helpers.loading import checked
 from runner.catalog.checkpoint import Checkpoint
+from runner.catalog.kandinsky2_0 import DECODER_2_0, TEXT_2_0
 from runner.catalog.kandinsky2_1 import DECODER_2_1
 from runner.catalog.kandinsky2_2 import DECODER_2_2, PRIOR_2_2
 from runner.catalog.kandinsky3 import DECODER_3, TEXT_3
+from runner.catalog.kandinsky5 import KANDINSKY5
+from runner.catalog.versions import VERSIONS
 from runner.weights.find import MINI_DIR
+
+TEXT_5, DECODER_5 = KANDINSKY5.tasks["text2img"].values()
 
 
 def mapped(file: Path) -> int:
@@ -75,18 +80,19 @@ def test_what_is_asked_for_one_kind_of_device_is_not_run_on_another(tmp_path: Pa
     ("checkpoint", "precision"),
     [
         (PRIOR_2_2, "float16"), (DECODER_2_2, "float32"), (DECODER_2_1, "float16"),
-        (TEXT_3, "float16"), (DECODER_3, "bfloat16"),
+        (TEXT_2_0, "float16"), (DECODER_2_0, "float16"), (TEXT_3, "float16"),
+        (DECODER_3, "bfloat16"), (TEXT_5, "bfloat16"), (DECODER_5, "bfloat16"),
     ],
-    ids=lambda value: value if isinstance(value, str) else value.pipeline,
+    ids=lambda value: value if isinstance(value, str) else f"{value.pipeline}-{value.denoiser}",
 )  # fmt: skip
 def test_weights_that_are_read_to_their_device_are_the_same(
-    weights: Path, checkpoint: Checkpoint, precision: str
+    random_weights: Path, checkpoint: Checkpoint, precision: str
 ) -> None:
     """Read to the CPU here, in the way in which they are read to a GPU."""
     from runner.pipelines.load import load
 
     spec: Any = SimpleNamespace(dtype=precision, pipeline=checkpoint.pipeline)
-    found = checked(weights, checkpoint)
+    found = checked(random_weights, checkpoint)
     usual, direct = load(spec, checkpoint, found), load(spec, checkpoint, found, held="cpu")
     assert usual.components.keys() == direct.components.keys()
     modules = {name for name, part in usual.components.items() if hasattr(part, "parameters")}
@@ -99,6 +105,26 @@ def test_weights_that_are_read_to_their_device_are_the_same(
             assert tensor.equal(others[key]), key
         assert not any(hasattr(part, "_hf_hook") for part in direct.components[name].modules())
     assert direct.to("cpu") is direct  # it may still be moved
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_all_weights_of_a_version_are_read_to_the_device(
+    version: str, random_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To torch's device without numbers, which every machine has. diffusers lists those that it
+    takes by their names."""
+    from diffusers.pipelines import pipeline_utils
+
+    from runner.pipelines.load import load
+
+    monkeypatch.setattr(pipeline_utils, "SUPPORTED_DEVICE_MAP", ["cpu", "meta"])
+    tasks = VERSIONS[version].tasks
+    for checkpoint in {**tasks["text2img"], **tasks.get("edit", {})}.values():
+        spec: Any = SimpleNamespace(dtype="bfloat16", pipeline=checkpoint.pipeline)
+        direct = load(spec, checkpoint, checked(random_weights, checkpoint), held="meta")
+        for name in checkpoint.modules:
+            found = tensors(direct.components[name])
+            assert {tensor.device.type for tensor in found.values()} == {"meta"}, name
 
 
 def tensors(module: Any) -> dict[str, Any]:

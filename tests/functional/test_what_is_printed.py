@@ -15,6 +15,7 @@ from functional.made import STEPS
 from helpers.manifests import read_manifest
 from runner import generate, plan, sweep
 from runner.cli import main
+from runner.workers import hint
 
 KINDS = {
     "run": (),
@@ -47,6 +48,7 @@ def printed(
     return run
 
 
+@pytest.mark.usefixtures("watched")
 @kinds
 def test_json_has_stdout_for_itself(printed: Callable[..., Printed], kind: str) -> None:
     out, err = printed(*KINDS[kind], "progress=json")
@@ -54,8 +56,10 @@ def test_json_has_stdout_for_itself(printed: Callable[..., Printed], kind: str) 
     assert {"stage_finished", "started"} <= {event["event"] for event in events}
     assert " in " in err  # the summary for people
     assert "  pictures  " in err
+    assert hint.TEXT not in err
 
 
+@pytest.mark.usefixtures("watched")
 @kinds
 def test_quiet_prints_nothing(printed: Callable[..., Printed], kind: str) -> None:
     assert printed(*KINDS[kind], "progress=quiet") == ("", "")

@@ -25,7 +25,8 @@ from runner.engine.workers import in_process
 from runner.errors import RunnerError, StageError
 from runner.graph.node import Node
 from runner.planning.plan import Plan
-from runner.workers import choose
+from runner.system.user_cache import user_cache_dir
+from runner.workers import choose, hint
 from runner.workers.choose import specs_of
 from runner.workers.pool import Pool
 from runner.workers.setup import open_pipelines, setup_of
@@ -52,14 +53,22 @@ def pixels(manifests: list[dict[str, Any]]) -> list[list[tuple[str, str]]]:
     return [[(i["file"], i["sha256"]) for i in manifest["images"]] for manifest in manifests]
 
 
+@pytest.mark.usefixtures("watched")
 def test_two_workers_make_the_pixels_of_one(
     sweep: Callable[..., list[dict[str, Any]]], capfd: pytest.CaptureFixture[str]
 ) -> None:
+    """And of both kinds of commands the first says that workers can stay."""
     alone = sweep(1)
-    assert " workers (" not in capfd.readouterr().err
+    said = capfd.readouterr().err
+    assert " workers (" not in said
+    assert said.count(hint.TEXT) == 1
+    sweep(1, "cache=off", "seeds=[3]")
+    assert hint.TEXT not in capfd.readouterr().err
+    (user_cache_dir() / hint.TOLD).unlink()
     together = sweep(2)
     said = capfd.readouterr().err
     assert "2 workers (as configured)" in said
+    assert said.count(hint.TEXT) == 1
     # Each pipeline is told of once, though both workers load it.
     assert said.count("loaded KandinskyV22PriorPipeline") == 1
     assert pixels(together) == pixels(alone)

@@ -18,8 +18,6 @@ from PIL import Image
 from helpers.loading import checked
 from helpers.manifests import read_manifest
 from helpers.pixels import furthest
-from runner.catalog.checkpoint import Checkpoint
-from runner.catalog.kandinsky2_2 import DECODER_2_2, PRIOR_2_2
 from runner.catalog.offload import OFFLOAD
 from runner.catalog.versions import VERSIONS
 from runner.cli import main
@@ -29,6 +27,7 @@ from runner.workers import choose
 pytestmark = pytest.mark.gpu
 
 MODES = tuple(name for name in OFFLOAD if name != "none")
+PARTS = tuple((name, role) for name, one in VERSIONS.items() for role in one.tasks["text2img"])
 
 SAME_KERNELS = 1
 """Levels of 255 between offload modes: the same kernels run on the same numbers."""
@@ -216,10 +215,12 @@ def test_workers_draw_the_same(
 
 
 @pytest.mark.parametrize("precision", ["float32", "float16"])
-@pytest.mark.parametrize("checkpoint", [PRIOR_2_2, DECODER_2_2], ids=lambda one: one.pipeline)
+@pytest.mark.parametrize("part", PARTS, ids="-".join)
 def test_weights_are_read_to_the_gpu_as_they_are_moved_there(
-    random_weights: Path, checkpoint: Checkpoint, precision: str
+    random_weights: Path, part: tuple[str, str], precision: str
 ) -> None:
+    version, role = part
+    checkpoint = VERSIONS[version].tasks["text2img"][role]
     spec: Any = SimpleNamespace(dtype=precision, pipeline=checkpoint.pipeline)
     found = checked(random_weights, checkpoint)
     last = f"cuda:{torch.cuda.device_count() - 1}"  # also where that is not the current one

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,20 @@ class Repository:
     def move_main(self, folder: Path) -> str:
         """A newer commit on main."""
         return self.revision("main", folder)
+
+    def list_as(self, sizes: Mapping[str, int]) -> None:
+        """List main's large files as published ones, which are for plans: none can be fetched.
+
+        Args:
+            sizes: pattern of a file's name -> its bytes.
+        """
+        main = self._named["main"]
+        files = dict(main.files)
+        for pattern, size in sizes.items():
+            large = [n for n, file in files.items() if file.sha256 and fnmatch(n, pattern)]
+            assert large, f"{self.name} has no {pattern}"
+            files |= {name: replace(files[name], size=size) for name in large}
+        self._named["main"] = self._commits[main.commit] = replace(main, files=files)
 
     def at(self, name: str) -> Revision | None:
         """The revision of a branch, of a pull request or of a commit; None: no such revision."""

@@ -11,6 +11,7 @@ import diffusers
 import pytest
 import torch
 
+from runner.errors import StageError
 from runner.graph.node import SchedulerSpec
 from runner.pipelines.scheduler_swap import swap_scheduler
 
@@ -101,3 +102,11 @@ def test_why_others_are_not_offered() -> None:
         "DEIS changes nothing in its last step, and leaves noise"
     )
     assert heun(50) == 99, "Heun asks the model twice a step"
+
+
+@pytest.mark.parametrize("name", ["stochastic_sampling", "use_dynamic_shifting"])
+def test_what_no_pipeline_can_serve_is_refused(name: str) -> None:
+    """A generator, without which seeds mean nothing, and a shift for each size."""
+    own = diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0, **{name: True})
+    with pytest.raises(StageError, match=f"{name} of the checkpoint cannot be used"):
+        swap_scheduler(own, SchedulerSpec("flow_euler"))

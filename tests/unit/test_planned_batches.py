@@ -26,6 +26,10 @@ IMG2IMG = ("task=img2img", "inputs.image=${example:circle.png}")
             ["in one call: up to 4 images, or texts", "only images of the same text: beside a "],
         ),
         (
+            ("batch_size=4", "model=kandinsky5", "weights=random"),
+            ["in one call: up to 4 images; texts one by one", "only images of the same text: "],
+        ),
+        (
             ("batch_size=4", "corrections=off", "task=img2img",
              "inputs.image=${example:circle.png}", "height=64"),
             ["in one call: up to 4 images, or texts", "images one by one: pictures are left as"],
