@@ -141,7 +141,7 @@ KANDINSKY5 = Version(
     refusals={"img2img": NO_START},
     # DEIS ends before its last step, with noise left; Heun takes 2n - 1 steps; those that draw
     # noise are handed no generator.
-    schedulers=("checkpoint", "flow_euler", "flow_dpmpp_2m", "flow_unipc"),
+    flow=True,
     in_small_family=False,
     lora_roles=(DECODER,),
     dispatched=True,

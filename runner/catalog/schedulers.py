@@ -279,8 +279,11 @@ CHECKPOINT = ROWS[0]
 NAMED: Mapping[str, Scheduler] = {row.name: row for row in ROWS if row.diffusers is not None}
 """Those that replace it, by name."""
 
-FOR_NOISE_LEVELS = tuple(row.name for row in ROWS if not row.flow)
-"""Names of the schedulers for weights that were trained on noise levels."""
+FITTING: Mapping[bool, tuple[str, ...]] = {
+    flow: tuple(row.name for row in ROWS if row is CHECKPOINT or row.flow is flow)
+    for flow in (False, True)
+}
+"""Whether weights were trained by flow matching -> names of the schedulers for them."""
 
 RECORDED = (
     SPACING, ETA, VARIANCE, ALGORITHM, ORDER, KARRAS, LCM_LENGTH, *CLIPPING, *THRESHOLDING,

@@ -90,7 +90,7 @@ class Version:
         max_steps: noise levels that it was trained on: no schedule has more steps.
         max_leading_steps: the most with `timestep_spacing=leading`, where its pipelines refuse
             more; None: all.
-        schedulers: names of those that give right results; None: all for noise levels.
+        flow: trained by flow matching, so that its denoiser predicts velocities, and not noise.
         unfit_options: values of scheduler options that give wrong pictures.
         text_stage: the stage that encodes texts where there is no prior. Its tensors have the
             names of the decoder's arguments.
@@ -139,7 +139,7 @@ class Version:
     max_size: int = 4096
     max_steps: int = 1000
     max_leading_steps: int | None = None
-    schedulers: tuple[str, ...] | None = None
+    flow: bool = False
     unfit_options: tuple[UnfitOption, ...] = ()
     text_stage: str = "encode_text"
     text_templates: Mapping[str, Mapping[str, tuple[str, int]]] = field(default_factory=dict)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from runner.catalog.attention import ATTENTION, Attention
 from runner.catalog.offload import OFFLOAD, Needs, Offload
-from runner.catalog.schedulers import CHECKPOINT, FOR_NOISE_LEVELS, OPTIONS, SPACING
+from runner.catalog.schedulers import CHECKPOINT, FITTING, OPTIONS, SPACING
 from runner.catalog.version import DECODER
 from runner.catalog.versions import VERSIONS, Row, row_of
 from runner.config.checks import check_inputs
@@ -165,13 +165,13 @@ def _check_leading_steps(run: RunConfig, decoder: FoundCheckpoint) -> None:
 
 def _check_scheduler(run: RunConfig) -> None:
     version, name = run.version, run.scheduler.name
-    fitting = version.schedulers or FOR_NOISE_LEVELS
+    fitting = FITTING[version.flow]
     if name == CHECKPOINT.name:
         name = run.weights.scheduler or name
-    if name != CHECKPOINT.name and name not in fitting:
-        raise ConfigError(
-            "scheduler", name, f"gives wrong pictures with Kandinsky {version.title}", fitting
-        )
+    if name not in fitting:
+        predicted, taken = ("velocity", "noise") if version.flow else ("noise", "a velocity")
+        problem = f"takes the {predicted} that Kandinsky {version.title} predicts for {taken}"
+        raise ConfigError("scheduler", name, f"{problem}: pictures would be wrong", fitting)
     for unfit in version.unfit_options:
         if run.scheduler.options()[unfit.option] == unfit.value:
             raise ConfigError(f"scheduler.{unfit.option}", unfit.value, unfit.why, unfit.allowed)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from runner.catalog.checkpoint import Checkpoint
-from runner.catalog.schedulers import FOR_NOISE_LEVELS
+from runner.catalog.schedulers import FITTING
 from runner.catalog.tasks import TASKS
 from runner.catalog.versions import CATALOG, VERSIONS, refusal_of
 from runner.config.choices import Precision, WeightsSource
@@ -87,7 +87,7 @@ def table() -> str:
     lines += [f"({number}) {reason}" for number, reason in enumerate(reasons, start=1)]
     whose: dict[tuple[str, ...], list[str]] = {}
     for version in versions:
-        whose.setdefault(version.schedulers or FOR_NOISE_LEVELS, []).append(version.name)
+        whose.setdefault(FITTING[version.flow], []).append(version.name)
     for schedulers, names in whose.items():
         of = "for all of them" if len(whose) == 1 else f"of {', '.join(names)}"
         lines.append(f"schedulers, {of}: {', '.join(schedulers)}")

@@ -74,7 +74,7 @@ class Drawer:
         return self.any(wrong if what in self.wrongs else right)
 
 
-DRAWN = [cell for cell in CELLS if VERSIONS[cell[0]].schedulers is None]
+DRAWN = [cell for cell in CELLS if not VERSIONS[cell[0]].flow]
 """Cells that take the schedulers and sizes below."""
 
 

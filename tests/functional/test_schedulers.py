@@ -46,7 +46,7 @@ from training.judging.judge import judge
 pytestmark = pytest.mark.slow
 
 DRAWN_WITH = "kandinsky2_2"
-NOISY = [name for name in VERSIONS if CHECKPOINTS[name].schedulers is None]
+NOISY = [name for name in VERSIONS if not CHECKPOINTS[name].flow]
 """Versions that take all schedulers for noise levels; those for others have tests of their own."""
 STEPS = 6
 """So few, and enough for the third order and for LCM's schedules to differ."""

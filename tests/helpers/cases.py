@@ -6,6 +6,7 @@ The pictures are those of `unit.conftest.write_pictures`, in the working directo
 
 from __future__ import annotations
 
+from runner.catalog.schedulers import FITTING
 from runner.catalog.tasks import TASKS
 from runner.catalog.versions import VERSIONS
 
@@ -61,7 +62,7 @@ TEXTS = {
 }
 
 SCHEDULER = {
-    version: next((name for name in row.schedulers or () if name != "checkpoint"), "ddim")
+    version: next(name for name in FITTING[row.flow] if name != "checkpoint")
     for version, row in VERSIONS.items()
 }
 """One by name that each version may have."""

@@ -12,7 +12,7 @@ from PIL import Image
 
 from helpers.cases import CELLS, NEEDS
 from helpers.scheduler_cases import VALUES, section
-from runner.catalog.schedulers import FOR_NOISE_LEVELS, SCHEDULERS
+from runner.catalog.schedulers import FITTING, SCHEDULERS
 from runner.catalog.tasks import TASKS
 from runner.catalog.versions import VERSIONS, row_of
 from runner.errors import ConfigError
@@ -71,7 +71,7 @@ def test_each_version_takes_its_schedulers_and_no_other(
     plan: Planner, composed: Compose, version: str, task: str
 ) -> None:
     """Those of its row are planned, all others refused with the row's as what is allowed."""
-    fitting = VERSIONS[version].schedulers or FOR_NOISE_LEVELS
+    fitting = FITTING[VERSIONS[version].flow]
     model = (HUB, "device=cpu", f"model={version}", f"task={task}", f"scheduler={fitting[0]}", FEW)
     run = composed(*model, *NEEDS[task])
     for name in SCHEDULERS:

@@ -10,6 +10,7 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import OverrideParseException
 
+from runner.catalog.unoffered_schedulers import UNOFFERED
 from runner.config.files import config_dir
 from runner.config.hydra.arguments import PAIRS
 from runner.config.texts import text_problem
@@ -115,6 +116,8 @@ def _no_option(group: str, option: str, text: str) -> str:
         except ConfigError as error:
             return str(error)
     problem = with_near("no such option", option, options)
+    if group == "scheduler" and option in UNOFFERED:
+        problem = f"is not offered: {UNOFFERED[option]}"
     if group == "weights":
         options.append("the path of a folder")
         if "/" in option:
