@@ -144,6 +144,7 @@ def lora_files(random_weights: Path, tmp_path_factory: pytest.TempPathFactory) -
         "2_1": ("kandinsky-2-1/unet", ""),
         "2_0": ("kandinsky-2-0/unet", ""),
         "5": ("Kandinsky-5.0-T2I-Lite-sft-Diffusers/transformer", "transformer."),
+        "5_edit": ("Kandinsky-5.0-I2I-Lite-sft-Diffusers/transformer", "transformer."),
     }
     files = {
         name: written(folder / f"{name}.safetensors", lora_of(random_weights / module), prefix)

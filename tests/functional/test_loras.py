@@ -14,6 +14,7 @@ import torch
 
 from functional import direct_kandinsky5 as direct5
 from functional.asked import DECODERS, PRIORS, Ask, Pictures, Pixels
+from functional.asked import opened as opened_picture
 from functional.cells import drawn as drawn_cell
 from functional.cells import opened, planned
 from functional.direct import Direct
@@ -89,16 +90,26 @@ def test_a_cell_is_its_direct_call(
     assert not np.array_equal(made, plain)
 
 
+@pytest.mark.parametrize(("task", "name"), [("text2img", "5"), ("edit", "5_edit")])
 def test_a_cell_of_version_5_is_its_direct_call(
-    random_weights: Path, lora_files: dict[str, Path], drawn: Drawn
+    task: str,
+    name: str,
+    random_weights: Path,
+    lora_files: dict[str, Path],
+    drawn: Drawn,
+    pictures: Callable[[Ask], Pictures],
 ) -> None:
-    ask = Ask("5", "text2img")
-    (made,) = drawn(ask, f"lora=[{entry(lora_files['5'], 0.5)}]", "precision=bf16")
-    pipe = direct5.pipeline(random_weights, dtype=torch.bfloat16)
-    plain = direct5.draw(ask, pipe)
-    pipe.load_lora_weights(str(lora_files["5"]), adapter_name="own")
+    ask = Ask("5", task)
+    (made,) = drawn(ask, f"lora=[{entry(lora_files[name], 0.5)}]", "precision=bf16")
+    if task == "edit":
+        pipe = direct5.editor(random_weights, dtype=torch.bfloat16)
+    else:
+        pipe = direct5.pipeline(random_weights, dtype=torch.bfloat16)
+    given = {"image": opened_picture(pictures(ask)["image"])} if task == "edit" else {}
+    plain = direct5.draw(ask, pipe, **given)
+    pipe.load_lora_weights(str(lora_files[name]), adapter_name="own")
     pipe.set_adapters(["own"], [0.5])
-    wanted = direct5.draw(ask, pipe)
+    wanted = direct5.draw(ask, pipe, **given)
     pipe.unload_lora_weights()
     assert np.array_equal(made, wanted)
     assert not np.array_equal(made, plain)
