@@ -3,10 +3,10 @@
     python benchmarks/rehearsal.py [--versions kandinsky2_2 ...] [--modes none ...]
     python benchmarks/rehearsal.py --tiny        # on the CPU, without memory: does it run at all?
 
-One picture for each version and mode, in fp16 and with few steps, at the release's own size.
-Nothing is downloaded. Each cell is a process of its own, so that none is measured with what another
-one left. Made for at most 8 minutes on an H100 with 40 GB of host memory. The status is 1 where a
-cell fails, or its peak is further from the reckoned one than the plan says.
+One picture for each version and mode, in half precision and with few steps, at the release's own
+size. Nothing is downloaded. Each cell is a process of its own, so that none is measured with what
+another one left. Made for at most 8 minutes on an H100 with 40 GB of host memory. The status is 1
+where a cell fails, or its peak is further from the reckoned one than the plan says.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ def overrides(version: str, mode: str, tiny: bool) -> list[str]:
     ]  # fmt: skip
     if tiny:
         return [*given, "weights.size=tiny", "device=cpu", "height=64", "width=64"]
-    return [*given, "precision=fp16", "device=cuda"]
+    half = "bf16" if "fp16" in VERSIONS[version].doubted_precisions else "fp16"
+    return [*given, f"precision={half}", "device=cuda"]
 
 
 def expected(given: list[str], mode: str) -> int:
