@@ -27,7 +27,6 @@ REFUSED = [
     ("interpolate.items=[{txt:a}]", "interpolate.items: txt is no key of it", "kandinsky keys"),
     ("hydra.nonsense=1", "hydra.nonsense", "no such key"),
     # options and values
-    ("scheduler=ddpn", "scheduler=ddpn", "no such option", "ddim, ddpm"),
     ("scheduler=heun", "scheduler=heun", "is not offered: ", "asks the model 2n - 1 times", "ddim"),
     ("experiment=mine/none", "experiment=mine/none", "no such option", "first_light"),
     ("experiment=", "experiment=''", "no such option", "first_light"),
