@@ -139,8 +139,6 @@ KANDINSKY5 = Version(
     size_multiple=16,
     max_size=2048,  # positions of its transformer: 128 tokens of 16 pixels
     refusals={"img2img": NO_START},
-    # DEIS ends before its last step, with noise left; Heun takes 2n - 1 steps; those that draw
-    # noise are handed no generator.
     flow=True,
     in_small_family=False,
     lora_roles=(DECODER,),
