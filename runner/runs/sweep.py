@@ -30,7 +30,7 @@ from runner.runs.sweep_tracking import SweepTracking
 from runner.runs.totals import Totals, metrics_of
 from runner.system.signals import StopBetweenStages, signals
 from runner.system.text import path_here, pluralize
-from runner.tracking.status import Status
+from runner.tracking.status import Status, status_of_all
 from runner.workers.handed_on import HandedOn
 
 SECONDS_BETWEEN_TOTALS = 2.0
@@ -212,10 +212,8 @@ class _SweepRun:
 
     def _status(self) -> Status:
         """The status of the whole sweep, with earlier attempts."""
-        statuses = set(map(self._folder.recorded_status, self._folder.record.cells))
-        if Status.FAILED in statuses:
-            return Status.FAILED
-        return Status.FINISHED if statuses == {Status.FINISHED} else Status.KILLED
+        found = status_of_all(map(self._folder.recorded_status, self._folder.record.cells))
+        return found if found in (Status.FAILED, Status.FINISHED) else Status.KILLED
 
     def _end(self, status: Status) -> None:
         """Record the end. Raises nothing that would hide an error."""
