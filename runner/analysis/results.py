@@ -1,30 +1,22 @@
-"""Reads the results of a run or a sweep from its folder, for comparison, report and export."""
+"""What a run or a sweep has made: its images, numbers and failures, cell by cell."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from runner.analysis.costs import COSTS, Better, costs_of
 from runner.analysis.timing import why_unmeasured
-from runner.config.measuring import SECONDS, baseline_of
-from runner.config.overrides import assigned, shown_values
+from runner.config.measuring import SECONDS, WEIGHTS, baseline_of
+from runner.config.overrides import assigned
 from runner.config.values import as_shown
-from runner.errors import ConfigError
-from runner.recording.manifest import MANIFEST, Manifest, SavedFailure, SavedImage
-from runner.recording.sweep_record import SWEEP, CellEntry, SweepRecord
-from runner.system.text import shell
-from runner.system.typed_json import FieldError
-from runner.system.untrusted import UntrustedError, path_below
+from runner.recording.manifest import Manifest, SavedFailure, SavedImage
 from runner.tracking.status import Status
-
-ReadManifest: TypeAlias = Callable[[Path], Manifest]
 
 
 @dataclass(frozen=True)
@@ -154,7 +146,14 @@ class SweepResult:
         """An image's metrics, and all of `COSTS` that were measured."""
         seconds = image.record.seconds_measured
         timed = {} if seconds is None or self.unmeasured else {SECONDS: seconds}
-        return {**image.scores, **timed}
+        weights = image.record.weights_mb
+        held = {WEIGHTS: weights} if weights is not None and self._weights_differ else {}
+        return {**image.scores, **timed, **held}
+
+    @cached_property
+    def _weights_differ(self) -> bool:
+        """Whether some models take other memory than others: by `quantize`, precision, version."""
+        return len({image.record.weights_mb for image in self.images()} - {None}) > 1
 
     def mean(self, cell: CellResult, name: str) -> float | None:
         """A metric's mean over a cell's images, or its number where it is a metric of the whole
@@ -199,98 +198,3 @@ class SweepResult:
         """The images of all cells."""
         for cell in self.cells:
             yield from cell.images
-
-
-def read_results(folder: Path, read: ReadManifest = Manifest.read_file) -> SweepResult:
-    """Read the folder of a sweep or of a single run.
-
-    Args:
-        read: reads a manifest's file; one that remembers reads those that changed.
-
-    Raises:
-        ConfigError: it is neither of them, or cannot be read.
-    """
-    try:
-        if (folder / SWEEP).is_file():
-            return _sweep(folder, read)
-        if (folder / MANIFEST).is_file():
-            return _run(folder, read)
-    except (OSError, FieldError) as error:
-        raise ConfigError("folder", folder, f"cannot be read: {error}") from error
-    problem = f"is no folder of a run or a sweep (no {MANIFEST}, no {SWEEP}), nor a sweep here"
-    raise ConfigError("folder", folder, problem)
-
-
-def _run(folder: Path, read: ReadManifest) -> SweepResult:
-    manifest = read(folder / MANIFEST)
-    _check_manifest(folder, manifest)
-    cell = CellResult(0, folder, tuple(manifest.overrides), {}, manifest)
-    command = shell(["kandinsky", "run", *manifest.flags, *cell.overrides])
-    begun = _begun(manifest.run_id)
-    return SweepResult(folder, manifest.name, cell.status, {}, (cell,), command, None, {}, begun)
-
-
-def _begun(run_id: str) -> str:
-    """When a run began: its id starts with that time, by the clock of its machine."""
-    try:
-        return datetime.strptime(run_id[:15], "%Y%m%dT%H%M%S").isoformat()
-    except ValueError:
-        return ""
-
-
-def _sweep(folder: Path, read: ReadManifest) -> SweepResult:
-    record = SweepRecord.read(folder)
-    shown = {axis: shown_values(values) for axis, values in record.axes.items() if len(values) > 1}
-    axes = {axis: tuple(texts.values()) for axis, texts in shown.items()}
-    cells = []
-    for entry in record.cells:
-        pairs = assigned(entry.overrides)
-        choice = {
-            axis: texts.get(pairs[axis], pairs[axis])
-            for axis, texts in shown.items()
-            if axis in pairs
-        }
-        cells.append(_cell(folder, entry, choice, read))
-    return SweepResult(
-        folder=folder,
-        name=record.name,
-        status=record.status,
-        axes=axes,
-        cells=tuple(cells),
-        command="\n".join(record.commands),
-        seconds=record.seconds,
-        runs=record.runs,
-        started=record.started,
-    )
-
-
-def _cell(
-    sweep: Path, entry: CellEntry, choice: Mapping[str, str], read: ReadManifest
-) -> CellResult:
-    try:
-        folder = path_below(sweep, entry.folder)
-        file = path_below(folder, MANIFEST)
-    except UntrustedError as error:
-        raise FieldError(f"the folder {entry.folder!r} {error}", sweep / SWEEP) from error
-    manifest = read(file) if file.is_file() else None
-    if manifest is not None:
-        _check_manifest(folder, manifest)
-    own = entry.overrides or tuple(manifest.overrides if manifest else ())
-    return CellResult(entry.number, folder, own, choice, manifest)
-
-
-def _check_manifest(folder: Path, manifest: Manifest) -> None:
-    """Check that the pictures lie in the folder (they need not exist), and that scores are of its
-    metrics. Raises FieldError.
-    """
-    known = {*manifest.metrics, *COSTS}
-    for scores in (manifest.scores, *(image.scores for image in manifest.images)):
-        for name in scores:
-            if name.partition(".")[0] not in known:
-                raise FieldError(f"{name!r} is none of its metrics", folder / MANIFEST)
-    inputs = dict.fromkeys(file for image in manifest.images for file in image.inputs.values())
-    for name in [*(image.file for image in manifest.images), *inputs]:
-        try:
-            path_below(folder, name)
-        except UntrustedError as error:
-            raise FieldError(f"the picture {name!r} {error}", folder / MANIFEST) from error

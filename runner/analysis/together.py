@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from runner.analysis.results import CellResult, SweepResult, read_results
+from runner.analysis.reading import read_results
+from runner.analysis.results import CellResult, SweepResult
 from runner.config.key_heads import OF_NO_PICTURE, head_of
 from runner.config.overrides import assigned, shown_value
 from runner.config.recorded import typed_at, value_at

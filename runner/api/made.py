@@ -80,7 +80,7 @@ class Run:
     @classmethod
     def read(cls, folder: str | Path) -> Run:
         """The run in a folder, made now or earlier. Raises ConfigError: there is none."""
-        from runner.analysis.results import read_results
+        from runner.analysis.reading import read_results
 
         path = Path(folder).resolve()  # outputs/latest points elsewhere after the next run
         if (path / SWEEP).is_file():
@@ -124,7 +124,7 @@ class Sweep(Sequence[Run]):
     @classmethod
     def read(cls, folder: str | Path) -> Sweep:
         """The sweep in a folder, whoever made it. Raises ConfigError: there is none."""
-        from runner.analysis.results import read_results
+        from runner.analysis.reading import read_results
 
         path = Path(folder).resolve()
         cells = read_results(path).cells

@@ -29,7 +29,10 @@ JOULES = "joules"
 MEMORY = "peak_device_mb"
 """Peak memory of an accelerator, where there is one."""
 
-TAKEN_NAMES = (SECONDS, SPEED, JOULES, MEMORY, "seed", "prompt", "cell", "file")
+WEIGHTS = "weights_mb"
+"""Memory of the models' weights as they are held, where cells differ in it."""
+
+TAKEN_NAMES = (SECONDS, SPEED, JOULES, MEMORY, WEIGHTS, "seed", "prompt", "cell", "file")
 """Other columns in the tables of metrics: no metric may have these names."""
 
 

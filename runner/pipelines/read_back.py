@@ -51,6 +51,7 @@ def read_back(
         "scheduler_config": scheduler_settings(scheduler) if scheduler is not None else None,
         "dtype": {name: str(m.dtype).removeprefix("torch.") for name, m in modules.items()},
         "device": {name: str(m.device) for name, m in modules.items()},
+        "weights_mb": {name: quantization.held_bytes(m) / 2**20 for name, m in modules.items()},
         "execution_device": str(pipeline._execution_device),
         "accelerator": _accelerator(torch.device(pipeline._execution_device)),
         "attention": {

@@ -70,6 +70,8 @@ class SavedImage:
             has its share. Not in the file where there are none.
         steps: of the decoder; 0: not recorded.
         peak_device_mb: largest peak of accelerator memory (MiB) of those nodes that ran now.
+        weights_mb: memory (MiB) of the weights of all models that made it, as read back from them;
+            None where one of them ran at another time. Not in the file where it is not known.
         inputs: input's name -> file of the input picture, as the model saw it; for a stored
             image only those that the store still has.
         inputs_sha256: of their pixels.
@@ -95,6 +97,7 @@ class SavedImage:
     together: Mapping[str, int] = field(default_factory=dict)
     steps: int = 0
     peak_device_mb: Finite | None = None
+    weights_mb: Finite | None = None
     inputs: Mapping[str, FileName] = field(default_factory=dict)
     inputs_sha256: Mapping[str, str] = field(default_factory=dict)
     scores: Mapping[str, float] = field(default_factory=dict)
@@ -133,7 +136,8 @@ class SavedImage:
 
     def as_dict(self) -> dict[str, Any]:
         """Its entry in the file."""
-        return {k: v for k, v in asdict(self).items() if v or k not in ("joules", "together")}
+        optional = ("joules", "together", "weights_mb")
+        return {k: v for k, v in asdict(self).items() if v or k not in optional}
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from runner.engine.observer import NodeResult, Observer
+from runner.engine.observer import Loaded, NodeResult, Observer, Ran
 from runner.engine.results import Encoded, encode, picture_facts
 from runner.engine.store import work_of
 from runner.errors import RunnerError
-from runner.graph.node import Node
+from runner.graph.node import Node, PipelineSpec
 from runner.graph.stage_table import STAGES, ResultKind
 from runner.graph.values import Scores
 from runner.images.png import with_text
@@ -76,11 +76,8 @@ class RunFolder(Observer):
             for name, node in image.measures.items():
                 self._measured[node.key].append((name, image.request.index))
         self.scores: dict[str, float] = {}
-        self._seconds: dict[str, float] = {}
-        self._peaks: dict[str, int] = {}
-        self._repeats: dict[str, Sequence[float]] = {}
-        self._joules: dict[str, float] = {}
-        self._together: dict[str, int] = {}
+        self._ran: dict[str, Ran] = {}  # by key, without the results
+        self._weights_mb: dict[PipelineSpec, float] = {}  # by what decides the modules
         self._written = 0.0
         # By number: workers finish them in any order.
         self._saved: dict[int, SavedImage] = {}
@@ -113,17 +110,13 @@ class RunFolder(Observer):
     def workers_begun(self, workers: int, how: str) -> None:
         self._workers = workers
 
+    def pipeline_loaded(self, loaded: Loaded) -> None:
+        self._weights_mb[loaded.spec.base] = sum(loaded.readback["weights_mb"].values())
+
     def node_finished(self, result: NodeResult) -> None:
         node = result.node
-        if result.ran.peak_memory_bytes is not None:
-            self._peaks[node.key] = result.ran.peak_memory_bytes
-        if result.ran.repeats:
-            self._repeats[node.key] = result.ran.repeats
-        if result.ran.together > 1:
-            self._together[node.key] = result.ran.together
-        if result.ran.joules is not None:
-            self._joules[node.key] = result.ran.joules
-        self._seconds[node.key] = 0.0 if result.reused else result.ran.seconds
+        seconds = 0.0 if result.reused else result.ran.seconds
+        self._ran[node.key] = replace(result.ran, made={}, seconds=seconds)
         if STAGES[node.stage].result is ResultKind.scores:
             self._note_scores(result)
         requests = self._requests.get(node.key)
@@ -185,6 +178,8 @@ class RunFolder(Observer):
         facts = picture_facts(picture)
         name = f"{self._numbers[request.index]:04d}_{slug(request.prompt)}_seed{request.seed}.png"
         nodes, inputs = result.node.lineage(), self._saved_inputs(result)
+        ran = {name: self._ran[n.key] for name, n in nodes.items() if n.key in self._ran}
+        peaks = [one.peak_memory_bytes for one in ran.values()]
         saved = SavedImage(
             file=name,
             prompt=request.prompt,
@@ -194,7 +189,7 @@ class RunFolder(Observer):
             width=facts.width,
             sha256=facts.sha256,
             stage_keys={stage: n.key for stage, n in nodes.items()},
-            seconds=round(sum(self._seconds.get(n.key, 0.0) for n in nodes.values()), 4),
+            seconds=round(sum(one.seconds for one in ran.values()), 4),
             reused=result.reused,
             took={name: round(seconds, 4) for name, seconds in result.took.items()},
             timing=SavedTiming(
@@ -204,23 +199,15 @@ class RunFolder(Observer):
                 first_calls=[name for name, first in result.first_calls.items() if first],
             ),
             repeats={
-                name: [round(seconds, 4) for seconds in self._repeats[n.key]]
-                for name, n in nodes.items()
-                if n.key in self._repeats
+                name: [round(seconds, 4) for seconds in one.repeats]
+                for name, one in ran.items()
+                if one.repeats
             },
-            joules={
-                name: round(self._joules[n.key], 2)
-                for name, n in nodes.items()
-                if n.key in self._joules
-            },
-            together={
-                name: self._together[n.key] for name, n in nodes.items() if n.key in self._together
-            },
+            joules={n: round(one.joules, 2) for n, one in ran.items() if one.joules is not None},
+            together={name: one.together for name, one in ran.items() if one.together > 1},
             steps=int(work_of(result.node)[1]),
-            peak_device_mb=max(
-                (self._peaks[n.key] / 2**20 for n in nodes.values() if n.key in self._peaks),
-                default=None,
-            ),
+            peak_device_mb=max((peak / 2**20 for peak in peaks if peak is not None), default=None),
+            weights_mb=self._weights_of(nodes.values()),
             inputs=inputs,
             inputs_sha256={name: self._inputs[file] for name, file in inputs.items()},
             # Stored scores may come before the image.
@@ -231,6 +218,13 @@ class RunFolder(Observer):
         plain = {PARAMETERS: infotext(self._plan, saved)}
         write_whole(self.path / name, with_text(picture.content, self._text(saved), plain))
         return saved
+
+    def _weights_of(self, nodes: Iterable[Node]) -> float | None:
+        """MiB of the weights of all models that nodes run; None where one was not loaded now."""
+        bases = {node.pipeline.base for node in nodes if node.pipeline is not None}
+        if not bases <= self._weights_mb.keys():
+            return None
+        return round(sum(self._weights_mb[base] for base in bases), 3)
 
     def _saved_inputs(self, result: NodeResult) -> dict[str, str]:
         """Save each input picture once, however many images were made from it."""

@@ -23,7 +23,8 @@ def tell_best(folder: Path, found: Sequence[Best]) -> None:
     """
     # Imported here, as only searches need it.
     from runner.analysis.comparison.logged import log
-    from runner.analysis.results import CellResult, read_results
+    from runner.analysis.reading import read_results
+    from runner.analysis.results import CellResult
 
     results = read_results(folder)
     best: list[tuple[Sequence[float], CellResult]] = []

@@ -22,7 +22,7 @@ def main(arguments: list[str]) -> int:
     """Copy the pictures, and print the folders to pass to a scorer."""
     options = parser().parse_args(arguments)
     from runner.analysis.export import export, read_rows
-    from runner.analysis.results import read_results
+    from runner.analysis.reading import read_results
 
     folder = (options.folder or NEWEST).absolute()
     out = options.out or output_below(folder, f"export-{options.layout}")

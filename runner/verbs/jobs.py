@@ -94,7 +94,7 @@ def run_one(run: RunConfig) -> int:
 
 def _objective(names: Sequence[str], folder: Path) -> Objective:
     """A cell's objective for the sweeper; NaN where it has not been measured."""
-    from runner.analysis.results import read_results
+    from runner.analysis.reading import read_results
 
     results = read_results(folder)
     (cell,) = results.cells

@@ -57,8 +57,8 @@ def main(arguments: list[str]) -> int:
 def _log(folder: Path, page: Path) -> None:
     """Put a sweep's page into its MLflow run."""
     from runner.analysis.comparison import logged
+    from runner.analysis.reading import read_results
     from runner.analysis.report.writing import NAME
-    from runner.analysis.results import read_results
     from runner.recording.sweep_record import SWEEP
 
     if (folder / SWEEP).is_file():

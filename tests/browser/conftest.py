@@ -14,9 +14,9 @@ from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, expect, s
 
 from browser.looks import show
 from helpers.made_sweeps import Made, comparison, write_sweep
+from runner.analysis.reading import read_results
 from runner.analysis.report.compared import FILE
 from runner.analysis.report.writing import Report, write_report
-from runner.analysis.results import read_results
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 PATIENCE = 60_000

@@ -15,7 +15,7 @@ from playwright.sync_api import Page, expect
 from browser.conftest import PATIENCE, Events
 from browser.looks import near, shot_of, texts
 from helpers.made_sweeps import HOSTILE, Made, write_sweep
-from runner.analysis.results import read_results
+from runner.analysis.reading import read_results
 from runner.analysis.votes.pairs import make_schedule
 from runner.analysis.votes.record import Shown, read_votes
 from runner.analysis.voting.ballots import Ballots

@@ -12,8 +12,8 @@ from playwright.sync_api import Page
 
 from browser.looks import show, texts
 from helpers.made_sweeps import HOSTILE, Made, write_sweep
+from runner.analysis.reading import read_results
 from runner.analysis.report.writing import write_report
-from runner.analysis.results import read_results
 from runner.cli import main
 from runner.recording.manifest import Manifest
 

@@ -11,7 +11,7 @@ import pytest
 
 from functional.made import STEPS, Made
 from helpers.manifests import read_manifest
-from runner.analysis.results import read_results
+from runner.analysis.reading import read_results
 from runner.cli import main
 
 

@@ -17,7 +17,7 @@ from PIL import Image
 
 from functional.made import STEPS
 from helpers.manifests import read_manifest
-from runner.analysis.results import read_results
+from runner.analysis.reading import read_results
 from runner.analysis.votes.record import VOTES, Answer, Shown, append_vote, new_vote
 from runner.cli import main
 from runner.recording.manifest import MANIFEST

@@ -12,7 +12,7 @@ import pytest
 from functional.made import STEPS
 from helpers.manifests import hashes, read_manifest
 from runner import sweep
-from runner.analysis.results import read_results
+from runner.analysis.reading import read_results
 from runner.analysis.table import table_of
 from runner.cli import main
 from runner.recording.sweep_record import SweepRecord, list_sweeps

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from functional.made import STEPS
-from runner.analysis.results import read_results
+from runner.analysis.reading import read_results
 from runner.cli import main
 
 OPTUNA = (

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from functional.made import STEPS
-from runner.analysis.results import read_results
+from runner.analysis.reading import read_results
 from runner.cli import main
 from runner.recording.sweep_record import SweepRecord, list_sweeps
 from runner.system.locks import hold

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from functional.made import STEPS, Kandinsky
 from helpers.manifests import hashes, read_manifest
-from runner.analysis.results import read_results
+from runner.analysis.reading import read_results
 from runner.cli import main
 from runner.recording.sweep_record import SweepRecord
 from runner.runs.sweep_folder import SweepFolder

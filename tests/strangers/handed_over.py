@@ -13,7 +13,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from helpers.made_sweeps import Made, write_sweep
-from runner.analysis.results import read_results
+from runner.analysis.reading import read_results
 from runner.analysis.votes.judging import judge
 from runner.analysis.votes.record import (
     VOTES,

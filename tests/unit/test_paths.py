@@ -9,7 +9,7 @@ import pytest
 
 from helpers.made_sweeps import Made, write_run, write_sweep
 from runner.analysis.comparison.logged import log
-from runner.analysis.results import read_results
+from runner.analysis.reading import read_results
 from runner.catalog.tracking import STORE
 from runner.runs.sweep_folder import _folder_name
 from runner.system.files import LATEST, new_folder

@@ -12,8 +12,9 @@ from typing import Any
 from urllib.parse import quote
 
 from runner.analysis.comparison.pairing import PICTURE_AXES
+from runner.analysis.reading import read_results
 from runner.analysis.report.gather import facts_of, inputs_of, read_findings
-from runner.analysis.results import SweepResult, read_results
+from runner.analysis.results import SweepResult
 from runner.analysis.votes.record import VOTES
 from runner.recording.manifest import MANIFEST, Manifest
 from runner.recording.sweep_record import is_running

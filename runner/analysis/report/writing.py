@@ -10,11 +10,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from runner.analysis.reading import read_results
 from runner.analysis.report import page, pictures
 from runner.analysis.report.facts import Facts
 from runner.analysis.report.gather import facts_of, inputs_of, read_findings
 from runner.analysis.report.pictures import Placed, Source
-from runner.analysis.results import SweepResult, read_results
+from runner.analysis.results import SweepResult
 from runner.analysis.together import combined, folder_named, labels_of, read_all
 from runner.errors import ConfigError, StorageError
 from runner.system.files import output_below

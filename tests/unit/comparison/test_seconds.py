@@ -10,9 +10,9 @@ import pytest
 from helpers.fake_sweeps import TIMING, Choice, sweep_of, write_results
 from runner.analysis.comparison.comparing import compare
 from runner.analysis.comparison.writing import write
+from runner.analysis.reading import read_results
 from runner.analysis.report.compared import read_comparison
 from runner.analysis.report.gather import facts_of
-from runner.analysis.results import read_results
 from runner.errors import ConfigError
 from runner.recording.manifest import SavedTiming
 

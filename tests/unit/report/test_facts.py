@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from helpers.made_sweeps import ERROR, Made, write_run, write_sweep
+from runner.analysis.reading import read_results
 from runner.analysis.report.facts import Facts
 from runner.analysis.report.gather import NO_PROMPT, facts_of
-from runner.analysis.results import read_results
 from runner.recording.manifest import MANIFEST
 from runner.recording.sweep_record import LOCK
 from runner.system.locks import hold

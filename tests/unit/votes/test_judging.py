@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from runner.analysis.reading import read_results
 from runner.analysis.report.writing import write_report
-from runner.analysis.results import ImageResult, read_results
+from runner.analysis.results import ImageResult
 from runner.analysis.votes.pairs import make_schedule
 from runner.analysis.votes.record import VOTES, Answer, append_vote, new_vote
 from runner.analysis.voting.ballots import Ballots

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from helpers.made_sweeps import Made, write_sweep
-from runner.analysis.results import read_results
+from runner.analysis.reading import read_results
 from runner.analysis.votes.pairs import Pair, Schedule, make_schedule
 from runner.errors import ConfigError
 from unit.votes.conftest import PROMPTS

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from runner.analysis.results import read_results
+from runner.analysis.reading import read_results
 from runner.analysis.votes.pairs import make_schedule
 from runner.analysis.votes.record import VOTES, read_votes
 from runner.analysis.voting.ballots import Ballots
