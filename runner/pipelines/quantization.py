@@ -145,7 +145,8 @@ def _to_int8(
     paths = set(_taken(module, method, left))
     torchao.quantize_(
         module,
-        torchao.Int8WeightOnlyConfig(),
+        # By default it changes how the whole process compiles, other cells' models, too.
+        torchao.Int8WeightOnlyConfig(set_inductor_config=False),
         filter_fn=lambda _, path: path in paths,
         device=torch.device(device),
     )

@@ -88,7 +88,8 @@ def quantized_directly(module: Any, method: str) -> None:
         def is_linear(layer: Any, name: str) -> bool:
             return isinstance(layer, nn.Linear) and not left.search(name)
 
-        quantize_(module, Int8WeightOnlyConfig(), filter_fn=is_linear)
+        own = Int8WeightOnlyConfig(set_inductor_config=False)  # others are compiled as before
+        quantize_(module, own, filter_fn=is_linear)
     else:
         _to_4_bits(module, left)
 
