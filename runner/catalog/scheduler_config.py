@@ -77,6 +77,12 @@ WITHOUT_EFFECT: Mapping[str, Collection[str]] = {
 }
 """Class -> settings that it takes and does not look at."""
 
+UNSERVED: Mapping[str, str] = {
+    "stochastic_sampling": "it draws noise, and no pipeline of Kandinsky hands it the seed",
+    "use_dynamic_shifting": "no pipeline of Kandinsky hands it the shift of a size",
+}
+"""Setting of schedulers for flow matching that cannot be used -> why."""
+
 MEANS_NOTHING = {
     "clip_sample": False, "thresholding": False, "rescale_betas_zero_snr": False,
     "set_alpha_to_one": True, "variance_type": None,

@@ -109,7 +109,8 @@ def check_items(
         return ()  # missing items: reported by the plan, once the version is known to have the task
     for number, item in enumerate(items):
         if (item.text is None) == (item.image is None):
-            raise ConfigError(f"{key}[{number}]", item, "needs a text or an image, one of both")
+            problem = "is neither a text nor an image, or both"
+            raise ConfigError(f"{key}[{number}]", item, problem, ["text", "image"])
         if item.text is not None:
             check_text(item.text, f"{key}[{number}].text")
         if item.weight is not None and not math.isfinite(item.weight):

@@ -7,7 +7,7 @@ import inspect
 from dataclasses import asdict
 from typing import Any
 
-from runner.catalog.scheduler_config import changes, listed_in, swapped
+from runner.catalog.scheduler_config import UNSERVED, changes, listed_in, swapped
 from runner.catalog.schedulers import OPTIONS, SCHEDULERS
 from runner.errors import StageError
 from runner.graph.node import SchedulerSpec
@@ -23,10 +23,6 @@ TRAINED = (
     "prediction_type",
 )  # fmt: skip
 """Settings that the weights were trained with: every swap keeps them."""
-
-UNREPEATABLE = ("stochastic_sampling", "use_dynamic_shifting")
-"""Settings of schedulers for flow matching that need what no pipeline of Kandinsky hands on: a
-generator, without which seeds mean nothing, and a shift for each size."""
 
 
 def swap_scheduler(own: Any, spec: SchedulerSpec) -> Any:
@@ -103,7 +99,7 @@ def _check(own: Any, scheduler: Any, spec: SchedulerSpec) -> None:
     for name, value in spec.options:
         if name not in read_back or read_back[name] != value:
             raise StageError(f"scheduler={spec.name}: {name}={value!r} had no effect")
-    for name in UNREPEATABLE:
+    for name in UNSERVED:
         if scheduler.config.get(name):
             raise StageError(f"scheduler={spec.name}: {name} of the checkpoint cannot be used")
     variance = scheduler.config.get("variance_type")

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from runner.catalog.attention import ATTENTION, Attention
 from runner.catalog.offload import OFFLOAD, Needs, Offload
-from runner.catalog.schedulers import CHECKPOINT, FITTING, OPTIONS, SPACING
 from runner.catalog.version import DECODER
 from runner.catalog.versions import VERSIONS, Row, row_of
 from runner.config.checks import check_inputs
@@ -31,13 +30,12 @@ from runner.planning.loras import check_loras_possible
 from runner.planning.metrics import FindMetric, add_models, check_smallest, find_metrics
 from runner.planning.pictures import check_pictures, check_repainted, localize_pictures
 from runner.planning.quantization import check_quantization
-from runner.planning.scheduling import setting
+from runner.planning.scheduler_checks import check_scheduler, check_scheduler_settings
 from runner.planning.sizes import check_published_size, check_size, settle_size
 from runner.planning.tracking import check_tracking
 from runner.planning.version_checks import check_version
 from runner.system.machine import is_installed
 from runner.weights.find import FoundWeights
-from runner.weights.found import FoundCheckpoint
 
 if TYPE_CHECKING:
     from runner.images.inputs import InputImage
@@ -91,7 +89,7 @@ def check_config(
     check_version(run)
     device = settle_device(run.device)
     check_inputs(run.inputs, run.interpolate, run.task)
-    _check_scheduler(run)
+    check_scheduler(run)
     _check_attention(run, device)
     _check_offload(run, device)
     _check_compile(run, device)
@@ -117,8 +115,7 @@ def check_with_weights(asked: CheckedConfig, weights: FoundWeights) -> tuple[int
         ConfigError: a size that the model cannot make, or an option that has no effect with it.
     """
     run = asked.run
-    _check_thresholding(run, weights.checkpoints["decoder"])
-    _check_leading_steps(run, weights.checkpoints["decoder"])
+    check_scheduler_settings(run, weights.checkpoints["decoder"])
     height, width = settle_size(run, weights, asked.pictures)
     if run.corrections:
         check_size("height", height, asked.row)
@@ -129,52 +126,6 @@ def check_with_weights(asked: CheckedConfig, weights: FoundWeights) -> tuple[int
     check_repainted(run, asked.pictures, (width, height))
     check_smallest(asked.metrics, height, width)
     return height, width
-
-
-def _check_thresholding(run: RunConfig, decoder: FoundCheckpoint) -> None:
-    """Raises ConfigError for a scheduler option that the checkpoint's own config overrides."""
-    if decoder.checked is None:
-        return
-    schedulers = decoder.checked.schedulers
-    own = schedulers.get(run.scheduler.name, schedulers[""])
-    values = run.scheduler.options()
-    for name, value in values.items():
-        voided_by = OPTIONS[name].voided_by
-        if value is None or voided_by is None or values[voided_by] is not None:
-            continue
-        if own.get(voided_by):
-            raise ConfigError(
-                f"scheduler.{name}", value,
-                f"has no effect while the checkpoint's own {voided_by} is on",
-                f"with scheduler.{voided_by}=false, or not at all",
-            )  # fmt: skip
-
-
-def _check_leading_steps(run: RunConfig, decoder: FoundCheckpoint) -> None:
-    """Raises ConfigError for steps that lie too close for a version's pipelines."""
-    most, steps = run.version.max_leading_steps, run.decoder.num_inference_steps
-    if most is None or steps <= most or setting(run, decoder, SPACING.name) != "leading":
-        return
-    raise ConfigError(
-        "decoder.num_inference_steps", steps,
-        f"Kandinsky {run.version.title} draws no more than {most} steps with "
-        f"{SPACING.name}=leading",
-        f"1 to {most}; or such as scheduler=ddim scheduler.{SPACING.name}=trailing",
-    )  # fmt: skip
-
-
-def _check_scheduler(run: RunConfig) -> None:
-    version, name = run.version, run.scheduler.name
-    fitting = FITTING[version.flow]
-    if name == CHECKPOINT.name:
-        name = run.weights.scheduler or name
-    if name not in fitting:
-        predicted, taken = ("velocity", "noise") if version.flow else ("noise", "a velocity")
-        problem = f"takes the {predicted} that Kandinsky {version.title} predicts for {taken}"
-        raise ConfigError("scheduler", name, f"{problem}: pictures would be wrong", fitting)
-    for unfit in version.unfit_options:
-        if run.scheduler.options()[unfit.option] == unfit.value:
-            raise ConfigError(f"scheduler.{unfit.option}", unfit.value, unfit.why, unfit.allowed)
 
 
 def attention_problem(backend: Attention, device: str) -> str | None:

@@ -7,6 +7,7 @@ their checkpoints say of the scheduler, in the steps of their scheduler.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ import torch
 from hydra.errors import HydraException
 from PIL import Image
 
+from functional import direct_kandinsky5 as direct5
 from functional.cells import VERSIONS, Drawn, Watched, drawn, opened, planned
 from helpers.pixels import furthest
 from helpers.scheduler_cases import (
@@ -32,7 +34,7 @@ from helpers.scheduler_cases import (
 )
 from runner.catalog.schedulers import KARRAS, SCHEDULERS
 from runner.catalog.versions import VERSIONS as CHECKPOINTS
-from runner.errors import RunnerError
+from runner.errors import ConfigError, RunnerError
 from runner.pipelines.scheduler_swap import (
     LEARNED_VARIANCE,
     TRAINED,
@@ -178,6 +180,32 @@ def test_options_without_effect_or_with_a_wrong_one_are_refused(
     (option, *_) = reversed(options)
     with pytest.raises((RunnerError, HydraException), match=rf"{option}\b"):
         planned(random_weights, tmp_path, version, f"scheduler={name}", *written(options))
+
+
+@pytest.mark.parametrize(
+    ("name", "refused", "drawn_with"),
+    [
+        ("stochastic_sampling", ("checkpoint", "flow_euler"), ("flow_unipc", "flow_dpmpp_2m")),
+        ("use_dynamic_shifting", ("checkpoint", "flow_euler", "flow_unipc"), ()),
+    ],
+)
+def test_what_no_pipeline_hands_on_is_refused_by_the_plan(
+    random_weights: Path,
+    tmp_path: Path,
+    name: str,
+    refused: tuple[str, ...],
+    drawn_with: tuple[str, ...],
+) -> None:
+    """Such a checkpoint's own noise has no seed, or diffusers ends in an error once all is read."""
+    folder = tmp_path / "weights"
+    shutil.copytree(random_weights, folder)
+    file = folder / direct5.T2I / "scheduler" / "scheduler_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), name: True}))
+    for scheduler in refused:
+        with pytest.raises(ConfigError, match=rf"scheduler={scheduler}: .*sets {name}: "):
+            planned(folder, tmp_path, "kandinsky5", f"scheduler={scheduler}")
+    for scheduler in drawn_with:
+        planned(folder, tmp_path, "kandinsky5", f"scheduler={scheduler}")
 
 
 @pytest.mark.parametrize("version", NOISY)
