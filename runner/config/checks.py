@@ -109,7 +109,7 @@ def check_items(
         return ()  # missing items: reported by the plan, once the version is known to have the task
     for number, item in enumerate(items):
         if (item.text is None) == (item.image is None):
-            problem = "is neither a text nor an image, or both"
+            problem = "has neither a text nor an image, or has both"
             raise ConfigError(f"{key}[{number}]", item, problem, ["text", "image"])
         if item.text is not None:
             check_text(item.text, f"{key}[{number}].text")

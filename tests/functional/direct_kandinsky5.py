@@ -121,9 +121,12 @@ def editor(
     before: int = 55,
     scheduler: str = "checkpoint",
     dtype: torch.dtype = torch.float32,
+    parts: dict[str, Any] | None = None,
 ) -> Any:
-    """A new pipeline object. `template`: None for that of diffusers."""
-    parts = loaded_editor(weights, dtype)
+    """A new pipeline object. `template`: None for that of diffusers; `parts`: for those of the
+    weights.
+    """
+    parts = parts or loaded_editor(weights, dtype)
     own = scheduled(scheduler, parts["scheduler"])
     made = diffusers.Kandinsky5I2IPipeline(**{**parts, "scheduler": own})
     made.set_progress_bar_config(disable=True)

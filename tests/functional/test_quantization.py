@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,8 @@ from peft.tuners.lora import LoraLayer
 from torch import nn
 
 from functional import direct_kandinsky5 as direct5
-from functional.asked import Ask, Pixels
+from functional.asked import Ask, Pictures, Pixels
+from functional.asked import opened as opened_picture
 from functional.cells import Drawn, drawn, opened, planned
 from functional.direct import Direct
 from helpers.pixels import furthest
@@ -33,6 +34,8 @@ from runner.pipelines.pipelines import Pipelines
 from runner.pipelines.quantization import check, quantize_modules, read_back
 from runner.planning.checks import COMPILERS
 from runner.workers.setup import setup_of
+
+Sized = Callable[[Ask], Pictures]
 
 ALL = ("quantize.text={0}", "quantize.prior={0}", "quantize.denoiser={0}")
 PARTS: dict[str, dict[str, tuple[str, ...]]] = {
@@ -165,6 +168,27 @@ def test_a_picture_is_that_of_the_libraries_own_calls(
     assert {tuple(facts["layers"]) for facts in read.values()} == {(method,)}
     assert set(found.read_back("dtype").values()) == {"float32"}
     assert np.array_equal(found.pixels, drawn_directly(ask, random_weights, method))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_edit_is_that_of_the_libraries_own_calls(
+    method: str, random_weights: Path, pictures: Sized, tmp_path: Path
+) -> None:
+    """Qwen reads the picture with its instruction, by layers that are quantised too."""
+    needs(method)
+    ask = Ask("5", "edit", width=64)
+    given = pictures(ask)
+    quantized = [key.format(method) for key in ALL]
+    overrides = (*ask.overrides(given), "cache=off", *quantized)
+    plan = planned(random_weights, tmp_path, "kandinsky5", *overrides)
+    found = drawn(plan, opened(plan))
+    parts = direct5.loaded_editor.__wrapped__(random_weights)  # not those of other tests
+    for name in PARTS["5"][direct5.T2I]:
+        quantized_directly(parts[name], method)
+    pipe = direct5.editor(random_weights, parts=parts)
+    with torch.inference_mode():
+        expected = direct5.draw(ask, pipe, image=opened_picture(given["image"]))
+    assert np.array_equal(found.pixels, expected)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -107,11 +107,11 @@ REFUSED: list[tuple[tuple[str, ...], str, str, str]] = [
     ((FULL,), "interpolate.items=2 items", "means nothing with task=text2img", "task=inter"),
     (
         (*MIX, "interpolate.items=[{text: a, weight: 0.5}, {weight: 0.5}]"),
-        "interpolate.items[1]=", "is neither a text nor an image, or both", "text, image",
+        "interpolate.items[1]=", "has neither a text nor an image, or has both", "text, image",
     ),
     (
         (*MIX, "interpolate.items=[{text: a, image: a.png, weight: 0.5}, {text: b, weight: 0.5}]"),
-        "interpolate.items[0]=", "is neither a text nor an image, or both", "text, image",
+        "interpolate.items[0]=", "has neither a text nor an image, or has both", "text, image",
     ),
     (
         (*MIX, "interpolate.items=[{text: a, weight: 0.5}, {text: ' ', weight: 0.5}]"),
