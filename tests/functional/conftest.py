@@ -129,32 +129,6 @@ def refused(
     return refuse
 
 
-@pytest.fixture(scope="session")
-def lora_files(random_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """LoRAs by name: "decoder", "other" and "inpaint" for UNets, "prior", and of other versions."""
-    # Here, not above: as in `direct`.
-    from random_weights.loras import ATTENTION, lora_of, written
-
-    folder = tmp_path_factory.mktemp("loras")
-    made = {
-        # name -> the module's folder, and what stands before the names
-        "decoder": ("kandinsky-2-2-decoder/unet", "unet."),
-        "inpaint": ("kandinsky-2-2-decoder-inpaint/unet", ""),
-        "prior": ("kandinsky-2-2-prior/prior", ""),
-        "2_1": ("kandinsky-2-1/unet", ""),
-        "2_0": ("kandinsky-2-0/unet", ""),
-        "5": ("Kandinsky-5.0-T2I-Lite-sft-Diffusers/transformer", "transformer."),
-        "5_edit": ("Kandinsky-5.0-I2I-Lite-sft-Diffusers/transformer", "transformer."),
-    }
-    files = {
-        name: written(folder / f"{name}.safetensors", lora_of(random_weights / module), prefix)
-        for name, (module, prefix) in made.items()
-    }
-    unet = random_weights / "kandinsky-2-2-decoder" / "unet"
-    ranks = {**lora_of(unet, ATTENTION, rank=3, seed=1), **lora_of(unet, ("conv1",), rank=5)}
-    return {**files, "other": written(folder / "other.safetensors", ranks, "unet.")}
-
-
 @pytest.fixture
 def watched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Commands print to a terminal, of a user who was not told yet that workers can stay."""
