@@ -144,6 +144,7 @@ KANDINSKY5 = Version(
     lora_roles=(DECODER,),
     dispatched=True,
     text_stage="encode_qwen",
+    texts_apart=True,
     text_templates=TEMPLATES,
     picture_tokens=PICTURE_TOKENS,
     cleaned_with=("ftfy",),

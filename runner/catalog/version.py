@@ -94,6 +94,7 @@ class Version:
         unfit_options: values of scheduler options that give wrong pictures.
         text_stage: the stage that encodes texts where there is no prior. Its tensors have the
             names of the decoder's arguments.
+        texts_apart: it encodes one text by itself, the negative one in a node of its own.
         text_templates: task -> name -> what is read around a text, and how many of its tokens
             before the text are not handed on; the first is the default. {}: texts are read as
             they are.
@@ -142,6 +143,7 @@ class Version:
     flow: bool = False
     unfit_options: tuple[UnfitOption, ...] = ()
     text_stage: str = "encode_text"
+    texts_apart: bool = False
     text_templates: Mapping[str, Mapping[str, tuple[str, int]]] = field(default_factory=dict)
     picture_tokens: int = 0
     cleaned_with: tuple[str, ...] = ()

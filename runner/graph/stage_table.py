@@ -89,7 +89,7 @@ STAGES = {
         Stage("interpolate", 1, "runner.stages.interpolate", ResultKind.tensors),
         Stage("encode_text", 1, "runner.stages.encode_text", ResultKind.tensors),
         Stage("encode_two_texts", 1, "runner.stages.encode_two_texts", ResultKind.tensors),
-        Stage("encode_qwen", 2, "runner.stages.encode_qwen", ResultKind.tensors),
+        Stage("encode_qwen", 3, "runner.stages.encode_qwen", ResultKind.tensors),
         Stage("decode", 1, "runner.stages.decode", ResultKind.image),
         *(
             Stage(f"{name}_batch", 1, f"runner.stages.{name}", ResultKind.many_tensors, "run_batch")

@@ -74,7 +74,7 @@ class NodeFactory(NodeMaker):
         """
         run, negative = self.run, self.run.negative_prompt
         if not run.version.has_prior:
-            return {"text": self.encode_text(image)}
+            return self.encode_texts(image)
         if negative is None:
             return {"prior": self.prior(image, image.prompt)}
         if Fault.negative_draws in self.kept:
@@ -128,8 +128,10 @@ class NodeFactory(NodeMaker):
         label = f"{shorten(' + '.join(shares))} · seed {image.seed}"
         return self._node("interpolate", {"weights": weights}, None, label, parts)
 
-    def encode_text(self, image: ImageRequest, picture: Node | None = None) -> Node:
-        """The hidden states of prompt and negative prompt, for versions without a prior.
+    def encode_texts(self, image: ImageRequest, picture: Node | None = None) -> dict[str, Node]:
+        """The decoder's text inputs, by name, for versions without a prior: "text", the hidden
+        states of prompt and negative prompt. Where each text is encoded by itself, those of the
+        prompt, and with guidance "negative_text": sweeps over prompts encode that once.
 
         Args:
             picture: what the encoder is shown beside each text.
@@ -137,11 +139,19 @@ class NodeFactory(NodeMaker):
         run = self.run
         # Without guidance it is not used, and must not lengthen the prompt's states.
         is_guided = run.decoder.guidance_scale > UNGUIDED
-        params: dict[str, Plain] = {
-            "prompt": image.prompt,
-            "negative_prompt": run.negative_prompt if is_guided else None,
-            **self._uncorrected(Fault.texts_filled_up),
+        if run.version.texts_apart:
+            texts = {"text": image.prompt}
+            if is_guided:
+                texts["negative_text"] = run.negative_prompt or ""
+            return {name: self._encode({"prompt": text}, picture) for name, text in texts.items()}
+        negative = run.negative_prompt if is_guided else None
+        return {
+            "text": self._encode({"prompt": image.prompt, "negative_prompt": negative}, picture)
         }
+
+    def _encode(self, texts: dict[str, Plain], picture: Node | None) -> Node:
+        run = self.run
+        params = {**texts, **self._uncorrected(Fault.texts_filled_up)}
         if (templates := run.version.text_templates.get(run.task.name)) is not None:
             told = templates.get(run.edit_template.name) if run.task.shows_picture else None
             template, tokens = told or next(iter(templates.values()))
@@ -155,7 +165,8 @@ class NodeFactory(NodeMaker):
         if UNCORRECTED not in params and stage in BATCHED:
             params |= self._batched()
         shown = {"image": picture} if picture is not None else {}
-        return self._node(stage, params, self._pipeline("text"), shorten(image.prompt), shown)
+        label = shorten(str(texts["prompt"])) or "no text"
+        return self._node(stage, params, self._pipeline("text"), label, shown)
 
     def picture(self, image: ImageRequest, name: str) -> Node:
         """A picture of `inputs`, as the pipelines get it."""

@@ -85,7 +85,7 @@ def controlnet_img2img(nodes: NodeFactory, image: ImageRequest) -> Node:
 def edit(nodes: NodeFactory, image: ImageRequest) -> Node:
     """The decoder draws from noise; it and the text encoder see the same cut of the picture."""
     picture = nodes.fitted_picture(image, "image")
-    return nodes.decode(image, text=nodes.encode_text(image, picture), image=picture)
+    return nodes.decode(image, **nodes.encode_texts(image, picture), image=picture)
 
 
 Builder = Callable[[NodeFactory, ImageRequest], Node]

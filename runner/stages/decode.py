@@ -132,9 +132,12 @@ def _embeddings(
     text = inputs.get("text")
     if isinstance(text, dict):
         # Named like the pipeline's arguments. Masks and lengths keep their type.
+        away = inputs.get("negative_text")
+        negative = away.items() if isinstance(away, dict) else ()
+        named = {**text, **{f"negative_{name}": value for name, value in negative}}
         return {
             name: value.to(device, dtype if value.is_floating_point() else None)
-            for name, value in text.items()
+            for name, value in named.items()
         }
 
     def tensor(source: str, name: str) -> torch.Tensor:

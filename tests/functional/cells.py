@@ -120,12 +120,12 @@ def opened(plan: Plan, *, keep_all: bool = False) -> Watched:
 def opened_by_layer(plan: Plan) -> Watched:
     """Pipelines for a plan, all loaded, with accelerate's hooks of `sequential` on each module."""
     pipelines = opened(plan, keep_all=True)
-    for node in plan.graph:
-        if node.pipeline is not None:
-            for part in pipelines.get(node.pipeline).components.values():
-                if isinstance(part, torch.nn.Module):
-                    cpu_offload(part, torch.device("cpu"))
-                    assert next(part.parameters()).is_meta
+    for spec in {node.pipeline for node in plan.graph} - {None}:
+        assert spec is not None
+        for part in pipelines.get(spec).components.values():
+            if isinstance(part, torch.nn.Module):
+                cpu_offload(part, torch.device("cpu"))
+                assert next(part.parameters()).is_meta
     return pipelines
 
 

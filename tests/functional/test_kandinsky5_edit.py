@@ -133,8 +133,7 @@ def test_a_picture_counts_for_the_text_and_what_it_is_read_with_for_the_key(
         plan = planned(
             random_weights, tmp_path, "kandinsky5", "task=edit", f"inputs.image={image}", *overrides
         )
-        (node,) = (node for node in plan.graph if node.stage == "encode_qwen")
-        return node.key
+        return plan.images[0].node.inputs["text"].key
 
     keys = [key(given["image"]), key(given["hint"]), key(given["image"], "edit_template=whole")]
     assert len(set(keys)) == 3

@@ -15,7 +15,8 @@ from diffusers.pipelines.kandinsky5 import pipeline_kandinsky_i2i, pipeline_kand
 
 from functional import direct_kandinsky5 as direct5
 from functional.asked import NEGATIVE, Ask, Pictures, Pixels, generator, pixels
-from functional.cells import planned
+from functional.cells import drawn as cell_drawn
+from functional.cells import opened, planned
 from helpers.pixels import furthest
 from runner.catalog.kandinsky5 import TEXT2IMG
 from runner.kandinsky5.processor import PicturesAndText
@@ -25,6 +26,8 @@ from runner.weights.tokens import cleaned
 Drawn = Callable[..., list[Pixels]]
 Sized = Callable[[Ask], Pictures]
 Refused = Callable[..., str]
+
+PROMPTS = ["a cat", "a dog"]
 
 
 def ask(**changes: Any) -> Ask:
@@ -58,6 +61,20 @@ def test_one_call_for_two_prompts_changes_the_shorter_one(
     known, _, _ = direct5.encoded(pipe, [short])
     assert not torch.allclose(states[0, : known.shape[1]], known[0], atol=1e-3)
     assert bounds.tolist()[1] != known.shape[1], "it is filled up, and cut, as the long one is"
+
+
+@pytest.mark.parametrize(("guidance", "read"), [(4, ["a cat", NEGATIVE, "a dog"]), (1, PROMPTS)])
+def test_each_text_is_encoded_once_for_all_prompts_and_seeds(
+    guidance: float, read: list[str], random_weights: Path, tmp_path: Path
+) -> None:
+    """A call of diffusers encodes two texts, whatever was encoded before."""
+    plan = planned(
+        random_weights, tmp_path, "kandinsky5", f"prompt=[{','.join(PROMPTS)}]", "seeds=[1,2]",
+        f"negative_prompt={NEGATIVE}", f"decoder.guidance_scale={guidance}", "cache=off",
+    )  # fmt: skip
+    made = cell_drawn(plan, opened(plan))
+    assert len(made.pictures) == 4
+    assert [one.node.params["prompt"] for one in made.of("encode_qwen")] == read
 
 
 def test_several_pictures_of_two_prompts_are_mixed_up(random_weights: Path) -> None:

@@ -40,6 +40,7 @@ READ = "read_image()"
 DEPTH = f"depth(image={READ})"
 FROM_IMAGE = f"prior_from_image(image={READ})"
 MIX = f"interpolate(item0=prior(), item1=embed_image(image={READ}), item2=prior())"
+SHOWN = f"encode_qwen(image={READ})"
 SHAPES = {
     "text2img": "decode({texts})",
     "img2img": f"decode(image={READ}, {{texts}})",
@@ -47,7 +48,7 @@ SHAPES = {
     "interpolate": f"decode(prior={MIX})",
     "controlnet": f"decode(hint={DEPTH}, {{texts}})",
     "controlnet_img2img": f"decode(hint={DEPTH}, image={READ}, prior={FROM_IMAGE})",
-    "edit": f"decode(image={READ}, text=encode_qwen(image={READ}))",
+    "edit": f"decode(image={READ}, negative_text={SHOWN}, text={SHOWN})",
 }
 """The graph of a task with these overrides, as stage(input=stage(...)); {texts}: as the version
 reads them.
@@ -58,7 +59,7 @@ TEXTS = {
     "kandinsky2_1": "prior=prior()",
     "kandinsky2_2": "prior=prior()",
     "kandinsky3": "text=encode_text()",
-    "kandinsky5": "text=encode_qwen()",
+    "kandinsky5": "negative_text=encode_qwen(), text=encode_qwen()",
 }
 
 SCHEDULER = {
