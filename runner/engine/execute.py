@@ -250,7 +250,7 @@ class _GraphRun:
             return
         # Here, once: store, files and observers have the same bytes.
         done = replace(done, made=encode(STAGES[node.stage].result, done.made))
-        self._store.put(node, done.made, done.seconds)
+        self._store.put(node, done.made, done.seconds, done.weights_mb)
         self._first_calls[node.key] = done.first_call
         self._finished(NodeResult(node, done, reused=False))
 
@@ -262,6 +262,7 @@ class _GraphRun:
             result = replace(
                 result,
                 took=_known({name: self._store.seconds(n) for name, n in nodes}),
+                weights_mb=_known({name: self._store.weights_mb(n) for name, n in nodes}),
                 first_calls=_known({name: self._first_calls.get(n.key) for name, n in nodes}),
                 pictures=_known({name: self._store.read(n) for name, n in pictures}),
             )

@@ -76,6 +76,8 @@ class Ran:
         compiled: what was compiled meanwhile, where anything was.
         memory: of the device before the run, in bytes: what was held, and all that this process
             could hold; None without an accelerator.
+        weights_mb: memory of the weights of its pipeline's models, in MiB, as read back from them;
+            None where it has none.
         together: how many nodes ran in one call with it, itself counted; seconds are its share.
         joules: with `bench=true`, the energy of one repetition; None where no device tells it.
     """
@@ -89,6 +91,7 @@ class Ran:
     compiled: Compiled | None = None
     memory: tuple[int, int] | None = None
     joules: float | None = None
+    weights_mb: float | None = None
     together: int = 1
 
 
@@ -102,6 +105,7 @@ class NodeResult:
         reused: whether the result was taken from the store.
         took: of a target: name in `Node.lineage` -> seconds that the node took when it was run,
             now or earlier, where known.
+        weights_mb: of a target: name -> `Ran.weights_mb` of that node, likewise.
         first_calls: of a target: names of the nodes in `took` that this graph's run ran, and
             whether each was its pipeline's first call; those of others were taken from the store.
         pictures: of a target that is an image: the pictures that it was made from, by the same
@@ -112,6 +116,7 @@ class NodeResult:
     ran: Ran
     reused: bool
     took: Mapping[str, float] = field(default_factory=dict)
+    weights_mb: Mapping[str, float] = field(default_factory=dict)
     first_calls: Mapping[str, bool] = field(default_factory=dict)
     pictures: Mapping[str, Made] = field(default_factory=dict)
 

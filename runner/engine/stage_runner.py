@@ -90,6 +90,7 @@ class StageRunner:
         self._observer = observer
         self._bench = bench
         self._called: set[PipelineSpec] = set()
+        self._weights_mb: dict[PipelineSpec, float] = {}
 
     def run(self, node: Node, inputs: Mapping[str, Value]) -> Ran:
         """Run a node; after running out of memory, again with less, while that is possible.
@@ -142,6 +143,7 @@ class StageRunner:
         if spec is not None:
             pipeline = self._pipelines.get(spec)
             for loaded in self._pipelines.pop_loaded():
+                self._weights_mb[loaded.spec] = sum(loaded.readback["weights_mb"].values())
                 self._observer.pipeline_loaded(loaded)
         self._observer.node_started(node)
         stage = STAGES[node.stage]
@@ -164,7 +166,10 @@ class StageRunner:
         compiled = self._pipelines.pop_compiled(node, seconds)
         first = spec not in self._called or compiled is not None  # of another size, it compiles
         self._called.add(spec)
-        return Ran(value, seconds, first, peak, graphs=graphs, compiled=compiled, memory=memory)
+        return Ran(
+            value, seconds, first, peak, graphs=graphs, compiled=compiled, memory=memory,
+            weights_mb=self._weights_mb[spec],
+        )  # fmt: skip
 
     def _measured(
         self, node: Node, spec: PipelineSpec, call: Callable[[], Value], bench: Bench
@@ -195,6 +200,7 @@ class StageRunner:
             self._pipelines.pop_compiled(node, first or repeats[0]),
             memory,
             each,
+            self._weights_mb[spec],
         )
 
 

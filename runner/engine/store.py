@@ -14,7 +14,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ from runner.graph.stage_table import STAGES, ResultKind
 from runner.system.untrusted import parse_json, read_regular
 
 ENTRY = "entry.json"
+SECONDS, WEIGHTS = "seconds", "weights_mb"
+"""Numbers in it: what a result cost."""
 FILE_NAMES = {
     ResultKind.tensors: "result.safetensors",
     ResultKind.image: "result.png",
@@ -47,7 +49,7 @@ class Store:
         self._mode = mode
         self._memory: dict[str, Made] = {}
         self._external: dict[str, Callable[[], Made | None]] = {}
-        self._seconds: dict[str, float | None] = {}
+        self._numbers: dict[tuple[str, str], float | None] = {}
 
     def holds(self, node: Node) -> bool:
         """Whether `read` would find an entry, judging by names on disk alone."""
@@ -72,13 +74,16 @@ class Store:
             self._memory[node.key] = found
         return found
 
-    def put(self, node: Node, made: Made, seconds: float) -> None:
-        """Keep a result, as bytes. Raises StorageError where it cannot be written to disk."""
+    def put(self, node: Node, made: Made, seconds: float, weights_mb: float | None = None) -> None:
+        """Keep a result, as bytes, and what it cost (see `observer.Ran`). Raises StorageError where
+        it cannot be written to disk.
+        """
         kept = self._memory[node.key] = encode(STAGES[node.stage].result, made).bare
-        self._seconds[node.key] = seconds
+        costs = {SECONDS: seconds, WEIGHTS: weights_mb}
+        self._numbers |= {(node.key, name): value for name, value in costs.items()}
         if self._mode is not CacheMode.off:
             try:
-                self._publish(node, kept, seconds)
+                self._publish(node, kept, costs)
             except OSError as error:
                 raise StorageError(
                     f"cannot store the result of {node.stage} in {self._folder}: {error.strerror}"
@@ -94,9 +99,11 @@ class Store:
 
     def seconds(self, node: Node) -> float | None:
         """Seconds that a node took when its result was made; None where not known."""
-        if node.key not in self._seconds:
-            self._seconds[node.key] = self._recorded_seconds(node)
-        return self._seconds[node.key]
+        return self._number(node, SECONDS)
+
+    def weights_mb(self, node: Node) -> float | None:
+        """MiB of weights of the models that made a node's result; None where not known."""
+        return self._number(node, WEIGHTS)
 
     def forget(self, node: Node) -> None:
         """Drop a result from memory; its entry on disk stays."""
@@ -105,11 +112,16 @@ class Store:
     def _entry(self, node: Node) -> Path:
         return self._folder / node.key[:2] / node.key
 
-    def _recorded_seconds(self, node: Node) -> float | None:
+    def _number(self, node: Node, name: str) -> float | None:
+        if (node.key, name) not in self._numbers:
+            self._numbers[node.key, name] = self._recorded(node, name)
+        return self._numbers[node.key, name]
+
+    def _recorded(self, node: Node, name: str) -> float | None:
         if self._mode is not CacheMode.use:
             return None
         try:
-            return float(parse_json(read_regular(self._entry(node) / ENTRY))["seconds"])
+            return float(parse_json(read_regular(self._entry(node) / ENTRY))[name])
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
@@ -134,7 +146,7 @@ class Store:
             os.utime(entry / ENTRY, (time.time(),) * 2)
         return Encoded(kind, content)
 
-    def _publish(self, node: Node, made: Encoded, seconds: float) -> None:
+    def _publish(self, node: Node, made: Encoded, costs: Mapping[str, float | None]) -> None:
         kind, content = made.kind, made.content
         entry = self._entry(node)
         entry.parent.mkdir(parents=True, exist_ok=True)
@@ -148,7 +160,7 @@ class Store:
                 "work": work,
                 "amount": amount,
                 "sha256": hashlib.sha256(content).hexdigest(),
-                "seconds": seconds,
+                **{name: value for name, value in costs.items() if value is not None},
                 "created": time.time(),
             }
             (temporary / ENTRY).write_text(json.dumps(record, indent=1))

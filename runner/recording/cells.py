@@ -73,7 +73,6 @@ class CellRecord(Observer):
             self._log.workers_begun(workers, how)
 
     def pipeline_loaded(self, loaded: Loaded) -> None:
-        self.folder.pipeline_loaded(loaded)
         if self._log is not None:
             self._log.pipeline_loaded(loaded)
 

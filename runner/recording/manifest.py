@@ -70,8 +70,8 @@ class SavedImage:
             has its share. Not in the file where there are none.
         steps: of the decoder; 0: not recorded.
         peak_device_mb: largest peak of accelerator memory (MiB) of those nodes that ran now.
-        weights_mb: memory (MiB) of the weights of all models that made it, as read back from them;
-            None where one of them ran at another time. Not in the file where it is not known.
+        weights_mb: memory (MiB) of the weights of all models that made it, as read back from them,
+            now or when they ran. Not in the file where it is not known.
         inputs: input's name -> file of the input picture, as the model saw it; for a stored
             image only those that the store still has.
         inputs_sha256: of their pixels.

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from runner.engine.observer import Loaded, NodeResult, Observer, Ran
+from runner.engine.observer import NodeResult, Observer, Ran
 from runner.engine.results import Encoded, encode, picture_facts
 from runner.engine.store import work_of
 from runner.errors import RunnerError
-from runner.graph.node import Node, PipelineSpec
+from runner.graph.node import Node
 from runner.graph.stage_table import STAGES, ResultKind
 from runner.graph.values import Scores
 from runner.images.png import with_text
@@ -77,7 +77,6 @@ class RunFolder(Observer):
                 self._measured[node.key].append((name, image.request.index))
         self.scores: dict[str, float] = {}
         self._ran: dict[str, Ran] = {}  # by key, without the results
-        self._weights_mb: dict[PipelineSpec, float] = {}  # by what decides the modules
         self._written = 0.0
         # By number: workers finish them in any order.
         self._saved: dict[int, SavedImage] = {}
@@ -109,9 +108,6 @@ class RunFolder(Observer):
 
     def workers_begun(self, workers: int, how: str) -> None:
         self._workers = workers
-
-    def pipeline_loaded(self, loaded: Loaded) -> None:
-        self._weights_mb[loaded.spec.base] = sum(loaded.readback["weights_mb"].values())
 
     def node_finished(self, result: NodeResult) -> None:
         node = result.node
@@ -207,7 +203,7 @@ class RunFolder(Observer):
             together={name: one.together for name, one in ran.items() if one.together > 1},
             steps=int(work_of(result.node)[1]),
             peak_device_mb=max((peak / 2**20 for peak in peaks if peak is not None), default=None),
-            weights_mb=self._weights_of(nodes.values()),
+            weights_mb=_weights_of(result),
             inputs=inputs,
             inputs_sha256={name: self._inputs[file] for name, file in inputs.items()},
             # Stored scores may come before the image.
@@ -218,13 +214,6 @@ class RunFolder(Observer):
         plain = {PARAMETERS: infotext(self._plan, saved)}
         write_whole(self.path / name, with_text(picture.content, self._text(saved), plain))
         return saved
-
-    def _weights_of(self, nodes: Iterable[Node]) -> float | None:
-        """MiB of the weights of all models that nodes run; None where one was not loaded now."""
-        bases = {node.pipeline.base for node in nodes if node.pipeline is not None}
-        if not bases <= self._weights_mb.keys():
-            return None
-        return round(sum(self._weights_mb[base] for base in bases), 3)
 
     def _saved_inputs(self, result: NodeResult) -> dict[str, str]:
         """Save each input picture once, however many images were made from it."""
@@ -260,3 +249,13 @@ class RunFolder(Observer):
 def _named(metric: str, scores: Scores) -> dict[str, float]:
     """A metric's numbers: one under its own name, several as "metric.number"."""
     return {f"{metric}.{part}" if part else metric: value for part, value in scores.values.items()}
+
+
+def _weights_of(result: NodeResult) -> float | None:
+    """MiB of the weights of all models that made an image; None where some are not known."""
+    models = {n: node.pipeline for n, node in result.node.lineage().items() if node.pipeline}
+    if not models.keys() <= result.weights_mb.keys():
+        return None
+    # Pipelines of one base share their modules.
+    held = {spec.base: result.weights_mb[name] for name, spec in models.items()}
+    return round(sum(held.values()), 3)

@@ -49,7 +49,9 @@ class Source:
         if spec not in self.live:
             self.live.add(spec)
             self.log.append(("load", spec.pipeline))
-            self._loaded.append(Loaded(spec, 0.5, {"mode": self.mode}))
+            self._loaded.append(
+                Loaded(spec, 0.5, {"mode": self.mode, "weights_mb": {"model": 2.5}})
+            )
         return spec
 
     def pop_loaded(self) -> Sequence[Loaded]:
