@@ -3,6 +3,7 @@
 RunnerError                 any error of the runner's own; shown as one message, no traceback
 ├── ComposeError            exit 2   the config cannot be composed (from Python; `config.hydra`)
 ├── ConfigError             exit 2   a key of the config, or a combination of keys, is wrong
+│   ├── UnknownValueError   exit 2   no cell can have the value: a misspelt name
 │   └── WeightsError        exit 2   a checkpoint is missing, truncated, or not what was asked for
 ├── SeveralError           exit 2   several of these at once
 ├── SweepError              exit 2   some cells of a sweep are wrong; none was begun
@@ -86,6 +87,12 @@ def _dangling(value: object) -> str:
     except (OSError, ValueError):
         pass  # no path at all, or one that may not be looked at
     return ""
+
+
+class UnknownValueError(ConfigError):
+    """A value that no cell can have, whatever its others are, such as a misspelt name:
+    `skip_invalid` leaves no cell out for it.
+    """
 
 
 class WeightsError(ConfigError):

@@ -11,6 +11,7 @@ from runner.catalog.quantization import KEYS, METHODS, NONE
 from runner.catalog.schedulers import CHECKPOINT, NAMED, OPTIONS, SCHEDULERS, Option
 from runner.catalog.tasks import TASKS, OneOf, Task
 from runner.catalog.version import Version
+from runner.catalog.versions import VERSIONS
 from runner.config.choices import CompileMode
 from runner.config.groups import CompileConfig, SchedulerConfig, WeightsConfig
 from runner.config.prompts import check_text
@@ -19,7 +20,7 @@ from runner.config.schema import Config
 from runner.config.sections import InputsConfig, ItemConfig
 from runner.config.weights import check_weights
 from runner.config.words import NONE_OF_THEM
-from runner.errors import ConfigError
+from runner.errors import ConfigError, UnknownValueError
 from runner.system.text import with_near
 
 WEIGHTS_TOLERANCE = 1e-3
@@ -39,7 +40,9 @@ def row_named(key: str, name: str, table: Mapping[str, RowType]) -> RowType:
 def version_of_variant(version: Version, variant: str | None) -> Version:
     """The version with the models of a variant. Raises ConfigError where there is none."""
     if variant is not None and variant not in version.variants:
-        raise ConfigError(
+        others = set().union(*(one.variants for one in VERSIONS.values()))
+        kind = ConfigError if variant in others else UnknownValueError
+        raise kind(
             "model.variant", variant, f"Kandinsky {version.title} has no such models",
             tuple(version.variants) or "null: there is one of each",
         )  # fmt: skip
@@ -48,7 +51,7 @@ def version_of_variant(version: Version, variant: str | None) -> Version:
 
 def _check_word(key: str, word: str, known: Collection[str]) -> None:
     if word not in known:
-        raise ConfigError(key, word, with_near(NONE_OF_THEM, word, known), known)
+        raise UnknownValueError(key, word, with_near(NONE_OF_THEM, word, known), known)
 
 
 def check_values(config: Config, version: Version, task: Task) -> None:
@@ -137,7 +140,7 @@ def check_count(key: str, value: object, most: int) -> int | None:
     if value == "auto":
         return None
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        raise ConfigError(
+        raise UnknownValueError(
             key,
             value,
             f"is no number of {COUNTED.get(key, key.rpartition('.')[2])}",

@@ -43,7 +43,7 @@ from runner.config.seeds import seeds_of, with_drawn
 from runner.config.switches import check_channels_last, check_graphs
 from runner.config.texts import check_no_text, check_texts
 from runner.config.words import ALL_KEYS, no_such_key, wrong_value
-from runner.errors import ConfigError
+from runner.errors import ConfigError, UnknownValueError
 from runner.system.credentials import strip_credentials, strip_override
 from runner.system.files import fit_name
 
@@ -174,7 +174,7 @@ def freeze(
         check_text(config.negative_prompt, "negative_prompt", "null, or a text")
     output_dir = check_output_dir(config.output_dir, config.tracking)
     if not DEVICE.fullmatch(config.device):
-        raise ConfigError(
+        raise UnknownValueError(
             "device", config.device, "is no device", ("auto", "cpu", "cuda", "cuda:N", "mps")
         )
     _check_address(config.tracking.uri)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from runner.config.choices import Graphs
-from runner.errors import ConfigError
+from runner.errors import UnknownValueError
 
 AUTO = "auto"
 
@@ -14,7 +14,7 @@ def check_graphs(value: object) -> Graphs:
         return Graphs.on if value else Graphs.off
     if isinstance(value, str) and value in Graphs.__members__:
         return Graphs[value]
-    raise ConfigError("graphs", value, "is no choice", Graphs)
+    raise UnknownValueError("graphs", value, "is no choice", Graphs)
 
 
 def check_channels_last(value: object) -> bool | None:
@@ -23,4 +23,4 @@ def check_channels_last(value: object) -> bool | None:
         return None
     if isinstance(value, bool):
         return value
-    raise ConfigError("channels_last", value, "is no choice", ("true", "false", AUTO))
+    raise UnknownValueError("channels_last", value, "is no choice", ("true", "false", AUTO))

@@ -8,6 +8,7 @@ call. So cells with and without LoRAs share one module, and only what is wrapped
 from __future__ import annotations
 
 import hashlib
+import importlib
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -169,6 +170,10 @@ def _load(module: Any, name: str, file: FoundLora) -> None:
     state = {f"{PREFIX}.{one.name}": tensor for one, tensor in parts.items()}
     alphas = {one.layer: _alpha(one.layer, named, file) for one in parts}
     try:
+        if torch.distributed.is_available():
+            # peft asks torch for it, and has it where transformers has imported it: not here
+            # (`workers.setup.import_libraries`).
+            importlib.import_module("torch.distributed.tensor")
         # peft would import what quantises, which may be of a version that it refuses.
         with without((*PACKAGES, KERNELS)), warnings.catch_warnings():
             # That there are several is meant.

@@ -12,7 +12,7 @@ from runner.config.cell import Cell
 from runner.config.choices import CacheMode
 from runner.config.overrides import assigned, shown_values
 from runner.config.run_config import RunConfig
-from runner.errors import ConfigError, RunnerError, SeveralError, SweepError
+from runner.errors import ConfigError, RunnerError, SeveralError, SweepError, UnknownValueError
 from runner.graph.graph import Graph
 from runner.graph.node import Node
 from runner.graph.stage_table import is_external
@@ -215,7 +215,8 @@ def plan_sweep(
         except RunnerError as error:
             faults.setdefault(str(error), []).append(cell)
             # What else there is: names that do not exist.
-            slips = slips or not isinstance(error, ConfigError | SeveralError)
+            is_slip = isinstance(error, UnknownValueError)
+            slips = slips or is_slip or not isinstance(error, ConfigError | SeveralError)
     left, plans = [cell for cell, _ in planned], [plan for _, plan in planned]
     left_out: dict[str, list[Cell]] = {}
     if left and not slips and all(plan.run.skip_invalid for plan in plans):

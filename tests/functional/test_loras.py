@@ -121,13 +121,13 @@ def test_weight_is_an_axis_and_0_is_the_cell_without(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """A module is loaded once for a sweep; its records say what was drawn with what."""
+    """In worker processes; records say what was drawn with what."""
     output = tmp_path / "outputs"
-    given = ("model=kandinsky2_2", "height=64", "width=64", "workers=1", "cache=use")
-    assert random_kandinsky(*given) == 0
+    given = ("model=kandinsky2_2", "height=64", "width=64", "cache=use")
+    assert random_kandinsky(*given, "workers=1") == 0
     plain = Made(output).manifest["images"][0]
     assert random_kandinsky(
-        "-m", *given, f"lora=[{entry(lora_files['decoder'])}]", "lora.0.weight=0,0.5,1"
+        "-m", *given, f"lora=[{entry(lora_files['decoder'])}]", "lora.0.weight=0,0.5,1", "workers=2"
     ) == 0  # fmt: skip
     (sweep,) = {path.parent.parent for path in output.glob("*/*/*/manifest.json")}
     cells = [json.loads(path.read_text()) for path in sorted(sweep.glob("*/manifest.json"))]

@@ -16,7 +16,7 @@ from pathlib import Path
 from functional.cells import drawn, opened, planned
 from helpers.small_loras import STYLE, write_loras
 from runner.workers.setup import import_libraries, import_pipelines
-import_libraries()
+import_libraries(own=True)  # as each worker does
 folder = Path(sys.argv[1])
 write_loras(folder)
 def draw(*overrides, weights="random", model="kandinsky3"):
