@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import itertools
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import yaml
-
-from runner.config.overrides import assigned, unquoted
+from runner.config.hydra.meaning import value_meant
+from runner.config.overrides import assigned
 from runner.system.text import shell
-
-IN_QUOTES = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\"""", re.DOTALL)
 
 
 def combinations(axes: Mapping[str, Sequence[str]]) -> int:
@@ -59,20 +55,5 @@ def as_axes(cells: Iterable[Mapping[str, str | None]]) -> str:
 
 def _entry(overrides: Mapping[str, str | None]) -> dict[str, Any]:
     """The values of overrides as `axes` takes them: a list among them is one value."""
-    values = {key: _value(text) for key, text in overrides.items() if text is not None}
+    values = {key: value_meant(text) for key, text in overrides.items() if text is not None}
     return {key: [own] if isinstance(own, list | dict) else own for key, own in values.items()}
-
-
-def _value(text: str) -> Any:
-    """What an override's text means: it is YAML, but for its quotes."""
-    if text[:1] in ("'", '"') and text[-1:] == text[:1] and len(text) > 1:
-        return unquoted(text)
-    if text[:1] in "[{":
-        try:
-            return yaml.safe_load(IN_QUOTES.sub(lambda one: json.dumps(unquoted(one[0])), text))
-        except yaml.YAMLError:
-            return text
-    try:
-        return json.loads(text)  # numbers, true, false, null
-    except ValueError:
-        return text

@@ -164,6 +164,24 @@ def test_a_text_of_axes_is_that_text(
 
 
 @pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("lora=[{path:a.safetensors,weight:0.5}]", "lora=[{path: 'a.safetensors',weight: 0.5}]"),
+        (r"lora=[{path:mini\:stripes}]", "lora=[{path: 'mini:stripes'}]"),
+        (
+            "interpolate.items=[{text:'{a:b, c'},{image:x.png}]",
+            "interpolate.items=[{text: '{a:b, c'},{image: 'x.png'}]",
+        ),
+        ("decoder={guidance_scale:2.5}", "decoder={guidance_scale: 2.5}"),
+    ],
+)
+def test_a_value_that_holds_names_is_what_hydra_reads(text: str, meant: str) -> None:
+    """Hydra writes it without the space that YAML wants after a name."""
+    key, _, value = text.partition("=")
+    assert combinations([as_axes([{key: value}])]) == [[meant]]
+
+
+@pytest.mark.parametrize(
     ("arguments", "parts"),
     [
         (("scheduler=[ddim,ddpm]",), ("scheduler=[ddim,ddpm]: is a list", "-m scheduler=ddim")),
