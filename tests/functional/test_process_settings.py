@@ -15,6 +15,7 @@ import torch
 from functional.cells import drawn, opened, planned
 from random_weights.loras import entry
 from runner.catalog.quantization import METHODS
+from runner.workers.torch_state import TorchState
 
 QUANTIZED = ("quantize.text={0}", "quantize.denoiser={0}")
 
@@ -38,6 +39,7 @@ def settings() -> dict[str, Any]:
         "deterministic": torch.are_deterministic_algorithms_enabled(),
         "products": (
             torch.get_float32_matmul_precision(),
+            matmul.fp32_precision,
             matmul.allow_tf32,
             matmul.allow_fp16_reduced_precision_reduction,
             matmul.allow_bf16_reduced_precision_reduction,
@@ -88,4 +90,16 @@ def test_a_lora_leaves_them_too(
     lora = entry(lora_files["decoder"], 0.5, "decoder")
     plan = planned(random_weights, tmp_path, "kandinsky2_2", "cache=off", f"lora=[{lora}]")
     assert drawn(plan, opened(plan)).pictures
+    assert settings() == before
+
+
+def test_a_worker_that_stays_sets_them_as_they_were() -> None:
+    """And nothing else: a setting that is set is another one to torch.compile."""
+    before, state = settings(), TorchState()
+    state.restore()
+    assert settings() == before
+    torch.set_default_dtype(torch.float64)
+    torch.backends.cudnn.benchmark = True
+    torch.set_grad_enabled(False)
+    state.restore()
     assert settings() == before
