@@ -77,7 +77,7 @@ class Ran:
         memory: of the device before the run, in bytes: what was held, and all that this process
             could hold; None without an accelerator.
         weights_mb: memory of the weights of its pipeline's models, in MiB, as read back from them;
-            None where it has none.
+            None where it has none, or was loaded before.
         together: how many nodes ran in one call with it, itself counted; seconds are its share.
         joules: with `bench=true`, the energy of one repetition; None where no device tells it.
     """

@@ -168,7 +168,7 @@ class StageRunner:
         self._called.add(spec)
         return Ran(
             value, seconds, first, peak, graphs=graphs, compiled=compiled, memory=memory,
-            weights_mb=self._weights_mb[spec],
+            weights_mb=self._weights_mb.get(spec),
         )  # fmt: skip
 
     def _measured(
@@ -200,7 +200,7 @@ class StageRunner:
             self._pipelines.pop_compiled(node, first or repeats[0]),
             memory,
             each,
-            self._weights_mb[spec],
+            self._weights_mb.get(spec),
         )
 
 

@@ -118,8 +118,9 @@ class LoraFinder:
             name, shape, layer = wrong
             has = f"the layer's weights are {list(layer)}" if layer else "it has no such layer"
             fits = f" (it fits the {fitting[0]})" if fitting else ""
+            model = role if denoiser == role else f"{denoiser} of the {role}"
             raise WeightsError(
-                key, path, f"does not fit the {denoiser} of the {role}{fits}: {name!r} is "
+                key, path, f"does not fit the {model}{fits}: {name!r} is "
                 f"{list(shape)}, and {has}", allowed,
             )  # fmt: skip
 

@@ -29,6 +29,10 @@ PEFT = "peft"
 """The package that adds LoRAs to models; its version is part of keys."""
 
 
+FLOATS = ("F64", "F32", "F16", "BF16")
+"""Types of numbers, as safetensors names them, that a LoRA may be kept in."""
+
+
 @dataclass(frozen=True)
 class LoraFile:
     """A file that holds a LoRA, by its names and shapes alone.
@@ -76,6 +80,10 @@ def find_lora(
     if len(named) < len(told):
         twice = next(name for name, one in told.items() if named[one] != name)
         raise WeightsError(key, file, f"says {twice!r} twice, in two layouts", ALLOWED)
+    for tensor, name in named.items():
+        if tensor.part is not Part.alpha and header.types[name] not in FLOATS:
+            problem = f"has {name!r} in {header.types[name]}"
+            raise WeightsError(key, file, problem, f"a LoRA in one of {', '.join(FLOATS)}")
     shapes = {tensor: header.shapes[name] for tensor, name in named.items()}
     ranks = _ranks(file, key, shapes, named)
     if alpha is not None and any(tensor.part is Part.alpha for tensor in named):

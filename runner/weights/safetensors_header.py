@@ -29,11 +29,13 @@ class Header:
         shapes: tensor name -> its shape.
         bytes: size of the whole file.
         metadata: texts that its writer added.
+        types: tensor name -> the type of its numbers, as safetensors names it: "F32", "I8".
     """
 
     shapes: Mapping[str, tuple[int, ...]]
     bytes: int
     metadata: Mapping[str, str] = field(default_factory=dict)
+    types: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def parameters(self) -> int:
@@ -60,13 +62,14 @@ def read_header(path: Path) -> Header:
             tensors = {name: entry for name, entry in entries.items() if name != "__metadata__"}
             end = max((entry["data_offsets"][1] for entry in tensors.values()), default=0)
             shapes = {name: tuple(map(int, entry["shape"])) for name, entry in tensors.items()}
+            types = {name: str(entry["dtype"]) for name, entry in tensors.items()}
             told = {str(k): str(v) for k, v in entries.get("__metadata__", {}).items()}
         except (ValueError, KeyError, AttributeError, TypeError, IndexError) as error:
             raise DamagedFileError("is no safetensors file: its header is damaged") from error
     expected = LENGTH_BYTES + length + end
     if size != expected:
         raise DamagedFileError(f"has {size} bytes where its header says {expected}")
-    return Header(shapes, size, told)
+    return Header(shapes, size, told, types)
 
 
 def _is_lfs_pointer(path: Path) -> bool:

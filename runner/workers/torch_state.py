@@ -30,7 +30,7 @@ class TorchState:
         torch.set_rng_state(self._random)
 
 
-def _settings() -> Mapping[str, tuple[Callable[[], Any], Callable[[Any], None]]]:
+def _settings() -> Mapping[str, tuple[Callable[[], Any], Callable[[Any], object]]]:
     """Name -> how a setting is read, and set."""
     import torch
 

@@ -81,6 +81,10 @@ CHANGES: dict[str, tuple[Callable[[Arrays], Any], str]] = {
         lambda own: own.update({"conv_in.alpha": np.ones(1, np.float32)}),
         "has 'conv_in.alpha', and nothing for 'conv_in.lora_A.weight'",
     ),
+    "whole numbers": (
+        lambda own: own.update({A: own[A].astype(np.int32)}),
+        f"has '{A}' in I32\n  allowed: a LoRA in one of F64, F32, F16, BF16",
+    ),
     "other ranks": (lambda own: own.update({A: own[A][:1]}), "which give no rank"),
     "another width": (
         lambda own: own.update({A: own[A][:, :5].copy()}),
@@ -151,7 +155,9 @@ REFUSED: dict[str, tuple[str, str]] = {
     "of the prior": (
         asked(f"{{path: {OF_PRIOR}}}"), "does not fit the unet of the decoder (it fits the prior)"
     ),
-    "of the decoder": (asked(f"{{path: {STYLE}, role: prior}}"), "(it fits the decoder)"),
+    "of the decoder": (
+        asked(f"{{path: {STYLE}, role: prior}}"), "does not fit the prior (it fits the decoder)"
+    ),
 }  # fmt: skip
 
 
