@@ -102,7 +102,8 @@ ROWS = (
         packages=("torchao",),
         unmoved="accelerate fails to make its weights anew on a device",
         uncaptured=UNTRIED,
-        uncompiled="compiled for a CPU in bf16, Kandinsky 5 computes otherwise at each call",
+        uncompiled="cannot be relied on when compiled: on a CPU in bf16, Kandinsky 5 computes "
+        "otherwise at each call",
         weight="Int8Tensor",
         dtype="int8",
     ),

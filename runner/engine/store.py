@@ -49,7 +49,7 @@ class Store:
         self._mode = mode
         self._memory: dict[str, Made] = {}
         self._external: dict[str, Callable[[], Made | None]] = {}
-        self._numbers: dict[tuple[str, str], float | None] = {}
+        self._costs: dict[str, Mapping[str, float]] = {}
 
     def holds(self, node: Node) -> bool:
         """Whether `read` would find an entry, judging by names on disk alone."""
@@ -79,8 +79,8 @@ class Store:
         it cannot be written to disk.
         """
         kept = self._memory[node.key] = encode(STAGES[node.stage].result, made).bare
-        costs = {SECONDS: seconds, WEIGHTS: weights_mb}
-        self._numbers |= {(node.key, name): value for name, value in costs.items()}
+        costs = {SECONDS: seconds, **({} if weights_mb is None else {WEIGHTS: weights_mb})}
+        self._costs[node.key] = costs
         if self._mode is not CacheMode.off:
             try:
                 self._publish(node, kept, costs)
@@ -113,17 +113,18 @@ class Store:
         return self._folder / node.key[:2] / node.key
 
     def _number(self, node: Node, name: str) -> float | None:
-        if (node.key, name) not in self._numbers:
-            self._numbers[node.key, name] = self._recorded(node, name)
-        return self._numbers[node.key, name]
+        if node.key not in self._costs:
+            self._costs[node.key] = self._recorded_costs(node)
+        return self._costs[node.key].get(name)
 
-    def _recorded(self, node: Node, name: str) -> float | None:
+    def _recorded_costs(self, node: Node) -> dict[str, float]:
         if self._mode is not CacheMode.use:
-            return None
+            return {}
         try:
-            return float(parse_json(read_regular(self._entry(node) / ENTRY))[name])
+            entry = parse_json(read_regular(self._entry(node) / ENTRY))
+            return {name: float(entry[name]) for name in (SECONDS, WEIGHTS) if name in entry}
         except (OSError, ValueError, KeyError, TypeError):
-            return None
+            return {}
 
     def _read(self, node: Node) -> Encoded | None:
         entry = self._entry(node)
@@ -146,7 +147,7 @@ class Store:
             os.utime(entry / ENTRY, (time.time(),) * 2)
         return Encoded(kind, content)
 
-    def _publish(self, node: Node, made: Encoded, costs: Mapping[str, float | None]) -> None:
+    def _publish(self, node: Node, made: Encoded, costs: Mapping[str, float]) -> None:
         kind, content = made.kind, made.content
         entry = self._entry(node)
         entry.parent.mkdir(parents=True, exist_ok=True)
@@ -160,7 +161,7 @@ class Store:
                 "work": work,
                 "amount": amount,
                 "sha256": hashlib.sha256(content).hexdigest(),
-                **{name: value for name, value in costs.items() if value is not None},
+                **costs,
                 "created": time.time(),
             }
             (temporary / ENTRY).write_text(json.dumps(record, indent=1))

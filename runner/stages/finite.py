@@ -14,6 +14,9 @@ def check_finite(node: Node, what: str, tensor: torch.Tensor) -> None:
         return
     dtype = node.pipeline.dtype if node.pipeline else "float32"
     advice = "try precision=fp32 or bf16" if dtype == "float16" else "the weights may be damaged"
+    if node.pipeline is not None and node.pipeline.loras:
+        weights = ", ".join(f"{lora.weight:g}" for lora in node.pipeline.loras)
+        advice = f"{advice}; or a LoRA is damaged, or has too large a weight ({weights})"
     raise NonFiniteError(
         f"{node.stage} failed ({node.label}): {what} hold NaN or infinity at {dtype}; {advice}"
     )

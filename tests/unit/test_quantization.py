@@ -51,7 +51,7 @@ def test_a_missing_package_is_told_with_its_extra(
          "quantize.denoiser=none; or offload=none, model, auto"),
         ("int8", "cuda", ("offload=sequential",), "offload=sequential moves single layers"),
         ("fp8", "cuda", ("compile=default",), "the graph breaks at each layer (compile=default)"),
-        ("int8", "cuda", ("compile=default",), "computes otherwise at each call"),
+        ("int8", "cuda", ("compile=default",), "otherwise at each call"),
         ("fp8", "cuda", ("graphs=on",), "that a CUDA graph does not read (graphs=on)"),
     ],
 )  # fmt: skip

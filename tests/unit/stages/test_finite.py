@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from runner.errors import NonFiniteError
-from runner.graph.node import Node, PipelineSpec
+from runner.graph.node import LoraSpec, Node, PipelineSpec
 from runner.stages.finite import check_finite
 
 
@@ -25,6 +25,12 @@ def test_what_is_not_finite_is_refused(value: float, dtype: str, advice: str) ->
         check_finite(node(dtype), "the pixels", tensor)
     for part in ("decode failed (the label)", "the pixels", dtype, advice):
         assert part in str(caught.value)
+
+
+def test_loras_are_named() -> None:
+    spec = PipelineSpec("P", "w", "float32", "sdpa", None, None, loras=(LoraSpec("l", 1e30),))
+    with pytest.raises(NonFiniteError, match=r"a LoRA is damaged, or has too large a weight"):
+        check_finite(Node("decode", 1, {}, pipeline=spec), "the pixels", torch.tensor(torch.inf))
 
 
 def test_finite_values_pass() -> None:
