@@ -25,7 +25,8 @@ PHRASES = (
     (r"Interpolation key '(.*)' not found", rf"{NOTHING_TO_READ} \1, which ${{\1}} is to read"),
     (r"Invalid value assigned: \w+ is not a ListConfig, list or tuple\.", "is no list like [1,2]"),
     (r"Value ('.*') is not a valid bool \(type \w+\)", r"\1 is neither on nor off (true, false)"),
-    (r"field '\w+' is not Optional", "cannot be null"),
+    (r"field '[\w.\[\]]+' is not Optional", "cannot be null"),
+    (r"Incompatible value 'None' for field of type '\w+'", "cannot be null"),
     (
         r"[\w ]+: \w+ is not a subclass of MetricConfig\. value: .*",
         "cannot be added so: write <folder>/metrics/<name>.yaml, and choose it with "

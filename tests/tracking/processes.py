@@ -133,11 +133,11 @@ def wait_until(condition: Callable[[], object], seconds: float = 120.0) -> None:
 
 def writers_of(output_dir: Path) -> list[int]:
     """Process ids of the living writers of an output folder: those whose log lies there."""
-    return [pid for pid in commands() if _log_of(pid).is_relative_to(output_dir / ".spool")]
+    return [pid for pid in commands() if log_of(pid).is_relative_to(output_dir / ".spool")]
 
 
-def _log_of(pid: int) -> Path:
-    """Where a process writes its output."""
+def log_of(pid: int) -> Path:
+    """Where a process writes its output; an empty path once it has ended."""
     try:
         return Path(f"/proc/{pid}/fd/1").readlink()
     except OSError:

@@ -16,7 +16,7 @@ from runner.tracking.session import TrackingSession
 from runner.tracking.status import Status
 from runner.verbs import run
 from runner.workers import host
-from tracking.processes import commands, kill, parent_of, wait_until, writers_of
+from tracking.processes import commands, kill, log_of, parent_of, wait_until, writers_of
 
 
 def standing() -> list[int]:
@@ -24,7 +24,7 @@ def standing() -> list[int]:
     return [
         pid for pid, command in commands().items()
         if b"runner.tracking.writer" in command and parent_of(pid) == os.getpid()
-        and not Path(f"/proc/{pid}/fd/1").readlink().name.startswith("writer.log")
+        and not log_of(pid).name.startswith("writer.log")
     ]  # fmt: skip
 
 

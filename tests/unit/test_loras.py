@@ -199,6 +199,14 @@ WRONG_ENTRIES = {
         (asked(f"{{path: {STYLE}}}"), "lora.0.role=unet"),
         "lora.0.role=unet: is none of its values\n  allowed: prior, decoder",
     ),
+    "null": (
+        (asked(f"{{path: {STYLE}, weight: null}}"),),
+        "lora[0].weight=null: cannot be null\n  allowed: a finite number",
+    ),
+    "null of an entry": (
+        (asked(f"{{path: {STYLE}}}"), "lora.0.weight=null"),
+        "lora.0.weight=null: cannot be null\n  allowed: a finite number",
+    ),
     "no list": (("lora.0.weight=0.5",), "lora.0.weight=0.5: lora has no entry 0\n  allowed: "),
     "no number": (("lora.weight=0.5",), "'weight' is no number of an entry"),
     "no number of a seed": (("seeds.x=1",), "seeds is a list, and 'x' is no number of an entry"),

@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 import traceback
 from collections.abc import Iterator
-from typing import Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import OverrideParseException
 
 from runner.catalog.unoffered_schedulers import UNOFFERED
 from runner.config.files import config_dir
 from runner.config.hydra.arguments import PAIRS
+from runner.config.hydra.meaning import value_meant
 from runner.config.texts import text_problem
 from runner.config.words import ALL_KEYS, in_plain_words, no_such_key, takes_of, wrong_value
 from runner.errors import ConfigError, RunnerError
@@ -32,7 +31,7 @@ NOTHING_TO_DELETE = re.compile(r"Could not delete from config\. '(?P<key>[^']+)'
 NO_DELETION = re.compile(r"does not support deletion\s+full_key: (?P<key>\S+)")
 MANY = re.compile(r"Sweep parameters '(?P<key>[^=]+)=(?P<value>.*)' requires --multirun")
 NO_FOLDER = re.compile(r"Additional config directory '(?P<folder>.*)' not found")
-OF_VALUE = re.compile(r"(?:Value|Invalid value) '(?P<value>.*?)'")
+OF_VALUE = re.compile(r"(?:Value|Invalid value|Incompatible value) '(?P<value>.*?)'")
 FULL_KEY = re.compile(r"full_key: (?P<key>\S+)")
 NO_ENTRY = re.compile(
     r"dict is not a subclass of \w+\. value: \{\}\s+full_key: (?P<list>[\w.]+)\[(?P<number>\d+)\]"
@@ -162,11 +161,10 @@ def _wrong_value(key: str, value: str, text: str) -> ConfigError:
         allowed = f"one of those in {name}=[...], {takes_of(name)}"
         return ConfigError(key, value, f"{name} has no entry {entry['number']}", allowed)
     if inner is not None and wrong is not None and value.startswith("["):
-        entries: Any = OverridesParser.create().parse_override(f"{key}={value}").value()
-        for number, one in enumerate(entries):
+        for number, one in enumerate(value_meant(value)):
             if isinstance(one, dict) and str(one.get(inner["key"])) == wrong["value"]:
                 own = f"{key}[{number}].{inner['key']}"
-                return wrong_value(own, wrong["value"], _lines(text))
+                return wrong_value(own, one[inner["key"]], _lines(text))
     return wrong_value(key, value, _lines(text))
 
 
