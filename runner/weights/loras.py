@@ -28,7 +28,6 @@ Shapes: TypeAlias = "Mapping[str, Shape]"
 PEFT = "peft"
 """The package that adds LoRAs to models; its version is part of keys."""
 
-
 FLOATS = ("F64", "F32", "F16", "BF16")
 """Types of numbers, as safetensors names them, that a LoRA may be kept in."""
 

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from functional.cells import drawn, opened, planned
+from helpers.packages import needs
 from random_weights.loras import entry
 from runner.catalog.quantization import METHODS
 from runner.workers.torch_state import TorchState
@@ -75,8 +76,7 @@ def test_a_cell_leaves_the_settings_as_they_were(
 ) -> None:
     for method in METHODS:
         if any(method in one for one in overrides):
-            for package in METHODS[method].packages:
-                pytest.importorskip(package)
+            needs(method)
     before = settings()
     plan = planned(random_weights, tmp_path, f"kandinsky{version}", "cache=off", *overrides)
     assert drawn(plan, opened(plan)).pictures

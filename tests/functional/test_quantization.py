@@ -22,6 +22,7 @@ from functional.asked import Ask, Pictures, Pixels
 from functional.asked import opened as opened_picture
 from functional.cells import Drawn, drawn, opened, planned
 from functional.direct import Direct
+from helpers.packages import needs
 from helpers.pixels import furthest
 from random_weights.loras import entry
 from runner.catalog.offload import OFFLOAD
@@ -64,11 +65,6 @@ the type of the second (2.2), and keep the next two in float32 (5); the last may
 
 
 AS_IT_IS = OffloadChoice(OFFLOAD["none"], OFFLOAD["none"], "")
-
-
-def needs(method: str) -> None:
-    for package in METHODS[method].packages:
-        pytest.importorskip(package)
 
 
 def quantized_directly(module: Any, method: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from helpers.packages import needs
 from runner.catalog.quantization import METHODS
 
 CELLS = """
@@ -36,8 +37,7 @@ def test_packages_that_are_installed_are_imported_where_they_are_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for method in METHODS:
-        for package in METHODS[method].packages:
-            pytest.importorskip(package)
+        needs(method)
     command = [sys.executable, "-c", CELLS, str(tmp_path)]
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
     done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=True)

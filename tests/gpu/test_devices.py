@@ -15,6 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
+from gpu.tolerances import OTHER_KERNELS, SAME_KERNELS
 from helpers.loading import checked
 from helpers.manifests import read_manifest
 from helpers.pixels import furthest
@@ -28,11 +29,6 @@ pytestmark = pytest.mark.gpu
 
 MODES = tuple(name for name in OFFLOAD if name != "none")
 PARTS = tuple((name, role) for name, one in VERSIONS.items() for role in one.tasks["text2img"])
-
-SAME_KERNELS = 1
-"""Levels of 255 between offload modes: the same kernels run on the same numbers."""
-OTHER_KERNELS = 12
-"""Levels of 255 between devices, backends and compiled graphs: kernels add up in another order."""
 
 
 @dataclass(frozen=True)

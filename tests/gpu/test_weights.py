@@ -8,16 +8,14 @@ import numpy as np
 import pytest
 
 from functional.cells import Drawn, drawn, opened, planned
+from gpu.tolerances import OTHER_KERNELS, SAME_KERNELS
+from helpers.packages import needs
 from helpers.pixels import furthest
 from random_weights.loras import entry
 from runner.catalog.quantization import METHODS
 
 pytestmark = pytest.mark.gpu
 
-SAME_KERNELS = 1
-"""Levels of 255 between offload modes."""
-OTHER_KERNELS = 12
-"""Levels of 255 between devices: kernels add up in another order."""
 VERSIONS = ("kandinsky2_2", "kandinsky5")
 
 
@@ -31,8 +29,7 @@ def made(weights: Path, folder: Path, version: str, *overrides: str) -> Drawn:
 def test_quantised_weights_draw_what_they_draw_on_a_cpu(
     version: str, method: str, random_weights: Path, tmp_path: Path
 ) -> None:
-    for package in METHODS[method].packages:
-        pytest.importorskip(package)
+    needs(method)
     quantized = (f"quantize.text={method}", f"quantize.denoiser={method}")
     on_cpu, whole, moved = (
         made(random_weights, tmp_path / str(n), version, *quantized, *given)

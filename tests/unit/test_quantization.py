@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from helpers.packages import needs
 from runner.catalog.quantization import METHODS
 from runner.catalog.versions import CATALOG
 from runner.errors import ConfigError
@@ -58,8 +59,7 @@ def test_a_missing_package_is_told_with_its_extra(
 def test_what_cannot_work_is_refused(
     composed: Compose, method: str, device: str, overrides: tuple[str, ...], said: str
 ) -> None:
-    for package in METHODS[method].packages:
-        pytest.importorskip(package)
+    needs(method)
     found = refused(composed, device, f"quantize.denoiser={method}", *overrides)
     assert found.startswith(f"quantize.denoiser={method}: ")
     assert said in found

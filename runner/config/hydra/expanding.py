@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
 from runner.config.axes import Settings
 from runner.config.cell import Cell
 from runner.config.files import config_dir
+from runner.config.hydra.meaning import PARSER
 from runner.config.overrides import as_override, assigned
 from runner.config.recorded import MISSING, value_at
 from runner.config.run_config import RunConfig
@@ -19,8 +19,6 @@ from runner.errors import ConfigError, RunnerError
 
 Lacking: TypeAlias = "Callable[[RunConfig, Sequence[str]], list[str]]"
 """Gives a cell's own values of keys, as overrides."""
-
-PARSER = OverridesParser.create()
 
 
 def overrides_of_settings(settings: Settings) -> list[str]:
