@@ -8,10 +8,12 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from glob import escape
 from pathlib import Path
 from typing import Any
 
 from runner.catalog.tracking import ARTIFACTS, sqlite_path, sqlite_uri
+from runner.system.locks import hold, is_held
 from runner.system.user_cache import user_cache_dir
 from runner.tracking.spool import Target
 
@@ -38,8 +40,7 @@ def make_database(target: Target) -> None:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
-    try:
+    with _made_apart(path) as fresh:
         artifacts = Path(target.artifact_root or path.parent / ARTIFACTS).as_uri()
         copied = _copied(fresh)
         with _unsynchronised():
@@ -49,6 +50,21 @@ def make_database(target: Target) -> None:
         with fresh.open("rb") as file:
             os.fsync(file.fileno())
         _put_in_place(fresh, path)
+
+
+@contextmanager
+def _made_apart(path: Path) -> Iterator[Path]:
+    """An empty file beside `path`, held by this process and removed at the end; those that killed
+    processes left are removed first.
+    """
+    for left in path.parent.glob(f".{escape(path.name)}.*.new"):
+        if not is_held(left):
+            for file in (left, *left.parent.glob(f"{escape(left.name)}-*")):  # sqlite's own
+                file.unlink(missing_ok=True)
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
+    try:
+        with hold(fresh):
+            yield fresh
     finally:
         fresh.unlink(missing_ok=True)
 
@@ -71,22 +87,22 @@ def _copied(fresh: Path) -> bool:
                 return True
     except (OSError, sqlite3.Error):
         pass
-    fresh.unlink(missing_ok=True)
+    os.truncate(fresh, 0)  # the same file, which is held
     return False
 
 
 def _keep(store: Path) -> None:
     """Keep a new store for others, without its experiment, which names the folder of this one."""
     kept = _kept()
-    part = kept.with_name(f".{kept.name}.{secrets.token_hex(8)}.part")
     try:
         kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        shutil.copyfile(store, part)
-        with closing(sqlite3.connect(part)) as opened, opened:
-            opened.execute("DELETE FROM experiments")
-        part.replace(kept)
-    except (OSError, sqlite3.Error):  # the next store is made as this one was
-        part.unlink(missing_ok=True)
+        with _made_apart(kept) as fresh:
+            shutil.copyfile(store, fresh)
+            with closing(sqlite3.connect(fresh)) as opened, opened:
+                opened.execute("DELETE FROM experiments")
+            fresh.replace(kept)
+    except (OSError, sqlite3.Error):
+        pass  # the next store is made as this one was
 
 
 @contextmanager

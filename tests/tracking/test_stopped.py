@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 
@@ -56,9 +57,20 @@ def keys_of(files: Iterable[str]) -> set[str]:
     return {f"a red circle on a white background/seed {seed}" for seed in seeds}
 
 
+def recorded(place: Workplace, spool: Path) -> set[str]:
+    """Keys of the pictures with all their records: first the file is there, then the record that
+    names it, then that of its seconds; a kill may come between any two.
+    """
+    records = (spool / "records.jsonl").read_text()
+    named = sorted(path.name for path in place.images if path.name in records)
+    return keys_of(named[: records.count('"seconds_decode":')])
+
+
 def test_a_killed_runner_is_noticed_by_its_writer(place: Workplace) -> None:
     process, _ = started_and_half_way(place)
-    made = keys_of(path.name for path in place.images)
+    (spool,) = place.spools
+    wait_until(lambda: recorded(place, spool))
+    made = recorded(place, spool)
     process.kill()
     ended(process)
     wait_until(lambda: not writers_of(place.outputs))
@@ -79,19 +91,11 @@ def test_killed_with_its_writer_it_is_delivered_by_the_next(
     kill(writer)
     before = len(place.images)
     (spool,) = place.spools
-
-    def recorded() -> set[str]:
-        """The pictures with all their records: first the file is there, then the record that names
-        it, then that of its seconds; the kill may come between any two.
-        """
-        records = (spool / "records.jsonl").read_text()
-        named = sorted(path.name for path in place.images if path.name in records)
-        return keys_of(named[: records.count('"seconds_decode":')])
-
-    wait_until(lambda: len(recorded()) > before)  # records that no writer has seen
+    # Records that no writer has seen.
+    wait_until(lambda: len(recorded(place, spool)) > before)
     process.kill()
     ended(process)
-    made = recorded()
+    made = recorded(place, spool)
     if by_hand:
         status, output = place.sync()
         assert (status, "1 of 1 runs delivered" in output) == (0, True), output

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from runner.tracking.database import make_database
 from runner.tracking.delivered import Delivered, read_delivered, read_problem
 from runner.tracking.spool import Target, spools
 from runner.tracking.writer import deliver_left_behind
@@ -36,24 +38,37 @@ def test_many_writers_make_one_fresh_store(tmp_path: Path, target: Target) -> No
     assert list(tmp_path.glob(".mlflow.db*")) == []
 
 
-def test_a_writer_killed_within_the_migrations_spoils_nothing(
-    tmp_path: Path, target: Target
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_writer_killed_while_it_makes_the_store_spoils_nothing(
+    tmp_path: Path, target: Target, kept: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Within MLflow's migrations; or with the copy of a store that is kept for the user."""
+    monkeypatch.setenv("KANDINSKY_CACHE", str(tmp_path / "cache"))
+    if kept:
+        make_database(replace(target, uri=f"sqlite:///{tmp_path / 'another.db'}"))
     spool = filled(tmp_path, target)
     writer = start_writer(spool, tmp_path)
     wait_until(lambda: half_made(tmp_path))
     writer.kill()
     writer.communicate()
     assert not (tmp_path / "mlflow.db").exists()
+    assert len(list((tmp_path / "cache").glob("mlflow-*.db"))) == kept
     assert deliver_left_behind(tmp_path) == {}
     mlflow = MLflow(tmp_path / "mlflow.db")
     check_whole(mlflow, mlflow.run())
+    assert list(tmp_path.glob(".mlflow.db*")) == []
 
 
 def half_made(folder: Path) -> bool:
+    """Whether a store that is not in place yet has tables, or is half a copy."""
     for file in folder.glob(".mlflow.db.*.new"):
-        with sqlite3.connect(f"file:{file}?mode=ro", uri=True) as database:
-            return bool(database.execute("select name from sqlite_master").fetchall())
+        try:
+            with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as database:
+                return bool(database.execute("select name from sqlite_master").fetchall())
+        except sqlite3.OperationalError:  # it was put into place, or is locked
+            return False
+        except sqlite3.DatabaseError:
+            return True
     return False
 
 
