@@ -16,6 +16,9 @@ COSTS: Mapping[str, Better] = {
 }  # fmt: skip
 """Numbers that are shown after the metrics, where they are known."""
 
+EXACT = (WEIGHTS,)
+"""Costs in which there is no chance: one pair tells the difference."""
+
 
 def costs_of(record: SavedImage) -> dict[str, float]:
     """Those of `COSTS` that are known, but seconds and memory of weights: these tell something only

@@ -19,7 +19,7 @@ from runner.analysis.comparison.pairing import (
 )
 from runner.analysis.comparison.pareto import points
 from runner.analysis.comparison.statistics import Blocks, Interval, blocks_of, can_decide, intervals
-from runner.analysis.costs import Better
+from runner.analysis.costs import EXACT, Better
 from runner.analysis.results import SweepResult
 from runner.analysis.timing import NOT_MEASURED
 from runner.config.measuring import JOULES, SECONDS, SPEED
@@ -141,9 +141,13 @@ class RowBuilder:
         # Bonferroni: all intervals together miss no more often than one alone would.
         missing = self._missing / max(1, compared)
         blocks = [self._blocks(sample) for sample in paired]
-        ends = intervals(
-            [*means, *blocks],
-            [self._missing] * len(means) + [missing] * len(blocks),
+        ends = (
+            [Interval(each.mean, each.mean) if len(each) else None for each in (*means, *blocks)]
+            if metric in EXACT
+            else intervals(
+                [*means, *blocks],
+                [self._missing] * len(means) + [missing] * len(blocks),
+            )
         )
         rows = []
         for place, setting in enumerate(measured):
@@ -175,7 +179,7 @@ class RowBuilder:
     ) -> Verdict:
         if better is None or self._baseline is None or not having(self._baseline, metric):
             return Verdict.none
-        if not can_decide(len(blocks), missing):
+        if metric not in EXACT and not can_decide(len(blocks), missing):
             return Verdict.too_few
         if ends is None or ends.low <= 0 <= ends.high:
             return Verdict.undecided

@@ -86,6 +86,21 @@ def test_five_pairs_decide_nothing_and_six_may(seeds: int, verdict: str) -> None
     assert any("fewer than 6 pairs" in note for note in found.notes) == (seeds == 2)
 
 
+@pytest.mark.parametrize(("held", "verdict"), [(60.0, "better"), (140.0, "worse")])
+def test_one_pair_tells_how_much_memory_weights_take(held: float, verdict: str) -> None:
+    """There is no chance in it: it is the same whatever the seed."""
+
+    def costs(choice: Choice, prompt: str, seed: int) -> dict[str, float]:
+        return {"weights_mb": held if choice["x"] == "b" else 100.0}
+
+    better = {"weights_mb": "lower"}
+    results = sweep_of(AB, costs, prompts=PROMPTS[:1], seeds=range(1), better=better)
+    found = compare(results)
+    b = row(found, "b", "weights_mb")
+    assert (b.verdict, b.difference, b.low, b.high) == (verdict, *[held - 100] * 3)
+    assert not any("Too few" in note for note in found.notes)
+
+
 def test_more_settings_need_more_pairs() -> None:
     axes = {"x": tuple("abcdef")}
     results = sweep_of(axes, gaining(1.0), prompts=PROMPTS[:2], seeds=range(3))
