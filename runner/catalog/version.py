@@ -63,7 +63,7 @@ class UnfitOption:
 
 
 PICTURES_SHARED = (
-    "diffusers' inpainting blends all images of a call with the picture and the mask of the first"
+    "a call takes one; diffusers' inpainting would blend all its images with the first's"
 )
 """Why the images of one decoder call have the same input pictures."""
 

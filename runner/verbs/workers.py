@@ -45,6 +45,9 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+PATIENCE_SECONDS = 1.0
+"""How long one that works for a command is waited for: that of a command just ended is free soon.
+"""
 NONE = "no workers stay; workers.keep=10m has those of a command stay after it"
 
 
@@ -54,7 +57,7 @@ def _stop(residence: Residence, found: list[Resident], ids: list[int]) -> None:
         if wanted not in there:
             raise _no_such(wanted, list(there))
     chosen = [there[one] for one in ids] if ids else found
-    busy = {one.pid for one in have_leave(residence, chosen)}
+    busy = {one.pid for one in have_leave(residence, chosen, PATIENCE_SECONDS)}
     left = [one.pid for one in chosen if residence.is_alive(one.pid)]
     print(f"{pluralize(len(chosen) - len(left), 'worker')} stopped")
     for one in left:

@@ -101,7 +101,6 @@ class StayingWorker:
     def run(self, first: Line) -> NoReturn:
         """Work for the command that `first` leads to, then for who connects."""
         self._work(first, self._opening)
-        self._busy.close()
         while True:
             self._wait()
 
@@ -113,14 +112,17 @@ class StayingWorker:
         opening = replace(opening, profile=replace(opening.profile, device=device))
         with line:
             NodeServer(opening, self._opened).serve(line)
+        self._busy.close()  # that of the first command; later ones have their own
+        self._ends = time.monotonic() + self._stay.seconds
+        until = time.time() + self._stay.seconds
+        self._describe(until)  # at once: who looks right after the command sees that it is free
         leave_streams()
         if line.unsure and self._pipelines is not None:
             self._pipelines.unload()
         self._users.look(began)
         gc.collect()
         give_back_freed_memory()
-        self._ends = time.monotonic() + self._stay.seconds
-        self._describe(time.time() + self._stay.seconds)
+        self._describe(until)
 
     def _opened(self, opening: WorkerSetup) -> KeptPipelines:
         self._torch.restore()

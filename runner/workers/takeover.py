@@ -150,8 +150,9 @@ class Takeover:
 
     def _taken(self, residence: Residence, one: Resident) -> Taken | None:
         """The worker; None: it works for another command, or has gone."""
+        patience = HAND_OVER_SECONDS if one.pid in _left else 0.0
         try:
-            lock = residence.reserve(one.pid, HAND_OVER_SECONDS if one.pid in _left else 0.0)
+            lock = residence.reserve(one.pid, patience)
         except OSError:
             return None
         question = {"ask": "work", "code": self._code, "setting": self._setting, "path": self._path}
@@ -159,7 +160,7 @@ class Takeover:
             with residence.connect(one.pid) as connected:
                 connection = Connection(os.dup(connected.fileno()))
                 try:
-                    _ask(connection, question)
+                    _ask(connection, question, ANSWER_SECONDS + patience)
                     _send_streams(connected)
                 except (EOFError, OSError, ValueError):
                     connection.close()
@@ -177,29 +178,35 @@ def leave_behind(pid: int) -> None:
     _left.add(pid)
 
 
-def have_leave(residence: Residence, residents: Sequence[Resident]) -> list[Resident]:
+def have_leave(
+    residence: Residence, residents: Sequence[Resident], patience: float = 0.0
+) -> list[Resident]:
     """Have workers leave, and wait until those are gone that work for no command.
+
+    Args:
+        patience: seconds to wait for those that work for one: it may be ending.
 
     Returns:
         those that work for one, and leave after it.
     """
-    busy = [one for one in residents if residence.is_busy(one.pid)]
     for one in residents:
         with contextlib.suppress(OSError), residence.connect(one.pid) as connected:
             connection = Connection(os.dup(connected.fileno()))
             with connection:
                 connection.send_bytes(json.dumps(LEAVE).encode())
-    deadline = time.monotonic() + LEAVE_SECONDS
-    leaving = [one for one in residents if one not in busy]
-    while any(residence.is_alive(one.pid) for one in leaving) and time.monotonic() < deadline:
+    begun = time.monotonic()
+    while there := [one for one in residents if residence.is_alive(one.pid)]:
+        busy = [one for one in there if residence.is_busy(one.pid)]
+        if time.monotonic() - begun > (patience if busy == there else LEAVE_SECONDS):
+            return busy
         time.sleep(0.01)
-    return busy
+    return []
 
 
-def _ask(connection: Connection, question: dict[str, str]) -> None:
+def _ask(connection: Connection, question: dict[str, str], seconds: float) -> None:
     """Raises OSError where the worker refuses, or does not answer in time."""
     connection.send_bytes(json.dumps(question).encode())
-    if not connection.poll(ANSWER_SECONDS):
+    if not connection.poll(seconds):
         raise TimeoutError("it does not answer")
     answer: Any = json.loads(connection.recv_bytes())
     if "yes" not in answer:

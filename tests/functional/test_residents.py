@@ -140,7 +140,7 @@ def test_two_commands_at_once_do_not_share_one(
         with residence.reserve(taken.pid):  # as another command does
             other = run(weights, tmp_path / "other")
     assert "resident" not in other.how
-    assert only() == taken
+    assert (only().pid, only().commands) == (taken.pid, 1)
     assert other.pixels == fresh(alone, weights, tmp_path / "fresh").pixels
 
 
@@ -168,7 +168,6 @@ def test_the_list_tells_them_and_they_leave_when_stopped_or_outdated(
     assert main(["workers"]) == 0
     assert capsys.readouterr().out.startswith("no workers stay")
     assert run(weights, tmp_path, "workers=2", keep=KEEP).how.startswith("2 workers, to stay for")
-    wait_until(lambda: [one.until is not None for one in there()] == [True, True])
     assert main(["workers", "--json"]) == 0
     one, other = json.loads(capsys.readouterr().out)
     assert (one["device"], one["commands"]) == ("cpu", 1)

@@ -12,11 +12,11 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Override, OverrideType
 from hydra.errors import HydraException
 
 from runner.config.files import config_dir
+from runner.config.hydra.meaning import PARSER
 from runner.config.keeping import with_own_key
 from runner.config.overrides import quoted
 from runner.errors import ConfigError
@@ -65,7 +65,7 @@ def prepare(arguments: Sequence[str]) -> list[str]:
         found = CHOICE.fullmatch(argument)
         if found is not None and (config_dir() / found["group"]).is_dir():
             try:
-                override = OverridesParser.create().parse_override(argument)
+                override = PARSER.parse_override(argument)
             except HydraException:
                 continue  # reported where it is composed
             check_choice(override)
@@ -165,7 +165,7 @@ def one_value(override: str) -> str:
     """
     key, equals, value = override.partition("=")
     try:
-        parsed = OverridesParser.create().parse_override(override)
+        parsed = PARSER.parse_override(override)
     except HydraException:
         return f"{key}={quoted(value)}" if equals else override
     is_text = key.lstrip("+") in TEXTS and not isinstance(parsed.value(), list | str | None)
@@ -209,7 +209,7 @@ def _readable(argument: str) -> str:
     if found is None or MEANT_FOR_HYDRA.match(found["value"]):
         return argument
     try:
-        OverridesParser.create().parse_override(argument)
+        PARSER.parse_override(argument)
     except HydraException:
         parts = found["value"].split(",")
         if len(parts) > 1 and ({"'", '"'} & set(argument) or not all(map(str.strip, parts))):
