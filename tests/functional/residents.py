@@ -88,7 +88,7 @@ def there() -> list[Resident]:
 
 def only() -> Resident:
     """The one that stays, once it waits for a command."""
-    wait_until(lambda: [one.until is not None for one in there()] == [True], 10)
+    wait_until(lambda: [one.until is not None for one in there()] == [True], 60)
     (one,) = there()
     return one
 
@@ -98,7 +98,7 @@ def stop_all() -> None:
     with opened_residence() as residence:
         if residence is not None:
             have_leave(residence, residence.residents())
-    wait_until(lambda: not there(), 20)
+    wait_until(lambda: not there(), 60)
 
 
 @contextmanager

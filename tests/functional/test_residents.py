@@ -123,7 +123,7 @@ def test_a_command_that_is_killed_leaves_a_worker_that_others_take(
     command.wait()
     command.stderr.close()
     # It ends the stage at its next step, and unloads what that may have left in any state.
-    wait_until(lambda: only().loaded == (), 20)
+    wait_until(lambda: only().loaded == (), 60)
     again = run(weights, tmp_path)
     assert again.how.startswith("1 worker, resident since")
     assert only().pid == pid
@@ -152,7 +152,7 @@ def test_one_that_is_killed_in_a_stage_is_replaced_and_leaves_when_its_time_is_u
     seen = run(weights, tmp_path, keep="1s", on_decode=lambda: os.kill(pid, signal.SIGKILL) or True)
     (other,) = there()
     assert other.pid != pid
-    wait_until(lambda: other.pid not in commands(), 20)
+    wait_until(lambda: other.pid not in commands(), 60)
     assert list(staying.glob("[0-9]*")) == []
     assert seen.pixels == fresh(alone, weights, tmp_path / "fresh").pixels
 
@@ -184,7 +184,7 @@ def test_the_list_tells_them_and_they_leave_when_stopped_or_outdated(
     monkeypatch.setattr(takeover, "code_key", lambda: "other libraries")
     assert run(weights, tmp_path).how == "1 worker (one a core)"
     assert there() == []
-    wait_until(lambda: other["id"] not in commands(), 20)
+    wait_until(lambda: other["id"] not in commands(), 60)
 
 
 def test_what_a_users_metric_prints_is_seen_and_a_changed_module_is_imported_anew(

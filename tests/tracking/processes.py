@@ -76,8 +76,16 @@ class Workplace:
         return process
 
     def run(self, *overrides: str) -> tuple[int, str]:
-        """Exit status and everything printed."""
-        return ended(self.start_run(*overrides))
+        """Exit status and everything printed, once MLflow has all that it is to have."""
+        return self.delivered(self.start_run(*overrides))
+
+    def delivered(self, process: Forked | subprocess.Popen[str]) -> tuple[int, str]:
+        """Likewise, of a process that was started: on a busy machine it leaves the rest of a
+        delivery to its writer.
+        """
+        seen = ended(process)
+        wait_until(lambda: not writers_of(self.outputs))
+        return seen
 
     def sync(self) -> tuple[int, str]:
         return ended(self.start("sync"))

@@ -51,6 +51,7 @@ def addresses(pid: int) -> set[str]:
     return found
 
 
+@pytest.mark.timeout(600)
 def test_actors_make_the_pixels_of_one_process(
     place: Workplace, expected: dict[tuple[str, str], str]
 ) -> None:
@@ -82,6 +83,7 @@ def cluster() -> Iterator[Any]:
     made.shutdown()
 
 
+@pytest.mark.timeout(600)
 def test_a_sweep_survives_the_loss_of_a_machine(
     place: Workplace, expected: dict[tuple[str, str], str], cluster: Any
 ) -> None:
@@ -92,7 +94,9 @@ def test_a_sweep_survives_the_loss_of_a_machine(
         "hydra.launcher.workers=2", "tracking=none",
     )  # fmt: skip
     made = place.outputs / ".cache" / "results"
-    wait_until(lambda: len(list(made.rglob("entry.json"))) >= 4 or process.poll() is not None)
+    wait_until(
+        lambda: len(list(made.rglob("entry.json"))) >= 4 or process.poll() is not None, seconds=240
+    )
     assert process.poll() is None
     cluster.remove_node(second, allow_graceful=False)
     status, output = ended(process)

@@ -154,7 +154,7 @@ def test_a_stopped_sweep_says_how_to_go_on(
     process = place.start_run(*SWEEP, f"workers={workers}")
     wait_until(lambda: pictures(place) or process.poll() is not None)
     process.send_signal(number)
-    returned, output = ended(process)
+    returned, output = place.delivered(process)
     assert returned == status, output
     assert "the same command goes on" in output
     assert "Traceback" not in output
@@ -250,7 +250,7 @@ def test_no_worker_outlives_its_runner(place: Workplace) -> None:
 def test_two_processes_do_not_run_one_sweep(place: Workplace) -> None:
     process = place.start_run(*ALONE)
     wait_until(lambda: list(place.outputs.glob("*/*/sweep.json")) or process.poll() is not None)
-    status, output = place.run(*ALONE)
+    status, output = ended(place.start_run(*ALONE))
     assert status == 2
     assert "being run by another process" in output
     status, output = ended(process)

@@ -33,7 +33,7 @@ def test_a_stopped_run_keeps_what_it_made(
     process, _ = started_and_half_way(place)
     process.send_signal(number)
     process.send_signal(number)  # an impatient second one disturbs nothing
-    returned, output = ended(process)
+    returned, output = place.delivered(process)
     assert returned == status, output
     assert f"stopped by {number.name}" in output
     assert "Traceback" not in output

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from helpers.manifests import read_manifest
-from tracking.processes import MLflow, Workplace, ended
+from tracking.processes import MLflow, Workplace
 
 SWEEP = ("-m", "scheduler=ddim,ddpm", "seeds=[0]")
 
@@ -22,7 +22,8 @@ def check_cells(place: Workplace) -> list[dict[str, Any]]:
 
 @pytest.mark.slow
 def test_workers_and_mlflow_are_ours(place: Workplace) -> None:
-    status, output = ended(place.start_among_users_modules("runner.py", *SWEEP, "workers=2"))
+    process = place.start_among_users_modules("runner.py", *SWEEP, "workers=2")
+    status, output = place.delivered(process)
     assert status == 0, output
     assert "2 workers (as configured)" in output
     check_cells(place)
