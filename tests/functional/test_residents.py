@@ -32,8 +32,9 @@ KEEP = "120s"
 LONG = ("decoder.num_inference_steps=400", "height=256", "width=256")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def staying(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A test's own: a worker of another one may stay for commands of another kind."""
     with home(tmp_path_factory.mktemp("staying")) as folder:
         yield folder
 
@@ -168,6 +169,7 @@ def test_the_list_tells_them_and_they_leave_when_stopped_or_outdated(
     assert main(["workers"]) == 0
     assert capsys.readouterr().out.startswith("no workers stay")
     assert run(weights, tmp_path, "workers=2", keep=KEEP).how.startswith("2 workers, to stay for")
+    wait_until(lambda: [one.until is not None for one in there()] == [True, True])
     assert main(["workers", "--json"]) == 0
     one, other = json.loads(capsys.readouterr().out)
     assert (one["device"], one["commands"]) == ("cpu", 1)
