@@ -18,8 +18,8 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -27,8 +27,13 @@ from pathlib import Path
 from one_image import HERE
 
 TESTS = HERE.parent / "tests" / "gpu"
-TOLD = re.compile(r"(PASSED|FAILED|ERROR|SKIPPED) (tests\S+)|(tests\S+) (PASSED|FAILED|ERROR|SKIP)")
-"""Of pytest, with or without processes beside each other."""
+ENDS = "PASSED|FAILED|ERROR|SKIPPED"
+TOLD = re.compile(
+    rf"^(?P<alone>tests\S+::.+?) (?P<end>{ENDS})\b"
+    rf"|(?:^|\] )(?P<beside>{ENDS}) (?P<test>tests\S+::.+?)(?: - .*)?\s*$",
+    re.MULTILINE,
+)
+"""A test's line of pytest, with or without processes beside each other."""
 SHORTEST = 5.0
 """Seconds that must be left for a part to begin."""
 
@@ -38,7 +43,8 @@ class Part:
     """A part.
 
     Attributes:
-        command: of Python; `{out}` is the folder, `{seconds}` what it may take.
+        command: of Python; `{out}` is the folder of results, `{work}` one for what all parts use,
+            `{seconds}` what it may take.
         seconds: that it may take, at most.
         tests: whether it runs tests.
     """
@@ -82,18 +88,19 @@ def rows(name: str, seconds: float, *wanted: str) -> Part:
     """Rows of gpu.py."""
     file = f"{{out}}/{name}-rows.json"
     script = str(HERE / "gpu.py")
-    given = ("--seconds", "{seconds}", "--json", file, "--only", *wanted)
+    given = ("--folder", "{work}", "--seconds", "{seconds}", "--json", file, "--only", *wanted)
     return Part(name, (script, *given), seconds, tests=False)
 
 
 PARTS = (
     tried("capture", "test_graphs.py", "many_sizes or cannot_be_captured or leave_with", 60, 0),
     tried("graphs", "test_graphs.py", "pixels_are_those", 120),
-    rows("speed", 280, "loop", "cold", "resident", "graphs_off"),
+    rows("speed", 280, "loop", "cold", "resident", "graphs_on", "graphs_off"),
     tried("devices", "test_devices.py", "cuda_draws or weights_are_read or workers_draw", 90),
     tried("sweeps", "test_sweeps.py", "cells_have or of_one_sweep", 60, 2),
     tried("offload", "test_devices.py", "test_offload or half_precision or relieved", 120),
     tried("residents", "test_residents.py", "", 60, 0),
+    tried("weights", "test_weights.py", "", 90),
     tried("logged", "test_graphs.py", "logged or out_of_memory or offload_leaves", 60),
     tried("batches", "test_sweeps.py", "batch or auto_fills or joules", 90, 0),
     rows("more speed", 200, "batched", "compiled", "compiled_again", "joules"),
@@ -105,10 +112,11 @@ PARTS = (
 """The most important first."""
 
 
-def run(part: Part, out: Path, limit: float, small: bool) -> Found:
+def run(part: Part, out: Path, work: Path, limit: float, small: bool) -> Found:
     """Run a part. What it prints goes into a file as it comes."""
     log = out / f"{part.name}.log".replace(" ", "-")
-    filled = [word.format(out=out, seconds=round(limit * 0.9)) for word in part.command]
+    given = {"out": out, "work": work, "seconds": round(limit * 0.9)}
+    filled = [word.format(**given) for word in part.command]
     if small and not part.tests:
         filled.append("--small")
     started = time.monotonic()
@@ -134,13 +142,12 @@ def read(part: Part, said: str) -> Found:
     """What a part printed."""
     if not part.tests:
         return Found(table=[line for line in said.splitlines() if line.startswith("|")])
-    ends = {(a or d)[:4]: set[str]() for a, _, _, d in TOLD.findall(said)}
-    for how, one, other, also in TOLD.findall(said):
-        ends[(how or also)[:4]].add(one or other)
-    names = {"PASS": "passed", "FAIL": "failed", "ERRO": "error", "SKIP": "skipped"}
-    counts = Counter({names[how]: len(which) for how, which in ends.items()})
-    failed = sorted(ends.get("FAIL", set()) | ends.get("ERRO", set()))
-    return Found(counts=dict(counts), failed=failed)
+    ends: dict[str, set[str]] = {}
+    for told in TOLD.finditer(said):
+        end = told["end"] or told["beside"]
+        ends.setdefault(end.lower(), set()).add(told["alone"] or told["test"])
+    failed = sorted(ends.get("failed", set()) | ends.get("error", set()))
+    return Found(counts={end: len(tests) for end, tests in ends.items()}, failed=failed)
 
 
 def write(out: Path, found: dict[str, Found], about: str) -> None:
@@ -188,15 +195,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     found = {part.name: Found() for part in PARTS if part.name in asked.only}
     write(out, found, about)
-    for part in PARTS:
-        left = until - time.monotonic()
-        if part.name in found and left > SHORTEST:
-            found[part.name] = run(part, out, min(part.seconds, left), asked.small)
-            write(out, found, about)
-            one = found[part.name]
-            print(f"{part.name}: {one.status}, {one.seconds:.0f} s, {one.counts}", flush=True)
-            for test in one.failed:
-                print(f"  {test}", flush=True)
+    with tempfile.TemporaryDirectory() as work:
+        for part in PARTS:
+            left = until - time.monotonic()
+            if part.name in found and left > SHORTEST:
+                limit = min(part.seconds, left)
+                one = found[part.name] = run(part, out, Path(work), limit, asked.small)
+                write(out, found, about)
+                print(f"{part.name}: {one.status}, {one.seconds:.0f} s, {one.counts}", flush=True)
+                for test in one.failed:
+                    print(f"  {test}", flush=True)
     print(f"all of it: {out / 'proof.md'}")
     return 1 if any(one.status == "failed" for one in found.values()) else 0
 

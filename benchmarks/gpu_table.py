@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +34,19 @@ class Row:
     inside: float | None = None
     problem: str = ""
     notes: list[str] = field(default_factory=list)
+
+
+def read_rows(folder: Path) -> dict[str, Row]:
+    """The rows that are known of a folder, by name."""
+    file = folder / "rows.json"
+    found = json.loads(file.read_text()) if file.exists() else {}
+    return {name: Row(**row) for name, row in found.items()}
+
+
+def write_rows(folder: Path, rows: Mapping[str, Row]) -> None:
+    """Keep them for another call that goes on in the folder."""
+    known = {name: asdict(row) for name, row in rows.items()}
+    (folder / "rows.json").write_text(json.dumps(known, indent=1))
 
 
 def compare(row: Row, mine: Pictures, other: Pictures, exact: bool) -> None:

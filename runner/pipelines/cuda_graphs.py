@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -34,6 +35,18 @@ class PoolMemory:
         peak, self.peak = self.peak, 0
         return max(peak, allocated + self.held)
 
+    def add(self, grown: int, before: int, within: int, own: int) -> None:
+        """Count a graph that was captured.
+
+        Args:
+            grown: bytes by which its pool grew.
+            before: the most that torch allocated before the capture, since it was last asked.
+            within: the same, with the capture: it counts what the graph's own pool holds, too.
+            own: what that pool held before.
+        """
+        self.peak = max(self.peak, before + self.held, within + self.held - own)
+        self.held += grown
+
 
 @cache
 def _side_stream(device: torch.device) -> torch.cuda.Stream:
@@ -60,11 +73,15 @@ class CudaRecorder:
         """See `graphs.Recorder`."""
         with torch.cuda.device(self.device):
             first = self._run_aside(function, inputs)
+            before = torch.cuda.max_memory_allocated()
             if self._pool is None:
                 self._pool = torch.cuda.graph_pool_handle()
             graph = torch.cuda.CUDAGraph()
-            outputs, failure = self._capture(graph, function, inputs)
+            outputs, grown, failure = self._capture(graph, function, inputs)
             if failure is None:
+                self.memory.add(grown, before, torch.cuda.max_memory_allocated(), self.held)
+                self.held += grown
+                torch.cuda.reset_peak_memory_stats()
                 return Recorded(inputs, outputs, partial(_replay, graph, self.device), first)
         if isinstance(failure, torch.OutOfMemoryError):
             raise failure
@@ -89,9 +106,11 @@ class CudaRecorder:
 
     def _capture(
         self, graph: torch.cuda.CUDAGraph, function: Function, inputs: Sequence[torch.Tensor]
-    ) -> tuple[list[torch.Tensor], Exception | None]:
+    ) -> tuple[list[torch.Tensor], int, Exception | None]:
+        """The outputs, the bytes by which the pool grew, and what went wrong."""
         current = torch.cuda.current_stream()
         outputs: list[torch.Tensor] = []
+        grown = 0
         failure: Exception | None = None
         # Of cuBLAS, which lie in the common memory, and which torch frees whenever it compiles with
         # graphs of its own: made within the capture they lie in the pool, as long as that is.
@@ -115,13 +134,13 @@ class CudaRecorder:
         finally:
             torch._C._cuda_clearCublasWorkspaces()
             torch.cuda.set_stream(current)  # a capture that fails leaves its own stream current
-        if failure is not None:
-            return [], failure.with_traceback(None)  # its frames hold tensors
-        self.held += grown
-        self.memory.held += grown
-        self.memory.peak = max(self.memory.peak, torch.cuda.max_memory_allocated())
-        torch.cuda.reset_peak_memory_stats()
-        return outputs, None
+        if failure is None:
+            return outputs, grown, None
+        # Before torch 2.12 an invalid capture ends for the driver alone, and the allocator of torch
+        # refuses to free anything from then on (pytorch/pytorch#180395).
+        with contextlib.suppress(RuntimeError):
+            torch._C._cuda_endAllocateToPool(self.device.index, self._pool)
+        return [], 0, failure.with_traceback(None)  # its frames hold tensors
 
 
 def _replay(graph: torch.cuda.CUDAGraph, device: torch.device) -> None:

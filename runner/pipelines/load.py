@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
-from contextlib import AbstractContextManager, nullcontext
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from logging import LogRecord
 from typing import Any
 
@@ -35,6 +37,8 @@ third is about half precision on a CPU: it does run, and the plan has warned tha
 two after it are about prompts that are cut: the plan has named the words that are lost. The last
 is of the KL autoencoder, which hands a time embedding on that it does not have.
 """
+
+RANK = "LOCAL_RANK"
 
 
 def quiet_libraries() -> None:
@@ -104,10 +108,24 @@ def _held_on(held: str | None) -> dict[str, str]:
     return {} if held is None else {"device_map": torch.device(held).type}
 
 
-def _current(held: str | None) -> AbstractContextManager[Any]:
-    """Have the kind of a device mean this one of several."""
-    is_cuda = held is not None and torch.device(held).type == "cuda"
-    return torch.cuda.device(held) if is_cuda else nullcontext()
+@contextmanager
+def _current(held: str | None) -> Iterator[None]:
+    """Have the kind of a device mean this one of several: to torch, and to transformers, which
+    takes the number in LOCAL_RANK.
+    """
+    if held is None or torch.device(held).type != "cuda":
+        yield
+        return
+    before = os.environ.get(RANK)
+    with torch.cuda.device(held):
+        os.environ[RANK] = str(torch.cuda.current_device())
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ[RANK]
+            else:
+                os.environ[RANK] = before
 
 
 def pipeline_class(checkpoint: Checkpoint) -> Any:

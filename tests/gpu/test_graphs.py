@@ -188,7 +188,10 @@ def test_what_cannot_be_captured_goes_on_without() -> None:
                 assert torch.equal(module(given), given * given.sum().item())
         assert kept.failure is not None
         assert memory.held == 0
-        # The failure leaves nothing behind: other modules are captured after it.
+        # The failure leaves nothing behind: memory is freed, random numbers are drawn, and other
+        # modules are captured after it.
+        torch.cuda.empty_cache()
+        assert torch.randn(2, device="cuda").isfinite().all()
         assert torch.cuda.current_stream() == torch.cuda.default_stream()
         other = torch.nn.Linear(64, 64).cuda().eval()
         expected = other(given)

@@ -15,6 +15,7 @@ from helpers.hosts import hosts_begun
 from helpers.manifests import read_manifest
 from helpers.pixels import furthest, read_pixels
 from runner.cli import main
+from runner.pipelines.energy import open_counter
 from runner.recording.sweep_record import SweepRecord
 from runner.workers import choose
 
@@ -120,9 +121,11 @@ def test_auto_fills_the_memory_that_there_is(sweep: Sweep, monkeypatch: pytest.M
 
 def test_joules_are_measured_where_the_card_tells_them(sweep: Sweep) -> None:
     pytest.importorskip("pynvml")
-    (cell,) = sweep("bench=true", "repeats=60", "seeds=[0]")
+    if open_counter("cuda:0") is None:
+        pytest.skip("this card does not tell them")
+    # All repeats together have to take longer than the counter's own steps.
+    (cell,) = sweep("bench=true", "repeats=300", "seeds=[0]")
     (image,) = cell.images
-    assert image["joules"]["decode"] > 1
     watts = image["joules"]["decode"] / image["took"]["decode"]
     assert 10 < watts < 2000
 
@@ -161,7 +164,7 @@ def test_the_device_waits_for_nothing_between_stages(
     """
     given = (
         "weights=random", "precision=fp16", "device=cuda", "height=768", "width=768",
-        "scheduler=ddim,ddpm", "decoder.num_inference_steps=25,50", "seeds=[0,1]",
+        "scheduler=ddim,ddpm", "decoder.num_inference_steps=25,50", "seeds=[0,1,2]",
         f"output_dir={tmp_path}", "progress=json",
     )  # fmt: skip
     assert main(["-m", *given]) == 0
@@ -171,6 +174,6 @@ def test_the_device_waits_for_nothing_between_stages(
     began, events = events[first]["time"], events[first:]
     finished = [event for event in events if event["event"] == "stage_finished"]
     loading = sum(event["seconds"] for event in events if event["event"] == "loaded")
-    assert len(finished) == 2 + 8
+    assert len(finished) == 3 + 12  # enough for a worker of its own to be begun
     wall = finished[-1]["time"] - began - loading
     assert sum(event["seconds"] for event in finished) / wall >= 0.95

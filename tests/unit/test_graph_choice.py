@@ -67,9 +67,13 @@ def test_out_of_memory_graphs_go_first() -> None:
 def test_what_graphs_hold_is_part_of_the_peak() -> None:
     memory = PoolMemory()
     assert memory.whole_peak(700) == 700
-    memory.held, memory.peak = 50, 900  # a graph was captured, at the peak of its call
+    memory.add(50, before=900, within=870, own=0)  # the call before its capture needed the most
     assert memory.whole_peak(800) == 900
     assert memory.whole_peak(800) == 850
+    # Beside what others hold, as alone. What its own pool holds is allocated within the capture.
+    memory.add(30, before=700, within=860, own=20)
+    assert memory.whole_peak(600) == 860 + 30
+    assert memory.held == 80
 
 
 def test_graphs_are_told_in_words() -> None:
