@@ -104,6 +104,12 @@ class Workplace:
         """Finished pictures of all runs."""
         return [p for p in self.outputs.glob("default/*/*.png") if not p.name.startswith(".")]
 
+    def copied(self, folder: Path) -> Workplace:
+        """Another one with the same outputs, for a test that changes them."""
+        other = Workplace(folder, self.weights)
+        shutil.copytree(self.outputs, other.outputs, symlinks=True)
+        return other
+
     def stop_all(self) -> None:
         for process in self.processes:
             if process.poll() is None:
@@ -192,8 +198,10 @@ class MLflow:
 
         self.client = MlflowClient(f"sqlite:///{store}" if isinstance(store, Path) else store)
 
-    def runs(self) -> list[Any]:
-        ids = [experiment.experiment_id for experiment in self.client.search_experiments()]
+    def runs(self, experiment: str | None = None) -> list[Any]:
+        """Those of an experiment, or of all."""
+        named = [one for one in self.client.search_experiments() if experiment in (None, one.name)]
+        ids = [one.experiment_id for one in named]
         return list(self.client.search_runs(ids))
 
     def run(self) -> Any:

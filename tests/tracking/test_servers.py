@@ -168,8 +168,10 @@ def test_credentials_of_the_address_are_written_nowhere_else(
     assert holders[0].stat().st_mode & 0o777 == 0o600
 
 
-def test_a_server_that_comes_later_gets_everything_once(left: dict[str, Left], line: Line) -> None:
-    place, output = left["run"].place, left["run"].output
+def test_a_server_that_comes_later_gets_everything_once(
+    left: dict[str, Left], line: Line, tmp_path: Path
+) -> None:
+    place, output = left["run"].place.copied(tmp_path), left["run"].output
     assert "kandinsky sync" in output
     assert output.count("warning: MLflow: ") == output.count("Connection refused") == 1
     assert "Traceback" not in output
@@ -182,7 +184,7 @@ def test_a_server_that_comes_later_gets_everything_once(left: dict[str, Left], l
         assert status == 0
         assert f"at {line.uri}" in output
         mlflow = MLflow(line.uri)
-        late, direct = sorted(mlflow.runs(), key=lambda run: -run.data.metrics["images"])
+        late, direct = sorted(mlflow.runs("default"), key=lambda run: -run.data.metrics["images"])
         for run, images in ((late, 2), (direct, 1)):
             assert run.info.status == "FINISHED"
             assert len(mlflow.pictures(run)) == images
@@ -212,8 +214,7 @@ def test_a_server_that_goes_away_during_a_sweep_gets_everything_once(
         status, output = place.sync()
         assert status == 0, output
         mlflow = MLflow(line.uri)
-        experiment = mlflow.client.get_experiment_by_name("goes-away").experiment_id
-        runs = list(mlflow.client.search_runs([experiment]))
+        runs = mlflow.runs("goes-away")
         assert [run.info.status for run in runs] == ["FINISHED"] * 5
         children = [run for run in runs if "mlflow.parentRunId" in run.data.tags]
         assert len(children) == 4
