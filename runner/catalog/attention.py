@@ -51,6 +51,8 @@ class Attention:
         dispatched: its name in diffusers' dispatcher (`diffusers.models.attention_dispatch`),
             where it computes layers that ask that.
         halves: whether it computes in half precision alone.
+        in_context: whether the dispatcher chooses its kernels by a context around each call, which
+            no trace of the call holds.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Attention:
     devices: tuple[str, ...] | None = None
     dispatched: str | None = None
     halves: bool = False
+    in_context: bool = False
 
     def computes(self, *, dispatched: bool) -> bool:
         """Whether it computes the layers of a denoiser.
@@ -90,6 +93,7 @@ ROWS = (
             DISPATCHED: ASKS,
         },
         dispatched="_native_math",
+        in_context=True,
     ),
     Attention(
         "sliced",

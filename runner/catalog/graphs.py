@@ -16,6 +16,7 @@ class GraphKind:
         device: the kind of device, as torch names it.
         where: on what they are used, in words.
         after: calls of one signature that run without, before it is recorded with `graphs=auto`.
+        traces: whether it is a trace of operations, whose kernels are chosen at each replay.
         holds: whether it holds memory of the device between calls. Only then its use is told
             without being asked: it may turn out not to fit.
     """
@@ -24,6 +25,7 @@ class GraphKind:
     device: str
     where: str
     after: int = 0
+    traces: bool = False
     holds: bool = False
 
     @property
@@ -35,7 +37,9 @@ class GraphKind:
 ROWS = (
     GraphKind("CUDA graph", "cuda", "on CUDA", holds=True),
     # On the small family, recording takes as long as what some 25 replays save.
-    GraphKind("traced graph", "cpu", "on a CPU, for a size that came 24 times", after=24),
+    GraphKind(
+        "traced graph", "cpu", "on a CPU, for a size that came 24 times", after=24, traces=True
+    ),
 )
 
 GRAPHS: Mapping[str, GraphKind] = {row.device: row for row in ROWS}

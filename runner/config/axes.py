@@ -22,6 +22,7 @@ import yaml
 from omegaconf._utils import get_yaml_loader
 
 from runner.config.excluding import is_said
+from runner.config.keeping import own_key
 from runner.config.overrides import DEEPEST, NAME
 from runner.config.record_files import read_records
 from runner.config.templates import KEY as TEMPLATE
@@ -117,7 +118,7 @@ def _flat(entry: Mapping[Any, Any], before: str = "") -> Iterator[tuple[str, Any
         if isinstance(value, Mapping) and value and name != REPLACE and name.count(".") < DEEPEST:
             yield from _flat(value, f"{name}.")
         else:
-            yield name, value
+            yield own_key(name), value
 
 
 def _values(written: str, value: Any) -> list[dict[str, Any]]:

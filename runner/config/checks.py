@@ -64,10 +64,13 @@ def check_values(config: Config, version: Version, task: Task) -> None:
     _check_guidance("prior.guidance_scale", config.prior.guidance_scale)
     _check_guidance("decoder.guidance_scale", config.decoder.guidance_scale)
     draws_noise = task.name in version.draws_without_steps and not config.corrections
+    # Where the version cannot do the task, that is what the plan says.
+    possible = task.name in version.tasks
     if not (draws_noise and config.strength == 0):
-        cut = steps if task.uses_strength and not draws_noise else None
+        cut = steps if task.uses_strength and possible and not draws_noise else None
         _check_strength("strength", config.strength, cut)
-    prior_steps = config.prior.num_inference_steps if task.uses_prior_strength else None
+    cuts_prior = task.uses_prior_strength and possible
+    prior_steps = config.prior.num_inference_steps if cuts_prior else None
     _check_strength("prior.strength", config.prior.strength, prior_steps)
     _check_strength("prior.negative_strength", config.prior.negative_strength, prior_steps)
     for key, size in (

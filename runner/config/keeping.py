@@ -30,7 +30,13 @@ def with_own_key(argument: str) -> str:
     if found is None:
         return argument
     key = KEY if found["part"] == "keep" else "workers"
-    return f"{found['sign']}{key}={argument[found.end() :]}"
+    sign = "" if found["sign"] == "+" else found["sign"]
+    return f"{sign}{key}={argument[found.end() :]}"  # `+`: what it stands for is there already
+
+
+def own_key(key: str) -> str:
+    """The key; `workers.keep` as the one that it stands for."""
+    return with_own_key(f"{key}=").removesuffix("=")
 
 
 def apart(plain: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -167,7 +167,6 @@ def split_result(batch: Batch, ran: Ran) -> Iterator[tuple[Node, Ran]]:
                 made=own,
                 seconds=ran.seconds / count,
                 first_call=ran.first_call and number == 0,
-                graphs=None if number else ran.graphs,
                 compiled=None if number else ran.compiled,
                 repeats=tuple(seconds / count for seconds in ran.repeats),
                 together=count,
@@ -197,6 +196,10 @@ class _Unbatched(Observer):
     def memory_relieved(self, node: Node, how: str) -> None:
         for member in self._members(node):
             self._observer.memory_relieved(member, how)
+
+    def worker_died(self, node: Node, how: str) -> None:
+        for member in self._members(node):
+            self._observer.worker_died(member, how)
 
     def node_step(self, node: Node, step: int, steps: int) -> None:
         self._observer.node_step(self._members(node)[0], step, steps)

@@ -144,6 +144,9 @@ class Observer:
     def memory_relieved(self, node: Node, how: str) -> None:
         """A node ran out of memory and is run again; `how`: what was changed, as text."""
 
+    def worker_died(self, node: Node, how: str) -> None:
+        """The worker process that ran a node has ended; `how`: what becomes of it, as text."""
+
     def node_step(self, node: Node, step: int, steps: int) -> None:
         """A denoising step of the running node is done."""
 
@@ -182,6 +185,10 @@ class Observers(Observer):
     def memory_relieved(self, node: Node, how: str) -> None:
         for observer in self._all:
             observer.memory_relieved(node, how)
+
+    def worker_died(self, node: Node, how: str) -> None:
+        for observer in self._all:
+            observer.worker_died(node, how)
 
     def node_step(self, node: Node, step: int, steps: int) -> None:
         for observer in self._all:

@@ -49,8 +49,8 @@ class PipelineSource(Protocol):
         """After a run: raises StageError where a requested setting did not take effect."""
         ...
 
-    def pop_graphs(self, spec: PipelineSpec) -> GraphsHeld | None:
-        """The graphs of a pipeline, where they have changed since the last call."""
+    def graphs(self, spec: PipelineSpec) -> GraphsHeld | None:
+        """The graphs of a pipeline; None where it runs without."""
         ...
 
     def pop_compiled(self, node: Node, seconds: float) -> Compiled | None:
@@ -162,7 +162,7 @@ class StageRunner:
         if spec is None:
             return Ran(value, seconds)
         self._pipelines.check_used(spec)
-        peak, graphs = self._pipelines.peak_memory_bytes(), self._pipelines.pop_graphs(spec)
+        peak, graphs = self._pipelines.peak_memory_bytes(), self._pipelines.graphs(spec)
         compiled = self._pipelines.pop_compiled(node, seconds)
         first = spec not in self._called or compiled is not None  # of another size, it compiles
         self._called.add(spec)
@@ -189,7 +189,7 @@ class StageRunner:
         each = joules_each(joules, self._pipelines.joules(), repeats)
         self._pipelines.check_used(spec)
         self._called.add(spec)
-        peak, graphs = self._pipelines.peak_memory_bytes(), self._pipelines.pop_graphs(spec)
+        peak, graphs = self._pipelines.peak_memory_bytes(), self._pipelines.graphs(spec)
         return Ran(
             value,
             statistics.median(repeats),

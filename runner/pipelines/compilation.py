@@ -15,11 +15,8 @@ import torch
 from runner.errors import StageError, StorageError
 from runner.graph.node import CompileSpec
 from runner.system.compiler import COMPILER, settle_decorators
-from runner.system.kept_code import code_dir, open_code
+from runner.system.kept_code import CODE_FOLDER, code_dir, open_code
 from runner.system.machine import processor, versions
-
-CODE_FOLDER = "TORCHINDUCTOR_CACHE_DIR"
-"""torch's own variable: where it keeps what it compiles, and looks for it first."""
 
 MOST_SIZES = 100_000
 """Sizes, and lengths of texts, that one process compiles a kind of module for: more than any run

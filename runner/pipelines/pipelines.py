@@ -67,7 +67,6 @@ class Pipelines:
         self._graph_memory = PoolMemory()
         self._code: Path | None = None
         self._code_counts = Counter[str]()
-        self._graphs_told: dict[PipelineSpec, GraphsHeld] = {}
         self._bases: dict[PipelineSpec, Any] = {}
         self._live: dict[PipelineSpec, Any] = {}
         self._loaded: list[Loaded] = []
@@ -114,12 +113,10 @@ class Pipelines:
         elif set_loras(module, spec.loras, self._loras):
             compilation.lay_out(module, spec.compile)  # what was added
             drop_graphs(base)  # captured with other layers
-            self._graphs_told.pop(spec.base, None)
 
     def _forget(self, key: PipelineSpec) -> None:
         """Unload the modules of a base, to load them anew."""
         drop_graphs(self._bases[key])
-        self._graphs_told.pop(key, None)
         del self._bases[key]
         self._live = {spec: live for spec, live in self._live.items() if spec.base != key}
         free_memory(self._device)
@@ -130,7 +127,6 @@ class Pipelines:
         for spec in self._bases.keys() - bases:
             # No name for the pipeline here: it would still be there while memory is freed.
             drop_graphs(self._bases[spec])
-            self._graphs_told.pop(spec, None)
         dropped = [spec for spec in self._live if spec not in specs]
         self._live = {spec: live for spec, live in self._live.items() if spec in specs}
         self._bases = {spec: base for spec, base in self._bases.items() if spec in bases}
@@ -176,14 +172,10 @@ class Pipelines:
         peak = peak_memory_bytes(self._device)
         return None if peak is None else self._graph_memory.whole_peak(peak)
 
-    def pop_graphs(self, spec: PipelineSpec) -> GraphsHeld | None:
-        """The graphs of a pipeline, where they have changed since the last call."""
+    def graphs(self, spec: PipelineSpec) -> GraphsHeld | None:
+        """The graphs of a pipeline; None where it runs without."""
         live = self._live.get(spec)
-        found = None if live is None else held_graphs(live)
-        if found is None or found == self._graphs_told.get(spec.base):
-            return None
-        self._graphs_told[spec.base] = found
-        return found
+        return None if live is None else held_graphs(live)
 
     def pop_compiled(self, node: Node, seconds: float) -> Compiled | None:
         """What was compiled since the last call, in which the node took so long."""

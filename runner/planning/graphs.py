@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from runner.catalog.attention import ATTENTION
 from runner.catalog.graphs import graph_kind
 from runner.catalog.offload import OFFLOAD
 from runner.config.choices import CompileMode, Graphs
@@ -29,6 +30,9 @@ def graphs_settled(run: RunConfig, device: str) -> tuple[bool, str]:
         return False, f"{device} has none"
     if run.compile.mode is not CompileMode.off:
         return False, f"compile={run.compile.mode.value} calls kernels of its own"
+    backend = ATTENTION[run.attention.backend]
+    if kind.traces and run.version.dispatched and backend.in_context:
+        return False, f"no trace holds which kernels attention={backend.name} chooses"
     if not run.offload.captured and not run.offload.chosen:
         return False, f"offload={run.offload.name} moves weights"
     but = "".join(f", but not of {asked}" for asked in uncaptured(run))
@@ -40,12 +44,19 @@ def check_graphs_possible(run: RunConfig, device: str) -> None:
     if run.graphs is not Graphs.on:
         return
     used, why = graphs_settled(run, device)
-    allowed = ALLOWED
     if used and run.offload.chosen:
         used, why = False, f"offload={run.offload.name} may choose a mode that moves weights"
-    if not used and graph_kind(device) is not None:
-        whole = " or ".join(mode.name for mode in OFFLOAD.values() if mode.captured)
-        compiled = run.compile.mode is not CompileMode.off
-        allowed = f"{ALLOWED}; or {'compile=off' if compiled else f'offload={whole}'}"
     if not used:
-        raise ConfigError("graphs", run.graphs.name, why, allowed)
+        raise ConfigError("graphs", run.graphs.name, why, _allowed(run, device))
+
+
+def _allowed(run: RunConfig, device: str) -> str:
+    """What there is to choose where graphs are not possible."""
+    if graph_kind(device) is None:
+        return ALLOWED
+    if run.compile.mode is not CompileMode.off:
+        return f"{ALLOWED}; or compile=off"
+    if not run.offload.captured:
+        whole = " or ".join(mode.name for mode in OFFLOAD.values() if mode.captured)
+        return f"{ALLOWED}; or offload={whole}"
+    return f"{ALLOWED}; or another attention"

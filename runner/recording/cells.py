@@ -80,6 +80,10 @@ class CellRecord(Observer):
         if self._log is not None:
             self._log.memory_relieved(node, how)
 
+    def worker_died(self, node: Node, how: str) -> None:
+        if self._log is not None:
+            self._log.worker_died(node, how)
+
     def node_finished(self, result: NodeResult) -> None:
         self.folder.node_finished(result)
         if self._log is not None:
@@ -226,6 +230,10 @@ class Recorder(Observer):
     def memory_relieved(self, node: Node, how: str) -> None:
         for cell in self._open_owners(node):
             cell.tell(methodcaller("memory_relieved", node, how))
+
+    def worker_died(self, node: Node, how: str) -> None:
+        for cell in self._open_owners(node):
+            cell.tell(methodcaller("worker_died", node, how))
 
     def node_finished(self, result: NodeResult) -> None:
         node, reused = result.node, replace(result, reused=True)

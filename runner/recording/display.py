@@ -34,6 +34,9 @@ class CellEnded:
 class Display(Observer):
     """Shows progress. Subclasses show the events that they can."""
 
+    def __init__(self) -> None:
+        self._said: set[str] = set()
+
     def message(self, text: str) -> None:
         """Show a line of text."""
 
@@ -44,7 +47,10 @@ class Display(Observer):
     def node_finished(self, result: NodeResult) -> None:
         graphs = result.ran.graphs
         if graphs is not None and graphs.failure is not None and graphs.kind.holds:
-            self.message(f"{result.node.stage}: {graphs_text(graphs)}")
+            said = f"{result.node.stage}: {graphs_text(graphs)}"
+            if said not in self._said:  # once, not at each of its images
+                self._said.add(said)
+                self.message(said)
         if result.ran.compiled is not None:
             self.message(f"{result.node.stage}: {compiled_text(result.ran.compiled)}")
 

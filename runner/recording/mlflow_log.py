@@ -44,6 +44,7 @@ class RunLog(Observer):
         self._loaded: list[dict[str, Any]] = []
         self._relieved: list[str] = []
         self._graphs: dict[str, str] = {}
+        self._deaths: list[str] = []
         self._compiled: dict[str, str] = {}
         self._tracebacks: list[str] = []
         self._unsettled: dict[str, str] = {}
@@ -111,10 +112,12 @@ class RunLog(Observer):
         if result.ran.compiled is not None:
             self._compiled[stage] = f"{stage}: {compiled_text(result.ran.compiled)}"
             self._append("tags", tags={"runner.compiled": "\n".join(self._compiled.values())})
-        if result.ran.graphs is not None and result.ran.graphs.is_told:
-            if result.ran.graphs.kind.holds:
-                metrics[f"graphs_mb_{stage}"] = result.ran.graphs.held_bytes / 2**20
-            self._graphs[stage] = f"{stage}: {graphs_text(result.ran.graphs)}"
+        graphs = result.ran.graphs
+        said = f"{stage}: {graphs_text(graphs)}" if graphs is not None and graphs.is_told else None
+        if graphs is not None and said is not None and said != self._graphs.get(stage):
+            if graphs.kind.holds:
+                metrics[f"graphs_mb_{stage}"] = graphs.held_bytes / 2**20
+            self._graphs[stage] = said
             self._append("tags", tags={"runner.graphs": "\n".join(self._graphs.values())})
         if result.ran.peak_memory_bytes is not None:
             metrics[f"peak_device_mb_{stage}"] = result.ran.peak_memory_bytes / 2**20
@@ -135,6 +138,10 @@ class RunLog(Observer):
     def memory_relieved(self, node: Node, how: str) -> None:
         self._relieved.append(f"{node.stage} ({node.label}): {how}")
         self._append("tags", tags={"runner.memory_relieved": "\n".join(self._relieved)})
+
+    def worker_died(self, node: Node, how: str) -> None:
+        self._deaths.append(f"{node.stage} ({node.label}): {how}")
+        self._append("tags", tags={"runner.workers_died": "\n".join(self._deaths)})
 
     def node_failed(self, node: Node, error: RunnerError) -> None:
         self.failed(error)

@@ -57,6 +57,9 @@ class Quiet(Display):
     def memory_relieved(self, node: Node, how: str) -> None:
         print(f"{node.stage}: {how}", file=sys.stderr, flush=True)
 
+    def worker_died(self, node: Node, how: str) -> None:
+        print(f"{node.stage}: {how}", file=sys.stderr, flush=True)
+
     def node_failed(self, node: Node, error: RunnerError) -> None:
         print(f"failed: {error}", file=sys.stderr, flush=True)
 
@@ -65,6 +68,7 @@ class Lines(Quiet):
     """One line on stderr for each event."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._nodes = 0
         self._done = 0
 
@@ -125,6 +129,9 @@ class Json(Quiet):
 
     def memory_relieved(self, node: Node, how: str) -> None:
         self._write("memory_relieved", **_of(node), how=how)
+
+    def worker_died(self, node: Node, how: str) -> None:
+        self._write("worker_died", **_of(node), how=how)
 
     def node_finished(self, result: NodeResult) -> None:
         cost: dict[str, Any] = {"seconds": result.ran.seconds, "reused": result.reused}

@@ -124,6 +124,7 @@ class Bars:
 
 class _BarsObserver(Display):
     def __init__(self, bars: Bars) -> None:
+        super().__init__()
         self._bars = bars
 
     def cell_ended(self, cell: CellEnded) -> None:
@@ -142,6 +143,9 @@ class _BarsObserver(Display):
         self._bars.stage_begins(node)
 
     def memory_relieved(self, node: Node, how: str) -> None:
+        self._bars.message(f"{node.stage}: {how}")
+
+    def worker_died(self, node: Node, how: str) -> None:
         self._bars.message(f"{node.stage}: {how}")
 
     def node_step(self, node: Node, step: int, steps: int) -> None:

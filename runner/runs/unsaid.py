@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from runner.config.axes import KEY as AXES
@@ -30,8 +30,10 @@ from runner.tracking.places import absolute_uri, is_named
 
 TAKEN = {
     *DRAWN, *GROWS, "prompt_replace", "experiment", "question", "baseline", "objective", "bench",
-    "warmup", "repeats", "cache", "tracking",
+    "warmup", "repeats", "cache", "tracking", "graphs",
 }  # fmt: skip
+TAKEN_OF_AXES = {"workers"}
+"""Taken only where the sweep's cells differ in it: else it is this machine's matter."""
 RANDOM = re.compile(r"\s*random\(")
 PLAIN = re.compile(r"^'([\w.-]+)'$")
 GROUPED = ("'", '"', "[", "{")
@@ -117,7 +119,7 @@ def _taken(
     cells = _concerned([assigned(cell.overrides) for cell in record.cells], record, pairs)
     tasks = [pairs.get("task", cell.get("task", task)) for cell in cells]
     own = [
-        {k: v for k, v in cell.items() if _may_be_taken(k, v, said, of)}
+        {k: v for k, v in cell.items() if _may_be_taken(k, v, said, of, record.axes)}
         for cell, of in zip(cells, tasks, strict=True)
     ]
     # Which keys are in `axes` that are said, their reader finds out.
@@ -168,10 +170,13 @@ def _values(key: str, written: str) -> list[str]:
         return [written]
 
 
-def _may_be_taken(key: str, value: str, said: set[str], task: str | None) -> bool:
+def _may_be_taken(
+    key: str, value: str, said: set[str], task: str | None, axes: Collection[str]
+) -> bool:
     if is_said(key, said, task):
         return False
     if key == "tracking.uri":
         return is_named(absolute_uri(value.strip("'\"")))
     plain = "://" not in value and not key.endswith(".function")
-    return head_of(key) in TAKEN and plain and not key.startswith("~")
+    known = head_of(key) in TAKEN or (key in axes and key in TAKEN_OF_AXES)
+    return known and plain and not key.startswith("~")

@@ -23,6 +23,8 @@ from runner.system.locks import hold, share
 from runner.system.untrusted import parse_json, read_regular
 from runner.system.user_cache import user_cache_dir
 
+CODE_FOLDER = "TORCHINDUCTOR_CACHE_DIR"
+"""torch's own variable: where it keeps what it compiles, and looks for it first."""
 ABOUT = "about.json"
 MOST_BYTES = 10 * 10**9
 """What all folders may take; the least recently used are removed first."""

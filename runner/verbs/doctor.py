@@ -19,7 +19,7 @@ from runner.system.machine import LOGGED_LIBRARIES, cpu_cores, versions
 from runner.system.text import format_bytes
 from runner.verbs.parser import VerbParser
 from runner.weights.loras import PEFT
-from runner.workers.residence import opened_residence
+from runner.workers.residence_folder import opened_residence
 
 LACKING = "is not installed (pip install 'kandinsky-runner[lora]')"
 NEEDED = ("torch", "diffusers", "transformers", "accelerate", "hydra-core", "omegaconf", "mlflow")

@@ -17,6 +17,7 @@ from runner.runs.prepare import look_up_run, look_up_sweep
 from runner.system.machine import check_installed
 from runner.system.signals import leave, signals
 from runner.verbs.joining import joining
+from runner.workers.residence_folder import check_residence
 
 GRAPH = "--graph"
 
@@ -41,6 +42,7 @@ def main(arguments: list[str]) -> int:
 
     def job(run: RunConfig) -> int:
         plan, unreached = look_up_run(run)
+        check_residence(run.workers_keep)
         print(plan_text(plan))
         _tell(unreached)
         _draw(plan.graph, file)
@@ -48,6 +50,8 @@ def main(arguments: list[str]) -> int:
 
     def sweep_job(cells: Sequence[Cell], _: Cluster | None) -> Swept:
         sweep, unreached = look_up_sweep(cells)
+        for plan in sweep.plans:
+            check_residence(plan.run.workers_keep)
         print(sweep_text(sweep))
         _tell(unreached)
         _draw(sweep.graph, file)

@@ -10,7 +10,7 @@ from runner.system.machine import accelerators, cpu_cores, guess_device
 from runner.tracking import writers
 from runner.verbs.joining import joining
 from runner.workers import host
-from runner.workers.residence import any_stays
+from runner.workers.residence_folder import any_stays
 
 MULTIRUN = ("-m", "--multirun")
 SHOWING = frozenset(("-c", "--cfg", "-h", "--help", "--hydra-help", "-i", "--info"))

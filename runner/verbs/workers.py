@@ -16,7 +16,8 @@ from runner.system.terminal import to_json
 from runner.system.text import format_bytes, pluralize
 from runner.verbs.completing import STOP
 from runner.verbs.parser import VerbParser
-from runner.workers.residence import Residence, Resident, opened_residence
+from runner.workers.residence import Residence, Resident
+from runner.workers.residence_folder import opened_residence
 from runner.workers.takeover import have_leave
 from runner.workers.takeover_key import code_key
 

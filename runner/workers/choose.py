@@ -168,6 +168,8 @@ def worker_count(plans: Sequence[Plan], nodes: Sequence[Node]) -> tuple[int, str
     thread, else one. Never so many that some have too little to do.
     """
     profile = profile_of(plans)
+    if profile.bench is not None:
+        return 1, "bench=true measures, and workers slow each other down"
     configured = profile.workers
     work = _work(nodes)
     if configured is not None:

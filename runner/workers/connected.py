@@ -229,9 +229,12 @@ class ConnectedWorkers(ABC):
             return
         node = worker.runs[0].node
         self._deaths[node.key] += 1
+        again = "" if self._recalled else ": another one runs it"
         if self._deaths[node.key] > RETRIES:
+            again = ": it is given up"
             self._over.append((node, given_up(node, self._deaths[node.key])))
             del worker.runs[0]
+        self._tell.died(node, f"its worker process died{again}")
         if self._recalled:
             self._over.extend((run.node, None) for run in worker.runs)
         else:
@@ -261,6 +264,10 @@ class Teller:
             self._observer.node_step(node, message.step, message.steps)
         else:
             self._observer.memory_relieved(node, message.how)
+
+    def died(self, node: Node, how: str) -> None:
+        """Say that the worker of a node has ended."""
+        self._observer.worker_died(node, how)
 
 
 def given_up(node: Node, deaths: int) -> StageError:

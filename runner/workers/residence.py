@@ -12,31 +12,21 @@ beside that: a key in the same folder would prove no more.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
-import shutil
 import socket
-import stat
 import struct
-import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
-from runner.config.keeping import LONGEST_DAYS, SAID
-from runner.errors import ConfigError
 from runner.system import locks
-from runner.system.user_cache import user_cache_dir
 
 DESCRIPTION, SOCKET, ALIVE, BUSY = ".json", ".socket", ".alive", ".lock"
-FOLDER = "workers"
 REGISTERING = "registering"
 """A lock: whoever adds files of a worker, or removes those of a dead one."""
-DAY = 86400
 
 
 @dataclass(frozen=True)
@@ -184,78 +174,6 @@ class Residence:
             (self._root / f"{name}{suffix}").unlink(missing_ok=True)
 
 
-def open_residence(*, create: bool = False) -> Residence | None:
-    """The folder; None where there is none, or none that can be trusted.
-
-    Args:
-        create: make it where it is missing.
-
-    Raises:
-        ConfigError: with `create`, it cannot be made, or is not the user's alone.
-    """
-    path = residence_path()
-    try:
-        if create:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with contextlib.suppress(FileExistsError):
-                path.mkdir(mode=0o700)
-                _remove_older(path)
-        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(path, flags)
-    except OSError as error:
-        if not create:
-            return None
-        raise ConfigError(
-            SAID, path, f"workers cannot stay: the folder they are found in cannot be made: "
-            f"{error.strerror}", "off, or a folder of yours in KANDINSKY_CACHE",
-        ) from error  # fmt: skip
-    found = os.fstat(descriptor)
-    if found.st_uid == os.geteuid() and not stat.S_IMODE(found.st_mode) & 0o077:
-        return Residence(descriptor, path)
-    os.close(descriptor)
-    if not create:
-        return None
-    whose = "another user's" if found.st_uid != os.geteuid() else "open to others"
-    raise ConfigError(
-        SAID, path, f"workers cannot stay: the folder they are found in is {whose}",
-        "off, or that folder removed",
-    )  # fmt: skip
-
-
-def residence_path() -> Path:
-    """The folder of this boot of this machine: in a home that several machines share, each has its
-    own, and so has a container.
-    """
-    places = [_text("/proc/sys/kernel/random/boot_id")]
-    for namespace in ("pid", "mnt"):
-        with contextlib.suppress(OSError):
-            places.append(str(Path(f"/proc/self/ns/{namespace}").readlink()))
-    here = hashlib.sha256("\n".join(places).encode()).hexdigest()[:12]
-    return _parent() / f"{FOLDER}-{here}"
-
-
-def _parent() -> Path:
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
-    if runtime and not os.environ.get("KANDINSKY_CACHE"):
-        return Path(runtime).absolute() / "kandinsky-runner"
-    return user_cache_dir()
-
-
-def _text(file: str) -> str:
-    try:
-        return Path(file).read_text(encoding="ascii").strip()
-    except OSError:
-        return ""
-
-
-def _remove_older(path: Path) -> None:
-    """Remove the folders of earlier boots: nobody stays for so long."""
-    for other in path.parent.glob(f"{FOLDER}-*"):
-        with contextlib.suppress(OSError):
-            if other.lstat().st_mtime < time.time() - (LONGEST_DAYS + 1) * DAY:
-                shutil.rmtree(other)
-
-
 def is_own(connection: socket.socket) -> bool:
     """Whether the process at the other end of a Unix socket is this user's, by the system's word.
 
@@ -265,23 +183,6 @@ def is_own(connection: socket.socket) -> bool:
     found = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, credentials.size)
     _, user, _ = credentials.unpack(found)
     return bool(user == os.geteuid())
-
-
-def any_stays(device: str) -> bool:
-    """Whether a worker stays on a device: so none has to be begun in advance."""
-    with opened_residence() as residence:
-        return residence is not None and bool(of_device(residence.residents(), device))
-
-
-@contextmanager
-def opened_residence() -> Iterator[Residence | None]:
-    """The folder as it is; None where there is none."""
-    residence = open_residence() if sys.platform.startswith("linux") else None
-    try:
-        yield residence
-    finally:
-        if residence is not None:
-            residence.close()
 
 
 def of_device(residents: Sequence[Resident], device: str) -> list[Resident]:

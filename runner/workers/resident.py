@@ -27,7 +27,8 @@ from runner.system.freed_memory import give_back_freed_memory
 from runner.system.machine import available_memory
 from runner.workers.loop import NodeServer
 from runner.workers.messages import About, Failed, Start, Stay, TakeOver
-from runner.workers.residence import Residence, Resident, is_own, open_residence
+from runner.workers.residence import Residence, Resident, is_own
+from runner.workers.residence_folder import open_residence
 from runner.workers.setup import WorkerSetup, import_pipelines, open_kept
 from runner.workers.surroundings import UsersModules, enter, leave_streams
 from runner.workers.torch_state import TorchState
@@ -74,7 +75,7 @@ def stay_on(connection: Connection, start: Start) -> NoReturn:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     with contextlib.suppress(PermissionError):  # it leads a group
         os.setsid()
-    residence = open_residence(create=True)
+    residence = open_residence(create=True, keep=start.stay.seconds)
     assert residence is not None
     worker = StayingWorker(residence, start.stay, start.opening)
     first = Line(os.dup(connection.fileno()))

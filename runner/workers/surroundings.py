@@ -13,6 +13,7 @@ from pathlib import Path
 
 import runner
 from runner.system.files import size_and_time
+from runner.system.kept_code import CODE_FOLDER, code_dir
 from runner.system.terminal import Printed
 
 STREAMS = (1, 2)
@@ -84,9 +85,12 @@ class UsersModules:
         """
         new = sys.modules.keys() - self._known
         self._known |= new
+        # What torch compiles are modules, too: they are never written anew.
+        compiled = os.path.realpath(os.environ.get(CODE_FOLDER) or code_dir())
+        not_theirs = (*self._libraries, f"{compiled}{os.sep}")
         for name in new:
             file = getattr(sys.modules.get(name), "__file__", None)
-            if file and not os.path.realpath(file).startswith(self._libraries):
+            if file and not os.path.realpath(file).startswith(not_theirs):
                 size, time = size_and_time(file)
                 self._files[file] = (size, time) if time < since * 1e9 else CHANGED
                 self._path = os.environ.get("PYTHONPATH", "")

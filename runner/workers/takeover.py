@@ -16,14 +16,8 @@ from typing import IO, Any
 from runner.planning.profile import ExecutionProfile
 from runner.system.machine import cpu_cores, python_path
 from runner.workers.messages import Start, Stay, TakeOver
-from runner.workers.residence import (
-    Residence,
-    Resident,
-    of_device,
-    open_residence,
-    opened_residence,
-    place_of,
-)
+from runner.workers.residence import Residence, Resident, of_device, place_of
+from runner.workers.residence_folder import open_residence, opened_residence
 from runner.workers.takeover_key import code_key, setting_key
 
 ANSWER_SECONDS = 1.0
@@ -106,7 +100,7 @@ class Takeover:
         """
         if self._keep is None:
             return None
-        residence = open_residence(create=True)
+        residence = open_residence(create=True, keep=self._keep)
         assert residence is not None
         with contextlib.closing(residence):
             there = of_device(residence.residents(), self._profile.device)

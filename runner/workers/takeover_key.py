@@ -14,6 +14,7 @@ from pathlib import Path
 
 import runner
 from runner.planning.profile import ExecutionProfile
+from runner.system.kept_code import CODE_FOLDER
 from runner.system.machine import EXTRAS, LOGGED_LIBRARIES, cpu_affinity, versions
 
 READ_AT_IMPORT = (
@@ -25,7 +26,7 @@ READ_AT_IMPORT = (
 """Beginnings of variables that Python and the libraries read once. All others are handed over with
 each command."""
 
-SET_BY_TORCH = ("TORCHINDUCTOR_CACHE_DIR",)
+SET_BY_TORCH = (CODE_FOLDER,)
 """Variables that importing it sets, as in a notebook; it reads them when it compiles."""
 
 LIMITS = ("RLIMIT_AS", "RLIMIT_CPU", "RLIMIT_DATA", "RLIMIT_NOFILE", "RLIMIT_NPROC")

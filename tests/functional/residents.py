@@ -16,7 +16,8 @@ from helpers.plans import plan
 from runner.engine.observer import Loaded, NodeResult, Observer
 from runner.graph.node import Node
 from runner.runs.execute import execute_plans
-from runner.workers.residence import Resident, open_residence, opened_residence, residence_path
+from runner.workers.residence import Resident
+from runner.workers.residence_folder import open_residence, opened_residence, residence_path
 from runner.workers.takeover import have_leave
 from tracking.processes import wait_until
 

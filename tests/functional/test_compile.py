@@ -19,6 +19,7 @@ from PIL import Image
 
 from functional.cells import Drawn, drawn, opened, planned, small
 from functional.made import Made
+from functional.residents import home
 from helpers.pixels import Pixels, furthest
 from random_weights.filling import fill
 from runner.catalog.offload import NONE
@@ -28,7 +29,6 @@ from runner.config.run_config import Bench
 from runner.errors import StageError
 from runner.graph.node import CompileSpec
 from runner.pipelines.compilation import (
-    CODE_FOLDER,
     check_set,
     compile_module,
     forget_compiled,
@@ -38,7 +38,7 @@ from runner.pipelines.compilation import (
 from runner.planning.checks import COMPILERS
 from runner.planning.profile import ExecutionProfile
 from runner.runs.plan_text import plan_text
-from runner.system.kept_code import kept_code
+from runner.system.kept_code import CODE_FOLDER, kept_code
 from runner.workers.setup import WorkerSetup, open_pipelines
 
 REPOSITORY = Path(__file__).parents[2]
@@ -260,3 +260,18 @@ def test_a_measurement_finds_nothing_compiled_before() -> None:
         open_pipelines(WorkerSetup((), profile, ()))
         compiled(torch.ones(2))
         assert len(made) == count
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="workers stay only there")
+def test_a_worker_that_has_compiled_stays_for_the_next(
+    lean: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = (*small(lean, tmp_path, VERSION, "seeds=[5]", "cache=off"), "workers.keep=2m")
+    monkeypatch.setenv(CODE_FOLDER, str(tmp_path / "code"))  # it is compiled while it works
+    with home(tmp_path / "home"):
+        for number in range(2):
+            done = subprocess.run(
+                [sys.executable, "-m", "runner", *given, "compile=default", "progress=lines"],
+                capture_output=True, text=True, cwd=tmp_path, check=True,
+            )  # fmt: skip
+            assert (", resident since " in done.stderr) == (number > 0)

@@ -16,12 +16,14 @@ import torch
 from PIL import Image
 from torch.utils import _pytree as pytree
 
-from functional.cells import Watched, drawn, opened, planned
+from functional.cells import Watched, drawn, opened, planned, small
 from helpers.tape import BetweenDevices, TapeRecorder
+from runner.cli import main
 from runner.graph.node import PipelineSpec
 from runner.pipelines.cuda_graphs import move_constants
 from runner.pipelines.graphs import Replaying, replay, replaying_of
 from runner.planning.plan import Plan
+from tracking.processes import MLflow
 
 SEEDS = "seeds=[3,4]"
 PICTURE = "inputs.image=picture.png"
@@ -128,3 +130,14 @@ def test_no_call_of_a_denoiser_copies_between_devices(
         args, options = pytree.tree_map_only(torch.Tensor, lambda one: one.to("meta"), given)
         with torch.no_grad(), BetweenDevices():
             type(there).forward(there, *args, **options)
+
+
+@pytest.mark.slow
+def test_each_cell_of_a_sweep_tells_its_graphs(random_weights: Path, tmp_path: Path) -> None:
+    """Those that an earlier cell has recorded, too: a cell that tells none ran without."""
+    given = ("scheduler=ddim,ddpm", "graphs=on", "tracking=mlflow", "workers=1", SEEDS)
+    assert main(["-m", *small(random_weights, tmp_path, "kandinsky2_2", *given)]) == 0
+    runs = MLflow(tmp_path / "mlflow.db").runs()
+    told = [run.data.tags.get("runner.graphs") for run in runs if "runner.cell" in run.data.tags]
+    assert len(told) == 2
+    assert all("decode: 1 traced graph captured, 1 kept" in (one or "") for one in told)

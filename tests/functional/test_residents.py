@@ -20,7 +20,7 @@ from helpers.manifests import read_manifest
 from runner.cli import main
 from runner.errors import ConfigError
 from runner.workers import takeover
-from runner.workers.residence import open_residence, opened_residence
+from runner.workers.residence_folder import open_residence, opened_residence
 from tracking.processes import commands, wait_until
 
 pytestmark = [
@@ -225,8 +225,10 @@ def test_a_folder_of_others_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
     folder = residence.path
     assert folder.stat().st_mode & 0o777 == 0o700
     folder.chmod(0o750)
-    with pytest.raises(ConfigError, match="is open to others"):
-        open_residence(create=True)
+    with pytest.raises(ConfigError, match=r"workers\.keep=30s: .*, is open to others"):
+        open_residence(create=True, keep=30)
+    assert main(["plan", "workers.keep=30s", "tracking=none"]) == 2
+    assert main(["plan", "tracking=none"]) == 0
     assert open_residence() is None
     # A link, whoever put it there, leads nowhere.
     moved = folder.rename(tmp_path / "moved")

@@ -145,6 +145,7 @@ class Watch(Observer):
         self.deaths = 0
         self.results: list[NodeResult] = []
         self.errors: list[RunnerError] = []
+        self.died: list[str] = []
 
     def pipeline_loaded(self, loaded: Loaded) -> None:
         """Of no interest."""
@@ -157,6 +158,9 @@ class Watch(Observer):
             (pid,) = [worker.pid for worker in busy if worker.runs[0].node == node]
             assert pid is not None
             os.kill(pid, signal.SIGKILL)
+
+    def worker_died(self, node: Node, how: str) -> None:
+        self.died.append(f"{node.stage}: {how}")
 
     def node_finished(self, result: NodeResult) -> None:
         self.results.append(result)
@@ -201,6 +205,7 @@ def test_the_node_of_a_worker_that_is_killed_is_run_by_another(plan: Plan, tmp_p
     watch.deaths = 2
     run_in_pool(plan, tmp_path / "killed", watch)
     assert watch.deaths == 0
+    assert watch.died == ["decode: its worker process died: another one runs it"] * 2
     assert not watch.errors
     whole = Watch()
     alone = in_process(lambda: open_pipelines(setup_of([plan])))
@@ -221,6 +226,7 @@ def test_a_node_that_kills_every_worker_is_given_up(
     assert "decode failed" in str(error)
     assert "its worker process died 3 times; if the system ends it for want of" in str(error)
     assert not decoded(watch)
+    assert watch.died[-1] == "decode: its worker process died: it is given up"
 
 
 def test_no_process_is_left(plan: Plan, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from helpers.manifests import read_manifest
-from runner.workers.residence import opened_residence
+from runner.workers.residence_folder import opened_residence
 from tracking.processes import MLflow, Workplace, commands, ended, kill, wait_until, writers_of
 
 pytestmark = [

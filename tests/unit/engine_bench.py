@@ -71,7 +71,7 @@ class Source:
     def check_used(self, spec: PipelineSpec) -> None:
         self.log.append(("check", spec.pipeline))
 
-    def pop_graphs(self, spec: PipelineSpec) -> GraphsHeld | None:
+    def graphs(self, spec: PipelineSpec) -> GraphsHeld | None:
         return None
 
     def pop_compiled(self, node: Node, seconds: float) -> Compiled | None:
@@ -114,6 +114,9 @@ class Recorder(Observer):
 
     def memory_relieved(self, node: Node, how: str) -> None:
         self.told.append(("relieved", node.label, how))
+
+    def worker_died(self, node: Node, how: str) -> None:
+        self.told.append(("died", node.label, how))
 
     def node_step(self, node: Node, step: int, steps: int) -> None:
         self.told.append(("step", node.label, step, steps))

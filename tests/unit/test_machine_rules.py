@@ -133,6 +133,7 @@ def test_blocks_are_compiled_where_they_repeat(plan: Planner) -> None:
     assert plan(*regional, "model=kandinsky5", "weights=random")
 
 
+K5 = ("model=kandinsky5", "weights=random")
 GRAPHS_REFUSED = [
     (
         ("compile=default",), "cpu", "compile=default calls kernels of its own",
@@ -146,6 +147,10 @@ GRAPHS_REFUSED = [
     (
         ("offload=auto",), "cuda:1", "offload=auto may choose a mode that moves weights",
         "auto or off; or offload=none",
+    ),
+    (
+        ("attention=plain", *K5), "cpu", "no trace holds which kernels attention=plain chooses",
+        "auto or off; or another attention",
     ),
 ]  # fmt: skip
 

@@ -32,3 +32,23 @@ def test_a_module_that_may_not_be_what_was_imported_has_changed(
     if edited == "after it":
         file.write_text("SAID = 22\n")
     assert modules.have_changed(str(tmp_path)) is changed
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_what_torch_has_compiled_is_none_of_the_users_modules(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: bool
+) -> None:
+    monkeypatch.setenv("KANDINSKY_CACHE", str(tmp_path))
+    folder = tmp_path / ("elsewhere" if named else "compiled") / "torch"
+    if named:
+        monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(folder))
+    else:
+        monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
+    folder.mkdir(parents=True)
+    modules, began = UsersModules(), time.time()
+    name = f"compiled_{named}"
+    (folder / f"{name}.py").write_text("def call(): ...\n")
+    monkeypatch.syspath_prepend(folder)
+    importlib.import_module(name)
+    modules.look(began)
+    assert not modules.have_changed("")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from helpers.plans import plan
+from runner.config.axes import settings_of
 from runner.config.keeping import format_seconds, seconds_of
 from runner.errors import ConfigError
 from runner.planning.plan import Plan
@@ -33,6 +34,7 @@ def test_what_is_no_time_is_refused(value: object) -> None:
         ("workers=2", "workers.keep=10m"),
         ("workers.keep=10m", "workers=2"),
         ("++workers.keep=10m", "workers.count=2"),
+        ("+workers.keep=10m", "workers=2"),
         ("workers_keep=10m", "workers=2"),
     ],
     ids=" ".join,
@@ -58,6 +60,12 @@ def test_a_file_may_say_both_or_one_of_them(tmp_path: Path, command: Command) ->
     study.write_text("# @package _global_\nworkers: 3\n")
     said = command("--cfg", "job", *given, "workers.keep=1h")
     assert "workers: 3\nworkers_keep: 1h\n" in said.out
+
+
+def test_an_axis_may_say_it() -> None:
+    (kept, ends) = settings_of({"workers.keep": ["10m", "off"], "workers.count": 2})
+    assert kept == {"workers_keep": "10m", "workers": 2}
+    assert ends == {"workers_keep": "off", "workers": 2}
 
 
 def test_a_measurement_keeps_nothing(command: Command) -> None:

@@ -7,11 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 from helpers.fake_sweeps import SWEEP
 from runner.config.axes import settings_of
+from runner.config.excluding import PROMPTS
+from runner.config.files import config_dir
 from runner.errors import ConfigError
 from runner.recording.sweep_record import CellEntry
+from runner.runs import unsaid
 from runner.runs.unsaid import _with_baseline, with_unsaid
 
 FIXED = (
@@ -47,6 +51,33 @@ def test_what_is_drawn_is_taken_and_nothing_else(tmp_path: Path) -> None:
     assert sorted(taken) == sorted([*swept, *TAKEN])
     assert arguments == ["-m", *said, *taken]
     assert with_unsaid(["seeds=[2]"]) == (["seeds=[2]"], [])
+
+
+@pytest.mark.parametrize("axis", ["graphs=off,auto", "workers=1,2", "threads=1,2"])
+def test_how_cells_are_run_is_taken_where_they_differ_in_it(tmp_path: Path, axis: str) -> None:
+    key, _, values = axis.partition("=")
+    common = () if key == "graphs" else ("graphs=off",)
+    entries = [
+        CellEntry(n, (f"{key}={value}", *common), f"{n}", "f")
+        for n, value in enumerate(values.split(","))
+    ]
+    folder = tmp_path / "made" / "one"
+    folder.mkdir(parents=True)
+    replace(SWEEP, axes={key: values.split(",")}, cells=tuple(entries)).write(folder)
+    taken = with_unsaid(["into=last", f"output_dir={tmp_path}", "seeds=[2]"])[1]
+    assert axis in taken
+    assert set(common) <= set(taken)
+
+
+def test_each_key_is_taken_or_this_commands_own() -> None:
+    """A key that is drawn or measured by, and that is not taken, would lose a sweep's cells."""
+    own = {
+        "axes", "debug", "hydra", "into", "name", "output_dir", "progress", "report", "resume",
+        "retry", "skip_invalid", "workers_keep",
+    }  # fmt: skip
+    groups = {path.name for path in config_dir().iterdir() if path.is_dir()}
+    keys = {str(key) for key in OmegaConf.load(config_dir() / "config.yaml")} - {"defaults"}
+    assert (keys | groups) - unsaid.TAKEN - unsaid.TAKEN_OF_AXES - PROMPTS - {"seeds"} == own
 
 
 def test_what_is_said_is_not_taken(tmp_path: Path) -> None:

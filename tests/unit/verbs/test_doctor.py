@@ -18,7 +18,8 @@ from runner.planning import checks
 from runner.planning.planner import make_plan
 from runner.system import machine
 from runner.verbs import doctor
-from runner.workers.residence import Resident, open_residence
+from runner.workers.residence import Resident
+from runner.workers.residence_folder import open_residence
 from unit.conftest import Command, Compose
 
 
