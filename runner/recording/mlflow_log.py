@@ -193,7 +193,10 @@ class RunLog(Observer):
                 self._metrics(each, step=max(0, image.number))
         self._metrics(totals, step=0)
         for key, asked in dict(self._unsettled).items():
-            self._settle(key, asked)  # nothing ran, so nothing was chosen
+            if (
+                asked != NULL
+            ):  # nothing ran, so nothing was chosen: what an earlier attempt did, holds
+                self._append("params", params={key: asked}, if_missing=True)
         counts = f"stages run: {totals['stages_run']:.0f}, taken from the store: {self._reused}"
         loaded = self._loaded or [{"note": f"no pipeline was loaded; {counts}"}]
         self._text("pipelines.json", json.dumps(loaded, indent=1, ensure_ascii=False))

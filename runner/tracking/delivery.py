@@ -196,8 +196,11 @@ class Delivery:
         params: dict[str, str] = {}
         tags: dict[str, object] = {}
         metrics = []
+        chosen_by_none: set[str] = set()
         for record in records:
             params |= record.get("params", {})
+            if record.get("if_missing"):
+                chosen_by_none |= record["params"].keys()
             tags |= record.get("tags", {})
             metrics += [
                 Metric(key, value, record["time_ms"], record["step"])
@@ -217,6 +220,7 @@ class Delivery:
                 key: value
                 for key, value in params.items()
                 if there.get(key, value[:MAX_PARAM]) != value[:MAX_PARAM]
+                and key not in chosen_by_none
                 and not key.startswith(AXIS)
             }
             params = {k: v for k, v in params.items() if k not in there}

@@ -236,11 +236,13 @@ def test_a_resumed_sweep_goes_on_with_its_runs(tmp_path: Path, target: Target) -
     """Whatever the order in which the spools of its attempts are found."""
     first = Spool(tmp_path, "sweep", target)
     begin(first, "sweep")
-    first.append("params", "sweep", params={"threads": "1", "axis.prompt": "'a'"})
+    first.append("params", "sweep", params={"threads": "1", "workers": "2", "axis.prompt": "'a'"})
     first.close()
     second = Spool(tmp_path, "sweep.2", target)
     begin(second, "sweep", again=True)
     second.append("params", "sweep", params={"threads": "2", "more": "x", "axis.prompt": "a"})
+    nothing_chosen = {"workers": "auto", "offload.mode": "auto"}
+    second.append("params", "sweep", params=nothing_chosen, if_missing=True)
     second.append("end", "sweep", status="FINISHED", time_ms=1_700_000_009_000)
     second.append("close")
     second.close()
@@ -249,7 +251,9 @@ def test_a_resumed_sweep_goes_on_with_its_runs(tmp_path: Path, target: Target) -
     run = MLflow(tmp_path / "mlflow.db").run()
     assert run.info.status == "FINISHED"
     assert "runner.ended" not in run.data.tags
-    assert run.data.params == {"threads": "1", "more": "x", "axis.prompt": "'a'"}
+    assert run.data.params == {
+        "threads": "1", "more": "x", "axis.prompt": "'a'", "workers": "2", "offload.mode": "auto",
+    }  # fmt: skip
     assert json.loads(run.data.tags["runner.resumed_with"]) == {"threads": "2"}
     assert spools(tmp_path) == []
 
