@@ -264,14 +264,15 @@ def test_a_measurement_finds_nothing_compiled_before() -> None:
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="workers stay only there")
 def test_a_worker_that_has_compiled_stays_for_the_next(
-    lean: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    random_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given = (*small(lean, tmp_path, VERSION, "seeds=[5]", "cache=off"), "workers.keep=2m")
+    asked = ("compile=default", "compile.regional=true", "decoder.guidance_scale=1", "cache=off")
+    given = (*small(random_weights, tmp_path, "kandinsky5", *asked), "workers.keep=2m")
     monkeypatch.setenv(CODE_FOLDER, str(tmp_path / "code"))  # it is compiled while it works
     with home(tmp_path / "home"):
         for number in range(2):
             done = subprocess.run(
-                [sys.executable, "-m", "runner", *given, "compile=default", "progress=lines"],
+                [sys.executable, "-m", "runner", *given, "progress=lines"],
                 capture_output=True, text=True, cwd=tmp_path, check=True,
             )  # fmt: skip
             assert (", resident since " in done.stderr) == (number > 0)

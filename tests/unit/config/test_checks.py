@@ -42,11 +42,6 @@ REFUSED: list[tuple[tuple[str, ...], str, str, str]] = [
         (*BOTH, "strength=0.09", "decoder.num_inference_steps=10"),
         "strength=0.09", "no step of 10", "0.1 to 1, or more steps",
     ),
-    # The task is possible with another version: that is what has to be said.
-    (
-        (*IMG2IMG, "model=kandinsky5", "weights=random", "decoder.num_inference_steps=3"),
-        "task=img2img", "model=kandinsky5 cannot", "task=img2img with",
-    ),
     (("prior.strength=0",), "prior.strength=0.0", "out of range", "above 0, up to 1"),
     (
         ("prior.negative_strength=1.5",),
