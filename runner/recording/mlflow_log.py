@@ -193,9 +193,8 @@ class RunLog(Observer):
                 self._metrics(each, step=max(0, image.number))
         self._metrics(totals, step=0)
         for key, asked in dict(self._unsettled).items():
-            if (
-                asked != NULL
-            ):  # nothing ran, so nothing was chosen: what an earlier attempt did, holds
+            # Nothing ran, so nothing was chosen: what an earlier attempt chose holds.
+            if asked != NULL:
                 self._append("params", params={key: asked}, if_missing=True)
         counts = f"stages run: {totals['stages_run']:.0f}, taken from the store: {self._reused}"
         loaded = self._loaded or [{"note": f"no pipeline was loaded; {counts}"}]

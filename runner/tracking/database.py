@@ -7,7 +7,7 @@ import secrets
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from glob import escape
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,8 @@ def _made_apart(path: Path) -> Iterator[Path]:
     for left in path.parent.glob(f".{escape(path.name)}.*.new"):
         if not is_held(left):
             for file in (left, *left.parent.glob(f"{escape(left.name)}-*")):  # sqlite's own
-                file.unlink(missing_ok=True)
+                with suppress(OSError):  # it may be another user's
+                    file.unlink()
     fresh = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
     try:
         with hold(fresh):
