@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -214,18 +213,17 @@ def test_every_gap_of_a_cache_is_filled_or_named(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_download_ends_at_once_and_goes_on(hub: Hub, number: signal.Signals) -> None:
-    hub.bytes_per_second = 400_000
+    hub.bytes_per_second = 100_000
     command = [sys.executable, "-m", "runner", "download", "weights=hub", "progress=json"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     for line in process.stdout:
         event = json.loads(line)
-        if event["event"] == "download" and event["bytes"] > 200_000:
+        if event["event"] == "download" and event["bytes"] > 50_000:
             break
+    assert (event["total"] - event["bytes"]) / hub.bytes_per_second > 10  # were it to go on
     process.send_signal(number)
-    sent = time.monotonic()
-    _, err = process.communicate(timeout=20)
-    assert time.monotonic() - sent < 15  # the rest takes minutes
+    _, err = process.communicate(timeout=5)
     assert process.returncode == 128 + number
     assert "Traceback" not in err
     assert "the same command goes on there" in err

@@ -102,7 +102,8 @@ def test_the_profiles_of_a_sweep_share_their_workers(
     said = capfd.readouterr().err
     assert begun == [2]
     assert said.count("2 workers, from earlier cells (as configured)") == 1
-    assert said.count("1 worker, from earlier cells (") == 4
+    assert said.count("1 worker, from earlier cells (as configured)") == 2
+    assert said.count("1 worker, from earlier cells (bench=true measures") == 2
     # With other threads models stay loaded; what is measured loads its own.
     assert said.count("loaded KandinskyV22PriorPipeline") == 6
     folders = sorted((tmp_path / "latest").resolve().glob("*/manifest.json"))
