@@ -43,10 +43,14 @@ def read_rows(folder: Path) -> dict[str, Row]:
     return {name: Row(**row) for name, row in found.items()}
 
 
+def plain(rows: Mapping[str, Row]) -> dict[str, dict[str, object]]:
+    """Rows as JSON has them."""
+    return {name: asdict(row) for name, row in rows.items()}
+
+
 def write_rows(folder: Path, rows: Mapping[str, Row]) -> None:
     """Keep them for another call that goes on in the folder."""
-    known = {name: asdict(row) for name, row in rows.items()}
-    (folder / "rows.json").write_text(json.dumps(known, indent=1))
+    (folder / "rows.json").write_text(json.dumps(plain(rows), indent=1))
 
 
 def compare(row: Row, mine: Pictures, other: Pictures, exact: bool) -> None:

@@ -10,12 +10,21 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from gpu_setting import CELLS, LARGE, SEEDS, SMALL, Setting
-from gpu_table import Pictures, Row, compare, machine, read_rows, share_inside, show, write_rows
+from gpu_table import (
+    Pictures,
+    Row,
+    compare,
+    machine,
+    plain,
+    read_rows,
+    share_inside,
+    show,
+    write_rows,
+)
 from one_image import HERE
 
 from runner.system.machine import guess_device
@@ -278,7 +287,7 @@ def main(explained: str) -> None:
             for way in [row for row in ROWS if row in wanted]:
                 print(show(way, bench.run(way), bench.rows), flush=True)
                 if asked.json is not None:
-                    rows = {row: asdict(found) for row, found in bench.rows.items()}
+                    rows = plain(bench.rows)
                     asked.json.write_text(json.dumps({"machine": about, "rows": rows}, indent=1))
         finally:
             bench.stop_workers()

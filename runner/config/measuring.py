@@ -32,6 +32,9 @@ MEMORY = "peak_device_mb"
 WEIGHTS = "weights_mb"
 """Memory of the models' weights as they are held, where cells differ in it."""
 
+ONE_WORKER = "bench=true measures, and workers slow each other down"
+"""Why stages are measured in one process."""
+
 TAKEN_NAMES = (SECONDS, SPEED, JOULES, MEMORY, WEIGHTS, "seed", "prompt", "cell", "file")
 """Other columns in the tables of metrics: no metric may have these names."""
 
@@ -121,7 +124,7 @@ def check_bench(config: Config) -> Bench | None:
         )  # fmt: skip
     if config.workers not in ("auto", 1):
         raise ConfigError(
-            "workers", config.workers, "bench=true measures, and workers slow each other down",
+            "workers", config.workers, ONE_WORKER,
             ["auto", "1"],
         )  # fmt: skip
     return Bench(config.warmup, config.repeats)

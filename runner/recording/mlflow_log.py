@@ -113,12 +113,13 @@ class RunLog(Observer):
             self._compiled[stage] = f"{stage}: {compiled_text(result.ran.compiled)}"
             self._append("tags", tags={"runner.compiled": "\n".join(self._compiled.values())})
         graphs = result.ran.graphs
-        said = f"{stage}: {graphs_text(graphs)}" if graphs is not None and graphs.is_told else None
-        if graphs is not None and said is not None and said != self._graphs.get(stage):
-            if graphs.kind.holds:
-                metrics[f"graphs_mb_{stage}"] = graphs.held_bytes / 2**20
-            self._graphs[stage] = said
-            self._append("tags", tags={"runner.graphs": "\n".join(self._graphs.values())})
+        if graphs is not None and graphs.is_told:
+            said = f"{stage}: {graphs_text(graphs)}"
+            if said != self._graphs.get(stage):  # once, not at each image
+                if graphs.kind.holds:
+                    metrics[f"graphs_mb_{stage}"] = graphs.held_bytes / 2**20
+                self._graphs[stage] = said
+                self._append("tags", tags={"runner.graphs": "\n".join(self._graphs.values())})
         if result.ran.peak_memory_bytes is not None:
             metrics[f"peak_device_mb_{stage}"] = result.ran.peak_memory_bytes / 2**20
         self._metrics(metrics, step=len(self._stage_seconds[stage]) - 1)

@@ -50,8 +50,8 @@ def main(arguments: list[str]) -> int:
 
     def sweep_job(cells: Sequence[Cell], _: Cluster | None) -> Swept:
         sweep, unreached = look_up_sweep(cells)
-        for plan in sweep.plans:
-            check_residence(plan.run.workers_keep)
+        for keep in {plan.run.workers_keep for plan in sweep.plans}:
+            check_residence(keep)
         print(sweep_text(sweep))
         _tell(unreached)
         _draw(sweep.graph, file)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from runner.config.cluster import Cluster, RayCluster
 from runner.config.keeping import format_seconds
+from runner.config.measuring import ONE_WORKER
 from runner.engine.observer import Observer
 from runner.engine.workers import OpenWorkers, Workers, in_process
 from runner.graph.node import Node, PipelineSpec
@@ -169,7 +170,7 @@ def worker_count(plans: Sequence[Plan], nodes: Sequence[Node]) -> tuple[int, str
     """
     profile = profile_of(plans)
     if profile.bench is not None:
-        return 1, "bench=true measures, and workers slow each other down"
+        return 1, ONE_WORKER
     configured = profile.workers
     work = _work(nodes)
     if configured is not None:
